@@ -1,0 +1,80 @@
+"""Dropbox's content hash: our only digest of files.
+
+SHA-256 over the SHA-256 digests of consecutive 4 MiB blocks. The block digests are kept, because together with the
+content hash they prove any single block: `combine(blocks) == content_hash`, so a part can be verified alone.
+An empty file has no blocks; its hash is SHA-256 of nothing.
+Source: https://www.dropbox.com/developers/reference/content-hash
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+
+BLOCK_SIZE = 4 * 1024 * 1024
+"""Bytes in a block; the last one of a file may be shorter."""
+
+DIGEST_SIZE = 32
+"""Bytes in a digest."""
+
+EMPTY = hashlib.sha256().digest()
+"""The content hash of zero bytes."""
+
+
+def block_count(size: int) -> int:
+    """How many blocks a file of `size` bytes has."""
+    return -(-size // BLOCK_SIZE)
+
+
+def combine(blocks: bytes) -> bytes:
+    """The content hash (32 bytes) of a file from its concatenated block digests."""
+    return hashlib.sha256(blocks).digest()
+
+
+def content_hash(data: bytes | memoryview) -> bytes:
+    """The content hash (32 bytes) of bytes in memory."""
+    return combine(block_hashes(data))
+
+
+def block_hashes(data: bytes | memoryview) -> bytes:
+    """The concatenated block digests of bytes that begin on a block boundary."""
+    view = memoryview(data)
+    return b"".join(hashlib.sha256(view[at : at + BLOCK_SIZE]).digest() for at in range(0, len(view), BLOCK_SIZE))
+
+
+class ContentHasher:
+    """Hashes a stream in pieces of any size. One thread at a time."""
+
+    def __init__(self) -> None:
+        self._closed: list[bytes] = []
+        self._open = hashlib.sha256()
+        self._room = BLOCK_SIZE
+        self.size = 0
+
+    def update(self, data: bytes | memoryview) -> None:
+        """Take the next bytes of the stream."""
+        view = memoryview(data)
+        self.size += len(view)
+        while len(view) >= self._room:
+            self._open.update(view[: self._room])
+            self._closed.append(self._open.digest())
+            view = view[self._room :]
+            self._open, self._room = hashlib.sha256(), BLOCK_SIZE
+        if view:
+            self._open.update(view)
+            self._room -= len(view)
+
+    def blocks(self) -> bytes:
+        """The concatenated digests of the blocks so far, the unfinished one included."""
+        tail = b"" if self._room == BLOCK_SIZE else self._open.digest()
+        return b"".join(self._closed) + tail
+
+    def digest(self) -> bytes:
+        """The content hash (32 bytes) of everything taken so far."""
+        return combine(self.blocks())
+
+
+def split(blocks: bytes) -> Iterator[bytes]:
+    """The single digests in a concatenation of them."""
+    for at in range(0, len(blocks), DIGEST_SIZE):
+        yield blocks[at : at + DIGEST_SIZE]

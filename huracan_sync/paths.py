@@ -1,0 +1,148 @@
+"""One spelling per file.
+
+A *relative path* (`RelPath`) names a file below a root, the same on disk, in Dropbox and in a manifest: NFC, `/`
+between components, no component that a file system or Dropbox would read in another way. What does not fit is
+refused with its reason, never repaired: a repaired name is a second spelling.
+
+Dropbox knows no case. `fold` is the identity used for every comparison; it folds a little more than Dropbox does
+(sharp s, final sigma, the Kelvin sign), so that two names that any side might confuse are reported, not guessed at.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from typing import NewType
+
+from huracan_sync.errors import HostilePath, UsageError
+
+RelPath = NewType("RelPath", str)
+"""A path that `check` has accepted: relative, `/`-separated, NFC."""
+
+MAX_COMPONENT_BYTES = 255  # what ext4, APFS and Dropbox (255 characters) all hold
+MAX_PATH_BYTES = 1024
+MAX_DEPTH = 32
+
+NEVER_SYNCED = frozenset({"desktop.ini", "thumbs.db", ".ds_store", "icon\r", ".dropbox", ".dropbox.attr"})
+"""Names Dropbox refuses in any case (`disallowed_name`); a scan passes over them."""
+
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+# Zero-width and bidirectional controls, and the byte-order mark: two names could look the same to a person.
+_INVISIBLE = re.compile("[\u200b-\u200f\u202a-\u202e\u2060-\u2064\u2066-\u206f\ufeff\u061c\u180e]")
+_SURROGATE = re.compile("[\ud800-\udfff]")
+_DRIVE = re.compile(r"[A-Za-z]:")
+_SYMBOL = re.compile(r"[A-Z0-9]{1,32}")
+
+
+def check(path: str) -> RelPath:
+    """Accept `path` as it is, or raise `HostilePath` saying why no tree may hold it."""
+    # Nearly every path is short ASCII with nothing to say about it; only that common case is decided twice.
+    if not _PLAIN.fullmatch(path):
+        _check_characters(path)
+    components = path.split("/")
+    for component in components:
+        reason = _objection(component)
+        if reason:
+            raise _hostile(path, reason)
+    if len(components) > MAX_DEPTH:
+        raise _hostile(path, f"it is {len(components)} levels deep, more than {MAX_DEPTH}")
+    if len(path) > MAX_PATH_BYTES // 4 and len(path.encode()) > MAX_PATH_BYTES:
+        raise _hostile(path, f"it is longer than {MAX_PATH_BYTES} bytes")
+    return RelPath(path)
+
+
+_PLAIN = re.compile(r"[A-Za-z0-9 ._:/,;=+@#%&()\[\]{}'!$^-]*")
+
+
+def _check_characters(path: str) -> None:
+    for pattern, what in (
+        (_SURROGATE, "it is not valid text"),
+        (_CONTROL, "it holds a control character"),
+        (_INVISIBLE, "it holds an invisible character"),
+    ):
+        if pattern.search(path):
+            raise _hostile(path, what)
+    if "\\" in path:
+        raise _hostile(path, "it holds a backslash")
+    if not unicodedata.is_normalized("NFC", path):
+        raise _hostile(path, "its characters are not composed (NFC), so it has a second spelling")
+
+
+def _objection(component: str) -> str:
+    """Why this component is refused, or an empty string."""
+    if component in {"", ".", "..", "~"}:
+        return f"{component!r} is not a name"
+    if component[-1] in " .":
+        return f"{component!r} ends with a space or a dot"
+    if component[0] == " ":
+        return f"{component!r} begins with a space"
+    if component[1:2] == ":" and _DRIVE.match(component):
+        return f"{component!r} reads as a drive letter"
+    if len(component) > MAX_COMPONENT_BYTES // 4 and len(component.encode()) > MAX_COMPONENT_BYTES:
+        return f"a name in it is longer than {MAX_COMPONENT_BYTES} bytes"
+    return ""
+
+
+def _hostile(path: str, reason: str) -> HostilePath:
+    shown = ascii(path if len(path) <= 200 else path[:200] + "...")
+    return HostilePath(f"the path {shown} is refused: {reason}", hint="rename the file", path=shown, reason=reason)
+
+
+def fold(path: str) -> str:
+    """The identity of a path for every comparison: equal means "cannot lie side by side"."""
+    if path.isascii():
+        return path.lower()
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", path).casefold())
+
+
+def never_synced(name: str) -> bool:
+    """Whether Dropbox would refuse this file name everywhere, so that a scan passes over it."""
+    return name.lower() in NEVER_SYNCED
+
+
+def remote_root(path: str) -> str:
+    """A remote folder as the API wants it: `""` for the root, else `/a/b` with no slash at the end.
+
+    Accepts `/`, `/a/b/` and `a/b`; refuses what `check` refuses.
+    """
+    inner = path.strip("/")
+    return f"/{check(inner)}" if inner else ""
+
+
+def join(root: str, path: str) -> str:
+    """The remote path of `path` below the remote folder `root`."""
+    return f"{root}/{path}" if path else root
+
+
+def below(root: str, path: str) -> str | None:
+    """`path` relative to the remote folder `root`, whatever its case, or None when it lies elsewhere."""
+    if not root:
+        return path.lstrip("/")
+    if fold(path) == fold(root):
+        return ""
+    # Only the number of components counts: another spelling of the root may have another length.
+    parts = path.split("/")
+    depth = root.count("/") + 1
+    if len(parts) > depth and fold("/".join(parts[:depth])) == fold(root):
+        return "/".join(parts[depth:])
+    return None
+
+
+def symbol(text: str) -> str:
+    """The canonical spelling of a trading symbol: `ETH-USDT`, `eth/usdt`, `ETH_USDT` -> `ETHUSDT`.
+
+    A perpetual (`BTC/USDT:USDT`) is another instrument and is kept apart: `BTCUSDT_PERP`.
+    """
+    spot, colon, settle = text.strip().upper().partition(":")
+    perpetual = bool(colon)
+    if spot.endswith("_PERP") and not colon:
+        spot, perpetual = spot[: -len("_PERP")], True
+    key = re.sub(r"[/_-]", "", spot)
+    # Upper-casing could make ASCII of what was none (sharp s becomes SS): the text itself must be ASCII.
+    if not text.isascii() or not _SYMBOL.fullmatch(key) or (colon and not _SYMBOL.fullmatch(settle)):
+        raise UsageError(
+            f"{text!r} is not a trading symbol",
+            hint="write it like BTCUSDT, BTC/USDT or BTC-USDT (a perpetual: BTC/USDT:USDT)",
+            symbol=text,
+        )
+    return f"{key}_PERP" if perpetual else key

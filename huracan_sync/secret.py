@@ -1,0 +1,85 @@
+"""Keeping secrets out of sight: a type that does not print itself, and a filter for everything that is logged.
+
+Laws: a secret travels as `Secret` from where it is read to where it is sent; `reveal()` is called only on the line
+that sends, seals or signs. Whatever else a program logs passes through `redact`, which knows the shapes of Dropbox's
+tokens and every value registered as a `Secret` in this process.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from typing import NoReturn
+
+MASK = "***"
+
+# Dropbox access tokens begin `sl.`; refresh tokens are 64 characters of base64url after a marker; both are also
+# caught by name in forms, JSON and headers, because their shape is not promised.
+_SHAPES = re.compile(
+    r"sl\.[A-Za-z0-9_.-]{16,}"
+    r"|(?i:(?<=bearer )[A-Za-z0-9_.~+/=-]{8,})"
+    r"|(?i:(?<=refresh_token=)[^&\s\"']+)|(?i:(?<=access_token=)[^&\s\"']+)"
+    r"|(?i:(?<=code_verifier=)[^&\s\"']+)|(?i:(?<=client_secret=)[^&\s\"']+)|(?<=[?&]code=)[^&\s\"']+"
+    r"|(?i:(?<=\"refresh_token\": \")[^\"]+)|(?i:(?<=\"access_token\": \")[^\"]+)"
+    r"|(?i:(?<=\"refresh_token\":\")[^\"]+)|(?i:(?<=\"access_token\":\")[^\"]+)"
+)
+
+_known: set[str] = set()
+"""Every secret value of this process, for `redact`. Guarded by the interpreter: sets add atomically."""
+
+
+class Secret:
+    """A string that shows itself only to `reveal()`. It cannot be printed, formatted, pickled or compared by ==."""
+
+    __slots__ = ("__value",)
+
+    def __init__(self, value: str) -> None:
+        self.__value = value
+        if len(value) >= 8:
+            _known.add(value)
+
+    def reveal(self) -> str:
+        """The value, for the line that needs it."""
+        return self.__value
+
+    def __repr__(self) -> str:
+        return f"Secret({MASK})"
+
+    def __str__(self) -> str:
+        return MASK
+
+    def __format__(self, spec: str) -> str:
+        return MASK
+
+    def __bool__(self) -> bool:
+        return bool(self.__value)
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a Secret is not pickled")
+
+
+def redact(text: str) -> str:
+    """`text` with every known secret, and everything of a token's shape, replaced by `***`."""
+    for value in tuple(_known):
+        if value in text:
+            text = text.replace(value, MASK)
+    return _SHAPES.sub(MASK, text)
+
+
+class RedactingFilter(logging.Filter):
+    """Put on a handler, it masks secrets in the message, its arguments and its traceback."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Rewrite the record in place; every record passes."""
+        record.msg, record.args = redact(record.getMessage()), ()
+        if record.exc_info and not record.exc_text:
+            record.exc_text = logging.Formatter().formatException(record.exc_info)
+        if record.exc_text:
+            record.exc_text, record.exc_info = redact(record.exc_text), None
+        return True
+
+
+def quiet_the_wire() -> None:
+    """Libraries that would log requests with their headers say nothing below WARNING."""
+    for name in ("urllib3", "requests", "dropbox", "keyring", "hpack", "httpcore", "asyncio"):
+        logging.getLogger(name).setLevel(logging.WARNING)

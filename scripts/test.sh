@@ -1,0 +1,14 @@
+#!/usr/bin/env bash
+# Set up and pass the tests:  bash scripts/test.sh [pytest arguments]
+# With no arguments: lint, types, then the default suite. With arguments: only pytest, with them.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+# shellcheck source=scripts/env.sh
+source scripts/env.sh
+use_environment dev
+if [ $# -eq 0 ]; then
+  ruff check --quiet .
+  ruff format --check --quiet .
+  mypy --no-error-summary
+fi
+exec python -m pytest "$@"

@@ -1,0 +1,158 @@
+"""One spelling per file: what is accepted, what is refused and why, and when two names are one."""
+
+import unicodedata
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from huracan_sync.errors import HostilePath, UsageError
+from huracan_sync.paths import below, check, fold, join, never_synced, remote_root, symbol
+
+GOOD = [
+    "a",
+    "BTC/BTC-USDT:USDT_1m_20250101_20250601.parquet",
+    "A/A-USDT_1d_20221112_20251111.parquet",
+    "learning/2025-11-12/größe.json",
+    "日本/ローソク足.parquet",
+    "emoji/📈.json",
+    " inside is fine/x".strip(),
+    "a'b\"c*d<e>f|g?h;i#j%k&l=m~n@o{p}q[r]s+t,u^v$w!.txt",
+    "x" * 255,
+    "/".join(["d"] * 32),
+]
+HOSTILE = {
+    "": "not a name",
+    "/a": "not a name",
+    "a/": "not a name",
+    "a//b": "not a name",
+    ".": "not a name",
+    "..": "not a name",
+    "a/../b": "not a name",
+    "~": "not a name",
+    "~/x": "not a name",
+    "a\\b": "backslash",
+    "a\x00b": "control",
+    "a\nb": "control",
+    "a\x7fb": "control",
+    "a\x85b": "control",
+    "a /b": "space",
+    "a./b": "dot",
+    " a": "space",
+    "C:": "drive",
+    "c:/windows": "drive",
+    "a\u200bb": "invisible",
+    "a\u202eb": "invisible",
+    "\ufeffa": "invisible",
+    "e\u0301": "composed",
+    "a\udc80b": "not valid text",
+    "ö" * 128: "255 bytes",
+    "x" * 256: "255 bytes",
+    "/".join(["d" * 100] * 11): "1024 bytes",
+    "/".join(["d"] * 33): "33 levels",
+}
+
+
+@pytest.mark.parametrize("path", GOOD)
+def test_accepted_as_it_is(path):
+    assert check(path) == path
+
+
+@pytest.mark.parametrize(("path", "reason"), HOSTILE.items(), ids=ascii)
+def test_refused_with_its_reason(path, reason):
+    with pytest.raises(HostilePath, match=reason) as caught:
+        check(path)
+    assert caught.value.hint
+    assert str(caught.value).isascii()  # a hostile name is not passed on to a terminal
+
+
+@given(st.text(max_size=40))
+def test_no_text_breaks_the_check(text):
+    try:
+        accepted = check(text)
+    except HostilePath:
+        return
+    assert unicodedata.is_normalized("NFC", accepted)
+    assert ".." not in accepted.split("/")
+    assert fold(fold(accepted)) == fold(accepted)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("Case.TXT", "case.txt"),
+        ("\u212a.txt", "k.txt"),  # the Kelvin sign
+        ("stra\u00dfe", "STRASSE"),
+        ("\u03c3\u03c2", "\u03a3\u03a3"),  # final sigma
+        ("\u00e9", "e\u0301"),
+    ],
+)
+def test_twins_have_one_identity(one, other):
+    assert fold(one) == fold(other)
+
+
+def test_dotless_i_stays_itself():
+    assert fold("\u0131") != fold("i")
+
+
+@pytest.mark.parametrize(
+    ("given_root", "root"), [("", ""), ("/", ""), ("/a/b", "/a/b"), ("/a/b/", "/a/b"), ("a/b", "/a/b")]
+)
+def test_remote_roots_have_one_spelling(given_root, root):
+    assert remote_root(given_root) == root
+
+
+def test_remote_root_refuses_what_check_refuses():
+    with pytest.raises(HostilePath):
+        remote_root("/a/../b")
+
+
+@pytest.mark.parametrize(
+    ("root", "path", "expected"),
+    [
+        ("", "/a/b", "a/b"),
+        ("/A", "/a/B", "B"),
+        ("/A", "/A", ""),
+        ("/APP", "/APPX/b", None),
+        ("/Größe/x", "/GRÖSSE/X/y/z", "y/z"),
+        ("/a/b", "/a", None),
+    ],
+)
+def test_below(root, path, expected):
+    assert below(root, path) == expected
+
+
+def test_join_is_the_inverse_of_below():
+    assert below("/r/s", join("/r/s", "t/u")) == "t/u"
+    assert join("", "") == ""
+
+
+@pytest.mark.parametrize(
+    ("text", "canonical"),
+    [
+        ("BTCUSDT", "BTCUSDT"),
+        ("ETH-USDT", "ETHUSDT"),
+        ("ETH/USDT", "ETHUSDT"),
+        ("eth/usdt", "ETHUSDT"),
+        ("eth_usdt", "ETHUSDT"),
+        (" 1000SATS/USDC ", "1000SATSUSDC"),
+        ("BTC/USDT:USDT", "BTCUSDT_PERP"),
+        ("BTCUSDT_PERP", "BTCUSDT_PERP"),
+        ("0G-USDT", "0GUSDT"),
+    ],
+)
+def test_symbols(text, canonical):
+    assert symbol(text) == canonical
+    assert symbol(canonical) == canonical
+
+
+@pytest.mark.parametrize("text", ["", "/", "..", "BTC USDT", "BTC/USDT:", "BTC\x00", "../x", "B" * 40, "ß"])
+def test_what_is_no_symbol(text):
+    with pytest.raises(UsageError, match="not a trading symbol"):
+        symbol(text)
+
+
+def test_names_dropbox_refuses_everywhere():
+    assert never_synced(".DS_Store")
+    assert never_synced("Thumbs.DB")
+    assert not never_synced("store")
