@@ -30,6 +30,8 @@
      │   └─ OutOfSpace            no space left in Dropbox
      └─ Unavailable           the network or the service
          ├─ Unreachable           no answer at all
+         ├─ TlsRefused            the other side could not prove who it is; trying again is no cure
+         ├─ CallRefused           the service calls a request malformed: a bug in us, or the API changed
          └─ ServiceFault          an answer that is no answer: 5xx, HTML, a body cut short
 
 Every error has its facts as keyword arguments (`.facts`), a `.hint` that says what to do next, and `.retryable`,
@@ -207,3 +209,17 @@ class ServiceFault(Unavailable):
     """An answer that is none: 5xx, HTML where JSON belongs, a body cut short."""
 
     default_hint = "Dropbox is having trouble; run the same command again later (status.dropbox.com)"
+
+
+class TlsRefused(Unavailable):
+    """The other side could not prove that it is Dropbox. Terminal: a retry would ask an impostor again."""
+
+    retryable = False
+    default_hint = "check the clock and the network (a proxy that opens TLS?); for an emulator set HURACAN_SYNC_CA"
+
+
+class CallRefused(Unavailable):
+    """The service calls a request malformed (400) or unexpected: a bug in us, or the API changed."""
+
+    retryable = False
+    default_hint = "please report this with the command you ran"

@@ -19,7 +19,7 @@ use_environment() {
     rm -rf "$venv"
     "$python" -m venv "$venv"
     # --no-deps: the file names every package there is to install, each with its hashes.
-    "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r "$requirements"
+    "$venv/bin/python" -m pip install -qq --disable-pip-version-check --require-hashes --no-deps -r "$requirements"
     # The checkout itself, by path: no build step, so no build tool to fetch.
     "$venv/bin/python" - "$root" <<'PY'
 import pathlib, stat, sys, sysconfig

@@ -1,0 +1,178 @@
+"""The wire: where it goes, what it ignores, and how it says that nobody answered."""
+
+import socket
+import ssl
+import subprocess
+import sys
+import threading
+
+import pytest
+
+from huracan_sync.errors import ConfigError, TlsRefused, Unreachable
+from huracan_sync.wire import Endpoint, Wire
+
+
+def answer_with(*raw, accept=1):
+    """A server that reads a request and answers each connection with the next of `raw`; returns its URL."""
+    server = socket.create_server(("127.0.0.1", 0))
+    seen = []
+
+    def serve():
+        for data in raw:
+            connection, _ = server.accept()
+            with connection:
+                request = b""
+                while b"\r\n\r\n" not in request:
+                    piece = connection.recv(65536)
+                    if not piece:
+                        break
+                    request += piece
+                seen.append(request)
+                connection.sendall(data)
+        server.close()
+
+    thread = threading.Thread(target=serve, daemon=True)
+    thread.start()
+    return f"http://127.0.0.1:{server.getsockname()[1]}", seen
+
+
+def closed_port():
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return server.getsockname()[1]
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://api.dropboxapi.com",
+        "http://evil.example",
+        "https://127.0.0.1.evil.example",
+        "ftp://127.0.0.1",
+        "http://10.0.0.1",
+        "127.0.0.1:80",
+        "http://user@127.0.0.1:80",
+        "http://127.0.0.1:80/path",
+    ],
+)
+def test_only_an_emulator_on_this_machine(url):
+    with pytest.raises(ConfigError, match="not the URL of an emulator") as caught:
+        Endpoint.from_environment({"HURACAN_SYNC_API": url})
+    assert caught.value.hint
+
+
+def test_the_emulator_has_credentials_of_its_own():
+    assert Endpoint.from_environment({}).namespace == "dropbox"
+    emulator = Endpoint.from_environment({"HURACAN_SYNC_API": "http://127.0.0.1:8080/"})
+    assert emulator.api == emulator.content == emulator.notify == "http://127.0.0.1:8080"
+    assert emulator.namespace == "emulator:127.0.0.1:8080"
+    assert not emulator.is_dropbox
+
+
+def test_the_environment_changes_nothing(monkeypatch, tmp_path):
+    netrc = tmp_path / "netrc"
+    netrc.write_text("default login a password b\n")
+    netrc.chmod(0o600)
+    for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "all_proxy"):
+        monkeypatch.setenv(name, "http://127.0.0.1:1")
+    for name in ("DROPBOX_DOMAIN", "DROPBOX_API_HOST", "DROPBOX_API_DOMAIN"):
+        monkeypatch.setenv(name, ".evil.example")
+    monkeypatch.setenv("NETRC", str(netrc))
+    url, seen = answer_with(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+    answer = Wire(Endpoint.from_environment({"HURACAN_SYNC_API": url})).exchange(
+        url + "/2/x", headers={"Authorization": "Bearer canary"}, body=b"null"
+    )
+    assert (answer.status, answer.body) == (200, b"ok")
+    assert b"Authorization: Bearer canary" in seen[0]
+    assert Endpoint.from_environment({"DROPBOX_DOMAIN": ".evil.example"}).api == "https://api.dropboxapi.com"
+
+
+def test_a_refused_connection_was_never_sent():
+    with pytest.raises(Unreachable, match="cannot be reached") as caught:
+        Wire(Endpoint()).exchange(f"http://127.0.0.1:{closed_port()}/2/x", headers={})
+    assert caught.value.facts["sent"] is False
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [b"", b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nshort", b"nonsense\r\n\r\n"],
+    ids=["reset", "cut", "bad"],
+)
+def test_a_broken_answer_may_have_arrived(raw):
+    url, _ = answer_with(raw)
+    with pytest.raises(Unreachable) as caught:
+        Wire(Endpoint()).exchange(url + "/2/x", headers={})
+    assert caught.value.facts["sent"] is True
+    assert "0x" not in str(caught.value)  # a sentence, not an object's address
+
+
+def test_a_redirect_is_not_followed():
+    url, _ = answer_with(b"HTTP/1.1 302 Found\r\nLocation: http://evil.example/\r\nContent-Length: 0\r\n\r\n")
+    assert Wire(Endpoint()).exchange(url + "/2/x", headers={}).status == 302
+
+
+def test_the_meter_counts_requests_and_bytes():
+    ok = b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\nConnection: close\r\n\r\nnull"
+    url, _ = answer_with(ok, ok)
+    wire = Wire(Endpoint())
+    before = wire.meter.read()
+    wire.exchange(url + "/2/files/upload", headers={}, body=b"abc")
+    wire.exchange(url + "/oauth2/token", headers={}, body=b"x=1")
+    used = wire.meter.read() - before
+    assert (used.requests, used.token_requests, used.bytes_sent, used.bytes_received) == (1, 1, 6, 8)
+
+
+def test_an_impostor_is_terminal(tmp_path):
+    key, cert = tmp_path / "key.pem", tmp_path / "cert.pem"
+    subprocess.run(
+        [
+            "openssl",
+            "req",
+            "-x509",
+            "-newkey",
+            "rsa:2048",
+            "-nodes",
+            "-days",
+            "1",
+            "-subj",
+            "/CN=localhost",
+            "-keyout",
+            key,
+            "-out",
+            cert,
+        ],
+        check=True,
+        capture_output=True,
+    )
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(cert, key)
+    server = socket.create_server(("127.0.0.1", 0))
+
+    def serve():
+        connection, _ = server.accept()
+        try:
+            context.wrap_socket(connection, server_side=True)
+        except OSError:
+            connection.close()
+
+    thread = threading.Thread(target=serve, daemon=True)
+    thread.start()
+    with pytest.raises(TlsRefused) as caught:
+        Wire(Endpoint()).exchange(f"https://127.0.0.1:{server.getsockname()[1]}/2/x", headers={})
+    assert caught.value.retryable is False
+    thread.join(5)
+    server.close()
+
+
+def test_the_wire_is_cheap_to_import():
+    code = "import sys, huracan_sync.wire; print(sorted({'requests', 'dropbox', 'keyring', 'rich'} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_a_throttle_sees_every_byte_of_both_ways():
+    url, _ = answer_with(b"HTTP/1.1 200 OK\r\nContent-Length: 600000\r\n\r\n" + b"x" * 600000)
+    asked = []
+    wire = Wire(Endpoint(), throttle=asked.append)
+    answer = wire.exchange(url + "/2/x", headers={}, body=memoryview(b"y" * 10))
+    assert len(answer.body) == 600000
+    assert sum(asked) == 600010
