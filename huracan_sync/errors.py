@@ -8,9 +8,22 @@
      │   ├─ NoSigningKey          nothing here can sign
      │   ├─ NoTrust               no root key is pinned here
      │   ├─ StateMissing          what was seen before is lost or damaged; going on would allow a rollback
+     │   ├─ NoAppKey              no app key was given, and none is known from an earlier login
+     │   ├─ PortTaken             somebody else listens where the browser would bring the answer
      │   └─ VaultRefused          no safe place for a secret, or the place is not as it must be
+     │       ├─ NoSafePlace           neither a keyring nor a vault key: nowhere to keep a secret
+     │       ├─ UnsafePlace           a file or folder of ours that others own, may read, or linked
+     │       ├─ KeyringRefused        the OS keyring that holds the secret is locked, gone or answers no
+     │       ├─ SecretMissing         a secret that the environment names is not where it says
+     │       ├─ NoVaultKey            there is a vault and nothing here to open it with
+     │       ├─ WeakVaultKey          a passphrase too short, or a key of the wrong size
+     │       ├─ WrongVaultKey         the key is not the one that made the vault
+     │       ├─ VaultDamaged          the vault was changed by something that does not know its key
+     │       ├─ VaultUnknown          not a vault, or one with limits outside those we accept
+     │       └─ BoundElsewhere        the secret belongs to another service, app or account
      ├─ NotAuthorized         the operator: log in, or enable a scope
      │   ├─ NoCredentials         nobody has logged in here
+     │   ├─ NoConsent             the person said no, or no answer of theirs came
      │   ├─ Revoked               the login was withdrawn; no call will succeed until a new one
      │   ├─ MissingScope          the login lacks a permission that a call needs
      │   ├─ ScopeWidened          the service granted more than was asked
@@ -106,6 +119,86 @@ class VaultRefused(ConfigError):
     """There is no safe place for a secret here, or the place is not as it must be."""
 
 
+class NoSafePlace(VaultRefused):
+    """Neither an OS keyring nor a key for the vault: nowhere on this machine can a secret be kept."""
+
+    default_hint = (
+        "make a key with `(umask 077; head -c 32 /dev/urandom | base64 > FILE)` and set HURACAN_VAULT_KEY_FILE=FILE, "
+        "or deliver the token itself as a file and set HURACAN_REFRESH_TOKEN_FILE and HURACAN_APP_KEY"
+    )
+
+
+class UnsafePlace(VaultRefused):
+    """A file or folder that holds secrets is not ours alone. The fact `path` names it, `reason` says why."""
+
+
+class KeyringRefused(VaultRefused):
+    """The OS keyring cannot be opened. What lies in it is not lost, and nobody is taken for logged out."""
+
+    default_hint = "unlock the keyring (log in to the desktop session), then run the same command again"
+
+
+class SecretMissing(VaultRefused):
+    """A secret that the environment or an option names is not there. No other source is tried in its stead."""
+
+    default_hint = "check that the secret is mounted where its name says, or unset the name"
+
+
+class NoVaultKey(VaultRefused):
+    """There is a vault, and nothing here to open it with."""
+
+    default_hint = "set HURACAN_VAULT_KEY_FILE to the key file the vault was made with"
+
+
+class WeakVaultKey(VaultRefused):
+    """A passphrase under 16 characters, or a key that is not 32 bytes."""
+
+    default_hint = (
+        "make a key with `(umask 077; head -c 32 /dev/urandom | base64 > FILE)`, "
+        "or choose a passphrase of 16 characters or more"
+    )
+
+
+class WrongVaultKey(VaultRefused):
+    """The key is not the one that made the vault. The vault is untouched."""
+
+    default_hint = "set HURACAN_VAULT_KEY_FILE to the key file the vault was made with"
+
+
+class VaultDamaged(VaultRefused):
+    """The vault was changed by something that does not know its key. Nothing of it is believed."""
+
+    default_hint = (
+        "its previous generation lies beside it as `vault.1`: copy it over `vault`, "
+        "or move both away and run `huracan-sync authorize`"
+    )
+
+
+class VaultUnknown(VaultRefused):
+    """Not a vault, of a newer format, or one whose limits lie outside those we accept."""
+
+
+class BoundElsewhere(VaultRefused):
+    """The secret found belongs to another service, app or account than the one that asks for it."""
+
+    default_hint = "run `huracan-sync logout` and `huracan-sync authorize` for this profile"
+
+
+class NoAppKey(ConfigError):
+    """No app key was given, and none is known from an earlier login."""
+
+    default_hint = (
+        "make an app once at https://www.dropbox.com/developers/apps (Scoped access, Full Dropbox), copy its App key, "
+        "then run `huracan-sync authorize --app-key KEY` or set HURACAN_APP_KEY"
+    )
+
+
+class PortTaken(ConfigError):
+    """Another process listens on the loopback port the browser would bring the answer to. No login was begun."""
+
+    default_hint = "end the other program, choose another registered port with --port, or use --no-browser"
+
+
 class NotAuthorized(HuracanError):
     """The service does not let this login do that. Nothing but a person changes it."""
 
@@ -114,6 +207,10 @@ class NotAuthorized(HuracanError):
 
 class NoCredentials(NotAuthorized):
     """Nobody has logged in on this machine under this profile."""
+
+
+class NoConsent(NotAuthorized):
+    """The person said no, or no answer of theirs came. The fact `reason`: `denied`, `timeout` or `code`."""
 
 
 class Revoked(NotAuthorized):
