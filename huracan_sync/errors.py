@@ -30,7 +30,7 @@
      │   └─ AccountChanged        another account answers than the one that was pinned
      ├─ Refused               nobody by trying again: the data is untrusted or corrupt
      │   ├─ ContentMismatch       bytes do not have the hash they must have
-     │   └─ ...                   signed/ adds one class for every reason it refuses for
+     │   └─ ...                   refusals.py: one class for every reason signed data is refused for
      ├─ Conflict              a person, or a new plan: somebody else changed the same thing
      │   └─ RemoteExists          the caller asked not to overwrite, and something else is there
      ├─ NotFound              the caller: nothing lies at that path
@@ -237,9 +237,18 @@ class AccountChanged(NotAuthorized):
 class Refused(HuracanError):
     """Untrusted or corrupt data. Trying again cannot make it true."""
 
+    code: ClassVar[str] = "REFUSED"
+    """The reason, in the words of the format's specification (signed/FORMAT.md)."""
+
+    def as_dict(self) -> dict[str, object]:
+        """As every error, with the `code`."""
+        return super().as_dict() | {"code": self.code}
+
 
 class ContentMismatch(Refused):
     """Bytes do not have the content hash they must have. Nothing of them was put in place."""
+
+    code = "CONTENT"
 
 
 class Conflict(HuracanError):

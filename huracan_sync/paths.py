@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Iterable, Sequence
 from typing import NewType
 
 from huracan_sync.errors import HostilePath, UsageError
@@ -52,6 +53,7 @@ def check(path: str) -> RelPath:
 
 
 _PLAIN = re.compile(r"[A-Za-z0-9 ._:/,;=+@#%&()\[\]{}'!$^-]*")
+_PLAIN_BYTES = bytes(code for code in range(128) if _PLAIN.fullmatch(chr(code)))
 
 
 def _check_characters(path: str) -> None:
@@ -86,6 +88,53 @@ def _objection(component: str) -> str:
 def _hostile(path: str, reason: str) -> HostilePath:
     shown = ascii(path if len(path) <= 200 else path[:200] + "...")
     return HostilePath(f"the path {shown} is refused: {reason}", hint="rename the file", path=shown, reason=reason)
+
+
+def check_all(paths: Sequence[str]) -> set[str]:
+    """Accept many paths as `check` accepts each, at a tenth of the cost. Returns the folders they lie in."""
+    folders = {path.rpartition("/")[0] for path in paths}
+    if not _all_plain(paths, folders):
+        for path in paths:
+            check(path)
+    return folders
+
+
+def _all_plain(paths: Sequence[str], folders: set[str]) -> bool:
+    """Whether questions to all the text at once show every path to be harmless. False means: ask each."""
+    text = "\n".join(paths)
+    if not text.isascii() or len(text.encode().translate(None, _PLAIN_BYTES)) != len(paths) - 1:
+        return False
+    # A name is what follows the last slash; the folders before it are few, and each is asked by itself.
+    if not {path[-1:] for path in paths}.isdisjoint({"", "/", ".", " "}) or max(map(len, paths)) > MAX_COMPONENT_BYTES:
+        return False
+    if text[0] in "/ " or "\n/" in text or (" " in text and ("/ " in text or "\n " in text)):
+        return False
+    before_colons = text.split(":")[:-1]
+    if any(len(before) == 1 or before[-2:-1] in {"/", "\n"} for before in before_colons):
+        return False
+    for folder in folders - {""}:
+        check(folder)
+        if folder.count("/") + 2 > MAX_DEPTH:
+            return False
+    return True
+
+
+def parents(folders: Iterable[str]) -> set[str]:
+    """The folders, and every folder that one of them lies in."""
+    found: set[str] = set()
+    for folder in folders:
+        at = folder
+        while at and at not in found:
+            found.add(at)
+            at = at.rpartition("/")[0]
+    return found
+
+
+def fold_all(paths: Sequence[str]) -> list[str]:
+    """`fold` of each."""
+    text = "\n".join(paths)
+    folded = text.lower().split("\n") if text.isascii() else []
+    return folded if len(folded) == len(paths) else [fold(path) for path in paths]
 
 
 def fold(path: str) -> str:

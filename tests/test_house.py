@@ -9,11 +9,11 @@ HOUSE = Path(__file__).parent.parent / "huracan_sync"
 
 # From the top of the house down. A room imports only rooms above it.
 FLOORS = [
-    "errors", "secret", "content_hash", "paths", "tree", "plan", "settings", "layout",
+    "errors", "refusals", "secret", "content_hash", "paths", "tree", "plan", "settings", "layout",
     "wire", "auth", "remote", "signed", "local", "journal", "transfer",
     "push", "restore", "reader", "verify", "publish", "watch", "engine", "hamilton", "cli", "__main__",
 ]  # fmt: skip
-PURE = {"errors", "secret", "content_hash", "paths", "tree", "plan", "settings", "layout"}
+PURE = {"errors", "refusals", "secret", "content_hash", "paths", "tree", "plan", "settings", "layout", "signed"}
 IMPURE = {"socket", "os", "time", "threading", "random", "subprocess", "sqlite3", "tempfile", "shutil", "urllib3"}
 BANNED = {"manager", "helper", "helpers", "util", "utils", "common", "misc", "base", "core"}
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from huracan_sync.errors import HostilePath, UsageError
-from huracan_sync.paths import below, check, fold, join, never_synced, remote_root, symbol
+from huracan_sync.paths import below, check, check_all, fold, fold_all, join, never_synced, parents, remote_root, symbol
 
 GOOD = [
     "a",
@@ -156,3 +156,36 @@ def test_names_dropbox_refuses_everywhere():
     assert never_synced(".DS_Store")
     assert never_synced("Thumbs.DB")
     assert not never_synced("store")
+
+
+ANY_PATHS = st.lists(
+    st.one_of(
+        st.sampled_from([*GOOD, *HOSTILE]),
+        st.text(alphabet="aZ0./ ~:\\\n\u00e9", max_size=8),
+        st.text(alphabet="ab/", min_size=60, max_size=300),
+    ),
+    min_size=1,
+    max_size=6,
+)
+
+
+@given(ANY_PATHS)
+def test_many_paths_are_judged_as_each_alone(paths):
+    def refused(judge):
+        try:
+            judge()
+        except HostilePath as error:
+            return str(error)
+        return ""
+
+    # Which of several hostile ones is named may differ only when each is asked in turn: the first then.
+    alone = [refused(lambda path=path: check(path)) for path in paths]
+    together = refused(lambda: check_all(paths))
+    assert bool(together) == any(alone)
+    if not together:
+        assert check_all(paths) == {path.rpartition("/")[0] for path in paths}
+        assert fold_all(paths) == [fold(path) for path in paths]
+
+
+def test_folders_and_all_they_lie_in():
+    assert parents(["a/b/c", "a/d", ""]) == {"a", "a/b", "a/b/c", "a/d"}
