@@ -142,7 +142,7 @@ def apply(made, base, source, target):
 
 
 def check_three_trees(seed):
-    rng = random.Random(seed)  # noqa: S311 - reproducible cases
+    rng = random.Random(seed)
     base, source, target = (random_tree(rng) for _ in range(3))
     options = {"delete": rng.random() < 0.5, "overwrite": rng.random() < 0.3}
     made = plan(base, source, target, **options)

@@ -122,7 +122,7 @@ def test_the_limits_themselves_are_accepted(limits):
 
 
 def test_4000_bit_flips_none_accepted():
-    chance = random.Random(4)  # noqa: S311 - repeatable on purpose
+    chance = random.Random(4)
     plain = bytes(chance.randbytes(600))
     data = seal(plain, KEY, new_kdf(KEY))
     seen = dict.fromkeys((VaultDamaged, WrongVaultKey, VaultUnknown), 0)
