@@ -1,0 +1,217 @@
+"""What an answer of Dropbox means: our error, and whether the same call may be made again, and after how long.
+
+This is the only place where the tags of an API error are read, and the only one that decides on a retry.
+"""
+
+from __future__ import annotations
+
+import email.utils
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+
+from huracan_sync.errors import (
+    CallRefused,
+    Conflict,
+    ContentMismatch,
+    HostilePath,
+    HuracanError,
+    MissingScope,
+    NotAuthorized,
+    NotFound,
+    OutOfSpace,
+    RateLimited,
+    ServiceFault,
+    UsageError,
+)
+from huracan_sync.wire import Answer
+
+MAX_PAUSE_S = 3600.0
+"""A pause longer than this is not believed."""
+
+
+class CursorReset(ServiceFault):
+    """The cursor is no longer valid: list again and compare."""
+
+    retryable = False
+
+
+class TokenExpired(NotAuthorized):
+    """The access token is no longer good; another may be."""
+
+
+class SessionLost(ServiceFault):
+    """An upload session that cannot be gone on with: unknown, expired or closed."""
+
+    retryable = False
+
+
+class WrongOffset(ServiceFault):
+    """The session expects its next bytes elsewhere; the fact `correct_offset` says where."""
+
+    retryable = False
+
+
+class Verdict(msgspec.Struct, frozen=True):
+    """What to do about an answer that is no success."""
+
+    error: HuracanError
+    retry: bool = False
+    after_s: float | None = None
+    """What the server asked for; None when it did not say."""
+    throttled: bool = False
+    """The server objects to how much we do at once."""
+    committed: bool | None = False
+    """Whether the call may have taken effect: False no, None unknown."""
+
+
+def judge(route: str, answer: Answer, now: datetime) -> Verdict | None:
+    """The meaning of an answer, None for a success."""
+    status = answer.status
+    if 200 <= status < 300:
+        return None
+    if status == 409:
+        return _judge_409(route, answer)
+    if status == 429:
+        pause = retry_after(answer, now)
+        error = RateLimited(f"Dropbox asks to slow down ({route})", route=route, retry_after_s=pause)
+        return Verdict(error, retry=True, after_s=pause, throttled=True)
+    if status == 401:
+        return _judge_401(route, answer)
+    if status >= 500:
+        error_ = ServiceFault(f"Dropbox answered {status} to {route}", route=route, status=status)
+        return Verdict(error_, retry=True, after_s=retry_after(answer, now), committed=None)
+    if status == 403:
+        return Verdict(NotAuthorized(f"Dropbox does not allow this account {route}: {_text(answer)}", route=route))
+    if status == 431:
+        return Verdict(HeaderTooLarge(f"the argument header of {route} is too large for the server", route=route))
+    return Verdict(CallRefused(f"Dropbox answered {status} to {route}: {_text(answer)}", route=route, status=status))
+
+
+class HeaderTooLarge(CallRefused):
+    """The argument header is over the server's limit, which is not published."""
+
+
+def _judge_401(route: str, answer: Answer) -> Verdict:
+    error: Any = _decoded(answer).get("error")
+    tag = error.get(".tag", "") if isinstance(error, dict) else ""
+    if tag == "missing_scope":
+        scope = str(error.get("required_scope", ""))
+        return Verdict(
+            MissingScope(f"the login lacks the scope {scope}, which {route} needs", scope=scope, route=route)
+        )
+    if tag in {"expired_access_token", "invalid_access_token"}:
+        return Verdict(TokenExpired(f"the access token is no longer valid ({tag})", route=route, tag=tag))
+    return Verdict(NotAuthorized(f"Dropbox refuses the login: {tag or _text(answer)}", route=route, tag=tag))
+
+
+def _judge_409(route: str, answer: Answer) -> Verdict:
+    detail = _decoded(answer)
+    if not isinstance(detail.get("error"), dict):
+        return Verdict(ServiceFault(f"Dropbox answered 409 to {route} without saying why", route=route), retry=True)
+    return judge_failure(route, detail["error"])
+
+
+def judge_failure(route: str, failure: Mapping[str, Any]) -> Verdict:
+    """The meaning of an endpoint error: the `error` of a 409, or the `failure` of one entry of a batch."""
+    tags = spell(failure)
+    last = tags[-1] if tags else ""
+    summary = "/".join(tags)
+    if last in {"too_many_write_operations", "too_many_requests"}:
+        return Verdict(RateLimited(f"Dropbox asks to slow down ({route})", route=route), retry=True, throttled=True)
+    if last == "internal_error":
+        return Verdict(ServiceFault(f"Dropbox failed at {route}: {summary}", route=route), retry=True, committed=None)
+    if last == "content_hash_mismatch":
+        error = ContentMismatch(f"the bytes Dropbox received by {route} were not those that were sent", route=route)
+        return Verdict(error, retry=True)  # damaged on the way: the same bytes may arrive whole
+    return Verdict(_plain_failure(route, tags, last, summary, failure))
+
+
+def _plain_failure(
+    route: str, tags: tuple[str, ...], last: str, summary: str, failure: Mapping[str, Any]
+) -> HuracanError:
+    session = "upload_session" in route
+    if last == "incorrect_offset":
+        offset = _find(failure, "correct_offset")
+        return WrongOffset(f"the session goes on at {offset}", route=route, correct_offset=offset)
+    if session and (last in {"not_found", "closed", "not_closed"} or last.startswith("concurrent_session")):
+        return SessionLost(f"the upload session cannot be gone on with: {summary}", route=route, tags=summary)
+    if last == "not_found":
+        return NotFound(f"nothing lies there in Dropbox ({route}: {summary})", route=route, tags=summary)
+    if "conflict" in tags:
+        return Conflict(f"something else lies there in Dropbox ({summary})", route=route, tags=summary, with_=last)
+    if last == "reset":
+        return CursorReset("Dropbox no longer knows the cursor", route=route)
+    if last == "insufficient_space":
+        return OutOfSpace("the Dropbox account is full", route=route)
+    if last in {"malformed_path", "disallowed_name"}:
+        return HostilePath(f"Dropbox does not take this name ({last})", hint="rename the file", route=route)
+    if last in {"not_folder", "not_file"}:
+        return UsageError(f"that is {last.replace('_', ' a ')} in Dropbox", route=route, tags=summary)
+    if last in {"no_write_permission", "no_permission", "team_folder", "restricted_content"}:
+        return NotAuthorized(f"Dropbox does not allow this there ({summary})", hint="", route=route)
+    return CallRefused(f"Dropbox refused {route}: {summary}", route=route, tags=summary)
+
+
+def spell(error: Mapping[str, Any]) -> tuple[str, ...]:
+    """The tags of an API error, outermost first: `("path", "conflict", "file")`."""
+    tags = []
+    inner: object = error
+    while isinstance(inner, Mapping) and isinstance(inner.get(".tag"), str):
+        tag = inner[".tag"]
+        tags.append(tag)
+        # A struct lies beside its tag and may carry the next union as `reason`; a union lies under the tag's name.
+        inner = inner.get(tag, inner.get("reason"))
+    return tuple(tags)
+
+
+def _find(value: object, name: str) -> int:
+    """The first integer of this name anywhere in an error, or -1."""
+    if isinstance(value, Mapping):
+        if isinstance(value.get(name), int):
+            return int(value[name])
+        return max((_find(inner, name) for inner in value.values()), default=-1)
+    return -1
+
+
+def retry_after(answer: Answer, now: datetime) -> float | None:
+    """How long to wait: the header as seconds or as a date, or `retry_after` of the JSON body; None if unsaid."""
+    header = answer.headers.get("Retry-After", "").strip()
+    if header:
+        try:
+            return _bounded(float(header))
+        except ValueError:
+            pass
+        try:
+            then = email.utils.parsedate_to_datetime(header)
+            sent = email.utils.parsedate_to_datetime(answer.headers["Date"]) if "Date" in answer.headers else now
+            return _bounded((_aware(then) - _aware(sent)).total_seconds())
+        except ValueError:
+            pass
+    error: object = _decoded(answer).get("error")
+    pause = error.get("retry_after") if isinstance(error, dict) else None
+    return _bounded(float(pause)) if isinstance(pause, int | float) and not isinstance(pause, bool) else None
+
+
+def _aware(moment: datetime) -> datetime:
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def _bounded(seconds: float) -> float:
+    # A NaN compares false with everything; max and min in this order turn it into 0.
+    return min(max(0.0, seconds), MAX_PAUSE_S)
+
+
+def _decoded(answer: Answer) -> dict[str, Any]:
+    try:
+        value = msgspec.json.decode(answer.body)
+    except msgspec.DecodeError:
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
+def _text(answer: Answer) -> str:
+    """The beginning of a body for a person, on one line."""
+    return " ".join(answer.body[:300].decode("utf-8", "replace").split())

@@ -1,0 +1,177 @@
+"""What lies in Dropbox: listings, what changed since a cursor, and waiting for a change.
+
+Laws: only `has_more` ends a listing, an empty page does not. A listing that was not read to its end says nothing about
+what is missing from it. A cursor that Dropbox no longer knows means a whole new listing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import msgspec
+
+from huracan_sync.errors import HostilePath, NotFound, ServiceFault
+from huracan_sync.paths import RelPath, below, check
+from huracan_sync.remote.client import Remote
+from huracan_sync.tree import Entry
+
+PAGE = 2000
+"""Entries in a page: the most Dropbox gives."""
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class FileMetadata(msgspec.Struct, tag_field=".tag", tag="file", gc=False):
+    """A file as Dropbox describes it."""
+
+    name: str
+    rev: str
+    size: int
+    client_modified: datetime
+    content_hash: str = ""
+    """Hex; empty for what cannot be downloaded (a Paper document)."""
+    path_display: str = ""
+    path_lower: str = ""
+    id: str = ""
+
+
+class FolderMetadata(msgspec.Struct, tag_field=".tag", tag="folder", gc=False):
+    """A folder."""
+
+    name: str
+    path_display: str = ""
+    path_lower: str = ""
+    id: str = ""
+
+
+class DeletedMetadata(msgspec.Struct, tag_field=".tag", tag="deleted", gc=False):
+    """A file or folder that is gone, with everything below it."""
+
+    name: str
+    path_display: str = ""
+    path_lower: str = ""
+
+
+Metadata = FileMetadata | FolderMetadata | DeletedMetadata
+
+
+class Page(msgspec.Struct):
+    """One answer of list_folder or its continue."""
+
+    entries: list[Metadata]
+    cursor: str
+    has_more: bool
+
+
+class _LoosePage(msgspec.Struct):
+    entries: list[dict[str, Any]]
+    cursor: str
+    has_more: bool
+
+
+class Changes(msgspec.Struct):
+    """One page of news below a folder, relative to it."""
+
+    cursor: str
+    has_more: bool
+    files: list[Entry] = []
+    gone: list[str] = []
+    """Paths of files or folders that are gone with everything below; their spelling may be lower-cased."""
+    folders: list[str] = []
+    """Paths that are folders now: a file that lay there is gone."""
+    refused: list[HostilePath] = []
+    """Names no tree may hold; they are left alone."""
+
+
+def listing(remote: Remote, folder: str) -> Iterator[Changes]:
+    """Everything below the remote folder, page by page; the last page has no `has_more`.
+
+    Raises:
+        NotFound: there is no such folder.
+    """
+    arg = {"path": folder, "recursive": True, "limit": PAGE, "include_non_downloadable_files": False}
+    yield from _pages(remote, folder, "files/list_folder", arg)
+
+
+def changes(remote: Remote, folder: str, cursor: str) -> Iterator[Changes]:
+    """What changed below the folder since the cursor, page by page.
+
+    Raises:
+        CursorReset: list again.
+        NotFound: the folder is gone.
+    """
+    yield from _pages(remote, folder, "files/list_folder/continue", {"cursor": cursor})
+
+
+def latest_cursor(remote: Remote, folder: str) -> str:
+    """A cursor of now, without a listing.
+
+    Raises:
+        NotFound: there is no such folder.
+    """
+    arg = {"path": folder, "recursive": True, "include_non_downloadable_files": False}
+    return remote.rpc("files/list_folder/get_latest_cursor", arg, _Cursor).cursor
+
+
+class _Cursor(msgspec.Struct):
+    cursor: str
+
+
+def metadata(remote: Remote, path: str) -> FileMetadata | FolderMetadata | None:
+    """What lies at a path, None when nothing does."""
+    try:
+        found = remote.rpc("files/get_metadata", {"path": path}, msgspec.Raw)
+    except NotFound:
+        return None
+    return msgspec.json.decode(found, type=FileMetadata | FolderMetadata)
+
+
+def _pages(remote: Remote, folder: str, route: str, arg: dict[str, Any]) -> Iterator[Changes]:
+    has_more = True
+    while has_more:
+        page = _page(remote, route, arg)
+        yield _relative(folder, page)
+        has_more = page.has_more
+        route, arg = "files/list_folder/continue", {"cursor": page.cursor}
+
+
+def _page(remote: Remote, route: str, arg: dict[str, Any]) -> Page:
+    raw = remote.rpc(route, arg, msgspec.Raw)
+    try:
+        return msgspec.json.decode(raw, type=Page)
+    except msgspec.ValidationError:
+        # A kind of entry this version does not know must not hide the others.
+        loose = msgspec.json.decode(raw, type=_LoosePage)
+        known = [entry for entry in loose.entries if entry.get(".tag") in {"file", "folder", "deleted"}]
+        return Page(msgspec.convert(known, list[Metadata]), loose.cursor, loose.has_more)
+
+
+def _relative(folder: str, page: Page) -> Changes:
+    news = Changes(page.cursor, page.has_more, [], [], [], [])
+    for item in page.entries:
+        path = below(folder, item.path_display or item.path_lower)
+        if path is None:
+            raise ServiceFault(f"the listing of {folder!r} holds {item.path_display!r}", path=item.path_display)
+        if isinstance(item, FileMetadata):
+            try:
+                news.files.append(entry_of(check(path), item))
+            except HostilePath as error:
+                news.refused.append(error)
+        elif isinstance(item, FolderMetadata):
+            news.folders.append(path)
+        else:
+            news.gone.append(path)
+    return news
+
+
+def entry_of(path: RelPath, item: FileMetadata) -> Entry:
+    """The file as an entry of a tree. A file without a content hash has 32 zero bytes: equal to nothing."""
+    digest = bytes.fromhex(item.content_hash) if item.content_hash else bytes(32)
+    return Entry(path, item.size, digest, item.rev, (item.client_modified - _EPOCH) // timedelta(milliseconds=1))
+
+
+def timestamp(mtime_ms: int) -> str:
+    """A moment as Dropbox takes it: UTC, whole seconds."""
+    return (_EPOCH + timedelta(milliseconds=max(0, mtime_ms))).strftime("%Y-%m-%dT%H:%M:%SZ")

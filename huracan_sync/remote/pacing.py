@@ -1,0 +1,124 @@
+"""How much we ask of Dropbox at once, and how long we wait when it objects.
+
+Laws: everyone waits out a pause that one was asked for. Concurrency grows by one for every round of calls that were
+all welcome, and halves when the server objects. Dropbox takes one write at a time in a namespace, so commits queue
+here instead of being refused there. Every wait is a fact shown to the observer: who asked, and for how long.
+"""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import msgspec
+
+
+class Wait(msgspec.Struct, frozen=True):
+    """A pause that is about to be made."""
+
+    seconds: float
+    why: str
+    """A sentence: who asked, or what happened."""
+    route: str
+    attempt: int
+    """How often the call has been made, this failure included."""
+
+
+def unseen(_: Wait) -> None:
+    """The observer of those who do not look."""
+
+
+class Pacing:
+    """Shared by all threads that use one login."""
+
+    def __init__(
+        self,
+        *,
+        start: int = 8,
+        most: int = 24,
+        patience_s: float = 900.0,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
+        chance: Callable[[], float] = random.random,
+        observe: Callable[[Wait], None] = unseen,
+    ) -> None:
+        """Make a pacing.
+
+        Args:
+            start: calls under way at once, to begin with.
+            most: calls under way at once, at most.
+            patience_s: how long one call may wait in all before its error is raised.
+            clock: monotonic seconds.
+            sleep: waits that many seconds.
+            chance: a number in [0, 1).
+            observe: told before every wait.
+        """
+        self.patience_s = patience_s
+        self.observe = observe
+        self._most = most
+        self._clock = clock
+        self._sleep = sleep
+        self._chance = chance
+        self._free = threading.Condition()  # guards the four below
+        self._limit = float(start)
+        self._running = 0
+        self._not_before = 0.0
+        self._last_objection = 0.0
+        self._commits = threading.Lock()
+
+    @property
+    def limit(self) -> int:
+        """Calls that may be under way at once, now."""
+        return int(self._limit)
+
+    @contextmanager
+    def slot(self) -> Iterator[None]:
+        """Room for one call; waits for it, and for the end of a pause."""
+        with self._free:
+            while self._running >= int(self._limit):
+                self._free.wait()
+            self._running += 1
+        try:
+            self._wait_out()
+            yield
+        finally:
+            with self._free:
+                self._running -= 1
+                self._free.notify()
+
+    @contextmanager
+    def commit(self) -> Iterator[None]:
+        """Only one commit at a time: the namespace has one write lock."""
+        with self._commits:
+            yield
+
+    def welcome(self) -> None:
+        """A call went well."""
+        with self._free:
+            self._limit = min(float(self._most), self._limit + 1.0 / self._limit)
+            self._free.notify()
+
+    def objected(self, pause_s: float) -> None:
+        """The server asked everyone to slow down."""
+        with self._free:
+            now = self._clock()
+            self._not_before = max(self._not_before, now + pause_s)
+            if now - self._last_objection > 1.0:  # one burst of refusals is one objection
+                self._last_objection = now
+                self._limit = max(1.0, self._limit / 2)
+
+    def backoff(self, attempt: int) -> float:
+        """Seconds to wait after the `attempt`-th failure when the server did not say: full jitter."""
+        return self._chance() * min(30.0, 0.5 * 2.0 ** min(attempt - 1, 10))
+
+    def pause(self, wait: Wait) -> None:
+        """Tell the observer, then wait."""
+        self.observe(wait)
+        self._sleep(wait.seconds)
+
+    def _wait_out(self) -> None:
+        while (left := self._not_before - self._clock()) > 0:
+            self._sleep(left)

@@ -1,0 +1,52 @@
+"""The official SDK's client over our tokens, our hosts and a session that takes nothing from the environment.
+
+It is what `DropboxSync._dbx` hands to callers that speak the SDK's language. Its own refresh is replaced by ours,
+which is single-flight and always sends the scope.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import dropbox
+import requests
+
+from huracan_sync.secret import Secret
+
+if TYPE_CHECKING:
+    from huracan_sync.remote.client import Remote
+
+
+class SdkClient(dropbox.Dropbox):  # type: ignore[misc] # the SDK publishes no types
+    """A `dropbox.Dropbox` whose token is always ours."""
+
+    def __init__(self, remote: Remote) -> None:
+        session = requests.Session()
+        session.trust_env = False
+        if remote.wire.endpoint.ca_file:
+            session.verify = remote.wire.endpoint.ca_file
+        # The token is set before every call; the SDK only insists on having one.
+        super().__init__(oauth2_access_token="-", session=session, max_retries_on_rate_limit=5, timeout=100)  # noqa: S106
+        endpoint = remote.wire.endpoint
+        self._host_map = {"api": endpoint.api, "content": endpoint.content, "notify": endpoint.notify}
+        self._remote = remote
+        self._token = Secret("")
+
+    def check_and_refresh_access_token(self) -> None:
+        """Called by the SDK before every request."""
+        self._token = self._remote.tokens.token()
+        self._oauth2_access_token = self._token.reveal()
+
+    def refresh_access_token(self, *_: object, **__: object) -> None:
+        """Called by the SDK after a 401 `expired_access_token`; where and which scopes is ours to know."""
+        self._token = self._remote.tokens.renew(self._token)
+        self._oauth2_access_token = self._token.reveal()
+
+    def _get_route_url(self, hostname: str, route_name: str) -> str:
+        return f"{hostname}/2/{route_name}"
+
+    def __repr__(self) -> str:
+        return f"<Dropbox client of {self._remote.place}>"
+
+    def __reduce__(self) -> Any:
+        raise TypeError("a Dropbox client holds a token and is not pickled; pass the profile's name instead")
