@@ -84,9 +84,9 @@ class Count(msgspec.Struct, frozen=True):
     """Calls of the API (`/2/...`); token refreshes are counted apart, as for any client."""
     token_requests: int = 0
     bytes_sent: int = 0
-    """Bytes of file content and arguments in request bodies."""
+    """Bytes of content in the bodies of upload calls, every attempt counted."""
     bytes_received: int = 0
-    """Bytes of response bodies."""
+    """Bytes of content in the bodies of download answers."""
 
     def __sub__(self, earlier: Count) -> Count:
         """What was added since `earlier`."""
@@ -145,6 +145,7 @@ class Stream:
         self._throttle = throttle
         self.status = response.status
         self.headers: Mapping[str, str] = response.headers
+        self._is_content = self.status < 300 and "Dropbox-API-Result" in response.headers
 
     def chunks(self, size: int = CHUNK) -> Iterator[bytes]:
         """The body in pieces of at most `size` bytes.
@@ -156,7 +157,8 @@ class Stream:
             while piece := self._response.read(size):
                 if self._throttle:
                     self._throttle(len(piece))
-                self._meter.add(received=len(piece))
+                if self._is_content:
+                    self._meter.add(received=len(piece))
                 yield piece
         except (HTTPError, OSError) as error:
             raise _unreachable(error, self._response.url or "") from error
@@ -242,7 +244,8 @@ class Wire:
         """Like `exchange`, but the body of the answer is left on the wire."""
         size = len(body) if isinstance(body, bytes | memoryview) else int(headers.get("Content-Length", 0))
         is_token = url.endswith("/oauth2/token")
-        self.meter.add(requests=not is_token, token_requests=is_token, sent=size)
+        is_content = headers.get("Content-Type") == "application/octet-stream"
+        self.meter.add(requests=not is_token, token_requests=is_token, sent=size if is_content else 0)
         try:
             response = self._the_pool().request(
                 method,

@@ -113,13 +113,16 @@ def test_a_redirect_is_not_followed():
 
 def test_the_meter_counts_requests_and_bytes():
     ok = b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\nConnection: close\r\n\r\nnull"
-    url, _ = answer_with(ok, ok)
+    content = ok.replace(b"\r\n\r\n", b"\r\nDropbox-API-Result: {}\r\n\r\n")
+    url, _ = answer_with(ok, ok, ok, content)
     wire = Wire(Endpoint())
     before = wire.meter.read()
-    wire.exchange(url + "/2/files/upload", headers={}, body=b"abc")
+    wire.exchange(url + "/2/files/upload", headers={"Content-Type": "application/octet-stream"}, body=b"abc")
+    wire.exchange(url + "/2/files/list_folder", headers={"Content-Type": "application/json"}, body=b"{}")
     wire.exchange(url + "/oauth2/token", headers={}, body=b"x=1")
+    wire.exchange(url + "/2/files/download", headers={})
     used = wire.meter.read() - before
-    assert (used.requests, used.token_requests, used.bytes_sent, used.bytes_received) == (1, 1, 6, 8)
+    assert (used.requests, used.token_requests, used.bytes_sent, used.bytes_received) == (3, 1, 3, 4)
 
 
 def test_an_impostor_is_terminal(tmp_path):

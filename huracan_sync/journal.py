@@ -1,0 +1,353 @@
+"""What survives a crash: what was synced, which bytes of an open transfer have arrived, where a listing stood.
+
+SQLite, one file for all roots of a machine. It is disposable: lost or damaged, it is made anew, and the next pass finds
+out again what it knew, from the signed manifest, the listing and the disk. Nothing that must not be lost lies here
+(the highest head seen: `seen.py`; the outbox: `engine`).
+
+Laws: one thread at a time, the one that plans; worker threads report to it. Every method that writes is one
+transaction, and durable when it returns.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+import time
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Self
+
+import msgspec
+
+from huracan_sync.errors import DiskFull, LocalFailure
+from huracan_sync.local import Stamp
+from huracan_sync.paths import RelPath, fold
+from huracan_sync.tree import Entry
+
+SCHEMA_VERSION = 1
+_SCHEMA = """
+CREATE TABLE pairs (
+    id INTEGER PRIMARY KEY, place TEXT NOT NULL, local TEXT NOT NULL, remote TEXT NOT NULL, cursor TEXT,
+    UNIQUE (place, local, remote));
+-- What local and remote held alike at the last sync, and the stamp of the local file then.
+CREATE TABLE synced (
+    pair INTEGER NOT NULL, key TEXT NOT NULL, path TEXT NOT NULL, size INTEGER NOT NULL, hash BLOB NOT NULL,
+    rev TEXT NOT NULL, mtime_ms INTEGER NOT NULL, mtime_ns INTEGER, ctime_ns INTEGER, inode INTEGER,
+    PRIMARY KEY (pair, key)) WITHOUT ROWID;
+-- Where the remote side differs from that; a NULL hash: the file is gone there.
+CREATE TABLE elsewhere (
+    pair INTEGER NOT NULL, key TEXT NOT NULL, path TEXT NOT NULL, size INTEGER, hash BLOB, rev TEXT, mtime_ms INTEGER,
+    PRIMARY KEY (pair, key)) WITHOUT ROWID;
+-- Digests this machine was about to commit: content found under them is our own.
+CREATE TABLE intents (
+    pair INTEGER NOT NULL, key TEXT NOT NULL, hash BLOB NOT NULL, PRIMARY KEY (pair, key, hash)) WITHOUT ROWID;
+-- Open transfers of large files and the parts of them that have arrived.
+CREATE TABLE transfers (
+    id INTEGER PRIMARY KEY, pair INTEGER NOT NULL, key TEXT NOT NULL, direction TEXT NOT NULL, token TEXT NOT NULL,
+    session TEXT NOT NULL, part_size INTEGER NOT NULL, started REAL NOT NULL, UNIQUE (pair, key, direction));
+CREATE TABLE parts (
+    transfer INTEGER NOT NULL, number INTEGER NOT NULL, blocks BLOB NOT NULL,
+    PRIMARY KEY (transfer, number)) WITHOUT ROWID;
+-- How the last runs went, for `status`.
+CREATE TABLE runs (
+    place TEXT NOT NULL, channel TEXT NOT NULL, verb TEXT NOT NULL, finished REAL NOT NULL, succeeded REAL,
+    report BLOB NOT NULL, PRIMARY KEY (place, channel, verb)) WITHOUT ROWID;
+"""
+
+
+class Synced(msgspec.Struct, frozen=True, gc=False):
+    """A file both sides held alike, and the local stamp then (None: the local file has not been seen since)."""
+
+    entry: Entry
+    stamp: Stamp | None
+
+
+class Open(msgspec.Struct):
+    """A transfer that was begun, and the block digests of each part that has arrived."""
+
+    id: int
+    token: str
+    """What tells the content: for an upload the stamp it was read at, for a download its rev and hash."""
+    session: str
+    part_size: int
+    started: float
+    """Seconds since 1970."""
+    parts: dict[int, bytes]
+
+
+class Run(msgspec.Struct, frozen=True):
+    """How the last run of a verb on a channel went."""
+
+    channel: str
+    verb: str
+    finished: float
+    succeeded: float | None
+    report: dict[str, object]
+
+
+class Journal:
+    """The journal of this machine. Open it, use it from one thread, close it."""
+
+    def __init__(self, home: Path) -> None:
+        """Open `home/journal.db`, making what is missing; a damaged one is put aside.
+
+        Raises:
+            LocalFailure: the folder cannot be written.
+        """
+        self._file = home / "journal.db"
+        try:
+            home.mkdir(parents=True, exist_ok=True, mode=0o700)
+            self._db = self._opened()
+        except (OSError, sqlite3.OperationalError) as error:
+            raise LocalFailure(
+                f"the journal {self._file} cannot be opened: {error}",
+                hint="check the rights of the folder, or set HURACAN_SYNC_HOME to one you may write",
+                path=str(self._file),
+            ) from error
+
+    def _opened(self) -> sqlite3.Connection:
+        self._file.touch(mode=0o600, exist_ok=True)
+        for attempt in (1, 2):
+            db = sqlite3.connect(self._file, timeout=60.0, isolation_level=None)
+            try:
+                db.execute("PRAGMA journal_mode = WAL")
+                db.execute("PRAGMA synchronous = FULL")
+                db.execute("PRAGMA foreign_keys = OFF")
+                self._make_tables(db)
+            except sqlite3.OperationalError:
+                db.close()
+                raise
+            except sqlite3.DatabaseError:
+                db.close()
+                if attempt == 2:
+                    raise
+                self._put_aside()
+            else:
+                return db
+        raise AssertionError("unreachable")
+
+    def _make_tables(self, db: sqlite3.Connection) -> None:
+        (version,) = db.execute("PRAGMA user_version").fetchone()
+        if version == SCHEMA_VERSION:
+            db.execute("SELECT count(*) FROM pairs").fetchone()  # a damaged file speaks up here
+            return
+        db.execute("BEGIN IMMEDIATE")
+        try:
+            (version,) = db.execute("PRAGMA user_version").fetchone()
+            if version == 0:
+                for statement in _SCHEMA.split(";"):
+                    db.execute(statement)
+                db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+            elif version != SCHEMA_VERSION:
+                raise sqlite3.DatabaseError(f"schema version {version}")
+        finally:
+            db.execute("COMMIT")
+
+    def _put_aside(self) -> None:
+        """Damaged or of another version: keep it for whoever wants to look, and begin anew."""
+        aside = self._file.with_name(f"journal.db.aside-{int(time.time())}")
+        self._file.replace(aside)
+        for suffix in ("-wal", "-shm"):
+            self._file.with_name(self._file.name + suffix).unlink(missing_ok=True)
+
+    def close(self) -> None:
+        """Close it."""
+        self._db.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @contextlib.contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        try:
+            self._db.execute("BEGIN IMMEDIATE")
+            try:
+                yield self._db
+            except BaseException:
+                self._db.execute("ROLLBACK")
+                raise
+            self._db.execute("COMMIT")
+        except sqlite3.OperationalError as error:
+            if "full" in str(error):
+                raise DiskFull(f"the journal {self._file} cannot grow: {error}", path=str(self._file)) from error
+            raise LocalFailure(f"the journal {self._file}: {error}", path=str(self._file)) from error
+
+    # --- pairs: a local folder and a remote one ---------------------------------------------------------------
+
+    def pair(self, place: str, local: Path, remote: str) -> int:
+        """The id of a local folder and a remote one, on an account of a service."""
+        key = (place, str(local), fold(remote))
+        found = self._db.execute("SELECT id FROM pairs WHERE place=? AND local=? AND remote=?", key).fetchone()
+        if found:
+            return int(found[0])
+        with self._transaction() as db:
+            db.execute("INSERT OR IGNORE INTO pairs (place, local, remote) VALUES (?, ?, ?)", key)
+        return self.pair(place, local, remote)
+
+    def cursor(self, pair: int) -> str | None:
+        """Where the last listing of the remote side ended; None when none was read to its end."""
+        found = self._db.execute("SELECT cursor FROM pairs WHERE id=?", (pair,)).fetchone()
+        return found[0] if found else None
+
+    # --- what was synced --------------------------------------------------------------------------------------
+
+    def synced(self, pair: int) -> dict[str, Synced]:
+        """Everything both sides held alike, by `fold(path)`."""
+        rows = self._db.execute(
+            "SELECT key, path, size, hash, rev, mtime_ms, mtime_ns, ctime_ns, inode FROM synced WHERE pair=?", (pair,)
+        )
+        return {
+            key: Synced(
+                Entry(RelPath(path), size, digest, rev, mtime_ms),
+                None if inode is None else Stamp(size, mtime_ns, ctime_ns, inode),
+            )
+            for key, path, size, digest, rev, mtime_ms, mtime_ns, ctime_ns, inode in rows
+        }
+
+    def learn(self, pair: int, known: Iterable[Synced]) -> None:
+        """Both sides hold these alike now; what was noted as different or about to be committed is settled."""
+        rows = [
+            (
+                pair,
+                fold(item.entry.path),
+                *msgspec.structs.astuple(item.entry),
+                *((item.stamp.mtime_ns, item.stamp.ctime_ns, item.stamp.inode) if item.stamp else (None, None, None)),
+            )
+            for item in known
+        ]
+        keys = [(pair, row[1]) for row in rows]
+        with self._transaction() as db:
+            db.executemany(
+                "INSERT OR REPLACE INTO synced (pair, key, path, size, hash, rev, mtime_ms, mtime_ns, ctime_ns, inode)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                rows,
+            )
+            for table in ("elsewhere", "intents"):
+                db.executemany(f"DELETE FROM {table} WHERE pair=? AND key=?", keys)  # noqa: S608 - two fixed names
+
+    def forget(self, pair: int, paths: Iterable[str]) -> None:
+        """Neither side has these any more."""
+        keys = [(pair, fold(path)) for path in paths]
+        with self._transaction() as db:
+            for table in ("synced", "elsewhere", "intents"):
+                db.executemany(f"DELETE FROM {table} WHERE pair=? AND key=?", keys)  # noqa: S608 - three fixed names
+
+    def intend(self, pair: int, entries: Iterable[Entry]) -> None:
+        """These contents are about to be committed: whoever finds them there later knows whose they are."""
+        with self._transaction() as db:
+            db.executemany(
+                "INSERT OR IGNORE INTO intents (pair, key, hash) VALUES (?, ?, ?)",
+                [(pair, fold(entry.path), entry.content_hash) for entry in entries],
+            )
+
+    def intents(self, pair: int) -> frozenset[tuple[str, bytes]]:
+        """Keys and digests that were about to be committed when the last run ended."""
+        return frozenset(self._db.execute("SELECT key, hash FROM intents WHERE pair=?", (pair,)))
+
+    # --- the remote side, where it differs --------------------------------------------------------------------
+
+    def elsewhere(self, pair: int) -> dict[str, Entry | None]:
+        """Where the remote side differs from what was synced: its entry, or None for gone."""
+        rows = self._db.execute("SELECT key, path, size, hash, rev, mtime_ms FROM elsewhere WHERE pair=?", (pair,))
+        return {
+            key: None if digest is None else Entry(RelPath(path), size, digest, rev, mtime_ms)
+            for key, path, size, digest, rev, mtime_ms in rows
+        }
+
+    def note_elsewhere(
+        self, pair: int, differences: dict[str, Entry | None], same: Iterable[str], cursor: str, *, anew: bool
+    ) -> None:
+        """The remote side was read up to `cursor`.
+
+        Args:
+            pair: whose.
+            differences: by key, where it differs from what was synced (None: gone).
+            same: keys that hold what was synced (again).
+            cursor: where the listing stands.
+            anew: it was listed whole, so what was noted before is void.
+        """
+        rows = [
+            (pair, key, entry.path, entry.size, entry.content_hash, entry.rev, entry.mtime_ms)
+            if entry
+            else (pair, key, key, None, None, None, None)
+            for key, entry in differences.items()
+        ]
+        with self._transaction() as db:
+            if anew:
+                db.execute("DELETE FROM elsewhere WHERE pair=?", (pair,))
+            db.executemany("DELETE FROM elsewhere WHERE pair=? AND key=?", [(pair, key) for key in same])
+            db.executemany("INSERT OR REPLACE INTO elsewhere VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
+            db.execute("UPDATE pairs SET cursor=? WHERE id=?", (cursor, pair))
+
+    def lose_cursor(self, pair: int) -> None:
+        """The cursor is void; the next look lists anew."""
+        with self._transaction() as db:
+            db.execute("UPDATE pairs SET cursor=NULL WHERE id=?", (pair,))
+
+    # --- open transfers ---------------------------------------------------------------------------------------
+
+    def transfer(self, pair: int, path: str, direction: str) -> Open | None:
+        """The open transfer of a file, with the parts that have arrived."""
+        row = self._db.execute(
+            "SELECT id, token, session, part_size, started FROM transfers WHERE pair=? AND key=? AND direction=?",
+            (pair, fold(path), direction),
+        ).fetchone()
+        if row is None:
+            return None
+        parts = dict(self._db.execute("SELECT number, blocks FROM parts WHERE transfer=?", (row[0],)).fetchall())
+        number, token, session, part_size, started = row
+        return Open(number, token, session, part_size, started, parts)
+
+    def begin_transfer(
+        self, pair: int, path: str, direction: str, *, token: str, session: str, part_size: int, now: float
+    ) -> Open:
+        """Note a new transfer; an older one of the same file is void."""
+        self.end_transfer(pair, path, direction)
+        with self._transaction() as db:
+            made = db.execute(
+                "INSERT INTO transfers (pair, key, direction, token, session, part_size, started)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?)",
+                (pair, fold(path), direction, token, session, part_size, now),
+            ).lastrowid
+        assert made is not None  # noqa: S101 - an INSERT always has one
+        return Open(made, token, session, part_size, now, {})
+
+    def note_part(self, transfer: int, number: int, blocks: bytes) -> None:
+        """A part has arrived; `blocks` are its block digests."""
+        with self._transaction() as db:
+            db.execute("INSERT OR REPLACE INTO parts VALUES (?, ?, ?)", (transfer, number, blocks))
+
+    def end_transfer(self, pair: int, path: str, direction: str) -> None:
+        """The transfer is done or void."""
+        with self._transaction() as db:
+            key = (pair, fold(path), direction)
+            db.execute(
+                "DELETE FROM parts WHERE transfer IN (SELECT id FROM transfers WHERE pair=? AND key=? AND direction=?)",
+                key,
+            )
+            db.execute("DELETE FROM transfers WHERE pair=? AND key=? AND direction=?", key)
+
+    # --- runs -------------------------------------------------------------------------------------------------
+
+    def note_run(self, place: str, run: Run) -> None:
+        """How a run went; the time of the last success stays when this was none."""
+        with self._transaction() as db:
+            db.execute(
+                "INSERT INTO runs VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET finished=excluded.finished,"
+                " succeeded=coalesce(excluded.succeeded, succeeded), report=excluded.report",
+                (place, run.channel, run.verb, run.finished, run.succeeded, msgspec.json.encode(run.report)),
+            )
+
+    def runs(self) -> dict[str, list[Run]]:
+        """The last run of every verb on every channel, by place."""
+        result: dict[str, list[Run]] = {}
+        rows = self._db.execute(
+            "SELECT place, channel, verb, finished, succeeded, report FROM runs ORDER BY place, channel, verb"
+        )
+        for place, channel, verb, finished, succeeded, report in rows:
+            run = Run(channel, verb, finished, succeeded, msgspec.json.decode(report, type=dict[str, object]))
+            result.setdefault(place, []).append(run)
+        return result

@@ -1,0 +1,77 @@
+"""One process (and one thread) at a time: a lock on a file that is never removed.
+
+The kernel lets go of it when its holder dies, so a killed process leaves nothing to clean up.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import os
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from huracan_sync.errors import Busy, LocalFailure
+
+POLL_S = 0.05
+
+
+@contextlib.contextmanager
+def hold(
+    path: Path,
+    *,
+    what: str,
+    wait_s: float = 0.0,
+    observe: Callable[[str], None] = lambda _: None,
+    clock: Callable[[], float] = time.monotonic,
+    sleep: Callable[[float], None] = time.sleep,
+) -> Iterator[None]:
+    """Hold the lock at `path` while the block runs.
+
+    Args:
+        path: the lock's file, made with its folder where missing.
+        what: what it guards, for people.
+        wait_s: how long to wait for another holder.
+        observe: told once, when there is somebody to wait for.
+        clock: monotonic seconds.
+        sleep: waits that many seconds.
+
+    Raises:
+        Busy: another process (or thread) holds it still.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    try:
+        lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    except OSError as error:
+        raise LocalFailure(f"the lock {path} cannot be opened: {error.strerror}", path=str(path)) from error
+    try:
+        until, told = clock() + wait_s, False
+        while not _try(lock):
+            holder = os.pread(lock, 32, 0).decode(errors="replace").strip() or "unknown"
+            if not told and wait_s > 0:
+                observe(f"waiting for process {holder}, which works on {what}")
+                told = True
+            if clock() >= until:
+                raise Busy(
+                    f"process {holder} works on {what}",
+                    hint="wait for it to finish; if it hangs, end it: its work is not lost",
+                    holder=holder,
+                )
+            sleep(POLL_S)
+        os.ftruncate(lock, 0)
+        os.pwrite(lock, str(os.getpid()).encode(), 0)
+        yield
+    finally:
+        os.close(lock)
+
+
+def _try(lock: int) -> bool:
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        if error.errno in {errno.EWOULDBLOCK, errno.EAGAIN, errno.EACCES}:
+            return False
+        raise
+    return True
