@@ -1,0 +1,226 @@
+"""Large files in parts: one concurrent upload session each, parts in parallel, every part hashed and journalled.
+
+The state of a session, and every legal step (`_Parts.next_part` is this table):
+
+    state       legal next                      ends when
+    begun       any part but the last           all parts but the last have arrived
+    all but     the last part, closing          it has arrived
+    closed      commit (not here)
+    lost        begin again                     unknown, expired, or older than six days
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable
+
+import msgspec
+
+from huracan_sync.content_hash import BLOCK_SIZE, block_hashes, combine
+from huracan_sync.errors import HuracanError
+from huracan_sync.local import Reading, Stamp
+from huracan_sync.remote.client import Remote
+from huracan_sync.remote.errors import SessionLost, WrongOffset
+from huracan_sync.transfer.batch import Cursor
+from huracan_sync.transfer.wish import Site, Wish
+
+PART = 2 * BLOCK_SIZE
+"""Bytes in a part: a multiple of 4 MiB, as concurrent sessions ask; small enough to lose, large enough for a link."""
+PARTS_AT_ONCE = 4
+"""Parts of one file on the way: four of 8 MiB keep a link of 125 MB/s full at 80 ms."""
+FILES_AT_ONCE = 4
+SESSION_DAYS = 6.0
+"""Dropbox keeps a session for seven days; one older than this is not trusted to live until its commit."""
+
+
+class _Parts:
+    """Which parts of one open file have arrived. Lives in the caller's thread."""
+
+    def __init__(self, wish: Wish, reading: Reading, transfer: int, part_size: int, arrived: dict[int, bytes]) -> None:
+        self.wish = wish
+        self.reading = reading
+        self.transfer = transfer
+        self.part_size = part_size
+        self.arrived = arrived
+        self.failed = False
+        self._under_way = 0
+        self._last = -(-reading.stamp.size // part_size) - 1
+        self._waiting = deque(number for number in range(self._last) if number not in arrived)
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether every part, the closing one included, has arrived."""
+        return self._last in self.arrived
+
+    def length(self, number: int) -> int:
+        return min(self.part_size, self.reading.stamp.size - number * self.part_size)
+
+    def next_part(self) -> int | None:
+        """The part to send now, or None when none may be: the last one closes, so it waits for all others."""
+        if self.failed or self.is_closed or self._under_way >= PARTS_AT_ONCE:
+            return None
+        if self._waiting:
+            number = self._waiting.popleft()
+        elif self._under_way == 0:
+            number = self._last
+        else:
+            return None
+        self._under_way += 1
+        return number
+
+    def end(self, number: int, blocks: bytes | None) -> None:
+        """A part has arrived with these block digests, or failed. The file stays open while others read it."""
+        self._under_way -= 1
+        if blocks is not None:
+            self.arrived[number] = blocks
+        if self._under_way == 0 and (self.failed or self.is_closed):
+            self.reading.close()
+
+    def give_up(self) -> None:
+        """No further part is sent."""
+        self.failed = True
+
+    def content_hash(self) -> bytes:
+        return combine(b"".join(self.arrived[number] for number in range(self._last + 1)))
+
+    def send(self, remote: Remote, number: int) -> bytes:
+        """On a worker: read, hash and send one part; its block digests."""
+        offset, close = number * self.part_size, number == self._last
+        data = self.reading.read(offset, self.length(number))
+        self.reading.check_unchanged()
+        blocks = block_hashes(data)
+        cursor = Cursor(self.wish.session, offset)
+        arg = {"cursor": cursor, "close": close, "content_hash": combine(blocks).hex()}
+        try:
+            remote.send("files/upload_session/append_v2", arg, data, type(None))
+        except SessionLost as error:
+            # Closed by an earlier attempt of this very call, whose answer was lost; the commit tells if bytes miss.
+            if not (close and error.facts.get("tags") == "closed"):
+                raise
+        return blocks
+
+
+class Large:
+    """The queue of large files. Lives in the caller's thread."""
+
+    def __init__(
+        self,
+        site: Site,
+        *,
+        closed: Callable[[list[Wish]], None],
+        failed: Callable[[Wish, HuracanError], None],
+        now: Callable[[], float] = time.time,
+    ) -> None:
+        """Make a queue.
+
+        Args:
+            site: from where to where.
+            closed: told of files whose sessions are closed, ready for a commit.
+            failed: told of files that did not come so far.
+            now: seconds since 1970.
+        """
+        self.queue: deque[Wish] = deque()
+        self._site = site
+        self._closed = closed
+        self._failed = failed
+        self._now = now
+        self._open: list[_Parts] = []
+        self._opening = 0
+
+    def feed(self) -> bool:
+        """Start one thing if there is room; whether something was started."""
+        for parts in self._open:
+            if self._site.crew.has_room(parts.part_size) and (number := parts.next_part()) is not None:
+                self._start_part(parts, number)
+                return True
+        if self.queue and len(self._open) + self._opening < FILES_AT_ONCE:
+            self._begin(self.queue.popleft())
+            return True
+        return False
+
+    def forget(self, wish: Wish) -> None:
+        """Its session is of no use any more (or it is committed)."""
+        self._site.journal.end_transfer(self._site.pair, wish.path, "up")
+
+    def _begin(self, wish: Wish) -> None:
+        site = self._site
+        try:
+            reading = wish.open(site)
+        except HuracanError as error:
+            self._failed(wish, error)
+            return
+        wish.stamp = reading.stamp
+        token = _token_of(reading.stamp)
+        earlier = site.journal.transfer(site.pair, wish.path, "up")
+        if earlier and earlier.token == token and 0 <= self._now() - earlier.started < SESSION_DAYS * 86400:
+            wish.session = earlier.session
+            parts = _Parts(wish, reading, earlier.id, earlier.part_size, earlier.parts)
+            arrived = sum(parts.length(number) for number in earlier.parts)
+            site.monitor.moved(arrived)
+            site.monitor.note(f"{wish.path}: {arrived} bytes arrived in an earlier run; going on from there")
+            self._open.append(parts)
+            if parts.is_closed:
+                reading.close()
+                self._close(parts)
+            return
+        self._opening += 1
+
+        def then(session: str) -> None:
+            self._opening -= 1
+            wish.session = session
+            opened = site.journal.begin_transfer(
+                site.pair, wish.path, "up", token=token, session=session, part_size=PART, now=self._now()
+            )
+            self._open.append(_Parts(wish, reading, opened.id, PART, {}))
+
+        def failed(error: HuracanError) -> None:
+            self._opening -= 1
+            reading.close()
+            self._failed(wish, error)
+
+        site.crew.start(lambda: _start_session(site.remote), then, failed)
+
+    def _start_part(self, parts: _Parts, number: int) -> None:
+        site = self._site
+
+        def then(blocks: bytes) -> None:
+            site.journal.note_part(parts.transfer, number, blocks)
+            parts.end(number, blocks)
+            site.monitor.moved(parts.length(number))
+            if parts.is_closed:
+                self._close(parts)
+
+        def failed(error: HuracanError) -> None:
+            first = not parts.failed
+            parts.give_up()
+            parts.end(number, None)
+            if not first:
+                return  # the first of several failures has spoken for the file
+            self._open.remove(parts)
+            site.monitor.moved(-sum(map(parts.length, parts.arrived)))
+            if isinstance(error, SessionLost | WrongOffset):
+                self.forget(parts.wish)
+            self._failed(parts.wish, error)
+
+        site.crew.start(lambda: parts.send(site.remote, number), then, failed, cost=parts.length(number))
+
+    def _close(self, parts: _Parts) -> None:
+        self._open.remove(parts)
+        parts.wish.digest = parts.content_hash()
+        self._closed([parts.wish])
+
+
+class _Session(msgspec.Struct):
+    session_id: str
+
+
+def _start_session(remote: Remote) -> str:
+    # No data with the start: under concurrency it is the first call to be refused.
+    arg = {"session_type": {".tag": "concurrent"}}
+    return remote.send("files/upload_session/start", arg, b"", _Session).session_id
+
+
+def _token_of(stamp: Stamp) -> str:
+    """What tells one state of a local file from another."""
+    return f"{stamp.size}.{stamp.mtime_ns}.{stamp.ctime_ns}.{stamp.inode}"

@@ -1,0 +1,180 @@
+"""Small files: read, sent many at a time, closed. Their commit is not here."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable
+from operator import attrgetter
+
+import msgspec
+
+from huracan_sync.errors import CallRefused, HuracanError
+from huracan_sync.remote.listing import FileMetadata
+from huracan_sync.transfer import batch
+from huracan_sync.transfer.wish import Site, Wish
+
+SMALL = batch.BODY
+"""Bytes of the largest file that travels with others."""
+ROUND_BYTES = 128 * 1024 * 1024
+"""Content in one commit: what a kill before it may cost."""
+OPEN_ROUNDS = 3
+"""Rounds under way at once: while one commits, the next ones append."""
+SINGLES = 2
+"""Up to so many files are sent alone, one request each; more travel in a batch, which needs three."""
+
+
+class _Round(msgspec.Struct):
+    """Files that will be committed together."""
+
+    waiting: deque[Wish]
+    closed: list[Wish]
+    appending: int = 0
+    started: bool = False
+
+
+class Small:
+    """The queue of small files. Lives in the caller's thread."""
+
+    def __init__(
+        self,
+        site: Site,
+        *,
+        closed: Callable[[list[Wish]], None],
+        sent: Callable[[Wish, FileMetadata], None],
+        failed: Callable[[Wish, HuracanError], None],
+    ) -> None:
+        """Make a queue.
+
+        Args:
+            site: from where to where.
+            closed: told of files whose sessions are closed, ready for a commit.
+            sent: told of files that were committed alone.
+            failed: told of files that were not.
+        """
+        self.queue: deque[Wish] = deque()
+        self._site = site
+        self._closed = closed
+        self._sent = sent
+        self._failed = failed
+        self._rounds: list[_Round] = []
+        self._budget = batch.HeaderBudget(site.options.header_limit, learn=site.options.learn_headers)
+        self._batches = site.options.batches
+
+    def feed(self) -> bool:
+        """Start one thing if there is room; whether something was started."""
+        return self._feed_append() or self._feed_round()
+
+    def _feed_append(self) -> bool:
+        for opened in self._rounds:
+            if opened.started and opened.waiting and self._site.crew.has_room(batch.BODY):
+                self._start_append(opened, self._cut(opened.waiting))
+                return True
+        return False
+
+    def _feed_round(self) -> bool:
+        if not self.queue or len(self._rounds) >= OPEN_ROUNDS:
+            return False
+        if not self._batches or (len(self.queue) <= SINGLES and not self._rounds):
+            if not self._site.crew.has_room(self.queue[0].size):
+                return False
+            self._start_single(self.queue.popleft())
+            return True
+        opened, size = _Round(deque(), []), 0
+        while self.queue and len(opened.waiting) < batch.FILES_IN_A_COMMIT and size < ROUND_BYTES:
+            opened.waiting.append(self.queue.popleft())
+            size += opened.waiting[-1].size
+        self._start_round(opened)
+        return True
+
+    def _start_round(self, opened: _Round) -> None:
+        self._rounds.append(opened)
+        wishes = list(opened.waiting)
+
+        def then(sessions: list[str]) -> None:
+            for wish, session in zip(wishes, sessions, strict=True):
+                wish.session = session
+            opened.started = True
+
+        def failed(error: HuracanError) -> None:
+            self._rounds.remove(opened)
+            self._refused(wishes, error)
+
+        self._site.crew.start(lambda: batch.start(self._site.remote, len(wishes)), then, failed)
+
+    def _cut(self, waiting: deque[Wish]) -> list[Wish]:
+        """The files of the next append: as many as its header and its body may hold, at least one."""
+        chunk: list[Wish] = []
+        header, body = batch.ARG_OVERHEAD, 0
+        while waiting:
+            wish = waiting[0]
+            entry = batch.entry_length(wish.session, wish.size)
+            if chunk and (header + entry > self._budget.limit or body + wish.size > batch.BODY):
+                break
+            chunk.append(waiting.popleft())
+            header, body = header + entry, body + wish.size
+        return chunk
+
+    def _start_append(self, opened: _Round, chunk: list[Wish]) -> None:
+        opened.appending += 1
+        site = self._site
+
+        def work() -> tuple[list[HuracanError | None], int]:
+            contents = [wish.read_whole(site, SMALL) for wish in chunk]
+            pieces = [(w.session, c) for w, c in zip(chunk, contents, strict=True) if isinstance(c, bytes)]
+            errors, header = batch.append(site.remote, pieces) if pieces else ([], 0)
+            answers = iter(errors)
+            return [c if isinstance(c, HuracanError) else next(answers) for c in contents], header
+
+        def then(result: tuple[list[HuracanError | None], int]) -> None:
+            errors, header = result
+            self._budget.accepted(header)
+            for wish, error in zip(chunk, errors, strict=True):
+                if error is None:
+                    opened.closed.append(wish)
+                    site.monitor.moved(wish.size)
+                else:
+                    self._failed(wish, error)
+            self._end_append(opened)
+
+        def failed(error: HuracanError) -> None:
+            if isinstance(error, CallRefused) and len(chunk) > 1:
+                self._budget.refused(batch.ARG_OVERHEAD + sum(batch.entry_length(w.session, w.size) for w in chunk))
+                opened.waiting.extendleft(reversed(chunk))
+            else:
+                self._refused(chunk, error)
+            self._end_append(opened)
+
+        site.crew.start(work, then, failed, cost=sum(map(attrgetter("size"), chunk)))
+
+    def _end_append(self, opened: _Round) -> None:
+        opened.appending -= 1
+        if not opened.waiting and not opened.appending:
+            self._rounds.remove(opened)
+            self._closed(opened.closed)
+
+    def _refused(self, wishes: Iterable[Wish], error: HuracanError) -> None:
+        if isinstance(error, CallRefused) and self._batches:
+            # A server without batch routes: every small file goes alone, for the rest of the run.
+            self._batches = False
+            self._site.monitor.note("the server does not take batches; small files are sent one by one")
+        if isinstance(error, CallRefused):
+            self.queue.extend(wishes)
+            return
+        for wish in wishes:
+            self._failed(wish, error)
+
+    def _start_single(self, wish: Wish) -> None:
+        site = self._site
+
+        def work() -> FileMetadata:
+            content = wish.read_whole(site, SMALL)
+            if isinstance(content, HuracanError):
+                raise content
+            arg = {**msgspec.structs.asdict(wish.commit(site)), "content_hash": wish.digest.hex()}
+            return site.remote.send("files/upload", arg, content, FileMetadata, commit=True)
+
+        def then(result: FileMetadata) -> None:
+            site.monitor.moved(wish.size)
+            self._sent(wish, result)
+
+        site.crew.start(work, then, lambda error: self._failed(wish, error), cost=wish.size)

@@ -1,0 +1,183 @@
+"""Upload what a plan says: small files in batches, large ones in parts, commits one at a time.
+
+Laws: content is read once; what was hashed is what was sent. Nothing is committed that did not belong to one state of
+the file. A commit replaces exactly the revision the plan saw, or nothing. The server's content hash and size are
+compared with ours for every file before it counts as synced. What is about to be committed is in the journal first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import msgspec
+
+from huracan_sync.errors import (
+    CallRefused,
+    Conflict,
+    ContentMismatch,
+    FileChanged,
+    HuracanError,
+    NotAuthorized,
+    OutOfSpace,
+    RateLimited,
+    Unavailable,
+)
+from huracan_sync.journal import Synced
+from huracan_sync.paths import fold, join
+from huracan_sync.plan import Copy
+from huracan_sync.remote.errors import SessionLost, WrongOffset
+from huracan_sync.remote.listing import FileMetadata, entry_of, listing, metadata
+from huracan_sync.transfer import batch
+from huracan_sync.transfer.large import Large
+from huracan_sync.transfer.progress import Failure
+from huracan_sync.transfer.small import SMALL, Small
+from huracan_sync.transfer.wish import Site, Wish
+from huracan_sync.tree import Entry
+
+ATTEMPTS = 3
+"""How often a file is begun in one run, before it is left for the next."""
+LOOK_ALONE = 20
+"""Up to so many files are looked up one by one; more by one listing."""
+
+
+class Outcome(msgspec.Struct):
+    """What an upload came to. `stopped` is what ended it early; what is in `done` is journalled either way."""
+
+    done: list[Synced]
+    failures: list[Failure]
+    stopped: HuracanError | None = None
+
+
+class Upload:
+    """One upload. `run` it once, inside the site's crew."""
+
+    def __init__(self, site: Site) -> None:
+        self._site = site
+        self._small = Small(
+            site, closed=self._await_commit, sent=lambda w, r: self._settle([(w, r)]), failed=self._fail
+        )
+        self._large = Large(site, closed=self._await_commit, failed=self._fail)
+        self._closed: list[Wish] = []
+        self._doubtful: list[Wish] = []
+        self._committing = False
+        self._outcome = Outcome([], [])
+
+    def run(self, copies: Iterable[Copy]) -> Outcome:
+        """Upload them all, or as many as can be."""
+        for step in copies:
+            self._queue(Wish(step))
+        self._site.crew.drive(self._feed)
+        return self._outcome
+
+    def _queue(self, wish: Wish) -> None:
+        (self._large if wish.size > SMALL else self._small).queue.append(wish)
+
+    def _await_commit(self, wishes: list[Wish]) -> None:
+        self._closed.extend(wishes)
+
+    def _feed(self) -> bool:
+        if self._outcome.stopped:
+            return False
+        return self._feed_commit() or self._large.feed() or self._small.feed() or self._feed_doubts()
+
+    def _feed_commit(self) -> bool:
+        if self._committing or not self._closed:
+            return False
+        site = self._site
+        wishes, self._closed = self._closed[: batch.FILES_IN_A_COMMIT], self._closed[batch.FILES_IN_A_COMMIT :]
+        self._committing = True
+        site.journal.intend(
+            site.pair, [msgspec.structs.replace(w.step.entry, content_hash=w.digest, size=w.size) for w in wishes]
+        )
+        entries = [(batch.Cursor(wish.session, wish.size), wish.commit(site)) for wish in wishes]
+
+        def then(results: list[FileMetadata | HuracanError]) -> None:
+            self._committing = False
+            self._settle(list(zip(wishes, results, strict=True)))
+
+        def failed(error: HuracanError) -> None:
+            self._committing = False
+            for wish in wishes:
+                self._fail(wish, error)
+
+        site.crew.start(lambda: batch.finish(site.remote, entries), then, failed)
+        return True
+
+    def _settle(self, results: list[tuple[Wish, FileMetadata | HuracanError]]) -> None:
+        """Compare what the server has with what was sent; journal what agrees."""
+        synced: list[tuple[Wish, Entry]] = []
+        for wish, result in results:
+            if isinstance(result, HuracanError):
+                self._fail(wish, result)
+            elif result.content_hash != wish.digest.hex() or result.size != wish.size:
+                self._fail(wish, ContentMismatch(f"Dropbox holds other bytes of {wish.path} than were sent"))
+            else:
+                synced.append((wish, entry_of(wish.path, result)))
+        self._learn(synced)
+
+    def _learn(self, synced: list[tuple[Wish, Entry]]) -> None:
+        site = self._site
+        items = [Synced(entry, wish.stamp) for wish, entry in synced]
+        site.journal.learn(site.pair, items)
+        self._outcome.done.extend(items)
+        for wish, entry in synced:
+            if wish.size > SMALL:
+                self._large.forget(wish)
+            site.monitor.finished(wish.path, entry.size)
+
+    def _fail(self, wish: Wish, error: HuracanError) -> None:
+        """Ask what became of the file, send it again, leave it for the next run, or stop everything."""
+        lost = isinstance(error, SessionLost | WrongOffset)
+        if wish.digest and (lost or isinstance(error, Conflict)):
+            self._doubtful.append(wish)  # the answer to an earlier attempt may have been lost: look before sending
+            return
+        if wish.size > SMALL and wish.digest:
+            self._site.monitor.moved(-wish.size)
+        if isinstance(error, NotAuthorized | Unavailable | OutOfSpace | RateLimited) and not (
+            lost or isinstance(error, CallRefused)
+        ):
+            self._outcome.stopped = self._outcome.stopped or error
+        again = lost or isinstance(error, FileChanged | ContentMismatch)
+        size = wish.size
+        if again and wish.attempts + 1 < ATTEMPTS and not self._outcome.stopped:
+            if lost and size > SMALL:
+                self._large.forget(wish)
+            wish.begin_again()
+            (self._large if size > SMALL else self._small).queue.append(wish)
+            return
+        self._outcome.failures.append(Failure(wish.path, error))
+        self._site.monitor.failed(wish.path, error)
+
+    def _feed_doubts(self) -> bool:
+        """Nothing else is left: find out what lies where commits were refused."""
+        if not self._doubtful or not self._site.crew.is_idle:
+            return False
+        site, wishes, self._doubtful = self._site, self._doubtful, []
+
+        def work() -> dict[str, Entry]:
+            if len(wishes) > LOOK_ALONE:
+                return {fold(e.path): e for news in listing(site.remote, site.remote_root) for e in news.files}
+            found = [(wish, metadata(site.remote, join(site.remote_root, wish.path))) for wish in wishes]
+            return {fold(w.path): entry_of(w.path, item) for w, item in found if isinstance(item, FileMetadata)}
+
+        def failed(error: HuracanError) -> None:
+            for wish in wishes:
+                wish.digest = b""
+                self._fail(wish, error)
+
+        site.crew.start(work, lambda there: self._resolve(wishes, there), failed)
+        return True
+
+    def _resolve(self, wishes: list[Wish], there: dict[str, Entry]) -> None:
+        found = []
+        for wish in wishes:
+            entry, replaces = there.get(fold(wish.path)), wish.step.replaces
+            if entry and entry.content_hash == wish.digest:
+                found.append((wish, entry))
+                continue
+            wish.digest = b""
+            if (entry.rev if entry else None) == (replaces.rev if replaces else None):
+                self._fail(wish, SessionLost(f"the upload session of {wish.path} was lost", path=wish.path))
+            else:
+                self._fail(wish, Conflict(f"{wish.path} was changed in Dropbox by somebody else", path=wish.path))
+        self._learn(found)

@@ -1,0 +1,109 @@
+"""A file on its way up, and what all who carry it share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+
+from huracan_sync.content_hash import block_hashes, combine
+from huracan_sync.errors import FileChanged, HuracanError
+from huracan_sync.journal import Journal
+from huracan_sync.local import Reading, Stamp
+from huracan_sync.paths import RelPath, join
+from huracan_sync.plan import Copy
+from huracan_sync.remote.client import Remote
+from huracan_sync.remote.listing import timestamp
+from huracan_sync.transfer import batch
+from huracan_sync.transfer.crew import Crew
+from huracan_sync.transfer.progress import Monitor
+
+
+class Options(msgspec.Struct, frozen=True):
+    """How to upload."""
+
+    check: Callable[[Reading], None] | None = None
+    """Asked before a file is sent; raises when it must not be (a parquet without its footer)."""
+    append_only: Callable[[str], bool] = lambda _: False
+    """Which files only ever grow, so that their beginning is a consistent state (logs)."""
+    header_limit: int = batch.HeaderBudget.FIRST
+    """Bytes the argument header of one append may have."""
+    learn_headers: bool = False
+    """Whether to try longer ones as long as the server takes them."""
+    batches: bool = True
+    """Whether to send small files in batches."""
+
+
+class Site(msgspec.Struct, frozen=True):
+    """From where to where, and with what."""
+
+    remote: Remote
+    journal: Journal
+    pair: int
+    local_root: Path
+    remote_root: str
+    options: Options
+    monitor: Monitor
+    crew: Crew
+
+
+class Wish(msgspec.Struct):
+    """One file. Its worker fills in what was read; everything else is the caller's thread's."""
+
+    step: Copy
+    attempts: int = 0
+    stamp: Stamp | None = None
+    """The state that was read."""
+    digest: bytes = b""
+    """The content hash of what was sent; empty until all of it was read."""
+    session: str = ""
+
+    @property
+    def path(self) -> RelPath:
+        """Where, below both roots."""
+        return self.step.entry.path
+
+    @property
+    def size(self) -> int:
+        """Bytes: of what was read, before that of what was seen."""
+        return self.stamp.size if self.stamp else self.step.entry.size
+
+    def begin_again(self) -> None:
+        """Forget what was read and sent."""
+        self.attempts += 1
+        self.stamp, self.digest, self.session = None, b"", ""
+
+    def commit(self, site: Site) -> batch.Commit:
+        """Where it goes, and the one revision it may replace."""
+        replaces = self.step.replaces
+        modified = self.stamp.mtime_ns // 1_000_000 if self.stamp else self.step.entry.mtime_ms
+        return batch.commit_of(
+            join(site.remote_root, self.path), timestamp(modified), replaces_rev=replaces.rev if replaces else None
+        )
+
+    def open(self, site: Site) -> Reading:
+        """The file, open for reading and fit to be sent."""
+        reading = Reading(site.local_root, self.path, prefix_only=site.options.append_only(self.path))
+        if site.options.check:
+            try:
+                site.options.check(reading)
+            except HuracanError:
+                reading.close()
+                raise
+        return reading
+
+    def read_whole(self, site: Site, most: int) -> bytes | HuracanError:
+        """On a worker: the content, all of one state, with its digest noted; or why not."""
+        try:
+            with self.open(site) as reading:
+                if reading.stamp.size > most:
+                    self.stamp = reading.stamp
+                    return FileChanged(f"{self.path} has grown to {reading.stamp.size} bytes", path=self.path)
+                content = reading.read(0, reading.stamp.size)
+                reading.check_unchanged()
+        except HuracanError as error:
+            return error
+        self.stamp = reading.stamp
+        self.digest = combine(block_hashes(content))
+        return content
