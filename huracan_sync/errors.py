@@ -35,7 +35,8 @@
      │   └─ RemoteExists          the caller asked not to overwrite, and something else is there
      ├─ NotFound              the caller: nothing lies at that path
      ├─ LocalFailure          the operator: a file here cannot be read or written
-     │   └─ FileChanged           a file changed while it was read; the next pass will find it whole
+     │   ├─ FileChanged           a file changed while it was read; the next pass will find it whole
+     │   └─ HalfWritten           a file is not whole yet; the next pass will find it so
      ├─ TryLater              time: the same call will do
      │   ├─ RateLimited           the server asked for a pause longer than we may wait
      │   ├─ Busy                  another process of ours works on the same thing
@@ -271,6 +272,13 @@ class FileChanged(LocalFailure):
     """A file changed while it was read. Nothing mixed was sent; the next pass finds it whole."""
 
     retryable = True
+
+
+class HalfWritten(LocalFailure):
+    """A file is not whole: still being written, or damaged. It was not sent."""
+
+    retryable = True
+    default_hint = "if nothing writes it any more, it is damaged: make it anew"
 
 
 class TryLater(HuracanError):

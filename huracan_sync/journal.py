@@ -258,7 +258,7 @@ class Journal:
         }
 
     def note_elsewhere(
-        self, pair: int, differences: dict[str, Entry | None], same: Iterable[str], cursor: str, *, anew: bool
+        self, pair: int, differences: dict[str, Entry | None], same: Iterable[str], cursor: str | None, *, anew: bool
     ) -> None:
         """The remote side was read up to `cursor`.
 
@@ -266,7 +266,7 @@ class Journal:
             pair: whose.
             differences: by key, where it differs from what was synced (None: gone).
             same: keys that hold what was synced (again).
-            cursor: where the listing stands.
+            cursor: where the listing stands; None when there was nothing to list.
             anew: it was listed whole, so what was noted before is void.
         """
         rows = [
@@ -281,11 +281,6 @@ class Journal:
             db.executemany("DELETE FROM elsewhere WHERE pair=? AND key=?", [(pair, key) for key in same])
             db.executemany("INSERT OR REPLACE INTO elsewhere VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
             db.execute("UPDATE pairs SET cursor=? WHERE id=?", (cursor, pair))
-
-    def lose_cursor(self, pair: int) -> None:
-        """The cursor is void; the next look lists anew."""
-        with self._transaction() as db:
-            db.execute("UPDATE pairs SET cursor=NULL WHERE id=?", (pair,))
 
     # --- open transfers ---------------------------------------------------------------------------------------
 

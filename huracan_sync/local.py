@@ -102,7 +102,10 @@ def _scan_folder(folder: str, prefix: str, result: Scan, wanted: Callable[[str],
             elif not _take_file(entry, prefix + name, result, wanted):
                 continue
             _note_twins(names, name, prefix, result)
+    unclear = {problem.path for problem in result.problems}
     for name in folders:
+        if prefix + name in unclear:
+            continue  # it has a twin
         try:
             _scan_folder(f"{folder}/{name}", f"{prefix}{name}/", result, wanted)
         except FileNotFoundError:

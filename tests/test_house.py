@@ -8,12 +8,37 @@ import pytest
 HOUSE = Path(__file__).parent.parent / "huracan_sync"
 
 # From the top of the house down. A room imports only rooms above it.
-FLOORS = """
-    errors refusals secret content_hash paths tree plan settings layout
-    lock wire auth remote signed local journal seen transfer survey
-    push restore reader verify publish watch engine hamilton
-    cli __main__
-""".split()
+FLOORS = [
+    "errors",
+    "refusals",
+    "secret",
+    "content_hash",
+    "paths",
+    "tree",
+    "plan",
+    "settings",
+    "layout",
+    "lock",
+    "wire",
+    "auth",
+    "remote",
+    "signed",
+    "local",
+    "journal",
+    "seen",
+    "transfer",
+    "survey",
+    "push",
+    "restore",
+    "reader",
+    "verify",
+    "publish",
+    "watch",
+    "engine",
+    "hamilton",
+    "cli",
+    "__main__",
+]
 PURE = {"errors", "refusals", "secret", "content_hash", "paths", "tree", "plan", "settings", "layout", "signed"}
 IMPURE = {"socket", "os", "time", "threading", "random", "subprocess", "sqlite3", "tempfile", "shutil", "urllib3"}
 BANNED = {"manager", "helper", "helpers", "util", "utils", "common", "misc", "base", "core"}

@@ -1,0 +1,247 @@
+"""Look at both sides of a pair, and tell only where they differ from what was synced.
+
+The disk is compared by stamps (size, mtime, ctime, inode), and only what moved is read; Dropbox is asked what changed
+since the cursor. So an unchanged tree of any size costs one request and no file byte. A file whose size differs from
+the other side's is not read either: it cannot be equal.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+
+from huracan_sync.content_hash import BLOCK_SIZE, ContentHasher
+from huracan_sync.errors import FileChanged, HostilePath, LocalFailure, NotFound
+from huracan_sync.journal import Journal, Synced
+from huracan_sync.local import Problem, Reading, Scan, Stamp, scan
+from huracan_sync.paths import RelPath, fold
+from huracan_sync.remote.client import Remote
+from huracan_sync.remote.errors import CursorReset
+from huracan_sync.remote.listing import Changes, changes, listing
+from huracan_sync.tree import Entry
+
+UNREAD = b""
+"""The content hash of a local file that need not be read to know that it differs."""
+
+
+class Survey(msgspec.Struct):
+    """Both sides, where they differ from `base`; and what could not be seen."""
+
+    base: dict[str, Entry]
+    here: dict[str, Entry]
+    there: dict[str, Entry]
+    stamps: dict[str, Stamp]
+    """The local stamps of the files in `here`."""
+    synced: dict[str, Synced]
+    """Everything that was synced before, differing or not."""
+    local_count: int
+    remote_vanished: bool
+    """The remote folder held synced files and is empty or gone."""
+    problems: list[Problem]
+    refused: list[HostilePath]
+    """Remote names no tree may hold."""
+
+    @property
+    def unclear(self) -> frozenset[str]:
+        """Folded local paths about which nothing is known."""
+        return frozenset(fold(problem.path) for problem in self.problems)
+
+    @property
+    def unchanged(self) -> int:
+        """How many files are as they were synced, on both sides."""
+        return sum(1 for key in self.synced if key not in self.here and key not in self.there)
+
+
+def survey(
+    remote: Remote,
+    journal: Journal,
+    *,
+    pair: int,
+    local_root: Path,
+    remote_root: str,
+    wanted: Callable[[str], bool] | None = None,
+    local_may_miss: bool = False,
+) -> Survey:
+    """Look at the disk and at Dropbox.
+
+    Args:
+        remote: the login.
+        journal: what was synced; it learns where the remote listing stands.
+        pair: whose.
+        local_root: the local folder.
+        remote_root: the remote folder; one that does not exist is empty.
+        wanted: which relative paths are looked at, on both sides.
+        local_may_miss: a missing local folder is an empty one (a restore makes it).
+    """
+    seen = Scan({}, []) if local_may_miss and not local_root.exists() else scan(local_root, wanted=wanted)
+    synced = journal.synced(pair)
+    refused = learn_remote(remote, journal, pair, remote_root, synced)
+    elsewhere = journal.elsewhere(pair)
+    if wanted is not None:
+        synced = {key: item for key, item in synced.items() if wanted(item.entry.path)}
+        elsewhere = {key: e for key, e in elsewhere.items() if (wanted(e.path) if e else key in synced)}
+    result = Survey({}, {}, {}, {}, synced, len(seen.files), False, seen.problems, refused)
+    result.remote_vanished = bool(synced) and all(key in elsewhere and elsewhere[key] is None for key in synced)
+    _compare_local(seen, elsewhere, local_root, result)
+    own = journal.intents(pair)
+    for key in elsewhere.keys() | result.here.keys() | result.base.keys():
+        there = elsewhere[key] if key in elsewhere else _entry(synced.get(key))
+        base = _entry(synced.get(key))
+        if there is not None:
+            result.there[key] = there
+            if (key, there.content_hash) in own:
+                base = there  # committed by a run of ours that was cut before it could note it
+        if base is not None:
+            result.base[key] = base
+        if key not in result.here and key in synced and key in elsewhere:
+            result.here[key] = synced[key].entry  # unchanged on disk, changed in Dropbox
+    return result
+
+
+def _entry(item: Synced | None) -> Entry | None:
+    return item.entry if item else None
+
+
+def _compare_local(seen: Scan, elsewhere: dict[str, Entry | None], root: Path, result: Survey) -> None:
+    """Fill in what the disk holds otherwise than synced, and what it lost."""
+    synced, found = result.synced, set()
+    for path, stamp in seen.files.items():
+        key = fold(path)
+        found.add(key)
+        known = synced.get(key)
+        if known is not None and known.stamp == stamp and key not in elsewhere:
+            continue
+        result.stamps[key] = stamp
+        if known is not None and known.stamp == stamp:
+            result.here[key] = known.entry
+            continue
+        there = elsewhere[key] if key in elsewhere else _entry(known)
+        sizes = {e.size for e in (there, _entry(known)) if e is not None}
+        try:
+            digest = hash_of(root, path, stamp) if stamp.size in sizes else UNREAD
+        except LocalFailure as error:
+            result.problems.append(Problem(path, error))
+            continue
+        result.here[key] = Entry(path, stamp.size, digest, "", stamp.mtime_ns // 1_000_000)
+    for key, item in synced.items():
+        if key not in found:
+            result.base[key] = item.entry  # gone from the disk (or unclear, which the plan leaves alone)
+
+
+def hash_of(root: Path, path: RelPath, stamp: Stamp | None = None) -> bytes:
+    """The content hash of a local file.
+
+    Raises:
+        FileChanged: it is not, or not during the whole reading, in the state `stamp`.
+    """
+    hasher = ContentHasher()
+    with Reading(root, path) as reading:
+        if stamp is not None and reading.stamp != stamp:
+            raise FileChanged(f"{path} changed since it was looked at", path=path)
+        for offset in range(0, reading.stamp.size, BLOCK_SIZE):
+            hasher.update(reading.read(offset, BLOCK_SIZE))
+        reading.check_unchanged()
+    return hasher.digest()
+
+
+# --- the remote side --------------------------------------------------------------------------------------------
+
+
+def learn_remote(
+    remote: Remote, journal: Journal, pair: int, folder: str, synced: dict[str, Synced]
+) -> list[HostilePath]:
+    """Bring what the journal knows of the remote side up to date; names that were refused."""
+    cursor = journal.cursor(pair)
+    if cursor is not None:
+        try:
+            return _learn_changes(remote, journal, pair, folder, synced, cursor)
+        except CursorReset:
+            pass
+        except NotFound:
+            pass  # the folder went; whether it is back, a listing tells
+    return _learn_anew(remote, journal, pair, folder, synced)
+
+
+def _learn_changes(
+    remote: Remote, journal: Journal, pair: int, folder: str, synced: dict[str, Synced], cursor: str
+) -> list[HostilePath]:
+    refused: list[HostilePath] = []
+    for news in changes(remote, folder, cursor):
+        refused += news.refused
+        if not (news.files or news.gone or news.folders):
+            continue  # the cursor that is held says the same
+        differences, same = _apply(news, synced, journal.elsewhere(pair))
+        journal.note_elsewhere(pair, differences, same, news.cursor, anew=False)
+    return refused
+
+
+def _apply(
+    news: Changes, synced: dict[str, Synced], elsewhere: dict[str, Entry | None]
+) -> tuple[dict[str, Entry | None], list[str]]:
+    """One page of changes on top of what is known: where the remote side differs now, and where it no longer does."""
+    differences: dict[str, Entry | None] = {}
+    same: list[str] = []
+    gone = {fold(path) for path in news.gone}
+    replaced = {fold(path) for path in news.folders}  # a folder lies there: a file of this very path is gone
+    if gone or replaced:
+        known = synced.keys() | {key for key, entry in elsewhere.items() if entry is not None}
+        for key in known:
+            if key in replaced or key in gone or not gone.isdisjoint(_parents(key)):
+                if key in synced:
+                    differences[key] = None
+                else:
+                    same.append(key)  # it was only there, and is no more
+    for entry in news.files:
+        key = fold(entry.path)
+        if _is_synced(synced.get(key), entry):
+            differences.pop(key, None)
+            same.append(key)
+        else:
+            differences[key] = entry
+    return differences, same
+
+
+def _is_synced(known: Synced | None, entry: Entry) -> bool:
+    return (
+        known is not None
+        and known.entry.rev == entry.rev
+        and known.entry.content_hash == entry.content_hash
+        and known.entry.size == entry.size
+    )
+
+
+def _parents(key: str) -> list[str]:
+    parts = key.split("/")
+    return ["/".join(parts[:depth]) for depth in range(1, len(parts))]
+
+
+def _learn_anew(
+    remote: Remote, journal: Journal, pair: int, folder: str, synced: dict[str, Synced]
+) -> list[HostilePath]:
+    """List everything. Only a listing read to its end says what is missing, so the journal learns it at once."""
+    differences: dict[str, Entry | None] = {}
+    refused: list[HostilePath] = []
+    found: set[str] = set()
+    cursor: str | None = None
+    try:
+        for news in listing(remote, folder):
+            cursor = news.cursor
+            refused += news.refused
+            for path in news.gone:  # changed while it was listed
+                differences.pop(fold(path), None)
+                found.discard(fold(path))
+            for entry in news.files:
+                key = fold(entry.path)
+                found.add(key)
+                differences.pop(key, None)
+                if not _is_synced(synced.get(key), entry):
+                    differences[key] = entry
+    except NotFound:
+        differences, found, cursor = {}, set(), None
+    for key in synced:
+        if key not in found:
+            differences[key] = None
+    journal.note_elsewhere(pair, differences, (), cursor, anew=True)
+    return refused
