@@ -6,6 +6,7 @@ What it accepts is encoded again and compared: a longer spelling of the same val
 
 from __future__ import annotations
 
+import operator
 from typing import Annotated, TypeVar
 
 import msgspec
@@ -50,8 +51,4 @@ def decode(decoder: msgspec.msgpack.Decoder[T], data: bytes, refusal: type[Refus
 
 def ascending(keys: list[bytes] | list[str] | list[int]) -> bool:
     """Whether each is greater than the one before."""
-    return all(map(_less, keys, keys[1:]))
-
-
-def _less(left: bytes | str | int, right: bytes | str | int) -> bool:
-    return left < right  # type: ignore[operator]  # a list holds one type
+    return all(map(operator.lt, keys, keys[1:]))

@@ -7,8 +7,9 @@ looked at alone, to say which one and why.
 
 from __future__ import annotations
 
+import bisect
 import hashlib
-import operator
+import itertools
 from collections.abc import Sequence
 from typing import Annotated
 
@@ -29,7 +30,7 @@ from huracan_sync.refusals import (
     WrongOrder,
 )
 from huracan_sync.signed import kinds
-from huracan_sync.signed.codec import Digest, Millis
+from huracan_sync.signed.codec import Digest, Millis, ascending
 from huracan_sync.signed.places import HOME, is_ours
 from huracan_sync.signed.trust import Policy
 from huracan_sync.tree import Entry
@@ -70,12 +71,11 @@ class Audit:
 
     def __init__(self, policy: Policy | None = None) -> None:
         self._policy = policy
-        self._last = ""
+        self._last = self._last_folded = ""
         self._folders = {HOME}  # which is a folder, so that no file may take its place
-        # Of a million names their hashes take half the room. Equal hashes are looked at again, so chance costs time
-        # only; Python's hash of text is keyed anew in each process, so nobody can bring it about.
-        self._names: set[int] = set()
-        self._twins = False
+        # Names nearly always have the same order folded as they have written. While they do, no two are one, and
+        # nothing need be remembered.
+        self._folds_in_order = True
         self.count = 0
 
     def add(self, items: Sequence[Item]) -> None:
@@ -83,7 +83,7 @@ class Audit:
         if not items:
             return
         paths = [item.path for item in items]
-        if not (self.count == 0 or self._last < paths[0]) or not all(map(operator.lt, paths, paths[1:])):
+        if not (self.count == 0 or self._last < paths[0]) or not ascending(paths):
             raise WrongOrder("the entries of a body are not in the order of their paths, each path once")
         self._last = paths[-1]
         self._check_paths(paths)
@@ -92,14 +92,25 @@ class Audit:
         self.count += len(items)
         if self._policy is not None and self.count > self._policy.max_entries:
             raise LimitExceeded(f"there are more than {self._policy.max_entries} entries", channel=self._policy.name)
-        self._names.update(map(hash, fold_all(paths)))
-        self._twins = len(self._names) != self.count
+        if self._folds_in_order:
+            folded = fold_all(paths)
+            self._folds_in_order = self._last_folded < folded[0] and ascending(folded)
+            self._last_folded = folded[-1]
 
     def finish(self, items: Sequence[Item]) -> None:
         """After the last stretch, with the whole list: nothing in it is in the way of anything else."""
-        folders = parents(self._folders)
-        if self._twins or not self._names.isdisjoint(map(hash, folders)):
-            _check_twins(items, folders)
+        # As they stand, or sorted anew: either way a list in the order of folded names, to search in.
+        names: Sequence[Item] | Sequence[str] = items
+        if not self._folds_in_order:
+            names = sorted(fold_all([item.path for item in items]))
+            twin = next((left for left, right in itertools.pairwise(names) if left == right), None)
+            if twin is not None:
+                written = [item.path for item in items if fold(item.path) == twin]
+                raise Collision(f"{written[0]!a} and {written[1]!a} are one name to Dropbox", path=twin)
+        for folder in parents(self._folders):
+            at = bisect.bisect_left(names, folder, key=_folded)
+            if at < len(names) and _folded(names[at]) == folder:
+                raise Collision(f"{folder!a} is both a file and a folder", path=folder)
 
     def _check_paths(self, paths: Sequence[str]) -> None:
         try:
@@ -140,16 +151,8 @@ class Audit:
                 )
 
 
-def _check_twins(items: Sequence[Item], folders: set[str]) -> None:
-    """Raise for two names that are one to Dropbox, or a file where a folder must be. Often there is neither."""
-    seen: dict[str, str] = {}
-    for item in items:
-        name = fold(item.path)
-        if name in seen:
-            raise Collision(f"{seen[name]!a} and {item.path!a} are one name to Dropbox", path=item.path)
-        if name in folders:
-            raise Collision(f"{item.path!a} is both a file and a folder", path=item.path)
-        seen[name] = item.path
+def _folded(name: Item | str) -> str:
+    return name if isinstance(name, str) else fold(name.path)
 
 
 def kind_name(kind: int) -> str:

@@ -123,6 +123,12 @@ def widened(compressed, raw):
     return compressed[:4] + bytes([0b1000_0000, 14 << 3]) + len(raw).to_bytes(4, "little") + compressed[start:]
 
 
+def lying(compressed, size):
+    """The same frame, telling of another size."""
+    start = zstandard.frame_header_size(compressed)
+    return compressed[:4] + b"\xa0" + size.to_bytes(4, "little") + compressed[start:]
+
+
 BAD_BODIES = {
     "another magic": Body(len(RAW), sshsig.sha256(b"HZHEAD1\n"), b"HZHEAD1\n", [], COUNT),
     "no frame": packed(RAW, COUNT, lambda raw: b""),
@@ -134,6 +140,9 @@ BAD_BODIES = {
     "a frame that does not say its size": packed(RAW, COUNT, UNSIZED.compress),
     "a window of 16 MiB": packed(RAW, COUNT, lambda raw: widened(frame.compress(raw), raw)),
     "not MessagePack": packed(b"\xc1", COUNT),
+    "nothing": packed(b"", 0),
+    "a frame that holds less than it says": packed(RAW, COUNT, lambda raw: lying(frame.compress(raw[:-1]), len(raw))),
+    "a frame that holds more than it says": packed(RAW[:-1], COUNT, lambda raw: lying(frame.compress(RAW), len(raw))),
     "an index of nothing": packed(b"\x93\x02\xa9champions\x90", 0),
     "version three": packed(listing(version=3), 0),
     "an array of four thousand million": packed(b"\x93\x01\xa9champions\xdd\xff\xff\xff\xff", 0),
@@ -165,10 +174,8 @@ def test_a_bomb_takes_no_memory():
     """Its own header says 64 MiB, the signature says less: refused before any of it is unpacked."""
     with pytest.raises(refusals.BodyFormat):
         frame.decompress(BOMB, len(RAW))
-    lying = BOMB[:4] + b"\xa0" + len(RAW).to_bytes(4, "little") + BOMB[zstandard.frame_header_size(BOMB) :]
-    assert zstandard.get_frame_parameters(lying).content_size == len(RAW)
     with pytest.raises(refusals.BodyFormat):
-        frame.decompress(lying, len(RAW))
+        frame.decompress(lying(BOMB, len(RAW)), len(RAW))
     endless = BOMB[:4] + b"\xe0" + (2**60).to_bytes(8, "little") + BOMB[zstandard.frame_header_size(BOMB) :]
     with pytest.raises(refusals.BodyFormat):
         frame.decompress(endless, 2**60)
@@ -393,9 +400,22 @@ def test_an_index_of_indexes():
         read(made, "candles", rules=WIDE_POLICY)
 
 
-def test_equal_hashes_of_different_names_are_no_collision(monkeypatch):
-    monkeypatch.setattr(entries, "hash", lambda text: 1, raising=False)
-    assert read(BODY) == by_path(ENTRIES)
+def test_names_whose_order_is_another_when_folded():
+    some = [item(path, b"") for path in ("A_", "AB", "a-", "b")]
+    assert read(body.encode("champions", some)) == by_path(some)
+    with pytest.raises(refusals.Collision):
+        body.encode("champions", [*some, item("B/c", b"")])
+
+
+def test_names_in_another_order_across_shards():
+    a, b, c = ([item(path, b"")] for path in ("B", "a-", "c"))
+    assert len(read(shards_of(a, b, c), "candles", rules=WIDE_POLICY)) == 3
+
+
+def test_more_than_there_may_be(monkeypatch):
+    monkeypatch.setattr(body, "MAX_ENTRIES", 5)
+    with pytest.raises(refusals.LimitExceeded):
+        body.encode("champions", ENTRIES)
 
 
 def test_files_named_in_full():

@@ -1,0 +1,166 @@
+"""Write tests/vectors anew.
+
+    python scripts/make_vectors.py [DIR]
+
+Golden and poisoned files of the signed format, one to a line, made from the tables of tests/signed with keys that
+everybody may know. A second reader of the format can be tested with them alone: tests/vectors/README.md says how.
+Only ever add to those tables; a vector that was once written stays.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "signed")]
+
+import msgspec  # noqa: E402 - the tables are found first
+import signed_world as world  # noqa: E402
+import test_signed_body as bodies  # noqa: E402
+import test_signed_head as heads  # noqa: E402
+import test_signed_trust as trusts  # noqa: E402
+
+from huracan_sync.refusals import Refused  # noqa: E402
+from huracan_sync.signed import body, head, sshsig, trust  # noqa: E402
+
+Vector = dict[str, object]
+
+
+def text(data: bytes) -> str:
+    """Bytes as the vectors hold them."""
+    return base64.b64encode(data).decode()
+
+
+def shown(value: object) -> object:
+    """A struct as JSON: fields by name, bytes in base64."""
+    return msgspec.json.decode(
+        msgspec.json.encode(msgspec.structs.asdict(value) if hasattr(value, "__struct_fields__") else value)
+    )
+
+
+def code(expected: type[Refused] | tuple[type[Refused], ...]) -> str:
+    """The code a reader must refuse with; where two reasons are equally first, both."""
+    return "|".join(each.code for each in (expected if isinstance(expected, tuple) else (expected,)))
+
+
+def head_vectors() -> Iterator[Vector]:
+    """Heads, with the trust file to judge them by."""
+    plain = trust.sign(world.make_trust(), [world.ROOT])
+    common = {"channel": "champions", "now_ms": world.NOW}
+    good = {
+        "one signature": (heads.GOOD, plain),
+        "a signature that nobody knows besides": (head.sign(heads.HEAD, [world.ENGINE, world.THIEF]), plain),
+        "two of two": (
+            head.sign(heads.HEAD, [world.ENGINE, world.PROMOTER]),
+            trust.sign(heads.two_of_two(), [world.ROOT]),
+        ),
+    }
+    for name, (data, rules) in good.items():
+        fields = shown(heads.HEAD)
+        yield {"name": name, "head": text(data), "trust": text(rules), **common, "expect": "accepted", "fields": fields}
+    for name, (data, rules, expected) in heads.REFUSED.items():
+        made = plain if rules is None else trust.sign(rules, [world.ROOT])
+        yield {"name": name, "head": text(data), "trust": text(made), **common, "expect": code(expected)}
+
+
+def trust_vectors() -> Iterator[Vector]:
+    """Trust files: one alone, pinned by fingerprint, or one that follows another."""
+    pins = [sshsig.fingerprint(world.ROOT.public)]
+    yield {
+        "name": "pinned",
+        "trust": text(trusts.GOOD),
+        "pins": pins,
+        "expect": "accepted",
+        "fields": shown(trusts.V1),
+    }
+    yield {
+        "name": "signed by a root that is not pinned",
+        "trust": text(trust.sign(world.make_trust(roots=[world.THIEF]), [world.THIEF])),
+        "pins": pins,
+        "expect": "TRUST_PIN",
+    }
+    for name, made in trusts.MALFORMED.items():
+        yield {"name": name, "trust": text(trusts.forged(made)), "pins": pins, "expect": "TRUST_FORMAT"}
+    for name, (old, new, who) in trusts.FOLLOWS.items():
+        yield {
+            "name": name,
+            "after": text(trusts.forged(old, *(world.signer(n) for n in range(1, 3)))),
+            "trust": text(trust.sign(new, who)),
+            "expect": "accepted",
+            "fields": shown(new),
+        }
+    for name, (old, new, who, expected) in trusts.BROKEN.items():
+        yield {
+            "name": name,
+            "after": text(trusts.forged(old, *(world.signer(n) for n in range(1, 3)))),
+            "trust": text(trust.sign(new, who)),
+            "expect": code(expected),
+        }
+
+
+def body_vectors() -> Iterator[Vector]:
+    """Bodies, with what a head says of them and the parts they are made of."""
+
+    def vector(name: str, made: body.Body, expect: str, channel: str = "champions") -> Vector:
+        parts = [part for part in made.parts() if len(part.data) < 4_096]
+        return {
+            "name": name,
+            "channel": channel,
+            "kinds": list(world.policy().kinds),
+            "max_entries": world.policy().max_entries,
+            "body_sha256": text(made.sha256),
+            "body_len": len(made.data),
+            "raw_len": made.raw_len,
+            "entry_count": made.entry_count,
+            "parts": {part.sha256.hex(): text(part.data) for part in parts},
+            "expect": expect,
+        }
+
+    yield vector("six files", bodies.BODY, "accepted") | {
+        "fields": [shown(each) for each in bodies.by_path(bodies.ENTRIES)]
+    }
+    yield vector("no files", body.encode("champions", []), "accepted") | {"fields": []}
+    yield vector("a file of several blocks", body.encode("champions", [bodies.LARGE]), "accepted") | {
+        "fields": [shown(bodies.LARGE)]
+    }
+    yield vector("two shards", bodies.shards_of([bodies.A, bodies.B], [bodies.C]), "accepted", "candles") | {
+        "fields": [shown(each) for each in (bodies.A, bodies.B, bodies.C)]
+    }
+    yield vector("a body that another was put in place of", bodies.BODY, "BODY_HASH") | {
+        "parts": {bodies.BODY.sha256.hex(): text(body.encode("champions", []).data)}
+    }
+    for name, (bad, expected) in bodies.BAD_ENTRIES.items():
+        yield vector(name, bodies.packed(bodies.listing(*bad), len(bad)), code(expected))
+    for name, made in bodies.BAD_BODIES.items():
+        yield vector(name, made, "BODY_FORMAT")
+    for name, (made, expected) in bodies.BAD_STRETCHES.items():
+        yield vector(name, made, code(expected), "candles")
+
+
+TABLES = {"heads": head_vectors, "trusts": trust_vectors, "bodies": body_vectors}
+
+
+def main(folder: Path) -> None:
+    """Write all of them below `folder`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, vectors in TABLES.items():
+        lines = [json.dumps(vector, ensure_ascii=True) for vector in vectors()]
+        (folder / f"{name}.jsonl").write_text("\n".join(lines) + "\n", encoding="ascii")
+        print(f"{name}: {len(lines)}")
+    (folder / "champions.hzh").write_bytes(heads.GOOD)
+    (folder / "1.hzt").write_bytes(trusts.GOOD)
+    (folder / "champions.hzm").write_bytes(bodies.BODY.data)
+    message, armored = head.export_sshsig(heads.GOOD, [world.ENGINE.public])
+    (folder / "champions.payload").write_bytes(message)
+    (folder / "champions.sig").write_text(armored[0], encoding="ascii")
+    (folder / "allowed_signers").write_text(
+        sshsig.allowed_signer(world.ENGINE.public, "engine") + "\n", encoding="ascii"
+    )
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]) if len(sys.argv) > 1 else ROOT / "tests" / "vectors")
