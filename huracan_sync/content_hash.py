@@ -31,12 +31,12 @@ def combine(blocks: bytes) -> bytes:
     return hashlib.sha256(blocks).digest()
 
 
-def content_hash(data: bytes | memoryview) -> bytes:
+def content_hash(data: bytes | bytearray | memoryview) -> bytes:
     """The content hash (32 bytes) of bytes in memory."""
     return combine(block_hashes(data))
 
 
-def block_hashes(data: bytes | memoryview) -> bytes:
+def block_hashes(data: bytes | bytearray | memoryview) -> bytes:
     """The concatenated block digests of bytes that begin on a block boundary."""
     view = memoryview(data)
     return b"".join(hashlib.sha256(view[at : at + BLOCK_SIZE]).digest() for at in range(0, len(view), BLOCK_SIZE))
@@ -51,7 +51,7 @@ class ContentHasher:
         self._room = BLOCK_SIZE
         self.size = 0
 
-    def update(self, data: bytes | memoryview) -> None:
+    def update(self, data: bytes | bytearray | memoryview) -> None:
         """Take the next bytes of the stream."""
         view = memoryview(data)
         self.size += len(view)

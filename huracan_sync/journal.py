@@ -94,6 +94,7 @@ class Journal:
         Raises:
             LocalFailure: the folder cannot be written.
         """
+        self.home = home
         self._file = home / "journal.db"
         try:
             home.mkdir(parents=True, exist_ok=True, mode=0o700)

@@ -11,7 +11,7 @@ import contextlib
 import errno
 import os
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Self
 
@@ -254,7 +254,7 @@ class Placing:
             raise _local_failure(error, path, "write") from error
         self.size = os.fstat(self._fd).st_size
 
-    def write(self, offset: int, data: bytes | memoryview) -> None:
+    def write(self, offset: int, data: bytes | bytearray | memoryview) -> None:
         """Put `data` at `offset`; several threads may write at different offsets."""
         view = memoryview(data)
         try:
@@ -268,22 +268,48 @@ class Placing:
         """What lies there in the part, fewer bytes at its end."""
         return os.pread(self._fd, size, offset)
 
-    def commit(self, *, size: int, mtime_ns: int | None = None) -> Stamp:
+    def commit(
+        self, *, size: int, replaces: Stamp | None, mtime_ns: int | None = None, sync_folder: bool = True
+    ) -> Stamp:
         """Cut the part to `size`, give it its time, make it durable and put it in its place.
+
+        Args:
+            size: bytes.
+            replaces: the state of the file that lies there, None for nothing.
+            mtime_ns: its time of modification; None leaves the time of writing.
+            sync_folder: make the new name durable too; without it, call `sync_folders` afterwards.
 
         Returns:
             The stamp of the file as it lies there now.
+
+        Raises:
+            FileChanged: another state lies there by now; it stays, and so does the part.
         """
+        if self._present() != replaces:
+            raise FileChanged(f"{self.path} changed on this disk meanwhile; it stays", path=self.path)
         try:
             os.ftruncate(self._fd, size)
             if mtime_ns is not None:
                 os.utime(self._fd, ns=(mtime_ns, mtime_ns))
             os.fsync(self._fd)
             os.rename(self.part_name, self._name, src_dir_fd=self._folder, dst_dir_fd=self._folder)
-            os.fsync(self._folder)
+            if sync_folder:
+                os.fsync(self._folder)
             return Stamp.of(os.fstat(self._fd))
         except OSError as error:
             raise _local_failure(error, self.path, "write") from error
+
+    def _present(self) -> Stamp | None:
+        try:
+            status = os.stat(self._name, dir_fd=self._folder, follow_symlinks=False)
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise _local_failure(error, self.path, "write") from error
+        if not stat.S_ISREG(status.st_mode):
+            what = "a folder" if stat.S_ISDIR(status.st_mode) else "no regular file"
+            raise LocalFailure(f"{self.path} cannot be written: {what} lies there", path=self.path)
+        return Stamp.of(status)
 
     def discard(self) -> None:
         """Remove the part."""
@@ -302,6 +328,16 @@ class Placing:
         self.close()
 
 
+def sync_folders(root: Path, paths: Iterable[RelPath]) -> None:
+    """Make the names of files that were just put in place durable: one fsync for each of their folders."""
+    for folder in {path.rpartition("/")[0] for path in paths}:
+        descriptor = os.open(root / folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
 def stamp_of(root: Path, path: RelPath) -> Stamp | None:
     """The stamp of the file that lies there now, None when there is none (or something that is no file)."""
     try:
@@ -311,7 +347,7 @@ def stamp_of(root: Path, path: RelPath) -> Stamp | None:
     return Stamp.of(status) if stat.S_ISREG(status.st_mode) else None
 
 
-def remove(root: Path, path: RelPath, *, stamp: Stamp) -> None:
+def remove(root: Path, path: RelPath, *, stamp: Stamp | None) -> None:
     """Remove the file if it is still in the state `stamp`, then its folders that became empty.
 
     Raises:

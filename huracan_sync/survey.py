@@ -7,7 +7,7 @@ the other side's is not read either: it cannot be equal.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import msgspec
@@ -20,7 +20,7 @@ from huracan_sync.paths import RelPath, fold
 from huracan_sync.remote.client import Remote
 from huracan_sync.remote.errors import CursorReset
 from huracan_sync.remote.listing import Changes, changes, listing
-from huracan_sync.tree import Entry
+from huracan_sync.tree import Entry, tree
 
 UNREAD = b""
 """The content hash of a local file that need not be read to know that it differs."""
@@ -63,6 +63,7 @@ def survey(
     remote_root: str,
     wanted: Callable[[str], bool] | None = None,
     local_may_miss: bool = False,
+    snapshot: Iterable[Entry] | None = None,
 ) -> Survey:
     """Look at the disk and at Dropbox.
 
@@ -74,11 +75,16 @@ def survey(
         remote_root: the remote folder; one that does not exist is empty.
         wanted: which relative paths are looked at, on both sides.
         local_may_miss: a missing local folder is an empty one (a restore makes it).
+        snapshot: what the remote side is, instead of asking Dropbox: the entries of a verified manifest.
     """
     seen = Scan({}, []) if local_may_miss and not local_root.exists() else scan(local_root, wanted=wanted)
     synced = journal.synced(pair)
-    refused = learn_remote(remote, journal, pair, remote_root, synced)
-    elsewhere = journal.elsewhere(pair)
+    refused: list[HostilePath] = []
+    if snapshot is None:
+        refused = learn_remote(remote, journal, pair, remote_root, synced)
+        elsewhere = journal.elsewhere(pair)
+    else:
+        elsewhere = _elsewhere_by(snapshot, synced)
     if wanted is not None:
         synced = {key: item for key, item in synced.items() if wanted(item.entry.path)}
         elsewhere = {key: e for key, e in elsewhere.items() if (wanted(e.path) if e else key in synced)}
@@ -98,6 +104,12 @@ def survey(
         if key not in result.here and key in synced and key in elsewhere:
             result.here[key] = synced[key].entry  # unchanged on disk, changed in Dropbox
     return result
+
+
+def _elsewhere_by(snapshot: Iterable[Entry], synced: dict[str, Synced]) -> dict[str, Entry | None]:
+    there = tree(snapshot)
+    gone: dict[str, Entry | None] = {key: None for key in synced if key not in there}
+    return gone | {key: entry for key, entry in there.items() if not _is_synced(synced.get(key), entry)}
 
 
 def _entry(item: Synced | None) -> Entry | None:

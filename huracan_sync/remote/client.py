@@ -14,11 +14,11 @@ import contextlib
 import re
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar
+from typing import TYPE_CHECKING, Protocol, Self, TypeVar
 
 import msgspec
 
-from huracan_sync.errors import HuracanError, ServiceFault, Unreachable
+from huracan_sync.errors import ServiceFault, Unreachable
 from huracan_sync.remote.errors import TokenExpired, Verdict, judge
 from huracan_sync.remote.pacing import Pacing, Wait
 from huracan_sync.secret import Secret
@@ -155,18 +155,39 @@ class Remote:
         answer = self._repeat(_Call(route, url, headers, body, repeatable, commit), self._whole)
         return self._decoded(route, answer.body, result)
 
-    def fetch(self, route: str, arg: object, *, part: Ranged | None = None) -> Download:
-        """Call a download route; the body is still on the wire. Use as a context manager.
+    def fetch(
+        self, route: str, arg: object, result: type[T], *, limit: int, part: Ranged | None = None
+    ) -> tuple[T, bytes]:
+        """Call a download route and read the whole body, again if it breaks off.
+
+        Args:
+            route: like `files/download`.
+            arg: the argument.
+            result: the type of what describes the whole file.
+            limit: more bytes than this are refused.
+            part: only these bytes.
 
         Raises:
             NotFound: nothing lies there.
-            ServiceFault: the range was not honoured, so the bytes would be others than asked for.
+            RangeIgnored: other bytes came than were asked for, every time.
         """
+        call = self._download_call(route, arg, part)
+        answer = self._repeat(call, lambda call, token: self._body(call, token, limit, part))
+        return self._decoded(route, answer.headers.get("Dropbox-API-Result", "").encode(), result), answer.body
+
+    def stream(self, route: str, arg: object) -> Download:
+        """Call a download route and leave the body on the wire. Use as a context manager.
+
+        Raises:
+            NotFound: nothing lies there.
+        """
+        return Download(route, self._repeat(self._download_call(route, arg, None), self._left_open))
+
+    def _download_call(self, route: str, arg: object, part: Ranged | None) -> _Call:
         headers = {"Dropbox-API-Arg": header_safe(arg)}
         if part is not None:
             headers["Range"] = part.header()
-        url = f"{self.wire.endpoint.content}/2/{route}"
-        return Download(route, self._repeat(_Call(route, url, headers), self._left_open), part)
+        return _Call(route, f"{self.wire.endpoint.content}/2/{route}", headers)
 
     def longpoll(self, cursor: str, timeout_s: int) -> LongpollResult:
         """Wait until something below the cursor's folder changes, at most `timeout_s` (30 to 480) seconds.
@@ -233,6 +254,25 @@ class Remote:
         verdict = judge(call.route, answer, self._now())
         return verdict or Verdict(ServiceFault(f"{call.route} gave no body", route=call.route))
 
+    def _body(self, call: _Call, token: Secret, limit: int, part: Ranged | None) -> Answer | Verdict:
+        """Make a download call once and read its body."""
+        outcome = self._left_open(call, token)
+        if isinstance(outcome, Verdict):
+            return outcome
+        with outcome as stream:
+            if part is not None and not _is_honoured(stream, part):
+                return Verdict(RangeIgnored(f"{call.route} did not honour the range", route=call.route), retry=True)
+            data = bytearray()
+            try:
+                for piece in stream.chunks():
+                    data += piece
+                    if len(data) > limit:
+                        error = ServiceFault(f"{call.route} sent more than {limit} bytes", route=call.route)
+                        return Verdict(error, retry=False)
+            except Unreachable as broken:
+                return _of_silence(broken)
+        return Answer(stream.status, stream.headers, bytes(data))
+
     def _pause_before_retry(self, verdict: Verdict, attempt: int, waited: float, *, repeatable: bool) -> float | None:
         """Seconds to wait, or None when the call must not be made again."""
         if not verdict.retry:
@@ -262,33 +302,13 @@ class Remote:
 class Download:
     """The answer of a download route: its result, and the bytes still on the wire."""
 
-    def __init__(self, route: str, stream: Stream, part: Ranged | None) -> None:
+    def __init__(self, route: str, stream: Stream) -> None:
         self._route = route
         self._stream = stream
-        if part is not None and not _is_honoured(stream, part):
-            stream.close()
-            raise RangeIgnored(f"{route} did not honour the range", route=route)
-
-    def result(self, kind: type[T]) -> T:
-        """The `Dropbox-API-Result`: the description of the whole file."""
-        header = self._stream.headers.get("Dropbox-API-Result", "")
-        try:
-            return msgspec.json.decode(header.encode(), type=kind)
-        except msgspec.DecodeError as error:
-            raise ServiceFault(f"{self._route} did not describe its bytes", route=self._route) from error
 
     def chunks(self) -> Iterator[bytes]:
         """The bytes, in pieces."""
         return self._stream.chunks()
-
-    def read(self, limit: int) -> bytes:
-        """All bytes at once, refusing more than `limit`."""
-        data = bytearray()
-        for piece in self._stream.chunks():
-            data += piece
-            if len(data) > limit:
-                raise ServiceFault(f"{self._route} sent more than {limit} bytes", route=self._route, limit=limit)
-        return bytes(data)
 
     def __enter__(self) -> Self:
         return self
@@ -327,12 +347,3 @@ def header_safe(arg: object) -> str:
 def _escaped(match: re.Match[str]) -> str:
     units = match[0].encode("utf-16-be")
     return "".join(f"\\u{units[at] << 8 | units[at + 1]:04x}" for at in range(0, len(units), 2))
-
-
-def as_error(error: HuracanError, path: str) -> HuracanError:
-    """The same error with the path it was about, for a report."""
-    error.facts.setdefault("path", path)
-    return error
-
-
-Json = dict[str, Any]

@@ -139,6 +139,11 @@ class Large:
             return True
         return False
 
+    def close(self) -> None:
+        """Stopped early: close what is open. What has arrived is journalled."""
+        for parts in self._open:
+            parts.reading.close()
+
     def forget(self, wish: Wish) -> None:
         """Its session is of no use any more (or it is committed)."""
         self._site.journal.end_transfer(self._site.pair, wish.path, "up")

@@ -67,6 +67,7 @@ class Upload:
         for step in copies:
             self._queue(Wish(step))
         self._site.crew.drive(self._feed)
+        self._large.close()
         return self._outcome
 
     def _queue(self, wish: Wish) -> None:

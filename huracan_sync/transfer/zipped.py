@@ -1,0 +1,147 @@
+"""Many small files in one request: `download_zip` of the folder that holds them.
+
+A folder is fetched whole, so this pays only where most of its bytes are wanted. What arrives is trusted for nothing:
+every name goes through the same door as any other, and every content is compared with the hash that was planned.
+"""
+
+from __future__ import annotations
+
+import tempfile
+import zipfile
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import IO
+
+import msgspec
+
+from huracan_sync.errors import ContentMismatch, DiskFull, HostilePath, ServiceFault
+from huracan_sync.paths import RelPath, check, fold, join
+from huracan_sync.plan import Copy
+from huracan_sync.remote.client import Remote
+from huracan_sync.tree import Entry
+
+FEWEST = 6
+"""Fewer wanted files than this are fetched one by one: they come in parallel, and without the rest of the folder."""
+MOST_FILES = 9_000
+"""Dropbox refuses 10,000 entries, folders included."""
+MOST_BYTES = 256 * 1024 * 1024
+"""Bytes of one zip: it lies on the disk a second time while it is unpacked, and comes over one connection."""
+LARGEST = 8 * 1024 * 1024
+"""A larger file is better fetched in ranges."""
+IN_MEMORY = 16 * 1024 * 1024
+
+
+class Group(msgspec.Struct, frozen=True):
+    """A folder (relative; `""` is the root of the pair) to be fetched as a zip, for these copies."""
+
+    folder: str
+    copies: list[Copy]
+
+
+def groups(copies: Sequence[Copy], everything: Iterable[Entry]) -> list[Group]:
+    """Which folders to fetch whole. Pure.
+
+    Args:
+        copies: what is wanted.
+        everything: all files that lie there, wanted or not.
+    """
+    wanted = {fold(step.path): step for step in copies if step.entry.size <= LARGEST}
+    return _groups(
+        "", wanted, {fold(entry.path): entry for entry in everything} | {k: s.entry for k, s in wanted.items()}
+    )
+
+
+def _groups(folder: str, wanted: dict[str, Copy], present: dict[str, Entry]) -> list[Group]:
+    if len(wanted) < FEWEST:
+        return []
+    wanted_bytes = sum(step.entry.size for step in wanted.values())
+    size = sum(entry.size for entry in present.values())
+    folders = {key.rpartition("/")[0] for key in present}
+    fits = len(present) + len(folders) * 2 <= MOST_FILES and size <= MOST_BYTES
+    # The cost of what is not wanted is weighed against a request for each wanted file (some 64 KiB of a link's time).
+    if fits and size - wanted_bytes <= 64 * 1024 * len(wanted):
+        return [Group(folder, list(wanted.values()))]
+    inner_wanted: dict[str, dict[str, Copy]] = defaultdict(dict)
+    inner_present: dict[str, dict[str, Entry]] = defaultdict(dict)
+    depth = folder.count("/") + 1 if folder else 0
+    for key, step in wanted.items():
+        parts = key.split("/")
+        if len(parts) > depth + 1:
+            inner_wanted["/".join(parts[: depth + 1])][key] = step
+    for key, entry in present.items():
+        inner = "/".join(key.split("/")[: depth + 1])
+        if inner in inner_wanted:
+            inner_present[inner][key] = entry
+    return [
+        group for inner in sorted(inner_wanted) for group in _groups(inner, inner_wanted[inner], inner_present[inner])
+    ]
+
+
+class Zip:
+    """A zip on its way into files. Safe for several threads once it is open."""
+
+    def __init__(self, spool: IO[bytes], prefix: str) -> None:
+        """Read the directory of what was fetched.
+
+        Raises:
+            ServiceFault: it is no zip.
+        """
+        self._spool = spool
+        try:
+            self._zip = zipfile.ZipFile(spool)
+        except (zipfile.BadZipFile, OSError, ValueError) as error:
+            spool.close()
+            raise ServiceFault(f"download_zip sent something that is no zip: {error}") from error
+        self._names: dict[str, zipfile.ZipInfo] = {}
+        for info in self._zip.infolist():
+            # Every name begins with the folder's own; the root of an account has none.
+            inner = info.filename.removeprefix("/").partition("/")[2] if prefix else info.filename.removeprefix("/")
+            if info.is_dir() or not inner:
+                continue
+            try:
+                self._names[fold(check(inner))] = info
+            except HostilePath:
+                continue  # not asked for under this name, and under no other
+
+    def content(self, path: str, size: int) -> bytes | None:
+        """The bytes of `path` (relative to the folder), None when it holds none, or not exactly `size`.
+
+        Raises:
+            ContentMismatch: its own checksum does not fit.
+        """
+        info = self._names.get(fold(path))
+        if info is None or info.file_size != size:
+            return None
+        try:
+            with self._zip.open(info) as stream:
+                return stream.read(size)
+        except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError) as error:
+            raise ContentMismatch(f"{path} arrived damaged inside a zip: {error}", path=path) from error
+
+    def close(self) -> None:
+        """Close it."""
+        self._zip.close()
+        self._spool.close()
+
+
+def fetch(remote: Remote, root: str, group: Group, scratch: Path) -> Zip:
+    """Fetch the folder of a group.
+
+    Raises:
+        ServiceFault, CallRefused, ...: it cannot be had as a zip; fetch the files one by one.
+    """
+    folder = join(root, RelPath(group.folder)) if group.folder else root
+    spool: IO[bytes] = tempfile.SpooledTemporaryFile(max_size=IN_MEMORY, dir=str(scratch))  # noqa: SIM115 - Zip closes it
+    try:
+        with remote.stream("files/download_zip", {"path": folder}) as download:
+            for piece in download.chunks():
+                spool.write(piece)
+    except OSError as error:
+        spool.close()
+        raise DiskFull(f"the zip of {folder} does not fit on this disk: {error.strerror}") from error
+    except BaseException:
+        spool.close()
+        raise
+    spool.seek(0)
+    return Zip(spool, folder)
