@@ -85,6 +85,11 @@ class Plan(msgspec.Struct, frozen=True):
         """Whether source and target agree already."""
         return not (self.copies or self.deletes or self.conflicts)
 
+    def paths(self) -> Iterator[RelPath]:
+        """Every path the plan says something about."""
+        for steps in (self.copies, self.deletes, self.agreements, self.conflicts):
+            yield from (step.path for step in steps)
+
     def lines(self) -> Iterator[str]:
         """The plan for a person, one line a step, in the order of paths."""
         marked = [

@@ -28,6 +28,7 @@ FLOORS = [
     "seen",
     "transfer",
     "survey",
+    "pair",
     "push",
     "restore",
     "reader",
