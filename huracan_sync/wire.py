@@ -153,8 +153,10 @@ class Stream:
         Raises:
             Unreachable: the body ended early or stalled.
         """
+        # Undecoded bytes come straight from the socket; decoding goes through a buffer that holds them twice.
+        encoded = "Content-Encoding" in self.headers
         try:
-            while piece := self._response.read(size):
+            while piece := self._response.read(size, decode_content=encoded):
                 if self._throttle:
                     self._throttle(len(piece))
                 if self._is_content:
@@ -256,7 +258,6 @@ class Wire:
                 retries=False,
                 redirect=False,
                 preload_content=False,
-                decode_content=True,
             )
         except (HTTPError, OSError) as error:
             raise _unreachable(error, url) from error

@@ -17,7 +17,7 @@ from huracan_sync.errors import HuracanError
 T = TypeVar("T")
 
 WORKERS = 24
-BUDGET = 40 * 1024 * 1024
+BUDGET = 56 * 1024 * 1024
 """Bytes of file content in memory at once."""
 
 

@@ -35,7 +35,7 @@ from huracan_sync.tree import Entry
 
 PART = 2 * BLOCK_SIZE
 """Bytes of one range; a file up to this size is fetched whole."""
-PARTS_AT_ONCE = 4
+PARTS_AT_ONCE = 6
 FILES_AT_ONCE = 4
 PLACED_TOGETHER = 64
 """Files of a zip that one worker unpacks."""

@@ -27,8 +27,8 @@ from huracan_sync.transfer.wish import Site, Wish
 
 PART = 2 * BLOCK_SIZE
 """Bytes in a part: a multiple of 4 MiB, as concurrent sessions ask; small enough to lose, large enough for a link."""
-PARTS_AT_ONCE = 4
-"""Parts of one file on the way: four of 8 MiB keep a link of 125 MB/s full at 80 ms."""
+PARTS_AT_ONCE = 6
+"""Parts of one file on the way: six of 8 MiB keep a link of 125 MB/s full at 80 ms."""
 FILES_AT_ONCE = 4
 SESSION_DAYS = 6.0
 """Dropbox keeps a session for seven days; one older than this is not trusted to live until its commit."""
