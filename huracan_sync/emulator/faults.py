@@ -1,0 +1,161 @@
+"""Misfortune on demand: which calls it strikes, and what kinds there are. Pure; `misfortune.py` carries it out.
+
+A rule names a `route` (a glob, `*` for every one) and a `fault`, and says when it strikes, counting calls that match:
+
+    nth     that call (1 is the first), or a list of them
+    every   each n-th
+    rate    with this probability, drawn with `seed`
+    times   at most so often
+    (none)  every call
+
+`when` is `before` (nothing happened yet) or `after` (it happened; only the answer is lost or changed).
+"""
+
+import random
+from fnmatch import fnmatchcase
+from typing import Annotated, Any, Literal
+
+import msgspec
+
+Count = Annotated[int, msgspec.Meta(ge=0)]
+Positive = Annotated[int, msgspec.Meta(ge=1)]
+Amount = Annotated[float, msgspec.Meta(ge=0)]
+Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
+
+# An answer of this kind is given instead of the real one.
+ANSWERS = {
+    "rate_limited": "429: `form` json | date | text | body | none, `reason`, `retry_after`",
+    "too_many_write_operations": "429 as for lock contention; in a finish_batch, for the `entries` given",
+    "server_error": "`status` (503) with `body` html | empty | json | text",
+    "captive_portal": "200 with a page of HTML",
+    "error": "409 with `tags` from outside in and `fields` beside the innermost: any error of the route",
+    "expired_access_token": "401; the token has expired for good",
+    "invalid_access_token": "401; the token and its refresh token are revoked for good",
+    "user_suspended": "401",
+    "missing_scope": "401, with the scope the route needs",
+    "insufficient_space": "409 in the shape of the route",
+    "token_error": "400 of oauth2/token: `tags` is [error, description]",
+}
+# This changes what the call finds or does.
+QUIRKS = {
+    "session_lost": "the upload sessions it names are gone",
+    "incorrect_offset": "the upload session forgot what lies beyond `offset`",
+    "cursor_reset": "every cursor issued so far is invalid",
+    "ignore_range": "a Range is not looked at: 200 and the whole file",
+    "page_size": "a page of a listing has at most `size` entries",
+    "pages": "a page of a listing is off: `form` duplicate | reorder | missing | empty",
+    "scope": "oauth2/token grants `scope` instead of what was asked",
+    "job_failed": "an asynchronous job ends in internal_error",
+}
+# This happens to the bytes on their way.
+WIRES = {
+    "reset": "the connection is reset: after `offset` bytes of the request body, else when it is whole; "
+    "`when` after: once the work is done",
+    "close": "the connection is closed without an answer",
+    "truncate": "the answer ends after `offset` bytes, or `fraction` of it, and the connection closes",
+    "corrupt": "one bit of the answer's body is flipped, at `offset` or a place drawn with `seed`",
+    "wrong_length": "Content-Length says one byte more than comes",
+    "stall": "nothing happens for `seconds`, at `point` request | answer | body (after `offset` bytes)",
+    "slow": "the answer's body comes at `bytes_per_s`",
+}
+KINDS = ANSWERS | QUIRKS | WIRES
+
+
+class Rule(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    """One scripted misfortune."""
+
+    fault: str
+    route: str = "*"
+    nth: Positive | list[Positive] | None = None
+    every: Positive | None = None
+    rate: Share | None = None
+    seed: int = 0
+    times: Positive | None = None
+    when: Literal["before", "after"] = "before"
+    # what it is like
+    status: Annotated[int, msgspec.Meta(ge=500, le=599)] = 503
+    body: Literal["html", "empty", "json", "text"] = "html"
+    form: str | None = None
+    reason: Literal["too_many_requests", "too_many_write_operations"] = "too_many_requests"
+    retry_after: Count = 1
+    tags: Annotated[list[str], msgspec.Meta(min_length=1)] | None = None
+    fields: dict[str, Any] = {}
+    entries: list[Count] | None = None
+    offset: Count | None = None
+    fraction: Share = 0.5
+    seconds: Amount = 30.0
+    point: Literal["request", "answer", "body"] = "answer"
+    bytes_per_s: Positive = 1000
+    size: Positive = 1
+    scope: list[str] = []
+
+
+_FORMS = {
+    "rate_limited": {"json", "date", "text", "body", "none"},
+    "pages": {"duplicate", "reorder", "missing", "empty"},
+}
+
+
+def read(value: Any) -> Rule:
+    """A rule from JSON.
+
+    Raises:
+        ValueError: it is none; the text says why.
+    """
+    try:
+        rule = msgspec.convert(value, Rule)
+    except msgspec.ValidationError as error:
+        raise ValueError(str(error)) from None
+    if rule.fault not in KINDS:
+        raise ValueError(f"no fault is called {rule.fault!r}; there are " + ", ".join(sorted(KINDS)))
+    if rule.form is not None and rule.form not in _FORMS.get(rule.fault, set()):
+        raise ValueError(f"{rule.fault} has no form {rule.form!r}")
+    if rule.fault in {"error", "token_error"} and not rule.tags:
+        raise ValueError(f"{rule.fault} needs `tags`")
+    return rule
+
+
+class _Armed:
+    """A rule with what it has seen."""
+
+    def __init__(self, rule: Rule) -> None:
+        self.rule = rule
+        self.seen = 0
+        self.struck = 0
+        self.random = random.Random(rule.seed)  # noqa: S311  it has to be repeatable
+
+    def strikes(self, route: str) -> bool:
+        rule = self.rule
+        if not fnmatchcase(route, rule.route):
+            return False
+        self.seen += 1
+        if rule.times is not None and self.struck >= rule.times:
+            return False
+        hits = [
+            rule.nth is None or self.seen in (rule.nth if isinstance(rule.nth, list) else [rule.nth]),
+            rule.every is None or self.seen % rule.every == 0,
+            rule.rate is None or self.random.random() < rule.rate,
+        ]
+        self.struck += all(hits)
+        return all(hits)
+
+
+class Faults:
+    """The rules in force."""
+
+    def __init__(self) -> None:
+        self._armed: list[_Armed] = []
+
+    def add(self, rules: list[Rule]) -> None:
+        """Put further rules in force; each begins to count now."""
+        self._armed += [_Armed(rule) for rule in rules]
+
+    def draw(self, route: str) -> list[Rule]:
+        """The rules that strike this call. Each matching rule counts it, struck or not."""
+        return [armed.rule for armed in self._armed if armed.strikes(route)]
+
+    def report(self) -> list[dict[str, Any]]:
+        """The rules with how many calls each saw and struck."""
+        return [
+            {**msgspec.structs.asdict(armed.rule), "seen": armed.seen, "struck": armed.struck} for armed in self._armed
+        ]

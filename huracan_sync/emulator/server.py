@@ -1,0 +1,122 @@
+"""Starting an emulator, and the one line that says it is ready."""
+
+import json
+import logging
+import shutil
+import socket
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import uvicorn
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from huracan_sync.emulator import world as worlds
+from huracan_sync.emulator.app import Doors
+from huracan_sync.emulator.settings import Settings
+from huracan_sync.emulator.world import World
+
+
+class Protocol(HttpToolsProtocol):
+    """HTTP as uvicorn speaks it; the application can get at the connection, to break it as scripted."""
+
+    def on_message_begin(self) -> None:
+        """A request begins."""
+        super().on_message_begin()
+        self.scope["emulator.transport"] = self.transport  # type: ignore[typeddict-unknown-key]
+
+
+class _Server(uvicorn.Server):
+    """A server that says when it listens."""
+
+    def __init__(self, config: uvicorn.Config, ready: dict[str, Any]) -> None:
+        super().__init__(config)
+        self._ready = ready
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets=sockets)
+        sys.stdout.write(json.dumps(self._ready) + "\n")
+        sys.stdout.flush()
+
+
+def serve(  # noqa: PLR0913  the options of the command
+    port: int = 0,
+    data: Path | None = None,
+    *,
+    latency_ms: float = 0.0,
+    bandwidth_mbit: float = 0.0,
+    tls: Path | None = None,
+    header_limit: int = 65536,
+    app_folder: bool = False,
+) -> None:
+    """Serve an emulator on 127.0.0.1 until a signal ends it. Prints one JSON line on stdout when it is ready.
+
+    Args:
+        port: where to listen; 0 for any free port.
+        data: keeps everything there across restarts; without it a private folder is used and removed at the end.
+        latency_ms: added to every answer.
+        bandwidth_mbit: of the whole line, each way; 0 for no limit.
+        tls: serve https, with certificates kept there; clients trust `ca.pem`.
+        header_limit: the most bytes of request headers.
+        app_folder: the two public apps see their own folder only, instead of the whole account.
+
+    Raises:
+        OSError: the port is taken, or the folder cannot be written.
+    """
+    settings = Settings(latency_ms=latency_ms, bandwidth_mbit=bandwidth_mbit, header_limit=header_limit)
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listener.bind(("127.0.0.1", port))
+    folder = data or Path(tempfile.mkdtemp(prefix="dropbox-emulator-"))
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        world = World(folder, settings, lasting=data is not None, app_folder=app_folder)
+        _run(world, listener, tls)
+        world.close()
+    finally:
+        listener.close()
+        if data is None:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _run(world: World, listener: socket.socket, tls: Path | None) -> None:
+    logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+    secure: dict[str, Any] = {}
+    extra: dict[str, str] = {}
+    if tls:
+        from huracan_sync.emulator.tls import certificates  # noqa: PLC0415  cryptography is needed for this alone
+
+        ca, cert, key = certificates(tls)
+        secure = {"ssl_certfile": str(cert), "ssl_keyfile": str(key)}
+        extra = {"ca": str(ca)}
+    config = uvicorn.Config(
+        Doors(world),
+        http=Protocol,
+        ws="none",
+        loop="auto",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        date_header=False,
+        timeout_keep_alive=120,
+        timeout_graceful_shutdown=1,
+        backlog=2048,
+        **secure,
+    )
+    url = f"{'https' if tls else 'http'}://127.0.0.1:{listener.getsockname()[1]}"
+    _Server(config, {**ready(world, url), **extra}).run(sockets=[listener])
+
+
+def ready(world: World, url: str) -> dict[str, str]:
+    """What a client needs to know to begin."""
+    return {
+        "url": url,
+        "app_key": worlds.APP_KEY,
+        "read_only_app_key": worlds.READ_ONLY_APP_KEY,
+        "control": f"{url}/emulator",
+        "confidential_app_key": worlds.CONFIDENTIAL_APP_KEY,
+        "confidential_app_secret": worlds.CONFIDENTIAL_APP_SECRET,
+        "account_id": world.default_account_id,
+    }
