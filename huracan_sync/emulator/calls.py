@@ -138,7 +138,7 @@ class Route:
 ROUTES: dict[str, Route] = {}
 
 
-def route(  # noqa: PLR0913  a line of the specification has so many attributes
+def route(
     name: str,
     argument: Kind,
     scope: str | None,

@@ -40,7 +40,7 @@ class _Server(uvicorn.Server):
         sys.stdout.flush()
 
 
-def serve(  # noqa: PLR0913  the options of the command
+def serve(
     port: int = 0,
     data: Path | None = None,
     *,
