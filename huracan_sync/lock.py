@@ -16,6 +16,7 @@ from pathlib import Path
 from huracan_sync.errors import Busy, LocalFailure
 
 POLL_S = 0.05
+"""The longest pause between two tries; the first is a thousandth, since most locks are held that long."""
 
 
 @contextlib.contextmanager
@@ -47,8 +48,8 @@ def hold(
     except OSError as error:
         raise LocalFailure(f"the lock {path} cannot be opened: {error.strerror}", path=str(path)) from error
     try:
-        until, told = clock() + wait_s, False
-        while not _try(lock):
+        until, told, pause = clock() + wait_s, False, 0.001
+        while not _try(lock, path):
             holder = os.pread(lock, 32, 0).decode(errors="replace").strip() or "unknown"
             if not told and wait_s > 0:
                 observe(f"waiting for process {holder}, which works on {what}")
@@ -59,7 +60,8 @@ def hold(
                     hint="wait for it to finish; if it hangs, end it: its work is not lost",
                     holder=holder,
                 )
-            sleep(POLL_S)
+            sleep(pause)
+            pause = min(2 * pause, POLL_S)
         os.ftruncate(lock, 0)
         os.pwrite(lock, str(os.getpid()).encode(), 0)
         yield
@@ -67,11 +69,11 @@ def hold(
         os.close(lock)
 
 
-def _try(lock: int) -> bool:
+def _try(lock: int, path: Path) -> bool:
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
         if error.errno in {errno.EWOULDBLOCK, errno.EAGAIN, errno.EACCES}:
             return False
-        raise
+        raise LocalFailure(f"the lock {path} cannot be taken: {error.strerror}", path=str(path)) from error
     return True

@@ -10,7 +10,9 @@ import stat
 from collections.abc import Mapping
 from pathlib import Path
 
+from huracan_sync.auth.quiet import from_bytes
 from huracan_sync.errors import SecretMissing, UnsafePlace
+from huracan_sync.secret import Secret
 
 MOST = 4096
 """Bytes; no secret of ours is longer."""
@@ -23,8 +25,8 @@ def systemd_credential(env: Mapping[str, str], name: str) -> Path | None:
     return path if path is not None and path.is_file() else None
 
 
-def read_file(path: Path, named_by: str) -> bytes:
-    """The bytes of a delivered file.
+def read_file(path: Path, named_by: str) -> Secret:
+    """What a delivered file holds (`quiet.to_bytes` gives its bytes).
 
     Container platforms deliver secrets through symbolic links and often world-readable, inside a container that is
     all ours; so links are followed, and who may read is `doctor`'s to judge. Nobody else may change it, though.
@@ -39,15 +41,13 @@ def read_file(path: Path, named_by: str) -> bytes:
             if reason:
                 hint = f"deliver {named_by} as a file of ours with mode 0400"
                 raise UnsafePlace(f"{path} is refused: {reason}", hint=hint, path=path, reason=reason)
-            data = stream.read(MOST + 1)
+            found = from_bytes(stream.read(MOST + 1))
     except OSError as error:
         raise SecretMissing(f"{named_by} names {path}, which cannot be read: {error.strerror}", path=path) from error
-    if not data or len(data) > MOST:
-        raise SecretMissing(f"{named_by} names {path}, which holds {_amount(data)}", path=path)
-    return data
+    return _of_fair_size(found, f"{named_by} names {path}, which holds")
 
 
-def read_descriptor(number: int) -> bytes:
+def read_descriptor(number: int) -> Secret:
     """All of an inherited descriptor. It is closed, so that no child inherits it.
 
     Raises:
@@ -55,12 +55,10 @@ def read_descriptor(number: int) -> bytes:
     """
     try:
         with open(number, "rb") as stream:
-            data = stream.read(MOST + 1)
+            found = from_bytes(stream.read(MOST + 1))
     except OSError as error:
         raise SecretMissing(f"descriptor {number} cannot be read: {error.strerror}", fd=number) from error
-    if not data or len(data) > MOST:
-        raise SecretMissing(f"descriptor {number} gave {_amount(data)}", fd=number)
-    return data
+    return _of_fair_size(found, f"descriptor {number} gave")
 
 
 def who_may_change(found: os.stat_result) -> str:
@@ -74,5 +72,9 @@ def who_may_change(found: os.stat_result) -> str:
     return ""
 
 
-def _amount(data: bytes) -> str:
-    return f"more than {MOST} bytes" if data else "nothing"
+def _of_fair_size(found: Secret, where: str) -> Secret:
+    if not found:
+        raise SecretMissing(f"{where} nothing")
+    if len(found.reveal()) > MOST:
+        raise SecretMissing(f"{where} more than {MOST} bytes")
+    return found

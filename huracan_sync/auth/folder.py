@@ -4,21 +4,20 @@ Laws: the folder is 0700 and ours; a file in it is regular, ours, 0600 or strict
 otherwise is refused, never repaired: somebody else may have read or planted it. Every check looks at the open
 descriptor, and every name is resolved below the open folder, so nothing can be exchanged between check and use.
 A file is written beside its place, synced, renamed over it, and the folder synced: a crash leaves the old or the new.
-Lock files are never unlinked: a lock on a name that was unlinked protects nothing.
 """
 
 from __future__ import annotations
 
 import contextlib
 import errno
-import fcntl
 import os
 import stat
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from huracan_sync.errors import Busy, DiskFull, HuracanError, LocalFailure, UnsafePlace
+from huracan_sync.errors import DiskFull, HuracanError, LocalFailure, UnsafePlace
+from huracan_sync.lock import hold
 
 LOCK_S = 10.0
 """Seconds to wait for a lock that another process holds over a few milliseconds of disk."""
@@ -113,39 +112,14 @@ class Folder:
 
         Raises:
             Busy: another held it for `timeout` seconds.
+            UnsafePlace: the folder is not ours alone.
+            LocalFailure: the disk takes no lock.
         """
-        with self._opened(create=True) as folder:
-            assert folder is not None  # noqa: S101 - create=True made it
-            try:
-                lock = os.open(name, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK, 0o600, dir_fd=folder)
-            except OSError as error:
-                raise self._failure(error, name, "locked") from error
-        try:
-            self._check_file(os.fstat(lock), name, 0)
-            self._take(lock, name, timeout)
+        with self._opened(create=True):
+            pass
+        path = self.path / name
+        with hold(path, what=str(path), wait_s=timeout, clock=self._clock, sleep=self._sleep):
             yield
-        finally:
-            os.close(lock)  # which lets go of the lock
-
-    def _take(self, lock: int, name: str, timeout: float) -> None:
-        until = self._clock() + timeout
-        pause = 0.001
-        while True:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                if self._clock() >= until:
-                    raise Busy(
-                        f"another process has held {self.path / name} for {timeout:g} s",
-                        hint="let it finish, or end it; a lock ends with the process that holds it",
-                        path=self.path / name,
-                    ) from None
-                self._sleep(pause)
-                pause = min(pause * 2, 0.05)
-            except OSError as error:  # a file system without locks
-                raise self._failure(error, name, "locked") from error
-            else:
-                return
 
     @contextlib.contextmanager
     def _opened(self, *, create: bool) -> Iterator[int | None]:

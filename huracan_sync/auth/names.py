@@ -11,6 +11,7 @@ from urllib.parse import quote
 
 import msgspec
 
+from huracan_sync.auth.quiet import decode_secret, encode_secret
 from huracan_sync.errors import BoundElsewhere, VaultDamaged
 from huracan_sync.secret import Secret
 
@@ -34,15 +35,16 @@ class SecretName(msgspec.Struct, frozen=True):
 
 
 class _Envelope(SecretName, frozen=True, kw_only=True):
-    secret: str
+    secret: Secret
 
 
-def wrap(name: SecretName, secret: Secret) -> str:
+def wrap(name: SecretName, secret: Secret) -> Secret:
     """The text a keyring or vault keeps."""
-    return msgspec.json.encode(_Envelope(*msgspec.structs.astuple(name), secret=secret.reveal())).decode()
+    envelope = _Envelope(*msgspec.structs.astuple(name), secret=secret)
+    return Secret(msgspec.json.encode(envelope, enc_hook=encode_secret).decode())
 
 
-def unwrap(name: SecretName, text: str) -> Secret:
+def unwrap(name: SecretName, text: Secret) -> Secret:
     """The secret that was put under `name`.
 
     Raises:
@@ -50,7 +52,7 @@ def unwrap(name: SecretName, text: str) -> Secret:
         VaultDamaged: it is nothing that `wrap` made.
     """
     try:
-        found = msgspec.json.decode(text, type=_Envelope)
+        found = msgspec.json.decode(text.reveal(), type=_Envelope, dec_hook=decode_secret)
     except msgspec.DecodeError:  # its message may quote the text
         raise VaultDamaged(
             f"what lies under {name.place} was not put there by huracan-sync", hint="", place=name.place
@@ -62,4 +64,4 @@ def unwrap(name: SecretName, text: str) -> Secret:
                 f"but {getattr(name, field)!r} asks for it",
                 field=field,
             )
-    return Secret(found.secret)
+    return found.secret

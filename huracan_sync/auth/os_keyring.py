@@ -44,31 +44,35 @@ class OsKeyring:
             KeyringRefused: the keyring is locked or failed.
             BoundElsewhere: what lies there belongs to another login.
         """
-        text = self._ask("read", lambda: self._backend.get_password(SERVICE, name.place))
+        text = self._read(name)
         return None if text is None else unwrap(name, text)
 
     def put(self, name: SecretName, secret: Secret) -> None:
         """Keep it, in place of an earlier one, and read it back."""
         text = wrap(name, secret)
-        self._ask("written", lambda: self._backend.set_password(SERVICE, name.place, text))
-        if self._ask("read", lambda: self._backend.get_password(SERVICE, name.place)) != text:
+        self._ask("written", lambda: self._backend.set_password(SERVICE, name.place, text.reveal()))
+        kept = self._read(name)
+        if kept is None or kept.reveal() != text.reveal():
             raise KeyringRefused(f"{self.backend} did not keep what it was given", backend=self.backend)
 
     def forget(self, name: SecretName) -> bool:
         """Remove it; False when there was none."""
-        if self._ask("read", lambda: self._backend.get_password(SERVICE, name.place)) is None:
+        if self._read(name) is None:
             return False
         self._ask("changed", lambda: self._backend.delete_password(SERVICE, name.place))
         return True
+
+    def _read(self, name: SecretName) -> Secret | None:
+        text = self._ask("read", lambda: self._backend.get_password(SERVICE, name.place))
+        return None if text is None else Secret(text)
 
     def _ask(self, verb: str, call: Callable[[], T]) -> T:
         try:
             return call()
         except Exception as error:  # noqa: BLE001 - backends raise what their desktops raise: D-Bus, Cocoa, COM
-            # The message stays out: it is not ours, and could quote what was to be stored.
-            raise KeyringRefused(
-                f"the keyring {self.backend} cannot be {verb}: {type(error).__name__}", backend=self.backend
-            ) from None
+            kind = type(error).__name__
+        # The error itself stays behind: its message is not ours, and its frames hold what was to be stored.
+        raise KeyringRefused(f"the keyring {self.backend} cannot be {verb}: {kind}", backend=self.backend)
 
 
 def find_keyring(env: Mapping[str, str]) -> OsKeyring | None:

@@ -55,12 +55,9 @@ def new_kdf(key: VaultKey, entropy: Callable[[int], bytes] = os.urandom) -> Kdf:
 
 def seal(plain: bytes, key: VaultKey, kdf: Kdf, *, entropy: Callable[[int], bytes] = os.urandom) -> bytes:
     """The file that holds `plain`."""
-    root = _root(key, kdf)
     wsalt = entropy(SALT_SIZE)
-    header = _HEADER.pack(
-        MAGIC, kdf.kind, kdf.mem_kib, kdf.iters, kdf.lanes, kdf.salt, wsalt, _mac(root, b"huracan-sync vault commit")
-    )
-    return header + encrypt(root, wsalt, plain, info=b"huracan-sync vault write", bound=header)
+    header = _HEADER.pack(MAGIC, kdf.kind, kdf.mem_kib, kdf.iters, kdf.lanes, kdf.salt, wsalt, _commit(key, kdf))
+    return header + encrypt(_root(key, kdf), wsalt, plain, info=b"huracan-sync vault write", bound=header)
 
 
 def unseal(data: bytes, key: VaultKey) -> tuple[bytes, Kdf]:
@@ -75,11 +72,10 @@ def unseal(data: bytes, key: VaultKey) -> tuple[bytes, Kdf]:
     if key.is_passphrase != (kdf.kind == PASSPHRASE):
         asked, given = ("a passphrase", "a key") if kdf.kind == PASSPHRASE else ("a key file", "a passphrase")
         raise WrongVaultKey(f"the vault opens with {asked}; {given} was given (from {key.source})", source=key.source)
-    root = _root(key, kdf)
-    if not hmac.compare_digest(commit, _mac(root, b"huracan-sync vault commit")):
+    if not hmac.compare_digest(commit, _commit(key, kdf)):
         raise WrongVaultKey(f"the key from {key.source} does not open the vault", source=key.source)
     header, sealed = data[: _HEADER.size], data[_HEADER.size :]
-    plain = decrypt(root, wsalt, sealed, info=b"huracan-sync vault write", bound=header)
+    plain = decrypt(_root(key, kdf), wsalt, sealed, info=b"huracan-sync vault write", bound=header)
     if plain is None:
         raise VaultDamaged("the vault's bytes are not those that were written")
     return plain, kdf
@@ -106,8 +102,8 @@ def parse_header(data: bytes) -> tuple[Kdf, bytes, bytes]:
     return Kdf(kind, salt, mem, iters, lanes), wsalt, commit
 
 
-def _mac(root: bytes, label: bytes) -> bytes:
-    return hmac.digest(root, label, hashlib.sha256)
+def _commit(key: VaultKey, kdf: Kdf) -> bytes:
+    return hmac.digest(_root(key, kdf), b"huracan-sync vault commit", hashlib.sha256)
 
 
 def _root(key: VaultKey, kdf: Kdf) -> bytes:

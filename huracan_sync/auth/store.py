@@ -15,6 +15,7 @@ import msgspec
 from huracan_sync.auth.folder import Folder
 from huracan_sync.auth.names import SecretName
 from huracan_sync.auth.os_keyring import OsKeyring, find_keyring
+from huracan_sync.auth.quiet import Environment
 from huracan_sync.auth.vault import Shelf, Vault
 from huracan_sync.auth.vault_key import KeySources, find_key, has_key
 from huracan_sync.errors import KeyringRefused, NoSafePlace, NoVaultKey, VaultDamaged
@@ -36,11 +37,11 @@ class Store:
         sources: KeySources | None = None,
         find_keyring: Callable[[Mapping[str, str]], OsKeyring | None] = find_keyring,
     ) -> None:
-        self._folder = Folder(home)
-        self._env = env
+        self.folder = Folder(home)
+        self._env = Environment(env)
         self._sources = sources
         self._find_keyring = find_keyring
-        self.vault = Vault(self._folder, lambda: find_key(env, sources))
+        self.vault = Vault(self.folder, lambda: find_key(self._env, sources))
 
     @cached_property
     def keyring(self) -> OsKeyring | None:
@@ -98,20 +99,29 @@ class Store:
             return self.keyring.kind
         return self.vault.kind if has_key(self._env, self._sources) else None
 
+    def check_can_keep(self) -> None:
+        """Find out whether `put` would work, without putting anything.
+
+        Raises:
+            VaultRefused: there is no place, or it cannot be opened.
+        """
+        if self._first_that_works() is self.vault:
+            self.vault.check()
+
     def _first_that_works(self) -> Shelf:
         if self.keyring is not None:
             return self.keyring
         if has_key(self._env, self._sources):
             return self.vault
         if self.vault.exists():
-            raise NoVaultKey(f"there is a vault in {self._folder.path}, and nothing here opens it")
+            raise NoVaultKey(f"there is a vault in {self.folder.path}, and nothing here opens it")
         raise NoSafePlace("there is no OS keyring here and no key for a vault, so no secret is kept")
 
     def _shelf(self, kind: str) -> Shelf:
         if kind == self.vault.kind:
             if not self.vault.exists():
                 raise VaultDamaged(
-                    f"the vault in {self._folder.path} is gone, and a secret was in it",
+                    f"the vault in {self.folder.path} is gone, and a secret was in it",
                     hint="bring it back, or remove `stored.json` beside it and run `huracan-sync authorize`",
                 )
             return self.vault
@@ -120,22 +130,22 @@ class Store:
         return self.keyring
 
     def _index(self) -> dict[str, str]:
-        data = self._folder.read(INDEX, most=_MOST)
+        data = self.folder.read(INDEX, most=_MOST)
         try:
             return {} if data is None else msgspec.json.decode(data, type=dict[str, str])
         except msgspec.DecodeError:
             raise VaultDamaged(
-                f"{self._folder.path / INDEX} is damaged: where secrets lie is not known",
+                f"{self.folder.path / INDEX} is damaged: where secrets lie is not known",
                 hint="remove that file: the keyring and the vault are then searched",
             ) from None
 
     def _note(self, name: SecretName, kind: str | None) -> None:
         if self.kept_in(name) == kind:
             return
-        with self._folder.locked(LOCK):
-            self._folder.sweep(INDEX)
+        with self.folder.locked(LOCK):
+            self.folder.sweep(INDEX)
             index = self._index()
             index.pop(name.place, None)
             if kind is not None:
                 index[name.place] = kind
-            self._folder.write(INDEX, msgspec.json.format(msgspec.json.encode(dict(sorted(index.items())))))
+            self.folder.write(INDEX, msgspec.json.format(msgspec.json.encode(dict(sorted(index.items())))))

@@ -16,6 +16,7 @@ import msgspec
 
 from huracan_sync.auth.folder import Folder
 from huracan_sync.auth.names import SecretName, unwrap, wrap
+from huracan_sync.auth.quiet import decode_secret, encode_secret
 from huracan_sync.auth.seal import Kdf, new_kdf, seal, unseal
 from huracan_sync.auth.vault_key import VaultKey
 from huracan_sync.errors import VaultDamaged
@@ -86,13 +87,21 @@ class Vault:
         had = self._change(lambda entries: {k: v for k, v in entries.items() if k != name.place}, keep_before=False)
         return name.place in had
 
+    def check(self) -> None:
+        """Open the vault, or find the key that a new one would have.
+
+        Raises:
+            VaultRefused: either fails.
+        """
+        self._read()
+
     def places(self) -> list[str]:
         """Where the vault has secrets, sorted; never what they are."""
         return sorted(self._read()[0]) if self.exists() else []
 
     def _change(
-        self, change: Callable[[Mapping[str, str]], Mapping[str, str]], *, keep_before: bool = True
-    ) -> Mapping[str, str]:
+        self, change: Callable[[Mapping[str, Secret]], Mapping[str, Secret]], *, keep_before: bool = True
+    ) -> Mapping[str, Secret]:
         """Read, change and write under the lock; what it held before."""
         with self._folder.locked(LOCK):
             self._folder.sweep(FILE)
@@ -106,14 +115,15 @@ class Vault:
                 self._folder.remove(BEFORE)
             return entries
 
-    def _read(self) -> tuple[dict[str, str], Kdf]:
+    def _read(self) -> tuple[dict[str, Secret], Kdf]:
         data = self._folder.read(FILE, most=MOST)
         if data is None:
             return {}, new_kdf(self._the_key(), self._entropy)
         plain, kdf = unseal(data, self._the_key())
         try:
-            return msgspec.msgpack.decode(plain, type=dict[str, str]), kdf
+            return msgspec.msgpack.decode(plain, type=dict[str, Secret], dec_hook=decode_secret), kdf
         except msgspec.DecodeError:
+            plain = b""
             raise VaultDamaged("the vault opens, and holds something else than secrets") from None
 
     def _the_key(self) -> VaultKey:
@@ -122,5 +132,5 @@ class Vault:
         return self._key
 
 
-def _encode(entries: Mapping[str, str]) -> bytes:
-    return msgspec.msgpack.encode(dict(sorted(entries.items())))
+def _encode(entries: Mapping[str, Secret]) -> bytes:
+    return msgspec.msgpack.encode(dict(sorted(entries.items())), enc_hook=encode_secret)

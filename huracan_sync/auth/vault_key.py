@@ -18,6 +18,7 @@ from pathlib import Path
 import msgspec
 
 from huracan_sync.auth.delivered import MOST, read_descriptor, read_file, systemd_credential
+from huracan_sync.auth.quiet import from_bytes, to_bytes
 from huracan_sync.errors import NoVaultKey, SecretMissing, WeakVaultKey
 from huracan_sync.secret import Secret
 
@@ -42,8 +43,7 @@ class VaultKey:
 
     def material(self) -> bytes:
         """The bytes that go into the derivation."""
-        value = self._secret.reveal()
-        return value.encode() if self.is_passphrase else bytes.fromhex(value)
+        return self._secret.reveal().encode() if self.is_passphrase else to_bytes(self._secret)
 
     def __repr__(self) -> str:
         return f"VaultKey(from {self.source})"
@@ -59,58 +59,64 @@ class KeySources(msgspec.Struct, frozen=True):
     """Asks a person on a terminal; None where there is no terminal."""
 
 
-def parse_key(data: bytes, source: str) -> VaultKey:
+def parse_key(given: Secret, source: str) -> VaultKey:
     """A random key in one of its three spellings: 32 raw bytes, or 64 hex or 44 base64 characters and a newline.
 
     Raises:
         WeakVaultKey: anything else.
     """
-    raw = _decode(data)
-    if raw is None:
+    raw = _decode(given)
+    if not raw:
         raise WeakVaultKey(
-            f"the vault key from {source} is not 32 raw bytes, 64 hex or 44 base64 characters ({len(data)} bytes)",
+            f"the vault key from {source} is not 32 raw bytes, 64 hex or 44 base64 characters "
+            f"({len(given.reveal())} bytes)",
             source=source,
         )
-    if len(set(raw)) < 12 or raw.isascii():  # of 32 random bytes about 30 differ, and half are no ASCII
+    if len(set(to_bytes(raw))) < 12 or raw.reveal().isascii():  # of 32 random bytes about 30 differ, half are no ASCII
         log.warning("the vault key from %s does not look random", source)
-    return VaultKey(Secret(raw.hex()), is_passphrase=False, source=source)
+    return VaultKey(raw, is_passphrase=False, source=source)
 
 
-def parse_passphrase(text: str, source: str) -> VaultKey:
+def parse_passphrase(given: Secret, source: str) -> VaultKey:
     """A passphrase a person chose.
 
     Raises:
         WeakVaultKey: fewer than 16 characters.
     """
-    if len(text) < SHORTEST_PASSPHRASE:
+    length = len(given.reveal())
+    if length < SHORTEST_PASSPHRASE:
         raise WeakVaultKey(
-            f"the passphrase from {source} has {len(text)} characters; {SHORTEST_PASSPHRASE} are needed", source=source
+            f"the passphrase from {source} has {length} characters; {SHORTEST_PASSPHRASE} are needed", source=source
         )
-    return VaultKey(Secret(text), is_passphrase=True, source=source)
+    return VaultKey(given, is_passphrase=True, source=source)
 
 
-def _decode(data: bytes) -> bytes | None:
-    if len(data) == 32:
-        return data
+def _decode(given: Secret) -> Secret:
+    """The 32 bytes, or an empty secret when `given` spells none."""
+    data = to_bytes(given)
     text = data.removesuffix(b"\n")
     try:
+        if len(data) == 32:
+            return given
         if len(text) == 64:
-            return binascii.unhexlify(text)
+            return from_bytes(binascii.unhexlify(text))
         if len(text) == 44:
-            return base64.b64decode(text, validate=True)
+            return from_bytes(base64.b64decode(text, validate=True))
     except binascii.Error:
         pass
-    return None
+    return Secret("")
 
 
-def _parse_either(data: bytes, source: str) -> VaultKey:
+def _parse_either(given: Secret, source: str) -> VaultKey:
     """A key if it is spelled as one, else a passphrase: sources that a person or a tool may fill with either."""
-    if _decode(data) is not None and not (len(data) == 32 and data.isascii()):  # 32 letters: a person's
-        return parse_key(data, source)
+    is_letters = len(given.reveal()) == 32 and given.reveal().isascii()  # a person's: random bytes are not all ASCII
+    if _decode(given) and not is_letters:
+        return parse_key(given, source)
     try:
-        return parse_passphrase(data.decode().removesuffix("\n"), source)
+        phrase = Secret(to_bytes(given).decode().removesuffix("\n"))
     except UnicodeDecodeError:
         raise WeakVaultKey(f"what came from {source} is neither a key nor text", source=source) from None
+    return parse_passphrase(phrase, source)
 
 
 def find_key(env: Mapping[str, str], sources: KeySources | None = None) -> VaultKey:
@@ -136,10 +142,10 @@ def find_key(env: Mapping[str, str], sources: KeySources | None = None) -> Vault
     if sources.command:
         return _parse_either(_run(sources.command), "the vault key command")
     if sources.ask is not None:
-        return parse_passphrase(sources.ask(), "the terminal")
-    if value := env.get("HURACAN_VAULT_KEY"):
+        return parse_passphrase(Secret(sources.ask()), "the terminal")
+    if "HURACAN_VAULT_KEY" in env:
         log.warning("HURACAN_VAULT_KEY is readable by every process of this user; prefer HURACAN_VAULT_KEY_FILE")
-        return _parse_either(value.encode(), "HURACAN_VAULT_KEY")
+        return _parse_either(from_bytes(env["HURACAN_VAULT_KEY"].encode()), "HURACAN_VAULT_KEY")
     raise NoVaultKey(
         "nothing here opens the vault: no key file, credential or command is named, and there is no terminal"
     )
@@ -152,14 +158,20 @@ def has_key(env: Mapping[str, str], sources: KeySources | None = None) -> bool:
     return bool(named or sources.command or sources.ask is not None or sources.fd is not None)
 
 
-def _run(command: str) -> bytes:
+def _run(command: str) -> Secret:
     words = shlex.split(command)
     name = words[0] if words else ""
     hint = "run it by hand: it must print the key and nothing else"
     try:
-        done = subprocess.run(words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, timeout=_COMMAND_S, check=True)  # noqa: S603 - the operator's own command, no shell
+        printed = from_bytes(
+            subprocess.run(  # noqa: S603 - the operator's own command, and no shell
+                words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, timeout=_COMMAND_S, check=True
+            ).stdout
+        )
     except (OSError, IndexError, subprocess.SubprocessError) as error:
-        raise SecretMissing(f"the vault key command {name!r} failed: {type(error).__name__}", hint=hint) from None
-    if not done.stdout or len(done.stdout) > MOST:
-        raise SecretMissing(f"the vault key command {name!r} printed {len(done.stdout)} bytes", hint=hint)
-    return done.stdout
+        failed = type(error).__name__  # not the error: it holds what was printed
+    else:
+        if printed and len(printed.reveal()) <= MOST:
+            return printed
+        failed = f"it printed {len(printed.reveal())} bytes"
+    raise SecretMissing(f"the vault key command {name!r} failed: {failed}", hint=hint)

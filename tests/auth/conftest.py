@@ -8,6 +8,7 @@ import pytest
 
 from huracan_sync.auth.folder import Folder
 from huracan_sync.auth.names import SecretName
+from huracan_sync.auth.quiet import from_bytes
 from huracan_sync.auth.vault import Vault
 from huracan_sync.auth.vault_key import parse_key
 
@@ -26,7 +27,7 @@ def name():
 
 @pytest.fixture
 def key():
-    return parse_key(secrets.token_bytes(32), "a test")
+    return parse_key(from_bytes(secrets.token_bytes(32)), "a test")
 
 
 @pytest.fixture
@@ -38,5 +39,29 @@ def everything_below(folder: Path) -> bytes:
     """Every byte of every file, and every name, below a folder."""
     found = []
     for where, _, names in os.walk(folder):
-        found += [name.encode() for name in names] + [Path(where, name).read_bytes() for name in names]
+        paths = [Path(where, name) for name in names]
+        found += [os.fsencode(path) for path in paths] + [path.read_bytes() for path in paths if path.is_file()]
     return b"\n".join(found)
+
+
+class Emulator:
+    """The emulator of this test: its control doors as calls, and how often the token route was called."""
+
+    def __init__(self, dropbox):
+        self._dropbox = dropbox
+        self.url, self.app_key, self.read_only_app_key = dropbox.url, dropbox.app_key, dropbox.read_only_app_key
+
+    def __call__(self, door, **fields):
+        return self._dropbox.control(door, fields)
+
+    def log(self):
+        return self._dropbox.log()
+
+    def refreshes(self):
+        return self.log()["requests"].get("oauth2/token", 0)
+
+
+@pytest.fixture
+def emulator(dropbox):
+    """An emulator that begins anew with every test."""
+    return Emulator(dropbox)

@@ -7,13 +7,15 @@ import struct
 import pytest
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from huracan_sync.auth.quiet import from_bytes
 from huracan_sync.auth.seal import MAGIC, Kdf, new_kdf, parse_header, seal, unseal
 from huracan_sync.auth.vault_key import parse_key, parse_passphrase
 from huracan_sync.errors import VaultDamaged, VaultRefused, VaultUnknown, WrongVaultKey
+from huracan_sync.secret import Secret
 
-KEY = parse_key(bytes(range(100, 132)), "a test")
-OTHER = parse_key(bytes(range(101, 133)), "a test")
-PHRASE = parse_passphrase("correct horse battery", "a test")
+KEY = parse_key(from_bytes(bytes(range(100, 132))), "a test")
+OTHER = parse_key(from_bytes(bytes(range(101, 133))), "a test")
+PHRASE = parse_passphrase(Secret("correct horse battery"), "a test")
 SMALL = Kdf(1, b"s" * 16, mem_kib=19 * 1024, iters=2, lanes=1)  # the weakest that is accepted: tests stay fast
 
 
@@ -25,7 +27,7 @@ def test_what_goes_in_comes_out():
 
 def test_a_passphrase_opens_it_again():
     data = seal(b"secret", PHRASE, SMALL)
-    again = parse_passphrase("correct horse battery", "elsewhere")
+    again = parse_passphrase(Secret("correct horse battery"), "elsewhere")
     assert unseal(data, again) == (b"secret", SMALL)
 
 
@@ -68,7 +70,7 @@ def test_every_write_has_its_own_key():
     assert seal(b"secret", KEY, kdf) != seal(b"secret", KEY, kdf)
 
 
-@pytest.mark.parametrize("wrong", [OTHER, PHRASE, parse_passphrase("incorrect horse battery", "a test")])
+@pytest.mark.parametrize("wrong", [OTHER, PHRASE, parse_passphrase(Secret("incorrect horse battery"), "a test")])
 def test_wrong_key(wrong):
     with pytest.raises(WrongVaultKey, match="a test"):
         unseal(seal(b"secret", KEY, new_kdf(KEY)), wrong)
@@ -77,7 +79,7 @@ def test_wrong_key(wrong):
 def test_a_wrong_passphrase_is_told_from_damage():
     data = seal(b"secret", PHRASE, SMALL)
     with pytest.raises(WrongVaultKey, match="does not open"):
-        unseal(data, parse_passphrase("incorrect horse battery", "a test"))
+        unseal(data, parse_passphrase(Secret("incorrect horse battery"), "a test"))
     with pytest.raises(VaultDamaged):
         unseal(data[:-1] + bytes([data[-1] ^ 1]), PHRASE)
 

@@ -5,8 +5,10 @@ import os
 
 import pytest
 
+from huracan_sync.auth.quiet import from_bytes
 from huracan_sync.auth.vault_key import KeySources, find_key, has_key, parse_key, parse_passphrase
 from huracan_sync.errors import NoVaultKey, SecretMissing, UnsafePlace, WeakVaultKey
+from huracan_sync.secret import Secret
 
 RAW = bytes(range(199, 231))
 
@@ -58,15 +60,15 @@ def test_raw_key_that_is_not_32_bytes(tmp_path, content):
 @pytest.mark.parametrize("length", [0, 1, 15])
 def test_passphrase_under_16_characters(length):
     with pytest.raises(WeakVaultKey, match=f"has {length} characters"):
-        parse_passphrase("é" * length, "the terminal")
-    assert parse_passphrase("é" * 16, "the terminal").is_passphrase
+        parse_passphrase(Secret("é" * length), "the terminal")
+    assert parse_passphrase(Secret("é" * 16), "the terminal").is_passphrase
 
 
 def test_a_key_that_was_not_made_at_random_is_told(caplog):
-    parse_key(b"k" * 32, "a test")
+    parse_key(from_bytes(b"k" * 32), "a test")
     assert "does not look random" in caplog.text
     caplog.clear()
-    parse_key(RAW, "a test")
+    parse_key(from_bytes(RAW), "a test")
     assert caplog.text == ""
 
 
@@ -160,5 +162,5 @@ def test_descriptor_that_is_not_open():
 
 
 def test_a_key_does_not_print_itself():
-    key = parse_key(RAW, "a test")
+    key = parse_key(from_bytes(RAW), "a test")
     assert repr(key) == "VaultKey(from a test)"

@@ -1,0 +1,310 @@
+"""The one door to secrets: which place is taken, what is refused, and that nothing is ever written in the clear."""
+
+import gc
+import json
+import os
+import secrets
+import shutil
+import subprocess
+import sys
+import textwrap
+import warnings
+from pathlib import Path
+
+import pytest
+
+from huracan_sync.auth.names import SecretName
+from huracan_sync.auth.os_keyring import ALLOWED, OsKeyring, find_keyring
+from huracan_sync.auth.store import Store
+from huracan_sync.errors import BoundElsewhere, KeyringRefused, NoSafePlace, NoVaultKey, VaultDamaged
+from huracan_sync.secret import Secret
+from tests.auth.conftest import everything_below
+
+CANARY = "canary-" + secrets.token_hex(24)
+
+
+@pytest.fixture
+def key_file(tmp_path):
+    path = tmp_path / "vault key"
+    path.write_bytes(secrets.token_bytes(32))
+    path.chmod(0o400)
+    return path
+
+
+@pytest.fixture
+def with_key(key_file):
+    return {"HURACAN_VAULT_KEY_FILE": str(key_file)}
+
+
+# ---- a bare machine: no session bus, no keyring -------------------------------------------------------------------
+
+
+def test_no_backend_refuses_with_a_hint(home, name):
+    store = Store(home, {})
+    assert store.would_keep_in() is None
+    with pytest.raises(NoSafePlace) as caught:
+        store.put(name, Secret(CANARY))
+    assert "HURACAN_VAULT_KEY_FILE" in caught.value.hint
+    assert "HURACAN_REFRESH_TOKEN_FILE" in caught.value.hint
+    assert not home.exists()
+
+
+def test_bare_machine_with_a_key_keeps_it_in_the_vault(home, name, with_key):
+    assert Store(home, with_key).put(name, Secret(CANARY)) == "vault"
+    again = Store(home, with_key)
+    assert (again.kept_in(name), again.get(name).reveal()) == ("vault", CANARY)
+    assert CANARY.encode() not in everything_below(home)
+    assert json.loads((home / "stored.json").read_text()) == {"dropbox/engine/refresh-token": "vault"}
+    assert again.forget(name)
+    assert not again.forget(name)
+    assert (again.kept_in(name), again.get(name)) == (None, None)
+
+
+def test_a_vault_that_cannot_be_opened_is_not_logged_out(home, name, with_key):
+    Store(home, with_key).put(name, Secret(CANARY))
+    with pytest.raises(NoVaultKey):
+        Store(home, {}).get(name)
+    with pytest.raises(NoVaultKey):
+        Store(home, {}).put(SecretName("dropbox", "keys", "other"), Secret(CANARY))
+
+
+def test_a_vault_that_is_gone_is_not_logged_out(home, name, with_key):
+    Store(home, with_key).put(name, Secret(CANARY))
+    (home / "vault").unlink()
+    with pytest.raises(VaultDamaged, match="is gone") as caught:
+        Store(home, with_key).get(name)
+    assert "authorize" in caught.value.hint
+    assert Store(home, with_key).put(name, Secret("new")) == "vault"  # a new login mends it
+
+
+def test_a_keyring_that_is_gone_is_not_logged_out(home, name, with_key):
+    home.mkdir(mode=0o700)
+    (home / "stored.json").write_text('{"dropbox/engine/refresh-token": "keyring"}')
+    (home / "stored.json").chmod(0o600)
+    with pytest.raises(KeyringRefused, match="does not answer here"):
+        Store(home, with_key).get(name)
+
+
+def test_a_damaged_index_is_told(home, name, with_key):
+    Store(home, with_key).put(name, Secret(CANARY))
+    (home / "stored.json").write_text("{")
+    with pytest.raises(VaultDamaged, match="where secrets lie"):
+        Store(home, with_key).get(name)
+    (home / "stored.json").unlink()  # what the hint says
+    assert Store(home, with_key).get(name).reveal() == CANARY
+
+
+def test_the_passphrase_is_asked_for_once_a_process(home, name):
+    from huracan_sync.auth.vault_key import KeySources
+
+    asked = []
+
+    def ask():
+        asked.append(1)
+        return "correct horse battery staple"
+
+    store = Store(home, {}, sources=KeySources(ask=ask))
+    store.put(name, Secret(CANARY))
+    store.put(name, Secret(CANARY))
+    assert store.get(name).reveal() == CANARY
+    assert len(asked) == 1
+
+
+# ---- a real Secret Service ----------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def session_bus(tmp_path_factory):
+    """A session bus and an unlocked gnome-keyring of this test alone; the address of the bus."""
+    if not shutil.which("dbus-daemon") or not shutil.which("gnome-keyring-daemon"):
+        pytest.skip("needs dbus-daemon and gnome-keyring-daemon (Debian: dbus gnome-keyring)")
+    place = tmp_path_factory.mktemp("session")
+    place.chmod(0o700)
+    env = {"PATH": os.environ["PATH"], "HOME": str(place), "XDG_RUNTIME_DIR": str(place), "LANG": "C.UTF-8"}
+    bus = subprocess.Popen(
+        ["dbus-daemon", "--session", "--nofork", "--print-address"],
+        env=env, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
+    )  # fmt: skip
+    try:
+        env["DBUS_SESSION_BUS_ADDRESS"] = bus.stdout.readline().strip()
+        daemon = subprocess.Popen(
+            ["gnome-keyring-daemon", "--foreground", "--unlock", "--components=secrets"],
+            env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+        )  # fmt: skip
+        try:
+            daemon.stdin.write(b"\n")
+            daemon.stdin.close()
+            daemon.stdout.readline()  # it prints where it listens when it does
+            yield env["DBUS_SESSION_BUS_ADDRESS"], place
+        finally:
+            daemon.terminate()
+            daemon.wait(10)
+            daemon.stdout.close()
+    finally:
+        bus.terminate()
+        bus.wait(10)
+        bus.stdout.close()
+
+
+@pytest.fixture
+def desktop(session_bus, monkeypatch):
+    """The environment of a desktop with a Secret Service."""
+    monkeypatch.setenv("DBUS_SESSION_BUS_ADDRESS", session_bus[0])
+    return {"DBUS_SESSION_BUS_ADDRESS": session_bus[0]}
+
+
+def test_secret_service_is_the_first_place(desktop, session_bus, home, name, with_key):
+    store = Store(home, {**desktop, **with_key})
+    assert store.put(name, Secret(CANARY)) == "keyring"
+    assert store.keyring.backend == "keyring.backends.SecretService.Keyring"
+    again = Store(home, desktop)
+    assert (again.kept_in(name), again.get(name).reveal()) == ("keyring", CANARY)
+    assert not (home / "vault").exists()
+    assert CANARY.encode() not in everything_below(home) + everything_below(session_bus[1])
+    assert again.forget(name)
+    assert again.get(name) is None
+
+
+def test_entries_in_the_keyring_are_bound_too(desktop, name):
+    keyring = find_keyring(desktop)
+    keyring.put(name, Secret(CANARY))
+    with pytest.raises(BoundElsewhere) as caught:
+        keyring.get(SecretName("dropbox", "engine", "refresh-token", app_key="appkey", account_id="dbid:OTHER"))
+    assert CANARY not in str(caught.value)
+    assert keyring.get(SecretName("emulator:127.0.0.1:1", "engine", "refresh-token")) is None
+    assert keyring.forget(name)
+
+
+def test_a_foreign_entry_in_our_place_is_refused(desktop, name):
+    keyring = find_keyring(desktop)
+    keyring._backend.set_password("huracan-sync", name.place, CANARY)  # somebody else's, in the clear
+    with pytest.raises(VaultDamaged) as caught:
+        keyring.get(name)
+    assert CANARY not in str(caught.value)
+    keyring._backend.delete_password("huracan-sync", name.place)
+
+
+def test_a_keyring_that_fails_refuses(desktop, name):
+    from keyring.backends.SecretService import Keyring
+
+    broken = Keyring()
+    broken.preferred_collection = "/no/such/collection"
+    with pytest.raises(KeyringRefused) as caught:
+        OsKeyring(broken).put(name, Secret(CANARY))
+    assert CANARY not in str(caught.value)
+    assert caught.value.__cause__ is None
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)  # the library leaves its bus open when it fails
+        gc.collect()
+
+
+def test_keyring_properties_of_the_environment_are_undone(desktop, monkeypatch, name):
+    monkeypatch.setenv("KEYRING_PROPERTY_PREFERRED_COLLECTION", "/org/freedesktop/secrets/collection/session")
+    monkeypatch.setenv("KEYRING_PROPERTY_SET_PASSWORD", "x")
+    keyring = find_keyring(desktop)
+    keyring.put(name, Secret(CANARY))
+    monkeypatch.delenv("KEYRING_PROPERTY_PREFERRED_COLLECTION")
+    assert find_keyring(desktop).get(name).reveal() == CANARY
+    assert keyring.forget(name)
+
+
+# ---- plain-text keyrings, plug-ins and config files ---------------------------------------------------------------
+
+EVIL = """
+from pathlib import Path
+Path({loaded!r}).touch()
+from keyring.backend import KeyringBackend
+class Keyring(KeyringBackend):
+    priority = 99
+    def get_password(self, service, username): return None
+    def set_password(self, service, username, password): Path({loaded!r}).write_text(password)
+"""
+
+DRIVER = """
+import os, sys
+from pathlib import Path
+from huracan_sync.auth.names import SecretName
+from huracan_sync.auth.store import Store
+from huracan_sync.errors import NoSafePlace
+from huracan_sync.secret import Secret
+import keyrings.alt.file  # it is installed here
+store = Store(Path(os.environ["STATE"]), os.environ)
+try:
+    print(store.put(SecretName("dropbox", "engine", "refresh-token"), Secret(sys.stdin.read())))
+except NoSafePlace:
+    print("refused")
+"""
+
+
+@pytest.fixture
+def traps(tmp_path):
+    """A machine where every door `keyring` has is wired to a plain-text or a hostile backend."""
+    loaded = tmp_path / "loaded"
+    plugins = tmp_path / "plugins"
+    plugins.mkdir()
+    (plugins / "evil_keyring.py").write_text(textwrap.dedent(EVIL.format(loaded=str(loaded))))
+    metadata = plugins / "evil-1.0.dist-info"
+    metadata.mkdir()
+    (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: evil\nVersion: 1.0\n")
+    (metadata / "entry_points.txt").write_text("[keyring.backends]\nevil = evil_keyring\n")
+    config = tmp_path / "user" / ".config" / "python_keyring"
+    config.mkdir(parents=True)
+    (config / "keyringrc.cfg").write_text(f"[backend]\ndefault-keyring=evil_keyring.Keyring\nkeyring-path={plugins}\n")
+    env = {
+        "PATH": os.environ["PATH"],
+        "HOME": str(tmp_path / "user"),
+        "PYTHONPATH": os.pathsep.join([str(plugins), str(Path.cwd())]),
+        "STATE": str(tmp_path / "home"),
+    }
+    return env, loaded
+
+
+def run(env):
+    return subprocess.run(
+        [sys.executable, "-c", DRIVER], env=env, input=CANARY, capture_output=True, text=True, check=True
+    ).stdout.strip()
+
+
+def test_the_traps_are_real(traps):
+    """Without our door, `keyring` falls into them: otherwise the tests below prove nothing."""
+    env, loaded = traps
+    subprocess.run([sys.executable, "-c", "import keyring; keyring.set_password('a', 'b', 'c')"], env=env, check=True)
+    assert loaded.read_text() == "c"
+
+
+PLAIN = "keyrings.alt.file.PlaintextKeyring"
+
+
+@pytest.mark.parametrize("backend", ["", PLAIN, "evil_keyring.Keyring", "keyring.backends.chainer.ChainerBackend"])
+def test_never_plain_text_also_when_keyrings_alt_is_installed(traps, tmp_path, backend):
+    env, loaded = traps
+    if backend:
+        env["PYTHON_KEYRING_BACKEND"] = backend
+    assert run(env) == "refused"
+    assert not loaded.exists()
+    assert CANARY.encode() not in everything_below(tmp_path)
+
+
+@pytest.mark.parametrize("backend", [PLAIN, "keyring.backends.chainer.ChainerBackend"])
+def test_keyring_class_not_allowed_the_vault_is_taken(traps, tmp_path, with_key, backend):
+    env, loaded = traps
+    assert run({**env, **with_key, "PYTHON_KEYRING_BACKEND": backend}) == "vault"
+    assert not loaded.exists()
+    assert CANARY.encode() not in everything_below(tmp_path)
+
+
+@pytest.mark.parametrize("backend", [PLAIN, "keyring.backends.chainer.ChainerBackend"])
+def test_chainer_whose_first_member_is_not_allowed_the_allowed_one_is_taken(traps, tmp_path, desktop, backend):
+    env, loaded = traps
+    assert run({**env, **desktop, "PYTHON_KEYRING_BACKEND": backend}) == "keyring"
+    assert not loaded.exists()
+    assert CANARY.encode() not in everything_below(tmp_path)
+
+
+def test_only_four_classes_are_allowed():
+    assert [f"{module}.{name}" for module, name, _ in ALLOWED] == [
+        "keyring.backends.macOS.Keyring",
+        "keyring.backends.Windows.WinVaultKeyring",
+        "keyring.backends.SecretService.Keyring",
+        "keyring.backends.kwallet.DBusKeyring",
+    ]
