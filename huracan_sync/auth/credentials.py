@@ -1,0 +1,210 @@
+"""Which refresh token a profile works with, and where it came from. The first hit wins.
+
+1. a descriptor (`--token-fd`), the file `HURACAN_REFRESH_TOKEN_FILE` names, a systemd credential: memory only;
+2. the profile's login: OS keyring or vault, whichever it was put in;
+3. the variable `HURACAN_DROPBOX_REFRESH_TOKEN`, with a warning: any process of the same user can read it;
+4. else nobody is logged in, said with a hint.
+
+A token that was delivered for Dropbox is never sent to an emulator, nor the reverse: the first use binds it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import logging
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+import msgspec
+
+from huracan_sync.auth import logins
+from huracan_sync.auth.delivered import read_descriptor, read_file, systemd_credential
+from huracan_sync.auth.folder import Folder
+from huracan_sync.auth.profiles import Profile
+from huracan_sync.auth.quiet import Environment
+from huracan_sync.auth.store import Store
+from huracan_sync.errors import BoundElsewhere, HuracanError, LocalFailure, NoAppKey, NoCredentials, SecretMissing
+from huracan_sync.secret import Secret
+
+log = logging.getLogger(__name__)
+
+CREDENTIAL = "huracan-refresh-token"
+"""The name a systemd unit gives the token: `LoadCredentialEncrypted=huracan-refresh-token:...`."""
+BINDINGS = "delivered.json"
+_BINDINGS_LOCK = "delivered.lock"
+
+
+class Credential(msgspec.Struct, frozen=True):
+    """A refresh token and what it is for."""
+
+    app_key: str
+    refresh_token: Secret
+    profile: Profile
+    asked: frozenset[str]
+    """The scopes said with every refresh."""
+    source: str
+    """Where it came from, for people."""
+    login: logins.Login | None
+    """The stored login; None for a delivered token."""
+
+
+class Credentials:
+    """Finds the credential of one profile. Nothing is read before `load`, and nothing is kept after."""
+
+    def __init__(
+        self,
+        profile: Profile,
+        namespace: str,
+        store: Store,
+        env: Mapping[str, str],
+        *,
+        app_key: str | None = None,
+        token_fd: int | None = None,
+    ) -> None:
+        self.profile = profile
+        self.namespace = namespace
+        self.store = store
+        self._env = Environment(env)
+        self._app_key = app_key
+        self._token_fd = token_fd
+        self._from_fd: Secret | None = None  # a descriptor can be read once
+
+    @property
+    def folder(self) -> Folder:
+        """The private folder."""
+        return self.store.folder
+
+    def load(self) -> Credential:
+        """The refresh token to use now.
+
+        Raises:
+            NoCredentials: nobody is logged in.
+            NoAppKey: a token was delivered and the app it belongs to was not said.
+            SecretMissing: what the environment names is not there.
+            VaultRefused: the login is stored and cannot be opened.
+            BoundElsewhere: the token belongs to another service, app or account.
+        """
+        delivered = self._delivered()
+        if delivered is not None:
+            return self._of_delivered(*delivered)
+        stored = self.load_stored()
+        if stored is not None:
+            return stored
+        name = "HURACAN_DROPBOX_REFRESH_TOKEN"
+        if self._env.get(name):
+            log.warning("%s is readable by every process of this user; prefer HURACAN_REFRESH_TOKEN_FILE", name)
+            return self._of_delivered(_one_token(Secret(self._env[name]), name), name)
+        raise NoCredentials(f"nobody has logged in under profile {self.profile.name} ({self.namespace})")
+
+    def load_stored(self) -> Credential | None:
+        """The credential of the profile's stored login, whatever was delivered; None when there is no login."""
+        login = self.login
+        if login is None:
+            return None
+        token = self.store.get(login.refresh_token)
+        if token is None:
+            raise NoCredentials(
+                f"profile {login.profile} is logged in as {login.account_id}, but its refresh token is gone"
+            )
+        return self.of_login(login, token)
+
+    def of_login(self, login: logins.Login, token: Secret) -> Credential:
+        """The credential of a login and its refresh token."""
+        profile = Profile(login.profile, login.read_only)
+        asked = frozenset(login.scopes) & profile.asked(account_info=True) | profile.needed
+        source = self.store.kept_in(login.refresh_token) or "store"
+        return Credential(login.app_key, token, profile, asked, source, login)
+
+    def of_stored_login(self) -> Credentials:
+        """The same profile's, whatever was delivered."""
+        return Credentials(self.profile, self.namespace, self.store, {})
+
+    @property
+    def login(self) -> logins.Login | None:
+        """The profile's stored login."""
+        return logins.read(self.folder, self.namespace, self.profile.name)
+
+    def find_app_key(self) -> str:
+        """The app key given, of the environment, or of the profile's login.
+
+        Raises:
+            NoAppKey: there is none.
+        """
+        given = self._app_key or self._env.get("HURACAN_APP_KEY")
+        if not given:
+            login = self.login
+            given = login.app_key if login is not None else ""
+        if not given:
+            raise NoAppKey("no app key is known: neither --app-key, HURACAN_APP_KEY nor an earlier login names one")
+        if not given.isascii() or not given.replace("-", "").replace("_", "").isalnum() or len(given) > 128:
+            raise NoAppKey(f"{given[:20]!r} is no app key")
+        return given
+
+    def _delivered(self) -> tuple[Secret, str] | None:
+        if self._token_fd is not None:
+            source = f"descriptor {self._token_fd}"
+            self._from_fd = self._from_fd or _one_token(read_descriptor(self._token_fd), source)
+            return self._from_fd, source
+        if named := self._env.get("HURACAN_REFRESH_TOKEN_FILE"):
+            return _one_token(read_file(Path(named), "HURACAN_REFRESH_TOKEN_FILE"), named), named
+        if path := systemd_credential(self._env, CREDENTIAL):
+            return _one_token(read_file(path, "CREDENTIALS_DIRECTORY"), str(path)), str(path)
+        return None
+
+    def _of_delivered(self, token: Secret, source: str) -> Credential:
+        app_key = self.find_app_key()
+        self._bind(token, app_key)
+        return Credential(app_key, token, self.profile, self.profile.needed, source, None)
+
+    def _bind(self, token: Secret, app_key: str) -> None:
+        """A delivered token does not say where it belongs, so its first use does. All emulators count as one."""
+        service = self.namespace.partition(":")[0]
+        if service != "dropbox":
+            for profile in logins.profiles(self.folder, "dropbox"):
+                real = logins.read(self.folder, "dropbox", profile)
+                if real is not None and real.app_key == app_key:
+                    raise _elsewhere("dropbox", service)
+        digest = hmac.digest(b"huracan-sync delivered token", token.reveal().encode(), hashlib.sha256).hex()[:32]
+        try:
+            bound = self._bindings().get(digest)
+            if bound is None:
+                with self.folder.locked(_BINDINGS_LOCK):
+                    bindings = self._bindings()
+                    bound = bindings.setdefault(digest, service)
+                    self.folder.write(BINDINGS, msgspec.json.encode(bindings))
+        except LocalFailure as error:  # a container whose disk cannot be written: nothing to bind in
+            log.debug("a delivered token is not bound: %s", error)
+            return
+        if bound != service:
+            raise _elsewhere(bound, service)
+
+    def _bindings(self) -> dict[str, str]:
+        data = self.folder.read(BINDINGS, most=1024 * 1024)
+        try:
+            return {} if data is None else msgspec.json.decode(data, type=dict[str, str])
+        except msgspec.DecodeError:
+            return {}
+
+
+def _one_token(given: Secret, source: str) -> Secret:
+    token = Secret(given.reveal().strip())
+    if not re.fullmatch(r"[!-~]+", token.reveal()):
+        raise SecretMissing(
+            f"{source} does not hold a refresh token alone", hint="put the token, and nothing else, there"
+        )
+    if token.reveal().startswith("sl."):
+        raise SecretMissing(
+            f"{source} holds a short-lived access token, not a refresh token",
+            hint="it lasts four hours at most; log in with `huracan-sync authorize --no-browser` instead",
+        )
+    return token
+
+
+def _elsewhere(bound: str, asked: str) -> HuracanError:
+    return BoundElsewhere(
+        f"this refresh token belongs to {bound} and is not sent to {asked}",
+        hint="unset HURACAN_SYNC_API, or deliver a token that the emulator made",
+        bound=bound,
+    )

@@ -1,0 +1,101 @@
+"""Chromium without a screen, driven over WebDriver by plain HTTP requests: Debian's two packages and nothing else."""
+
+import contextlib
+import json
+import re
+import shutil
+import subprocess
+import tempfile
+import time
+import urllib.error
+import urllib.request
+
+import pytest
+
+_ELEMENT = "element-6066-11e4-a52e-4f735466cecf"
+_QUIET = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
+
+class Browser:
+    """One window."""
+
+    def __init__(self, driver, session):
+        self._at = f"{driver}/session/{session}"
+
+    def go(self, url):
+        _ask(f"{self._at}/url", {"url": url})
+
+    def click(self, css):
+        _ask(f"{self._at}/element/{self._find(css)}/click", {})
+
+    def value(self, css):
+        return _ask(f"{self._at}/element/{self._find(css)}/attribute/value")
+
+    @property
+    def url(self):
+        return _ask(f"{self._at}/url")
+
+    @property
+    def text(self):
+        script = "return document.body ? document.body.innerText : ''"  # at once: an element may go stale under a click
+        return _ask(f"{self._at}/execute/sync", {"script": script, "args": []})
+
+    def read(self, words):
+        """The page's text once it has these words: a click returns before the next page has come."""
+        until = time.monotonic() + 5
+        while words not in self.text and time.monotonic() < until:
+            time.sleep(0.01)
+        return self.text
+
+    def _find(self, css):
+        return _ask(f"{self._at}/element", {"using": "css selector", "value": css})[_ELEMENT]
+
+
+def _ask(url, arguments=None):
+    data = None if arguments is None else json.dumps(arguments).encode()
+    request = urllib.request.Request(url, data, {"Content-Type": "application/json"})  # noqa: S310
+    try:
+        with urllib.request.urlopen(request, timeout=60) as answer:  # noqa: S310
+            return json.load(answer)["value"]
+    except urllib.error.HTTPError as error:
+        with error:
+            raise AssertionError(json.load(error)["value"]["message"]) from None
+
+
+@contextlib.contextmanager
+def chromium():
+    """A window of a Chromium of its own."""
+    if not shutil.which("chromium") or not shutil.which("chromedriver"):
+        pytest.skip("needs chromium and chromedriver (Debian: chromium chromium-driver)")
+    with tempfile.TemporaryDirectory() as profile:
+        driver = subprocess.Popen(
+            ["chromedriver", "--port=0"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+        )
+        try:
+            for line in driver.stdout:
+                if found := re.search(r"started successfully on port (\d+)", line):
+                    break
+            address = f"http://127.0.0.1:{found[1]}"
+            options = {"binary": shutil.which("chromium"), "args": [*_QUIET, f"--user-data-dir={profile}"]}
+            capabilities = {"alwaysMatch": {"goog:chromeOptions": options}}
+            # Pages come over a network: an element is looked for until it is there.
+            capabilities["alwaysMatch"]["timeouts"] = {"implicit": 5000}
+            session = _ask(f"{address}/session", {"capabilities": capabilities})["sessionId"]
+            try:
+                yield Browser(address, session)
+            finally:
+                request = urllib.request.Request(f"{address}/session/{session}", method="DELETE")  # noqa: S310
+                urllib.request.urlopen(request, timeout=30).close()  # noqa: S310
+        finally:
+            driver.terminate()
+            driver.wait(10)
+            driver.stdout.close()

@@ -1,0 +1,666 @@
+"""Access tokens against a running emulator: when one is renewed, by whom, and when not. (Threats 28 to 31, 34, 36.)"""
+
+import json
+import multiprocessing
+import os
+import secrets
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from huracan_sync.auth import logins, shared
+from huracan_sync.auth.access import AccessTokens, ShortLived
+from huracan_sync.auth.credentials import Credentials
+from huracan_sync.auth.profiles import Profile
+from huracan_sync.auth.shared import Clocks, Now
+from huracan_sync.auth.store import Store
+from huracan_sync.errors import (
+    BoundElsewhere,
+    CallRefused,
+    MissingScope,
+    NoAppKey,
+    NoCredentials,
+    NotAuthorized,
+    RateLimited,
+    Revoked,
+    ScopeWidened,
+    SecretMissing,
+    ServiceFault,
+    Unreachable,
+)
+from huracan_sync.secret import Secret
+from huracan_sync.wire import Endpoint, Wire
+from tests.auth.conftest import everything_below
+
+READ = ["files.metadata.read", "files.content.read"]
+WRITE = "files.content.write"
+HOUR = 3600.0
+
+
+class Machine:
+    """One machine: its state folder, its environment, its clocks, and the processes on it."""
+
+    def __init__(self, emulator, home, env=None, profile=None):
+        self.emulator = emulator
+        self.home = home
+        self.env = {} if env is None else env
+        self.profile = profile or Profile()
+        self.endpoint = Endpoint.from_environment({"HURACAN_SYNC_API": emulator.url})
+        self.clocks = FakeClocks()
+        self.slept = []
+
+    def credentials(self):
+        return Credentials(self.profile, self.endpoint.namespace, Store(self.home / "auth", self.env), self.env)
+
+    def tokens(self, **changes):
+        """The token source of a process that just started."""
+        fields = {"clocks": self.clocks, "sleep": self.slept.append, "chance": lambda: 0.5, **changes}
+        return AccessTokens(self.credentials(), Wire(self.endpoint), **fields)
+
+    def delivered(self, tmp_path, refresh_token, name="token"):
+        """Deliver a refresh token as a file, as a platform's secret store does."""
+        path = tmp_path / name
+        path.write_text(refresh_token + "\n")
+        path.chmod(0o400)
+        self.env |= {"HURACAN_REFRESH_TOKEN_FILE": str(path), "HURACAN_APP_KEY": self.emulator.app_key}
+
+    def log_in(self, tmp_path, scopes=None):
+        """A stored login, as `authorize` would leave it."""
+        path = tmp_path / "vault key"
+        path.write_bytes(secrets.token_bytes(32))
+        path.chmod(0o400)
+        self.env |= {"HURACAN_VAULT_KEY_FILE": str(path)}
+        granted = self.emulator("token", scopes=scopes or sorted(self.profile.needed))
+        login = logins.Login(
+            self.endpoint.namespace, self.profile.name, self.profile.read_only, granted["app_key"],
+            granted["account_id"], tuple(granted["scope"].split()), 0,
+        )  # fmt: skip
+        credentials = self.credentials()
+        credentials.store.put(login.refresh_token, Secret(granted["refresh_token"]))
+        logins.write(credentials.folder, login)
+        return login
+
+
+class FakeClocks(Clocks):
+    """Clocks that tests set: seconds of use, steps of the wall clock, another boot."""
+
+    def __init__(self):
+        self.boot_id, self.since_boot, self.wall = "boot-1", 1000.0, 1_700_000_000.0
+
+    def now(self):
+        return Now(self.boot_id, self.since_boot, self.wall)
+
+    def pass_(self, seconds):
+        self.since_boot += seconds
+        self.wall += seconds
+
+
+@pytest.fixture
+def machine(emulator, home, tmp_path):
+    machine = Machine(emulator, home)
+    machine.delivered(tmp_path, emulator("token", scopes=[*READ, WRITE])["refresh_token"])
+    return machine
+
+
+def status_with(machine, token, route="files/list_folder", arg=None):
+    """The status of a call with this token."""
+    answer = Wire(machine.endpoint).exchange(
+        f"{machine.endpoint.api}/2/{route}",
+        headers={"Authorization": f"Bearer {token.reveal()}", "Content-Type": "application/json"},
+        body=json.dumps({"path": ""} if arg is None else arg).encode(),
+    )
+    return answer.status
+
+
+# ---- when ---------------------------------------------------------------------------------------------------------
+
+
+def test_one_refresh_serves_four_hours_less_five_minutes(machine):
+    tokens = machine.tokens()
+    first = tokens.token()
+    assert status_with(machine, first) == 200
+    machine.clocks.pass_(4 * HOUR - 301)
+    assert tokens.token().reveal() == first.reveal()
+    machine.clocks.pass_(2)
+    second = tokens.token()
+    assert second.reveal() != first.reveal()
+    assert machine.emulator.refreshes() == 2
+
+
+def test_making_one_opens_nothing(machine, home):
+    AccessTokens(Credentials(Profile(), "dropbox", Store(home / "auth", {}), {}), Wire(machine.endpoint))
+    assert not home.exists()
+    assert machine.emulator.refreshes() == 0
+
+
+def test_the_next_process_needs_no_refresh(machine):
+    first = machine.tokens().token()
+    assert machine.tokens().token().reveal() == first.reveal()
+    assert machine.emulator.refreshes() == 1
+
+
+def test_a_401_is_answered_with_one_refresh(machine):
+    tokens = machine.tokens()
+    first = tokens.token()
+    second = tokens.renew(first)
+    assert second.reveal() != first.reveal()
+    assert tokens.renew(first).reveal() == second.reveal()  # a late thread with the same complaint
+    assert machine.tokens().renew(first).reveal() == second.reveal()  # another process with it
+    assert machine.emulator.refreshes() == 2
+
+
+def test_after_a_401_the_scope_is_sent_again(machine, emulator):
+    """The bug of the official SDK up to 12.2.3: after a 401 its token could write."""
+    machine.profile = Profile("hamilton", read_only=True)
+    tokens = machine.tokens()
+    token = tokens.renew(tokens.token())
+    assert status_with(machine, token, "files/create_folder_v2", {"path": "/x"}) == 401
+    assert status_with(machine, token) == 200
+
+
+@pytest.mark.parametrize(("lifetime", "early"), [(14400, 300), (3600, 300), (1200, 100), (60, 5), (59, 0), (2, 0)])
+def test_how_early(lifetime, early):
+    assert shared.margin(lifetime) == early
+
+
+def test_a_token_of_two_seconds_works(machine, emulator):
+    emulator("config", token_lifetime_s=2)
+    tokens = machine.tokens()
+    first = tokens.token()
+    machine.clocks.pass_(1.9)
+    assert tokens.token().reveal() == first.reveal()
+    machine.clocks.pass_(0.2)
+    assert tokens.token().reveal() != first.reveal()
+
+
+# ---- an early renewal that fails is no failure --------------------------------------------------------------------
+
+
+def test_while_the_old_token_serves_a_fault_is_nothing(machine, emulator):
+    tokens = machine.tokens()
+    first = tokens.token()
+    machine.clocks.pass_(4 * HOUR - 200)
+    emulator("faults", route="oauth2/token", fault="server_error")
+    for _ in range(5):
+        assert tokens.token().reveal() == first.reveal()
+    assert emulator.refreshes() == 2  # it was tried once, and not again for half a minute
+    machine.clocks.pass_(31)
+    assert tokens.token().reveal() == first.reveal()
+    assert emulator.refreshes() == 3
+    machine.clocks.pass_(200)
+    with pytest.raises(ServiceFault):
+        tokens.token()
+    assert machine.slept == [0.5, 1.0, 2.0]
+
+
+def test_while_another_process_refreshes_early_nobody_waits(machine):
+    tokens = machine.tokens()
+    first = tokens.token()
+    machine.clocks.pass_(4 * HOUR - 200)
+    with tokens._alone_on_this_machine(tokens._credential, timeout=0):
+        begun = time.monotonic()
+        assert machine.tokens().token().reveal() == first.reveal()
+        assert time.monotonic() - begun < 0.5
+
+
+@pytest.mark.parametrize(
+    ("fault", "error"),
+    [
+        ({"fault": "server_error", "status": 500, "body": "json"}, ServiceFault),
+        ({"fault": "server_error", "status": 503}, ServiceFault),
+        ({"fault": "captive_portal"}, ServiceFault),
+        ({"fault": "reset"}, Unreachable),
+        ({"fault": "reset", "when": "after"}, Unreachable),
+        ({"fault": "truncate"}, Unreachable),
+        ({"fault": "rate_limited", "retry_after": 3}, RateLimited),
+    ],
+)
+def test_faults_that_pass(machine, emulator, fault, error):
+    emulator("faults", route="oauth2/token", times=2, **fault)
+    assert status_with(machine, machine.tokens().token()) == 200
+    assert len(machine.slept) == 2
+    assert fault.get("retry_after") is None or machine.slept == [3.0, 3.0]
+    emulator("faults", route="oauth2/token", **fault)
+    machine.clocks.pass_(5 * HOUR)
+    with pytest.raises(error):
+        machine.tokens().token()
+
+
+def test_a_pause_too_long_is_told_at_once(machine, emulator):
+    emulator("faults", route="oauth2/token", fault="rate_limited", retry_after=300)
+    with pytest.raises(RateLimited) as caught:
+        machine.tokens().token()
+    assert caught.value.facts["retry_after"] == 300
+    assert machine.slept == []
+
+
+# ---- refused for good ---------------------------------------------------------------------------------------------
+
+
+def test_revoked_is_one_call_and_then_none(machine, emulator):
+    tokens = machine.tokens()
+    first = tokens.token()
+    emulator("revoke")
+    emulator("log/reset")
+    for _ in range(3):
+        with pytest.raises(Revoked) as caught:
+            tokens.renew(first)
+        with pytest.raises(Revoked):
+            tokens.token()
+    with pytest.raises(Revoked):
+        machine.tokens().token()  # another process
+    assert emulator.refreshes() == 1
+    assert "huracan-sync authorize" in caught.value.hint
+    assert "refresh token is invalid or revoked" in str(caught.value)
+
+
+def test_a_new_login_heals_a_running_process(machine, emulator, tmp_path):
+    tokens = machine.tokens()
+    first = tokens.token()
+    emulator("revoke")
+    with pytest.raises(Revoked):
+        tokens.renew(first)
+    machine.delivered(tmp_path, emulator("token", scopes=[*READ, WRITE])["refresh_token"], name="token 2")
+    tokens._credentials = machine.credentials()  # the platform put another file in place
+    with pytest.raises(Revoked):
+        tokens.token()
+    machine.clocks.pass_(31)
+    assert status_with(machine, tokens.token()) == 200
+
+
+def test_granted_less_names_the_scope_and_the_page(machine, emulator):
+    emulator("faults", route="oauth2/token", fault="scope", scope=READ)
+    tokens = machine.tokens()
+    for _ in range(2):
+        with pytest.raises(MissingScope) as caught:
+            tokens.token()
+    assert caught.value.facts["scope"] == WRITE
+    assert "Permissions" in caught.value.hint
+    assert emulator.refreshes() == 1
+
+
+def test_granted_more_is_refused(machine, emulator):
+    machine.profile = Profile("hamilton", read_only=True)
+    emulator("faults", route="oauth2/token", fault="scope", scope=[*READ, WRITE])
+    tokens = machine.tokens()
+    with pytest.raises(ScopeWidened, match=r"files\.content\.write"):
+        tokens.token()
+    assert b"HZTOKEN1" not in everything_below(machine.home)  # it was not kept
+
+
+def test_a_login_that_never_had_the_scope(machine, emulator, tmp_path):
+    machine.delivered(tmp_path, emulator("token", scopes=READ)["refresh_token"], name="narrow")
+    with pytest.raises(MissingScope):
+        machine.tokens().token()
+    machine.profile = Profile("hamilton", read_only=True)
+    assert status_with(machine, machine.tokens().token()) == 200
+
+
+def test_an_app_nobody_knows(machine):
+    machine.env["HURACAN_APP_KEY"] = "strangerstrange"
+    with pytest.raises(NotAuthorized, match="does not know the app"):
+        machine.tokens().token()
+
+
+def test_a_request_dropbox_does_not_understand_is_our_bug(machine, emulator):
+    emulator("faults", route="oauth2/token", fault="token_error", tags=["invalid_request", "something"])
+    with pytest.raises(CallRefused, match="something"):
+        machine.tokens().token()
+    assert machine.slept == []
+
+
+def test_no_answer_at_all(machine):
+    machine.endpoint = Endpoint.from_environment({"HURACAN_SYNC_API": "http://127.0.0.1:9"})
+    with pytest.raises(Unreachable):
+        machine.tokens().token()
+    assert len(machine.slept) == 3
+
+
+def test_a_short_lived_token_is_used_and_not_renewed():
+    source = ShortLived(Secret("sl.short"))
+    assert source.token().reveal() == "sl.short"
+    with pytest.raises(NotAuthorized, match="cannot be renewed"):
+        source.renew(source.token())
+
+
+# ---- rotation -----------------------------------------------------------------------------------------------------
+
+
+def test_rotation_of_a_stored_login(machine, emulator, tmp_path):
+    machine.env.clear()
+    login = machine.log_in(tmp_path)
+    emulator("config", rotate_refresh_tokens=True)
+    store = machine.credentials().store
+    seen = [store.get(login.refresh_token).reveal()]
+    for _ in range(4):
+        assert status_with(machine, machine.tokens().token()) == 200
+        machine.clocks.pass_(4 * HOUR)
+        kept = machine.credentials().store
+        assert kept.get(login.refresh_token_before).reveal() == seen[-1]
+        seen.append(kept.get(login.refresh_token).reveal())
+    assert len(set(seen)) == 5
+    emulator("config", rotate_refresh_tokens=False)
+    machine.tokens().token()
+    assert machine.credentials().store.get(login.refresh_token_before) is None  # the new one has worked
+
+
+def test_rotation_of_a_delivered_token_is_kept_sealed(machine, emulator):
+    emulator("config", rotate_refresh_tokens=True)
+    for _ in range(4):
+        assert status_with(machine, machine.tokens().token()) == 200
+        machine.clocks.pass_(4 * HOUR)
+    assert emulator.refreshes() == 4
+
+
+def test_killed_between_the_new_token_and_its_first_use(machine, emulator, tmp_path):
+    """The new refresh token is on the disk before anybody has seen the access token that came with it."""
+    machine.env.clear()
+    login = machine.log_in(tmp_path)
+    emulator("config", rotate_refresh_tokens=True)
+    tokens = machine.tokens()
+    child = os.fork()
+    if child == 0:
+        tokens._adopt = lambda _: os.kill(os.getpid(), 9)
+        tokens.token()
+        os._exit(0)
+    assert os.waitpid(child, 0)[1] == 9
+    (machine.home / "auth").joinpath(shared.file_name(login.namespace, machine.credentials().load())).unlink()
+    assert status_with(machine, machine.tokens().token()) == 200
+    assert status_with(machine, machine.tokens().token()) == 200
+
+
+def test_a_new_token_that_never_works_falls_back_to_the_one_before(machine, emulator, tmp_path):
+    machine.env.clear()
+    login = machine.log_in(tmp_path)
+    store = machine.credentials().store
+    store.put(login.refresh_token_before, store.get(login.refresh_token))
+    store.put(login.refresh_token, Secret("a-refresh-token-the-service-forgot"))
+    assert status_with(machine, machine.tokens().token()) == 200
+    assert emulator.refreshes() == 2
+    machine.clocks.pass_(4 * HOUR)
+    assert status_with(machine, machine.tokens().token()) == 200
+    assert emulator.refreshes() == 3
+
+
+# ---- the shared token is a cache ----------------------------------------------------------------------------------
+
+
+def shared_file(machine):
+    (path,) = (p for p in (machine.home / "auth").iterdir() if p.name.startswith("access.") and p.suffix != ".lock")
+    return path
+
+
+@pytest.mark.parametrize("content", [b"", b"HZTOKEN1", b"HZTOKEN1" + b"\0" * 200, b"{}", None])
+def test_a_damaged_shared_token_is_ignored(machine, content):
+    machine.tokens().token()
+    path = shared_file(machine)
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]) if content is None else content)
+    assert status_with(machine, machine.tokens().token()) == 200
+    assert machine.emulator.refreshes() == 2
+    assert machine.tokens().token()
+    assert machine.emulator.refreshes() == 2  # it was written anew
+
+
+def test_a_foreign_shared_token_is_ignored(machine, emulator, tmp_path):
+    """One sealed under another login's refresh token, put in our place, is not used."""
+    other = Machine(emulator, tmp_path / "other home")
+    other.delivered(tmp_path, emulator("token", scopes=[*READ, WRITE])["refresh_token"], name="other token")
+    foreign = other.tokens().token()
+    ours = machine.tokens().token()
+    shared_file(machine).write_bytes(shared_file(other).read_bytes())
+    assert machine.tokens().token().reveal() not in {foreign.reveal(), ours.reveal()}
+
+
+def test_the_shared_token_cannot_be_renamed_to_another_scope_set(machine):
+    machine.tokens().token()
+    path = shared_file(machine)
+    credential = machine.credentials().load()
+    assert shared.unseal(path.read_bytes(), credential.refresh_token, path.name).token is not None
+    assert shared.unseal(path.read_bytes(), credential.refresh_token, "access.other") == shared.State()
+
+
+def test_a_shared_token_others_can_read_is_ignored(machine, caplog):
+    machine.tokens().token()
+    shared_file(machine).chmod(0o644)
+    machine.tokens().token()
+    assert machine.emulator.refreshes() == 2
+    assert "is ignored" in caplog.text
+
+
+def test_no_token_lies_on_the_disk_in_clear(machine, emulator, tmp_path):
+    refresh_token = (tmp_path / "token").read_text().strip()
+    token = machine.tokens().token()
+    written = everything_below(machine.home)
+    assert token.reveal().encode() not in written
+    assert refresh_token.encode() not in written
+
+
+def test_a_disk_that_cannot_be_written_is_no_failure(machine, home):
+    home.parent.joinpath("home").touch()  # a file where the state folder should be
+    tokens = machine.tokens()
+    first = tokens.token()
+    assert status_with(machine, first) == 200
+    assert tokens.token().reveal() == first.reveal()
+
+
+# ---- clocks -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("step", [-10 * 365 * 24 * HOUR, -5 * HOUR, -60, 60, 5 * HOUR, 10 * 365 * 24 * HOUR])
+def test_steps_of_the_wall_clock_change_nothing(machine, step):
+    tokens = machine.tokens()
+    first = tokens.token()
+    machine.clocks.wall += step
+    assert tokens.token().reveal() == first.reveal()
+    assert machine.tokens().token().reveal() == first.reveal()  # another process
+    machine.clocks.pass_(4 * HOUR - 301)
+    assert tokens.token().reveal() == first.reveal()
+    machine.clocks.pass_(2)
+    assert tokens.token().reveal() != first.reveal()
+    assert machine.emulator.refreshes() == 2
+
+
+@pytest.mark.parametrize(("step", "refreshes"), [(-5 * HOUR, 2), (600, 1), (5 * HOUR, 2)])
+def test_after_a_boot_the_wall_clock_is_asked(machine, step, refreshes):
+    machine.tokens().token()
+    machine.clocks.boot_id, machine.clocks.since_boot = "boot-2", 5.0
+    machine.clocks.wall += step
+    assert status_with(machine, machine.tokens().token()) == 200
+    assert machine.emulator.refreshes() == refreshes
+
+
+def test_a_clock_set_back_over_a_boot_is_mended_by_the_401(machine, emulator):
+    """Nobody can know that the token is old; the service says so, and one refresh is enough."""
+    first = machine.tokens().token()
+    emulator("clock", advance_s=5 * HOUR)
+    machine.clocks.boot_id, machine.clocks.since_boot = "boot-2", 5.0
+    machine.clocks.wall += 60
+    tokens = machine.tokens()
+    assert tokens.token().reveal() == first.reveal()
+    assert status_with(machine, first) == 401
+    assert status_with(machine, tokens.renew(first)) == 200
+    assert machine.emulator.refreshes() == 2
+
+
+# ---- where the credential comes from ------------------------------------------------------------------------------
+
+
+def test_the_order_of_sources(machine, emulator, tmp_path):
+    login = machine.log_in(tmp_path)
+    tokens = {name: emulator("token", scopes=[*READ, WRITE])["refresh_token"] for name in ("fd", "systemd", "env")}
+    (tmp_path / "huracan-refresh-token").write_text(tokens["systemd"])
+    (tmp_path / "huracan-refresh-token").chmod(0o400)
+    machine.env |= {"CREDENTIALS_DIRECTORY": str(tmp_path), "HURACAN_DROPBOX_REFRESH_TOKEN": tokens["env"]}
+
+    def load(**changes):
+        credentials = machine.credentials()
+        return Credentials(credentials.profile, credentials.namespace, credentials.store, machine.env, **changes).load()
+
+    reader, writer = os.pipe()
+    os.write(writer, tokens["fd"].encode() + b"\n")
+    os.close(writer)
+    by_fd = Credentials(
+        Profile(), machine.endpoint.namespace, machine.credentials().store, machine.env, token_fd=reader
+    )
+    assert by_fd.load().refresh_token.reveal() == tokens["fd"]
+    assert by_fd.load().refresh_token.reveal() == tokens["fd"]  # read once, kept for the process
+    assert load().refresh_token.reveal() == (tmp_path / "token").read_text().strip()
+    del machine.env["HURACAN_REFRESH_TOKEN_FILE"]
+    assert load().refresh_token.reveal() == tokens["systemd"]
+    del machine.env["CREDENTIALS_DIRECTORY"]
+    assert (load().source, load().login) == ("vault", login)
+    logins.remove(machine.credentials().folder, login.namespace, login.profile)
+    assert load().refresh_token.reveal() == tokens["env"]
+    del machine.env["HURACAN_DROPBOX_REFRESH_TOKEN"]
+    with pytest.raises(NoCredentials) as caught:
+        load()
+    assert "huracan-sync authorize" in caught.value.hint
+
+
+def test_the_environment_comes_with_a_warning(machine, emulator, caplog):
+    token = emulator("token", scopes=[*READ, WRITE])["refresh_token"]
+    machine.env = {"HURACAN_DROPBOX_REFRESH_TOKEN": token, "HURACAN_APP_KEY": emulator.app_key}
+    assert status_with(machine, machine.tokens().token()) == 200
+    assert "readable by every process" in caplog.text
+    assert token not in caplog.text
+
+
+@pytest.mark.parametrize(
+    "content", ["", "\n", "two tokens", "tökén", "sl.u.short-lived", '{"refresh_token": "x"}', "x" * 5000]
+)
+def test_a_delivered_file_that_holds_no_token(machine, tmp_path, content):
+    path = tmp_path / "other"
+    path.write_text(content)
+    path.chmod(0o400)
+    machine.env["HURACAN_REFRESH_TOKEN_FILE"] = str(path)
+    with pytest.raises(SecretMissing) as caught:
+        machine.tokens().token()
+    assert not content.strip() or content not in str(caught.value)
+
+
+def test_a_delivered_file_that_is_not_there_is_not_passed_over(machine, tmp_path, emulator):
+    machine.log_in(tmp_path)
+    machine.env["HURACAN_REFRESH_TOKEN_FILE"] = str(tmp_path / "missing")
+    with pytest.raises(SecretMissing, match="HURACAN_REFRESH_TOKEN_FILE"):
+        machine.tokens().token()
+
+
+def test_a_delivered_token_without_its_app(machine):
+    del machine.env["HURACAN_APP_KEY"]
+    with pytest.raises(NoAppKey) as caught:
+        machine.tokens().token()
+    assert "https://www.dropbox.com/developers/apps" in caught.value.hint
+
+
+def test_a_real_token_is_never_sent_to_an_emulator(machine, home):
+    """Used for Dropbox once, it is bound to it; the emulator's log shows that nothing came."""
+    real = Credentials(machine.profile, "dropbox", Store(home / "auth", machine.env), machine.env)
+    real.load()
+    with pytest.raises(BoundElsewhere, match="belongs to dropbox"):
+        machine.tokens().token()
+    assert machine.emulator.refreshes() == 0
+
+
+def test_a_token_of_a_real_login_s_app_is_never_sent_to_an_emulator(machine, home, emulator):
+    login = logins.Login("dropbox", "engine", False, emulator.app_key, "dbid:A", (), 0)
+    logins.write(machine.credentials().folder, login)
+    with pytest.raises(BoundElsewhere):
+        machine.tokens().token()
+    assert machine.emulator.refreshes() == 0
+
+
+def test_an_emulator_s_token_serves_at_its_next_port(machine, home):
+    machine.tokens().token()
+    moved = Credentials(machine.profile, "emulator:127.0.0.1:1", Store(home / "auth", machine.env), machine.env)
+    assert moved.load().app_key == machine.emulator.app_key
+
+
+def test_an_emulator_s_token_is_never_sent_to_dropbox(machine, home):
+    machine.tokens().token()
+    real = Credentials(machine.profile, "dropbox", Store(home / "auth", machine.env), machine.env)
+    with pytest.raises(BoundElsewhere, match="belongs to emulator"):
+        real.load()
+
+
+# ---- together -----------------------------------------------------------------------------------------------------
+
+
+def _expired(machine, expired, barrier, results):
+    """One process with 16 threads that all hold the same expired token."""
+    tokens = AccessTokens(machine.credentials(), Wire(machine.endpoint))
+    start = threading.Barrier(16)
+
+    def work(_):
+        start.wait()
+        return tokens.renew(Secret(expired)).reveal()
+
+    barrier.wait()
+    with ThreadPoolExecutor(16) as threads:
+        results.put(sorted(set(threads.map(work, range(16)))))
+
+
+def test_16_threads_x_8_processes_with_an_expired_token_refresh_once(machine, emulator):
+    expired = AccessTokens(machine.credentials(), Wire(machine.endpoint)).token().reveal()
+    emulator("log/reset")
+    fork = multiprocessing.get_context("fork")
+    barrier, results = fork.Barrier(8), fork.Queue()
+    processes = [fork.Process(target=_expired, args=(machine, expired, barrier, results)) for _ in range(8)]
+    for process in processes:
+        process.start()
+    tokens = {tuple(results.get(timeout=20)) for _ in processes}
+    for process in processes:
+        process.join(20)
+    assert len(tokens) == 1  # all got the same
+    assert len(tokens.pop()) == 1
+    assert emulator.refreshes() == 1
+
+
+def _work_until(machine, until, results):
+    """Calls with a token that the service lets expire every two seconds; how many failed for good."""
+    tokens = AccessTokens(machine.credentials(), Wire(machine.endpoint))
+    calls = failed = 0
+    while time.monotonic() < until:
+        token = tokens.token()
+        status = status_with(machine, token)
+        if status == 401:
+            status = status_with(machine, tokens.renew(token))
+        calls += 1
+        failed += status != 200
+        time.sleep(0.04)
+    results.put((calls, failed))
+
+
+def expiries(machine, emulator, seconds):
+    """8 processes and tokens of 2 seconds; refreshes, tokens that expired in that time, calls, failed calls."""
+    emulator("config", token_lifetime_s=2)
+    emulator("log/reset")
+    fork = multiprocessing.get_context("fork")
+    results = fork.Queue()
+    begun = time.monotonic()
+    processes = [fork.Process(target=_work_until, args=(machine, begun + seconds, results)) for _ in range(8)]
+    for process in processes:
+        process.start()
+    done = [results.get(timeout=seconds + 30) for _ in processes]
+    for process in processes:
+        process.join(20)
+    took = time.monotonic() - begun
+    return emulator.refreshes(), took / 2, sum(calls for calls, _ in done), sum(failed for _, failed in done)
+
+
+def test_8_processes_and_2_second_tokens_refreshes_never_exceed_expiries(machine, emulator):
+    refreshes, expired, calls, failed = expiries(machine, emulator, 4.5)
+    assert failed == 0
+    assert calls > 200
+    assert refreshes - 1 <= expired  # the first token of all replaced none
+    assert refreshes >= 2
+
+
+@pytest.mark.long
+def test_8_processes_1000_expiries(machine, emulator):
+    refreshes, expired, _, failed = expiries(machine, emulator, 2004)
+    assert failed == 0
+    assert expired >= 1000
+    assert refreshes - 1 <= expired

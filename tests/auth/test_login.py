@@ -1,0 +1,494 @@
+"""Logging in and out, end to end: a person in a real browser, the consent page, the redirect, the store."""
+
+import contextlib
+import secrets
+import socket
+import threading
+import time
+import urllib.request
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+
+from huracan_sync.auth import logins, pkce
+from huracan_sync.auth.access import AccessTokens
+from huracan_sync.auth.credentials import Credentials
+from huracan_sync.auth.login import Wanted, log_in, log_out
+from huracan_sync.auth.profiles import Profile
+from huracan_sync.auth.store import Store
+from huracan_sync.errors import (
+    AccountChanged,
+    MissingScope,
+    NoAppKey,
+    NoConsent,
+    NoCredentials,
+    NoSafePlace,
+    NotAuthorized,
+    PortTaken,
+    Revoked,
+    ScopeWidened,
+    ServiceFault,
+    StateMissing,
+    UsageError,
+)
+from huracan_sync.wire import Endpoint, Wire
+from tests.auth.browser import chromium
+from tests.auth.conftest import everything_below
+
+READ = ("files.content.read", "files.metadata.read")
+FULL = ("files.content.read", "files.content.write", "files.metadata.read")
+
+
+class Operator:
+    """A person at a terminal who does with a shown URL what `does` says."""
+
+    def __init__(self, does=None, *, confirms=True, pastes=None):
+        self.does = does
+        self.confirms = confirms
+        self.pastes = pastes
+        self.clicking = None
+        self.shown = []
+        self.seen = []
+
+    def show(self, url, *, opens):
+        self.shown.append((url, opens))
+        if self.does is not None:
+            self.clicking = threading.Thread(target=self.does, args=(url,))
+            self.clicking.start()
+
+    def paste(self):
+        self.clicking.join(30)
+        return self.pastes()
+
+    def confirm(self, identity):
+        self.seen.append(identity)
+        return self.confirms
+
+
+class Desk:
+    """A machine that somebody logs in on."""
+
+    def __init__(self, emulator, home, tmp_path):
+        self.emulator = emulator
+        key = tmp_path / "vault key"
+        key.write_bytes(secrets.token_bytes(32))
+        key.chmod(0o400)
+        self.env = {"HURACAN_VAULT_KEY_FILE": str(key)}
+        self.home = home
+        self.endpoint = Endpoint.from_environment({"HURACAN_SYNC_API": emulator.url})
+        self.wire = Wire(self.endpoint)
+
+    def credentials(self, profile=None, app_key="ours"):
+        profile = profile or Profile()
+        app_key = self.emulator.app_key if app_key == "ours" else app_key
+        store = Store(self.home / "auth", self.env)
+        return Credentials(profile, self.endpoint.namespace, store, self.env, app_key=app_key)
+
+    def log_in(self, operator, profile=None, app_key="ours", **wanted):
+        try:
+            return log_in(self.credentials(profile, app_key), self.wire, operator, Wanted(**wanted))
+        finally:
+            if operator.clicking is not None:
+                operator.clicking.join(30)
+
+    def can_write(self, profile=None):
+        """Whether the stored login may create a folder."""
+        token = AccessTokens(self.credentials(profile), self.wire).token()
+        headers = {"Authorization": f"Bearer {token.reveal()}", "Content-Type": "application/json"}
+        body = b'{"path": "/%s"}' % secrets.token_hex(4).encode()
+        return (
+            self.wire.exchange(f"{self.emulator.url}/2/files/create_folder_v2", headers=headers, body=body).status
+            == 200
+        )
+
+    def live_grants(self):
+        """How many logins the service still honours for our app."""
+        return self.emulator("revoke", app_key=self.emulator.app_key)["revoked"]
+
+
+@pytest.fixture
+def desk(emulator, home, tmp_path, monkeypatch):
+    """Three free ports take the place of the registered ones, which another login on this machine may hold."""
+    with contextlib.ExitStack() as held:
+        servers = [held.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(3)]
+        ports = tuple(server.getsockname()[1] for server in servers)
+    monkeypatch.setattr(pkce, "PORTS", ports)
+    emulator("apps", app_key=emulator.app_key, redirect_uris=[pkce.redirect_uri(port) for port in ports])
+    return Desk(emulator, home, tmp_path)
+
+
+@pytest.fixture(scope="module")
+def window():
+    with chromium() as browser:
+        yield browser
+
+
+def answering(emulator, **changes):
+    """A person whose browser goes straight back with a code, as after Allow; `changes` alter what it brings."""
+
+    def go(url):
+        asked = {name: values[0] for name, values in parse_qs(urlsplit(url).query).items()}
+        fields = {n: asked[n] for n in ("redirect_uri", "code_challenge", "code_challenge_method", "scope", "state")}
+        code = emulator("code", app_key=asked["client_id"], **fields, **changes)["code"]
+        with urllib.request.urlopen(f"{asked['redirect_uri']}?code={code}&state={asked['state']}", timeout=5) as page:  # noqa: S310
+            page.read()
+
+    return go
+
+
+# ---- in a real browser --------------------------------------------------------------------------------------------
+
+
+def test_allow(desk, window):
+    def allow(url):
+        window.go(url)
+        assert "files.content.write" in window.text
+        window.click("button[value=allow]")
+        allow.page = window.read("You can close this page")
+
+    operator = Operator(allow)
+    login = desk.log_in(operator)
+    assert "You can close this page" in allow.page
+    assert window.url.startswith(f"http://127.0.0.1:{pkce.PORTS[0]}/?code=")
+    assert (login.profile, login.app_key, login.scopes) == ("engine", desk.emulator.app_key, FULL)
+    assert login.account_id.startswith("dbid:")
+    (identity,) = operator.seen
+    assert (identity.account_id, identity.scopes, identity.pinned) == (login.account_id, FULL, False)
+    assert desk.can_write()
+    assert desk.emulator.refreshes() == 1  # the code; its access token serves the first command
+    assert logins.profiles(desk.credentials().folder, desk.endpoint.namespace) == ["engine"]
+
+
+def test_allow_takes_under_two_seconds_beyond_the_click(desk, window):
+    clicked = []
+
+    def allow(url):
+        window.go(url)
+        clicked.append(time.monotonic())
+        window.click("button[value=allow]")
+
+    desk.log_in(Operator(allow))
+    assert desk.can_write()
+    assert time.monotonic() - clicked[0] < 2
+
+
+def test_deny(desk, window):
+    def deny(url):
+        window.go(url)
+        window.click("button[value=deny]")
+        deny.page = window.read("no access")
+
+    operator = Operator(deny)
+    with pytest.raises(NoConsent, match="was not allowed") as caught:
+        desk.log_in(operator)
+    assert caught.value.facts["reason"] == "denied"
+    assert "no access" in deny.page
+    assert desk.credentials().login is None
+    assert not (desk.home / "auth" / "vault").exists()
+
+
+def test_wrong_state_and_a_replayed_callback(desk, window):
+    """Answers of others are shown a page that says so, and the right one still counts. A replay finds the door shut."""
+
+    def click(url):
+        redirect = parse_qs(urlsplit(url).query)["redirect_uri"][0]
+        window.go(f"{redirect}?code=stolen&state={secrets.token_urlsafe(32)}")
+        click.refused = window.text
+        window.go(url)
+        window.click("button[value=allow]")
+        window.read("You can close this page")
+        click.answer = window.url
+
+    operator = Operator(click)
+    desk.log_in(operator)
+    assert "did not belong to this login" in click.refused
+    with pytest.raises(AssertionError, match="ERR_CONNECTION_REFUSED"):
+        window.go(click.answer)
+    assert desk.can_write()
+
+
+def test_paste(desk, window):
+    def allow(url):
+        window.go(url)
+        window.click("button[value=allow]")
+
+    operator = Operator(allow, pastes=lambda: f" {window.value('#auth-code')}\n")
+    login = desk.log_in(operator, browser=False)
+    assert operator.shown[0][1] is False
+    assert "redirect_uri" not in operator.shown[0][0]
+    assert login.scopes == FULL
+    assert desk.can_write()
+
+
+def test_read_only(desk, window):
+    def allow(url):
+        window.go(url)
+        assert "files.content.write" not in window.text
+        window.click("button[value=allow]")
+
+    hamilton = Profile("hamilton", read_only=True)
+    login = desk.log_in(Operator(allow), hamilton)
+    assert (login.read_only, login.scopes) == (True, READ)
+    assert not desk.can_write(hamilton)
+    assert desk.emulator.log()["refusals"]["files/create_folder_v2"] == {"401 missing_scope": 1}
+
+
+# ---- what goes wrong ----------------------------------------------------------------------------------------------
+
+
+def test_browser_closed(desk, monkeypatch):
+    monkeypatch.setattr(pkce, "ANSWER_S", 0.2)
+    with pytest.raises(NoConsent, match="no answer came") as caught:
+        desk.log_in(Operator())
+    assert caught.value.facts["reason"] == "timeout"
+    assert "--no-browser" in caught.value.hint
+
+
+def test_code_from_another_verifier(desk, emulator):
+    """Somebody else's code, pasted to us, is refused: it was not begun here."""
+    challenge = "x" * 43
+    code = emulator("code", app_key=emulator.app_key, code_challenge=challenge, scope=" ".join(FULL))["code"]
+    operator = Operator(lambda _: None, pastes=lambda: code)
+    with pytest.raises(NoConsent, match="invalid code verifier") as caught:
+        desk.log_in(operator, browser=False)
+    assert caught.value.facts["reason"] == "code"
+    assert desk.credentials().login is None
+
+
+def test_code_that_was_used(desk, emulator):
+    taken = []
+    operator = Operator(lambda _: None, pastes=lambda: taken.append(1) or "never-issued")
+    with pytest.raises(NoConsent, match="doesn't exist or has expired"):
+        desk.log_in(operator, browser=False)
+    assert taken
+
+
+def test_the_registered_ports():
+    """The README and the emulator name these; an app has to be registered with them."""
+    assert pkce.PORTS == (53682, 53683, 53684)
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
+def test_port_already_taken_on_either_family(desk, emulator, host):
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with contextlib.ExitStack() as held:
+        try:
+            held.enter_context(socket.create_server((host, pkce.PORTS[0]), family=family))
+        except OSError:
+            pytest.skip(f"this machine has no {host}")
+        with pytest.raises(PortTaken, match=str(pkce.PORTS[0])):
+            desk.log_in(Operator(), port=pkce.PORTS[0])
+        operator = Operator(answering(emulator))
+        desk.log_in(operator)  # the next registered port serves
+        assert str(pkce.PORTS[1]) in operator.shown[0][0]
+
+
+def test_all_ports_taken(desk):
+    with contextlib.ExitStack() as held:
+        for port in pkce.PORTS:
+            held.enter_context(socket.create_server(("127.0.0.1", port)))
+        with pytest.raises(PortTaken) as caught:
+            desk.log_in(Operator())
+        assert str(pkce.PORTS[2]) in str(caught.value)
+
+
+def test_no_app_key(desk):
+    with pytest.raises(NoAppKey) as caught:
+        desk.log_in(Operator(), app_key=None)
+    assert "https://www.dropbox.com/developers/apps" in caught.value.hint
+    desk.env["HURACAN_APP_KEY"] = "not an app key"
+    with pytest.raises(NoAppKey, match="is no app key"):
+        desk.log_in(Operator(), app_key=None)
+
+
+def test_nowhere_to_keep_it_is_said_before_the_person_is_bothered(desk):
+    desk.env.clear()
+    operator = Operator()
+    with pytest.raises(NoSafePlace):
+        desk.log_in(operator)
+    assert operator.shown == []
+
+
+def test_an_app_the_service_does_not_know(desk):
+    operator = Operator(lambda _: None, pastes=lambda: "some-code")
+    with pytest.raises(NotAuthorized, match="does not know the app"):
+        desk.log_in(operator, app_key="strangerstrange", browser=False)
+
+
+def test_pasted_nonsense(desk):
+    with pytest.raises(UsageError):
+        desk.log_in(Operator(lambda _: None, pastes=lambda: "two words"), browser=False)
+
+
+# ---- whose account ------------------------------------------------------------------------------------------------
+
+
+def test_not_confirmed_is_withdrawn(desk, emulator):
+    with pytest.raises(NoConsent, match="was not confirmed"):
+        desk.log_in(Operator(answering(emulator), confirms=False))
+    assert desk.credentials().login is None
+    assert desk.live_grants() == 0
+
+
+def test_expect_account(desk, emulator):
+    operator = Operator(answering(emulator))
+    with pytest.raises(AccountChanged, match="was expected"):
+        desk.log_in(operator, expect_account="dbid:SOMEBODY")
+    assert desk.live_grants() == 0
+    login = desk.log_in(Operator(answering(emulator)))
+    operator = Operator(answering(emulator), confirms=False)
+    assert desk.log_in(operator, expect_account=login.account_id).account_id == login.account_id
+    assert operator.seen == []  # nobody was asked
+
+
+def test_account_is_pinned(desk, emulator):
+    first = desk.log_in(Operator(answering(emulator)))
+    other = emulator("account", given_name="Grace")["account_id"]
+    operator = Operator(answering(emulator, account_id=other))
+    with pytest.raises(AccountChanged, match=first.account_id):
+        desk.log_in(operator)
+    assert operator.seen == []
+    assert desk.credentials().login == first
+    assert desk.can_write()
+    log_out(desk.credentials(), desk.wire)
+    assert desk.log_in(Operator(answering(emulator, account_id=other))).account_id == other
+
+
+def test_again_is_said_to_be_the_same(desk, emulator):
+    desk.log_in(Operator(answering(emulator)))
+    operator = Operator(answering(emulator))
+    desk.log_in(operator, app_key=None)  # the app key is known from the first login
+    assert operator.seen[0].pinned
+    assert desk.can_write()
+
+
+# ---- what was granted ---------------------------------------------------------------------------------------------
+
+
+def test_hamilton_refuses_a_grant_that_can_write(desk, emulator):
+    emulator("faults", route="oauth2/token", fault="scope", scope=list(FULL))
+    with pytest.raises(ScopeWidened, match=r"files\.content\.write"):
+        desk.log_in(Operator(answering(emulator)), Profile("hamilton", read_only=True))
+    assert not (desk.home / "auth" / "vault").exists()
+    assert desk.live_grants() == 0
+
+
+def test_granted_less_than_needed(desk, emulator):
+    emulator("faults", route="oauth2/token", fault="scope", scope=list(READ))
+    with pytest.raises(MissingScope):
+        desk.log_in(Operator(answering(emulator)))
+    assert desk.live_grants() == 0
+
+
+def test_an_online_grant_is_no_login(desk, emulator):
+    operator = Operator(answering(emulator, token_access_type="online"))
+    with pytest.raises(ServiceFault, match="no refresh token"):
+        desk.log_in(operator)
+
+
+def test_account_info_on_request(desk, emulator):
+    login = desk.log_in(Operator(answering(emulator)), account_info=True)
+    assert "account_info.read" in login.scopes
+    assert desk.can_write()
+
+
+# ---- out ----------------------------------------------------------------------------------------------------------
+
+
+def test_logout_revokes_and_forgets(desk, emulator):
+    login = desk.log_in(Operator(answering(emulator)))
+    done = log_out(desk.credentials(), desk.wire)
+    assert (done.revoked, done.account_id) == (True, login.account_id)
+    assert desk.live_grants() == 0
+    assert desk.credentials().store.vault.places() == []
+    left = sorted(path.name for path in (desk.home / "auth").iterdir())
+    assert [name for name in left if not name.endswith(".lock")] == ["stored.json", "vault"]
+    with pytest.raises(NoCredentials):
+        AccessTokens(desk.credentials(), desk.wire).token()
+    assert log_out(desk.credentials(), desk.wire) is None
+
+
+def test_logout_of_a_login_already_withdrawn(desk, emulator):
+    desk.log_in(Operator(answering(emulator)))
+    emulator("revoke", app_key=emulator.app_key)
+    assert log_out(desk.credentials(), desk.wire).revoked
+    assert desk.credentials().login is None
+
+
+def test_logout_with_an_expired_access_token(desk, emulator):
+    desk.log_in(Operator(answering(emulator)))
+    emulator("clock", advance_s=20000)
+    assert log_out(desk.credentials(), desk.wire).revoked
+    assert desk.live_grants() == 0
+
+
+def test_logout_without_a_network_forgets_and_says_so(desk, emulator):
+    desk.log_in(Operator(answering(emulator)))
+    emulator("faults", route="auth/token/revoke", fault="reset")
+    done = log_out(desk.credentials(), desk.wire)
+    assert not done.revoked
+    assert "connection" in done.why_not
+    assert desk.credentials().login is None
+    assert desk.credentials().store.vault.places() == []
+
+
+def test_logout_leaves_other_profiles(desk, emulator):
+    hamilton = Profile("hamilton", read_only=True)
+    desk.log_in(Operator(answering(emulator)))
+    desk.log_in(Operator(answering(emulator)), hamilton)
+    log_out(desk.credentials(hamilton), desk.wire)
+    assert desk.can_write()
+
+
+def test_a_damaged_record_is_not_logged_out_and_logout_mends_it(desk, emulator):
+    login = desk.log_in(Operator(answering(emulator)))
+    record = desk.home / "auth" / logins.file_name(login.namespace, "engine")
+    for damage in ("{", "[]", record.read_text().replace("engine", "other"), record.read_text().replace("scopes", "x")):
+        record.write_text(damage)
+        with pytest.raises(StateMissing, match="is damaged"):
+            AccessTokens(desk.credentials(), desk.wire).token()
+    assert not log_out(desk.credentials(), desk.wire).revoked
+    assert desk.credentials().login is None
+    desk.log_in(Operator(answering(emulator)))
+    assert desk.can_write()
+
+
+def test_a_record_pointing_to_another_account_does_not_get_the_secret(desk, emulator):
+    """Entry bound to another account: an edited record does not make one login's secret another's."""
+    login = desk.log_in(Operator(answering(emulator)))
+    record = desk.home / "auth" / logins.file_name(login.namespace, "engine")
+    record.write_text(record.read_text().replace(login.account_id, "dbid:OTHER"))
+    from huracan_sync.errors import BoundElsewhere
+
+    with pytest.raises(BoundElsewhere):
+        AccessTokens(desk.credentials(), desk.wire).token()
+
+
+def test_revoked_then_authorize_again_works(desk, emulator):
+    desk.log_in(Operator(answering(emulator)))
+    tokens = AccessTokens(desk.credentials(), desk.wire)
+    token = tokens.token()
+    emulator("revoke", app_key=emulator.app_key)
+    with pytest.raises(Revoked):
+        tokens.renew(token)
+    desk.log_in(Operator(answering(emulator)))
+    assert desk.can_write()
+
+
+def test_no_secret_on_the_disk(desk, emulator):
+    issued = []
+    original = logins.write
+
+    def spy(folder, login):
+        issued.append(desk.credentials().store.get(login.refresh_token).reveal())
+        original(folder, login)
+
+    logins.write = spy
+    try:
+        desk.log_in(Operator(answering(emulator)))
+    finally:
+        logins.write = original
+    issued.append(AccessTokens(desk.credentials(), desk.wire).token().reveal())
+    written = everything_below(desk.home)
+    assert len(issued) == 2
+    assert [secret for secret in issued if secret.encode() in written] == []
