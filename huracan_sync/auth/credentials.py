@@ -24,9 +24,11 @@ from huracan_sync.auth.delivered import read_descriptor, read_file, systemd_cred
 from huracan_sync.auth.folder import Folder
 from huracan_sync.auth.profiles import Profile
 from huracan_sync.auth.quiet import Environment
-from huracan_sync.auth.store import Store
+from huracan_sync.auth.store import Store, open_store
+from huracan_sync.auth.vault_key import KeySources
 from huracan_sync.errors import BoundElsewhere, HuracanError, LocalFailure, NoAppKey, NoCredentials, SecretMissing
 from huracan_sync.secret import Secret
+from huracan_sync.wire import Endpoint
 
 log = logging.getLogger(__name__)
 
@@ -48,6 +50,31 @@ class Credential(msgspec.Struct, frozen=True):
     """Where it came from, for people."""
     login: logins.Login | None
     """The stored login; None for a delivered token."""
+
+
+def open_credentials(
+    endpoint: Endpoint,
+    home: Path,
+    env: Mapping[str, str],
+    profile: Profile,
+    *,
+    app_key: str | None = None,
+    token_fd: int | None = None,
+    sources: KeySources | None = None,
+) -> Credentials:
+    """The credentials of one profile on this machine. Opens nothing yet.
+
+    Args:
+        endpoint: whom they are for; an emulator's are kept apart.
+        home: the state folder.
+        env: the environment.
+        profile: whose.
+        app_key: the app's key, where neither the environment nor an earlier login names it.
+        token_fd: a descriptor to read the refresh token from.
+        sources: where else the vault's key may come from.
+    """
+    store = open_store(home, env, sources=sources)
+    return Credentials(profile, endpoint.namespace, store, env, app_key=app_key, token_fd=token_fd)
 
 
 class Credentials:

@@ -52,6 +52,18 @@ def profile_named(name: str | None, *, read_only: bool = False) -> Profile:
     return Profile(chosen, read_only or chosen == "hamilton")
 
 
+def stored_profile(access_token: str | None) -> str | None:
+    """The profile an engine's `access_token` setting stands for, or None when it is a token itself.
+
+    Callers test the setting's truth and its prefix, so the sentinel is `sl.keyring:<profile>`; nothing at all means
+    the profile `engine`.
+    """
+    if not access_token:
+        return "engine"
+    head, _, name = access_token.partition(":")
+    return name or "engine" if head == "sl.keyring" else None
+
+
 def spelled(scopes: Iterable[str]) -> str:
     """Scopes as OAuth writes them: sorted, separated by one space."""
     return " ".join(sorted(scopes))

@@ -26,6 +26,15 @@ LOCK = "stored.lock"
 _MOST = 1024 * 1024
 
 
+FOLDER = "auth"
+"""The folder below the state folder that is ours alone. The state folder itself may be one that others made."""
+
+
+def open_store(home: Path, env: Mapping[str, str], *, sources: KeySources | None = None) -> Store:
+    """The secrets of this machine, in the state folder `home`. Opens nothing yet."""
+    return Store(home / FOLDER, env, sources=sources)
+
+
 class Store:
     """Secrets of this machine, under `home`. Nothing is opened before it is needed."""
 

@@ -388,7 +388,7 @@ def test_a_new_token_that_never_works_falls_back_to_the_one_before(machine, emul
 
 
 def shared_file(machine):
-    (path,) = (p for p in (machine.home / "auth").iterdir() if p.name.startswith("access.") and p.suffix != ".lock")
+    (path,) = (p for p in (machine.home / "auth").glob("access.*") if p.suffix != ".lock")
     return path
 
 

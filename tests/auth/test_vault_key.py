@@ -107,7 +107,7 @@ def test_the_order_of_sources(tmp_path):
     put(tmp_path / "huracan-vault-key", (phrase + "credential").encode())
     script = tmp_path / "command"
     script.write_text(f"#!/bin/sh\necho '{phrase}command'\n")
-    script.chmod(0o700)
+    script.chmod(0o500)
     env = {
         "HURACAN_VAULT_KEY_FILE": str(file),
         "CREDENTIALS_DIRECTORY": str(tmp_path),

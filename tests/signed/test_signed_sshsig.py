@@ -43,6 +43,7 @@ def both_ways(folder, count):
         key.unlink(missing_ok=True)
         key.touch(0o600)
         key.write_text(who.openssh().reveal())
+        key.chmod(0o400)  # delivered by this test
         theirs = keygen("-Y", "sign", "-n", sshsig.HEAD, "-f", key, "-q", stdin=message).stdout.decode()
         assert dearmor(theirs).public == who.public
         assert head.import_sshsig(message, [theirs]) == data
@@ -80,6 +81,7 @@ def test_fingerprints_and_public_lines_are_openssh_s(tmp_path):
     ours = tmp_path / "ours"
     ours.touch(0o600)
     ours.write_text(parsed.openssh().reveal())
+    ours.chmod(0o400)  # delivered by this test
     assert keygen("-y", "-f", ours).stdout.decode().strip() == sshsig.public_line(parsed.public)
 
 

@@ -1,0 +1,114 @@
+"""Finding secrets that were written into a source tree. `scan` is pure; what was found is told by place and kind only.
+
+Two ways to recognise one: its own shape (`sl.` tokens, bot tokens, passwords in database URLs), or the name it is given
+(`app_secret`, `refresh_token`, `access_token`) together with a value that is no placeholder.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+
+ACCESS_TOKEN = "Dropbox access token"  # noqa: S105 - what it is called
+REFRESH_TOKEN = "Dropbox refresh token"  # noqa: S105
+APP_SECRET = "Dropbox app secret"  # noqa: S105
+BOT_TOKEN = "bot token"  # noqa: S105
+PASSWORD = "password in a URL"  # noqa: S105
+
+_LARGEST = 4 * 1024 * 1024
+_NOT_SOURCES = {".git", ".hg", ".svn", ".venv", "venv", "node_modules", "__pycache__", ".mypy_cache", ".ruff_cache"}
+
+# In order: where two match the same characters, the first one names them.
+_SHAPES = (
+    (ACCESS_TOKEN, re.compile(r"(?<![\w.-])sl\.(?=[\w.-]*[A-Z0-9])[\w-][\w.-]{19,}")),
+    (BOT_TOKEN, re.compile(r"(?<![\w:])\d{8,10}:[A-Za-z0-9_-]{35}(?![\w-])")),
+    (PASSWORD, re.compile(r"[a-z][a-z0-9+]*://[^\s/:@'\"<>${}]+:(?P<value>[^\s/@'\"<>${}]{3,})@[\w.\[-]")),
+)
+_NAMED = re.compile(
+    r"""(?P<name>[A-Za-z_-]*(?:app|client|consumer)_?-?secret|[A-Za-z_-]*refresh_?-?token|[A-Za-z_-]*access_?-?token)
+        ["']?\s*(?::\s*[A-Za-z_.\[\]| ]+?)?\s*(?:=|:|=>)\s*          # name = , "name": , name: str =
+        (?:(?P<quote>["'])(?P<quoted>[A-Za-z0-9_.~+/-]{15,})(?P=quote)
+          |(?P<bare>[A-Za-z0-9_~-]{15,})(?=\s*(?:[,;#}]|$)))""",
+    re.VERBOSE | re.IGNORECASE,
+)
+_A_NAME = re.compile(r"(?i)secret|token")
+_PLACEHOLDER = re.compile(
+    r"(?i)your|secret|token|example|changeme|change_me|placeholder|xxxx|dummy|redacted|\*\*\*|^(.)\1+$"
+)
+
+
+class Finding(msgspec.Struct, frozen=True, order=True):
+    """One secret: where it stands and what it is, never what it says. Lines and columns count from 1."""
+
+    line: int
+    column: int
+    kind: str
+
+
+class Found(msgspec.Struct, frozen=True):
+    """A finding in a file; line 0 means that the file could not be read."""
+
+    path: str
+    finding: Finding
+
+
+def scan(text: str) -> list[Finding]:
+    """Every secret in a text, in order."""
+    found = []
+    for number, line in enumerate(text.splitlines(), 1):
+        taken: list[tuple[int, int]] = []
+        for kind, start, end in _in_line(line):
+            if all(end <= low or start >= high for low, high in taken):
+                taken.append((start, end))
+                found.append(Finding(number, start + 1, kind))
+    return sorted(found)
+
+
+def _in_line(line: str) -> Iterator[tuple[str, int, int]]:
+    for kind, shape in _SHAPES:
+        for match in shape.finditer(line):
+            group = "value" if "value" in shape.groupindex else 0
+            if not _PLACEHOLDER.search(match[group]):
+                yield kind, match.start(group), match.end(group)
+    if not _A_NAME.search(line):  # nearly every line: the search below is the slow one
+        return
+    for match in _NAMED.finditer(line):
+        group = "quoted" if match["quoted"] else "bare"
+        named = _kind(match["name"], match[group], is_quoted=group == "quoted")
+        if named is not None and not _PLACEHOLDER.search(match[group]):
+            yield named, match.start(group), match.end(group)
+
+
+def _kind(name: str, value: str, *, is_quoted: bool) -> str | None:
+    """What a named value is, or None when it looks like another name: those are words, and hold no digits."""
+    plain = name.lower().replace("-", "").replace("_", "")
+    looks_random = any(c.isdigit() for c in value) and any(c.isalpha() for c in value)
+    if not looks_random or (not is_quoted and not re.search(r"\d[A-Za-z]|[a-z][A-Z]", value)):
+        return None
+    if plain.endswith("secret"):
+        return APP_SECRET
+    if len(value) < 20:
+        return None
+    return REFRESH_TOKEN if plain.endswith("refreshtoken") else ACCESS_TOKEN
+
+
+def scan_tree(folder: Path) -> Iterator[Found]:
+    """Every secret in the text files below a folder, in order of their paths. Links are not followed."""
+    for where, folders, names in os.walk(folder):
+        folders[:] = sorted(set(folders) - _NOT_SOURCES)
+        for name in sorted(names):
+            path = Path(where, name)
+            shown = path.relative_to(folder).as_posix()
+            try:
+                if path.is_symlink() or not path.is_file() or path.stat().st_size > _LARGEST:
+                    continue
+                data = path.read_bytes()
+            except OSError:
+                yield Found(shown, Finding(0, 0, "unreadable"))
+                continue
+            if b"\0" not in data[:8192]:
+                yield from (Found(shown, finding) for finding in scan(data.decode("utf-8", "replace")))
