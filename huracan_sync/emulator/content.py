@@ -62,9 +62,8 @@ class Segment:
         if hasattr(self, "fd"):
             os.close(self.fd)
 
-    def write(self, parts: list[bytes]) -> None:
+    def write(self, data: bytes) -> None:
         """Append; safe to call from another thread, one call at a time."""
-        data = b"".join(parts) if len(parts) > 1 else parts[0]
         view = memoryview(data)
         while view:
             done = os.pwrite(self.fd, view, self.size)
@@ -92,7 +91,7 @@ class Content:
             self._open[self._shared.number] = self._shared
         start = self._shared.size
         if data:
-            self._shared.write([data])
+            self._shared.write(data)
         return (self._shared.number, start, len(data))
 
     def segment(self) -> Segment:

@@ -12,6 +12,7 @@ Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Pace = Callable[[int], Awaitable[None]]
 
+_BATCH = 2 * 1024 * 1024  # what is hashed and written at once: few handovers, large pages
 LONGEST_JSON = 32 * 1024 * 1024  # an RPC argument; 1,000 entries need about half a MiB
 
 
@@ -165,9 +166,9 @@ async def _spool(body: Body, segment: Segment, hasher: _Hasher, batch: list[byte
     loop = asyncio.get_running_loop()
 
     def absorb(parts: list[bytes]) -> None:
-        for data in parts:
-            hasher.update(data)
-        segment.write(parts)
+        data = b"".join(parts)  # one piece, so that the interpreter is handed over seldom
+        hasher.update(data)
+        segment.write(data)
 
     working: asyncio.Future[None] | None = None
     try:
@@ -176,11 +177,11 @@ async def _spool(body: Body, segment: Segment, hasher: _Hasher, batch: list[byte
             data = await body.chunk()
             batch.append(data)
             filled += len(data)
-            if (filled >= SMALL or not data) and body.size <= limit:
+            if (filled >= _BATCH or not data) and body.size <= limit:
                 if working:
                     await working
                 working = loop.run_in_executor(None, absorb, batch)
-            if filled >= SMALL or not data:
+            if filled >= _BATCH or not data:
                 batch, filled = [], 0
             if not data:
                 return

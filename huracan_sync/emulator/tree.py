@@ -82,12 +82,14 @@ class Account:
         self.changed = asyncio.Event()
         self.dirty = False
         self.locked_until = 0.0
+        self.uprooted = 0  # how often something went from its place: what was looked up before may be stale
         self._ids = FileIds(person.prefix)
         self._micros = 0
 
     # -- looking --------------------------------------------------------------------------------------------------
 
-    def child(self, parent: Node, name: str) -> Node | None:
+    @staticmethod
+    def child(parent: Node, name: str) -> Node | None:
         """What has this name in a folder."""
         return parent.children.get(names.lower(name)) if parent.children else None
 
@@ -109,29 +111,30 @@ class Account:
 
     def add_file(self, parent: Node, name: str, blob: Blob, client_modified: str, now: "Moment") -> Node:
         """A new file, with a new id."""
-        node_id = self._ids.new()
+        return self._add(self._ids.new(), parent, name, blob, client_modified, now)
+
+    def _add(self, node_id: str, parent: Node, name: str, blob: Blob, client_modified: str, now: "Moment") -> Node:
         path = f"{parent.path()}/{name}"
         node = Node(node_id, name, parent, revision=self._revise(node_id, path, blob, client_modified, now))
-        self._enter(node)
+        self._enter(node, path)
         return node
 
     def write(self, node: Node, blob: Blob, client_modified: str, now: "Moment") -> None:
         """A new revision of a file."""
         assert node.revision  # noqa: S101  callers have looked
         self.used -= node.revision.size
-        node.revision = self._revise(node.node_id, node.path(), blob, client_modified, now)
-        self._enter(node)
+        path = node.path()
+        node.revision = self._revise(node.node_id, path, blob, client_modified, now)
+        self._enter(node, path)
 
     def revive(self, parent: Node, name: str, old: Revision, now: "Moment") -> Node:
         """A deleted file back at a path, with its old id."""
-        path = f"{parent.path()}/{name}"
         blob = Blob(old.content_hash, old.size, [])
-        node = Node(old.file_id, name, parent, revision=self._revise(old.file_id, path, blob, old.client_modified, now))
-        self._enter(node)
-        return node
+        return self._add(old.file_id, parent, name, blob, old.client_modified, now)
 
     def remove(self, node: Node, now: "Moment") -> None:
         """Delete a file, or a folder with all it holds."""
+        self.uprooted += 1
         self._bury(node, now)
         for each in node.walk():
             self.nodes.pop(each.node_id, None)
@@ -145,6 +148,7 @@ class Account:
 
     def move(self, node: Node, parent: Node, name: str, now: "Moment", *, grave_first: bool = True) -> None:
         """Take a file or folder, ids and all, to another place. Every file below gets a new revision."""
+        self.uprooted += 1
         old = [(each.path(), each.is_folder) for each in node.walk()]
         if grave_first:
             self._bury_paths(old, now)
@@ -213,8 +217,8 @@ class Account:
         rev_now = node.revision.rev if node.revision else None
         return Place(self.person.account_id, node.node_id, parent_id, node.name, node.seq, rev_now, node.mount)
 
-    def _enter(self, node: Node) -> None:
-        path_lower = names.lower(node.path())
+    def _enter(self, node: Node, path: str | None = None) -> None:
+        path_lower = names.lower(path or node.path())
         node.seq = self._change(path_lower)
         grave = self.graves.pop(path_lower, None)
         if grave:

@@ -34,6 +34,8 @@ class View:
         self.root = root
         self.sandbox = sandbox  # the app's key, if this is an App folder
         self.astral = astral
+        self._known: dict[str, Node] = {}  # folders by the path they were found at, while nothing is uprooted
+        self._known_at = account.uprooted
 
     @classmethod
     def of(cls, account: Account, app: App, *, astral: bool = True) -> "View":
@@ -123,6 +125,24 @@ class View:
             Failure: `malformed_path`, `disallowed_name`, `conflict/file_ancestor`, `conflict/folder` for the root.
             Invalid: an id that leads nowhere: the service then says that it does not match the pattern.
         """
+        known = self._known_parent(path)
+        if known is not None:
+            name = names.compose(path[path.rindex("/") + 1 :])
+            flaw = names.flaw(name, astral=self.astral)
+            if flaw:
+                raise Failure(flaw)
+            return Target(known, [], name, self.account.child(known, name))
+        target = self._aim(path, kind, *fields)
+        if not target.missing and path.startswith("/"):
+            self._known[path[: path.rindex("/")]] = target.parent
+        return target
+
+    def _known_parent(self, path: str) -> Node | None:
+        if self._known_at != self.account.uprooted:
+            self._known, self._known_at = {}, self.account.uprooted
+        return self._known.get(path[: path.rfind("/")]) if self._known else None
+
+    def _aim(self, path: str, kind: Text, *fields: str) -> Target:
         try:
             node, parts = self._parts(path)
         except Failure as failure:

@@ -8,7 +8,7 @@ A file has a `name`, its `grounds` (what is known from where), perhaps `folder` 
     body                  content: text, {"repeat", "size"}, {"base64"}, or a list of these
     auth, token           bearer (default), none, url, or a literal value; another token
     headers, arg_in       added headers, null takes one away; arg_in "url" puts the argument there
-    control               a call of the emulator's own before the step: [path, body]
+    control               instead of a call: one of the emulator's own doors, [path, body]; save from "control/..."
     expect                one expectation or a list of alternatives: status, headers, json, text, result, body,
                           error_summary, zip_contains, within
     save                  {"name": "json/path/0/to"}; an item of a list also as key=value
@@ -96,7 +96,9 @@ class Player:
             time.sleep(raw.get("wait", 0))
             for turn in range(raw.get("repeat", 1)):
                 answers = self._step(raw, {**names, "i": turn}, background)
-                lines = [line for step, answer in answers for line in differences(step, answer)]
+                lines = [
+                    line for step, answer in answers if "control" not in answer for line in differences(step, answer)
+                ]
                 if lines:
                     return [f"step {number}, {raw.get('call') or raw.get('url')}: {line}" for line in lines]
                 for name, path in (raw.get("save") or {}).items():
@@ -105,7 +107,7 @@ class Player:
 
     def _step(self, raw, names, background):
         if "control" in raw:
-            self.control(*filled(raw["control"], names))
+            return [(raw, {"control": self.control(*filled(raw["control"], names))})]
         if "parallel" in raw:
             steps = [filled(raw, {**names, "i": index}) for index in range(raw["parallel"])]
             with ThreadPoolExecutor(len(steps)) as pool:
@@ -116,7 +118,7 @@ class Player:
             return []
         if "join" in step:
             return [(step, background[step["join"]].result())]
-        return [(step, self.call(step))] if "call" in step or "url" in step else []
+        return [(step, self.call(step))]
 
     def call(self, step):
         answer = self.send(step)
