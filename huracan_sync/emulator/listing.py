@@ -275,7 +275,7 @@ def _changes(view: View, folder: Node, cursor: Cursor, most: int, *, all_childre
             for part in path[1:].split("/"):
                 node = account.child(node, part) or node
             entries.append(_entry(view, cursor.scope, node))
-        elif all_children or not _taken_along(account, grave, names.lower(folder.path())):
+        elif all_children or not _taken_along(account, path, names.lower(folder.path())):
             entries.append(_entry(view, cursor.scope, grave))
     else:
         at = account.seq
@@ -283,12 +283,11 @@ def _changes(view: View, folder: Node, cursor: Cursor, most: int, *, all_childre
     return entries
 
 
-def _taken_along(account: Account, grave: Grave, top: str) -> bool:
-    """Whether something went with a folder above it whose own deletion is reported and still stands."""
-    path = grave.path_lower.rpartition("/")[0]
+def _taken_along(account: Account, path: str, top: str) -> bool:
+    """Whether a folder above it is deleted too: its deletion is reported, or was, and says that all below is gone."""
+    path = path.rpartition("/")[0]
     while len(path) > len(top):
-        above = account.graves.get(path)
-        if above is not None and above.act == grave.act:
+        if path in account.graves:
             return True
         path = path.rpartition("/")[0]
     return False

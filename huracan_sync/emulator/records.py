@@ -106,14 +106,13 @@ class Place(Record, array_like=True, tag=True):
 
 
 class Grave(Record, array_like=True, tag=True):
-    """A path at which something used to be. `act` is the seq of the deletion that took it along."""
+    """A path at which something used to be."""
 
     KEY = ("account_id", "path_lower")
     account_id: str
     path_lower: str
     path: str
     seq: int
-    act: int
     was_folder: bool
     when: str
 

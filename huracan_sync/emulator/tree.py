@@ -2,8 +2,7 @@
 
 Laws. Every change of a path takes the next number (`seq`); of a path only its latest change is remembered. So a cursor
 is a number, and what changed since is every path whose latest change lies above it. A parent's number is always below
-its children's. A folder that goes takes its content along: each path below gets a grave of its own with the number of
-the act that dug it.
+its children's. A folder that goes takes its content along: each path below gets a grave of its own.
 """
 
 import asyncio
@@ -247,11 +246,10 @@ class Account:
         self._bury_paths([(each.path(), each.is_folder) for each in node.walk()], now)
 
     def _bury_paths(self, paths: list[tuple[str, bool]], now: "Moment") -> None:
-        act = self.seq + 1
         for path, was_folder in paths:
             path_lower = names.lower(path)
             seq = self._change(path_lower)
-            grave = Grave(self.person.account_id, path_lower, path, seq, act, was_folder, now.stamp)
+            grave = Grave(self.person.account_id, path_lower, path, seq, was_folder, now.stamp)
             self.graves[path_lower] = grave
             self.ledger.keep(grave)
 
