@@ -1,0 +1,175 @@
+"""What an answer means: our error, whether the call may be made again, and after how long."""
+
+import json
+from datetime import UTC, datetime
+
+import pytest
+
+from huracan_sync import errors
+from huracan_sync.remote.errors import (
+    MAX_PAUSE_S,
+    CursorReset,
+    HeaderTooLarge,
+    SessionLost,
+    TokenExpired,
+    WrongOffset,
+    judge,
+    judge_failure,
+    retry_after,
+    spell,
+)
+from huracan_sync.wire import Answer
+
+NOW = datetime(2026, 1, 1, 12, 0, 0, tzinfo=UTC)
+
+
+def answer(status, body=b"", **headers):
+    data = body if isinstance(body, bytes) else json.dumps(body).encode()
+    return Answer(status, {name.replace("_", "-"): value for name, value in headers.items()}, data)
+
+
+def error_409(error, summary="x/.."):
+    return answer(409, {"error_summary": summary, "error": error})
+
+
+PATH_CONFLICT = {".tag": "path", "path": {".tag": "conflict", "conflict": {".tag": "file"}}}
+UPLOAD_CONFLICT = {
+    ".tag": "path",
+    "reason": {".tag": "conflict", "conflict": {".tag": "file"}},
+    "upload_session_id": "s",
+}
+
+MEANINGS = [
+    ("files/download", {".tag": "path", "path": {".tag": "not_found"}}, errors.NotFound),
+    ("files/delete_v2", {".tag": "path_lookup", "path_lookup": {".tag": "not_found"}}, errors.NotFound),
+    ("files/upload", UPLOAD_CONFLICT, errors.Conflict),
+    ("files/upload_session/finish", PATH_CONFLICT, errors.Conflict),
+    ("files/upload", {".tag": "path", "reason": {".tag": "insufficient_space"}}, errors.OutOfSpace),
+    ("files/upload", {".tag": "path", "reason": {".tag": "malformed_path"}}, errors.HostilePath),
+    ("files/upload", {".tag": "path", "reason": {".tag": "disallowed_name"}}, errors.HostilePath),
+    ("files/upload", {".tag": "path", "reason": {".tag": "no_write_permission"}}, errors.NotAuthorized),
+    ("files/upload", {".tag": "content_hash_mismatch"}, errors.ContentMismatch),
+    ("files/upload", {".tag": "payload_too_large"}, errors.CallRefused),
+    ("files/list_folder", {".tag": "path", "path": {".tag": "not_folder"}}, errors.UsageError),
+    ("files/list_folder/continue", {".tag": "reset"}, CursorReset),
+    ("files/upload_session/append_v2", {".tag": "not_found"}, SessionLost),
+    ("files/upload_session/append_v2", {".tag": "closed"}, SessionLost),
+    ("files/upload_session/append_v2", {".tag": "incorrect_offset", "correct_offset": 9}, WrongOffset),
+    (
+        "files/upload_session/finish_batch_v2",
+        {".tag": "lookup_failed", "lookup_failed": {".tag": "not_found"}},
+        SessionLost,
+    ),
+    (
+        "files/upload_session/finish_batch_v2",
+        {".tag": "lookup_failed", "lookup_failed": {".tag": "incorrect_offset", "correct_offset": 9}},
+        WrongOffset,
+    ),
+    ("files/anything", {".tag": "something_new"}, errors.CallRefused),
+]
+
+
+@pytest.mark.parametrize(("route", "error", "kind"), MEANINGS)
+def test_every_tag_has_its_error(route, error, kind):
+    verdict = judge(route, error_409(error), NOW)
+    assert type(verdict.error) is kind
+    assert verdict.retry == (kind is errors.ContentMismatch)
+    assert str(verdict.error)
+
+
+def test_an_offset_is_found_where_it_lies():
+    for error in (MEANINGS[14][1], MEANINGS[16][1]):
+        assert judge_failure("files/upload_session/x", error).error.facts["correct_offset"] == 9
+
+
+@pytest.mark.parametrize(
+    ("error", "tags"),
+    [(UPLOAD_CONFLICT, ("path", "conflict", "file")), (PATH_CONFLICT, ("path", "conflict", "file")), ({}, ())],
+)
+def test_tags_are_spelled(error, tags):
+    assert spell(error) == tags
+
+
+@pytest.mark.parametrize(
+    ("body", "kind"),
+    [
+        ({"error": {".tag": "expired_access_token"}}, TokenExpired),
+        ({"error": {".tag": "invalid_access_token"}}, TokenExpired),
+        ({"error": {".tag": "missing_scope", "required_scope": "files.content.write"}}, errors.MissingScope),
+        ({"error": {".tag": "user_suspended"}}, errors.NotAuthorized),
+        (b"<html>", errors.NotAuthorized),
+    ],
+)
+def test_401(body, kind):
+    verdict = judge("files/upload", answer(401, body), NOW)
+    assert type(verdict.error) is kind
+    assert verdict.retry is False
+
+
+def test_a_missing_scope_is_named():
+    body = {"error": {".tag": "missing_scope", "required_scope": "files.content.write"}}
+    error = judge("files/upload", answer(401, body), NOW).error
+    assert error.facts["scope"] == "files.content.write"
+    assert "files.content.write" in str(error)
+    assert "Permissions tab" in error.hint
+
+
+@pytest.mark.parametrize("status", [500, 502, 503, 504, 520])
+@pytest.mark.parametrize("body", [b"", b"<html>oops</html>", b'{"error": 1}'])
+def test_5xx_is_retried_and_may_have_committed(status, body):
+    verdict = judge("files/upload", answer(status, body), NOW)
+    assert (type(verdict.error), verdict.retry, verdict.committed) == (errors.ServiceFault, True, None)
+
+
+@pytest.mark.parametrize(
+    ("status", "kind"), [(400, errors.CallRefused), (403, errors.NotAuthorized), (431, HeaderTooLarge)]
+)
+def test_what_is_never_retried(status, kind):
+    verdict = judge("files/upload", answer(status, b"Error in call to API function"), NOW)
+    assert (type(verdict.error), verdict.retry) == (kind, False)
+
+
+WRITE_LIMIT = {
+    "error": {"reason": {".tag": "too_many_write_operations"}},
+    "error_summary": "too_many_write_operations/",
+}
+LIMIT = {"error": {"reason": {".tag": "too_many_requests"}, "retry_after": 15}, "error_summary": "too_many_requests/"}
+
+
+@pytest.mark.parametrize(
+    ("given", "seconds"),
+    [
+        (answer(429, WRITE_LIMIT, Retry_After="1"), 1.0),
+        (answer(429, LIMIT), 15.0),
+        (answer(429, LIMIT, Retry_After="300"), 300.0),
+        (answer(429, b"slow down", Retry_After="2.5"), 2.5),
+        (answer(429, b"slow down"), None),
+        (answer(429, b"", Retry_After="Thu, 01 Jan 2026 12:00:07 GMT"), 7.0),
+        (
+            answer(429, b"", Retry_After="Thu, 01 Jan 2026 18:00:07 GMT", Date="Thu, 01 Jan 2026 18:00:00 GMT"),
+            7.0,
+        ),
+        (answer(429, b"", Retry_After="Thu, 01 Jan 2020 00:00:00 GMT"), 0.0),
+        (answer(429, b"", Retry_After="-5"), 0.0),
+        (answer(429, b"", Retry_After="nan"), 0.0),
+        (answer(429, b"", Retry_After="inf"), MAX_PAUSE_S),
+        (answer(429, b"", Retry_After="99999999"), MAX_PAUSE_S),
+        (answer(429, b"", Retry_After="soon"), None),
+        (answer(429, b'{"error": {"retry_after": true}}'), None),
+    ],
+)
+def test_retry_after_in_every_form(given, seconds):
+    assert retry_after(given, NOW) == seconds
+    verdict = judge("files/upload", given, NOW)
+    assert (verdict.retry, verdict.throttled, verdict.after_s) == (True, True, seconds)
+
+
+def test_a_409_lock_is_a_throttle():
+    error = {".tag": "path", "reason": {".tag": "too_many_write_operations"}}
+    verdict = judge("files/upload", error_409(error), NOW)
+    assert (type(verdict.error), verdict.retry, verdict.throttled) == (errors.RateLimited, True, True)
+
+
+def test_success_is_no_verdict():
+    assert judge("x", answer(200), NOW) is None
+    assert judge("x", answer(206), NOW) is None
