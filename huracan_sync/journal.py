@@ -41,10 +41,11 @@ CREATE TABLE elsewhere (
 -- Digests this machine was about to commit: content found under them is our own.
 CREATE TABLE intents (
     pair INTEGER NOT NULL, key TEXT NOT NULL, hash BLOB NOT NULL, PRIMARY KEY (pair, key, hash)) WITHOUT ROWID;
--- Open transfers of large files and the parts of them that have arrived.
+-- Open transfers of large files and the parts of them that have arrived. No number is ever given twice.
 CREATE TABLE transfers (
-    id INTEGER PRIMARY KEY, pair INTEGER NOT NULL, key TEXT NOT NULL, direction TEXT NOT NULL, token TEXT NOT NULL,
-    session TEXT NOT NULL, part_size INTEGER NOT NULL, started REAL NOT NULL, UNIQUE (pair, key, direction));
+    id INTEGER PRIMARY KEY AUTOINCREMENT, pair INTEGER NOT NULL, key TEXT NOT NULL, direction TEXT NOT NULL,
+    token TEXT NOT NULL, session TEXT NOT NULL, part_size INTEGER NOT NULL, started REAL NOT NULL,
+    UNIQUE (pair, key, direction));
 CREATE TABLE parts (
     transfer INTEGER NOT NULL, number INTEGER NOT NULL, blocks BLOB NOT NULL,
     PRIMARY KEY (transfer, number)) WITHOUT ROWID;

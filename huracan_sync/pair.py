@@ -124,7 +124,9 @@ class Pair:
         busy = {fold(path) for path in made.paths()}
         for key, stamp in seen.stamps.items():
             known, here = seen.synced.get(key), seen.here.get(key)
-            if known and here and key not in busy and here.content_hash == known.entry.content_hash:
+            if known is None or here is None or key in busy or stamp == known.stamp:
+                continue
+            if here.content_hash == known.entry.content_hash and seen.there.get(key) == known.entry:
                 learned.append(Synced(known.entry, stamp))
         if learned:
             self.journal.learn(self.id, learned)

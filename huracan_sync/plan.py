@@ -4,7 +4,7 @@ The laws, for every file of `base` (what both sides held at the last sync), `sou
 
     source and target equal                 nothing moves; base learns it
     only the source changed                 copy
-    target changed, source did not          conflict: somebody else wrote there
+    target changed, source did not          conflict: somebody else wrote there (or leave it: `target_may_lead`)
     both changed, differently               conflict
     both exist, differ, no base             conflict: nobody knows which came first
     gone from the source, target unchanged  delete if asked to, else leave it
@@ -107,6 +107,7 @@ def plan(
     *,
     delete: bool = False,
     overwrite: bool = False,
+    target_may_lead: bool = False,
     unclear: Collection[str] = (),
 ) -> Plan:
     """Decide what brings `target` to `source`.
@@ -117,6 +118,8 @@ def plan(
         target: the side that follows.
         delete: remove from the target what the source lost.
         overwrite: let the source win where the target holds other content (Dropbox keeps the old revision).
+        target_may_lead: what changed only at the target is left as it is, without a word: a restore does not
+            complain of work that was not pushed yet.
         unclear: folded paths of files and folders whose state at the source could not be read. What is unclear is
             left as it is: an unreadable folder is not an empty one.
     """
@@ -127,7 +130,10 @@ def plan(
     for key in keys:
         if fuzzy and (key in fuzzy or not fuzzy.isdisjoint(_ancestors(key))):
             continue
-        step = _decide(base.get(key), source.get(key), target.get(key), delete=delete, overwrite=overwrite)
+        trees = base.get(key), source.get(key), target.get(key)
+        if target_may_lead and not overwrite and trees[2] is not None and _same(trees[0], trees[1]):
+            continue
+        step = _decide(*trees, delete=delete, overwrite=overwrite)
         if isinstance(step, Copy) and (in_the_way := blocked.by(key)):
             step = Conflict(step.path, in_the_way, step.entry, step.replaces)
         if step is not None:

@@ -1,8 +1,9 @@
 """Restore: bring a local folder to what a remote folder, or a verified snapshot of it, holds.
 
-One-way: Dropbox leads. A local file that was changed here is a conflict and stays; what only the disk has is left
-alone. One exception: a parquet without a readable footer, untouched for a minute, is no file anybody could use, and
-gives way. Restoring twice moves nothing, and pushing afterwards sends nothing back.
+One-way: Dropbox leads, but no work is lost: a local file that was changed only here stays, one that was changed on
+both sides is a conflict and stays, what only the disk has is left alone. One exception: a parquet without a readable
+footer, untouched for a minute, is no file anybody could use, and gives way. Restoring twice moves nothing, and pushing
+afterwards sends nothing back.
 """
 
 from __future__ import annotations
@@ -83,6 +84,7 @@ class Restorer:
             seen.here,
             delete=options.delete,
             overwrite=options.overwrite,
+            target_may_lead=True,
             unclear=seen.unclear,
         )
 

@@ -111,7 +111,12 @@ class Download:
         if self._outcome.stopped:
             return False
         return (
-            self._feed_ranges() or self._feed_unpacking() or self._feed_zip() or self._feed_large() or self._feed_file()
+            self._feed_ranges()
+            or self._feed_unpacking()
+            or self._feed_zip()
+            or self._feed_large()
+            or self._feed_file()
+            or self._feed_stream()
         )
 
     # --- folders as a zip -------------------------------------------------------------------------------------
@@ -196,8 +201,7 @@ class Download:
         except HuracanError as error:
             self._fail(step, error)
             return True
-        if self._open[-1].is_complete:
-            self._complete(self._open[-1])
+        self._after_range(self._open[-1], self._open[-1].is_complete)
         return True
 
     def _feed_ranges(self) -> bool:
@@ -207,19 +211,11 @@ class Download:
                 continue
 
             def then(blocks: bytes, ranges: _Ranges = ranges, number: int = number) -> None:
-                ranges.end(number, blocks)
-                if not ranges.failed:
-                    site.monitor.moved(ranges.length(number))
-                if ranges.is_complete:
-                    self._complete(ranges)
+                site.monitor.moved(ranges.length(number))
+                self._after_range(ranges, ranges.end(number, blocks))
 
             def failed(error: HuracanError, ranges: _Ranges = ranges, number: int = number) -> None:
-                first = not ranges.failed
-                ranges.failed = True
-                ranges.end(number, None)
-                if first:
-                    self._open.remove(ranges)
-                    self._fail(ranges.step, error)
+                self._after_range(ranges, ranges.end(number, error))
 
             site.crew.start(
                 lambda ranges=ranges, number=number: ranges.fetch(number),  # type: ignore[misc]
@@ -230,11 +226,14 @@ class Download:
             return True
         return False
 
-    def _complete(self, ranges: _Ranges) -> None:
+    def _after_range(self, ranges: _Ranges, ended: bool) -> None:  # noqa: FBT001 - read at the call
+        if not ended:
+            return
         self._open.remove(ranges)
         try:
             self._learn([(ranges.step, ranges.commit())], moved=False)
         except HuracanError as error:
+            self._site.monitor.moved(-ranges.size_arrived)
             self._fail(ranges.step, error)
 
     # --- what became of them ----------------------------------------------------------------------------------
@@ -364,7 +363,7 @@ class _Ranges:
 
     def __init__(self, site: DownSite, step: Copy) -> None:
         self.step = step
-        self.failed = False
+        self._error: HuracanError | None = None
         self._site = site
         self._known = site.blocks.get(fold(step.path), b"")
         self._placing = site.placing(step.entry)
@@ -380,31 +379,39 @@ class _Ranges:
         # What the journal says has arrived must also lie on the disk as it arrived: a crash may have lost it.
         self._arrived = {number: blocks for number, blocks in earlier.parts.items() if self._lies_there(number, blocks)}
         if self._arrived:
-            size = sum(map(self.length, self._arrived))
-            site.monitor.moved(size)
-            site.monitor.note(f"{step.path}: {size} bytes arrived in an earlier run; going on from there")
+            site.monitor.moved(self.size_arrived)
+            site.monitor.note(f"{step.path}: {self.size_arrived} bytes arrived in an earlier run; going on from there")
         self._waiting = deque(number for number in range(self._count) if number not in self._arrived)
 
     @property
     def is_complete(self) -> bool:
         return len(self._arrived) == self._count
 
+    @property
+    def size_arrived(self) -> int:
+        return sum(map(self.length, self._arrived))
+
     def length(self, number: int) -> int:
         return min(PART, self.step.entry.size - number * PART)
 
     def next_part(self) -> int | None:
-        if self.failed or not self._waiting or self._under_way >= PARTS_AT_ONCE:
+        if self._error or not self._waiting or self._under_way >= PARTS_AT_ONCE:
             return None
         self._under_way += 1
         return self._waiting.popleft()
 
-    def end(self, number: int, blocks: bytes | None) -> None:
+    def end(self, number: int, outcome: bytes | HuracanError) -> bool:
+        """A range has arrived or failed; whether that was the end of the whole file.
+
+        A file that failed ends when its last range under way does: until then its part is written.
+        """
         self._under_way -= 1
-        if blocks is not None:
-            self._arrived[number] = blocks
-            self._site.journal.note_part(self._transfer, number, blocks)
-        if self.failed and self._under_way == 0:
-            self._placing.close()
+        if isinstance(outcome, HuracanError):
+            self._error = self._error or outcome
+        else:
+            self._arrived[number] = outcome
+            self._site.journal.note_part(self._transfer, number, outcome)
+        return self._under_way == 0 and (self._error is not None or self.is_complete)
 
     def fetch(self, number: int) -> bytes:
         """On a worker: fetch one range, verify it if that is possible alone, write it; its block digests."""
@@ -417,9 +424,11 @@ class _Ranges:
         return blocks
 
     def commit(self) -> Synced:
-        """All ranges are there: verify the whole and put it in place."""
+        """It has ended: verify the whole and put it in place, or say why not."""
         site, entry = self._site, self.step.entry
         with self._placing as placing:
+            if self._error is not None:
+                raise self._error
             if combine(b"".join(self._arrived[number] for number in range(self._count))) != entry.content_hash:
                 placing.discard()
                 site.journal.end_transfer(site.pair, entry.path, "down")

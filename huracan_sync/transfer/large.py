@@ -17,7 +17,7 @@ from collections.abc import Callable
 
 import msgspec
 
-from huracan_sync.content_hash import BLOCK_SIZE, block_hashes, combine
+from huracan_sync.content_hash import block_hashes, combine
 from huracan_sync.errors import HuracanError
 from huracan_sync.local import Reading, Stamp
 from huracan_sync.remote.client import Remote
@@ -25,8 +25,6 @@ from huracan_sync.remote.errors import SessionLost, WrongOffset
 from huracan_sync.transfer.batch import Cursor
 from huracan_sync.transfer.wish import Site, Wish
 
-PART = 2 * BLOCK_SIZE
-"""Bytes in a part: a multiple of 4 MiB, as concurrent sessions ask; small enough to lose, large enough for a link."""
 PARTS_AT_ONCE = 6
 """Parts of one file on the way: six of 8 MiB keep a link of 125 MB/s full at 80 ms."""
 FILES_AT_ONCE = 4
@@ -43,7 +41,8 @@ class _Parts:
         self.transfer = transfer
         self.part_size = part_size
         self.arrived = arrived
-        self.failed = False
+        self.error: HuracanError | None = None
+        """Why it failed: the first of its parts that did."""
         self._under_way = 0
         self._last = -(-reading.stamp.size // part_size) - 1
         self._waiting = deque(number for number in range(self._last) if number not in arrived)
@@ -58,7 +57,7 @@ class _Parts:
 
     def next_part(self) -> int | None:
         """The part to send now, or None when none may be: the last one closes, so it waits for all others."""
-        if self.failed or self.is_closed or self._under_way >= PARTS_AT_ONCE:
+        if self.error or self.is_closed or self._under_way >= PARTS_AT_ONCE:
             return None
         if self._waiting:
             number = self._waiting.popleft()
@@ -69,17 +68,20 @@ class _Parts:
         self._under_way += 1
         return number
 
-    def end(self, number: int, blocks: bytes | None) -> None:
-        """A part has arrived with these block digests, or failed. The file stays open while others read it."""
-        self._under_way -= 1
-        if blocks is not None:
-            self.arrived[number] = blocks
-        if self._under_way == 0 and (self.failed or self.is_closed):
-            self.reading.close()
+    def end(self, number: int, outcome: bytes | HuracanError) -> bool:
+        """A part has arrived with these block digests, or failed; whether that was the end of the whole file.
 
-    def give_up(self) -> None:
-        """No further part is sent."""
-        self.failed = True
+        A file that failed ends when its last part under way does: until then its bytes are read.
+        """
+        self._under_way -= 1
+        if isinstance(outcome, HuracanError):
+            self.error = self.error or outcome
+        else:
+            self.arrived[number] = outcome
+        ended = self._under_way == 0 and (self.error is not None or self.is_closed)
+        if ended:
+            self.reading.close()
+        return ended
 
     def content_hash(self) -> bytes:
         return combine(b"".join(self.arrived[number] for number in range(self._last + 1)))
@@ -167,17 +169,18 @@ class Large:
             self._open.append(parts)
             if parts.is_closed:
                 reading.close()
-                self._close(parts)
+                self._end(parts)
             return
         self._opening += 1
 
         def then(session: str) -> None:
             self._opening -= 1
             wish.session = session
+            part_size = site.options.part_size
             opened = site.journal.begin_transfer(
-                site.pair, wish.path, "up", token=token, session=session, part_size=PART, now=self._now()
+                site.pair, wish.path, "up", token=token, session=session, part_size=part_size, now=self._now()
             )
-            self._open.append(_Parts(wish, reading, opened.id, PART, {}))
+            self._open.append(_Parts(wish, reading, opened.id, part_size, {}))
 
         def failed(error: HuracanError) -> None:
             self._opening -= 1
@@ -191,29 +194,26 @@ class Large:
 
         def then(blocks: bytes) -> None:
             site.journal.note_part(parts.transfer, number, blocks)
-            parts.end(number, blocks)
             site.monitor.moved(parts.length(number))
-            if parts.is_closed:
-                self._close(parts)
+            if parts.end(number, blocks):
+                self._end(parts)
 
         def failed(error: HuracanError) -> None:
-            first = not parts.failed
-            parts.give_up()
-            parts.end(number, None)
-            if not first:
-                return  # the first of several failures has spoken for the file
-            self._open.remove(parts)
-            site.monitor.moved(-sum(map(parts.length, parts.arrived)))
-            if isinstance(error, SessionLost | WrongOffset):
-                self.forget(parts.wish)
-            self._failed(parts.wish, error)
+            if parts.end(number, error):
+                self._end(parts)
 
         site.crew.start(lambda: parts.send(site.remote, number), then, failed, cost=parts.length(number))
 
-    def _close(self, parts: _Parts) -> None:
+    def _end(self, parts: _Parts) -> None:
         self._open.remove(parts)
-        parts.wish.digest = parts.content_hash()
-        self._closed([parts.wish])
+        if parts.error is None:
+            parts.wish.digest = parts.content_hash()
+            self._closed([parts.wish])
+            return
+        self._site.monitor.moved(-sum(map(parts.length, parts.arrived)))
+        if isinstance(parts.error, SessionLost | WrongOffset):
+            self.forget(parts.wish)
+        self._failed(parts.wish, parts.error)
 
 
 class _Session(msgspec.Struct):

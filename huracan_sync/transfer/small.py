@@ -9,12 +9,11 @@ from operator import attrgetter
 import msgspec
 
 from huracan_sync.errors import CallRefused, HuracanError
+from huracan_sync.remote.errors import HeaderTooLarge
 from huracan_sync.remote.listing import FileMetadata
 from huracan_sync.transfer import batch
 from huracan_sync.transfer.wish import Site, Wish
 
-SMALL = batch.BODY
-"""Bytes of the largest file that travels with others."""
 ROUND_BYTES = 128 * 1024 * 1024
 """Content in one commit: what a kill before it may cost."""
 OPEN_ROUNDS = 3
@@ -119,7 +118,7 @@ class Small:
         site = self._site
 
         def work() -> tuple[list[HuracanError | None], int]:
-            contents = [wish.read_whole(site, SMALL) for wish in chunk]
+            contents = [wish.read_whole(site) for wish in chunk]
             pieces = [(w.session, c) for w, c in zip(chunk, contents, strict=True) if isinstance(c, bytes)]
             errors, header = batch.append(site.remote, pieces) if pieces else ([], 0)
             answers = iter(errors)
@@ -137,8 +136,11 @@ class Small:
             self._end_append(opened)
 
         def failed(error: HuracanError) -> None:
-            if isinstance(error, CallRefused) and len(chunk) > 1:
-                self._budget.refused(batch.ARG_OVERHEAD + sum(batch.entry_length(w.session, w.size) for w in chunk))
+            header = batch.ARG_OVERHEAD + sum(batch.entry_length(w.session, w.size) for w in chunk)
+            # An edge that finds a header too long may say so as a plain 400; one of 8 KiB it does not.
+            too_long = isinstance(error, HeaderTooLarge) or header > batch.HeaderBudget.FIRST
+            if isinstance(error, CallRefused) and too_long and len(chunk) > 1:
+                self._budget.refused(header)
                 opened.waiting.extendleft(reversed(chunk))
             else:
                 self._refused(chunk, error)
@@ -167,7 +169,7 @@ class Small:
         site = self._site
 
         def work() -> FileMetadata:
-            content = wish.read_whole(site, SMALL)
+            content = wish.read_whole(site)
             if isinstance(content, HuracanError):
                 raise content
             arg = {**msgspec.structs.asdict(wish.commit(site)), "content_hash": wish.digest.hex()}

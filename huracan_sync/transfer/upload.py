@@ -30,7 +30,7 @@ from huracan_sync.remote.listing import FileMetadata, entry_of, listing, metadat
 from huracan_sync.transfer import batch
 from huracan_sync.transfer.large import Large
 from huracan_sync.transfer.progress import Failure
-from huracan_sync.transfer.small import SMALL, Small
+from huracan_sync.transfer.small import Small
 from huracan_sync.transfer.wish import Site, Wish
 from huracan_sync.tree import Entry
 
@@ -71,7 +71,7 @@ class Upload:
         return self._outcome
 
     def _queue(self, wish: Wish) -> None:
-        (self._large if wish.size > SMALL else self._small).queue.append(wish)
+        (self._large if wish.is_large(self._site) else self._small).queue.append(wish)
 
     def _await_commit(self, wishes: list[Wish]) -> None:
         self._closed.extend(wishes)
@@ -122,7 +122,7 @@ class Upload:
         site.journal.learn(site.pair, items)
         self._outcome.done.extend(items)
         for wish, entry in synced:
-            if wish.size > SMALL:
+            if wish.is_large(site):
                 self._large.forget(wish)
             site.monitor.finished(wish.path, entry.size)
 
@@ -132,19 +132,19 @@ class Upload:
         if wish.digest and (lost or isinstance(error, Conflict)):
             self._doubtful.append(wish)  # the answer to an earlier attempt may have been lost: look before sending
             return
-        if wish.size > SMALL and wish.digest:
+        large = wish.is_large(self._site)
+        if large and wish.digest:
             self._site.monitor.moved(-wish.size)
         if isinstance(error, NotAuthorized | Unavailable | OutOfSpace | RateLimited) and not (
             lost or isinstance(error, CallRefused)
         ):
             self._outcome.stopped = self._outcome.stopped or error
         again = lost or isinstance(error, FileChanged | ContentMismatch)
-        size = wish.size
         if again and wish.attempts + 1 < ATTEMPTS and not self._outcome.stopped:
-            if lost and size > SMALL:
+            if lost and large:
                 self._large.forget(wish)
             wish.begin_again()
-            (self._large if size > SMALL else self._small).queue.append(wish)
+            (self._large if large else self._small).queue.append(wish)
             return
         self._outcome.failures.append(Failure(wish.path, error))
         self._site.monitor.failed(wish.path, error)

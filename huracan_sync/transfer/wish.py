@@ -7,7 +7,7 @@ from pathlib import Path
 
 import msgspec
 
-from huracan_sync.content_hash import block_hashes, combine
+from huracan_sync.content_hash import BLOCK_SIZE, block_hashes, combine
 from huracan_sync.errors import FileChanged, HuracanError
 from huracan_sync.journal import Journal
 from huracan_sync.local import Reading, Stamp
@@ -33,6 +33,9 @@ class Options(msgspec.Struct, frozen=True):
     """Whether to try longer ones as long as the server takes them."""
     batches: bool = True
     """Whether to send small files in batches."""
+    part_size: int = 2 * BLOCK_SIZE
+    """Bytes in a part of a large file, and of the largest file that is sent whole. A multiple of 4 MiB, as concurrent
+    sessions ask; small enough to lose, large enough to fill a link."""
 
 
 class Site(msgspec.Struct, frozen=True):
@@ -93,11 +96,15 @@ class Wish(msgspec.Struct):
                 raise
         return reading
 
-    def read_whole(self, site: Site, most: int) -> bytes | HuracanError:
+    def is_large(self, site: Site) -> bool:
+        """Whether it is sent in parts."""
+        return self.size > site.options.part_size
+
+    def read_whole(self, site: Site) -> bytes | HuracanError:
         """On a worker: the content, all of one state, with its digest noted; or why not."""
         try:
             with self.open(site) as reading:
-                if reading.stamp.size > most:
+                if reading.stamp.size > site.options.part_size:
                     self.stamp = reading.stamp
                     return FileChanged(f"{self.path} has grown to {reading.stamp.size} bytes", path=self.path)
                 content = reading.read(0, reading.stamp.size)

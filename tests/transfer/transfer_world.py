@@ -1,0 +1,170 @@
+"""What the transfer tests share: folders, a fresh account, push and restore, and a stranger who writes too."""
+
+import json
+import random
+import time
+
+import urllib3
+
+from huracan_sync.push import PushOptions, push
+from huracan_sync.remote.client import Remote
+from huracan_sync.remote.pacing import Pacing
+from huracan_sync.restore import RestoreOptions, restore
+from huracan_sync.secret import Secret
+from huracan_sync.transfer import wish
+from huracan_sync.transfer.progress import Silent
+from huracan_sync.transfer.whole import check_whole
+from huracan_sync.wire import Endpoint, Wire
+
+ROOT = "/Engine/data"
+MIB = 1024 * 1024
+HTTP = urllib3.PoolManager(retries=False)
+
+
+def content(seed, size):
+    """Bytes that look like nothing else, the same for the same seed."""
+    return random.Random(f"{seed}").randbytes(size)
+
+
+class Tokens:
+    """A source of access tokens that asks the emulator, as a login would."""
+
+    def __init__(self, dropbox, scopes=("files.metadata.read", "files.content.read", "files.content.write")):
+        self._dropbox, self._scopes = dropbox, list(scopes)
+        self.renewals = 0
+        self._token = self._new()
+
+    def _new(self):
+        return Secret(self._dropbox.token(self._scopes)["access_token"])
+
+    def token(self):
+        return self._token
+
+    def renew(self, rejected):
+        if rejected is self._token:
+            self.renewals += 1
+            self._token = self._new()
+        return self._token
+
+
+class Watching(Silent):
+    """A monitor that remembers what it was told."""
+
+    def __init__(self):
+        self.bytes, self.files, self.failures, self.notes, self.plans = 0, [], {}, [], []
+
+    def planned(self, files, size):
+        self.plans.append((files, size))
+
+    def moved(self, size):
+        self.bytes += size
+
+    def finished(self, path, size):
+        self.files.append(path)
+
+    def failed(self, path, error):
+        self.failures[path] = error
+
+    def note(self, sentence):
+        self.notes.append(sentence)
+
+
+class Time:
+    """A clock that sleeping moves on, at once."""
+
+    def __init__(self):
+        self.ahead, self.slept = 0.0, []
+
+    def clock(self):
+        return time.monotonic() + self.ahead
+
+    def sleep(self, seconds):
+        self.slept.append(seconds)
+        self.ahead += seconds
+
+
+class World:
+    """One engine machine, its folders, and an account."""
+
+    def __init__(self, dropbox, tmp_path):
+        self.dropbox = dropbox
+        self.src, self.dst, self.home = tmp_path / "src", tmp_path / "dst", tmp_path / "home"
+        self.src.mkdir()
+        self.tokens = Tokens(dropbox)
+        self.waits, self.time = [], Time()
+        self.remote = self.connect()
+
+    def connect(self, **pacing):
+        """Another process's view of the account: its own connections, no memory of waits."""
+        wire = Wire(
+            Endpoint.from_environment(self.dropbox.env(self.home)), read_timeout=pacing.pop("read_timeout", 20.0)
+        )
+        # What is waited is noted; nothing here sleeps.
+        pace = Pacing(clock=self.time.clock, sleep=self.time.sleep, observe=self.waits.append, **pacing)
+        return Remote(wire, self.tokens, pacing=pace, account_id=self.dropbox.account_id, root="/Engine")
+
+    def write(self, files):
+        """Files in the local folder: path -> bytes, or a size to be filled."""
+        for path, data in files.items():
+            target = self.src / path
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(content(path, data) if isinstance(data, int) else data)
+
+    def push(self, *, monitor=None, remote=None, part_size=8 * MIB, check=check_whole, transfer=None, **options):
+        """Push the local folder to ROOT."""
+        transfer = transfer or {}
+        transfer = wish.Options(check=check, append_only=lambda p: p.endswith(".log"), part_size=part_size, **transfer)
+        options = PushOptions(transfer=transfer, **{"wait_s": 0.0, **options})
+        return push(self.src, ROOT, remote=remote or self.remote, home=self.home, options=options, monitor=monitor)
+
+    def restore(self, *, monitor=None, remote=None, to=None, home=None, **options):
+        """Restore ROOT into the other folder."""
+        return restore(
+            ROOT,
+            to or self.dst,
+            remote=remote or self.remote,
+            home=home or self.home,
+            options=RestoreOptions(**{"wait_s": 0.0, **options}),
+            monitor=monitor,
+        )
+
+    # --- somebody else at the same account --------------------------------------------------------------------
+
+    def foreign(self, route, arg, body=None):
+        """A call by another client; its JSON."""
+        headers = {"Authorization": f"Bearer {self.tokens.token().reveal()}"}
+        if body is None:
+            headers["Content-Type"], body = "application/json", json.dumps(arg).encode()
+        else:
+            headers["Content-Type"], headers["Dropbox-API-Arg"] = "application/octet-stream", json.dumps(arg)
+        answer = HTTP.request("POST", f"{self.dropbox.url}/2/{route}", headers=headers, body=body)
+        assert answer.status == 200, answer.data
+        return answer.json()
+
+    def foreign_write(self, path, data):
+        return self.foreign("files/upload", {"path": f"{ROOT}/{path}", "mode": "overwrite"}, data)
+
+    def foreign_delete(self, path):
+        return self.foreign("files/delete_v2", {"path": f"{ROOT}/{path}" if path else ROOT})
+
+    def there(self):
+        """Everything in Dropbox below ROOT: path -> content hash, in the case it is displayed in."""
+        page = self.foreign("files/list_folder", {"path": "", "recursive": True, "limit": 2000})
+        entries = page["entries"]
+        while page["has_more"]:
+            page = self.foreign("files/list_folder/continue", {"cursor": page["cursor"]})
+            entries += page["entries"]
+        files = (e for e in entries if e[".tag"] == "file" and e["path_display"].startswith(f"{ROOT}/"))
+        return {e["path_display"].removeprefix(f"{ROOT}/"): e["content_hash"] for e in files}
+
+    def log(self):
+        """Requests by route since the log was last cleared."""
+        return self.dropbox.log()["requests"]
+
+    def clear_log(self):
+        self.dropbox.control("log/reset", {})
+
+
+def local_tree(root):
+    """Everything in a folder: path -> bytes; half-written parts are shown too."""
+    return {p.relative_to(root).as_posix(): p.read_bytes() for p in root.rglob("*") if p.is_file()}
