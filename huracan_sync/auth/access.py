@@ -156,7 +156,7 @@ class AccessTokens:
         if fresh and state.revoked is None:
             return self._adopt(fresh[0])
         try:
-            with self._alone_on_this_machine(credential, timeout=0.0 if serving else LOCK_S):
+            with alone(self._credentials, credential, timeout=0.0 if serving else LOCK_S):
                 return self._refresh(rejected, attempts=1 if serving else ATTEMPTS)
         except (Busy, RateLimited, Unavailable) as error:
             if not serving:
@@ -268,15 +268,21 @@ class AccessTokens:
     def _write(self, credential: Credential, state: State) -> bool:
         return write_state(self._credentials, credential, state)
 
-    @contextlib.contextmanager
-    def _alone_on_this_machine(self, credential: Credential, *, timeout: float) -> Iterator[None]:
-        name = shared.file_name(self._credentials.namespace, credential)
-        with contextlib.ExitStack() as held:
-            try:
-                held.enter_context(self._credentials.folder.locked(f"{name}.lock", timeout=timeout))
-            except (LocalFailure, DiskFull) as error:  # a container whose disk cannot be written: each for itself
-                log.debug("no lock among processes: %s", error)
-            yield
+
+@contextlib.contextmanager
+def alone(credentials: Credentials, credential: Credential, *, timeout: float) -> Iterator[None]:
+    """Be the only process (and thread) that refreshes, or writes the state of, this login.
+
+    Raises:
+        Busy: another is at it still after `timeout` seconds.
+    """
+    name = shared.file_name(credentials.namespace, credential)
+    with contextlib.ExitStack() as held:
+        try:
+            held.enter_context(credentials.folder.locked(f"{name}.lock", timeout=timeout))
+        except (LocalFailure, DiskFull) as error:  # a container whose disk cannot be written: each for itself
+            log.debug("no lock among processes: %s", error)
+        yield
 
 
 def read_state(credentials: Credentials, credential: Credential) -> State:
@@ -291,7 +297,7 @@ def read_state(credentials: Credentials, credential: Credential) -> State:
 
 
 def write_state(credentials: Credentials, credential: Credential, state: State) -> bool:
-    """Tell the other processes of this login; False when the disk does not take it, which is no failure."""
+    """Tell the other processes of this login, while `alone`; False when the disk does not take it: no failure."""
     name = shared.file_name(credentials.namespace, credential)
     try:
         credentials.folder.sweep(name)
@@ -303,7 +309,7 @@ def write_state(credentials: Credentials, credential: Credential, state: State) 
 
 
 def forget_state(credentials: Credentials, credential: Credential) -> None:
-    """Remove what the processes of this login told each other."""
+    """Remove what the processes of this login told each other, while `alone`."""
     credentials.folder.remove(shared.file_name(credentials.namespace, credential))
 
 

@@ -14,7 +14,7 @@ from typing import Protocol
 import msgspec
 
 from huracan_sync.auth import grants, logins, pkce
-from huracan_sync.auth.access import AccessTokens, forget_state, write_state
+from huracan_sync.auth.access import LOCK_S, AccessTokens, alone, forget_state, write_state
 from huracan_sync.auth.credentials import Credentials
 from huracan_sync.auth.grants import Grant
 from huracan_sync.auth.profiles import check_granted, writes
@@ -178,7 +178,9 @@ def _keep(credentials: Credentials, login: logins.Login, grant: Grant, clocks: C
         store.forget(login.refresh_token_before)
     logins.write(credentials.folder, login)
     token = Token(grant.access_token, grant.lifetime, clocks.now())
-    write_state(credentials, credentials.of_login(login, grant.refresh_token), State(token))
+    credential = credentials.of_login(login, grant.refresh_token)
+    with alone(credentials, credential, timeout=LOCK_S):
+        write_state(credentials, credential, State(token))
 
 
 class _withdrawn_on_failure(contextlib.AbstractContextManager[None]):  # noqa: N801 - used like a function
@@ -239,5 +241,7 @@ def _withdraw(credentials: Credentials, wire: Wire) -> tuple[bool, str]:
         return False, str(error)
     finally:
         with contextlib.suppress(NoCredentials):
-            forget_state(credentials, credentials.load())
+            credential = credentials.load()
+            with alone(credentials, credential, timeout=LOCK_S):
+                forget_state(credentials, credential)
     return True, ""

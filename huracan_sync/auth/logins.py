@@ -5,7 +5,7 @@ One file for each namespace and profile, so an emulator's logins and Dropbox's n
 
 from __future__ import annotations
 
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 import msgspec
 
@@ -15,7 +15,6 @@ from huracan_sync.errors import AccountChanged, StateMissing
 
 _MOST = 64 * 1024
 LOCK = "login.lock"
-PREFIX = "login."
 
 
 class Login(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -53,7 +52,11 @@ def unknown(namespace: str, profile: str) -> Login:
 
 def file_name(namespace: str, profile: str) -> str:
     """The file of a login, in the private folder."""
-    return f"{PREFIX}{quote(namespace, safe='')}.{profile}.json"
+    return f"{_head(namespace)}{quote(profile, safe='')}.json"
+
+
+def _head(namespace: str) -> str:
+    return f"login.{quote(namespace, safe='')}."
 
 
 def read(folder: Folder, namespace: str, profile: str) -> Login | None:
@@ -109,8 +112,8 @@ def remove(folder: Folder, namespace: str, profile: str) -> bool:
 
 def profiles(folder: Folder, namespace: str) -> list[str]:
     """The profiles that have a login, sorted."""
-    head, tail = file_name(namespace, "\0").split("\0")
     if not folder.path.is_dir():
         return []
+    head, tail = _head(namespace), ".json"
     names = [path.name for path in folder.path.iterdir()]
-    return sorted(n[len(head) : -len(tail)] for n in names if n.startswith(head) and n.endswith(tail))
+    return sorted(unquote(n[len(head) : -len(tail)]) for n in names if n.startswith(head) and n.endswith(tail))

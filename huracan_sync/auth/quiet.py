@@ -6,6 +6,7 @@ frame that can raise holds no raw key. The environment may hold secrets too, so 
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Mapping, MutableMapping
 from typing import Any
 
@@ -49,6 +50,21 @@ def take_environment(environ: MutableMapping[str, str]) -> Environment:
     for name in SECRET_VARIABLES:
         environ.pop(name, None)
     return taken
+
+
+def guard_memory() -> None:
+    """For a process of our own: no core dump, and no other process of this user may read its memory or environment.
+
+    Not for a library's host: debuggers and profilers cannot attach afterwards.
+    """
+    import resource  # noqa: PLC0415 - start-up time
+
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    if sys.platform == "linux":
+        import ctypes  # noqa: PLC0415
+
+        pr_set_dumpable = 4
+        ctypes.CDLL(None, use_errno=True).prctl(pr_set_dumpable, 0, 0, 0, 0)
 
 
 def bare(error: HuracanError) -> HuracanError:

@@ -14,6 +14,7 @@ import hmac
 import os
 import time
 from collections.abc import Callable
+from functools import lru_cache
 from pathlib import Path
 
 import msgspec
@@ -40,12 +41,9 @@ class Now(msgspec.Struct, frozen=True):
 class Clocks:
     """The clocks of this machine. Tests bring their own."""
 
-    def __init__(self) -> None:
-        self._boot_id = _boot_id()
-
     def now(self) -> Now:
         """Read them all."""
-        return Now(self._boot_id, since_boot(), time.time())
+        return Now(_boot_id(), since_boot(), time.time())
 
 
 def since_boot() -> float:
@@ -55,6 +53,7 @@ def since_boot() -> float:
     return time.monotonic()
 
 
+@lru_cache(maxsize=1)
 def _boot_id() -> str:
     try:
         return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()

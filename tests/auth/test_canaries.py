@@ -267,6 +267,18 @@ def test_proc_environ_still_shows_what_a_process_began_with():
     assert done.stdout.split() == ["True", "False", "False", "False"]
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="prctl is Linux's")
+def test_memory_is_guarded():
+    code = (
+        "import resource\n"
+        "from huracan_sync.auth.quiet import guard_memory\n"
+        "guard_memory()\n"
+        "import ctypes; print(resource.getrlimit(resource.RLIMIT_CORE), ctypes.CDLL(None).prctl(3, 0, 0, 0, 0))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "(0, 0) 0"  # PR_GET_DUMPABLE
+
+
 def test_every_secret_variable_is_taken():
     environ = dict.fromkeys(SECRET_VARIABLES, "x") | {"HURACAN_VAULT_KEY_FILE": "/a/file", "PATH": "/bin"}
     taken = take_environment(environ)
