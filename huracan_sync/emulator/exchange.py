@@ -8,7 +8,7 @@ import asyncio
 import gzip
 import logging
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, MutableMapping
+from collections.abc import Awaitable, Callable, Iterator, MutableMapping
 from email.utils import formatdate
 from typing import Any
 from urllib.parse import parse_qsl
@@ -50,10 +50,10 @@ class Exchange:
         self.call: Call | None = None
         self.rules: list[Rule] = []
         self.sent = 0
+        self.counted = False
 
     async def run(self) -> None:
         """Read, do, write down, answer, count."""
-        answer: Answer | None = None
         wire = misfortune.Wire(self.scope.get("emulator.transport"), self.body)
         try:
             await self._delay()
@@ -66,8 +66,7 @@ class Exchange:
             await self._respond(answer)
         except (Disconnected, misfortune.Cut):
             self.world.settle()
-        finally:
-            self._count(answer)
+            self._count(None)
 
     # -- doing ----------------------------------------------------------------------------------------------------
 
@@ -148,9 +147,9 @@ class Exchange:
         """The scripted answer for this call, if one stands at this point."""
         for rule in self.rules:
             if rule.fault in ANSWERS and rule.when == when and self.call:
-                await self.body.drain()
                 scripted = misfortune.answer(self.call, rule)
                 if scripted is not None:
+                    await self.body.drain()
                     return self._refused(scripted) if isinstance(scripted, ApiError) else scripted
         return None
 
@@ -195,15 +194,21 @@ class Exchange:
             headers.append((b"content-length", str(length + extra).encode()))
         await self.send({"type": "http.response.start", "status": answer.status, "headers": headers})
         wires = [rule for rule in self.rules if rule.fault in WIRES]
-        if isinstance(body, bytes) and not wires:
-            await self._write(body, more=False)
-            return
-        chunks = _chunks(body)
+        last = b""
         if wires:
-            chunks = misfortune.shaped(chunks, wires, length, self.scope.get("emulator.transport"))
-        async for chunk in chunks:
-            await self._write(chunk, more=True)
-        await self._write(b"", more=False)
+            transport = self.scope.get("emulator.transport")
+            async for chunk in misfortune.shaped(_chunks(body), wires, length, transport):
+                await self._write(chunk, more=True)
+            body = b""
+        for chunk in _chunks(body):
+            if last:
+                await self._write(last, more=True)
+            last = chunk
+        # Counted before its last bytes go, so that a client that has them finds the request in the log.
+        self.sent += len(last)
+        self._count(answer)
+        self.sent -= len(last)
+        await self._write(last, more=False)
 
     async def _write(self, data: bytes, *, more: bool) -> None:
         if data and self.world.settings.bandwidth_mbit:
@@ -245,6 +250,10 @@ class Exchange:
     # -- counting -------------------------------------------------------------------------------------------------
 
     def _count(self, answer: Answer | None) -> None:
+        """Put the request into the log, once; without an answer it was cut."""
+        if self.counted:
+            return
+        self.counted = True
         arg = self.call.arg if self.call else None
         path = arg.get("path") or arg.get("from_path") if isinstance(arg, dict) else None
         struck = ", ".join(rule.fault for rule in self.rules)
@@ -266,9 +275,8 @@ class Exchange:
         self.world.traffic.add(request, style=self.route.style)
 
 
-async def _chunks(body: bytes | Iterator[bytes]) -> AsyncIterator[bytes]:
-    for chunk in [body] if isinstance(body, bytes) else body:
-        yield chunk
+def _chunks(body: bytes | Iterator[bytes]) -> Iterator[bytes]:
+    return iter([body]) if isinstance(body, bytes) else body
 
 
 async def _unknown(call: Call) -> Answer:  # noqa: ARG001  every route gets its call

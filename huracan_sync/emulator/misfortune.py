@@ -5,7 +5,7 @@ import random
 import socket
 import struct
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from email.utils import formatdate
 from itertools import pairwise
 from typing import Any
@@ -159,7 +159,7 @@ async def _hold(transport: Any, seconds: float) -> None:
 
 
 async def shaped(
-    chunks: AsyncIterator[bytes], rules: list[Rule], length: int | None, transport: Any
+    chunks: Iterator[bytes], rules: list[Rule], length: int | None, transport: Any
 ) -> AsyncIterator[bytes]:
     """The body of an answer as it will arrive.
 
@@ -172,7 +172,7 @@ async def shaped(
     stall = by_fault.get("stall")
     pause = stall.offset or 0 if stall and stall.point == "body" else None
     at = 0
-    async for chunk in chunks:
+    for chunk in chunks:
         data = chunk
         if flip is not None and at <= flip < at + len(data):
             data = data[: flip - at] + bytes([data[flip - at] ^ 1]) + data[flip - at + 1 :]
@@ -211,8 +211,8 @@ async def _slowly(data: bytes, rule: Rule | None) -> AsyncIterator[bytes]:
         return
     step = max(1, rule.bytes_per_s // 10)
     for at in range(0, len(data), step):
-        yield data[at : at + step]
         await asyncio.sleep(step / rule.bytes_per_s)
+        yield data[at : at + step]
 
 
 def _close(transport: Any) -> None:

@@ -1,6 +1,7 @@
 """How the emulator's own tests call it: plain requests, nothing of ours in between."""
 
 import json
+from urllib.parse import urlencode
 
 import urllib3
 
@@ -66,6 +67,12 @@ class Client:
 def parsed(response):
     text = response.data.decode()
     return response.status, json.loads(text) if "json" in response.headers.get("Content-Type", "") else text
+
+
+def post_form(url, form):
+    """The response to a form, as an HTML page or an OAuth client sends it."""
+    kind = {"Content-Type": "application/x-www-form-urlencoded"}
+    return HTTP.request("POST", url, headers=kind, body=urlencode(form).encode(), redirect=False)
 
 
 def client(dropbox, **token):

@@ -6,9 +6,9 @@ from hashlib import sha256
 from urllib.parse import parse_qs, urlencode, urlsplit
 
 import pytest
-import urllib3
 
-HTTP = urllib3.PoolManager(retries=False)
+from tests.emulator.calling import HTTP, post_form
+
 VERIFIER = "0123456789-._~" * 5
 CHALLENGE = urlsafe_b64encode(sha256(VERIFIER.encode()).digest()).rstrip(b"=").decode()
 HERE = "http://127.0.0.1:53682/"
@@ -32,15 +32,12 @@ def ask(dropbox, **more):
 def click(dropbox, page, decision):
     html = page.data.decode()
     form = {"consent": re.search(r'name="consent" value="([^"]+)"', html)[1], "decision": decision}
-    body = urlencode(form).encode()
-    kind = {"Content-Type": "application/x-www-form-urlencoded"}
-    return HTTP.request("POST", f"{dropbox.url}/oauth2/authorize", headers=kind, body=body, redirect=False)
+    return post_form(f"{dropbox.url}/oauth2/authorize", form)
 
 
 def exchange(dropbox, **form):
-    body = urlencode({"grant_type": "authorization_code", "client_id": dropbox.app_key, **form}).encode()
-    kind = {"Content-Type": "application/x-www-form-urlencoded"}
-    response = HTTP.request("POST", f"{dropbox.url}/oauth2/token", headers=kind, body=body)
+    form = {"grant_type": "authorization_code", "client_id": dropbox.app_key, **form}
+    response = post_form(f"{dropbox.url}/oauth2/token", form)
     return response.status, response.json()
 
 
