@@ -10,6 +10,7 @@ import logging
 import os
 import stat
 import sys
+from itertools import islice
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,8 @@ SHORTEST = 16
 """Characters: what is shorter is a test's plain word ("x", "the-code"), and would be found by chance."""
 LARGEST = 4 * 1024 * 1024
 """Bytes: larger files are content."""
+MOST_FILES = 2000
+"""Of one test: a tree of more is made to be counted, not to be read."""
 
 _started: list[str] = []
 _before = pytest.StashKey[set]()
@@ -49,11 +52,11 @@ def found_in(data, canaries):
 
 def files_below(folder):
     """(path, bytes) of what lies there, but for what the test delivered."""
-    for where, _, names in os.walk(folder):
-        for path in (Path(where, name) for name in names):
-            found = path.lstat()
-            if stat.S_ISREG(found.st_mode) and found.st_mode & stat.S_IWUSR and found.st_size <= LARGEST:
-                yield path, path.read_bytes()
+    paths = (Path(where, name) for where, _, names in os.walk(folder) for name in names)
+    for path in islice(paths, MOST_FILES):
+        found = path.lstat()
+        if stat.S_ISREG(found.st_mode) and found.st_mode & stat.S_IWUSR and found.st_size <= LARGEST:
+            yield path, path.read_bytes()
 
 
 def leaks(item, report, canaries):

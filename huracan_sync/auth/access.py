@@ -25,14 +25,11 @@ from huracan_sync.auth.credentials import Credential, Credentials
 from huracan_sync.auth.profiles import check_granted
 from huracan_sync.auth.shared import Clocks, State, Token
 from huracan_sync.errors import (
-    Busy,
     DiskFull,
     HuracanError,
     LocalFailure,
     NotAuthorized,
-    RateLimited,
     Revoked,
-    Unavailable,
     UnsafePlace,
 )
 from huracan_sync.secret import Secret
@@ -158,7 +155,9 @@ class AccessTokens:
         try:
             with alone(self._credentials, credential, timeout=0.0 if serving else LOCK_S):
                 return self._refresh(rejected, attempts=1 if serving else ATTEMPTS)
-        except (Busy, RateLimited, Unavailable) as error:
+        except NotAuthorized:
+            raise
+        except HuracanError as error:  # no network, no lock, a keyring that was locked with the screen
             if not serving:
                 raise
             log.info("an early renewal must wait: %s", error)

@@ -227,6 +227,22 @@ def test_while_the_old_token_serves_a_fault_is_nothing(machine, emulator):
     assert machine.slept == [0.5, 1.0, 2.0]
 
 
+def test_while_the_old_token_serves_a_locked_store_is_nothing(machine, tmp_path):
+    machine.env.clear()
+    machine.log_in(tmp_path)
+    tokens = machine.tokens()
+    first = tokens.token()
+    machine.clocks.pass_(4 * HOUR - 200)
+    tokens._credentials = machine.credentials()
+    (tmp_path / "vault key").rename(tmp_path / "away")
+    assert tokens.token().reveal() == first.reveal()
+    machine.clocks.pass_(201)
+    with pytest.raises(SecretMissing):
+        tokens.token()
+    (tmp_path / "away").rename(tmp_path / "vault key")
+    assert tokens.token().reveal() != first.reveal()
+
+
 def test_while_another_process_refreshes_early_nobody_waits(machine):
     tokens = machine.tokens()
     first = tokens.token()
