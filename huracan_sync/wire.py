@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import re
 import ssl
 import threading
 import time
@@ -325,6 +326,5 @@ def _unreachable(error: Exception, url: str) -> Unreachable | TlsRefused:
 
 
 def _brief(error: BaseException) -> str:
-    """The last cause in a few words, without object addresses."""
-    text = str(error)
-    return text.rpartition(">: ")[2] or text.rpartition("): ")[2] or type(error).__name__
+    """The last cause in a few words, without the object it happened to."""
+    return re.sub(r"^(?:<[^>]*>|\w+\([^)]*\)): ", "", str(error)) or type(error).__name__

@@ -22,6 +22,7 @@ FLOORS = [
     "wire",
     "auth",
     "remote",
+    "connect",
     "signed",
     "local",
     "journal",

@@ -101,7 +101,7 @@ class World:
         )
         # What is waited is noted; nothing here sleeps.
         pace = Pacing(clock=self.time.clock, sleep=self.time.sleep, observe=self.waits.append, **pacing)
-        return Remote(wire, self.tokens, pacing=pace, account_id=self.dropbox.account_id, root="/Engine")
+        return Remote(wire, self.tokens, pacing=pace, identity=lambda: self.dropbox.account_id, root="/Engine")
 
     def write(self, files):
         """Files in the local folder: path -> bytes, or a size to be filled."""

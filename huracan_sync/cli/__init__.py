@@ -1,0 +1,91 @@
+"""The command line: arguments in, words and exit codes out. The only room that prints and exits.
+
+A verb's module is imported when the verb is used: start-up counts, and `push` needs nothing of `authorize`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import sys
+from collections.abc import Sequence
+
+from huracan_sync import __version__
+
+VERBS = {
+    "authorize": "log in once: consent in the browser, refresh token into the keyring or vault",
+    "logout": "revoke the login and forget it",
+    "status": "what was synced when, what waits, what failed",
+    "doctor": "look at credentials, scopes, network, clock, keyring, state; change nothing",
+    "token": "print a short-lived access token for other tools",
+    "push": "bring a remote folder to what a local folder holds",
+    "restore": "bring a local folder to what a remote folder holds",
+    "emulator": "run a local Dropbox",
+}
+"""Every verb, in the order a newcomer meets them, and what it does."""
+
+_MODULES = {
+    "authorize": "login",
+    "logout": "login",
+    "token": "login",
+    "status": "look",
+    "doctor": "look",
+    "push": "move",
+    "restore": "move",
+}
+
+_EPILOG = """\
+exit codes: 0 done; 1 done with failures (listed); 2 usage; 65 refused: untrusted or corrupt data; 69 service
+unavailable; 75 try again later; 77 not authorized; 78 configuration or missing state; 130 interrupted
+
+Start with `huracan-sync authorize`, then `huracan-sync push LOCAL REMOTE`. `huracan-sync VERB --help` says more.
+"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line; returns the exit code.
+
+    Args:
+        argv: the arguments; those of the process by default.
+    """
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    verb = next((word for word in arguments if not word.startswith("-")), "")
+    parser = _parser(verb)
+    options = parser.parse_args(arguments)
+    if not options.verb:
+        parser.print_help()
+        return 2
+    from huracan_sync.cli.running import run  # noqa: PLC0415 - `--help` and `--version` need none of it
+
+    return run(options)
+
+
+def _parser(verb: str) -> argparse.ArgumentParser:
+    """The parser; only the verb that is used gets its arguments."""
+    parser = argparse.ArgumentParser(
+        prog="huracan-sync",
+        description="Exact, resumable, signed sync between a trading engine and Dropbox.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"huracan-sync {__version__}")
+    verbs = parser.add_subparsers(dest="verb", metavar="VERB")
+    for name, what in VERBS.items():
+        inner = verbs.add_parser(name, help=what, description=what[0].upper() + what[1:] + ".")
+        if name != verb:
+            continue
+        if name == "emulator":
+            from huracan_sync.emulator import command  # noqa: PLC0415
+
+            command.add_arguments(inner)
+            inner.set_defaults(run=lambda options, _: command.run(options))
+            continue
+        inner.add_argument("--profile", metavar="NAME", help=_profile_help(name))
+        inner.add_argument("--json", action="store_true", help="print one JSON document on stdout")
+        inner.add_argument("--debug", action="store_true", help="log every decision to stderr; no secret is shown")
+        importlib.import_module(f"huracan_sync.cli.{_MODULES[name]}").add_arguments(name, inner)
+    return parser
+
+
+def _profile_help(verb: str) -> str:
+    return "whose login (default: engine" + (", hamilton with --read-only)" if verb == "authorize" else ")")

@@ -1,0 +1,189 @@
+"""`status` and `doctor`: what is, changed by nothing here."""
+
+from __future__ import annotations
+
+import argparse
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from huracan_sync.auth import doctor
+from huracan_sync.auth.access import AccessTokens
+from huracan_sync.auth.credentials import Credentials
+from huracan_sync.auth.scan import scan_tree
+from huracan_sync.cli.output import ascii_path, size_in_words, table
+from huracan_sync.cli.running import DONE, FAILURES, Context
+from huracan_sync.connect import connect, credentials_of, home_of
+from huracan_sync.errors import HuracanError, NotAuthorized
+from huracan_sync.journal import Journal, Run
+from huracan_sync.remote.client import Remote
+from huracan_sync.remote.listing import FolderMetadata, metadata
+from huracan_sync.wire import Answer, Endpoint, Wire
+
+
+def add_arguments(verb: str, parser: argparse.ArgumentParser) -> None:
+    """Give the parser the verb's arguments."""
+    if verb == "doctor":
+        parser.add_argument("--scan", type=Path, metavar="DIR", help="find tokens and app secrets in a source tree")
+        parser.set_defaults(run=run_doctor)
+    else:
+        parser.set_defaults(run=run_status)
+
+
+# --- status -----------------------------------------------------------------------------------------------------
+
+
+def run_status(options: argparse.Namespace, context: Context) -> int:
+    """`status`: the last run of everything that runs on this machine."""
+    del options
+    now = time.time()
+    with Journal(home_of(context.env)) as journal:
+        runs = [(place, run) for place, there in journal.runs().items() for run in there]
+    document = {"runs": [_run_as_dict(place, run, now) for place, run in runs]}
+    if not runs:
+        context.output.document(document, ["nothing has run on this machine yet; try `huracan-sync push LOCAL REMOTE`"])
+        return DONE
+    heading = ["what", "where", "last success", "files", "bytes", "failed", "last error"]
+    context.output.document(document, table([heading, *(_run_as_row(run, now) for _, run in runs)]))
+    return DONE
+
+
+def _run_as_dict(place: str, run: Run, now: float) -> dict[str, Any]:
+    return {
+        "account": place,
+        "verb": run.verb,
+        "channel": run.channel,
+        "finished": _moment(run.finished),
+        "last_success": _moment(run.succeeded),
+        "lag_s": None if run.succeeded is None else round(now - run.succeeded, 1),
+        **run.report,
+    }
+
+
+def _run_as_row(run: Run, now: float) -> list[str]:
+    report = run.report
+    files = _number(report, "uploaded") + _number(report, "downloaded")
+    size = _number(report, "bytes_sent") + _number(report, "bytes_received")
+    error, failed = report.get("error"), report.get("failed")
+    why = str(error.get("message", "")) if isinstance(error, dict) else ""
+    if not why and isinstance(failed, list) and failed and isinstance(failed[0], dict):
+        why = str(failed[0].get("message", ""))
+    return [
+        run.verb,
+        run.channel or "/",
+        "never" if run.succeeded is None else f"{_age(now - run.succeeded)} ago",
+        str(files),
+        size_in_words(size),
+        str(len(failed)) if isinstance(failed, list) else "0",
+        ascii_path(why[:80]),
+    ]
+
+
+def _number(report: dict[str, object], name: str) -> int:
+    value = report.get(name)
+    return value if isinstance(value, int) else 0
+
+
+def _moment(seconds: float | None) -> str | None:
+    return None if seconds is None else datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _age(seconds: float) -> str:
+    for unit, length in (("d", 86400), ("h", 3600), ("min", 60)):
+        if seconds >= 2 * length:
+            return f"{seconds / length:.0f} {unit}"
+    return f"{max(0.0, seconds):.0f} s"
+
+
+# --- doctor -----------------------------------------------------------------------------------------------------
+
+
+def run_doctor(options: argparse.Namespace, context: Context) -> int:
+    """`doctor`: everything that could be wrong, looked at; nothing is written, here or in Dropbox."""
+    if options.scan is not None:
+        return _scan(options.scan, context)
+    home = home_of(context.env)
+    credentials = credentials_of(options.profile, env=context.env, home=home)
+    checks = [
+        doctor.check_credentials(credentials),
+        doctor.check_keeping(credentials.store),
+        doctor.check_vault_key(context.env, credentials.store),
+        doctor.check_environment(context.env),
+        doctor.check_state_folder(home),
+        _reach(context),
+        *_ask_dropbox(options.profile, credentials, context),
+    ]
+    found = [check for check in checks if check is not None]
+    lines = [f"{_MARKS[c.verdict]} {c.name}: {c.says}" + (f"\n     hint: {c.hint}" if c.hint else "") for c in found]
+    context.output.document({"checks": [msgspec.to_builtins(check) for check in found]}, lines)
+    return FAILURES if any(check.verdict == "bad" for check in found) else DONE
+
+
+_MARKS = {"ok": "ok  ", "warn": "look", "bad": "BAD ", "unknown": "?   "}
+
+
+def _reach(context: Context) -> doctor.Check:
+    endpoint = Endpoint.from_environment(context.env)
+    answer: Answer | HuracanError
+    try:
+        headers = {"Content-Type": "application/json"}
+        answer = Wire(endpoint, connect_timeout=5.0, read_timeout=10.0).exchange(
+            f"{endpoint.api}/2/check/user", headers=headers, body=b"{}"
+        )
+    except HuracanError as error:
+        answer = error
+    return doctor.check_reach(endpoint, answer, now=time.time())
+
+
+def _ask_dropbox(profile: str | None, credentials: Credentials, context: Context) -> list[doctor.Check]:
+    """What only a login can tell: does it still work, what may it do, what does it see."""
+    try:
+        credential = credentials.load()
+    except HuracanError:
+        return []  # said already
+    remote = connect(profile, env=context.env)
+    tokens = remote.tokens
+    assert isinstance(tokens, AccessTokens)  # noqa: S101 - connect was given no token
+    login = doctor.check_token(tokens)
+    checks = [login, doctor.check_scopes(credential.profile, credential.asked)]
+    if login.verdict != "ok":
+        return checks
+    seen: bool | HuracanError
+    try:
+        seen = not remote.root or isinstance(metadata(remote, remote.root), FolderMetadata)
+    except HuracanError as error:
+        seen = error
+    checks.append(doctor.check_root(credential.profile, remote.root, seen=seen))
+    checks.append(doctor.check_quota(*_quota(remote)))
+    return checks
+
+
+class _Allocation(msgspec.Struct):
+    allocated: int = 0
+
+
+class _Usage(msgspec.Struct):
+    used: int
+    allocation: _Allocation
+
+
+def _quota(remote: Remote) -> tuple[int | None, int | None]:
+    try:
+        usage = remote.rpc("users/get_space_usage", None, _Usage)
+    except NotAuthorized:
+        return None, None
+    except HuracanError:
+        return None, None
+    return usage.used, usage.allocation.allocated
+
+
+def _scan(folder: Path, context: Context) -> int:
+    found = list(scan_tree(folder))
+    document = {"findings": [{"path": f.path, "line": f.finding.line, "kind": f.finding.kind} for f in found]}
+    lines = [f"{ascii_path(f.path)}:{f.finding.line}: {f.finding.kind}" for f in found]
+    lines.append(f"{len(found)} found; revoke each, then remove it (the history keeps it)" if found else "none found")
+    context.output.document(document, lines)
+    return FAILURES if found else DONE

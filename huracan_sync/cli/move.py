@@ -1,0 +1,141 @@
+"""`push` and `restore`."""
+
+from __future__ import annotations
+
+import argparse
+import time
+from pathlib import Path
+
+from huracan_sync.cli.output import Watching, size_in_words
+from huracan_sync.cli.running import DONE, FAILURES, Context
+from huracan_sync.connect import connect, home_of
+from huracan_sync.errors import UsageError
+from huracan_sync.journal import Journal
+from huracan_sync.pair import Pair, Report
+from huracan_sync.push import Pusher, PushOptions, PushReport, push
+from huracan_sync.remote.client import Remote
+from huracan_sync.remote.pacing import Pacing
+from huracan_sync.restore import RestoreOptions, Restorer, RestoreReport, restore
+from huracan_sync.transfer.bandwidth import TokenBucket
+from huracan_sync.transfer.batch import HeaderBudget
+from huracan_sync.transfer.progress import wait_in_words
+from huracan_sync.transfer.whole import check_whole
+from huracan_sync.transfer.wish import Options as TransferOptions
+
+
+def add_arguments(verb: str, parser: argparse.ArgumentParser) -> None:
+    """Give the parser the verb's arguments."""
+    first, second = ("LOCAL", "REMOTE") if verb == "push" else ("REMOTE", "LOCAL")
+    leads = "on the disk" if verb == "push" else "in Dropbox"
+    parser.add_argument(first.lower(), metavar=first)
+    parser.add_argument(second.lower(), metavar=second)
+    parser.add_argument("--delete", action="store_true", help=f"also delete what was synced and is gone {leads}")
+    parser.add_argument("--overwrite", action="store_true", help=f"where both differ, let what is {leads} win")
+    parser.add_argument(
+        "--force", action="store_true", help="go on although a guard objects (emptied or vanished folder)"
+    )
+    parser.add_argument("--dry-run", action="store_true", help="print what would be done, and do nothing")
+    parser.add_argument(
+        "--wait", type=float, default=60.0, metavar="S", help="seconds to wait for another process (60)"
+    )
+    parser.add_argument("--bandwidth-limit", metavar="RATE", help="bytes a second, like 500k or 10M (default: none)")
+    if verb == "push":
+        parser.add_argument(
+            "--header-budget",
+            metavar="BYTES",
+            help="longest argument header of a batch: bytes, or `learn` to try longer ones (default: 8192)",
+        )
+        parser.set_defaults(run=run_push)
+    else:
+        parser.set_defaults(run=run_restore)
+
+
+def run_push(options: argparse.Namespace, context: Context) -> int:
+    """`push LOCAL REMOTE`."""
+    limit, learn = _header_budget(options.header_budget)
+    chosen = PushOptions(
+        delete=options.delete,
+        overwrite=options.overwrite,
+        force=options.force,
+        wait_s=options.wait,
+        transfer=TransferOptions(check=check_whole, append_only=_is_log, header_limit=limit, learn_headers=learn),
+    )
+    began = time.monotonic()
+    with context.output.progress("push") as monitor:
+        remote, home = _remote(options, context, monitor), home_of(context.env)
+        if options.dry_run:
+            with Journal(home) as journal:
+                pair = Pair(options.local, options.remote, remote=remote, journal=journal, monitor=monitor)
+                seen, made = Pusher(pair, chosen).look()
+            return _dry_run(context, list(made.lines()), [str(p.error) for p in seen.problems])
+        report = push(options.local, options.remote, remote=remote, home=home, options=chosen, monitor=monitor)
+    return _answer(context, report, time.monotonic() - began)
+
+
+def run_restore(options: argparse.Namespace, context: Context) -> int:
+    """`restore REMOTE LOCAL`."""
+    chosen = RestoreOptions(
+        delete=options.delete, overwrite=options.overwrite, force=options.force, wait_s=options.wait
+    )
+    began = time.monotonic()
+    with context.output.progress("restore") as monitor:
+        remote, home = _remote(options, context, monitor), home_of(context.env)
+        if options.dry_run:
+            with Journal(home) as journal:
+                pair = Pair(options.local, options.remote, remote=remote, journal=journal, monitor=monitor)
+                seen, made = Restorer(pair, chosen).look()
+            return _dry_run(context, list(made.lines()), [str(p.error) for p in seen.problems])
+        report = restore(options.remote, Path(options.local), remote=remote, home=home, options=chosen, monitor=monitor)
+    return _answer(context, report, time.monotonic() - began)
+
+
+def _is_log(path: str) -> bool:
+    return path.endswith(".log")
+
+
+def _remote(options: argparse.Namespace, context: Context, monitor: Watching) -> Remote:
+    throttle = TokenBucket(_rate(options.bandwidth_limit)) if options.bandwidth_limit else None
+    pacing = Pacing(observe=lambda wait: monitor.note(wait_in_words(wait)))
+    return connect(options.profile, env=context.env, pacing=pacing, throttle=throttle)
+
+
+def _header_budget(text: str | None) -> tuple[int, bool]:
+    if text is None:
+        return HeaderBudget.FIRST, False
+    if text == "learn":
+        return HeaderBudget.FIRST, True
+    if not text.isdigit() or not 512 <= int(text) <= HeaderBudget.MOST:
+        raise UsageError(f"--header-budget {text!r} is neither `learn` nor a number from 512 to {HeaderBudget.MOST}")
+    return int(text), False
+
+
+def _rate(text: str) -> float:
+    units = {"k": 1024, "m": 1024**2, "g": 1024**3}
+    number, unit = (text[:-1], units[text[-1].lower()]) if text[-1:].lower() in units else (text, 1)
+    try:
+        rate = float(number) * unit
+    except ValueError:
+        rate = 0.0
+    if not 1024 <= rate < float("inf"):
+        raise UsageError(f"--bandwidth-limit {text!r} is no rate", hint="bytes a second, at least 1k: 500k, 10M, 1.5M")
+    return rate
+
+
+def _dry_run(context: Context, lines: list[str], problems: list[str]) -> int:
+    words = [*lines, *(f"problem   {problem}" for problem in problems)] or ["nothing to do"]
+    context.output.document({"plan": lines, "problems": problems}, words)
+    return DONE
+
+
+def _answer(context: Context, report: Report, seconds: float) -> int:
+    if isinstance(report, PushReport):
+        what = f"{report.uploaded} uploaded, {report.skipped} already there, {report.deleted} deleted"
+        size = f"{size_in_words(report.bytes_sent)} sent"
+    else:
+        assert isinstance(report, RestoreReport)  # noqa: S101 - there are two verbs here
+        what = f"{report.downloaded} downloaded, {report.skipped} already there, {report.deleted} deleted"
+        size = f"{size_in_words(report.bytes_received)} received"
+    words = [f"{what}, {len(report.failed)} failed; {size} in {report.requests} requests, {seconds:.1f} s"]
+    words += context.output.failures(report.failed)
+    context.output.document(report.as_dict(), words)
+    return FAILURES if report.failed else DONE

@@ -1,0 +1,214 @@
+"""Words for people, one JSON document for machines. Progress goes to stderr, answers to stdout."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Self
+
+import msgspec
+
+from huracan_sync.errors import HuracanError
+from huracan_sync.secret import redact
+from huracan_sync.transfer.progress import Failure, Silent
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
+
+MOST_FAILURES_SHOWN = 20
+
+
+def size_in_words(size: float) -> str:
+    """Bytes for a person: `1.5 MiB`."""
+    for unit in ("B", "KiB", "MiB", "GiB"):
+        if abs(size) < 1024 or unit == "GiB":
+            return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
+        size /= 1024
+    raise AssertionError(size)
+
+
+class Output:
+    """Where a verb speaks."""
+
+    def __init__(self, *, as_json: bool) -> None:
+        self.as_json = as_json
+
+    def document(self, document: Mapping[str, Any], words: Iterable[str]) -> None:
+        """The verb's answer: the document for machines, the words (lines) for people."""
+        if self.as_json:
+            print(msgspec.json.encode(document).decode())
+        else:
+            for line in words:
+                print(redact(line))
+
+    def say(self, sentence: str) -> None:
+        """Something on the way, for people only, on stderr."""
+        print(redact(sentence), file=sys.stderr, flush=True)
+
+    def error(self, error: HuracanError) -> None:
+        """An error: a sentence and what to do next."""
+        if self.as_json:
+            print(redact(msgspec.json.encode(error.as_dict()).decode()))
+        self.say(f"error: {error}")
+        if error.hint:
+            self.say(f"  hint: {error.hint}")
+
+    def interrupted(self) -> None:
+        """A signal ended it."""
+        if self.as_json:
+            print('{"error":"Interrupted","message":"interrupted","hint":"run it again; it carries on"}')
+        self.say("interrupted; run the same command again, it carries on where it stopped")
+
+    def failures(self, failures: Sequence[Failure]) -> list[str]:
+        """Lines that list what failed."""
+        lines = []
+        for failure in failures[:MOST_FAILURES_SHOWN]:
+            lines.append(f"  {ascii_path(failure.path)}: {failure.error}")
+            if failure.error.hint:
+                lines.append(f"    hint: {failure.error.hint}")
+        if len(failures) > MOST_FAILURES_SHOWN:
+            lines.append(f"  ... and {len(failures) - MOST_FAILURES_SHOWN} more (--json lists all)")
+        return lines
+
+    def progress(self, verb: str) -> Watching:
+        """A monitor that shows progress on stderr: a bar on a terminal, else a line a second."""
+        return Bar(verb) if sys.stderr.isatty() else Lines(verb)
+
+
+def ascii_path(path: str) -> str:
+    """A path that a terminal may be given: control characters and broken text escaped, letters kept."""
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in path)
+
+
+def table(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Rows of cells as aligned lines; the first row is the heading."""
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+
+
+class Watching(Silent):
+    """A monitor that is also a context manager."""
+
+    def __enter__(self) -> Self:
+        """Begin to show."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Show no more."""
+
+
+class Lines(Watching):
+    """One plain line a second, for logs and pipes."""
+
+    def __init__(self, verb: str) -> None:
+        self._verb = verb
+        self._files = self._done = self._size = self._moved = 0
+        self._began = time.monotonic()
+        self._last = self._began
+
+    def planned(self, files: int, size: int) -> None:
+        """See `Monitor`."""
+        self._files, self._size = self._files + files, self._size + size
+
+    def moved(self, size: int) -> None:
+        """See `Monitor`."""
+        self._moved += size
+        if time.monotonic() - self._last >= 1.0:
+            self._show()
+
+    def finished(self, path: str, size: int) -> None:
+        """See `Monitor`."""
+        self._done += 1
+
+    def failed(self, path: str, error: HuracanError) -> None:
+        """See `Monitor`."""
+
+    def note(self, sentence: str) -> None:
+        """See `Monitor`."""
+        print(redact(f"{self._verb}: {sentence}"), file=sys.stderr, flush=True)
+
+    def _show(self) -> None:
+        self._last = time.monotonic()
+        rate = self._moved / max(self._last - self._began, 1e-3)
+        left = max(self._size - self._moved, 0) / max(rate, 1.0)
+        print(
+            f"{self._verb}: {self._done} of {self._files} files, {size_in_words(self._moved)} of "
+            f"{size_in_words(self._size)}, {size_in_words(rate)}/s, {left:.0f} s left",
+            file=sys.stderr,
+            flush=True,
+        )
+
+
+class Bar(Watching):
+    """A bar with bytes, files, rate and time left."""
+
+    def __init__(self, verb: str) -> None:
+        self._verb = verb
+        self._progress: Progress | None = None
+        self._files = self._done = self._size = 0
+
+    def __enter__(self) -> Self:
+        """Begin to show; the bar itself appears when something is planned."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Leave the bar as it stands."""
+        if self._progress:
+            self._progress.stop()
+
+    def planned(self, files: int, size: int) -> None:
+        """See `Monitor`."""
+        self._files, self._size = self._files + files, self._size + size
+        if self._progress is None:
+            self._progress = _bar()
+            self._task = self._progress.add_task(self._verb, total=self._size, files="")
+            self._progress.start()
+        self._progress.update(self._task, total=self._size)
+        self._count()
+
+    def moved(self, size: int) -> None:
+        """See `Monitor`."""
+        if self._progress:
+            self._progress.advance(self._task, size)
+
+    def finished(self, path: str, size: int) -> None:
+        """See `Monitor`."""
+        self._done += 1
+        self._count()
+
+    def failed(self, path: str, error: HuracanError) -> None:
+        """See `Monitor`."""
+
+    def note(self, sentence: str) -> None:
+        """See `Monitor`."""
+        if self._progress:
+            self._progress.console.print(redact(sentence), markup=False, highlight=False)
+        else:
+            print(redact(sentence), file=sys.stderr, flush=True)
+
+    def _count(self) -> None:
+        if self._progress:
+            self._progress.update(self._task, files=f"{self._done}/{self._files} files")
+
+
+def _bar() -> Progress:
+    from rich.console import Console  # noqa: PLC0415 - 50 ms that only a terminal with work to do pays
+    from rich.progress import (  # noqa: PLC0415
+        BarColumn,
+        DownloadColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+        TransferSpeedColumn,
+    )
+
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        DownloadColumn(binary_units=True),
+        TextColumn("{task.fields[files]}"),
+        TransferSpeedColumn(),
+        TimeRemainingColumn(),
+        console=Console(stderr=True),
+    )
