@@ -14,7 +14,9 @@ What no tree may hold (`..`, control characters, an empty component) is refused.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from datetime import UTC, date, datetime
+from pathlib import Path
 
 import msgspec
 
@@ -114,6 +116,29 @@ def candle_here(path: str) -> RelPath:
     """A path below the remote candle folder, in whatever place, as the loader has it. The inverse of `candle_there`."""
     found = candle(path)
     return found.here if found else check(path)
+
+
+class Arranged(msgspec.Struct, frozen=True):
+    """A folder on disk whose files are called otherwise in Dropbox. Whoever takes one goes by the names over there."""
+
+    path: Path
+    name: str
+    """Which arrangement: what is known of the folder is known under it."""
+    there: Callable[[str], RelPath]
+    """The name over there of a path here."""
+    here: Callable[[str], RelPath]
+    """The proper place here of a name over there."""
+    strays: dict[RelPath, RelPath] = {}
+    """Where files were found here, by their names over there: a scan notes it, they need not lie in their place."""
+
+    def at(self, path: RelPath) -> RelPath:
+        """Where a file lies here, or would."""
+        return self.strays.get(path) or self.here(path)
+
+
+def arranged_candles(folder: str | Path) -> Arranged:
+    """The engine's folder of candles, `BTC/` here and `BTCUSDT/` there."""
+    return Arranged(Path(folder).absolute(), "candles", candle_there, candle_here)
 
 
 def day_of(moment: date | datetime | str) -> str:

@@ -18,6 +18,7 @@ from typing import Self
 import msgspec
 
 from huracan_sync.errors import DiskFull, FileChanged, HostilePath, HuracanError, LocalFailure, UsageError
+from huracan_sync.layout import Arranged
 from huracan_sync.paths import RelPath, check, fold, never_synced
 
 PART_PREFIX = ".huracan-"
@@ -65,7 +66,27 @@ class Scan(msgspec.Struct):
         return frozenset(fold(problem.path) for problem in self.problems)
 
 
-def scan(root: Path, *, wanted: Callable[[str], bool] | None = None) -> Scan:
+Root = Path | Arranged
+"""A folder on this disk."""
+
+
+def _spot(root: Root, path: RelPath) -> tuple[Path, RelPath]:
+    return (root.path, root.at(path)) if isinstance(root, Arranged) else (root, path)
+
+
+def _renamed(root: Arranged, found: Scan) -> Scan:
+    """What a scan found, by its other names. Of several with one name, that in its place counts, else the newest."""
+    files: dict[RelPath, Stamp] = {}
+    ranks: dict[str, tuple[bool, int]] = {}
+    for path, stamp in found.files.items():
+        other = root.there(path)
+        key, rank = fold(other), (path == root.here(other), stamp.mtime_ns)
+        if rank > ranks.get(key, (False, -1)):
+            ranks[key], files[other], root.strays[other] = rank, stamp, path
+    return Scan(files, found.problems)
+
+
+def scan(root: Root, *, wanted: Callable[[str], bool] | None = None) -> Scan:
     """Every regular file below `root`.
 
     Args:
@@ -77,6 +98,8 @@ def scan(root: Path, *, wanted: Callable[[str], bool] | None = None) -> Scan:
         UsageError: there is no such folder.
         LocalFailure: it cannot be read.
     """
+    if isinstance(root, Arranged):
+        return _renamed(root, scan(root.path, wanted=wanted))
     result = Scan({}, [])
     try:
         _scan_folder(os.fspath(root), "", result, wanted)
@@ -149,7 +172,7 @@ def _note_twins(names: dict[str, str], name: str, prefix: str, result: Scan) -> 
 class Reading:
     """One open file whose bytes all belong to one state. Safe for several threads (`pread`)."""
 
-    def __init__(self, root: Path, path: RelPath, *, prefix_only: bool = False) -> None:
+    def __init__(self, root: Root, path: RelPath, *, prefix_only: bool = False) -> None:
         """Open `path` below `root`.
 
         Args:
@@ -164,11 +187,12 @@ class Reading:
         """
         self.path = path
         self._prefix_only = prefix_only
+        folder_path, spot = _spot(root, path)
         try:
-            folder = _open_folder(root, path, make=False)
+            folder = _open_folder(folder_path, spot, make=False)
             try:
                 flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-                self._fd = os.open(path.rpartition("/")[2], flags, dir_fd=folder)
+                self._fd = os.open(spot.rpartition("/")[2], flags, dir_fd=folder)
             finally:
                 os.close(folder)
         except FileNotFoundError as error:
@@ -227,7 +251,7 @@ class Placing:
     The part's name depends on path and content only, so an interrupted download finds it again.
     """
 
-    def __init__(self, root: Path, path: RelPath, *, token: str) -> None:
+    def __init__(self, root: Root, path: RelPath, *, token: str) -> None:
         """Open (or make) the part of `path` below `root`; missing folders are made.
 
         Args:
@@ -240,10 +264,11 @@ class Placing:
             LocalFailure: a link or a file stands where a folder must be, or writing is not allowed.
         """
         self.path = path
-        self._name = path.rpartition("/")[2]
+        folder_path, spot = _spot(root, path)
+        self._name = spot.rpartition("/")[2]
         self.part_name = f"{PART_PREFIX}{token[:32]}{PART_SUFFIX}"
         try:
-            self._folder = _open_folder(root, path, make=True)
+            self._folder = _open_folder(folder_path, spot, make=True)
             try:
                 flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
                 self._fd = os.open(self.part_name, flags, 0o666, dir_fd=self._folder)
@@ -328,26 +353,27 @@ class Placing:
         self.close()
 
 
-def sync_folders(root: Path, paths: Iterable[RelPath]) -> None:
+def sync_folders(root: Root, paths: Iterable[RelPath]) -> None:
     """Make the names of files that were just put in place durable: one fsync for each of their folders."""
-    for folder in {path.rpartition("/")[0] for path in paths}:
-        descriptor = os.open(root / folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    for folder in {(where / spot).parent for where, spot in (_spot(root, path) for path in paths)}:
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
 
 
-def stamp_of(root: Path, path: RelPath) -> Stamp | None:
+def stamp_of(root: Root, path: RelPath) -> Stamp | None:
     """The stamp of the file that lies there now, None when there is none (or something that is no file)."""
+    folder, spot = _spot(root, path)
     try:
-        status = (root / path).lstat()
+        status = (folder / spot).lstat()
     except OSError:
         return None
     return Stamp.of(status) if stat.S_ISREG(status.st_mode) else None
 
 
-def remove(root: Path, path: RelPath, *, stamp: Stamp | None) -> None:
+def remove(root: Root, path: RelPath, *, stamp: Stamp | None) -> None:
     """Remove the file if it is still in the state `stamp`, then its folders that became empty.
 
     Raises:
@@ -355,11 +381,12 @@ def remove(root: Path, path: RelPath, *, stamp: Stamp | None) -> None:
     """
     if stamp_of(root, path) != stamp:
         raise FileChanged(f"{path} changed since it was looked at; it stays", path=path)
+    folder, spot = _spot(root, path)
     try:
-        (root / path).unlink()
-        parent = path.rpartition("/")[0]
+        (folder / spot).unlink()
+        parent = spot.rpartition("/")[0]
         while parent:
-            (root / parent).rmdir()
+            (folder / parent).rmdir()
             parent = parent.rpartition("/")[0]
     except OSError as error:
         if error.errno not in {errno.ENOTEMPTY, errno.EEXIST}:

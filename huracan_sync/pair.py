@@ -12,6 +12,8 @@ import msgspec
 
 from huracan_sync.errors import HuracanError
 from huracan_sync.journal import Journal, Run, Synced
+from huracan_sync.layout import Arranged
+from huracan_sync.local import Root
 from huracan_sync.lock import hold
 from huracan_sync.paths import fold, remote_root
 from huracan_sync.plan import Plan
@@ -58,14 +60,16 @@ class Pair:
     """One local folder and one remote one, as this machine's journal knows them."""
 
     def __init__(
-        self, local: str | Path, remote_folder: str, *, remote: Remote, journal: Journal, monitor: Monitor
+        self, local: str | Path | Arranged, remote_folder: str, *, remote: Remote, journal: Journal, monitor: Monitor
     ) -> None:
-        self.local = Path(local).absolute()
+        self.local = (local.path if isinstance(local, Arranged) else Path(local)).absolute()
+        self.disk: Root = local if isinstance(local, Arranged) else self.local
         self.root = remote_root(remote_folder)
         self.remote = remote
         self.journal = journal
         self.monitor = monitor
-        self.id = journal.pair(remote.place, self.local, self.root)
+        known_as = Path(f"{self.local}?{local.name}") if isinstance(local, Arranged) else self.local
+        self.id = journal.pair(remote.place, known_as, self.root)
 
     @contextmanager
     def run(self, verb: str, report: Report, *, wait_s: float) -> Iterator[Self]:
@@ -106,7 +110,7 @@ class Pair:
             self.remote,
             self.journal,
             pair=self.id,
-            local_root=self.local,
+            local_root=self.disk,
             remote_root=self.root,
             wanted=options.wanted,
             local_may_miss=local_may_miss,

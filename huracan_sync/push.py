@@ -12,6 +12,7 @@ from pathlib import Path
 
 from huracan_sync.errors import Conflict as ConflictError
 from huracan_sync.journal import Journal, Synced
+from huracan_sync.layout import Arranged
 from huracan_sync.pair import Options, Pair, Report
 from huracan_sync.paths import fold, join
 from huracan_sync.plan import Conflict, Plan, empties_the_tree, plan
@@ -97,7 +98,7 @@ class Pusher:
                 pair.remote,
                 pair.journal,
                 pair.id,
-                pair.local,
+                pair.disk,
                 pair.root,
                 self.options.transfer,
                 pair.monitor,
@@ -144,7 +145,7 @@ def _as_failure(conflict: Conflict) -> Failure:
 
 
 def push(
-    local: str | Path,
+    local: str | Path | Arranged,
     remote_folder: str,
     *,
     remote: Remote,

@@ -17,6 +17,7 @@ import msgspec
 from huracan_sync.errors import Conflict as ConflictError
 from huracan_sync.errors import HuracanError
 from huracan_sync.journal import Journal, Synced
+from huracan_sync.layout import Arranged
 from huracan_sync.local import Reading, remove
 from huracan_sync.pair import Options, Pair, Report
 from huracan_sync.paths import fold
@@ -30,7 +31,6 @@ from huracan_sync.transfer.whole import check_whole
 from huracan_sync.tree import Entry
 
 UNTOUCHED_S = 60.0
-"""A damaged file younger than this may still be written."""
 
 
 class RestoreReport(Report):
@@ -55,6 +55,8 @@ class RestoreOptions(Options, frozen=True):
 
     snapshot: Snapshot | None = None
     """Restore exactly this, instead of what lies in Dropbox now."""
+    untouched_s: float = UNTOUCHED_S
+    """A damaged parquet gives way when nothing has touched it for so long; a younger one may still be written."""
 
 
 class Restorer:
@@ -70,7 +72,7 @@ class Restorer:
         snapshot = self.options.snapshot
         seen = self.pair.survey(self.options, local_may_miss=True, snapshot=snapshot.entries if snapshot else None)
         made = self._plan(seen)
-        damaged = {fold(c.path): c.target for c in made.conflicts if c.target and self._is_damaged(c, seen)}
+        damaged = {key: entry for key, entry in seen.here.items() if self._is_damaged(key, seen)}
         if damaged:
             seen.base.update(damaged)  # as if the damage had been synced: then only Dropbox changed
             made = self._plan(seen)
@@ -88,14 +90,18 @@ class Restorer:
             unclear=seen.unclear,
         )
 
-    def _is_damaged(self, conflict: Conflict, seen: Survey) -> bool:
-        stamp = seen.stamps.get(fold(conflict.path))
-        if not conflict.path.lower().endswith(".parquet") or stamp is None:
+    def _is_damaged(self, key: str, seen: Survey) -> bool:
+        """Whether a file here that differs from Dropbox's is one that nobody can use."""
+        here, there, stamp = seen.here[key], seen.there.get(key), seen.stamps.get(key)
+        if not key.endswith(".parquet") or stamp is None or there is None or here.content_hash == there.content_hash:
             return False
-        if time.time() - stamp.mtime_ns / 1e9 < UNTOUCHED_S:
+        now = time.time_ns()
+        # A program can set the mtime to a time that is still to come; the ctime it cannot.
+        touched_ns = stamp.mtime_ns if stamp.mtime_ns <= now else stamp.ctime_ns
+        if now - touched_ns < self.options.untouched_s * 1e9:
             return False
         try:
-            with Reading(self.pair.local, conflict.path) as reading:
+            with Reading(self.pair.disk, here.path) as reading:
                 check_whole(reading)
         except HuracanError:
             return True
@@ -132,7 +138,7 @@ class Restorer:
                 pair.remote,
                 pair.journal,
                 pair.id,
-                pair.local,
+                pair.disk,
                 pair.root,
                 pair.monitor,
                 crew,
@@ -154,7 +160,7 @@ class Restorer:
         for step in made.deletes:
             key = fold(step.path)
             try:
-                remove(self.pair.local, step.path, stamp=seen.stamps.get(key, seen.synced[key].stamp))
+                remove(self.pair.disk, step.path, stamp=seen.stamps.get(key, seen.synced[key].stamp))
                 gone.append(step.path)
             except HuracanError as error:
                 stayed.append(Failure(step.path, error))
@@ -179,7 +185,7 @@ def _as_failure(conflict: Conflict) -> Failure:
 
 def restore(
     remote_folder: str,
-    local: str | Path,
+    local: str | Path | Arranged,
     *,
     remote: Remote,
     home: Path,

@@ -8,14 +8,14 @@ the other side's is not read either: it cannot be equal.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from pathlib import Path
 
 import msgspec
 
 from huracan_sync.content_hash import BLOCK_SIZE, ContentHasher
 from huracan_sync.errors import FileChanged, HostilePath, LocalFailure, NotFound
 from huracan_sync.journal import Journal, Synced
-from huracan_sync.local import Problem, Reading, Scan, Stamp, scan
+from huracan_sync.layout import Arranged
+from huracan_sync.local import Problem, Reading, Root, Scan, Stamp, scan
 from huracan_sync.paths import RelPath, fold
 from huracan_sync.remote.client import Remote
 from huracan_sync.remote.errors import CursorReset
@@ -59,7 +59,7 @@ def survey(
     journal: Journal,
     *,
     pair: int,
-    local_root: Path,
+    local_root: Root,
     remote_root: str,
     wanted: Callable[[str], bool] | None = None,
     local_may_miss: bool = False,
@@ -77,8 +77,11 @@ def survey(
         local_may_miss: a missing local folder is an empty one (a restore makes it).
         snapshot: what the remote side is, instead of asking Dropbox: the entries of a verified manifest.
     """
-    seen = Scan({}, []) if local_may_miss and not local_root.exists() else scan(local_root, wanted=wanted)
+    folder = local_root.path if isinstance(local_root, Arranged) else local_root
+    seen = Scan({}, []) if local_may_miss and not folder.exists() else scan(local_root, wanted=wanted)
     synced = journal.synced(pair)
+    if isinstance(local_root, Arranged) and seen.problems:
+        seen.problems += _hidden(seen.problems, local_root, synced)
     refused: list[HostilePath] = []
     if snapshot is None:
         refused = learn_remote(remote, journal, pair, remote_root, synced)
@@ -106,6 +109,17 @@ def survey(
     return result
 
 
+def _hidden(problems: list[Problem], root: Arranged, synced: dict[str, Synced]) -> list[Problem]:
+    """Files that go by another name, below folders here that could not be read: they are unclear too."""
+    unread = {problem.path: problem.error for problem in problems}
+    return [
+        Problem(item.entry.path, unread[ancestor])
+        for item in synced.values()
+        for ancestor in _parents(root.at(item.entry.path))
+        if ancestor in unread
+    ]
+
+
 def _elsewhere_by(snapshot: Iterable[Entry], synced: dict[str, Synced]) -> dict[str, Entry | None]:
     there = tree(snapshot)
     gone: dict[str, Entry | None] = {key: None for key in synced if key not in there}
@@ -116,7 +130,7 @@ def _entry(item: Synced | None) -> Entry | None:
     return item.entry if item else None
 
 
-def _compare_local(seen: Scan, elsewhere: dict[str, Entry | None], root: Path, result: Survey) -> None:
+def _compare_local(seen: Scan, elsewhere: dict[str, Entry | None], root: Root, result: Survey) -> None:
     """Fill in what the disk holds otherwise than synced, and what it lost."""
     synced, found = result.synced, set()
     for path, stamp in seen.files.items():
@@ -142,7 +156,7 @@ def _compare_local(seen: Scan, elsewhere: dict[str, Entry | None], root: Path, r
             result.base[key] = item.entry  # gone from the disk (or unclear, which the plan leaves alone)
 
 
-def hash_of(root: Path, path: RelPath, stamp: Stamp | None = None) -> bytes:
+def hash_of(root: Root, path: RelPath, stamp: Stamp | None = None) -> bytes:
     """The content hash of a local file.
 
     Raises:

@@ -23,7 +23,7 @@ from huracan_sync.errors import (
     Unavailable,
 )
 from huracan_sync.journal import Journal, Synced
-from huracan_sync.local import Placing, Stamp, sync_folders
+from huracan_sync.local import Placing, Root, Stamp, sync_folders
 from huracan_sync.paths import fold, join
 from huracan_sync.plan import Copy
 from huracan_sync.remote.client import Ranged, RangeIgnored, Remote
@@ -48,7 +48,7 @@ class DownSite(msgspec.Struct, frozen=True):
     remote: Remote
     journal: Journal
     pair: int
-    local_root: Path
+    local_root: Root
     remote_root: str
     monitor: Monitor
     crew: Crew

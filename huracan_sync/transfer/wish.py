@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 
 import msgspec
 
 from huracan_sync.content_hash import BLOCK_SIZE, block_hashes, combine
 from huracan_sync.errors import FileChanged, HuracanError
 from huracan_sync.journal import Journal
-from huracan_sync.local import Reading, Stamp
+from huracan_sync.local import Reading, Root, Stamp
 from huracan_sync.paths import RelPath, join
 from huracan_sync.plan import Copy
 from huracan_sync.remote.client import Remote
@@ -44,7 +43,7 @@ class Site(msgspec.Struct, frozen=True):
     remote: Remote
     journal: Journal
     pair: int
-    local_root: Path
+    local_root: Root
     remote_root: str
     options: Options
     monitor: Monitor

@@ -1,0 +1,142 @@
+"""What the engine's tests share: a working folder, a fresh account, and a stranger who writes too."""
+
+import json
+import random
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import urllib3
+
+from huracan_sync.remote.client import Remote
+from huracan_sync.secret import Secret
+from huracan_sync.wire import Endpoint, Wire
+
+SCOPES = ("files.metadata.read", "files.content.read", "files.content.write")
+HTTP = urllib3.PoolManager(retries=False)
+
+
+def noise(seed, size):
+    """Bytes that look like nothing else, the same for the same seed."""
+    return random.Random(f"{seed}").randbytes(size)
+
+
+def candles(rows, *, start=1_700_000_000_000, step=60_000, seed=0):
+    """A candle table as the engine writes it."""
+    rng = random.Random(f"{seed}")
+    stamps = [start + step * i for i in range(rows)]
+    prices = [rng.random() for _ in stamps]
+    columns = {"timestamp": pa.array(stamps, pa.int64())}
+    columns |= {name: pa.array(prices) for name in ("open", "high", "low", "close", "volume")}
+    columns["ts"] = pa.array(stamps, pa.timestamp("ms", "UTC"))
+    return pa.table(columns)
+
+
+def write_candle(path, rows=10, **how):
+    """A candle file as the engine writes it; its bytes."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pq.write_table(candles(rows, **how), path, compression="zstd")
+    return path.read_bytes()
+
+
+class ShortToken:
+    """One token, as somebody pasted it."""
+
+    def __init__(self, token):
+        self._token = Secret(token)
+
+    def token(self):
+        return self._token
+
+    def renew(self, rejected):
+        raise AssertionError("it was good a moment ago")
+
+
+class Stranger:
+    """Another client of the account, and what lies there as it sees it."""
+
+    def __init__(self, dropbox):
+        self._dropbox = dropbox
+        self._token = dropbox.token(list(SCOPES))["access_token"]
+
+    def raw(self, route, arg, body=None):
+        """Status and body of a call."""
+        headers = {"Authorization": f"Bearer {self._token}"}
+        if body is None:
+            headers["Content-Type"], body = "application/json", json.dumps(arg).encode()
+        else:
+            headers["Content-Type"], headers["Dropbox-API-Arg"] = "application/octet-stream", json.dumps(arg)
+        return HTTP.request("POST", f"{self._dropbox.url}/2/{route}", headers=headers, body=body)
+
+    def call(self, route, arg, body=None):
+        answer = self.raw(route, arg, body)
+        assert answer.status == 200, answer.data
+        return answer.json()
+
+    def write(self, path, data):
+        return self.call("files/upload", {"path": path, "mode": "overwrite"}, data)
+
+    def delete(self, path):
+        return self.call("files/delete_v2", {"path": path})
+
+    def read(self, path):
+        """The bytes that lie at a path, None when none do."""
+        headers = {"Authorization": f"Bearer {self._token}", "Dropbox-API-Arg": json.dumps({"path": path})}
+        answer = HTTP.request("POST", f"{self._dropbox.url}/2/files/download", headers=headers, body=b"")
+        return answer.data if answer.status == 200 else None
+
+    def entries(self, tag="file"):
+        page = self.call("files/list_folder", {"path": "", "recursive": True, "limit": 2000})
+        found = page["entries"]
+        while page["has_more"]:
+            page = self.call("files/list_folder/continue", {"cursor": page["cursor"]})
+            found += page["entries"]
+        return [entry for entry in found if entry[".tag"] == tag]
+
+    def paths(self):
+        """Every file's path, sorted."""
+        return sorted(entry["path_display"] for entry in self.entries())
+
+    def revisions(self, path):
+        """How often a file was written."""
+        return len(self.call("files/list_revisions", {"path": path, "limit": 100})["entries"])
+
+
+class World:
+    """One engine machine: a working folder, a state folder, an account."""
+
+    def __init__(self, dropbox, tmp_path):
+        self.dropbox = dropbox
+        self.home, self.work = tmp_path / "home", tmp_path / "work"
+        self.work.mkdir()
+        self.stranger = Stranger(dropbox)
+
+    def token(self, scopes=SCOPES, **options):
+        return self.dropbox.token(list(scopes), **options)["access_token"]
+
+    def remote(self):
+        """A login of its own, with connections of its own."""
+        wire = Wire(Endpoint.from_environment(self.dropbox.env(self.home)))
+        return Remote(wire, ShortToken(self.token()), account_id=self.dropbox.account_id)
+
+    def write(self, files):
+        """Files in the working folder: path -> bytes or text, or a size to be filled."""
+        for path, data in files.items():
+            target = self.work / path
+            target.parent.mkdir(parents=True, exist_ok=True)
+            content = noise(path, data) if isinstance(data, int) else data
+            target.write_bytes(content.encode() if isinstance(content, str) else content)
+
+    def tree(self, folder=""):
+        """Everything below a folder of the working folder: path -> bytes."""
+        root = self.work / folder
+        return {p.relative_to(root).as_posix(): p.read_bytes() for p in root.rglob("*") if p.is_file()}
+
+    def clear_log(self):
+        self.dropbox.control("log/reset", {})
+
+    def requests(self):
+        """Requests by route since the log was last cleared."""
+        return self.dropbox.log()["requests"]
+
+    def count(self):
+        return sum(self.requests().values())
