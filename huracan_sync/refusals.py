@@ -279,6 +279,13 @@ class KindRefused(Refused):
     default_hint = "write the model in a format that holds data only, such as ONNX, safetensors or XGBoost UBJ"
 
 
+class ContractBroken(Refused):
+    """A JSON or text file that was signed does not hold what the engine and Hamilton agreed on."""
+
+    code = "CONTRACT"
+    default_hint = "the bytes are as they were signed (`snapshot.read`); publish a file of the agreed form"
+
+
 class SignatureFormat(Refused):
     """An armored OpenSSH signature is not one that this format knows."""
 

@@ -1,0 +1,311 @@
+"""Hamilton: the reader, with the words of trading.
+
+Everything he asks for comes from one generation of the `champions` channel, the one he last took with `latest` or
+`follow`: a roster of yesterday with a model of today cannot happen. Files are found under their canonical symbol
+(`BTCUSDT`) and, where an older engine wrote it so, under the dashed one (`BTC-USDT`).
+
+JSON is kept byte for byte (`.raw`), because its signature is over those bytes; the typed view beside it names what is
+agreed on, leaves what is missing empty and passes over keys it does not know.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+import msgspec
+
+from huracan_sync.errors import HuracanError, NotFound, UsageError
+from huracan_sync.paths import symbol as canonical
+from huracan_sync.reader import Reader, Snapshot, Source
+from huracan_sync.reader.reading import KEEP_SET, Each
+from huracan_sync.refusals import ContractBroken
+from huracan_sync.signed.rules import Freshness
+from huracan_sync.signed.trust import Trust
+
+CHAMPIONS = "champions"
+"""The channel of what Hamilton trades on."""
+
+MODELS = "models/champions/latest"
+ROSTER = "hamilton/roster.json"
+CONFIGS = "hamilton/configs"
+ACTIVE = "hamilton/active"
+
+_MODEL_SUFFIXES = (".joblib", ".pkl", ".lightgbm", ".lgb", ".safetensors", ".onnx", ".ubj", ".bin")
+"""What a model's name may end in; `.bin`, which the contract names, goes before all others."""
+
+MAX_ACTIVE = 4_096
+"""Bytes: no name of a model is longer."""
+
+
+class Metrics(msgspec.Struct, frozen=True):
+    """How a model did, in the roster."""
+
+    sharpe: float | None = None
+    hit_rate: float | None = None
+    net_pnl_pct: float | None = None
+    max_drawdown_pct: float | None = None
+    sample_size: int | None = None
+
+
+class RosterSymbol(msgspec.Struct, frozen=True):
+    """One line of the roster."""
+
+    symbol: str
+    model_path: str = ""
+    """Where the engine had the model on its own disk; `Hamilton.champion` finds it in the snapshot."""
+    rank: int | None = None
+    spread_bps: float | None = None
+    fee_bps: float | None = None
+    avg_slip_bps: float | None = None
+    total_cost_bps: float | None = None
+    last_7d_net_bps: float | None = None
+    trade_ok: bool = False
+    metrics: Metrics = Metrics()
+
+
+class Roster(msgspec.Struct, frozen=True):
+    """`hamilton/roster.json`."""
+
+    symbols: tuple[RosterSymbol, ...] = ()
+    date: str = ""
+    """As the engine writes it: `YYYYMMDD`."""
+    generated_at: str = ""
+    total_symbols: int | None = None
+    trade_ok_count: int | None = None
+    raw: bytes = b""
+    """The file, byte for byte."""
+
+    def get(self, symbol: str) -> RosterSymbol | None:
+        """The line of a symbol, however it is spelled there or here."""
+        wanted = canonical(symbol)
+        return next((line for line in self.symbols if _canonical_or_none(line.symbol) == wanted), None)
+
+    def tradable(self) -> tuple[RosterSymbol, ...]:
+        """The lines that say `trade_ok`, in the order of the file."""
+        return tuple(line for line in self.symbols if line.trade_ok)
+
+
+class Performance(msgspec.Struct, frozen=True):
+    """How a model did, in its config."""
+
+    sharpe: float | None = None
+    win_rate: float | None = None
+
+
+class RiskLimits(msgspec.Struct, frozen=True):
+    """How far Hamilton may go with a model."""
+
+    max_position_pct: float | None = None
+    max_leverage: float | None = None
+
+
+class Config(msgspec.Struct, frozen=True):
+    """`hamilton/configs/{SYMBOL}.json`."""
+
+    model_id: str = ""
+    symbol: str = ""
+    model_path: str = ""
+    gate_score: float | None = None
+    performance: Performance = Performance()
+    risk_limits: RiskLimits = RiskLimits()
+    deployed_at: str = ""
+    feedback_enabled: bool = False
+    raw: bytes = b""
+    """The file, byte for byte."""
+
+    def json(self) -> dict[str, Any]:
+        """Everything in the file, the keys without a name here too."""
+        return msgspec.json.decode(self.raw, type=dict[str, Any])
+
+
+class Champion(msgspec.Struct, frozen=True):
+    """The model to trade a symbol with."""
+
+    symbol: str
+    """Canonical."""
+    path: str
+    """In the snapshot, for `snapshot.path` or `snapshot.open`."""
+    kind: int
+    """One of `signed.kinds.Kind`."""
+    rev: str
+    content_hash: bytes
+    data: bytes
+    """The model, proved."""
+
+
+T = TypeVar("T", Roster, Config)
+_roster = msgspec.json.Decoder(Roster)
+_config = msgspec.json.Decoder(Config)
+
+
+class Hamilton:
+    """Reads what the engine has published. Holds no private key, and nothing that writes."""
+
+    def __init__(self, reader: Reader, *, allow_stale: bool = False) -> None:
+        """Use `open`, unless you bring a reader of your own.
+
+        Args:
+            reader: reads and verifies.
+            allow_stale: whether a generation past its time may be used, until it is dead: to manage open positions,
+                not for new risk.
+        """
+        self.reader = reader
+        self._allow_stale = allow_stale
+        self._current: Snapshot | None = None
+
+    @classmethod
+    def open(
+        cls,
+        profile: str = "hamilton",
+        *,
+        source: Source | None = None,
+        home: Path | None = None,
+        place: str = "",
+        allow_stale: bool = False,
+        keep_set: int = KEEP_SET,
+        each: Each = map,
+        clock: Callable[[], float] = time.time,
+    ) -> Hamilton:
+        """Hamilton on this machine. No network before the first question.
+
+        Args:
+            profile: the login to read with.
+            source: where to read instead.
+            home: HURACAN_SYNC_HOME.
+            place: tells one root folder from another on this machine.
+            allow_stale: as in the constructor.
+            keep_set: bytes up to which a set is brought here whole before it takes effect.
+            each: applies a function to many, as `map` does; an executor's fetches several files at once.
+            clock: seconds since 1970.
+        """
+        if source is None or home is None:
+            # The one line that is missing: source, home, place = remote.connect(profile) as a reading source.
+            raise UsageError(
+                f"the profile {profile} has no way to Dropbox yet",
+                hint="pass `source` and `home`",
+                profile=profile,
+            )
+        reader = Reader(source, home, place=place, keep_set=keep_set, each=each, clock=clock)
+        return cls(reader, allow_stale=allow_stale)
+
+    # --- which generation -------------------------------------------------------------------------------------
+
+    def pin(self, fingerprints: Iterable[str], *, at_least: Mapping[str, int] | None = None) -> Trust:
+        """Trust the root keys of these fingerprints (`huracan-sync keys show` prints them). See `Reader.pin`."""
+        return self.reader.pin(fingerprints, at_least=at_least)
+
+    def latest(self, channel: str = CHAMPIONS) -> Snapshot:
+        """The newest generation of a channel, verified, or an error. One request when nothing has changed.
+
+        Of `champions` it is the one that all words below speak of until the next.
+        """
+        snapshot = self.reader.latest(channel, allow_stale=self._allow_stale)
+        if channel == CHAMPIONS:
+            self._current = snapshot
+        return snapshot
+
+    def follow(
+        self,
+        channel: str = CHAMPIONS,
+        *,
+        stop: Callable[[], bool] = lambda: False,
+        observe: Callable[[HuracanError], None] = lambda _: None,
+    ) -> Iterator[Snapshot]:
+        """Each new generation as soon as it is published; see `Reader.follow`."""
+        for snapshot in self.reader.follow(channel, allow_stale=self._allow_stale, stop=stop, observe=observe):
+            if channel == CHAMPIONS:
+                self._current = snapshot
+            yield snapshot
+
+    @property
+    def snapshot(self) -> Snapshot:
+        """The generation of `champions` that all words below speak of; the newest, when none was taken yet."""
+        return self._current or self.latest()
+
+    @property
+    def status(self) -> Freshness:
+        """How much that generation is worth now."""
+        return self.snapshot.status
+
+    # --- the words of trading ---------------------------------------------------------------------------------
+
+    def symbols(self) -> list[str]:
+        """The symbols that have a champion, canonical, in order."""
+        return sorted(self._models())
+
+    def champion(self, symbol: str) -> Champion:
+        """The model of a symbol, proved. Raises `NotFound` when the set has none."""
+        path = self._models().get(canonical(symbol))
+        if path is None:
+            raise self._none(f"no champion of {canonical(symbol)}", symbol)
+        data = self.snapshot.read(path)
+        item = self.snapshot.item(path)
+        return Champion(canonical(symbol), path, item.kind, item.rev, item.content_hash, data)
+
+    def roster(self) -> Roster:
+        """The roster. Raises `NotFound` when the set has none, `ContractBroken` when it is not one."""
+        return self._typed(_roster, ROSTER)
+
+    def config(self, symbol: str) -> Config:
+        """The config of a symbol. Raises as `roster`."""
+        path = self._named(CONFIGS, ".json").get(canonical(symbol))
+        if path is None:
+            raise self._none(f"no config of {canonical(symbol)}", symbol)
+        return self._typed(_config, path)
+
+    def active(self, symbol: str) -> str | None:
+        """The name of the model that is active for a symbol, None when none is."""
+        path = self._named(ACTIVE, ".txt").get(canonical(symbol))
+        if path is None:
+            return None
+        data = self.snapshot.read(path)
+        try:
+            if len(data) <= MAX_ACTIVE:
+                return data.decode().strip() or None
+        except UnicodeDecodeError:
+            pass
+        raise ContractBroken(f"{path} is not the name of a model", path=path)
+
+    def _models(self) -> dict[str, str]:
+        """Path by symbol. Of several files of one symbol the suffix that stands last in the list is taken."""
+        found: dict[str, str] = {}
+        for suffix in _MODEL_SUFFIXES:
+            found |= self._named(MODELS, suffix)
+        return found
+
+    def _named(self, folder: str, suffix: str) -> dict[str, str]:
+        """The files of a folder by the symbol in their names; the canonical spelling before the dashed one."""
+        found: dict[str, str] = {}
+        for entry in self.snapshot.iter(folder):
+            stem = entry.path[len(folder) + 1 :].removesuffix(suffix)
+            symbol = _canonical_or_none(stem) if entry.path.endswith(suffix) and "/" not in stem else None
+            if symbol is not None and (symbol not in found or stem == symbol):
+                found[symbol] = entry.path
+        return found
+
+    def _typed(self, decoder: msgspec.json.Decoder[T], path: str) -> T:
+        raw = self.snapshot.read(path)
+        try:
+            return msgspec.structs.replace(decoder.decode(raw), raw=raw)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            raise ContractBroken(f"{path} does not hold what was agreed on: {error}", path=path) from error
+
+    def _none(self, what: str, symbol: str) -> NotFound:
+        sequence = self.snapshot.sequence
+        return NotFound(
+            f"there is {what} in sequence {sequence} of {CHAMPIONS}",
+            hint=f"it holds {', '.join(self.symbols()) or 'no champions'}",
+            symbol=symbol,
+            sequence=sequence,
+        )
+
+
+def _canonical_or_none(text: str) -> str | None:
+    """The canonical spelling, or None for what is no symbol (a README among the models)."""
+    try:
+        return canonical(text)
+    except UsageError:
+        return None

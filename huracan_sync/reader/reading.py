@@ -1,0 +1,416 @@
+"""The order of reading (FORMAT.md, section 7): what to fetch, what to judge it by, what to remember, what to give.
+
+This workflow knows which failures are ordinary; the rules themselves are in `signed`, and always raise.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+import msgspec
+
+from huracan_sync.errors import Busy, HuracanError, NotFound, Refused, TryLater, Unavailable
+from huracan_sync.paths import fold
+from huracan_sync.reader.pinning import Pinning
+from huracan_sync.reader.shelf import Shelf, shelf
+from huracan_sync.reader.snapshot import Snapshot, bring
+from huracan_sync.reader.source import Source
+from huracan_sync.refusals import BodyMissing, HeadMissing
+from huracan_sync.seen import Channel, Seen
+from huracan_sync.signed import body, head, places, rules, trust
+from huracan_sync.signed.entries import Item
+from huracan_sync.signed.head import Head, Opened
+from huracan_sync.signed.rules import Freshness, Mark
+from huracan_sync.signed.trust import Policy, Trust
+
+KEEP_SET = 256 * 1024 * 1024
+"""Bytes: a set up to this size is brought to this disk whole before it takes effect, so that it can be read offline."""
+
+_POLL_S = 60
+_PAUSE_MOST_S = 5.0
+
+Each = Callable[[Callable[[Item], object], Iterable[Item]], Iterable[object]]
+
+
+class _News(NamedTuple):
+    """What the listing says has moved since the last look."""
+
+    cursor: str
+    trust: bool
+    head: bool
+
+
+class _Look(NamedTuple):
+    """One look at a channel: what is asked, and what it is judged by."""
+
+    channel: str
+    known: Trust
+    now_ms: int
+    allow_stale: bool
+
+
+class _Entries(NamedTuple):
+    """The entries of a body, and what they were judged by."""
+
+    items: list[Item]
+    parts: tuple[bytes, ...]
+    """SHA-256 of the files they came in."""
+    named: tuple[object, ...]
+    """What the head says of the body, and the policy."""
+
+
+class Reader:
+    """Reads the channels of one root folder. Safe for several threads; a lock lets one look at a time."""
+
+    def __init__(
+        self,
+        source: Source,
+        home: Path,
+        *,
+        place: str = "",
+        keep_set: int = KEEP_SET,
+        each: Each = map,
+        clock: Callable[[], float] = time.time,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        """No network and no disk before the first call.
+
+        Args:
+            source: where to read.
+            home: HURACAN_SYNC_HOME, where what was seen is remembered and what was read is kept.
+            place: tells this root folder from others on this machine: service, account, path.
+            keep_set: bytes up to which a set is brought here whole before it takes effect; larger ones are fetched
+                file by file as they are read.
+            each: applies a function to many entries, as `map` does; an executor's `map` fetches several at once.
+            clock: seconds since 1970.
+            sleep: waits that many seconds.
+        """
+        self._source = source
+        self._seen = Seen(home, place)
+        self._pinning = Pinning(source, self._seen)
+        self._keep_set = keep_set
+        self._each = each
+        self._clock = clock
+        self._sleep = sleep
+        self._lock = threading.RLock()  # guards _entries; one look at a time
+        self._entries: dict[str, _Entries] = {}
+
+    # --- whom to trust ----------------------------------------------------------------------------------------
+
+    def pin(
+        self, fingerprints: Iterable[str], *, at_least: Mapping[str, int] | None = None, anew: bool = False
+    ) -> Trust:
+        """Trust the root keys of these fingerprints, and whatever they have signed since.
+
+        Args:
+            fingerprints: `SHA256:...`, one or more; each of them must have signed.
+            at_least: for channels the sequence below which nothing may be accepted. Where what was seen is lost or
+                damaged, this must be said; it begins anew from there.
+            anew: forget what was pinned and seen, also where it is whole.
+
+        Raises:
+            NotFound: there is no trust file.
+            TrustPin: there is none that these keys have signed.
+            ConfigError: other keys are pinned here.
+            StateMissing: what was seen is lost, and `at_least` is not said.
+        """
+        return self._pinning.by_fingerprint(fingerprints, at_least=at_least, anew=anew, now_ms=self._now_ms())
+
+    def pin_file(self, data: bytes, *, at_least: Mapping[str, int] | None = None, anew: bool = False) -> Trust:
+        """Trust this trust file, which a person brought here, and whatever its root keys have signed since."""
+        return self._pinning.by_file(data, at_least=at_least, anew=anew, now_ms=self._now_ms())
+
+    def raise_floor(self, channel: str, sequence: int) -> None:
+        """Accept nothing of the channel below that sequence of its present epoch."""
+        self._pinning.raise_floor(channel, sequence)
+
+    def trust(self) -> Trust:
+        """The trust file that is held, as of the last look. Raises `NoTrust`, `StateMissing`."""
+        return self._pinning.newest(self._seen.load(), look=False)
+
+    # --- reading ----------------------------------------------------------------------------------------------
+
+    def latest(self, channel: str, *, allow_stale: bool = False) -> Snapshot:
+        """The newest generation of a channel, verified. One request when nothing has changed.
+
+        While Dropbox cannot be reached, what was last known good is given instead, for as long as its own signature
+        says that it is fresh (`snapshot.problem` tells). What Dropbox holds being refused is an error; with
+        `allow_stale` it also gives what was last known good, until that is dead.
+
+        Raises:
+            Refused: the first reason found; nothing later was looked at, nothing was remembered.
+            NotFound: nothing was ever published in the channel.
+            NoTrust: nobody has pinned a root key here.
+            StateMissing: what was seen before is lost; an operator must say where to go on.
+            Unavailable: Dropbox cannot be reached, and nothing that is still good is here.
+        """
+        places.check_channel(channel)
+        with self._lock:
+            try:
+                return self._latest(channel, allow_stale=allow_stale)
+            except (Unavailable, TryLater) as error:
+                return self._instead(channel, error, allow_stale=allow_stale)
+            except Refused as error:
+                if not allow_stale:
+                    raise
+                return self._instead(channel, error, allow_stale=True)
+
+    def last_good(self, channel: str, *, allow_stale: bool = False) -> Snapshot:
+        """What was last known good, proved again from this disk. No network.
+
+        With `allow_stale`, where the newest is damaged, the generation before it, as stale.
+
+        Raises:
+            NotFound: nothing of the channel is on this disk.
+            Refused: it does not stand up to what is known now (a revoked key, an old age).
+        """
+        places.check_channel(channel)
+        with self._lock:
+            state = self._seen.load()
+            held = state.channels.get(channel)
+            if held is None or not held.head:
+                raise NotFound(f"nothing of {channel} was ever read on this machine", channel=channel)
+            known = self._pinning.newest(state, look=False)
+            look = _Look(channel, known, max(self._now_ms(), state.clock_ms), allow_stale)
+            trust.check_current(known, look.now_ms)
+            try:
+                return self._held(look, held.head, online=False)
+            except BodyMissing as error:
+                if not (allow_stale and held.previous):
+                    raise
+                snapshot = self._held(look, held.previous, online=False)
+                snapshot.problem, snapshot.superseded = error, True
+                return snapshot
+
+    def follow(
+        self,
+        channel: str,
+        *,
+        allow_stale: bool = False,
+        stop: Callable[[], bool] = lambda: False,
+        observe: Callable[[HuracanError], None] = lambda _: None,
+        poll_s: int = _POLL_S,
+    ) -> Iterator[Snapshot]:
+        """The newest generation, and then each new one as soon as it is published (a heartbeat is none).
+
+        Args:
+            channel: its name.
+            allow_stale: as for `latest`.
+            stop: asked after each wait; ends the iteration.
+            observe: told of everything that keeps the newest from being read; following goes on.
+            poll_s: the longest wait for news, 30 to 480 seconds; then freshness is looked at again.
+
+        Raises:
+            ConfigError: no key is pinned, or what was seen is lost. Waiting would not help.
+            NotAuthorized: the same.
+        """
+        given, pause = b"", 1.0
+        while not stop():
+            try:
+                snapshot = self.latest(channel, allow_stale=allow_stale)
+                if snapshot.head.body_sha256 != given:
+                    given = snapshot.head.body_sha256
+                    yield snapshot
+                problem: HuracanError | None = snapshot.problem
+                if problem is None:
+                    self._source.wait(self._seen.load().channels[channel].cursor, poll_s)
+                    pause = 1.0
+                    continue
+            except (Refused, Unavailable, TryLater, NotFound) as error:
+                problem = error
+            observe(problem)
+            self._sleep(pause)
+            pause = min(2 * pause, _PAUSE_MOST_S)
+
+    # --- one look ---------------------------------------------------------------------------------------------
+
+    def _latest(self, channel: str, *, allow_stale: bool) -> Snapshot:
+        for _ in range(5):
+            state = self._seen.load()
+            now_ms = self._now_ms()
+            rules.check_clock(now_ms, state.clock_ms)
+            held = state.channels.get(channel)
+            news = self._news(channel, held)
+            look = _Look(channel, self._pinning.newest(state, look=news.trust), now_ms, allow_stale)
+            trust.check_current(look.known, now_ms)
+            if held and held.head and not news.head:
+                # Judged again: keys are revoked, windows end, time goes on.
+                snapshot = self._held(look, held.head, online=True)
+                self._seen.note_cursor(channel, held.mark, before=held.cursor, cursor=news.cursor)
+                return snapshot
+            found = self._changed(look, held, news)
+            if found is not None:
+                return found
+        raise Busy(f"another process keeps moving what was seen of {channel}", channel=channel)
+
+    def _news(self, channel: str, held: Channel | None) -> _News:
+        """Ask once what has moved; where the last look is not known, everything has."""
+        try:
+            answer = self._source.changed(places.HOME, held.cursor) if held and held.cursor else None
+            if answer is None:
+                # The cursor comes first, so that whatever moves while we look is news the next time.
+                return _News(self._source.cursor(places.HOME), trust=True, head=True)
+        except NotFound as error:
+            raise self._gone(channel, held) from error
+        cursor, moved = answer
+        folded = [fold(path) for path in moved]
+        trust_moved = any(path.startswith(f"{places.TRUST}/") or _holds(path, places.TRUST) for path in folded)
+        return _News(cursor, trust_moved, any(_holds(path, places.head(channel)) for path in folded))
+
+    def _changed(self, look: _Look, held: Channel | None, news: _News) -> Snapshot | None:
+        """Steps 3 to 12. None when another process has moved the mark meanwhile."""
+        data = self._head_file(look.channel, held)
+        try:
+            opened = self._judged(look, data)
+        except Refused:
+            # Perhaps it was made under a trust file that came after we looked.
+            newer = look.known if news.trust else self._pinning.newest(self._seen.load(), look=True)
+            if newer == look.known:
+                raise
+            look = look._replace(known=newer)
+            opened = self._judged(look, data)
+        said, policy = opened.head, look.known.policy(look.channel)
+        mark = held.mark if held else None
+        rules.advances(mark, said.epoch, said.seq, opened.digest, said.prev)
+        fresh = rules.check_fresh(policy, expires_ms=said.expires_ms, now_ms=look.now_ms, allow_stale=look.allow_stale)
+        with self._shelf(look.channel).in_use():
+            entries = self._read_body(said, policy, online=True)
+            new = _following(held, opened, entries.parts, news.cursor)
+            clock_ms = look.now_ms if fresh is Freshness.FRESH else 0
+            if not self._seen.advance(look.channel, new, after=mark, clock_ms=clock_ms):
+                return None
+        if held is None or new.parts != held.parts:
+            self._tidy(look, new, entries.items)
+        return self._snapshot(look, opened, entries.items)
+
+    def _held(self, look: _Look, data: bytes, *, online: bool) -> Snapshot:
+        """The generation of a head file that is on this disk; online, what is missing of it is fetched again."""
+        opened = self._judged(look, data)
+        policy = look.known.policy(look.channel)
+        expires_ms = opened.head.expires_ms
+        rules.check_fresh(policy, expires_ms=expires_ms, now_ms=look.now_ms, allow_stale=look.allow_stale)
+        entries = self._read_body(opened.head, policy, online=online)
+        return self._snapshot(look, opened, entries.items)
+
+    @staticmethod
+    def _judged(look: _Look, data: bytes) -> Opened:
+        return head.open(data, trust=look.known, channel=look.channel, now_ms=look.now_ms)
+
+    def _snapshot(self, look: _Look, opened: Opened, items: list[Item]) -> Snapshot:
+        return Snapshot(
+            opened,
+            look.known.policy(look.channel),
+            items,
+            source=self._source,
+            shelf=self._shelf(look.channel),
+            allow_stale=look.allow_stale,
+            # A clock that falls back does not make it young again.
+            clock=lambda: max(self._clock(), look.now_ms / 1000),
+        )
+
+    # --- fetching ---------------------------------------------------------------------------------------------
+
+    def _head_file(self, channel: str, held: Channel | None) -> bytes:
+        try:
+            return self._source.fetch(places.head(channel), head.MAX_SIZE)
+        except NotFound as error:
+            raise self._gone(channel, held) from error
+
+    @staticmethod
+    def _gone(channel: str, held: Channel | None) -> HuracanError:
+        if held is not None:
+            return HeadMissing(f"the head of {channel} is gone", channel=channel)
+        return NotFound(
+            f"nothing was ever published in {channel}",
+            hint="run `huracan-sync publish` on the machine that publishes; check the profile's root folder",
+            channel=channel,
+        )
+
+    def _read_body(self, said: Head, policy: Policy, *, online: bool) -> _Entries:
+        """The entries of a head, from memory, from this disk, or from Dropbox, which is then kept here."""
+        named = (said.body_sha256, said.body_len, said.raw_len, said.entry_count, policy)
+        kept = self._entries.get(said.channel)
+        if kept is not None and kept.named == named:
+            return kept
+        here = self._shelf(said.channel)
+        parts: list[bytes] = []
+
+        def fetch(sha256: bytes, length: int) -> bytes:
+            parts.append(sha256)
+            data = here.body(sha256, length)
+            if data is None:
+                data = self._body_file(sha256, length) if online else None
+                if data is None:
+                    raise BodyMissing(f"the body of sequence {said.seq} is not there", sha256=sha256.hex())
+                body.check_part(data, sha256, length)
+                here.put_body(sha256, data)
+            return data
+
+        with here.in_use() if online else contextlib.nullcontext():
+            entries = _Entries(body.read(said, policy, fetch), tuple(parts), named)
+            self._bring(entries.items, here, online=online)
+        self._entries[said.channel] = entries
+        return entries
+
+    def _bring(self, items: list[Item], here: Shelf, *, online: bool) -> None:
+        """Have a set of ordinary size on this disk whole, every block proved, before it takes effect."""
+        if online and sum(item.size for item in items) <= self._keep_set:
+            for _ in self._each(lambda item: bring(self._source, here, item), items):
+                pass
+
+    def _body_file(self, sha256: bytes, length: int) -> bytes | None:
+        try:
+            return self._source.fetch(places.body(sha256), length)
+        except NotFound:
+            return None
+
+    # --- what is kept -----------------------------------------------------------------------------------------
+
+    def _instead(self, channel: str, problem: HuracanError, *, allow_stale: bool) -> Snapshot:
+        """What was last known good, or the problem that made us look for it."""
+        try:
+            snapshot = self.last_good(channel, allow_stale=allow_stale)
+        except HuracanError:
+            raise problem from None
+        snapshot.problem = problem
+        return snapshot
+
+    def _tidy(self, look: _Look, new: Channel, items: list[Item]) -> None:
+        """Throw away what neither this generation nor the one before names; another time, if somebody fetches."""
+        here = self._shelf(look.channel)
+        blobs = {item.content_hash for item in items}
+        if new.previous:
+            # What does not stand up to be read again need not be kept.
+            with contextlib.suppress(Refused):
+                said, policy = self._judged(look, new.previous).head, look.known.policy(look.channel)
+                before = body.read(said, policy, lambda sha256, length: here.body(sha256, length) or b"")
+                blobs |= {item.content_hash for item in before}
+        with here.unused() as alone:
+            if alone and self._seen.load().channels[look.channel] == new:
+                here.keep_only((*new.parts, *new.previous_parts), blobs)
+
+    def _shelf(self, channel: str) -> Shelf:
+        return shelf(self._seen.folder, channel)
+
+    def _now_ms(self) -> int:
+        return int(self._clock() * 1000)
+
+
+def _holds(moved: str, wanted: str) -> bool:
+    """Whether news of `moved` is news of `wanted`: the place itself, or a folder it lies in."""
+    return wanted == moved or wanted.startswith(f"{moved}/")
+
+
+def _following(held: Channel | None, opened: Opened, parts: tuple[bytes, ...], cursor: str) -> Channel:
+    """What is known once this head is accepted. A heartbeat leaves the generation before as it was."""
+    new = Channel(Mark(opened.head.epoch, opened.head.seq, opened.digest), opened.data, parts, cursor=cursor)
+    if held is None or not held.head:
+        return new
+    if held.parts == parts:
+        return msgspec.structs.replace(new, previous=held.previous, previous_parts=held.previous_parts)
+    return msgspec.structs.replace(new, previous=held.head, previous_parts=held.parts)

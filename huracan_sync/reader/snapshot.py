@@ -1,0 +1,214 @@
+"""A verified manifest one can read from."""
+
+from __future__ import annotations
+
+import bisect
+import contextlib
+import io
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+from huracan_sync.content_hash import BLOCK_SIZE, block_count
+from huracan_sync.errors import DiskFull, HuracanError, LocalFailure, NotFound, Refused, UsageError
+from huracan_sync.reader.blocks import Block, VerifiedFile, local_block, remote_blocks
+from huracan_sync.reader.shelf import Shelf
+from huracan_sync.reader.source import Source
+from huracan_sync.signed import rules
+from huracan_sync.signed.entries import Item
+from huracan_sync.signed.head import Opened
+from huracan_sync.signed.rules import Freshness
+from huracan_sync.signed.trust import Policy
+from huracan_sync.tree import Entry
+
+KEEP_FILE = 64 * 1024 * 1024
+"""Bytes: files up to this size are kept on this disk once they were read."""
+
+
+class Snapshot:
+    """One generation of a channel: all of it, or none.
+
+    Whatever is published later, a snapshot goes on giving the files of its own generation. It gives nothing any more
+    when it is too old: past its time only where it was asked for with `allow_stale`, and dead never. Safe for several
+    threads.
+    """
+
+    def __init__(
+        self,
+        opened: Opened,
+        policy: Policy,
+        items: Sequence[Item],
+        *,
+        source: Source,
+        shelf: Shelf,
+        allow_stale: bool,
+        clock: Callable[[], float],
+    ) -> None:
+        """A `Reader` makes these."""
+        self.head = opened.head
+        """The signed head: channel, epoch, seq, times, publisher."""
+        self.digest = opened.digest
+        """What tells this head from every other: SHA-256 of its payload."""
+        self.policy = policy
+        self.problem: HuracanError | None = None
+        """Why this is what was last known good, and not what lies in Dropbox now; None when it is."""
+        self._items = items
+        self._source = source
+        self._shelf = shelf
+        self._allow_stale = allow_stale
+        self.superseded = False
+        """Whether it is known not to be the newest of its channel: then it is stale, however young."""
+        self._clock = clock
+
+    @property
+    def channel(self) -> str:
+        """Its channel."""
+        return self.head.channel
+
+    @property
+    def sequence(self) -> int:
+        """Its place in the channel's history."""
+        return self.head.seq
+
+    @property
+    def status(self) -> Freshness:
+        """How much it is worth now."""
+        status = rules.freshness(self.policy, expires_ms=self.head.expires_ms, now_ms=self._now_ms())
+        return Freshness.STALE if self.superseded and status is Freshness.FRESH else status
+
+    @property
+    def size(self) -> int:
+        """Bytes in all its files."""
+        return sum(item.size for item in self._items)
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+    def __iter__(self) -> Iterator[Entry]:
+        return self.iter()
+
+    def __contains__(self, path: object) -> bool:
+        return isinstance(path, str) and self._find(path) is not None
+
+    def iter(self, folder: str = "") -> Iterator[Entry]:
+        """The entries in the order of their paths; of one folder, when it is named."""
+        inside = f"{folder}/" if folder else ""
+        start = bisect.bisect_left(self._items, inside, key=_path)
+        for at in range(start, len(self._items)):
+            if not self._items[at].path.startswith(inside):
+                return
+            yield self._items[at].entry()
+
+    def entry(self, path: str) -> Entry:
+        """The entry of a path. Raises `NotFound`."""
+        return self._item(path).entry()
+
+    def item(self, path: str) -> Item:
+        """The entry as it was signed, with its kind and its block hashes. Raises `NotFound`."""
+        return self._item(path)
+
+    def read(self, path: str) -> bytes:
+        """The bytes of a file, proved.
+
+        Raises:
+            NotFound: the snapshot has no such file.
+            ContentMismatch: what lies in Dropbox is not what was signed.
+            KindRefused: it is a pickle, and its channel allows none.
+            Stale: the snapshot is past its time, and was not asked for with `allow_stale`.
+            Dead: it is past all use.
+            Unavailable: it is not on this disk, and Dropbox cannot be reached.
+        """
+        item = self._item(path)
+        self._check_alive()
+        file = self._shelf.blob(item)
+        if file is not None:
+            with contextlib.suppress(OSError, Refused):
+                return b"".join(_local(file, item, 0, None))
+        data = b"".join(remote_blocks(self._source, item))
+        if item.size <= KEEP_FILE:
+            # A full disk is no reason not to read: then it is not kept.
+            with contextlib.suppress(DiskFull, LocalFailure):
+                self._shelf.put_blob(item, [data])
+        return data
+
+    def read_range(self, path: str, start: int, length: int) -> bytes:
+        """Some bytes of a file, proved: fewer at its end. Fetches the 4 MiB blocks they lie in, no others."""
+        if start < 0 or length < 0:
+            raise UsageError(f"there are no bytes {start} to {start + length}", path=path)
+        item = self._item(path)
+        self._check_alive()
+        end = min(start + length, item.size)
+        if start >= end:
+            return b""
+        first, last = start // BLOCK_SIZE, block_count(end)
+        data = b"".join(self._blocks(item, first, last - first))
+        return data[start - first * BLOCK_SIZE : end - first * BLOCK_SIZE]
+
+    def open(self, path: str) -> io.BufferedReader:
+        """The file to read and seek in, every byte proved before it is given; never whole in memory."""
+        item = self._item(path)
+        self._check_alive()
+        return io.BufferedReader(VerifiedFile(item, lambda first, count: self._blocks(item, first, count)), 1 << 20)
+
+    def path(self, path: str) -> Path:
+        """A proved copy on this disk, for a library that wants a file name. Read-only.
+
+        It was proved a moment ago, and lies there until its channel has moved on twice. A program that could be
+        deceived by whoever may write to this disk uses `read` or `open`, which prove the very bytes they give.
+        """
+        item = self._item(path)
+        self._check_alive()
+        return bring(self._source, self._shelf, item)
+
+    def _blocks(self, item: Item, first: int, count: int | None) -> Iterator[Block]:
+        """From the copy on this disk while it proves, else from Dropbox."""
+        file = self._shelf.blob(item)
+        last = block_count(item.size) if count is None else first + count
+        at = first
+        if file is not None:
+            with contextlib.suppress(OSError, Refused):
+                for block in _local(file, item, first, count):
+                    yield block
+                    at += 1
+        if at < last:
+            yield from remote_blocks(self._source, item, at, last - at)
+
+    def _find(self, path: str) -> Item | None:
+        at = bisect.bisect_left(self._items, path, key=_path)
+        found = self._items[at] if at < len(self._items) else None
+        return found if found is not None and found.path == path else None
+
+    def _item(self, path: str) -> Item:
+        found = self._find(path)
+        if found is None:
+            raise NotFound(
+                f"{path!a} is not in sequence {self.sequence} of {self.channel}",
+                hint="iterate over the snapshot to see what is",
+                path=path,
+                sequence=self.sequence,
+            )
+        return found
+
+    def _check_alive(self) -> None:
+        expires_ms, now_ms = self.head.expires_ms, self._now_ms()
+        rules.check_fresh(self.policy, expires_ms=expires_ms, now_ms=now_ms, allow_stale=self._allow_stale)
+
+    def _now_ms(self) -> int:
+        return int(self._clock() * 1000)
+
+    def __repr__(self) -> str:
+        return f"Snapshot({self.channel} {self.head.epoch}-{self.sequence}, {len(self)} files, {self.status.value})"
+
+
+def bring(source: Source, shelf: Shelf, item: Item) -> Path:
+    """A proved copy of an entry on this disk: the one that is there, or a new one."""
+    return shelf.check(item) or shelf.put_blob(item, remote_blocks(source, item))
+
+
+def _local(file: Path, item: Item, first: int, count: int | None) -> Iterator[bytes]:
+    last = max(1, block_count(item.size)) if count is None else first + count
+    for number in range(first, last):
+        yield local_block(file, item, number)
+
+
+def _path(item: Item) -> str:
+    return item.path

@@ -1,0 +1,206 @@
+"""Hamilton's words: found under every spelling, typed, from one generation, byte for byte underneath."""
+
+import json
+
+import pytest
+from reader_world import HOUR, PIN, World
+
+from huracan_sync.errors import NotFound, UsageError
+from huracan_sync.hamilton import Hamilton
+from huracan_sync.refusals import ContractBroken, Stale
+from huracan_sync.signed.rules import Freshness
+
+ROSTER = {
+    "date": "20251120",
+    "generated_at": "2025-11-20T02:00:00Z",
+    "total_symbols": 2,
+    "trade_ok_count": 1,
+    "symbols": [
+        {
+            "symbol": "BTC/USDT",
+            "model_path": "models/BTCUSDT/model.bin",
+            "rank": 1,
+            "spread_bps": 1,
+            "fee_bps": 2.5,
+            "trade_ok": True,
+            "metrics": {"sharpe": 1.25, "hit_rate": 0.5, "sample_size": 400, "a_key_of_tomorrow": [1]},
+            "a_key_of_tomorrow": None,
+        },
+        {"symbol": "ETH-USDT", "rank": 2, "metrics": {"sharpe": None}},
+        {"symbol": "?"},
+    ],
+    "a_key_of_tomorrow": {"x": 1},
+}
+CONFIG = {
+    "model_id": "btc-42",
+    "symbol": "BTCUSDT",
+    "gate_score": 0.9,
+    "performance": {"sharpe": 1.5, "win_rate": 0.55},
+    "risk_limits": {"max_position_pct": 5, "max_leverage": 3.0},
+    "feedback_enabled": True,
+    "a_key_of_tomorrow": 7,
+}
+RAW_ROSTER = json.dumps(ROSTER, indent=3).encode()
+RAW_CONFIG = json.dumps(CONFIG, indent=1).encode()
+SET = {
+    "hamilton/roster.json": RAW_ROSTER,
+    "hamilton/configs/BTCUSDT.json": RAW_CONFIG,
+    "hamilton/configs/ETH-USDT.json": b"{}",
+    "hamilton/active/BTCUSDT.txt": b" btc-42\r\n",
+    "hamilton/active/ETHUSDT.txt": b"\n",
+    "hamilton/champion.json": b'{"whatever": "it is"}',
+    "models/champions/latest/BTCUSDT.bin": b"btc",
+    "models/champions/latest/BTC-USDT.bin": b"an older spelling",
+    "models/champions/latest/BTCUSDT_PERP.bin": b"another instrument",
+    "models/champions/latest/ETH-USDT.bin": b"eth",
+    "models/champions/latest/SOLUSDT.onnx": b"sol as onnx",
+    "models/champions/latest/XRPUSDT.bin": b"xrp",
+    "models/champions/latest/XRPUSDT.ubj": b"{L#xrp",
+    "models/champions/latest/README.md": b"no model",
+    "models/champions/latest/a b.bin": b"no symbol",
+    "models/champions/latest/deeper/ADAUSDT.bin": b"elsewhere",
+    "models/champions/archive/2025-11-19/DOGEUSDT.bin": b"of yesterday",
+}
+
+
+@pytest.fixture
+def world(tmp_path):
+    made = World(tmp_path, pinned=False)
+    made.hamilton = Hamilton.open("hamilton", source=made.peer, home=made.home, clock=made.clock)
+    made.hamilton.pin(PIN)
+    return made
+
+
+@pytest.fixture
+def hamilton(world):
+    world.publish(SET)
+    return world.hamilton
+
+
+def test_the_champions(hamilton):
+    assert hamilton.symbols() == ["BTCUSDT", "BTCUSDT_PERP", "ETHUSDT", "SOLUSDT", "XRPUSDT"]
+    for spelling in ("BTCUSDT", "BTC-USDT", "btc/usdt", "BTC_USDT"):
+        assert hamilton.champion(spelling).data == b"btc"
+    eth = hamilton.champion("ETHUSDT")
+    assert (eth.symbol, eth.path, eth.data) == ("ETHUSDT", "models/champions/latest/ETH-USDT.bin", b"eth")
+    assert hamilton.champion("BTC/USDT:USDT").data == b"another instrument"
+    assert (hamilton.champion("SOLUSDT").kind, hamilton.champion("XRPUSDT").data) == (3, b"xrp")
+    assert hamilton.snapshot.path(eth.path).read_bytes() == eth.data
+    with pytest.raises(NotFound) as caught:
+        hamilton.champion("DOGEUSDT")
+    assert "BTCUSDT" in caught.value.hint
+    with pytest.raises(UsageError):
+        hamilton.champion("../etc")
+
+
+def test_the_roster(hamilton):
+    roster = hamilton.roster()
+    assert roster.raw == RAW_ROSTER
+    assert (roster.date, roster.total_symbols, roster.trade_ok_count) == ("20251120", 2, 1)
+    btc = roster.get("BTCUSDT")
+    assert (btc.rank, btc.spread_bps, btc.metrics.sharpe, btc.metrics.sample_size) == (1, 1.0, 1.25, 400)
+    assert roster.get("eth_usdt").metrics.sharpe is None
+    assert roster.get("SOLUSDT") is None
+    assert [line.symbol for line in roster.tradable()] == ["BTC/USDT"]
+
+
+def test_the_configs(hamilton):
+    config = hamilton.config("BTC-USDT")
+    assert config.raw == RAW_CONFIG
+    assert config.json() == CONFIG
+    assert (config.model_id, config.performance.win_rate, config.risk_limits.max_position_pct) == ("btc-42", 0.55, 5.0)
+    assert hamilton.config("ETHUSDT").risk_limits.max_leverage is None
+    with pytest.raises(NotFound):
+        hamilton.config("SOLUSDT")
+
+
+def test_the_active_models(hamilton):
+    assert hamilton.active("BTC-USDT") == "btc-42"
+    assert hamilton.active("ETHUSDT") is None, "an empty file names nothing"
+    assert hamilton.active("SOLUSDT") is None
+
+
+def test_the_champion_pointer_is_bytes(hamilton):
+    """Five schemas of it are in use; none is preferred here."""
+    assert hamilton.snapshot.read("hamilton/champion.json") == b'{"whatever": "it is"}'
+
+
+def test_all_words_are_of_one_generation(world, hamilton):
+    assert hamilton.roster().date == "20251120"
+    world.publish(SET | {"hamilton/roster.json": b'{"date": "20251121"}', "models/champions/latest/BTCUSDT.bin": b"2"})
+    assert hamilton.roster().date == "20251120"
+    assert hamilton.champion("BTCUSDT").data == b"btc"
+    assert hamilton.latest().sequence == 2
+    assert hamilton.roster().date == "20251121"
+    assert hamilton.champion("BTCUSDT").data == b"2"
+
+
+def test_another_channel_changes_nothing_of_it(world, hamilton):
+    hamilton.latest()
+    type(world.engine)(world.peer, world.clock, "logs").publish({"a.json": b"{}"})
+    assert hamilton.latest("logs").channel == "logs"
+    assert hamilton.snapshot.channel == "champions"
+
+
+def test_following_moves_all_words_along(world, hamilton):
+    dates = []
+    world.peer.on_wait = lambda: world.publish(SET | {"hamilton/roster.json": b'{"date": "later"}'})
+    for snapshot in hamilton.follow(stop=lambda: len(dates) == 2):
+        dates.append(hamilton.roster().date)
+        assert snapshot is hamilton.snapshot
+    assert dates == ["20251120", "later"]
+    type(world.engine)(world.peer, world.clock, "logs").publish({"a.json": b"{}"})
+    assert next(hamilton.follow("logs")).channel == "logs"
+    assert hamilton.snapshot.channel == "champions"
+
+
+BROKEN = {
+    "not JSON": b"{",
+    "a list": b"[]",
+    "a text where a number must be": b'{"symbols": [{"symbol": "A", "rank": "first"}]}',
+    "no symbol": b'{"symbols": [{}]}',
+    "not text": b'{"date": "\xff"}',
+    "nesting without end": b'{"symbols": ' + b"[" * 100_000,
+}
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_a_roster_that_is_none(world, name):
+    world.publish({"hamilton/roster.json": BROKEN[name]})
+    with pytest.raises(ContractBroken):
+        world.hamilton.roster()
+    assert world.hamilton.snapshot.read("hamilton/roster.json") == BROKEN[name]
+
+
+@pytest.mark.parametrize("data", [b"\xff", b"x" * 5_000])
+def test_an_active_model_that_is_no_name(world, data):
+    world.publish({"hamilton/active/BTCUSDT.txt": data})
+    with pytest.raises(ContractBroken):
+        world.hamilton.active("BTCUSDT")
+
+
+def test_a_set_without_any_of_it(world):
+    world.publish({"a.json": b"{}"})
+    assert world.hamilton.symbols() == []
+    with pytest.raises(NotFound):
+        world.hamilton.roster()
+    with pytest.raises(NotFound) as caught:
+        world.hamilton.champion("BTCUSDT")
+    assert "no champions" in caught.value.hint
+
+
+def test_past_its_time_nothing_is_given_unasked(world, hamilton):
+    hamilton.latest()
+    patient = Hamilton.open(source=world.peer, home=world.home, clock=world.clock, allow_stale=True)
+    world.clock.now_ms += 3 * HOUR
+    assert hamilton.status is Freshness.STALE
+    for ask in (hamilton.roster, hamilton.latest, lambda: hamilton.champion("BTCUSDT")):
+        with pytest.raises(Stale):
+            ask()
+    assert patient.champion("BTCUSDT").data == b"btc"
+    assert patient.status is Freshness.STALE
+
+
+def test_a_way_to_dropbox_is_needed(tmp_path):
+    with pytest.raises(UsageError):
+        Hamilton.open("hamilton")

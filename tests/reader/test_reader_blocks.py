@@ -1,0 +1,271 @@
+"""Bytes are proved block by block: large files, ranges, seeking, and every way in which they can come wrong."""
+
+import io
+import os
+import random
+
+import pytest
+from reader_world import World, change, item
+
+from huracan_sync.content_hash import BLOCK_SIZE
+from huracan_sync.errors import ContentMismatch, DiskFull, NotFound, Unreachable, UsageError
+from huracan_sync.reader import blocks, shelf
+from huracan_sync.reader.shelf import Shelf
+from huracan_sync.refusals import KindRefused
+
+LARGE = random.Random(1).randbytes(2 * BLOCK_SIZE + 1_000_003)
+TWO = random.Random(2).randbytes(2 * BLOCK_SIZE)
+FILES = {"large.bin": LARGE, "two.bin": TWO, "one.bin": LARGE[:BLOCK_SIZE], "small.bin": b"small"}
+
+
+@pytest.fixture
+def world(tmp_path):
+    made = World(tmp_path, keep_set=0)
+    made.publish(FILES)
+    return made
+
+
+@pytest.fixture
+def snapshot(world):
+    got = world.reader.latest("champions")
+    world.peer.requests()
+    return got
+
+
+@pytest.mark.parametrize("pieces", [1_000, 65_536, BLOCK_SIZE, BLOCK_SIZE + 1, 1 << 30])
+def test_whatever_the_pieces(world, snapshot, pieces):
+    world.peer.pieces = pieces
+    for path, data in FILES.items():
+        assert snapshot.read(path) == data
+
+
+def test_reading_twice_is_one_request(world, snapshot):
+    assert snapshot.read("large.bin") == LARGE
+    assert world.peer.requests() == 1
+    assert snapshot.read("large.bin") == LARGE
+    assert snapshot.path("large.bin").read_bytes() == LARGE
+    assert snapshot.read_range("large.bin", 7, BLOCK_SIZE) == LARGE[7 : 7 + BLOCK_SIZE]
+    with snapshot.open("large.bin") as file:
+        assert file.read() == LARGE
+    assert world.peer.requests() == 0
+
+
+def test_a_path_is_a_proved_copy_nobody_writes_to(world, snapshot):
+    path = snapshot.path("large.bin")
+    assert path.read_bytes() == LARGE
+    assert path.stat().st_mode & 0o777 == 0o400
+    path.chmod(0o600)
+    path.write_bytes(LARGE[:-1] + b"\0")
+    assert snapshot.path("large.bin").read_bytes() == LARGE
+    assert world.peer.requests() == 2
+
+
+RANGES = [
+    (0, 0),
+    (0, 1),
+    (5, 10),
+    (BLOCK_SIZE - 1, 2),
+    (BLOCK_SIZE, BLOCK_SIZE),
+    (3, 2 * BLOCK_SIZE),
+    (len(LARGE) - 1, 1),
+    (len(LARGE) - 1, 100),
+    (len(LARGE), 1),
+    (len(LARGE) + 5, 1),
+    (0, len(LARGE)),
+]
+
+
+@pytest.mark.parametrize(("start", "length"), RANGES)
+def test_ranges(world, snapshot, start, length):
+    assert snapshot.read_range("large.bin", start, length) == LARGE[start : start + length]
+    called = [call[2:] for call in world.peer.calls]
+    if start >= len(LARGE) or not length:
+        assert called == []
+    else:
+        first = start // BLOCK_SIZE * BLOCK_SIZE
+        last = -(-min(start + length, len(LARGE)) // BLOCK_SIZE) * BLOCK_SIZE
+        assert called == [(first, min(last, len(LARGE)))]
+
+
+def test_no_such_range(snapshot):
+    for start, length in ((-1, 2), (0, -1)):
+        with pytest.raises(UsageError):
+            snapshot.read_range("large.bin", start, length)
+
+
+def test_a_file_to_seek_in(world, snapshot):
+    with snapshot.open("large.bin") as file:
+        assert (file.readable(), file.seekable(), file.writable()) == (True, True, False)
+        assert file.seek(-8, os.SEEK_END) == len(LARGE) - 8
+        assert file.read() == LARGE[-8:]
+        assert world.peer.calls[-1][2:] == (2 * BLOCK_SIZE, len(LARGE)), "only the last block was asked for"
+        assert file.seek(10) == 10
+        assert file.read(4) == LARGE[10:14]
+        assert file.seek(6, os.SEEK_CUR) == 20
+        assert file.tell() == 20
+        assert file.read(3) == LARGE[20:23]
+        assert world.peer.requests() == 2, "the block at hand serves"
+        with pytest.raises(ValueError, match="before"):
+            file.seek(-1)
+        with pytest.raises(io.UnsupportedOperation):
+            file.write(b"x")
+    assert file.closed
+
+
+def test_in_order_a_file_is_two_requests(world, snapshot):
+    with snapshot.open("large.bin") as file:
+        assert b"".join(iter(lambda: file.read(100_000), b"")) == LARGE
+    assert world.peer.requests() == 2
+
+
+def test_random_places(snapshot):
+    chance = random.Random(5)
+    with snapshot.open("large.bin") as file:
+        for _ in range(30):
+            at, length = chance.randrange(len(LARGE)), chance.randrange(10_000)
+            file.seek(at)
+            assert file.read(length) == LARGE[at : at + length]
+
+
+def test_a_copy_on_this_disk_that_rots_while_it_is_read(world, snapshot):
+    path = snapshot.path("large.bin")
+    path.chmod(0o600)
+    with path.open("r+b") as file:
+        file.seek(BLOCK_SIZE + 7)
+        file.write(b"\0\0\0\0")
+    world.peer.requests()
+    with snapshot.open("large.bin") as file:
+        assert file.read() == LARGE
+    assert world.peer.calls[0][2:] == (BLOCK_SIZE, len(LARGE)), "from the first block that does not prove"
+    path.unlink()
+    path.symlink_to("/dev/null")
+    assert snapshot.read("large.bin") == LARGE
+
+
+# --- wrong bytes
+
+
+def swap(world, path, data):
+    rev = world.peer.files[path]
+    world.peer.revs[rev] = data
+
+
+WRONG = {
+    "a bit in the first block": lambda data: bytes([data[0] ^ 1]) + data[1:],
+    "a bit in the last block": lambda data: data[:-1] + bytes([data[-1] ^ 1]),
+    "cut short by a byte": lambda data: data[:-1],
+    "cut short by a block": lambda data: data[:BLOCK_SIZE],
+    "nothing": lambda data: b"",
+    "blocks in another order": lambda data: (
+        data[BLOCK_SIZE : 2 * BLOCK_SIZE] + data[:BLOCK_SIZE] + data[2 * BLOCK_SIZE :]
+    ),
+}
+
+
+@pytest.mark.parametrize("name", WRONG)
+@pytest.mark.parametrize("ask", ["read", "path", "open"])
+def test_wrong_bytes_are_not_given(world, snapshot, name, ask):
+    swap(world, "large.bin", WRONG[name](LARGE))
+    asks = {"read": snapshot.read, "path": snapshot.path, "open": lambda path: snapshot.open(path).read()}
+    with pytest.raises(ContentMismatch):
+        asks[ask]("large.bin")
+    assert not list(world.home.rglob("*.part"))
+    assert not [file for file in world.home.rglob("blobs/*") if file.is_file()]
+
+
+def test_before_the_wrong_block_the_right_ones_are_given(world, snapshot):
+    swap(world, "large.bin", LARGE[:-1] + b"\0")
+    with snapshot.open("large.bin") as file:
+        assert file.read(BLOCK_SIZE) == LARGE[:BLOCK_SIZE]
+        with pytest.raises(ContentMismatch):
+            file.read()
+
+
+def test_more_bytes_than_were_asked_for(world, snapshot):
+    stream = world.peer.stream
+    world.peer.stream = lambda place, start, end: stream(place, start, end + 5)
+    swap(world, "large.bin", LARGE + b"extra")
+    for path in ("large.bin", "two.bin"):
+        with pytest.raises(ContentMismatch):
+            snapshot.read(path) if path == "large.bin" else snapshot.read_range(path, 0, 5)
+
+
+def test_an_empty_file_with_another_hash(world, tmp_path):
+    world.engine.publish_items([change(item("e.bin", b""), content_hash=bytes(32))])
+    with pytest.raises(ContentMismatch):
+        world.reader.latest("champions").read("e.bin")
+
+
+def test_a_file_that_lies_nowhere_any_more(world, snapshot):
+    del world.peer.revs[world.peer.files.pop("large.bin")]
+    with pytest.raises(NotFound):
+        snapshot.read("large.bin")
+
+
+def test_a_pickle_by_another_name_is_given_in_no_way(tmp_path):
+    world = World(tmp_path, keep_set=0)
+    data = b"\x80\x04\x95" + bytes(5 << 20)
+    world.publish({"model.bin": data})
+    snapshot = world.reader.latest("champions")
+    for ask in (
+        snapshot.read,
+        snapshot.path,
+        lambda path: snapshot.open(path).read(),
+        lambda path: snapshot.read_range(path, 0, 9),
+    ):
+        with pytest.raises(KindRefused):
+            ask("model.bin")
+
+
+def test_where_a_channel_allows_pickles_they_are_given(tmp_path):
+    world = World(tmp_path)
+    rules = world.engine.trust
+    channels = tuple(change(each, kinds=(*each.kinds, 30)) for each in rules.channels)
+    world.engine.say_whom_to_trust(change(rules, version=2, created_ms=rules.created_ms + 1, channels=channels))
+    world.publish({"model.pkl": b"\x80\x04\x95."})
+    assert world.reader.latest("champions").read("model.pkl") == b"\x80\x04\x95."
+
+
+def test_a_full_disk_is_no_reason_not_to_read(world, snapshot, monkeypatch):
+    def full(self, item, pieces):
+        raise DiskFull("no space")
+
+    monkeypatch.setattr(Shelf, "put_blob", full)
+    assert snapshot.read("large.bin") == LARGE
+    with pytest.raises(DiskFull):
+        snapshot.path("large.bin")
+
+
+def test_another_process_puts_the_same_copy_there_first(world, snapshot, monkeypatch):
+    """Between our looking at what lies there and our putting ours."""
+    real = shelf.stamp_of
+
+    def raced(root, path):
+        stamp = real(root, path)
+        (root / path).write_bytes(LARGE)
+        return stamp
+
+    monkeypatch.setattr(shelf, "stamp_of", raced)
+    assert snapshot.path("large.bin").read_bytes() == LARGE
+    assert not list(world.home.rglob("*.part"))
+
+
+def test_a_file_too_large_to_keep_is_only_read(world, snapshot, monkeypatch):
+    monkeypatch.setattr("huracan_sync.reader.snapshot.KEEP_FILE", 1_000)
+    assert snapshot.read("large.bin") == LARGE
+    assert snapshot.read("small.bin") == b"small"
+    assert [file.stat().st_size for file in world.home.rglob("blobs/*")] == [5]
+
+
+def test_no_network_in_the_middle(world, snapshot):
+    file = snapshot.open("large.bin")
+    file.read(1)
+    world.peer.down = True
+    with pytest.raises(Unreachable):
+        file.read()
+    file.close()
+
+
+def test_nothing_is_asked_for_beyond_the_end(world):
+    assert list(blocks.remote_blocks(world.peer, item("a.bin", b"abc"), 1)) == []
+    assert world.peer.requests() == 0

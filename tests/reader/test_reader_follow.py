@@ -1,0 +1,123 @@
+"""Following a channel: each new generation once, whatever happens between them."""
+
+import pytest
+from reader_world import FILES, HOUR, World
+
+from huracan_sync.errors import NotFound, NoTrust, Unreachable
+from huracan_sync.refusals import HeadFormat, Stale
+from huracan_sync.signed import places
+
+ROSTER = "hamilton/roster.json"
+
+
+class Story:
+    """What happens at each wait, one after the other; the story ends with the last."""
+
+    def __init__(self, world, *events):
+        self.world = world
+        self.events = list(events)
+        self.problems = []
+        world.peer.on_wait = self.next
+        world.clock.sleep = self.sleep
+
+    def next(self):
+        if not self.events:
+            return False
+        event = self.events.pop(0)
+        event()
+        return True
+
+    def sleep(self, seconds):
+        self.world.clock.slept.append(seconds)
+        self.next()
+
+    def told(self, **keywords):
+        reader = self.world.new_reader(sleep=self.sleep)
+        following = reader.follow("champions", stop=lambda: not self.events, observe=self.problems.append, **keywords)
+        return [snapshot.sequence for snapshot in following]
+
+
+@pytest.fixture
+def world(tmp_path):
+    return World(tmp_path)
+
+
+def nothing():
+    pass
+
+
+def test_each_new_generation_is_given_once(world):
+    world.publish()
+    story = Story(
+        world,
+        nothing,
+        world.engine.beat,
+        lambda: world.publish(FILES | {ROSTER: b"2"}),
+        lambda: world.peer.put(".huracan/log/other", b""),
+        lambda: world.publish(FILES | {ROSTER: b"3"}),
+        nothing,
+        nothing,
+    )
+    assert story.told() == [1, 3, 4]
+    assert story.problems == []
+
+
+def test_a_publish_costs_few_requests(world):
+    world.publish()
+    world.reader.latest("champions")
+    world.peer.requests()
+    story = Story(world, lambda: world.publish(FILES | {ROSTER: b"2"}), nothing)
+    assert story.told(poll_s=480) == [1, 2]
+    calls = [call[0] for call in world.peer.calls]
+    assert calls == ["changed", "wait", "changed", "fetch", "fetch", "stream", "wait"]
+    assert world.peer.calls[1][2] == 480
+
+
+def test_what_is_refused_is_told_and_following_goes_on(world):
+    world.publish()
+
+    def damage():
+        world.peer.put(places.head("champions"), b"")
+
+    story = Story(world, damage, nothing, nothing, nothing, lambda: world.publish(FILES | {ROSTER: b"2"}), nothing)
+    assert story.told() == [1, 2]
+    assert {type(problem) for problem in story.problems} == {HeadFormat}
+    assert world.clock.slept == [1.0, 2.0, 4.0, 5.0], "it asks again soon, but not without end"
+
+
+def test_no_network_is_told_and_following_goes_on(world):
+    world.publish()
+
+    def fail():
+        world.peer.down = True
+
+    def mend():
+        world.peer.down = False
+        world.publish(FILES | {ROSTER: b"2"})
+
+    story = Story(world, fail, nothing, mend, nothing)
+    assert story.told() == [1, 2]
+    assert {type(problem) for problem in story.problems} == {Unreachable}
+
+
+def test_before_anything_is_published(world):
+    story = Story(world, nothing, world.publish, nothing)
+    assert story.told() == [1]
+    assert {type(problem) for problem in story.problems} == {NotFound}
+
+
+def test_a_publisher_that_stopped_is_told(world):
+    world.publish()
+
+    def later():
+        world.clock.now_ms += 3 * HOUR
+
+    story = Story(world, later, nothing, lambda: world.publish(FILES | {ROSTER: b"2"}), nothing)
+    assert story.told() == [1, 2]
+    assert {type(problem) for problem in story.problems} == {Stale}
+
+
+def test_a_person_must_act_and_following_ends(tmp_path):
+    world = World(tmp_path, pinned=False)
+    with pytest.raises(NoTrust):
+        Story(world, nothing).told()
