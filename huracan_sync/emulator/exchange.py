@@ -67,6 +67,8 @@ class Exchange:
         except (Disconnected, misfortune.Cut):
             self.world.settle()
             self._count(None)
+        except asyncio.CancelledError:  # the server ends
+            self.scope["emulator.transport"].abort()
 
     # -- doing ----------------------------------------------------------------------------------------------------
 

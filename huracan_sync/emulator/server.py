@@ -3,10 +3,12 @@
 import json
 import logging
 import shutil
+import signal
 import socket
 import sys
 import tempfile
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import uvicorn
@@ -33,6 +35,14 @@ class _Server(uvicorn.Server):
     def __init__(self, config: uvicorn.Config, ready: dict[str, Any]) -> None:
         super().__init__(config)
         self._ready = ready
+        self.interrupted = False
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """A signal: end, and do not raise it again afterwards, so that there is time to clean up."""
+        del frame
+        self.force_exit = self.should_exit and sig == signal.SIGINT
+        self.should_exit = True
+        self.interrupted = sig == signal.SIGINT
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets=sockets)
@@ -63,6 +73,7 @@ def serve(
 
     Raises:
         OSError: the port is taken, or the folder cannot be written.
+        KeyboardInterrupt: it was ended by Ctrl-C; everything is cleaned up.
     """
     settings = Settings(latency_ms=latency_ms, bandwidth_mbit=bandwidth_mbit, header_limit=header_limit)
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
@@ -72,16 +83,21 @@ def serve(
     try:
         folder.mkdir(parents=True, exist_ok=True)
         world = World(folder, settings, lasting=data is not None, app_folder=app_folder)
-        _run(world, listener, tls)
+        interrupted = _run(world, listener, tls)
         world.close()
     finally:
         listener.close()
         if data is None:
             shutil.rmtree(folder, ignore_errors=True)
+    if interrupted:
+        raise KeyboardInterrupt
 
 
-def _run(world: World, listener: socket.socket, tls: Path | None) -> None:
+def _run(world: World, listener: socket.socket, tls: Path | None) -> bool:
+    """Serve. Returns whether somebody pressed Ctrl-C."""
     logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+    # Only what went wrong here: requests that were cut, or came wrong, are what the emulator is for.
+    logging.getLogger("uvicorn.error").addFilter(lambda record: record.exc_info is not None)
     secure: dict[str, Any] = {}
     extra: dict[str, str] = {}
     if tls:
@@ -106,7 +122,9 @@ def _run(world: World, listener: socket.socket, tls: Path | None) -> None:
         **secure,
     )
     url = f"{'https' if tls else 'http'}://127.0.0.1:{listener.getsockname()[1]}"
-    _Server(config, {**ready(world, url), **extra}).run(sockets=[listener])
+    server = _Server(config, {**ready(world, url), **extra})
+    server.run(sockets=[listener])
+    return server.interrupted
 
 
 def ready(world: World, url: str) -> dict[str, str]:

@@ -413,8 +413,8 @@ def test_a_wrong_content_length(dropbox):
 def test_stalls(dropbox, point, committed):
     dropbox.faults({"route": "files/upload", "fault": "stall", "point": point, "seconds": 30, "nth": 1})
     me = client(dropbox)
-    impatient = Client(dropbox.url, me.token, urllib3.PoolManager(retries=False, timeout=0.3))
-    cut(lambda: impatient.upload("/a", b"x"))
+    with urllib3.PoolManager(retries=False, timeout=0.3) as pool:
+        cut(lambda: Client(dropbox.url, me.token, pool).upload("/a", b"x"))
     end = time.monotonic() + 5
     while not dropbox.log()["requests"].get("files/upload") and time.monotonic() < end:
         time.sleep(0.02)

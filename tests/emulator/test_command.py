@@ -1,0 +1,83 @@
+"""The command: its help teaches, its options work, it says when it is ready and leaves nothing behind."""
+
+import argparse
+import contextlib
+import io
+import json
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import pytest
+
+from huracan_sync.emulator.command import add_arguments
+from huracan_sync.emulator.running import Emulator
+from tests.emulator.calling import client
+
+COMMAND = [sys.executable, "-m", "huracan_sync.emulator"]
+
+
+def test_help_teaches():
+    parser = argparse.ArgumentParser(prog="huracan-sync emulator")
+    add_arguments(parser)
+    text = io.StringIO()
+    with contextlib.redirect_stdout(text), contextlib.suppress(SystemExit):
+        parser.parse_args(["--help"])
+    for taught in ("/emulator/token", "/emulator/faults", "/emulator/clock", "--tls", "ca.pem", "--header-limit"):
+        assert taught in text.getvalue()
+    assert max(map(len, text.getvalue().splitlines())) <= 120
+
+
+def test_importing_the_command_loads_no_server():
+    code = "import sys, huracan_sync.emulator.command; print({'starlette', 'uvicorn', 'msgspec'} & set(sys.modules))"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "set()\n"
+
+
+@pytest.mark.parametrize(("end", "code"), [(signal.SIGTERM, 0), (signal.SIGINT, 130)])
+def test_the_ready_line_and_a_clean_end(tmp_path, end, code):
+    command = [*COMMAND, "--port", "0", "--latency-ms", "3", "--bandwidth-mbit", "1000", "--header-limit", "9999"]
+    env = {"TMPDIR": str(tmp_path), "PATH": ""}
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=env)
+    ready = json.loads(process.stdout.readline())
+    assert {"url", "app_key", "read_only_app_key", "control"} <= set(ready)
+    assert ready["control"] == ready["url"] + "/emulator"
+    emulator = Emulator(ready)
+    assert {"latency_ms": 3.0, "bandwidth_mbit": 1000.0, "header_limit": 9999}.items() <= emulator.config().items()
+    me = client(emulator)
+    me.upload("/a", b"x" * 2_000_000)
+    assert len(list(tmp_path.iterdir())) == 1
+    with socket.create_connection(("127.0.0.1", int(ready["url"].rpartition(":")[2]))) as waiting:
+        body = json.dumps({"cursor": me.ls()[1]}).encode()
+        head = "POST /2/files/list_folder/longpoll HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+        waiting.sendall(f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body)
+        time.sleep(0.1)
+        emulator.stop()
+        process.send_signal(end)
+        out, err = process.communicate(timeout=10)
+    assert (process.returncode, out, err) == (code, "", "")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_port_that_is_taken(dropbox):
+    done = subprocess.run(
+        [*COMMAND, "--port", dropbox.url.rpartition(":")[2]], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout) == (69, "")
+    assert done.stderr.startswith("the emulator cannot start: ")
+
+
+def test_app_folders_from_the_start():
+    with Emulator.start("--app-folder") as emulator:
+        me = client(emulator)
+        me.upload("/a", b"x")
+        whole = client(emulator, app_key=emulator.ready["confidential_app_key"])
+        assert [entry["path_display"] for entry in whole.ls("", recursive=True)[0]] == [
+            "/Apps",
+            "/Apps/Emulator",
+            "/Apps/Emulator/a",
+        ]
+    assert not list(Path(tempfile.gettempdir()).glob(f"dropbox-emulator-*/{emulator.account_id}"))
