@@ -26,7 +26,10 @@ def check_block(item: Item, number: int, block: Block) -> None:
         ContentMismatch: it is not.
         KindRefused: the file begins as a pickle and the entry does not say so.
     """
-    digest = hashlib.sha256(block).digest()
+    _check(item, number, block, hashlib.sha256(block).digest())
+
+
+def _check(item: Item, number: int, block: Block, digest: bytes) -> None:
     if item.blocks:
         proved = digest == item.blocks[number * DIGEST_SIZE : (number + 1) * DIGEST_SIZE]
     else:
@@ -58,6 +61,7 @@ def remote_blocks(source: Source, item: Item, first: int = 0, count: int | None 
     start, end = first * BLOCK_SIZE, min(last * BLOCK_SIZE, item.size)
     with contextlib.ExitStack() as stack:
         number, block, filled = first, bytearray(_length(item, first)), 0
+        hasher = hashlib.sha256()
         for piece in _entered(stack, source, item, start, end):
             view = memoryview(piece)
             while view:
@@ -65,12 +69,14 @@ def remote_blocks(source: Source, item: Item, first: int = 0, count: int | None 
                     raise _mismatch(item, "more bytes came than it has")
                 taken = min(len(view), len(block) - filled)
                 block[filled : filled + taken] = view[:taken]
+                # While the next piece is on its way, and out of the very bytes that will be given.
+                hasher.update(memoryview(block)[filled : filled + taken])
                 view, filled = view[taken:], filled + taken
                 if filled == len(block):
-                    check_block(item, number, block)
+                    _check(item, number, block, hasher.digest())
                     yield block
                     number += 1
-                    block, filled = bytearray(_length(item, number)), 0
+                    block, filled, hasher = bytearray(_length(item, number)), 0, hashlib.sha256()
         if number != last:
             raise _mismatch(item, f"it ended in block {number} of {last}")
 

@@ -201,7 +201,7 @@ class Reader:
         Args:
             channel: its name.
             allow_stale: as for `latest`.
-            stop: asked after each wait; ends the iteration.
+            stop: asked before and after each wait; ends the iteration.
             observe: told of everything that keeps the newest from being read; following goes on.
             poll_s: the longest wait for news, 30 to 480 seconds; then freshness is looked at again.
 
@@ -217,6 +217,8 @@ class Reader:
                     given = snapshot.head.body_sha256
                     yield snapshot
                 problem: HuracanError | None = snapshot.problem
+                if stop():
+                    return
                 if problem is None:
                     self._source.wait(self._seen.load().channels[channel].cursor, poll_s)
                     pause = 1.0

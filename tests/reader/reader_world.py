@@ -173,9 +173,9 @@ class Publisher:
 class World:
     """Everything of one test."""
 
-    def __init__(self, folder, *, pinned=True, **reader):
+    def __init__(self, folder, *, pinned=True, peer=None, **reader):
         self.clock = Clock()
-        self.peer = Peer()
+        self.peer = Peer() if peer is None else peer
         self.engine = Publisher(self.peer, self.clock)
         self.engine.say_whom_to_trust()
         self.home = folder / "home"

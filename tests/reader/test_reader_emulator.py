@@ -1,0 +1,111 @@
+"""Reading over real sockets: the same attacks, what it costs, and how soon a publish is seen."""
+
+import threading
+import time
+
+import msgspec
+import pytest
+from reader_world import FILES, PIN, World
+from remote_source import RemotePeer, RemoteSource
+from test_reader_attacks import ATTACKS, HEAD, Scene, ends_well
+
+from huracan_sync.paths import join
+from huracan_sync.refusals import HeadMissing
+from huracan_sync.remote.client import Remote
+from huracan_sync.secret import Secret
+from huracan_sync.wire import Endpoint, Wire
+
+READ = ["files.metadata.read", "files.content.read"]
+ROOT = "/Runpodhuracan"
+
+
+class Tokens:
+    def __init__(self, dropbox, scopes):
+        self._token = Secret(dropbox.token(scopes)["access_token"])
+
+    def token(self):
+        return self._token
+
+    def renew(self, rejected):
+        raise AssertionError("no token ends in these tests")
+
+
+@pytest.fixture
+def login(dropbox, tmp_path):
+    def with_scopes(*scopes):
+        wire = Wire(Endpoint.from_environment(dropbox.env(tmp_path)))
+        return Remote(wire, Tokens(dropbox, list(scopes)), root=ROOT)
+
+    return with_scopes
+
+
+@pytest.fixture
+def peer(login):
+    return RemotePeer(login(*READ, "files.content.write"), RemoteSource(login(*READ)))
+
+
+@pytest.mark.parametrize("name", ATTACKS)
+def test_attack(name, peer, tmp_path):
+    ends_well(Scene(tmp_path, peer=peer), *ATTACKS[name], looks=1)
+
+
+def test_a_folder_in_the_place_of_the_head(peer, login, tmp_path):
+    scene = Scene(tmp_path, peer=peer)
+    peer.delete(HEAD)
+    login(*READ, "files.content.write").rpc("files/create_folder_v2", {"path": join(ROOT, HEAD)}, msgspec.Raw)
+    with pytest.raises(HeadMissing):
+        scene.reader.latest("champions")
+
+
+def test_what_it_costs_on_the_wire(peer, dropbox, tmp_path):
+    world = World(tmp_path, peer=peer)
+    world.publish()
+    world.reader.latest("champions")
+    before = dropbox.log()["requests"]
+    world.reader.latest("champions")
+    world.new_reader().latest("champions")
+    after = dropbox.log()["requests"]
+    assert {route: after[route] - before.get(route, 0) for route in after if after[route] != before.get(route)} == {
+        "files/list_folder/continue": 2
+    }
+
+
+def test_a_publish_is_seen_in_two_seconds(peer, login, dropbox, tmp_path):
+    """At 80 ms to the service and back, from the first byte that is sent."""
+    world = World(tmp_path, peer=peer)
+    world.publish()
+    dropbox.config(latency_ms=80)
+    seen, begun = [], threading.Event()
+
+    def follow():
+        for snapshot in world.reader.follow("champions", stop=lambda: len(seen) == 2, poll_s=30):
+            seen.append((time.monotonic(), snapshot.sequence))
+            begun.set()
+
+    follower = threading.Thread(target=follow)
+    follower.start()
+    assert begun.wait(10)
+    time.sleep(0.3)  # until it waits for news
+    start = time.monotonic()
+    world.publish(FILES | {"hamilton/roster.json": b"[]"})
+    follower.join(20)
+    assert [sequence for _, sequence in seen] == [1, 2]
+    assert seen[1][0] - start < 2.0
+
+
+def test_large_files_over_the_wire(peer, tmp_path):
+    world = World(tmp_path, peer=peer, keep_set=0)
+    data = bytes(range(256)) * (50_000) + b"end"
+    world.publish({"large.bin": data})
+    snapshot = world.reader.latest("champions")
+    assert snapshot.read_range("large.bin", len(data) - 3, 3) == b"end"
+    with snapshot.open("large.bin") as file:
+        assert file.read(10) == data[:10]
+        assert file.seek(-3, 2)
+        assert file.read() == b"end"
+    assert snapshot.read("large.bin") == data
+
+
+def test_the_pinned_key_over_the_wire(peer, tmp_path):
+    world = World(tmp_path, peer=peer, pinned=False)
+    assert world.reader.pin(PIN).version == 1
