@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from huracan_sync.errors import Busy, HuracanError, NotFound, Refused, TryLater, Unavailable
+from huracan_sync.errors import Busy, HuracanError, NotAuthorized, NotFound, Refused, TryLater, Unavailable
 from huracan_sync.paths import fold
 from huracan_sync.reader.pinning import Pinning
 from huracan_sync.reader.shelf import Shelf, shelf
@@ -138,9 +138,9 @@ class Reader:
     def latest(self, channel: str, *, allow_stale: bool = False) -> Snapshot:
         """The newest generation of a channel, verified. One request when nothing has changed.
 
-        While Dropbox cannot be reached, what was last known good is given instead, for as long as its own signature
-        says that it is fresh (`snapshot.problem` tells). What Dropbox holds being refused is an error; with
-        `allow_stale` it also gives what was last known good, until that is dead.
+        While Dropbox cannot be reached, or the login was withdrawn, what was last known good is given instead, for as
+        long as its own signature says that it is fresh (`snapshot.problem` tells). What Dropbox holds being refused
+        is an error; with `allow_stale` it also gives what was last known good, until that is dead.
 
         Raises:
             Refused: the first reason found; nothing later was looked at, nothing was remembered.
@@ -153,7 +153,7 @@ class Reader:
         with self._lock:
             try:
                 return self._latest(channel, allow_stale=allow_stale)
-            except (Unavailable, TryLater) as error:
+            except (Unavailable, TryLater, NotAuthorized) as error:
                 return self._instead(channel, error, allow_stale=allow_stale)
             except Refused as error:
                 if not allow_stale:
@@ -207,7 +207,7 @@ class Reader:
 
         Raises:
             ConfigError: no key is pinned, or what was seen is lost. Waiting would not help.
-            NotAuthorized: the same.
+            NotAuthorized: the same; what was last known good is given before.
         """
         given, pause = b"", 1.0
         while not stop():
@@ -225,6 +225,8 @@ class Reader:
                     continue
             except (Refused, Unavailable, TryLater, NotFound) as error:
                 problem = error
+            if isinstance(problem, NotAuthorized):
+                raise problem
             observe(problem)
             self._sleep(pause)
             pause = min(2 * pause, _PAUSE_MOST_S)

@@ -9,7 +9,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent / "signed"))
 
 from signed_world import ENGINE, FILES, HOUR, NOW, ROOT, change, item, make_trust, policy  # noqa: F401
 
-from huracan_sync.errors import NotFound, Unreachable
+from huracan_sync.errors import NotFound, Revoked, Unreachable
 from huracan_sync.reader import Reader
 from huracan_sync.signed import body, head, places, sshsig, trust
 from huracan_sync.signed.entries import Item
@@ -41,6 +41,7 @@ class Peer:
         self.moved = []  # every path that ever changed, in order
         self.calls = []
         self.down = False
+        self.revoked = False
         self.reset = False
         self.pieces = 1 << 20
         self.before = {}  # place: something to do just before it is fetched
@@ -69,6 +70,8 @@ class Peer:
         self.calls.append(what)
         if self.down:
             raise Unreachable("no network", sent=False)
+        if self.revoked:
+            raise Revoked("the login was withdrawn")
 
     def _bytes(self, place):
         self.before.pop(place, lambda: None)()

@@ -7,7 +7,7 @@ from reader_world import FILES, HOUR, PIN, RULES, World, change, item, make_trus
 from signed_world import BACKUP, CANDLES, ENGINE, PROMOTER, ROOT, key
 
 from huracan_sync import refusals
-from huracan_sync.errors import Busy, ConfigError, NotFound, NoTrust, StateMissing, Unreachable
+from huracan_sync.errors import Busy, ConfigError, NotFound, NoTrust, Revoked, StateMissing, Unreachable
 from huracan_sync.refusals import Dead, Stale
 from huracan_sync.signed import places, trust
 from huracan_sync.signed.rules import Freshness
@@ -368,6 +368,18 @@ def test_with_no_network_what_was_last_known_good_is_given(world):
         assert isinstance(snapshot.problem, Unreachable)
         assert contents(snapshot) == FILES
         assert contents(reader.last_good("champions")) == FILES
+
+
+def test_a_withdrawn_login_leaves_what_was_good_until_it_is_stale(world):
+    world.publish()
+    world.reader.latest("champions")
+    world.peer.revoked = True
+    snapshot = world.reader.latest("champions")
+    assert isinstance(snapshot.problem, Revoked)
+    assert contents(snapshot) == FILES
+    world.clock.now_ms += 2 * HOUR
+    with pytest.raises(Revoked):
+        world.reader.latest("champions")
 
 
 def test_with_no_network_and_nothing_here(world):

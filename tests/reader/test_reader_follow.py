@@ -3,7 +3,7 @@
 import pytest
 from reader_world import FILES, HOUR, World
 
-from huracan_sync.errors import NotFound, NoTrust, Unreachable
+from huracan_sync.errors import NotFound, NoTrust, Revoked, Unreachable
 from huracan_sync.refusals import HeadFormat, Stale
 from huracan_sync.signed import places
 
@@ -115,6 +115,21 @@ def test_a_publisher_that_stopped_is_told(world):
     story = Story(world, later, nothing, lambda: world.publish(FILES | {ROSTER: b"2"}), nothing)
     assert story.told() == [1, 2]
     assert {type(problem) for problem in story.problems} == {Stale}
+
+
+def test_a_withdrawn_login_ends_the_following(world):
+    world.publish()
+    following = world.new_reader().follow("champions")
+    assert next(following).sequence == 1
+    world.peer.revoked = True
+    with pytest.raises(Revoked):
+        next(following)
+    with pytest.raises(StopIteration):
+        next(following)
+    late = world.new_reader().follow("champions")
+    assert isinstance(next(late).problem, Revoked)
+    with pytest.raises(Revoked):
+        next(late)
 
 
 def test_a_person_must_act_and_following_ends(tmp_path):
