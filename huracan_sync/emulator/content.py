@@ -5,7 +5,9 @@ piece of an upload session, is a list of extents: (segment, first byte, length).
 """
 
 import os
+import secrets
 import shutil
+import threading
 from collections.abc import Iterable, Iterator
 from hashlib import sha256
 from pathlib import Path
@@ -77,6 +79,8 @@ class Content:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._folder.mkdir(parents=True, exist_ok=True)
+        for left in folder.parent.glob("gone-*"):
+            shutil.rmtree(left, ignore_errors=True)
         self._open: dict[int, Segment] = {}
         self._uses: dict[int, int] = {}
         self._shared: Segment | None = None
@@ -150,8 +154,11 @@ class Content:
         self._uses.clear()
         self._shared_numbers.clear()
         self._shared = None
-        shutil.rmtree(self._folder, ignore_errors=True)
-        self._folder.mkdir(parents=True, exist_ok=True)
+        # Gone at once; the time that large files take to go is nobody's.
+        gone = self._folder.with_name(f"gone-{secrets.token_hex(8)}")
+        self._folder.rename(gone)
+        self._folder.mkdir()
+        threading.Thread(target=shutil.rmtree, args=(gone,), kwargs={"ignore_errors": True}, daemon=True).start()
 
     def _segment(self, number: int) -> Segment:
         segment = self._open.get(number)

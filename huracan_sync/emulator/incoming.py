@@ -12,7 +12,7 @@ Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Pace = Callable[[int], Awaitable[None]]
 
-_BATCH = 2 * 1024 * 1024  # what is hashed and written at once: few handovers, large pages
+_BATCH = 4 * 1024 * 1024  # what is hashed and written at once: few handovers, large pages
 LONGEST_JSON = 32 * 1024 * 1024  # an RPC argument; 1,000 entries need about half a MiB
 
 
