@@ -58,6 +58,7 @@ class Call:
     token: Token | None = None
     grant: Grant | None = None
     quirks: list[Rule] = field(default_factory=list)
+    twin: str = ""  # what the same listing by the same caller would be called
     _app: App | None = None
     _view: View | None = None
 

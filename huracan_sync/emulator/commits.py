@@ -17,7 +17,7 @@ from huracan_sync.emulator import arguments, metadata, names
 from huracan_sync.emulator.calls import Call
 from huracan_sync.emulator.failures import Failure
 from huracan_sync.emulator.records import Blob
-from huracan_sync.emulator.schema import Invalid
+from huracan_sync.emulator.schema import Invalid, Text
 from huracan_sync.emulator.tree import Node
 from huracan_sync.emulator.view import Target, View
 
@@ -36,10 +36,23 @@ async def commit(call: Call, info: Json, blob: Blob, *fields: str) -> Node:
     Raises:
         Failure: a WriteError. Invalid: an id that leads nowhere. RateLimited: not our turn.
     """
+    settled(call, info["path"], arguments.WRITE_PATH_OR_ID, *fields, "path")
     aim(call.view, info, *fields)
     if not is_there(call, info, blob):
         await call.turn()
     return place(call, info, blob, *fields)
+
+
+def settled(call: Call, path: str, kind: Text, *fields: str) -> None:
+    """Scripted misfortune: an id of something that was just made is not known everywhere yet.
+
+    Raises:
+        Invalid: so it is.
+    """
+    if path.startswith("id:") and call.quirk("unsettled_id"):
+        said = kind.mismatch(path)
+        said.parents = list(reversed(fields))
+        raise said
 
 
 def aim(view: View, info: Json, *fields: str) -> Target:

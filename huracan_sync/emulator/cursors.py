@@ -5,6 +5,7 @@ one of the phases of the first listing (folders, files, what is deleted), then i
 """
 
 import hmac
+import os
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from binascii import Error as BadBase64
 from hashlib import sha256
@@ -14,6 +15,7 @@ import msgspec
 FOLDERS, FILES, DELETED, CHANGES = range(4)
 _BEGIN = b"\x00\x01"  # so that every cursor begins with AA, as recorded ones do
 _SHORTEST = 132  # bytes of payload: cursors of 195 and more characters are recorded
+_NONCE = 4  # so that every answer brings another cursor, also when nothing has changed
 _MAC = 12
 
 
@@ -49,7 +51,7 @@ def seal(cursor: Cursor, key: bytes) -> str:
     """The cursor as text."""
     payload = msgspec.msgpack.encode(cursor)
     body = len(payload).to_bytes(4, "big") + payload
-    body += b"\0" * max(0, _SHORTEST - len(body))
+    body += b"\0" * max(0, _SHORTEST - _NONCE - len(body)) + os.urandom(_NONCE)
     mac = hmac.new(key, body, sha256).digest()[:_MAC]
     return urlsafe_b64encode(_BEGIN + mac + body).rstrip(b"=").decode()
 

@@ -256,6 +256,8 @@ class Exchange:
         if self.counted:
             return
         self.counted = True
+        if self.call:
+            self.world.listing_now.discard(self.call.twin)
         arg = self.call.arg if self.call else None
         path = arg.get("path") or arg.get("from_path") if isinstance(arg, dict) else None
         struck = ", ".join(rule.fault for rule in self.rules)

@@ -2,9 +2,9 @@
 
     ApiError            any answer that is not a success; knows its status, headers and body
      ├─ BadInput            400, a text that says what is wrong
-     ├─ Refusal             401, 403: an AuthError or AccessError
+     ├─ Refusal             401, an AuthError
      ├─ RateLimited         429
-     └─ Failure             409, the endpoint's own union; 422 for the path root
+     └─ Failure             409, the endpoint's own union; 403 AccessError; 422 for the path root
 
 A `Failure` is written by its tags from outside in: `Failure("path", "conflict", "file")`. What a member's struct brings
 lies beside the innermost tag: `Failure("incorrect_offset", correct_offset=9)`.
@@ -108,18 +108,25 @@ class UploadFailed(Failure):
 
 
 class Refusal(JsonError):
-    """401: the token does not open this door. 403: the account may not."""
+    """401: the token does not open this door."""
 
-    def __init__(self, tag: str, *, status: int = 401, **fields: Any) -> None:
+    status = 401
+
+    def __init__(self, tag: str, **fields: Any) -> None:
         super().__init__(tag)
-        self.status = status
         self.fields = fields
 
     def error(self) -> Json:  # noqa: D102
         return {".tag": self.tags[0], **self.fields}
 
     def headers(self) -> Headers:  # noqa: D102
-        return [_EDGE_POLICY, ("WWW-Authenticate", 'Bearer realm="Dropbox-API"')] if self.status == 401 else []
+        return [_EDGE_POLICY, ("WWW-Authenticate", 'Bearer realm="Dropbox-API"')]
+
+
+class AccessDenied(Failure):
+    """403: the account may not."""
+
+    status = 403
 
 
 class PathRootRefused(Failure):

@@ -33,6 +33,10 @@ ANSWERS = {
     "invalid_access_token": "401; the token and its refresh token are revoked for good",
     "user_suspended": "401",
     "missing_scope": "401, with the scope the route needs",
+    "invalid_select_user": "401",
+    "invalid_select_admin": "401",
+    "route_access_denied": "401",
+    "access_denied": "403: an AccessError by its `tags`",
     "insufficient_space": "409 in the shape of the route",
     "token_error": "400 of oauth2/token: `tags` is [error, description]",
 }
@@ -40,6 +44,7 @@ ANSWERS = {
 QUIRKS = {
     "session_lost": "the upload sessions it names are gone",
     "incorrect_offset": "the upload session forgot what lies beyond `offset`",
+    "unsettled_id": "an `id:` that something is written to is not known yet: the 400 of the first seconds",
     "cursor_reset": "every cursor issued so far is invalid",
     "ignore_range": "a Range is not looked at: 200 and the whole file",
     "page_size": "a page of a listing has at most `size` entries",
@@ -110,7 +115,7 @@ def read(value: Any) -> Rule:
         raise ValueError(f"no fault is called {rule.fault!r}; there are " + ", ".join(sorted(KINDS)))
     if rule.form is not None and rule.form not in _FORMS.get(rule.fault, set()):
         raise ValueError(f"{rule.fault} has no form {rule.form!r}")
-    if rule.fault in {"error", "token_error"} and not rule.tags:
+    if rule.fault in {"error", "token_error", "access_denied"} and not rule.tags:
         raise ValueError(f"{rule.fault} needs `tags`")
     return rule
 

@@ -4,7 +4,7 @@ from typing import Any
 
 from huracan_sync.emulator import arguments, jobs, metadata
 from huracan_sync.emulator.calls import Call, route
-from huracan_sync.emulator.commits import free_name
+from huracan_sync.emulator.commits import free_name, settled
 from huracan_sync.emulator.failures import BadInput, Failure
 from huracan_sync.emulator.tree import Node
 from huracan_sync.emulator.view import Target, View, aimed
@@ -27,6 +27,7 @@ async def create_folder_old(call: Call) -> Json:
 
 
 async def _create(call: Call) -> Node:
+    settled(call, call.arg["path"], arguments.WRITE_PATH, "path")
     try:
         call.view.aim(call.arg["path"], arguments.WRITE_PATH, "path")
         await call.turn()

@@ -23,6 +23,7 @@ from huracan_sync.emulator.world import World
 
 _BOTH_PLACES = 'Must provide HTTP header "{header}" or URL parameter "{parameter}".'
 _HACK = "text/plain; charset=dropbox-cors-hack"
+_LISTINGS = {"files/list_folder", "files/list_folder/continue"}
 _TYPES = {
     "rpc": ["application/json", "application/json; charset=utf-8", _HACK],
     "upload": ["application/octet-stream", _HACK],
@@ -45,6 +46,7 @@ async def open_call(call: Call) -> None:
     else:
         _user(call, credentials)
     await _argument(call)
+    _no_twin(call)
 
 
 def _credentials(call: Call) -> str:
@@ -78,7 +80,7 @@ def _user(call: Call, credentials: str) -> None:
     if account.person.suspended:
         raise Refusal("user_suspended")
     call.admit(app, View.of(account, app, astral=world.settings.astral_names))
-    _rate(world, token.fingerprint)
+    _rate(world, f"{app.app_key} {grant.account_id}")
     _path_root(call, account.person.namespace)
 
 
@@ -116,7 +118,7 @@ def _unusable(credentials: str, expected: str) -> BadInput:
 
 
 def _rate(world: World, who: str) -> None:
-    """At most so many calls of a token within the window; refused calls count as well."""
+    """At most so many calls of one user of one app within the window; refused calls count as well."""
     limit = world.settings.rate_limit_requests
     if limit is None:
         return
@@ -127,6 +129,16 @@ def _rate(world: World, who: str) -> None:
     calls.append(now)
     if len(calls) > limit:
         raise RateLimited("too_many_requests", world.settings.rate_limit_retry_after)
+
+
+def _no_twin(call: Call) -> None:
+    """A listing while the same one is still under way, if that is to be refused."""
+    if call.world.settings.refuse_twin_listings and call.route.name in _LISTINGS:
+        call.twin = f"{call.app.app_key} {call.account_id} {call.route.name} {call.arg}"
+        if call.twin in call.world.listing_now:
+            call.twin = ""
+            raise RateLimited("too_many_requests", call.world.settings.rate_limit_retry_after)
+        call.world.listing_now.add(call.twin)
 
 
 def _path_root(call: Call, home: str) -> None:

@@ -6,6 +6,7 @@ begins with the folder itself.
 """
 
 import asyncio
+import random
 from bisect import bisect_right
 from collections.abc import Iterator
 from typing import Any
@@ -66,9 +67,10 @@ async def longpoll(call: Call) -> Answer:
     if call.quirk("cursor_reset"):
         forget_cursors(account)
     clock = asyncio.get_running_loop().time
-    end = clock() + min(call.arg["timeout"], settings.longpoll_cap_s or call.arg["timeout"])
+    patience = call.arg["timeout"] + random.uniform(0, settings.longpoll_jitter_s)  # noqa: S311  no secret
+    end = clock() + (patience if settings.longpoll_cap_s is None else min(patience, settings.longpoll_cap_s))
     changes = False
-    while not changes and clock() < end:
+    while not changes and clock() < end and not world.ending:
         if cursor.epoch != account.person.cursor_epoch or world.accounts.get(account.person.account_id) is not account:
             raise Failure("reset")
         changes = _news(call.view, cursor)

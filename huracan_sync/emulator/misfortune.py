@@ -5,23 +5,35 @@ import random
 import socket
 import struct
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from email.utils import formatdate
 from itertools import pairwise
 from typing import Any
 
 from huracan_sync.emulator.calls import Answer, Call
-from huracan_sync.emulator.failures import ApiError, Failure, RateLimited, Refusal, UploadFailed
+from huracan_sync.emulator.failures import AccessDenied, ApiError, Failure, RateLimited, Refusal, UploadFailed
 from huracan_sync.emulator.faults import Rule
 from huracan_sync.emulator.idents import fingerprint, session_id
 from huracan_sync.emulator.incoming import Body, Disconnected
 
 _NOW = struct.pack("ii", 1, 0)  # linger on, for no time: closing sends a reset
 _PORTAL = b"<!DOCTYPE html><html><head><title>Welcome</title></head><body>Accept the terms to go online.</body></html>"
+AUTH_ERRORS = {
+    "expired_access_token",
+    "invalid_access_token",
+    "user_suspended",
+    "missing_scope",
+    "invalid_select_user",
+    "invalid_select_admin",
+    "route_access_denied",
+}
 _BODIES = {
     "html": ("text/html", b"<html><body><h1>Service Unavailable</h1></body></html>"),
     "empty": ("", b""),
-    "json": ("application/json", b'{"error": "internal_server_error"}'),
+    "json": (
+        "application/json",
+        b'{"error": "The server has either erred or is incapable of performing the requested operation."}',
+    ),
     "text": ("text/plain; charset=utf-8", b"upstream connect error or disconnect/reset before headers"),
 }
 
@@ -35,9 +47,9 @@ class Cut(Exception):
 
 def answer(call: Call, rule: Rule) -> Answer | ApiError | None:
     """The scripted answer of a rule; None where the route carries the fault out itself."""
-    if rule.fault in {"expired_access_token", "invalid_access_token", "user_suspended", "missing_scope"}:
+    if rule.fault in AUTH_ERRORS:
         return _refusal(call, rule)
-    made = {
+    answers: dict[str, Callable[[Call, Rule], Answer | ApiError | None]] = {
         "rate_limited": _rate_limited,
         "too_many_write_operations": _contention,
         "server_error": _server_error,
@@ -45,8 +57,9 @@ def answer(call: Call, rule: Rule) -> Answer | ApiError | None:
         "insufficient_space": lambda call, _: _error(call, ["path", "insufficient_space"], {}),
         "error": lambda call, rule: _error(call, rule.tags or [], rule.fields),
         "token_error": _token_error,
-    }[rule.fault]
-    return made(call, rule)
+        "access_denied": lambda _, rule: AccessDenied(*(rule.tags or []), **rule.fields),
+    }
+    return answers[rule.fault](call, rule)
 
 
 def _rate_limited(_: Call, rule: Rule) -> ApiError:

@@ -32,8 +32,9 @@ class Protocol(HttpToolsProtocol):
 class _Server(uvicorn.Server):
     """A server that says when it listens."""
 
-    def __init__(self, config: uvicorn.Config, ready: dict[str, Any]) -> None:
+    def __init__(self, config: uvicorn.Config, world: World, ready: dict[str, Any]) -> None:
         super().__init__(config)
+        self._world = world
         self._ready = ready
         self.interrupted = False
 
@@ -43,6 +44,7 @@ class _Server(uvicorn.Server):
         self.force_exit = self.should_exit and sig == signal.SIGINT
         self.should_exit = True
         self.interrupted = sig == signal.SIGINT
+        self._world.end_waits()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets=sockets)
@@ -122,7 +124,7 @@ def _run(world: World, listener: socket.socket, tls: Path | None) -> bool:
         **secure,
     )
     url = f"{'https' if tls else 'http'}://127.0.0.1:{listener.getsockname()[1]}"
-    server = _Server(config, {**ready(world, url), **extra})
+    server = _Server(config, world, {**ready(world, url), **extra})
     server.run(sockets=[listener])
     return server.interrupted
 

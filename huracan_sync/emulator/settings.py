@@ -24,6 +24,7 @@ class Settings(msgspec.Struct, forbid_unknown_fields=True):
     deleted_children: bool = False  # a deleted folder is reported with everything below it
     rename_order: Literal["deleted_first", "created_first", "random"] = "deleted_first"
     longpoll_cap_s: Amount | None = None  # answer a long poll after at most so many real seconds
+    longpoll_jitter_s: Amount = 0.0  # up to so much longer than `timeout`; the service says up to 90
     longpoll_backoff_s: Count | None = None  # the `backoff` of its answers
     # tokens
     token_lifetime_s: Positive = 14400
@@ -40,9 +41,10 @@ class Settings(msgspec.Struct, forbid_unknown_fields=True):
     max_file_bytes: Positive = 2**41 - 2**22
     session_lifetime_s: Positive = 7 * 24 * 3600
     # pacing
-    rate_limit_requests: Positive | None = None  # calls a token may make within `rate_limit_window_s`
+    rate_limit_requests: Positive | None = None  # calls of one user of an app within `rate_limit_window_s`
     rate_limit_window_s: Annotated[float, msgspec.Meta(gt=0)] = 1.0
     rate_limit_retry_after: Count = 1
+    refuse_twin_listings: bool = False  # 429 for a listing while the same one of the same user is under way
     # jobs
     job_ms: Amount = 0.0  # how long an asynchronous job takes
     job_polls: Count = 0  # how many checks answer in_progress at least

@@ -52,6 +52,7 @@ class World:
         self, folder: Path, settings: Settings | None = None, *, lasting: bool = False, app_folder: bool = False
     ) -> None:
         self.started_with = settings or Settings()
+        self.ending = False
         self._app_folder = app_folder
         self.settings = self.started_with
         self.clock = Clock()
@@ -85,7 +86,8 @@ class World:
         self.codes: dict[str, Any] = {}
         self.consents: dict[str, Any] = {}
         self.listings: dict[Any, Any] = {}
-        self.calls: dict[str, deque[float]] = {}  # when a token called lately, for the rate limit
+        self.listing_now: set[str] = set()
+        self.calls: dict[str, deque[float]] = {}  # when a user of an app called lately
         self.default_account_id = ""
 
     def _begin(self) -> None:
@@ -121,6 +123,12 @@ class World:
         self.ledger.flush()
         for account in self.accounts.values():
             account.settle()
+
+    def end_waits(self) -> None:
+        """Let long polls answer: there will be no change any more."""
+        self.ending = True
+        for account in self.accounts.values():
+            account.changed.set()
 
     def close(self) -> None:
         """Let go of files."""

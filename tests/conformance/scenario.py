@@ -78,12 +78,14 @@ def as_json(text):
         return MISSING
 
 
+HTTP = urllib3.PoolManager(maxsize=32, retries=False, timeout=150)
+
+
 class Player:
     """Plays scenarios against a server. `values` are what scenarios need; `control` reaches the emulator's doors."""
 
     def __init__(self, url, token, values, control=None):
         self.url, self.token, self.values, self.control = url, token, values, control
-        self.http = urllib3.PoolManager(maxsize=32, retries=False, timeout=150)
 
     def play(self, scenario):
         """The first step's differences from what is expected: none if the scenario holds."""
@@ -162,7 +164,7 @@ class Player:
         if fields:
             url += ("&" if "?" in url else "?") + urlencode(fields)
         began = time.monotonic()
-        response = self.http.request(step.get("method", "POST"), url, headers=headers, body=body, redirect=False)
+        response = HTTP.request(step.get("method", "POST"), url, headers=headers, body=body, redirect=False)
         seen = {name.lower(): value for name, value in response.headers.items()}
         parsed = as_json(response.data) if re.search("json|javascript", seen.get("content-type", "")) else MISSING
         return {

@@ -41,7 +41,8 @@ def values(emulator):
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
 def test_scenario(dropbox, path):
     scenario = json.loads(path.read_text(encoding="utf-8"))
-    player = Player(dropbox.url, dropbox.token()["access_token"], values(dropbox), dropbox.control)
+    needed = values(dropbox) if "needs" in scenario else {}
+    player = Player(dropbox.url, dropbox.token()["access_token"], needed, dropbox.control)
     assert scenario["name"] == path.stem
     assert player.play(scenario) == []
 

@@ -198,6 +198,39 @@ def test_other_refusals(dropbox):
     assert me.rpc("files/list_folder", {"path": ""})[0] == 200
 
 
+@pytest.mark.parametrize("tag", ["invalid_select_user", "invalid_select_admin", "route_access_denied"])
+def test_rarer_refusals(dropbox, tag):
+    dropbox.faults({"route": "files/list_folder", "fault": tag})
+    status, body = client(dropbox).rpc("files/list_folder", {"path": ""})
+    assert (status, body["error"]) == (401, {".tag": tag})
+
+
+def test_access_denied_is_a_403(dropbox):
+    dropbox.faults(
+        {"route": "files/list_folder", "fault": "access_denied", "tags": ["invalid_account_type", "feature"]}
+    )
+    response = client(dropbox).raw_rpc("files/list_folder", {"path": ""})
+    assert (response.status, response.headers["Content-Type"]) == (403, "application/json")
+    error = {".tag": "invalid_account_type", "invalid_account_type": {".tag": "feature"}}
+    assert response.json()["error"] == error
+
+
+@pytest.mark.parametrize("route", ["files/upload", "files/create_folder_v2"])
+def test_an_id_takes_time_to_settle(dropbox, route):
+    me = client(dropbox)
+    _, made = me.rpc("files/create_folder_v2", {"path": "/new"})
+    path = made["metadata"]["id"] + "/x"
+    dropbox.faults({"route": route, "fault": "unsettled_id", "nth": 1})
+
+    def write():
+        return me.upload(path, b"x") if route == "files/upload" else me.rpc(route, {"path": path})
+
+    status, said = write()
+    assert status == 400
+    assert re.search(rf"path: '{path}' did not match pattern '", said)
+    assert write()[0] == 200
+
+
 @pytest.mark.parametrize("scope", [["account_info.read"], ["account_info.read", "files.content.write", "team.admin"]])
 def test_another_scope_is_granted_than_asked(dropbox, scope):
     tokens = dropbox.token()
@@ -413,7 +446,7 @@ def test_a_wrong_content_length(dropbox):
 def test_stalls(dropbox, point, committed):
     dropbox.faults({"route": "files/upload", "fault": "stall", "point": point, "seconds": 30, "nth": 1})
     me = client(dropbox)
-    with urllib3.PoolManager(retries=False, timeout=0.3) as pool:
+    with urllib3.PoolManager(retries=False, timeout=0.15) as pool:
         cut(lambda: Client(dropbox.url, me.token, pool).upload("/a", b"x"))
     end = time.monotonic() + 5
     while not dropbox.log()["requests"].get("files/upload") and time.monotonic() < end:
@@ -424,10 +457,10 @@ def test_stalls(dropbox, point, committed):
 def test_a_stall_in_the_middle_of_the_body(dropbox):
     me = client(dropbox)
     me.upload("/a", b"x" * 1000)
-    dropbox.faults({"route": "files/download", "fault": "stall", "point": "body", "offset": 100, "seconds": 0.3})
+    dropbox.faults({"route": "files/download", "fault": "stall", "point": "body", "offset": 100, "seconds": 0.15})
     began = time.monotonic()
     assert len(me.download("/a").data) == 1000
-    assert time.monotonic() - began >= 0.3
+    assert time.monotonic() - began >= 0.15
 
 
 def test_slow_bytes(dropbox):
@@ -444,7 +477,7 @@ def test_slow_bytes(dropbox):
 def test_every_fault_on_every_style_leaves_a_working_server(dropbox, fault, route):
     me = client(dropbox)
     me.upload("/a", b"x")
-    tags = {"tags": ["other"]} if "error" in fault else {}
+    tags = {"tags": ["other"]} if fault in {"error", "token_error", "access_denied"} else {}
     dropbox.faults({"route": route, "fault": fault, "seconds": 0.01, "bytes_per_s": 100_000, **tags})
     calls = {
         "oauth2/token": lambda: urllib3.request("POST", f"{me.url}/oauth2/token", body=b"x", retries=False),

@@ -92,6 +92,19 @@ def test_a_lock_makes_writers_wait_or_go(dropbox):
     assert sorted(all_at_once(5)) == [200, 429, 429, 429, 429]
 
 
+def test_twin_listings_can_be_refused(dropbox):
+    me = client(dropbox)
+    dropbox.config(refuse_twin_listings=True, latency_ms=100)
+    with ThreadPoolExecutor(3) as pool:
+        same = list(pool.map(lambda _: me.rpc("files/list_folder", {"path": ""})[0], range(3)))
+        other = list(
+            pool.map(lambda flag: me.rpc("files/list_folder", {"path": "", "recursive": flag})[0], [True, False])
+        )
+    assert sorted(same) == [200, 429, 429]
+    assert other == [200, 200]
+    assert me.rpc("files/list_folder", {"path": ""})[0] == 200
+
+
 def test_json_is_compressed_for_those_who_can(dropbox):
     me = client(dropbox)
     for number in range(20):
