@@ -36,7 +36,8 @@
      ├─ NotFound              the caller: nothing lies at that path
      ├─ LocalFailure          the operator: a file here cannot be read or written
      │   ├─ FileChanged           a file changed while it was read; the next pass will find it whole
-     │   └─ HalfWritten           a file is not whole yet; the next pass will find it so
+     │   ├─ HalfWritten           a file is not whole yet; the next pass will find it so
+     │   └─ SecretInFile          a file that was to be sent holds a token or a password
      ├─ TryLater              time: the same call will do
      │   ├─ RateLimited           the server asked for a pause longer than we may wait
      │   ├─ Busy                  another process of ours works on the same thing
@@ -279,6 +280,12 @@ class HalfWritten(LocalFailure):
 
     retryable = True
     default_hint = "if nothing writes it any more, it is damaged: make it anew"
+
+
+class SecretInFile(LocalFailure):
+    """A file that was to be sent holds a secret. The fact `kinds` says of what kind, never what it is."""
+
+    default_hint = "move the secret out of the file (environment, secret mount), or allow it with allow_secrets=True"
 
 
 class TryLater(HuracanError):

@@ -189,6 +189,23 @@ class Journal:
             db.execute("INSERT OR IGNORE INTO pairs (place, local, remote) VALUES (?, ?, ?)", key)
         return self.pair(place, local, remote)
 
+    def earlier_targets(self, pair: int) -> list[tuple[int, str]]:
+        """Other remote folders the same local one was synced to, the latest first: their pairs, and where they are."""
+        rows = self._db.execute(
+            "SELECT other.id, other.remote FROM pairs AS me JOIN pairs AS other"
+            " ON other.place = me.place AND other.local = me.local AND other.id < me.id WHERE me.id=? ORDER BY 1 DESC",
+            (pair,),
+        )
+        return rows.fetchall()
+
+    def drop_pairs(self, pairs: Iterable[int]) -> None:
+        """Forget pairs altogether; what they knew is found out again when they are asked for."""
+        keys = [(pair,) for pair in pairs]
+        with self._transaction() as db:
+            for table in ("synced", "elsewhere", "intents"):
+                db.executemany(f"DELETE FROM {table} WHERE pair=?", keys)  # noqa: S608 - three fixed names
+            db.executemany("DELETE FROM pairs WHERE id=?", keys)
+
     def cursor(self, pair: int) -> str | None:
         """Where the last listing of the remote side ended; None when none was read to its end."""
         found = self._db.execute("SELECT cursor FROM pairs WHERE id=?", (pair,)).fetchone()
@@ -208,6 +225,19 @@ class Journal:
             )
             for key, path, size, digest, rev, mtime_ms, mtime_ns, ctime_ns, inode in rows
         }
+
+    def known(self, pair: int, path: str) -> bytes | None:
+        """The content hash under which one file was synced, None when it was not."""
+        query = "SELECT hash FROM synced WHERE pair=? AND key=?"
+        found = self._db.execute(query, (pair, fold(path))).fetchone()
+        return found[0] if found else None
+
+    def forget_all(self, pair: int, *, beyond: int) -> None:
+        """Forget every file of a pair that has more than `beyond`: what is known of them only saves work."""
+        (count,) = self._db.execute("SELECT count(*) FROM synced WHERE pair=?", (pair,)).fetchone()
+        if count > beyond:
+            with self._transaction() as db:
+                db.execute("DELETE FROM synced WHERE pair=?", (pair,))
 
     def learn(self, pair: int, known: Iterable[Synced]) -> None:
         """Both sides hold these alike now; what was noted as different or about to be committed is settled."""

@@ -128,6 +128,8 @@ class Arranged(msgspec.Struct, frozen=True):
     """The name over there of a path here."""
     here: Callable[[str], RelPath]
     """The proper place here of a name over there."""
+    takes_strays: bool = True
+    """Whether files here that lie outside their proper place count."""
     strays: dict[RelPath, RelPath] = {}
     """Where files were found here, by their names over there: a scan notes it, they need not lie in their place."""
 
@@ -136,9 +138,9 @@ class Arranged(msgspec.Struct, frozen=True):
         return self.strays.get(path) or self.here(path)
 
 
-def arranged_candles(folder: str | Path) -> Arranged:
+def arranged_candles(folder: str | Path, *, takes_strays: bool = True) -> Arranged:
     """The engine's folder of candles, `BTC/` here and `BTCUSDT/` there."""
-    return Arranged(Path(folder).absolute(), "candles", candle_there, candle_here)
+    return Arranged(Path(folder).absolute(), "candles", candle_there, candle_here, takes_strays)
 
 
 def day_of(moment: date | datetime | str) -> str:

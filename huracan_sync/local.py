@@ -81,9 +81,18 @@ def _renamed(root: Arranged, found: Scan) -> Scan:
     for path, stamp in found.files.items():
         other = root.there(path)
         key, rank = fold(other), (path == root.here(other), stamp.mtime_ns)
-        if rank > ranks.get(key, (False, -1)):
+        if rank > ranks.get(key, (not root.takes_strays, -1)):
             ranks[key], files[other], root.strays[other] = rank, stamp, path
     return Scan(files, found.problems)
+
+
+def _asked_by_other_name(root: Arranged, wanted: Callable[[str], bool]) -> Callable[[str], bool]:
+    def asked(path: str) -> bool:
+        with contextlib.suppress(HostilePath):  # the scan reports it
+            path = root.there(path)
+        return wanted(path)
+
+    return asked
 
 
 def scan(root: Root, *, wanted: Callable[[str], bool] | None = None) -> Scan:
@@ -99,7 +108,7 @@ def scan(root: Root, *, wanted: Callable[[str], bool] | None = None) -> Scan:
         LocalFailure: it cannot be read.
     """
     if isinstance(root, Arranged):
-        return _renamed(root, scan(root.path, wanted=wanted))
+        return _renamed(root, scan(root.path, wanted=wanted and _asked_by_other_name(root, wanted)))
     result = Scan({}, [])
     try:
         _scan_folder(os.fspath(root), "", result, wanted)

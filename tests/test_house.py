@@ -26,6 +26,7 @@ FLOORS = [
     "signed",
     "local",
     "journal",
+    "outbox",
     "seen",
     "transfer",
     "survey",

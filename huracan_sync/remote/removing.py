@@ -8,23 +8,13 @@ from typing import Any
 
 import msgspec
 
-from huracan_sync.errors import HuracanError, NotFound, ServiceFault
+from huracan_sync.errors import HuracanError, NotFound
 from huracan_sync.remote.client import Remote
 from huracan_sync.remote.errors import judge_failure
+from huracan_sync.remote.jobs import MOST, carry_out
 
 ALONE = 2
 """Up to so many files are removed one by one; more in a job, which takes two calls or three."""
-JOB = 1000
-FIRST_LOOK_S = 0.1
-LONGEST_LOOK_S = 5.0
-PATIENCE_S = 900.0
-
-
-class _Job(msgspec.Struct):
-    tag: str = msgspec.field(name=".tag")
-    async_job_id: str = ""
-    entries: list[dict[str, Any]] = []
-    failed: dict[str, Any] = {}
 
 
 def remove(
@@ -41,8 +31,8 @@ def remove(
         for path, rev in files:
             results[path] = _remove_one(remote, path, rev)
         return results
-    for at in range(0, len(files), JOB):
-        results.update(_remove_many(remote, files[at : at + JOB], sleep))
+    for at in range(0, len(files), MOST):
+        results.update(_remove_many(remote, files[at : at + MOST], sleep))
     return results
 
 
@@ -62,18 +52,9 @@ def _remove_many(
     remote: Remote, files: Sequence[tuple[str, str]], sleep: Callable[[float], None]
 ) -> dict[str, HuracanError | None]:
     route = "files/delete_batch"
-    arg = {"entries": [{"path": path, "parent_rev": rev} for path, rev in files]}
-    job = remote.rpc(route, arg, _Job, commit=True)
-    job_id, pause, waited = job.async_job_id, FIRST_LOOK_S, 0.0
-    while job.tag in {"async_job_id", "in_progress"}:
-        if waited > PATIENCE_S:
-            raise ServiceFault(f"Dropbox has not finished deleting {len(files)} files in {waited:.0f} s", route=route)
-        sleep(pause)
-        waited, pause = waited + pause, min(pause * 2, LONGEST_LOOK_S)
-        job = remote.rpc(f"{route}/check", {"async_job_id": job_id}, _Job)
-    if job.tag != "complete" or len(job.entries) != len(files):
-        raise ServiceFault(f"Dropbox gave up deleting {len(files)} files: {job.failed or job.tag}", route=route)
-    return {path: _meaning(route, entry) for (path, _), entry in zip(files, job.entries, strict=True)}
+    entries = [{"path": path, "parent_rev": rev} for path, rev in files]
+    done = carry_out(remote, route, f"{route}/check", entries, sleep=sleep)
+    return {path: _meaning(route, entry) for (path, _), entry in zip(files, done, strict=True)}
 
 
 def _meaning(route: str, entry: dict[str, Any]) -> HuracanError | None:

@@ -2,14 +2,17 @@
 
 import json
 import random
+import time
+from datetime import UTC, datetime
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import urllib3
 
-from huracan_sync.remote.client import Remote
+from huracan_sync.connect import connect
+from huracan_sync.engine import DropboxSync
+from huracan_sync.remote.pacing import Pacing
 from huracan_sync.secret import Secret
-from huracan_sync.wire import Endpoint, Wire
 
 SCOPES = ("files.metadata.read", "files.content.read", "files.content.write")
 HTTP = urllib3.PoolManager(retries=False)
@@ -38,25 +41,12 @@ def write_candle(path, rows=10, **how):
     return path.read_bytes()
 
 
-class ShortToken:
-    """One token, as somebody pasted it."""
-
-    def __init__(self, token):
-        self._token = Secret(token)
-
-    def token(self):
-        return self._token
-
-    def renew(self, rejected):
-        raise AssertionError("it was good a moment ago")
-
-
 class Stranger:
     """Another client of the account, and what lies there as it sees it."""
 
     def __init__(self, dropbox):
         self._dropbox = dropbox
-        self._token = dropbox.token(list(SCOPES))["access_token"]
+        self._token = dropbox.token(list(SCOPES), expires_in=1e8)["access_token"]
 
     def raw(self, route, arg, body=None):
         """Status and body of a call."""
@@ -101,6 +91,19 @@ class Stranger:
         return len(self.call("files/list_revisions", {"path": path, "limit": 100})["entries"])
 
 
+class Time:
+    """A clock that sleeping moves on, at once."""
+
+    def __init__(self):
+        self.ahead = 0.0
+
+    def clock(self):
+        return time.monotonic() + self.ahead
+
+    def sleep(self, seconds):
+        self.ahead += seconds
+
+
 class World:
     """One engine machine: a working folder, a state folder, an account."""
 
@@ -109,14 +112,24 @@ class World:
         self.home, self.work = tmp_path / "home", tmp_path / "work"
         self.work.mkdir()
         self.stranger = Stranger(dropbox)
+        self.time = Time()
+        self._secret = Secret(self.token(expires_in=1e8))  # one login: what is known of an account is kept by it
+        self.moment = datetime(2025, 11, 14, 12, 0, tzinfo=UTC)
 
     def token(self, scopes=SCOPES, **options):
         return self.dropbox.token(list(scopes), **options)["access_token"]
 
-    def remote(self):
-        """A login of its own, with connections of its own."""
-        wire = Wire(Endpoint.from_environment(self.dropbox.env(self.home)))
-        return Remote(wire, ShortToken(self.token()), account_id=self.dropbox.account_id)
+    def remote(self, **pacing):
+        """A login of its own, with connections of its own; nobody waits in it."""
+        pace = Pacing(clock=self.time.clock, sleep=self.time.sleep, **pacing)
+        return connect(access_token=self._secret, pacing=pace)
+
+    def sync(self, **options):
+        """A DropboxSync whose waits take no time."""
+        return DropboxSync(**{"remote": self.remote(), "now": self.now, **options})
+
+    def now(self):
+        return self.moment
 
     def write(self, files):
         """Files in the working folder: path -> bytes or text, or a size to be filled."""

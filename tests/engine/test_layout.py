@@ -84,9 +84,9 @@ def test_placing_twice_is_placing_once(path, app, kind_first, day):
     assert layout.literal(literal) == literal if literal != "/" else True
 
 
-@given(st.lists(NAMES, max_size=6).map("/".join))
+@given(st.lists(NAMES, max_size=6).map("/".join).filter(lambda path: not APP.is_contract(path)))
 def test_no_place_begins_with_two_days(path):
-    rest = APP.place(path, DAY).split("/")[2:4]
+    rest = APP.place(path, DAY).removeprefix("/Runpodhuracan").split("/")[1:3]
     assert len([part for part in rest if part[:4] == "2025" and part[4:5] == "-"]) < 2
 
 

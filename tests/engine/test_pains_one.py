@@ -1,0 +1,401 @@
+"""The engine's pains P1 to P14, each closed: through the public API, over real sockets."""
+
+import json
+import os
+import subprocess
+import sys
+import threading
+from datetime import UTC, datetime, timedelta, timezone
+from pathlib import Path
+
+import pytest
+from engine_world import noise, write_candle
+from structlog.testing import capture_logs
+
+from huracan_sync.engine import DropboxSync
+from huracan_sync.errors import Unreachable
+
+APP = "/Runpodhuracan"
+SPOT = "BTC-USDT_1d_20221112_20251111.parquet"
+PERP = "BTC-USDT:USDT_1m_20250601_20251111.parquet"
+DEAD = {"route": "*", "fault": "close"}
+
+
+@pytest.fixture
+def logged_in(world, tmp_path, monkeypatch):
+    """A machine where somebody has authorized once: a refresh token is delivered, none is pasted."""
+    tokens = world.dropbox.token(["files.metadata.read", "files.content.read", "files.content.write"])
+    secret = tmp_path / "refresh-token"
+    secret.write_text(tokens["refresh_token"])
+    secret.chmod(0o400)
+    monkeypatch.setenv("HURACAN_REFRESH_TOKEN_FILE", str(secret))
+    monkeypatch.setenv("HURACAN_APP_KEY", tokens["app_key"])
+    return world
+
+
+def test_p01_a_token_ends_mid_run_and_nobody_notices(logged_in):
+    world = logged_in
+    sync = DropboxSync()
+    world.write({f"logs/{n}.log": str(n) for n in range(8)})
+    assert sync.upload_logs() == 8
+    world.dropbox.advance(5 * 3600)  # the access token is dead now
+    world.clear_log()
+    threads = [threading.Thread(target=sync.write_text, args=(f"beat/{n}.json", "{}")) for n in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sync.upload_file("logs/0.log", "again.log")
+    assert sync.last_error is None
+    assert world.requests()["oauth2/token"] == 1
+    assert len([p for p in world.stranger.paths() if "/beat/" in p]) == 8
+
+
+def test_p02_every_call_of_either_version_is_there(world):
+    # The full list of names, arguments and defaults is in test_contract.py; here the calls that once vanished.
+    sync = world.sync()
+    world.write({"model.bin": b"m", "metrics.json": "{}"})
+    assert sync.export_coin_results("BTC/USDT", world.moment.date(), model_path="model.bin") == {"model": True}
+    assert sync.upload_champion_model("BTC/USDT", "model.bin")
+    assert sync.list_champion_models() == ["BTCUSDT"]
+
+
+def test_p03_the_second_start_of_a_day_writes_to_the_same_folder(world):
+    for content in ("first", "second"):
+        sync = world.sync()
+        assert sync._create_dated_folder() == sync._dated_folder == f"{APP}/2025-11-14"
+        assert sync.upload_file(_file(world, f"{content}.log"), f"/logs/{content}.log")
+        assert sync.last_error is None
+    assert world.stranger.paths() == [f"{APP}/2025-11-14/logs/first.log", f"{APP}/2025-11-14/logs/second.log"]
+    world.dropbox.faults({"route": "files/create_folder_v2", "fault": "insufficient_space"})
+    assert world.sync()._create_dated_folder() == f"{APP}/2025-11-14"  # no other place in its stead
+
+
+def _file(world, name, content=b"x"):
+    world.write({name: content})
+    return world.work / name
+
+
+def test_p04_what_one_service_writes_the_other_reads(world):
+    sync = world.sync()
+    for base in ("huracan", "Huracan"):
+        assert sync.upload_file(_file(world, "latest.json", b"{}"), f"/{base}/champion/latest.json", overwrite=True)
+    _, response = sync._dbx.files_download("/huracan/champion/latest.json")
+    assert response.content == b"{}"
+    assert [path.lower() for path in world.stranger.paths()] == ["/huracan/champion/latest.json"]
+
+
+def test_p04_two_mechanics_lose_no_promotion(world):
+    pointer = "/huracan/champion/promotions.json"
+    one, other = world.sync(), world.sync()
+
+    def promote(sync, symbol):
+        try:
+            _, response = sync._dbx.files_download(pointer)
+            known = json.loads(response.content)
+        except Exception:  # noqa: BLE001 - as the service does it: nothing there is an empty list
+            known = {"promotions": []}
+        known["promotions"].append(symbol)
+        return _file(world, "promotions.json", json.dumps(known).encode())
+
+    def write(sync, path):
+        return sync.upload_file(path, pointer, overwrite=True)
+
+    assert write(one, promote(one, "BTC"))
+    assert write(one, promote(one, "ETH"))
+    assert json.loads(world.stranger.read(pointer)) == {"promotions": ["BTC", "ETH"]}
+    # Both read, both write: the second is told instead of undoing the first.
+    first, second = promote(one, "SOL").read_bytes(), promote(other, "XRP").read_bytes()
+    assert write(one, _file(world, "first.json", first))
+    assert not write(other, _file(world, "second.json", second))
+    assert type(other.last_error).__name__ == "Conflict"
+    assert other.pending == []  # a stale pointer must not be delivered later
+    assert write(other, promote(other, "XRP"))
+    assert json.loads(world.stranger.read(pointer)) == {"promotions": ["BTC", "ETH", "SOL", "XRP"]}
+
+
+def test_p05_one_candle_has_one_place_by_every_route(world):
+    sync = world.sync()
+    for name in (SPOT, PERP):
+        path = world.work / "data/candles/BTC" / name
+        write_candle(path, seed=name)
+        assert sync.upload_data_cache("data/candles") > 0
+        for folder in ("BTC", "BTC-USDT", "BTCUSDT"):
+            assert sync.upload_file(path, f"{APP}/data/candles/{folder}/{name}", use_dated_folder=False)
+        assert sync.upload_file(path, f"data/candles/{name}")
+        assert sync.upload_candle_data("BTC/USDT", path)
+        assert sync.sync_directory("data/candles/BTC", f"{APP}/data/candles/BTC", use_dated_folder=False)
+        assert sync.export_coin_results("BTC/USDT", "2025-11-14", candle_data_path=path)["candle_data"]
+    candles = [p for p in world.stranger.paths() if p.startswith(f"{APP}/data/candles/")]
+    assert candles == sorted(f"{APP}/data/candles/BTCUSDT/{name}" for name in (SPOT, PERP))
+    assert world.stranger.read(candles[0]) != world.stranger.read(candles[1])
+
+
+def test_p05_a_script_that_asks_the_old_place_finds_it_and_deletes_only_copies(world):
+    sync = world.sync()
+    path = world.work / "data/candles/BTC" / SPOT
+    content = write_candle(path)
+    assert sync.upload_data_cache()
+    old = f"{APP}/data/candles/BTC/{SPOT}"
+    assert sync._dbx.files_get_metadata(old).size == len(content)
+    world.stranger.write(old, content)
+    sync._dbx.files_delete_v2(old)
+    assert world.stranger.paths() == [f"{APP}/data/candles/BTCUSDT/{SPOT}"]
+
+
+def test_p05_restore_takes_one_winner_of_several_old_copies(world):
+    older, newer = write_candle(world.work / "a.parquet"), write_candle(world.work / "b.parquet", rows=20)
+    world.stranger.write(f"{APP}/data/candles/BTC/{SPOT}", older)
+    world.dropbox.advance(60)
+    world.stranger.write(f"{APP}/data/candles/{SPOT}", newer)
+    sync = world.sync()
+    assert sync.restore_data_cache() == 1
+    assert world.tree("data/candles") == {f"BTC/{SPOT}": newer}
+    assert sync.restore_data_cache() == 0
+    world.clear_log()
+    assert sync.upload_data_cache() == 1  # copied inside Dropbox to its one place: no byte is sent
+    assert "files/upload" not in world.requests()
+    assert world.stranger.read(f"{APP}/data/candles/BTCUSDT/{SPOT}") == newer
+    assert len(world.stranger.paths()) == 3  # nothing is deleted by name
+
+
+def test_p06_a_day_is_said_once(world):
+    sync = world.sync()
+    day = sync._dated_folder.removeprefix(f"{APP}/")
+    assert sync.write_text(f"{day}/manifest.json", "{}", use_dated_folder=True)
+    assert sync.write_text(f"{sync._dated_folder}/again.json", "{}", use_dated_folder=True)
+    assert world.stranger.paths() == [f"{APP}/2025-11-14/again.json", f"{APP}/2025-11-14/manifest.json"]
+    for path in ("logs/x", "/", f"{day}/x", f"{APP}/{day}/{day}/x", "/huracan/x"):
+        assert sync._normalize_path(sync._normalize_path(path)) == sync._normalize_path(path)
+
+
+def test_p07_after_midnight_it_is_another_day_and_nothing_is_sent_again(world):
+    sync = world.sync()
+    world.write({f"logs/{n}.log": 3000 for n in range(5)})
+    assert sync.upload_logs() == 5
+    world.moment += timedelta(hours=13)
+    world.write({"logs/new.log": b"new"})
+    world.clear_log()
+    assert sync.upload_logs() == 6
+    assert sync._dated_folder == f"{APP}/2025-11-15"
+    assert len([p for p in world.stranger.paths() if p.startswith(f"{APP}/2025-11-15/logs/")]) == 6
+    assert world.dropbox.log()["requests"]["files/upload"] == 1  # the new one; the others were copied over there
+    world.clear_log()
+    assert sync.upload_logs() == 6
+    assert world.count() == 1
+
+
+def test_p07_a_day_is_utc_whatever_the_clock_says(world):
+    zone = timedelta(hours=-5)
+    world.moment = datetime(2025, 11, 14, 23, 30, tzinfo=UTC).astimezone(timezone(zone))
+    assert world.sync()._dated_folder == f"{APP}/2025-11-14"
+
+
+def test_p08_unchanged_is_one_request_and_no_byte(world):
+    sync = world.sync()
+    for n in range(60):
+        write_candle(world.work / f"data/candles/C{n}/C{n}-USDT_1d_20221112_20251111.parquet", seed=n)
+    assert sync.upload_data_cache() == 60
+    assert sync.upload_data_cache() == 60
+    for path in (world.work / "data/candles").rglob("*.parquet"):
+        os.utime(path)
+    world.clear_log()
+    for _ in range(6):
+        assert sync.upload_data_cache() == 60
+    assert world.count() == 6
+    assert not [route for route in world.requests() if "upload" in route]
+
+
+def test_p08_a_file_that_was_put_there_is_not_sent_again(world):
+    sync = world.sync()
+    path = _file(world, "trades.csv", noise("t", 50_000))
+    assert sync.upload_file(path, "exports/trades.csv")
+    world.clear_log()
+    assert sync.upload_file(path, "exports/trades.csv")
+    assert world.requests() == {"files/get_metadata": 1}
+    world.stranger.write(f"{APP}/2025-11-14/exports/trades.csv", b"somebody else's")
+    assert sync.upload_file(path, "exports/trades.csv")  # what we know of it is not believed
+    assert world.stranger.read(f"{APP}/2025-11-14/exports/trades.csv") == path.read_bytes()
+
+
+def test_p09_a_file_of_any_size_arrives_in_parts(world):
+    sync = world.sync()
+    path = _file(world, "trades.csv", noise("big", 20_000_000))
+    assert sync.upload_file(path, "exports/trades.csv")
+    assert world.requests()["files/upload_session/append_v2"] == 3
+    assert world.stranger.read(f"{APP}/2025-11-14/exports/trades.csv") == path.read_bytes()
+    world.clear_log()
+    assert sync.upload_file(path, "exports/trades.csv")
+    assert world.requests() == {"files/get_metadata": 1}
+
+
+def test_p09_a_large_upload_goes_on_where_it_was_cut(world):
+    path = _file(world, "trades.csv", noise("big", 40_000_000))
+    world.dropbox.faults({"route": "files/upload_session/append_v2", "fault": "close", "nth": list(range(4, 60))})
+    assert not world.sync().upload_file(path, "exports/trades.csv")
+    world.dropbox.faults()
+    world.clear_log()
+    assert world.sync().upload_file(path, "exports/trades.csv")
+    assert world.requests()["files/upload_session/append_v2"] <= 4  # of five parts, at least one had arrived
+    assert "files/upload_session/start" not in world.requests()
+    assert world.stranger.read(f"{APP}/2025-11-14/exports/trades.csv") == path.read_bytes()
+
+
+def test_p10_a_truncated_file_is_not_kept_and_a_damaged_download_not_installed(world):
+    sync = world.sync()
+    path = world.work / "data/candles/BTC" / SPOT
+    whole = write_candle(path, rows=500)
+    assert sync.upload_data_cache() == 1
+    path.write_bytes(whole[: len(whole) // 2])
+    os.utime(path, (4e9, 4e9))  # newer than everything
+    assert sync.upload_data_cache() == 0  # nor does it replace the good one
+    assert sync.restore_data_cache() == 1
+    assert path.read_bytes() == whole
+    path.unlink()
+    world.dropbox.faults({"route": "files/download*", "fault": "corrupt"})
+    assert sync.restore_data_cache() == 0
+    assert not path.exists()
+    world.dropbox.faults()
+    assert sync.restore_data_cache() == 1
+    assert path.read_bytes() == whole
+
+
+def test_p10_local_work_is_not_overwritten(world):
+    sync = world.sync()
+    path = world.work / "data/candles/BTC" / SPOT
+    write_candle(path, rows=10)
+    assert sync.upload_data_cache() == 1
+    longer = write_candle(path, rows=30)
+    os.utime(path, (1, 1))
+    assert sync.restore_data_cache() == 0
+    assert path.read_bytes() == longer
+    # Changed on both sides: the file with more rows wins, both ways.
+    longest = write_candle(world.work / "theirs.parquet", rows=60)
+    world.stranger.write(f"{APP}/data/candles/BTCUSDT/{SPOT}", longest)
+    assert sync.upload_data_cache() == 0
+    assert world.stranger.read(f"{APP}/data/candles/BTCUSDT/{SPOT}") == longest
+    assert sync.restore_data_cache() == 1
+    assert path.read_bytes() == longest
+
+
+def test_p11_a_round_trip_is_identical_in_bytes_and_paths(world):
+    sync = world.sync()
+    for seed, path in enumerate((f"BTC/{SPOT}", f"BTC/{PERP}", "1000SATS/1000SATS-USDC_1h_20250101_20251111.parquet")):
+        write_candle(world.work / "data/candles" / path, seed=seed)
+    before = world.tree("data/candles")
+    assert sync.upload_data_cache() == 3
+    assert sync.restore_data_cache("elsewhere") == 3
+    assert world.tree("elsewhere") == before
+    assert sync.restore_data_cache() == 0
+
+
+def test_p12_what_was_restored_is_not_sent_back_nor_fetched_again(world):
+    sync = world.sync()
+    write_candle(world.work / "data/candles/BTC" / SPOT)
+    assert sync.upload_data_cache() == 1
+    box = DropboxSync(remote=world.remote(), now=world.now)
+    (world.work / "data").rename("old")
+    assert box.restore_data_cache() == 1
+    world.clear_log()
+    assert box.upload_data_cache() == 1
+    assert box.restore_data_cache() == 0
+    assert not [route for route in world.requests() if "upload" in route or "download" in route]
+
+
+def test_p13_every_page_is_read(world):
+    world.dropbox.config(page_size=7)
+    sync = world.sync()
+    for n in range(23):
+        world.stranger.write(f"{APP}/models/champions/latest/C{n:02}USDT.bin", b"m")
+        world.stranger.write(f"{APP}/2025-11-14/logs/{n:02}.log", b"l")
+    assert sync.list_champion_models() == [f"C{n:02}USDT" for n in range(23)]
+    assert len(sync.list_files("/logs")) == 23
+    world.dropbox.faults({"route": "files/list_folder/continue", "fault": "cursor_reset", "times": 1})
+    assert len(sync.list_files("/logs")) == 23
+
+
+def test_p14_unknown_is_not_empty(world):
+    sync = world.sync()
+    assert sync.list_files() == sync.list_champion_models() == []
+    assert (sync.restore_data_cache(), sync.get_active_model("BTC/USDT"), sync.list_hamilton_roster()) == (
+        0,
+        None,
+        None,
+    )
+    assert sync.last_error is None  # empty, and known to be
+    world.dropbox.faults(DEAD)
+    for ask, answer in (
+        (sync.list_files, []),
+        (sync.list_champion_models, []),
+        (sync.restore_data_cache, 0),
+        (sync.list_hamilton_roster, None),
+    ):
+        sync._last_error = None
+        with capture_logs() as events:
+            assert ask() == answer
+        assert isinstance(sync.last_error, Unreachable)
+        assert [event["log_level"] for event in events] == ["error"]
+
+
+def test_p14_false_is_kept_and_the_next_pass_delivers_it(world):
+    sync = world.sync()
+    world.write({"metrics.json": b'{"sharpe": 1}', "logs/a.log": b"a", "big.csv": noise("b", 17 * 1024 * 1024)})
+    world.dropbox.faults(DEAD)
+    with capture_logs() as events:
+        assert sync.upload_file("metrics.json", "/models/BTC/USDT/metrics.json") is False
+    assert [event["event"] for event in events if event["log_level"] == "error"] == ["file_upload_failed"]
+    (world.work / "metrics.json").unlink()  # as the pipeline does, whatever it was told
+    assert sync.upload_file("big.csv", "exports/big.csv") is False
+    assert sync.write_text("champion/latest.json", "{}") is False
+    assert sync.upload_logs() == 0
+    waiting = [Path(letter.remote).name for letter in sync.pending]
+    assert waiting == ["metrics.json", "big.csv", "latest.json", "logs"]
+    assert all(letter.error["error"] == "Unreachable" for letter in sync.pending)
+    world.dropbox.faults()
+    world.moment += timedelta(hours=20)  # what is delivered late belongs to its own day
+    assert world.sync().upload_logs() == 1
+    assert sync.pending == []
+    assert world.stranger.read(f"{APP}/2025-11-14/models/BTC/USDT/metrics.json") == b'{"sharpe": 1}'
+    assert world.stranger.read(f"{APP}/champion/latest.json") == b"{}"
+    assert world.stranger.read(f"{APP}/2025-11-14/logs/a.log") == b"a"
+    assert len(world.stranger.read(f"{APP}/2025-11-14/exports/big.csv")) == 17 * 1024 * 1024
+
+
+KILLED = """
+import os, signal
+from huracan_sync.engine import DropboxSync
+sync = DropboxSync()
+answer = sync.upload_file("metrics.json", "/keep/metrics.json")
+os.unlink("metrics.json")
+assert answer is False
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_p14_what_is_kept_outlives_the_process(logged_in):
+    world = logged_in
+    world.write({"metrics.json": b"precious"})
+    world.dropbox.faults({"route": "files/upload", "fault": "insufficient_space"})
+    assert subprocess.run([sys.executable, "-c", KILLED], capture_output=True, check=False).returncode == -9
+    world.dropbox.faults()
+    sync = DropboxSync(now=world.now)
+    assert len(sync.pending) == 1
+    assert sync.write_text("beat.json", "{}")
+    assert sync.pending == []
+    kept = [p for p in world.stranger.paths() if p.endswith("/keep/metrics.json")]
+    assert world.stranger.read(kept[0]) == b"precious"
+
+
+def test_p14_a_newer_version_is_not_undone_by_a_late_delivery(world):
+    sync = world.sync(now=lambda: datetime.now(UTC))
+    world.dropbox.faults(DEAD)
+    assert not sync.write_text("beat.json", "old")
+    assert not sync.write_text("mine.json", "old")
+    world.dropbox.faults()
+    world.dropbox.advance(60)
+    world.stranger.write(f"{APP}/beat.json", b"newer")
+    assert sync.write_text("mine.json", "new")  # voids what waited for it
+    assert sync.upload_logs() == 0
+    assert world.stranger.read(f"{APP}/beat.json") == b"newer"
+    assert world.stranger.read(f"{APP}/mine.json") == b"new"
+    assert sync.pending == []
