@@ -20,6 +20,7 @@ import ipaddress
 import json
 from collections.abc import Awaitable, Callable
 from typing import Any
+from urllib.parse import urlsplit
 
 import msgspec
 from starlette.requests import Request
@@ -186,6 +187,8 @@ class Control:
             secret=(bool, bool(known and known.secret)),
         )
         secret = (known.secret if known and known.secret else idents.short_id()[:15]) if fields["secret"] else None
+        for uri in fields["redirect_uris"]:
+            urlsplit(uri)  # a ValueError says what is wrong with it
         if "/" in fields["name"] or not fields["name"].strip():
             raise Refused("an app's name is also the name of its folder: it cannot be empty or hold a slash")
         app = App(

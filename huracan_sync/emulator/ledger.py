@@ -4,6 +4,7 @@ A batch is written by one `write` before its request is answered, so that a kill
 it had answered for. A torn last batch is dropped. What is superseded goes when the emulator starts again.
 """
 
+import fcntl
 import os
 import zlib
 from collections.abc import Iterable
@@ -22,6 +23,12 @@ class Ledger:
     """Where records are kept; without a folder, nowhere: the emulator then lives in memory alone."""
 
     def __init__(self, folder: Path | None) -> None:
+        """Take a folder for this emulator alone.
+
+        Raises:
+            OSError: another emulator has it.
+        """
+        self._lock = _locked(folder / "lock") if folder else -1
         self._path = folder / "ledger" if folder else None
         self._pending: list[AnyRecord] = []
         self._encoder = msgspec.msgpack.Encoder()
@@ -69,6 +76,9 @@ class Ledger:
         if self._file >= 0:
             os.close(self._file)
             self._file = -1
+        if self._lock >= 0:
+            os.close(self._lock)
+            self._lock = -1
 
     def _rewrite(self, records: Iterable[AnyRecord]) -> None:
         assert self._path  # noqa: S101  callers have looked
@@ -84,6 +94,16 @@ class Ledger:
     def _batch(self, records: list[AnyRecord]) -> bytes:
         body = self._encoder.encode(records)
         return len(body).to_bytes(4, "little") + zlib.crc32(body).to_bytes(4, "little") + body
+
+
+def _locked(path: Path) -> int:
+    lock = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(lock)
+        raise OSError(f"another emulator keeps its data in {path.parent}") from None
+    return lock
 
 
 def _read(stored: bytes) -> Iterable[AnyRecord]:

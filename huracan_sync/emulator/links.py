@@ -176,11 +176,19 @@ def _copy(call: Call, node: Node) -> Node:
 # -- save_url -----------------------------------------------------------------------------------------------------
 
 
+def _path_of(url: str) -> str | None:
+    """The path of an http address; None for anything else."""
+    try:
+        return urlsplit(url).path if re.match(r"\Ahttps?://[^/\s]", url) else None
+    except ValueError:
+        return None
+
+
 @route("files/save_url", arguments.SAVE_URL, WRITE)
 async def save_url(call: Call) -> Json:
     """Always a job. The emulator reaches no network: only its own temporary links can be saved."""
-    url = urlsplit(call.arg["url"]) if re.match(r"\Ahttps?://[^/\s]", call.arg["url"]) else None
-    if url is None:
+    path = _path_of(call.arg["url"])
+    if path is None:
         raise Failure("invalid_url")
     try:
         aimed(call.view, call.arg["path"], arguments.PATH)
@@ -188,7 +196,7 @@ async def save_url(call: Call) -> Json:
         raise failure.under("path") from None
 
     async def work() -> Json:
-        secret = url.path.removeprefix(_GET).removesuffix("/file")
+        secret = path.removeprefix(_GET).removesuffix("/file")
         link = call.world.links.get(secret)
         if link is None or not link.rev or link.expires <= call.world.clock.now():
             return {".tag": "failed", "failed": {".tag": "download_failed"}}

@@ -98,12 +98,13 @@ def _challenge(app: App, query: dict[str, str]) -> tuple[str, str]:
 
 def allow(world: World, request: Request, account_id: str) -> str:
     """A person clicked Allow: the code."""
-    code = idents.code()
+    code, now = idents.code(), world.clock.now()
+    world.codes = {printed: each for printed, each in world.codes.items() if each.expires > now}
     scopes = request.scopes
     if request.merge:
         earlier = [grant for grant in world.grants.values() if _same_link(grant, request.app, account_id)]
         scopes = sorted({*scopes, *(scope for grant in earlier for scope in grant.scopes)})
-    expires = world.clock.now() + world.settings.code_lifetime_s
+    expires = now + world.settings.code_lifetime_s
     world.codes[idents.fingerprint(code)] = Code(request, account_id, expires, scopes)
     return code
 

@@ -1,6 +1,8 @@
 """With --data, what was answered for is there after a kill."""
 
 import os
+import subprocess
+import sys
 
 from huracan_sync.emulator.running import Emulator
 from tests.emulator.calling import Client
@@ -38,6 +40,17 @@ def test_everything_outlives_a_kill(tmp_path):
         assert [entry["path_lower"] for entry in client.since(cursor)[0]] == ["/large"]
         assert second.control("clock")["offset_s"] == 3600
         assert done["server_modified"] > before[-1].get("server_modified", "")
+
+
+def test_a_folder_has_one_emulator(tmp_path):
+    with Emulator.start("--data", str(tmp_path)) as first:
+        command = [sys.executable, "-m", "huracan_sync.emulator", "--data", str(tmp_path)]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert done.returncode == 69
+        assert done.stderr == f"the emulator cannot start: another emulator keeps its data in {tmp_path}\n"
+        first.kill()
+    with Emulator.start("--data", str(tmp_path)):
+        pass
 
 
 def test_a_torn_batch_is_dropped(tmp_path):
