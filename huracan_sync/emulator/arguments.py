@@ -170,4 +170,17 @@ THUMBNAIL = Struct(
     exclude_media_info=(Nullable(Bool()), None),
 )
 THUMBNAIL_BATCH = Struct(entries=Many(THUMBNAIL))
+_DEADLINE = Struct(
+    deadline=Timestamp(),
+    allow_late_uploads=(Nullable(Union("one_day", "two_days", "seven_days", "thirty_days", "always")), None),
+)
+FILE_REQUEST = Struct(
+    title=SOME,
+    destination=PATH,
+    deadline=(Nullable(_DEADLINE), None),
+    open=YES,
+    description=(Nullable(Text()), None),
+    video_project_id=(Nullable(Text()), None),
+)
+GET_FILE_REQUEST = Struct(id=Text("[-_0-9a-zA-Z]+", shortest=1))
 GET_ACCOUNT = Struct(account_id=ACCOUNT_ID)

@@ -198,6 +198,15 @@ class Reference(Record, array_like=True, tag=True):
     node_id: str
 
 
+class FileRequest(Record, array_like=True, tag=True):
+    """A file request, as it is answered, as JSON."""
+
+    KEY = ("request_id",)
+    request_id: str
+    account_id: str
+    told: bytes
+
+
 AnyRecord = (
     Gone
     | Note
@@ -214,4 +223,5 @@ AnyRecord = (
     | Job
     | Link
     | Reference
+    | FileRequest
 )

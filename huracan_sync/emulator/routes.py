@@ -2,13 +2,25 @@
 
 import asyncio
 
-from huracan_sync.emulator import downloads, folders, jobs, links, listing, people, reading, relocation, search, uploads
+from huracan_sync.emulator import (
+    downloads,
+    file_requests,
+    folders,
+    jobs,
+    links,
+    listing,
+    people,
+    reading,
+    relocation,
+    search,
+    uploads,
+)
 from huracan_sync.emulator.calls import ROUTES, Route, Style
 from huracan_sync.emulator.schema import Void
 
 __all__ = ["ROUTES", "TEMPORARY_LINK", "TEMPORARY_UPLOAD_LINK"]
 
-_ROOMS = (downloads, folders, jobs, links, listing, people, reading, relocation, search, uploads)
+_ROOMS = (downloads, file_requests, folders, jobs, links, listing, people, reading, relocation, search, uploads)
 
 
 def _link(name: str, style: Style) -> Route:

@@ -18,6 +18,7 @@ from huracan_sync.emulator.records import (
     App,
     Blob,
     Extent,
+    FileRequest,
     Grant,
     Grave,
     Job,
@@ -40,7 +41,8 @@ READ_ONLY_APP_KEY = "emulatorreadapp"
 CONFIDENTIAL_APP_KEY = "emulatorconfapp"
 CONFIDENTIAL_APP_SECRET = "emulatorsecret0"  # noqa: S105  as public as the emulator
 READ_SCOPES = ["account_info.read", "files.content.read", "files.metadata.read"]
-ALL_SCOPES = sorted([*READ_SCOPES, "files.content.write", "files.metadata.write"])
+_REQUESTS = ["file_requests.read", "file_requests.write"]
+ALL_SCOPES = sorted([*READ_SCOPES, *_REQUESTS, "files.content.write", "files.metadata.write", "sharing.read"])
 QUOTA_BYTES = 2 * 1024**4
 REDIRECT_URIS = [f"http://{host}:{port}/" for host in ("127.0.0.1", "localhost") for port in (53682, 53683, 53684)]
 
@@ -83,6 +85,7 @@ class World:
         self.polls: dict[str, int] = {}
         self.links: dict[str, Link] = {}
         self.references: dict[str, Reference] = {}
+        self.file_requests: dict[str, FileRequest] = {}
         self.codes: dict[str, Any] = {}
         self.consents: dict[str, Any] = {}
         self.listings: dict[Any, Any] = {}
@@ -239,6 +242,7 @@ class World:
         self.jobs = {job.job_id: job for job in each(Job)}
         self.links = {link.secret: link for link in each(Link)}
         self.references = {reference.reference: reference for reference in each(Reference)}
+        self.file_requests = {request.request_id: request for request in each(FileRequest)}
         for person in each(Person):
             account = self.accounts[person.account_id] = Account(person, self.ledger)
             account.restore(*(_of(person, each(kind)) for kind in (Place, Grave, Revision)))
