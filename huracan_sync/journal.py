@@ -314,6 +314,11 @@ class Journal:
             db.executemany("INSERT OR REPLACE INTO elsewhere VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
             db.execute("UPDATE pairs SET cursor=? WHERE id=?", (cursor, pair))
 
+    def distrust(self, pair: int) -> None:
+        """What was heard of the remote side proved wrong: the next look lists anew."""
+        with self._transaction() as db:
+            db.execute("UPDATE pairs SET cursor=NULL WHERE id=?", (pair,))
+
     # --- open transfers ---------------------------------------------------------------------------------------
 
     def transfer(self, pair: int, path: str, direction: str) -> Open | None:

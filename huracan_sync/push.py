@@ -108,6 +108,8 @@ class Pusher:
         report.bytes_sent += (pair.remote.wire.meter.read() - before).bytes_sent
         report.uploaded += len(outcome.done)
         report.failed += outcome.failures
+        if any(isinstance(failure.error, ConflictError) for failure in outcome.failures):
+            pair.journal.distrust(pair.id)  # something lay there that no listing had told of
         if outcome.stopped:
             raise outcome.stopped
         if len(outcome.done) > PAGE // 2:

@@ -20,9 +20,10 @@ from huracan_sync.journal import Journal, Synced
 from huracan_sync.layout import Arranged
 from huracan_sync.local import Reading, remove
 from huracan_sync.pair import Options, Pair, Report
-from huracan_sync.paths import fold
+from huracan_sync.paths import fold, join
 from huracan_sync.plan import Conflict, Plan, plan
 from huracan_sync.remote.client import Remote
+from huracan_sync.remote.listing import listing, metadata
 from huracan_sync.survey import Survey
 from huracan_sync.transfer.crew import Crew
 from huracan_sync.transfer.download import Download, DownSite
@@ -30,6 +31,8 @@ from huracan_sync.transfer.progress import Failure, Monitor, Silent
 from huracan_sync.transfer.whole import check_whole
 from huracan_sync.tree import Entry
 
+LOOK_ALONE = 20
+"""Up to so many files are looked up one by one; more by one listing."""
 UNTOUCHED_S = 60.0
 
 
@@ -157,8 +160,11 @@ class Restorer:
     def delete(self, seen: Survey, made: Plan) -> None:
         """Carry out the deletions, each only if the file is still in the state that was synced."""
         gone, stayed = [], []
+        present = self._still_there(made) if made.deletes and self.options.snapshot is None else frozenset()
         for step in made.deletes:
             key = fold(step.path)
+            if key in present:
+                continue  # a listing that lost a page said it was gone
             try:
                 remove(self.pair.disk, step.path, stamp=seen.stamps.get(key, seen.synced[key].stamp))
                 gone.append(step.path)
@@ -168,6 +174,15 @@ class Restorer:
             self.pair.journal.forget(self.pair.id, gone)
         self.report.deleted += len(gone)
         self.pair.report_failures(stayed, self.report)
+
+    def _still_there(self, made: Plan) -> frozenset[str]:
+        """Which of the files to delete do lie in Dropbox: one listing is not believed when it makes us delete."""
+        pair = self.pair
+        if len(made.deletes) > LOOK_ALONE:
+            pages = listing(pair.remote, pair.root)
+            return frozenset(fold(entry.path) for news in pages for entry in news.files)
+        paths = (step.path for step in made.deletes)
+        return frozenset(fold(path) for path in paths if metadata(pair.remote, join(pair.root, path)) is not None)
 
 
 def _everything_there(seen: Survey) -> list[Entry]:

@@ -22,6 +22,8 @@ from huracan_sync.remote.errors import CursorReset
 from huracan_sync.remote.listing import Changes, changes, listing
 from huracan_sync.tree import Entry, tree
 
+LISTINGS = 3
+"""How often a listing is begun that Dropbox resets in the middle."""
 UNREAD = b""
 """The content hash of a local file that need not be read to know that it differs."""
 
@@ -104,8 +106,6 @@ def survey(
                 base = there  # committed by a run of ours that was cut before it could note it
         if base is not None:
             result.base[key] = base
-        if key not in result.here and key in synced and key in elsewhere:
-            result.here[key] = synced[key].entry  # unchanged on disk, changed in Dropbox
     return result
 
 
@@ -187,7 +187,13 @@ def learn_remote(
             pass
         except NotFound:
             pass  # the folder went; whether it is back, a listing tells
-    return _learn_anew(remote, journal, pair, folder, synced)
+    for attempt in range(1, LISTINGS + 1):
+        try:
+            return _learn_anew(remote, journal, pair, folder, synced)
+        except CursorReset:  # in the middle of the listing: what it said so far is void
+            if attempt == LISTINGS:
+                raise
+    raise AssertionError("unreachable")
 
 
 def _learn_changes(

@@ -102,6 +102,8 @@ class Download:
         self._site.crew.drive(self._feed)
         for ranges in self._open:  # stopped early: what has arrived is journalled
             ranges.close()
+        for job in self._unpacking:
+            job.archive.close()
         return self._outcome
 
     def _queue(self, step: Copy) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import random
+import threading
 import time
 
 import urllib3
@@ -32,6 +33,7 @@ class Tokens:
     def __init__(self, dropbox, scopes=("files.metadata.read", "files.content.read", "files.content.write")):
         self._dropbox, self._scopes = dropbox, list(scopes)
         self.renewals = 0
+        self._lock = threading.Lock()  # guards the emulator's handle too, which is for one thread at a time
         self._token = self._new()
 
     def _new(self):
@@ -41,10 +43,11 @@ class Tokens:
         return self._token
 
     def renew(self, rejected):
-        if rejected is self._token:
-            self.renewals += 1
-            self._token = self._new()
-        return self._token
+        with self._lock:
+            if rejected is self._token:
+                self.renewals += 1
+                self._token = self._new()
+            return self._token
 
 
 class Watching(Silent):
@@ -89,7 +92,7 @@ class World:
     def __init__(self, dropbox, tmp_path):
         self.dropbox = dropbox
         self.src, self.dst, self.home = tmp_path / "src", tmp_path / "dst", tmp_path / "home"
-        self.src.mkdir()
+        self.src.mkdir(parents=True)
         self.tokens = Tokens(dropbox)
         self.waits, self.time = [], Time()
         self.remote = self.connect()
