@@ -191,6 +191,8 @@ def strike(world, job, route, fault, place):
         assert run(world, job, overwrite=True).failed == []
         for path in [path for path in world.there() if path.startswith("gone/") and job == "push"]:
             world.foreign_delete(path)
+        if job == "restore":
+            (world.dst / "single").unlink(missing_ok=True)
     else:
         assert run(world, job).failed == []
     check_equal(world, job)
