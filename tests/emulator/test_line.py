@@ -58,6 +58,18 @@ def test_headers_beyond_the_limit_are_the_edges_affair(dropbox, place):
     assert HTTP.request("POST", url, headers=headers, body=b"x").status in {200, 409}
 
 
+@pytest.mark.parametrize(("encoding", "status"), [("utf-8", 200), ("latin-1", 400)])
+def test_a_header_that_is_not_ascii(dropbox, encoding, status):
+    me = client(dropbox)
+    argument = json.dumps({"path": "/ü"}, ensure_ascii=False).encode(encoding)
+    headers = {"Authorization": f"Bearer {me.token}", "Content-Type": "application/octet-stream"}
+    response = HTTP.request(
+        "POST", f"{me.url}/2/files/upload", headers={**headers, "Dropbox-API-Arg": argument}, body=b"x"
+    )
+    assert response.status == status
+    assert [entry["name"] for entry in me.ls()[0]] == (["ü"] if status == 200 else [])
+
+
 def test_thousand_entries_fit_into_a_large_header(dropbox):
     dropbox.config(header_limit=400_000)
     me = client(dropbox)
