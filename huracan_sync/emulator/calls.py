@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from huracan_sync.emulator.failures import Headers, RateLimited
 from huracan_sync.emulator.faults import Rule
-from huracan_sync.emulator.incoming import Body
+from huracan_sync.emulator.incoming import Body, Disconnected
 from huracan_sync.emulator.records import App, Grant, Token
 from huracan_sync.emulator.schema import Kind
 from huracan_sync.emulator.tree import Account, Moment
@@ -58,6 +58,7 @@ class Call:
     token: Token | None = None
     grant: Grant | None = None
     quirks: list[Rule] = field(default_factory=list)
+    generation: int = 0
     twin: str = ""  # what the same listing by the same caller would be called
     _app: App | None = None
     _view: View | None = None
@@ -82,6 +83,15 @@ class Call:
     def admit(self, app: App, view: View | None) -> None:
         """Say who calls, and what is seen."""
         self._app, self._view = app, view
+
+    def still(self) -> None:
+        """After a wait: whether the world this call began in is still there.
+
+        Raises:
+            Disconnected: it was reset meanwhile, and with it the token.
+        """
+        if self.world.generation != self.generation:
+            raise Disconnected
 
     @property
     def account_id(self) -> str | None:
@@ -111,6 +121,7 @@ class Call:
             await asyncio.sleep(account.locked_until - clock())
         account.locked_until = clock() + settings.write_lock_ms / 1000
         await asyncio.sleep(settings.write_lock_ms / 1000)
+        self.still()
         self.moment = self.world.moment()
 
 

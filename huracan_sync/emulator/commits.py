@@ -25,7 +25,13 @@ Json = dict[str, Any]
 
 
 async def commit(call: Call, info: Json, blob: Blob, *fields: str) -> Node:
-    """Write a file as a CommitInfo says, taking the account's turn if something is to be written.
+    """Write a file as a CommitInfo says: `ready`, then `place`."""
+    await ready(call, info, blob, *fields)
+    return place(call, info, blob, *fields)
+
+
+async def ready(call: Call, info: Json, blob: Blob, *fields: str) -> None:
+    """Take the account's turn, if a CommitInfo has something to write.
 
     Args:
         call: who writes.
@@ -40,7 +46,6 @@ async def commit(call: Call, info: Json, blob: Blob, *fields: str) -> Node:
     aim(call.view, info, *fields)
     if not is_there(call, info, blob):
         await call.turn()
-    return place(call, info, blob, *fields)
 
 
 def settled(call: Call, path: str, kind: Text, *fields: str) -> None:

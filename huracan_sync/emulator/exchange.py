@@ -51,6 +51,7 @@ class Exchange:
         self.rules: list[Rule] = []
         self.sent = 0
         self.counted = False
+        self.generation = world.generation
 
     async def run(self) -> None:
         """Read, do, write down, answer, count."""
@@ -68,6 +69,10 @@ class Exchange:
             self.world.settle()
             self._count(None)
         except asyncio.CancelledError:  # the server ends
+            self.scope["emulator.transport"].abort()
+        except OSError:
+            if self.generation == self.world.generation:
+                log.exception("the answer to %s broke off; this is a bug of the emulator", self.name)
             self.scope["emulator.transport"].abort()
 
     # -- doing ----------------------------------------------------------------------------------------------------
@@ -165,6 +170,7 @@ class Exchange:
             query=dict(parse_qsl(query, keep_blank_values=True, errors="replace")),
             base_url=f"{self.scope['scheme']}://{self.headers.get('host', '')}",
             moment=self.world.moment(),
+            generation=self.generation,
             quirks=[rule for rule in self.rules if rule.fault in QUIRKS or rule.fault == "too_many_write_operations"],
         )
 
@@ -256,6 +262,8 @@ class Exchange:
         if self.counted:
             return
         self.counted = True
+        if self.generation != self.world.generation:
+            return  # the log began anew
         if self.call:
             self.world.listing_now.discard(self.call.twin)
         arg = self.call.arg if self.call else None

@@ -104,6 +104,7 @@ async def use_upload_link(call: Call, secret: str) -> Answer:
 async def _consume(call: Call, link: Link, body: Body) -> Answer:
     world = call.world
     received = await store(body, world.content, limit=world.settings.max_request_bytes)
+    call.still()
     if received.too_large:
         return Answer(409, _TEXT, b"The upload is too large.")
     part = received.parts[0]

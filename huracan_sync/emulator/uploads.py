@@ -23,6 +23,7 @@ async def _receive(call: Call, cuts: list[int] | None = None) -> Received:
     wanted = call.arg.get("content_hash")
     limit = call.world.settings.max_request_bytes
     received = await store(call.body, call.world.content, limit=limit, cuts=cuts, whole=wanted is not None)
+    call.still()
     if received.too_large or received.size > limit:
         raise Failure("payload_too_large")
     return received
@@ -174,11 +175,20 @@ async def finish(call: Call) -> Json:
     sessions.check_finish(session, world.pieces.get(session.session_id, {}), offset)
     blob = await sessions.seal(world, session)
     try:
-        node = await commits.commit(call, call.arg["commit"], blob, "commit")
+        await commits.ready(call, call.arg["commit"], blob, "commit")
+        _not_finished(call, session)
+        node = commits.place(call, call.arg["commit"], blob, "commit")
     except Failure as failure:
-        raise failure.under("path") from None
+        raise failure if failure.tags[0] == "lookup_failed" else failure.under("path") from None
     sessions.end(world, session)
     return commits.bare(call, node)
+
+
+def _not_finished(call: Call, session: Session) -> None:
+    """After a wait: another call may have finished the same session meanwhile."""
+    call.still()
+    if call.world.sessions.get(session.session_id) is not session:
+        raise Failure("lookup_failed", "not_found")
 
 
 def _of_finish(call: Call, cursor: Json) -> Session:
@@ -252,6 +262,7 @@ async def _finish_one(call: Call, entry: Json, *, busy: bool) -> Json:
         raise Failure("concurrent_session_not_closed") if session.concurrent else Failure("lookup_failed", "not_closed")
     sessions.check_finish(session, world.pieces.get(session.session_id, {}), cursor["offset"])
     blob = sessions.quick_seal(world, session) or await sessions.seal(world, session)
+    _not_finished(call, session)
     try:
         node = commits.place(call, entry["commit"], blob, "commit")
     except Failure as failure:
