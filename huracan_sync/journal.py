@@ -24,7 +24,7 @@ from huracan_sync.local import Stamp
 from huracan_sync.paths import RelPath, fold
 from huracan_sync.tree import Entry
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 _SCHEMA = """
 CREATE TABLE pairs (
     id INTEGER PRIMARY KEY, place TEXT NOT NULL, local TEXT NOT NULL, remote TEXT NOT NULL, cursor TEXT,
@@ -49,6 +49,10 @@ CREATE TABLE transfers (
 CREATE TABLE parts (
     transfer INTEGER NOT NULL, number INTEGER NOT NULL, blocks BLOB NOT NULL,
     PRIMARY KEY (transfer, number)) WITHOUT ROWID;
+-- Small files that were sent whole and wait for their commit.
+CREATE TABLE sent (
+    pair INTEGER NOT NULL, key TEXT NOT NULL, token TEXT NOT NULL, session TEXT NOT NULL, hash BLOB NOT NULL,
+    at REAL NOT NULL, PRIMARY KEY (pair, key)) WITHOUT ROWID;
 -- How the last runs went, for `status`.
 CREATE TABLE runs (
     place TEXT NOT NULL, channel TEXT NOT NULL, verb TEXT NOT NULL, finished REAL NOT NULL, succeeded REAL,
@@ -74,6 +78,17 @@ class Open(msgspec.Struct):
     started: float
     """Seconds since 1970."""
     parts: dict[int, bytes]
+
+
+class Sent(msgspec.Struct, frozen=True):
+    """A small file that lies whole in a closed upload session."""
+
+    token: str
+    """The state of the local file that was sent."""
+    session: str
+    digest: bytes
+    at: float
+    """Seconds since 1970."""
 
 
 class Run(msgspec.Struct, frozen=True):
@@ -257,8 +272,8 @@ class Journal:
                 " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 rows,
             )
-            for table in ("elsewhere", "intents"):
-                db.executemany(f"DELETE FROM {table} WHERE pair=? AND key=?", keys)  # noqa: S608 - two fixed names
+            for table in ("elsewhere", "intents", "sent"):
+                db.executemany(f"DELETE FROM {table} WHERE pair=? AND key=?", keys)  # noqa: S608 - three fixed names
 
     def forget(self, pair: int, paths: Iterable[str]) -> None:
         """Neither side has these any more."""
@@ -361,6 +376,22 @@ class Journal:
                 key,
             )
             db.execute("DELETE FROM transfers WHERE pair=? AND key=? AND direction=?", key)
+
+    def note_sent(self, pair: int, files: Iterable[tuple[str, Sent]]) -> None:
+        """These small files were sent whole; only their commit is missing."""
+        rows = [(pair, fold(path), *msgspec.structs.astuple(item)) for path, item in files]
+        with self._transaction() as db:
+            db.executemany("INSERT OR REPLACE INTO sent VALUES (?, ?, ?, ?, ?, ?)", rows)
+
+    def sent(self, pair: int) -> dict[str, Sent]:
+        """What an earlier run sent and did not come to commit, by `fold(path)`."""
+        rows = self._db.execute("SELECT key, token, session, hash, at FROM sent WHERE pair=?", (pair,))
+        return {key: Sent(token, session, digest, at) for key, token, session, digest, at in rows}
+
+    def forget_sent(self, pair: int, paths: Iterable[str]) -> None:
+        """Their sessions are of no use (any more)."""
+        with self._transaction() as db:
+            db.executemany("DELETE FROM sent WHERE pair=? AND key=?", [(pair, fold(path)) for path in paths])
 
     # --- runs -------------------------------------------------------------------------------------------------
 

@@ -19,17 +19,15 @@ import msgspec
 
 from huracan_sync.content_hash import block_hashes, combine
 from huracan_sync.errors import HuracanError
-from huracan_sync.local import Reading, Stamp
+from huracan_sync.local import Reading
 from huracan_sync.remote.client import Remote
 from huracan_sync.remote.errors import SessionLost, WrongOffset
 from huracan_sync.transfer.batch import Cursor
-from huracan_sync.transfer.wish import Site, Wish
+from huracan_sync.transfer.wish import Site, Wish, is_fresh, token_of
 
 PARTS_AT_ONCE = 6
 """Parts of one file on the way: six of 8 MiB keep a link of 125 MB/s full at 80 ms."""
 FILES_AT_ONCE = 4
-SESSION_DAYS = 6.0
-"""Dropbox keeps a session for seven days; one older than this is not trusted to live until its commit."""
 
 
 class _Parts:
@@ -158,9 +156,9 @@ class Large:
             self._failed(wish, error)
             return
         wish.stamp = reading.stamp
-        token = _token_of(reading.stamp)
+        token = token_of(reading.stamp)
         earlier = site.journal.transfer(site.pair, wish.path, "up")
-        if earlier and earlier.token == token and 0 <= self._now() - earlier.started < SESSION_DAYS * 86400:
+        if earlier and earlier.token == token and is_fresh(earlier.started, self._now()):
             wish.session = earlier.session
             parts = _Parts(wish, reading, earlier.id, earlier.part_size, earlier.parts)
             arrived = sum(parts.length(number) for number in earlier.parts)
@@ -224,8 +222,3 @@ def _start_session(remote: Remote) -> str:
     # No data with the start: under concurrency it is the first call to be refused.
     arg = {"session_type": {".tag": "concurrent"}}
     return remote.send("files/upload_session/start", arg, b"", _Session).session_id
-
-
-def _token_of(stamp: Stamp) -> str:
-    """What tells one state of a local file from another."""
-    return f"{stamp.size}.{stamp.mtime_ns}.{stamp.ctime_ns}.{stamp.inode}"

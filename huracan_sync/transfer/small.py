@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import deque
 from collections.abc import Callable, Iterable
 from operator import attrgetter
@@ -9,17 +10,28 @@ from operator import attrgetter
 import msgspec
 
 from huracan_sync.errors import CallRefused, HuracanError
+from huracan_sync.journal import Sent
+from huracan_sync.local import stamp_of
+from huracan_sync.paths import fold
 from huracan_sync.remote.errors import HeaderTooLarge
 from huracan_sync.remote.listing import FileMetadata
 from huracan_sync.transfer import batch
-from huracan_sync.transfer.wish import Site, Wish
+from huracan_sync.transfer.wish import Site, Wish, is_fresh, token_of
 
 ROUND_BYTES = 128 * 1024 * 1024
-"""Content in one commit: what a kill before it may cost."""
+"""Content in one commit."""
 OPEN_ROUNDS = 3
 """Rounds under way at once: while one commits, the next ones append."""
 SINGLES = 2
 """Up to so many files are sent alone, one request each; more travel in a batch, which needs three."""
+
+
+FIRST_BODY = 1024 * 1024
+BODY_S = 2.0
+"""Seconds that one append may take, as far as its size decides it."""
+WORTH_NOTING = 256 * 1024
+WORTH_NOTING_S = 0.5
+"""An append of so many bytes, or so slow, is journalled, so that a kill before the commit does not cost it."""
 
 
 class _Round(msgspec.Struct):
@@ -41,6 +53,7 @@ class Small:
         closed: Callable[[list[Wish]], None],
         sent: Callable[[Wish, FileMetadata], None],
         failed: Callable[[Wish, HuracanError], None],
+        now: Callable[[], float] = time.time,
     ) -> None:
         """Make a queue.
 
@@ -49,15 +62,31 @@ class Small:
             closed: told of files whose sessions are closed, ready for a commit.
             sent: told of files that were committed alone.
             failed: told of files that were not.
+            now: seconds since 1970.
         """
         self.queue: deque[Wish] = deque()
         self._site = site
         self._closed = closed
         self._sent = sent
         self._failed = failed
+        self._now = now
         self._rounds: list[_Round] = []
+        self._earlier = site.journal.sent(site.pair)
+        self._body = FIRST_BODY
         self._budget = batch.HeaderBudget(site.options.header_limit, learn=site.options.learn_headers)
         self._batches = site.options.batches
+
+    def add(self, wish: Wish) -> None:
+        """Queue a file; one that an earlier run sent whole, and that is still the same, only waits for its commit."""
+        earlier = self._earlier.pop(fold(wish.path), None)
+        if earlier and is_fresh(earlier.at, self._now()):
+            stamp = stamp_of(self._site.local_root, wish.path)
+            if stamp and token_of(stamp) == earlier.token:
+                wish.stamp, wish.digest, wish.session = stamp, earlier.digest, earlier.session
+                self._site.monitor.moved(stamp.size)
+                self._closed([wish])
+                return
+        self.queue.append(wish)
 
     def feed(self) -> bool:
         """Start one thing if there is room; whether something was started."""
@@ -107,7 +136,7 @@ class Small:
         while waiting:
             wish = waiting[0]
             entry = batch.entry_length(wish.session, wish.size)
-            if chunk and (header + entry > self._budget.limit or body + wish.size > batch.BODY):
+            if chunk and (header + entry > self._budget.limit or body + wish.size > self._body):
                 break
             chunk.append(waiting.popleft())
             header, body = header + entry, body + wish.size
@@ -117,21 +146,22 @@ class Small:
         opened.appending += 1
         site = self._site
 
-        def work() -> tuple[list[HuracanError | None], int]:
+        def work() -> tuple[list[HuracanError | None], int, float]:
+            began = time.monotonic()
             contents = [wish.read_whole(site) for wish in chunk]
             pieces = [(w.session, c) for w, c in zip(chunk, contents, strict=True) if isinstance(c, bytes)]
             errors, header = batch.append(site.remote, pieces) if pieces else ([], 0)
             answers = iter(errors)
-            return [c if isinstance(c, HuracanError) else next(answers) for c in contents], header
+            said = [c if isinstance(c, HuracanError) else next(answers) for c in contents]
+            return said, header, time.monotonic() - began
 
-        def then(result: tuple[list[HuracanError | None], int]) -> None:
-            errors, header = result
+        def then(result: tuple[list[HuracanError | None], int, float]) -> None:
+            errors, header, seconds = result
             self._budget.accepted(header)
+            closed = [wish for wish, error in zip(chunk, errors, strict=True) if error is None]
+            self._note_closed(opened, closed, seconds)
             for wish, error in zip(chunk, errors, strict=True):
-                if error is None:
-                    opened.closed.append(wish)
-                    site.monitor.moved(wish.size)
-                else:
+                if error is not None:
                     self._failed(wish, error)
             self._end_append(opened)
 
@@ -147,6 +177,23 @@ class Small:
             self._end_append(opened)
 
         site.crew.start(work, then, failed, cost=sum(map(attrgetter("size"), chunk)))
+
+    def _note_closed(self, opened: _Round, wishes: list[Wish], seconds: float) -> None:
+        site = self._site
+        opened.closed += wishes
+        size = sum(wish.size for wish in wishes)
+        site.monitor.moved(size)
+        # As much in one body as the link takes in a second or two: a kill costs what was under way.
+        self._body = max(FIRST_BODY, min(batch.BODY, int(size / max(seconds, 1e-3) * BODY_S)))
+        if seconds > WORTH_NOTING_S or size > WORTH_NOTING:
+            site.journal.note_sent(
+                site.pair,
+                [
+                    (wish.path, Sent(token_of(wish.stamp), wish.session, wish.digest, self._now()))
+                    for wish in wishes
+                    if wish.stamp
+                ],
+            )
 
     def _end_append(self, opened: _Round) -> None:
         opened.appending -= 1

@@ -71,7 +71,10 @@ class Upload:
         return self._outcome
 
     def _queue(self, wish: Wish) -> None:
-        (self._large if wish.is_large(self._site) else self._small).queue.append(wish)
+        if wish.is_large(self._site):
+            self._large.queue.append(wish)
+        else:
+            self._small.add(wish)
 
     def _await_commit(self, wishes: list[Wish]) -> None:
         self._closed.extend(wishes)

@@ -18,6 +18,9 @@ from huracan_sync.transfer import batch
 from huracan_sync.transfer.crew import Crew
 from huracan_sync.transfer.progress import Monitor
 
+SESSION_DAYS = 6.0
+"""Dropbox keeps a session for seven days; one older than this is not trusted to live until its commit."""
+
 
 class Options(msgspec.Struct, frozen=True):
     """How to upload."""
@@ -113,3 +116,13 @@ class Wish(msgspec.Struct):
         self.stamp = reading.stamp
         self.digest = combine(block_hashes(content))
         return content
+
+
+def token_of(stamp: Stamp) -> str:
+    """What tells one state of a local file from another."""
+    return f"{stamp.size}.{stamp.mtime_ns}.{stamp.ctime_ns}.{stamp.inode}"
+
+
+def is_fresh(since: float, now: float) -> bool:
+    """Whether a session of then may be gone on with. One of the future (a clock set back) may not."""
+    return 0 <= now - since < SESSION_DAYS * 86400

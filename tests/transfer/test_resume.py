@@ -1,0 +1,205 @@
+"""Cut at any moment, the next run carries on: nothing wrong, nothing twice, little sent again."""
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+from transfer_world import MIB, ROOT, Watching, content, local_tree
+
+from huracan_sync.content_hash import content_hash
+from huracan_sync.errors import HuracanError, Unreachable
+
+
+class Killed(BaseException):
+    pass
+
+
+class KilledAfter(Watching):
+    """Ends the run, as a signal would, once so many bytes have moved."""
+
+    def __init__(self, size):
+        super().__init__()
+        self.limit = size
+
+    def moved(self, size):
+        super().moved(size)
+        if self.bytes >= self.limit:
+            raise Killed
+
+
+def equal(world):
+    return world.there() == {path: content_hash(data).hex() for path, data in local_tree(world.src).items()}
+
+
+def cut(world, size, **options):
+    with pytest.raises(Killed):
+        world.push(monitor=KilledAfter(size), remote=world.connect(), **options)
+
+
+def test_a_cut_upload_goes_on_at_the_part(world):
+    world.write({"x": 100 * MIB})
+    cut(world, 48 * MIB)
+    monitor = Watching()
+    report = world.push(monitor=monitor)
+    assert equal(world)
+    assert report.bytes_sent <= 60 * MIB
+    assert monitor.bytes == 100 * MIB
+    assert any("going on from there" in note for note in monitor.notes)
+
+
+def test_a_file_that_changed_since_is_sent_anew(world):
+    world.write({"x": 40 * MIB})
+    cut(world, 20 * MIB)
+    world.write({"x": content("newer", 40 * MIB)})
+    assert world.push().bytes_sent >= 40 * MIB
+    assert equal(world)
+
+
+@pytest.mark.parametrize("days", [6.5, -1])
+def test_an_old_session_or_one_of_the_future_is_not_trusted(world, days, monkeypatch):
+    world.write({"x": 40 * MIB})
+    cut(world, 20 * MIB)
+    now = time.time
+    monkeypatch.setattr(time, "time", lambda: now() + days * 86400)
+    world.push()
+    assert equal(world)
+
+
+def test_a_session_that_dropbox_forgot_is_begun_anew(world):
+    world.write({"x": 40 * MIB, "y": 3})
+    cut(world, 20 * MIB)
+    world.dropbox.advance(8 * 86400)
+    world.dropbox.config(token_lifetime_s=14400)
+    assert world.push().failed == []
+    assert equal(world)
+
+
+def test_a_cut_after_the_last_part_only_commits(world):
+    world.write({"x": 40 * MIB})
+    cut(world, 40 * MIB)
+    report = world.push()
+    assert report.bytes_sent <= 8 * MIB  # the last part's answer may not have been noted
+    assert equal(world)
+
+
+def test_small_files_that_were_sent_only_wait_for_their_commit(world):
+    world.write({f"f{n}": 300_000 for n in range(30)})
+    cut(world, 6_000_000)
+    report = world.push()
+    assert report.bytes_sent <= 5_000_000
+    assert equal(world)
+
+
+def test_small_files_that_changed_since_are_sent_anew(world):
+    world.write({f"f{n}": 300_000 for n in range(30)})
+    cut(world, 6_000_000)
+    world.write({f"f{n}": content(f"new {n}", 300_001) for n in range(30)})
+    assert world.push().failed == []
+    assert equal(world)
+
+
+def test_small_sessions_that_dropbox_forgot(world):
+    world.write({f"f{n}": 300_000 for n in range(30)})
+    cut(world, 6_000_000)
+    world.dropbox.advance(8 * 86400)
+    assert world.push().failed == []
+    assert equal(world)
+
+
+def test_the_answer_to_a_commit_is_lost_for_good(world):
+    """Committed, but nobody here knows: the next run finds its own bytes and sends nothing."""
+    world.write({f"f{n}": 300_000 for n in range(10)})
+    world.dropbox.faults({"route": "files/upload_session/finish_batch_v2", "fault": "reset", "when": "after"})
+    with pytest.raises(Unreachable):
+        world.push()
+    world.dropbox.faults()
+    report = world.push()
+    assert (report.bytes_sent, report.failed) == (0, [])
+    assert equal(world)
+
+
+def test_own_bytes_are_known_although_the_file_changed_meanwhile(world):
+    world.write({f"f{n}": 300_000 for n in range(10)})
+    world.push()
+    world.write({f"f{n}": content(f"2 {n}", 300_000) for n in range(10)})
+    world.dropbox.faults({"route": "files/upload_session/finish_batch_v2", "fault": "reset", "when": "after"})
+    with pytest.raises(Unreachable):
+        world.push()
+    world.dropbox.faults()
+    world.write({f"f{n}": content(f"3 {n}", 300_000) for n in range(10)})
+    assert world.push().failed == []  # no conflict: what lies there is what this machine was about to commit
+    assert equal(world)
+
+
+# --- SIGKILL, for real ---------------------------------------------------------------------------------------------
+
+
+def command(world, *words):
+    token = world.home.parent / "token"
+    if not token.exists():
+        token.touch(mode=0o600)
+        token.write_text(world.dropbox.token()["refresh_token"])
+        token.chmod(0o400)
+    env = {**os.environ, **world.dropbox.env(world.home), "HURACAN_REFRESH_TOKEN_FILE": str(token)}
+    env |= {"HURACAN_APP_KEY": world.dropbox.app_key}
+    words = [sys.executable, "-m", "huracan_sync", *map(str, words), "--json"]
+    return subprocess.Popen(words, env=env, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, start_new_session=True)
+
+
+def kill_storm(world, kills, seed):
+    rng = random.Random(seed)
+    world.dropbox.config(latency_ms=20)
+    for number in range(kills):
+        world.write({f"d/f{rng.randrange(40)}": content((seed, number, n), rng.randrange(300_000)) for n in range(12)})
+        world.write({"large": content((seed, number), rng.randrange(9, 26) * MIB)} if number % 3 == 0 else {})
+        for words in (("push", world.src, ROOT), ("restore", ROOT, world.dst, "--overwrite")):
+            process = command(world, *words)
+            try:
+                process.wait(rng.uniform(0.15, 0.9))
+            except subprocess.TimeoutExpired:
+                os.killpg(process.pid, signal.SIGKILL)
+            process.communicate()
+        if number % 10 == 9 or number == kills - 1:
+            check_recovery(world)
+
+
+def check_recovery(world):
+    for words in (("push", world.src, ROOT), ("restore", ROOT, world.dst, "--overwrite")):
+        process = command(world, *words)
+        out, _ = process.communicate()
+        assert process.returncode == 0, out
+    assert equal(world)  # nothing missing, nothing twice, no `(1)`, no conflicted copy
+    assert local_tree(world.dst) == local_tree(world.src)
+
+
+def test_kills(world):
+    kill_storm(world, 4, seed=1)
+
+
+@pytest.mark.long
+def test_300_kills(world):
+    kill_storm(world, 300, seed=2)
+
+
+@pytest.mark.long
+@pytest.mark.skipif(not os.environ.get("HURACAN_SOAK"), reason="an hour long: set HURACAN_SOAK=1")
+def test_5000_kills(world):
+    kill_storm(world, 5000, seed=3)
+
+
+def test_a_full_run_after_errors_of_all_kinds_is_quiet(world):
+    world.write({"x": 20 * MIB, **{f"f{n}": 1000 for n in range(60)}})
+    world.dropbox.faults({"route": "files/upload_session/*", "rate": 0.4, "seed": 7, "fault": "reset", "when": "after"})
+    for _ in range(8):
+        try:
+            world.push(remote=world.connect())
+        except HuracanError:
+            continue
+    world.dropbox.faults()
+    world.push()
+    assert equal(world)
+    assert world.push().requests == 1
