@@ -28,7 +28,7 @@ class Ledger:
         Raises:
             OSError: another emulator has it.
         """
-        self._lock = _locked(folder / "lock") if folder else -1
+        self._lock = locked(folder) if folder else -1
         self._path = folder / "ledger" if folder else None
         self._pending: list[AnyRecord] = []
         self._encoder = msgspec.msgpack.Encoder()
@@ -96,13 +96,18 @@ class Ledger:
         return len(body).to_bytes(4, "little") + zlib.crc32(body).to_bytes(4, "little") + body
 
 
-def _locked(path: Path) -> int:
-    lock = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+def locked(folder: Path) -> int:
+    """A lock on a folder, as an open file; the system lets go of it when the process ends, however it ends.
+
+    Raises:
+        OSError: another emulator has it.
+    """
+    lock = os.open(folder / "lock", os.O_RDWR | os.O_CREAT, 0o600)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
         os.close(lock)
-        raise OSError(f"another emulator keeps its data in {path.parent}") from None
+        raise OSError(f"another emulator keeps its data in {folder}") from None
     return lock
 
 

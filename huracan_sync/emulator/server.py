@@ -2,11 +2,13 @@
 
 import json
 import logging
+import os
 import shutil
 import signal
 import socket
 import sys
 import tempfile
+import time
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -16,8 +18,12 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from huracan_sync.emulator import world as worlds
 from huracan_sync.emulator.app import Doors
+from huracan_sync.emulator.ledger import locked
 from huracan_sync.emulator.settings import Settings
 from huracan_sync.emulator.world import World
+
+_PREFIX = "dropbox-emulator-"
+_FRESH_S = 60  # a folder may be so old before its lock is looked at: another emulator may be about to take it
 
 
 class Protocol(HttpToolsProtocol):
@@ -81,7 +87,7 @@ def serve(
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     listener.bind(("127.0.0.1", port))
-    folder = data or Path(tempfile.mkdtemp(prefix="dropbox-emulator-"))
+    folder = data or _private_folder()
     try:
         folder.mkdir(parents=True, exist_ok=True)
         world = World(folder, settings, lasting=data is not None, app_folder=app_folder)
@@ -93,6 +99,20 @@ def serve(
             shutil.rmtree(folder, ignore_errors=True)
     if interrupted:
         raise KeyboardInterrupt
+
+
+def _private_folder() -> Path:
+    """A folder for this emulator alone, locked as long as it lives; what killed ones left behind is removed."""
+    folder = Path(tempfile.mkdtemp(prefix=_PREFIX))
+    locked(folder)
+    for other in (lock.parent for lock in folder.parent.glob(f"{_PREFIX}*/lock")):
+        try:
+            if time.time() - other.stat().st_mtime > _FRESH_S:
+                os.close(locked(other))
+                shutil.rmtree(other, ignore_errors=True)
+        except OSError:
+            continue  # it is in use, or somebody else's
+    return folder
 
 
 def _run(world: World, listener: socket.socket, tls: Path | None) -> bool:

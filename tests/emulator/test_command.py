@@ -4,6 +4,7 @@ import argparse
 import contextlib
 import io
 import json
+import os
 import signal
 import socket
 import subprocess
@@ -60,6 +61,19 @@ def test_the_ready_line_and_a_clean_end(tmp_path, end, code):
         out, err = process.communicate(timeout=10)
     assert (process.returncode, out, err) == (code, "", "")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_what_a_killed_emulator_left_is_removed_by_the_next(tmp_path, monkeypatch):
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    with Emulator.start() as first, Emulator.start() as second:
+        first.kill()
+        left, used = sorted(tmp_path.iterdir(), key=lambda path: path.stat().st_ctime)
+        for folder in (left, used):
+            os.utime(folder, (0, 0))
+        with Emulator.start():
+            assert not left.exists()
+            assert used.exists()
+            client(second).upload("/a", b"x")
 
 
 def test_a_port_that_is_taken(dropbox):
