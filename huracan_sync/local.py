@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import fcntl
 import os
 import stat
 from collections.abc import Callable, Iterable
@@ -17,7 +18,7 @@ from typing import Self
 
 import msgspec
 
-from huracan_sync.errors import DiskFull, FileChanged, HostilePath, HuracanError, LocalFailure, UsageError
+from huracan_sync.errors import Busy, DiskFull, FileChanged, HostilePath, HuracanError, LocalFailure, UsageError
 from huracan_sync.layout import Arranged
 from huracan_sync.paths import RelPath, check, fold, never_synced
 
@@ -60,6 +61,8 @@ class Scan(msgspec.Struct):
 
     files: dict[RelPath, Stamp]
     problems: list[Problem]
+    parts: list[str] = []
+    """Half-written files of ours, of this run or a dead one."""
 
     def unclear(self) -> frozenset[str]:
         """Folded paths about which nothing is known."""
@@ -109,7 +112,7 @@ def scan(root: Root, *, wanted: Callable[[str], bool] | None = None) -> Scan:
     """
     if isinstance(root, Arranged):
         return _renamed(root, scan(root.path, wanted=wanted and _asked_by_other_name(root, wanted)))
-    result = Scan({}, [])
+    result = Scan({}, [], [])
     try:
         _scan_folder(os.fspath(root), "", result, wanted)
     except NotADirectoryError as error:
@@ -127,7 +130,10 @@ def _scan_folder(folder: str, prefix: str, result: Scan, wanted: Callable[[str],
     with os.scandir(folder) as entries:
         for entry in entries:
             name = entry.name
-            if never_synced(name) or (name.startswith(PART_PREFIX) and name.endswith(PART_SUFFIX)):
+            if name.startswith(PART_PREFIX) and name.endswith(PART_SUFFIX):
+                result.parts.append(prefix + name)
+                continue
+            if never_synced(name):
                 continue
             if entry.is_dir(follow_symlinks=False):
                 folders.append(name)
@@ -269,6 +275,7 @@ class Placing:
             token: what tells this content from another: at least 16 characters of its content hash.
 
         Raises:
+            Busy: another process writes the same file.
             DiskFull: no space.
             LocalFailure: a link or a file stands where a folder must be, or writing is not allowed.
         """
@@ -286,6 +293,10 @@ class Placing:
                 raise
         except OSError as error:
             raise _local_failure(error, path, "write") from error
+        # Held as long as we write: what a dead process left can be told from what a living one writes.
+        if not _lock(self._fd):
+            self.close()
+            raise Busy(f"another process is writing {path}", path=path)
         self.size = os.fstat(self._fd).st_size
 
     def write(self, offset: int, data: bytes | bytearray | memoryview) -> None:
@@ -360,6 +371,35 @@ class Placing:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def sweep(root: Path, parts: Iterable[str]) -> int:
+    """Remove half-written files that nobody writes any more; how many there were."""
+    swept = 0
+    for part in parts:
+        try:
+            held = os.open(root / part, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
+        except OSError:
+            continue
+        try:
+            if _lock(held):
+                (root / part).unlink()
+                swept += 1
+        except OSError:
+            continue
+        finally:
+            os.close(held)
+    return swept
+
+
+def _lock(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:
+        return True  # a disk without locks: as before there were any
+    return True
 
 
 def sync_folders(root: Root, paths: Iterable[RelPath]) -> None:

@@ -18,7 +18,7 @@ from huracan_sync.errors import Conflict as ConflictError
 from huracan_sync.errors import HuracanError
 from huracan_sync.journal import Journal, Synced
 from huracan_sync.layout import Arranged
-from huracan_sync.local import Reading, remove
+from huracan_sync.local import Reading, remove, sweep
 from huracan_sync.pair import Options, Pair, Report
 from huracan_sync.paths import fold, join
 from huracan_sync.plan import Conflict, Plan, plan
@@ -26,7 +26,8 @@ from huracan_sync.remote.client import Remote
 from huracan_sync.remote.listing import listing, metadata
 from huracan_sync.survey import Survey
 from huracan_sync.transfer.crew import Crew
-from huracan_sync.transfer.download import Download, DownSite
+from huracan_sync.transfer.download import Download
+from huracan_sync.transfer.fetch import DownSite
 from huracan_sync.transfer.progress import Failure, Monitor, Silent
 from huracan_sync.transfer.whole import check_whole
 from huracan_sync.tree import Entry
@@ -224,5 +225,6 @@ def restore(
             restorer.guard(seen, made)
             restorer.transfer(seen, made)
             restorer.delete(seen, made)
+            sweep(pair.local, seen.parts)  # of an older plan: what this one needed is in its place
             restorer.report.skipped = seen.unchanged + len(made.agreements)
     return restorer.report

@@ -44,6 +44,8 @@ class Survey(msgspec.Struct):
     problems: list[Problem]
     refused: list[HostilePath]
     """Remote names no tree may hold."""
+    parts: list[str] = []
+    """Half-written files of ours on the disk."""
 
     @property
     def unclear(self) -> frozenset[str]:
@@ -80,7 +82,7 @@ def survey(
         snapshot: what the remote side is, instead of asking Dropbox: the entries of a verified manifest.
     """
     folder = local_root.path if isinstance(local_root, Arranged) else local_root
-    seen = Scan({}, []) if local_may_miss and not folder.exists() else scan(local_root, wanted=wanted)
+    seen = Scan({}, [], []) if local_may_miss and not folder.exists() else scan(local_root, wanted=wanted)
     synced = journal.synced(pair)
     if isinstance(local_root, Arranged) and seen.problems:
         seen.problems += _hidden(seen.problems, local_root, synced)
@@ -93,7 +95,7 @@ def survey(
     if wanted is not None:
         synced = {key: item for key, item in synced.items() if wanted(item.entry.path)}
         elsewhere = {key: e for key, e in elsewhere.items() if (wanted(e.path) if e else key in synced)}
-    result = Survey({}, {}, {}, {}, synced, len(seen.files), False, seen.problems, refused)
+    result = Survey({}, {}, {}, {}, synced, len(seen.files), False, seen.problems, refused, seen.parts)
     result.remote_vanished = bool(synced) and all(key in elsewhere and elsewhere[key] is None for key in synced)
     _compare_local(seen, elsewhere, local_root, result)
     own = journal.intents(pair)

@@ -8,8 +8,8 @@ import threading
 import pytest
 from powers import without_root_powers
 
-from huracan_sync.errors import DiskFull, FileChanged, HuracanError, LocalFailure, UsageError
-from huracan_sync.local import Placing, Reading, Stamp, remove, scan, stamp_of, sync_folders
+from huracan_sync.errors import Busy, DiskFull, FileChanged, HuracanError, LocalFailure, UsageError
+from huracan_sync.local import Placing, Reading, Stamp, remove, scan, stamp_of, sweep, sync_folders
 
 TOKEN = "0123456789abcdef" * 2
 
@@ -288,3 +288,15 @@ def test_a_full_disk_is_try_later(tmp_path, monkeypatch):
             placing.write(0, b"x")
     assert caught.value.retryable
     assert not (tmp_path / "x").exists()
+
+
+def test_only_parts_that_nobody_writes_are_swept(tmp_path):
+    with Placing(tmp_path, "dead", token="d" * 32):
+        pass
+    with Placing(tmp_path, "sub/living", token="a" * 32):
+        parts = scan(tmp_path).parts
+        assert len(parts) == 2
+        assert sweep(tmp_path, [*parts, "gone"]) == 1
+        assert len(parts_in(tmp_path)) == 1
+        with pytest.raises(Busy):
+            Placing(tmp_path, "sub/living", token="a" * 32)

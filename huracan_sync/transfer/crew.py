@@ -6,10 +6,10 @@ touches the journal, the plan and the monitor. `cost` is memory: pieces in fligh
 
 from __future__ import annotations
 
+import contextlib
 import queue
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from types import TracebackType
 from typing import Self, TypeVar
 
 from huracan_sync.errors import HuracanError
@@ -57,6 +57,8 @@ class Crew:
             def report() -> None:
                 self._busy -= 1
                 self._held -= cost
+                if future.cancelled():
+                    return
                 error = future.exception()
                 if error is None:
                     then(future.result())
@@ -72,22 +74,27 @@ class Crew:
     def drive(self, feed: Callable[[], bool]) -> None:
         """Call `feed` as long as it starts something, hand over results, until nothing is left.
 
-        `feed` starts as much as there is room for and says whether it started anything.
+        `feed` starts as much as there is room for and says whether it started anything. When something ends the run
+        early (a signal, a bug), what is under way is finished and handed over, so that the journal knows of it.
         """
-        while True:
-            while feed():
-                pass
-            if self._busy == 0:
-                return
-            self._done.get()()
-            while not self._done.empty():  # take all that is there before starting more
+        try:
+            while True:
+                while feed():
+                    pass
+                if self._busy == 0:
+                    return
                 self._done.get()()
+                while not self._done.empty():  # take all that is there before starting more
+                    self._done.get()()
+        except BaseException:
+            self._pool.shutdown(wait=True, cancel_futures=True)
+            while not self._done.empty():
+                with contextlib.suppress(BaseException):  # the first one is on its way already
+                    self._done.get()()
+            raise
 
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        # Interrupted: what has not begun never will; what has begun is not waited for, its parts are journalled.
-        self._pool.shutdown(wait=kind is None, cancel_futures=True)
+    def __exit__(self, *_: object) -> None:
+        self._pool.shutdown(wait=True, cancel_futures=True)

@@ -66,8 +66,10 @@ class Upload:
         """Upload them all, or as many as can be."""
         for step in copies:
             self._queue(Wish(step))
-        self._site.crew.drive(self._feed)
-        self._large.close()
+        try:
+            self._site.crew.drive(self._feed)
+        finally:
+            self._large.close()
         return self._outcome
 
     def _queue(self, wish: Wish) -> None:

@@ -1,0 +1,90 @@
+"""Real price series as the engine would hold them: parquet under its names, and JSON notes about them.
+
+GOOG daily, EURUSD hourly and BTCUSD monthly come as CSV with the package `backtesting`. Each becomes many files, as the
+engine's downloads do: a symbol, a timeframe and a range of days in every name; BTC as a perpetual, so with a `:`.
+"""
+
+import csv
+import json
+import statistics
+import struct
+from datetime import UTC, datetime
+from itertools import groupby
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+SERIES = [
+    # file, base folder, name of the instrument, timeframe, how the rows are split into files
+    ("GOOG.csv", "GOOG", "GOOG-USD", "1d", lambda moment: (moment.year, moment.month)),
+    ("EURUSD.csv", "EUR", "EUR-USD", "1h", lambda moment: moment.isocalendar()[:2]),
+    ("BTCUSD.csv", "BTC", "BTC-USD:USD", "1mo", lambda moment: moment.year),
+]
+
+
+def read(path):
+    """Rows of (moment, open, high, low, close, volume)."""
+    with path.open(encoding="utf-8", newline="") as file:
+        for day, *values in list(csv.reader(file))[1:]:
+            yield datetime.fromisoformat(day).replace(tzinfo=UTC), *map(float, values)
+
+
+def write_candles(rows, path):
+    """One parquet file in the engine's columns."""
+    moments, *columns = zip(*rows, strict=True)
+    milliseconds = [int(moment.timestamp() * 1000) for moment in moments]
+    table = pa.table(
+        {
+            "timestamp": pa.array(milliseconds, pa.int64()),
+            **dict(zip(["open", "high", "low", "close", "volume"], columns, strict=True)),
+            "ts": pa.array(moments, pa.timestamp("ms", tz="UTC")),
+        }
+    )
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pq.write_table(table, path, compression="zstd")
+
+
+def make_candles(series, folder):
+    """Write `folder/data/candles/...` and `folder/logs/learning/...`; returns how many files."""
+    count = 0
+    for name, base, instrument, timeframe, split in SERIES:
+        rows = list(read(series / "backtesting" / "test" / name))
+        for _, group in groupby(rows, key=lambda row: split(row[0])):
+            part = list(group)
+            days = [part[0][0].strftime("%Y%m%d"), part[-1][0].strftime("%Y%m%d")]
+            write_candles(part, folder / "candles" / base / f"{instrument}_{timeframe}_{days[0]}_{days[1]}.parquet")
+            closes = [row[4] for row in part]
+            note = {"symbol": instrument, "timeframe": timeframe, "from": days[0], "to": days[1], "rows": len(part)}
+            note |= {"mean_close": statistics.fmean(closes), "min": min(closes), "max": max(closes)}
+            path = folder / "learning" / f"{instrument.replace(':', '.')}_{days[0]}.json"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(json.dumps(note, indent=1), encoding="utf-8")
+            count += 2
+    return count
+
+
+def make_champions(candles: Path, folder: Path):
+    """Write a champion set: for each of a few symbols a model (the returns it was fitted on, packed) and its config."""
+    chosen = sorted(path for path in candles.rglob("*.parquet") if path.is_file())[:3]
+    symbols = []
+    for path in chosen:
+        symbol = path.name.split("_")[0].partition(":")[0].replace("-", "").upper()
+        closes = pq.read_table(path, columns=["close"])["close"].to_pylist()
+        returns = [after / before - 1 for before, after in zip(closes, closes[1:], strict=False) if before]
+        model = struct.pack(f"<{len(returns)}d", *returns) or bytes(8)
+        place = folder / "models" / "champions" / "latest" / f"{symbol}.bin"
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_bytes(model)
+        config = {"model_id": f"{symbol}-1", "symbol": symbol, "model_path": f"models/champions/latest/{symbol}.bin"}
+        config |= {"risk_limits": {"max_position_pct": 5, "max_leverage": 1}}
+        (folder / "hamilton" / "configs").mkdir(parents=True, exist_ok=True)
+        (folder / "hamilton" / "configs" / f"{symbol}.json").write_text(json.dumps(config), encoding="utf-8")
+        symbols.append(symbol)
+    roster = {
+        "date": "20260101",
+        "total_symbols": len(symbols),
+        "symbols": [{"symbol": s, "rank": n} for n, s in enumerate(symbols, 1)],
+    }
+    (folder / "hamilton" / "roster.json").write_text(json.dumps(roster), encoding="utf-8")
+    return sorted(set(symbols))
