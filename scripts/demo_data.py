@@ -9,7 +9,7 @@ import json
 import statistics
 import struct
 from datetime import UTC, datetime
-from itertools import groupby
+from itertools import groupby, pairwise
 from pathlib import Path
 
 import pyarrow as pa
@@ -71,7 +71,7 @@ def make_champions(candles: Path, folder: Path):
     for path in chosen:
         symbol = path.name.split("_")[0].partition(":")[0].replace("-", "").upper()
         closes = pq.read_table(path, columns=["close"])["close"].to_pylist()
-        returns = [after / before - 1 for before, after in zip(closes, closes[1:], strict=False) if before]
+        returns = [after / before - 1 for before, after in pairwise(closes) if before]
         model = struct.pack(f"<{len(returns)}d", *returns) or bytes(8)
         place = folder / "models" / "champions" / "latest" / f"{symbol}.bin"
         place.parent.mkdir(parents=True, exist_ok=True)
