@@ -41,6 +41,7 @@
      ├─ TryLater              time: the same call will do
      │   ├─ RateLimited           the server asked for a pause longer than we may wait
      │   ├─ Busy                  another process of ours works on the same thing
+     │   ├─ Stopped               this process was asked to end; what was done is kept
      │   ├─ DiskFull              no space left on this machine
      │   └─ OutOfSpace            no space left in Dropbox
      └─ Unavailable           the network or the service
@@ -300,6 +301,12 @@ class RateLimited(TryLater):
 
 class Busy(TryLater):
     """Another process of ours holds the same root, channel or vault."""
+
+
+class Stopped(TryLater):
+    """The run was asked to end. What was under way came to its end; the next run carries on."""
+
+    default_hint = "run it again; it carries on where it stopped"
 
 
 class DiskFull(TryLater):

@@ -25,6 +25,8 @@ from huracan_sync.paths import RelPath, fold
 from huracan_sync.tree import Entry
 
 SCHEMA_VERSION = 2
+BUSY_S = 60.0
+"""How long to wait for another process that writes."""
 _SCHEMA = """
 CREATE TABLE pairs (
     id INTEGER PRIMARY KEY, place TEXT NOT NULL, local TEXT NOT NULL, remote TEXT NOT NULL, cursor TEXT,
@@ -58,6 +60,20 @@ CREATE TABLE runs (
     place TEXT NOT NULL, channel TEXT NOT NULL, verb TEXT NOT NULL, finished REAL NOT NULL, succeeded REAL,
     report BLOB NOT NULL, PRIMARY KEY (place, channel, verb)) WITHOUT ROWID;
 """
+
+
+def _use_wal(db: sqlite3.Connection) -> None:
+    """Many processes open a new journal at once; SQLite lets one of them make it WAL, and does not wait for it."""
+    until = time.monotonic() + BUSY_S
+    while True:
+        try:
+            db.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error) or time.monotonic() > until:
+                raise
+            time.sleep(0.02)
+        else:
+            return
 
 
 class Synced(msgspec.Struct, frozen=True, gc=False):
@@ -125,9 +141,9 @@ class Journal:
     def _opened(self) -> sqlite3.Connection:
         self._file.touch(mode=0o600, exist_ok=True)
         for attempt in (1, 2):
-            db = sqlite3.connect(self._file, timeout=60.0, isolation_level=None)
+            db = sqlite3.connect(self._file, timeout=BUSY_S, isolation_level=None)
             try:
-                db.execute("PRAGMA journal_mode = WAL")
+                _use_wal(db)
                 db.execute("PRAGMA synchronous = FULL")
                 db.execute("PRAGMA foreign_keys = OFF")
                 self._make_tables(db)

@@ -41,6 +41,11 @@ class Report(msgspec.Struct):
         return {**msgspec.structs.asdict(self), "failed": [failure.as_dict() for failure in self.failed]}
 
 
+def never() -> bool:
+    """Nobody asks this run to end."""
+    return False
+
+
 class Options(msgspec.Struct, frozen=True):
     """How to bring one side to the other. The defaults lose nothing."""
 
@@ -52,6 +57,8 @@ class Options(msgspec.Struct, frozen=True):
     """Go on although a guard objects: an emptied tree, a vanished folder."""
     wanted: Callable[[str], bool] | None = None
     """Which relative paths take part; None: all."""
+    stop: Callable[[], bool] = never
+    """Asked before anything is begun: whether to end here. What is under way comes to its end."""
     wait_s: float = 60.0
     """How long to wait for another process that works on the same pair."""
 

@@ -103,6 +103,7 @@ class Pusher:
                 self.options.transfer,
                 pair.monitor,
                 crew,
+                self.options.stop,
             )
             outcome = Upload(site).run(made.copies)
         report.bytes_sent += (pair.remote.wire.meter.read() - before).bytes_sent

@@ -148,6 +148,7 @@ class Restorer:
                 crew,
                 scratch,
                 seen.stamps,
+                self.options.stop,
                 snapshot.blocks if snapshot else {},
             )
             outcome = Download(site).run(made.copies, _everything_there(seen))

@@ -6,14 +6,13 @@ twice, no path is made in two ways, and importing or constructing it needs no ne
 
 from __future__ import annotations
 
-from huracan_sync.engine.organised import Organised
-from huracan_sync.engine.restores import Restores
+from huracan_sync.engine.continuous import Continuous
 
 DROPBOX_AVAILABLE = True
 """The engine asks whether the SDK is installed; it comes with this package."""
 
 
-class DropboxSync(Organised, Restores):
+class DropboxSync(Continuous):
     """Sync of the engine's files with Dropbox. Thread-safe; many processes may have one each.
 
         sync = DropboxSync(app_folder="Runpodhuracan")      # the stored login; `huracan-sync authorize` once

@@ -17,12 +17,14 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from huracan_sync.connect import home_of
 from huracan_sync.engine.failing import for_sdk_callers, log, said
-from huracan_sync.engine.login import Chosen, choose, log_in
+from huracan_sync.engine.login import Chosen, choose, chosen_by, log_in
 from huracan_sync.engine.sending import Sender
 from huracan_sync.errors import HuracanError
 from huracan_sync.layout import Layout
 from huracan_sync.outbox import Letter, Outbox
 from huracan_sync.remote.client import Remote
+from huracan_sync.remote.pacing import Pacing
+from huracan_sync.settings import Settings
 
 if TYPE_CHECKING:
     from huracan_sync.engine.raw import RawClient, Reads
@@ -58,6 +60,7 @@ class Instance:
         *,
         now: Callable[[], datetime] = utc_now,
         remote: Remote | None = None,
+        settings: Settings | None = None,
     ) -> None:
         """Sync the engine's files with Dropbox.
 
@@ -70,6 +73,7 @@ class Instance:
             create_dated_folder: keep each day's files in a folder of that day.
             now: the clock; every date is asked of it when it is needed.
             remote: a login that was made elsewhere, instead of `access_token`.
+            settings: what a file and the environment say; instead of the first two.
 
         Raises:
             ValueError: the token is none.
@@ -79,8 +83,8 @@ class Instance:
             log.info("dropbox_sync_disabled")
             self._enabled = False
             return
-        chosen = choose(access_token)
-        layout = Layout(app_folder)
+        chosen = choose(access_token) if settings is None else chosen_by(settings)
+        layout = Layout(app_folder) if settings is None else settings.layout
         _ = layout.root  # refuses a name that can be no folder
         self._enabled = True
         self._chosen: Chosen = chosen
@@ -88,16 +92,22 @@ class Instance:
         self._dated = create_dated_folder
         self._now = now
         self._home: Path = home_of(os.environ)
-        self._strict = os.environ.get("HURACAN_SYNC_STRICT", "") not in {"", "0"}
+        self._strict = settings.strict if settings else os.environ.get("HURACAN_SYNC_STRICT", "") not in {"", "0"}
+        self._allow_secrets = settings.allow_secrets if settings else False
+        self._stopping = threading.Event()
         self._outbox = Outbox(self._home)
         self._last_error = None
         self._lock = threading.Lock()  # guards _raw
         self._raw: RawClient | None = None
         self._reads: Reads | None = None
         self._given = remote is not None
-        self._remote: Remote = remote or log_in(chosen)
+        # A wait that a server asked for ends when we are asked to end.
+        self._remote: Remote = remote or log_in(chosen, Pacing(sleep=self._wait))
         self._sender = Sender(self._remote, self._home)
-        log.info("dropbox_sync_initialized", app_folder=app_folder, profile=chosen.profile)
+        log.info("dropbox_sync_initialized", app_folder=layout.app_folder, profile=chosen.profile)
+
+    def _wait(self, seconds: float) -> None:
+        self._stopping.wait(seconds)
 
     # --- what callers look at -----------------------------------------------------------------------------------
 

@@ -16,8 +16,9 @@ from huracan_sync.engine.failing import for_sdk_callers, log, said
 from huracan_sync.errors import HuracanError, NotAuthorized
 from huracan_sync.remote.client import Remote
 from huracan_sync.remote.errors import TokenExpired
+from huracan_sync.remote.pacing import Pacing
 from huracan_sync.secret import Secret
-from huracan_sync.settings import SENTINEL, login_of
+from huracan_sync.settings import SENTINEL, Settings, login_of
 
 SHORTEST = 100
 """Characters of a token that may be whole; Dropbox's have some 1,300."""
@@ -86,7 +87,16 @@ def choose(access_token: str | None) -> Chosen:
     return Chosen("engine", token)
 
 
-def log_in(chosen: Chosen) -> Remote:
+def chosen_by(settings: Settings) -> Chosen:
+    """The login that settings mean.
+
+    Raises:
+        ValueError: they hold a token that is none.
+    """
+    return choose(settings.access_token.reveal()) if settings.access_token else Chosen(settings.profile, None)
+
+
+def log_in(chosen: Chosen, pacing: Pacing) -> Remote:
     """The Dropbox of a login; of a stored one without asking anybody.
 
     Raises:
@@ -96,10 +106,10 @@ def log_in(chosen: Chosen) -> Remote:
     """
     if chosen.token is None:
         log.info("dropbox_token_received", source=f"stored login of profile {chosen.profile}")
-        return connect(chosen.profile)
+        return connect(chosen.profile, pacing=pacing)
     log.info("dropbox_token_received", token_length=len(chosen.token.reveal()), message="Token received and cleaned")
     _warn_once()
-    remote = connect(access_token=chosen.token)
+    remote = connect(access_token=chosen.token, pacing=pacing)
     remote.tokens = Pasted(chosen.token)
     _check(remote)
     return remote

@@ -23,7 +23,7 @@ from huracan_sync.errors import Conflict as ConflictError
 from huracan_sync.journal import Journal, Synced
 from huracan_sync.layout import Arranged, Layout, arranged_candles, candle, candle_there
 from huracan_sync.local import Stamp
-from huracan_sync.pair import Pair
+from huracan_sync.pair import Pair, never
 from huracan_sync.paths import RelPath, below, check, fold, join
 from huracan_sync.plan import Conflict, Copy, Plan
 from huracan_sync.push import Pusher, PushOptions, PushReport
@@ -96,7 +96,13 @@ class Passed(msgspec.Struct):
 
 
 def push_folder(
-    remote: Remote, home: Path, folder: Folder, monitor: Monitor, *, refuse: Callable[[Path], None] | None = None
+    remote: Remote,
+    home: Path,
+    folder: Folder,
+    monitor: Monitor,
+    *,
+    refuse: Callable[[Path], None] | None = None,
+    stop: Callable[[], bool] = never,
 ) -> Passed:
     """Bring what the folder holds to Dropbox. Nothing is deleted there.
 
@@ -106,12 +112,13 @@ def push_folder(
         folder: what goes where.
         monitor: told what moves.
         refuse: asked with every file that would be sent; raises when it must not be.
+        stop: asked before anything is begun: whether to end here.
 
     Raises:
         UsageError: there is no such folder.
         Busy, NotAuthorized, Unavailable, TryLater: it ended early; run it again, it carries on.
     """
-    options = PushOptions(wanted=folder.wants)
+    options = PushOptions(wanted=folder.wants, stop=stop)
     with Journal(home) as journal:
         pair = Pair(folder.arranged or folder.local, folder.remote, remote=remote, journal=journal, monitor=monitor)
         pusher = Pusher(pair, options)
@@ -283,7 +290,9 @@ class Restored(msgspec.Struct):
     """Whether there is such a folder in Dropbox."""
 
 
-def restore_candles(remote: Remote, home: Path, folder: Folder, monitor: Monitor) -> Restored:
+def restore_candles(
+    remote: Remote, home: Path, folder: Folder, monitor: Monitor, *, stop: Callable[[], bool] = never
+) -> Restored:
     """Bring the candles of a remote folder to where the loader looks for them.
 
     Raises:
@@ -294,11 +303,11 @@ def restore_candles(remote: Remote, home: Path, folder: Folder, monitor: Monitor
     with Journal(home) as journal:
         disk = arranged_candles(folder.local, takes_strays=False)
         pair = Pair(disk, folder.remote, remote=remote, journal=journal, monitor=monitor)
-        _restore(pair, RestoreOptions(wanted=proper, untouched_s=UNTOUCHED_S), result)
+        _restore(pair, RestoreOptions(wanted=proper, untouched_s=UNTOUCHED_S, stop=stop), result)
         result.found = journal.cursor(pair.id) is not None
         winners = _winners(pair, folder)
         if winners:
-            _restore_older(pair, winners, result)
+            _restore_older(pair, winners, result, stop)
     return result
 
 
@@ -342,7 +351,7 @@ def _newest(pair: Pair, entries: list[Entry]) -> Entry:
     return entries[written.index(max(written))]
 
 
-def _restore_older(pair: Pair, winners: dict[str, RelPath], result: Restored) -> None:
+def _restore_older(pair: Pair, winners: dict[str, RelPath], result: Restored, stop: Callable[[], bool]) -> None:
     """The same folder once more, its candles known by the older places they are taken from."""
     disk = arranged_candles(pair.local, takes_strays=False)
     proper_name = disk.there
@@ -351,4 +360,5 @@ def _restore_older(pair: Pair, winners: dict[str, RelPath], result: Restored) ->
     )
     wanted = {fold(path) for path in winners.values()}
     again = Pair(disk, pair.root, remote=pair.remote, journal=pair.journal, monitor=pair.monitor)
-    _restore(again, RestoreOptions(wanted=lambda path: fold(path) in wanted, untouched_s=UNTOUCHED_S), result)
+    options = RestoreOptions(wanted=lambda path: fold(path) in wanted, untouched_s=UNTOUCHED_S, stop=stop)
+    _restore(again, options, result)

@@ -43,20 +43,22 @@ class Restores(Instance):
         if not self._enabled:
             return 0
         local = Path(data_cache_dir)
-
-        def work() -> passes.Restored:
-            folder = self._restored_from(local, remote_dir, use_latest_dated_folder=use_latest_dated_folder)
-            _let_writers_finish(local)
-            telling = TellingRestore(local, folder.remote)
-            restored = passes.restore_candles(self._remote, self._home, folder, telling)
-            self._tell_of_restore(local, folder.remote, restored)
-            return restored
-
+        work = lambda: self._restore(local, remote_dir, use_latest_dated_folder=use_latest_dated_folder)  # noqa: E731
         restored = self._attempt("data_cache_restore_failed", None, work, local_dir=str(local))
         if restored is None:
             return 0
         deliver(self)
         return restored.downloaded
+
+    def _restore(
+        self, local: Path, remote_dir: str | None = None, *, use_latest_dated_folder: bool = False
+    ) -> passes.Restored:
+        folder = self._restored_from(local, remote_dir, use_latest_dated_folder=use_latest_dated_folder)
+        _let_writers_finish(local)
+        monitor = TellingRestore(local, folder.remote)
+        restored = passes.restore_candles(self._remote, self._home, folder, monitor, stop=self._stopping.is_set)
+        self._tell_of_restore(local, folder.remote, restored)
+        return restored
 
     def _restored_from(self, local: Path, remote_dir: str | None, *, use_latest_dated_folder: bool) -> passes.Folder:
         remote = self._layout.candles

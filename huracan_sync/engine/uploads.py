@@ -264,11 +264,14 @@ class Uploads(Instance):
         *,
         recursive: bool,
         refuse: Callable[[Path], None] | None = None,
+        telling: type[Telling] = Telling,
     ) -> passes.Passed:
         started = time.time()
         folder = passes.folder_at(self._layout, local, target, patterns=patterns, recursive=recursive)
-        telling = Telling(local, folder.remote, folder.arranged)
-        passed = passes.push_folder(self._remote, self._home, folder, telling, refuse=refuse)
+        monitor = telling(local, folder.remote, folder.arranged)
+        passed = passes.push_folder(
+            self._remote, self._home, folder, monitor, refuse=refuse, stop=self._stopping.is_set
+        )
         failed = [f.error for f in passed.report.failed if not is_unfinished(f.error)]
         if failed:
             self._last_error = failed[0]
@@ -322,7 +325,7 @@ class Uploads(Instance):
             config_dir: the folder.
             allow_secrets: upload a file although a token or a password was found in it.
         """
-        refuse = None if allow_secrets else refuse_secrets
+        refuse = None if allow_secrets or (self._enabled and self._allow_secrets) else refuse_secrets
         return self._sync_if_there(config_dir, "/config", PATTERNS["config"], refuse=refuse)
 
     def upload_learning(self, learning_dir: str | Path = LOCAL_FOLDERS["learning"]) -> int:

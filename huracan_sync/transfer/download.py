@@ -17,6 +17,7 @@ from huracan_sync.errors import (
     DiskFull,
     HuracanError,
     NotAuthorized,
+    Stopped,
     Unavailable,
 )
 from huracan_sync.journal import Synced
@@ -73,6 +74,8 @@ class Download:
             self._site.crew.drive(self._feed)
         finally:
             self._close()
+        if self._site.stop() and len(self._outcome.done) + len(self._outcome.failures) < len(copies):
+            self._stop(Stopped("asked to end; the rest is for the next run"))
         return self._outcome
 
     def _close(self) -> None:
@@ -86,7 +89,7 @@ class Download:
         (self._large if step.entry.size > PART else self._files).append(step)
 
     def _feed(self) -> bool:
-        if self._outcome.stopped:
+        if self._outcome.stopped or self._site.stop():
             return False
         return (
             self._feed_ranges()

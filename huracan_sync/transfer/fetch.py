@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import msgspec
@@ -40,6 +40,8 @@ class DownSite(msgspec.Struct, frozen=True):
     """A folder for what lies on disk only while it is unpacked."""
     stamps: Mapping[str, Stamp]
     """The states of the files that may be replaced, by `fold(path)`."""
+    stop: Callable[[], bool] = lambda: False
+    """Whether to begin nothing more."""
     blocks: Mapping[str, bytes] = {}
     """Block digests from a verified manifest, by `fold(path)`, so that a range is verified as it arrives."""
 

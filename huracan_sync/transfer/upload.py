@@ -20,6 +20,7 @@ from huracan_sync.errors import (
     NotAuthorized,
     OutOfSpace,
     RateLimited,
+    Stopped,
     Unavailable,
 )
 from huracan_sync.journal import Synced
@@ -64,12 +65,15 @@ class Upload:
 
     def run(self, copies: Iterable[Copy]) -> Outcome:
         """Upload them all, or as many as can be."""
-        for step in copies:
+        count = 0
+        for count, step in enumerate(copies, 1):  # noqa: B007 - counted as they go
             self._queue(Wish(step))
         try:
             self._site.crew.drive(self._feed)
         finally:
             self._large.close()
+        if self._site.stop() and len(self._outcome.done) + len(self._outcome.failures) < count:
+            self._outcome.stopped = self._outcome.stopped or Stopped("asked to end; the rest is for the next run")
         return self._outcome
 
     def _queue(self, wish: Wish) -> None:
@@ -84,6 +88,8 @@ class Upload:
     def _feed(self) -> bool:
         if self._outcome.stopped:
             return False
+        if self._site.stop():
+            return self._feed_commit()  # what was sent is not thrown away
         return self._feed_commit() or self._large.feed() or self._small.feed() or self._feed_doubts()
 
     def _feed_commit(self) -> bool:

@@ -51,6 +51,8 @@ class Site(msgspec.Struct, frozen=True):
     options: Options
     monitor: Monitor
     crew: Crew
+    stop: Callable[[], bool] = lambda: False
+    """Whether to begin nothing more."""
 
 
 class Wish(msgspec.Struct):

@@ -12,7 +12,7 @@ import pytest
 from engine_world import noise, write_candle
 from structlog.testing import capture_logs
 
-from huracan_sync.engine import DropboxSync
+from huracan_sync.engine import DropboxSync, passes
 from huracan_sync.errors import Unreachable
 
 APP = "/Runpodhuracan"
@@ -241,7 +241,8 @@ def test_p09_a_large_upload_goes_on_where_it_was_cut(world):
     assert world.stranger.read(f"{APP}/2025-11-14/exports/trades.csv") == path.read_bytes()
 
 
-def test_p10_a_truncated_file_is_not_kept_and_a_damaged_download_not_installed(world):
+def test_p10_a_truncated_file_is_not_kept_and_a_damaged_download_not_installed(world, monkeypatch):
+    monkeypatch.setattr(passes, "UNTOUCHED_S", 0.2)  # how long a half-written file must lie still
     sync = world.sync()
     path = world.work / "data/candles/BTC" / SPOT
     whole = write_candle(path, rows=500)
@@ -363,7 +364,7 @@ def test_p14_false_is_kept_and_the_next_pass_delivers_it(world):
 
 KILLED = """
 import os, signal
-from huracan_sync.engine import DropboxSync
+from huracan_sync.engine import DropboxSync, passes
 sync = DropboxSync()
 answer = sync.upload_file("metrics.json", "/keep/metrics.json")
 os.unlink("metrics.json")

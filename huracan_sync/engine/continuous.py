@@ -1,0 +1,266 @@
+"""Continuous sync: every kind of data on its own interval, and within seconds of a change where that matters."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Mapping
+from pathlib import Path, PurePosixPath
+
+from huracan_sync.engine import passes
+from huracan_sync.engine.delivery import deliver
+from huracan_sync.engine.failing import Telling, is_unfinished, log, said
+from huracan_sync.engine.organised import Organised
+from huracan_sync.engine.restores import Restores
+from huracan_sync.engine.secrets import refuse_secrets
+from huracan_sync.errors import HuracanError
+from huracan_sync.layout import LOCAL_FOLDERS, PATTERNS
+from huracan_sync.outbox import Letter
+from huracan_sync.settings import KINDS, Settings, layout_kind, load, unknown
+from huracan_sync.watch import Loops, Outcome, Task
+
+WATCHED = ("learning", "models", "data_cache")
+"""Kinds whose changes are noticed on the disk. Logs change all the time; their interval is soon enough."""
+_GROUPS = {"learning": "Learning", "logs": "Logs", "models": "Models", "data_cache": "DataCache"}
+_WITH_LOGS = ("logs", "monitoring", "reports", "exports")
+_SYNCED = {"learning": "learning_data_synced", "logs": "logs_synced", "models": "models_synced"}
+
+
+class Continuous(Organised, Restores):
+    """Continuous sync."""
+
+    _loops: Loops | None = None
+
+    def start_continuous_sync(
+        self,
+        logs_dir: str | Path = LOCAL_FOLDERS["logs"],
+        models_dir: str | Path = LOCAL_FOLDERS["models"],
+        learning_dir: str | Path = LOCAL_FOLDERS["learning"],
+        monitoring_dir: str | Path = LOCAL_FOLDERS["monitoring"],
+        data_cache_dir: str | Path = LOCAL_FOLDERS["candles"],
+        sync_intervals: dict[str, int] | None = None,
+    ) -> list[threading.Thread]:
+        """Keep everything in Dropbox from now on; candles are restored before the first of them is pushed.
+
+        A new or changed candle, learning note or model is in Dropbox within seconds; everything else at its interval.
+
+        Args:
+            logs_dir: the folders of each kind.
+            models_dir: see above.
+            learning_dir: see above.
+            monitoring_dir: see above.
+            data_cache_dir: see above.
+            sync_intervals: seconds by `learning`, `logs`, `models`, `data_cache`; 0 or less disables one. Whatever
+                is not said here is as the environment says (`DROPBOX__SYNC_INTERVAL_LOGS_SECONDS`, ...), else 300,
+                300, 1800, 7200.
+
+        Returns:
+            The threads, one for each of the four; none when disabled. `stop()` ends them.
+        """
+        if not self._enabled:
+            log.warning("continuous_sync_disabled")
+            return []
+        said_here = {
+            "logs_dir": str(logs_dir),
+            "models_dir": str(models_dir),
+            "learning_dir": str(learning_dir),
+            "monitoring_dir": str(monitoring_dir),
+            "data_cache_dir": str(data_cache_dir),
+        }
+
+        def work() -> list[threading.Thread]:
+            intervals = {f"sync_interval_{k}_seconds": v for k, v in self._known_intervals(sync_intervals).items()}
+            settings = load(arguments={**said_here, **intervals}, environment=os.environ)
+            self.stop()
+            return self._start(settings, _grouped(self, settings))
+
+        return self._attempt("continuous_sync_failed", [], work)
+
+    def _known_intervals(self, said_here: Mapping[str, float] | None) -> dict[str, float]:
+        known = {}
+        for name, seconds in (said_here or {}).items():
+            if name in KINDS:
+                known[name] = seconds
+            else:
+                self._failed("continuous_sync_unknown_interval", unknown(name, "sync_intervals"), name=name)
+        return known
+
+    def _start(self, settings: Settings, tasks: list[Task]) -> list[threading.Thread]:
+        self._stopping.clear()
+        self._loops = Loops(
+            tasks,
+            jitter=settings.jitter,
+            debounce_s=settings.watch_debounce_seconds,
+            watches=settings.watch,
+            prefix="DropboxSync-",
+        )
+        for kind in settings.disabled():
+            log.info("continuous_sync_kind_disabled", kind=kind)
+        threads = self._loops.start()
+        intervals = {f"{kind}_interval": settings.interval(kind) for kind in _GROUPS}
+        log.info("continuous_sync_threads_started", **intervals, total_threads=len(threads))
+        return threads
+
+    def stop(self, timeout_s: float = 30.0) -> bool:
+        """End continuous sync: what is under way comes to its end, the next start carries on.
+
+        Returns:
+            Whether everything had ended within `timeout_s` seconds.
+        """
+        loops, self._loops = self._loops, None
+        if loops is None:
+            return True
+        self._stopping.set()
+        try:
+            return loops.stop(timeout_s)
+        finally:
+            self._stopping.clear()
+
+    # --- one pass of one kind -------------------------------------------------------------------------------------
+
+    def _pass_of(self, kind: str, folder: Path, *, because_of_the_disk: bool = False) -> Outcome:
+        """Push one kind of data. Raises where the methods of the same purpose answer 0."""
+        if not folder.is_dir():
+            return Outcome()
+        name = layout_kind(kind)
+        target = self._layout.folder(name, self._today() if self._dated else "")
+        refuse = refuse_secrets if kind == "config" and not self._allow_secrets else None
+
+        def letter(error: HuracanError) -> Letter:
+            local = str(folder.absolute())
+            return self._letter(target, error, local=local, patterns=PATTERNS[name], refuses_secrets=bool(refuse))
+
+        telling = TellingOfCandles if kind == "data_cache" and because_of_the_disk else Telling
+        passed = self._pass(folder, target, PATTERNS[name], letter, recursive=True, refuse=refuse, telling=telling)
+        deliver(self)
+        return _outcome(passed)
+
+    def _restored_once(self, folder: Path) -> Callable[[], None]:
+        """Restores candles the first time it is called and can."""
+        done = False
+
+        def restore() -> None:
+            nonlocal done
+            if not done:
+                self._restore(folder)
+                done = True
+
+        return restore
+
+
+def kind_task(sync: Continuous, settings: Settings, kind: str, *, before: Callable[[], None] | None = None) -> Task:
+    """The task that keeps one kind in Dropbox. `before` is called before each pass."""
+    folder, interval, name = Path(settings.folder(kind)), settings.interval(kind), layout_kind(kind)
+
+    def act(*, because_of_the_disk: bool) -> Outcome:
+        if before:
+            before()
+        outcome = sync._pass_of(kind, folder, because_of_the_disk=because_of_the_disk)  # noqa: SLF001
+        if outcome.files:
+            _tell(kind, outcome, interval, because_of_the_disk=because_of_the_disk)
+        return outcome
+
+    def failed(error: HuracanError) -> None:
+        sync._last_error = error  # noqa: SLF001 - a part of DropboxSync
+        log.error(f"{kind}_sync_error", **said(error))
+
+    patterns = PATTERNS[name]
+    return Task(
+        kind,
+        interval,
+        act,
+        folders=(folder,) if kind in WATCHED else (),
+        wants=lambda path: any(PurePosixPath(path).match(pattern) for pattern in patterns),
+        failed=failed,
+    )
+
+
+def _grouped(sync: Continuous, settings: Settings) -> list[Task]:
+    """The four tasks of the engine's own loops: what goes with the logs goes with them."""
+    tasks = []
+    for kind, name in _GROUPS.items():
+        before = None
+        if kind == "data_cache" and settings.restore_data_cache_on_startup:
+            before = sync._restored_once(Path(settings.folder(kind)))  # noqa: SLF001
+        task = kind_task(sync, settings, kind, before=before)
+        if kind == "logs":
+            task = _logs_task(sync, settings, task)
+        if task.interval_s > 0:
+            log.info(f"continuous_sync_{kind}_started", interval_seconds=task.interval_s)
+            tasks.append(Task(name, task.interval_s, task.act, task.folders, task.wants, task.failed))
+    return tasks
+
+
+def _logs_task(sync: Continuous, settings: Settings, task: Task) -> Task:
+    def act(*, because_of_the_disk: bool) -> Outcome:
+        del because_of_the_disk
+        outcomes: dict[str, Outcome] = {}
+        failures: list[HuracanError] = []
+        for kind in _WITH_LOGS:
+            if settings.interval(kind) <= 0:
+                continue
+            try:
+                outcomes[kind] = sync._pass_of(kind, Path(settings.folder(kind)))  # noqa: SLF001
+            except HuracanError as error:
+                failures.append(error)
+        if any(outcome.files for outcome in outcomes.values()):
+            counts = {f"{kind}_synced": outcome.files for kind, outcome in outcomes.items()}
+            log.info("logs_synced", **counts, interval_seconds=task.interval_s)
+        if failures:
+            raise failures[0]
+        return _sum(outcomes)
+
+    return Task(task.name, task.interval_s, act, failed=task.failed)
+
+
+def _sum(outcomes: Mapping[str, Outcome]) -> Outcome:
+    every = outcomes.values()
+    return Outcome(
+        files=sum(o.files for o in every),
+        sent=sum(o.sent for o in every),
+        bytes_sent=sum(o.bytes_sent for o in every),
+        waiting=sum(o.waiting for o in every),
+        failed=sum(o.failed for o in every),
+        error=next((o.error for o in every if o.error), ""),
+    )
+
+
+def _outcome(passed: passes.Passed) -> Outcome:
+    waiting = [f for f in passed.report.failed if is_unfinished(f.error)]
+    failed = [f.error for f in passed.report.failed if not is_unfinished(f.error)]
+    return Outcome(
+        passed.in_step,
+        passed.report.uploaded,
+        passed.report.bytes_sent,
+        len(waiting),
+        len(failed),
+        str(failed[0]) if failed else "",
+    )
+
+
+def _tell(kind: str, outcome: Outcome, interval: float, *, because_of_the_disk: bool) -> None:
+    how = {"files_synced": outcome.files, "files_sent": outcome.sent, "interval_seconds": interval}
+    if kind != "data_cache":
+        log.info(_SYNCED.get(kind, f"{kind}_synced"), **how)
+    elif because_of_the_disk:
+        if outcome.sent:
+            log.info("recent_coin_data_synced", files_synced=outcome.sent, message="new coin data is in Dropbox")
+    else:
+        log.info("data_cache_synced_full", **how)
+        log.info("data_cache_synced", **how)
+
+
+class TellingOfCandles(Telling):
+    """Tells of candles that were noticed on the disk."""
+
+    def finished(self, path: str, size: int) -> None:
+        """See `Monitor`."""
+        super().finished(path, size)
+        where = self._where(path)
+        log.info("coin_data_synced_immediately", file=where["local_path"], remote_path=where["remote_path"])
+
+    def failed(self, path: str, error: HuracanError) -> None:
+        """See `Monitor`."""
+        super().failed(path, error)
+        if not is_unfinished(error):
+            log.warning("recent_file_sync_failed", file=self._where(path)["local_path"], **said(error))

@@ -1,0 +1,154 @@
+"""How the running sync stands: what `status` shows, the page draws, and monitors read.
+
+The process that runs writes it to `run.json` in the state folder; whoever reads it learns whether that process lives.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+FILE = "run.json"
+SILENT_S = 120.0
+"""A running process writes at least this often; one that has not is taken for dead or hanging."""
+
+
+class State(msgspec.Struct):
+    """How a kind of data stands. Times are seconds since 1970, None for never."""
+
+    name: str
+    interval_s: float
+    since: float = 0.0
+    """When it was begun."""
+    last_try: float | None = None
+    last_success: float | None = None
+    next_run: float | None = None
+    files: int = 0
+    """Files known to be in step."""
+    sent: int = 0
+    """Files sent since the start."""
+    bytes_sent: int = 0
+    queue: int = 0
+    """Files that changed and are not known to be in step."""
+    changed_since: float | None = None
+    """When the oldest of them changed."""
+    passes: int = 0
+    failures: int = 0
+    last_error: str = ""
+    running: bool = False
+
+    def lag_s(self, now: float) -> float:
+        """For how long something has waited to be in Dropbox; 0 when nothing does."""
+        waits = self.changed_since
+        if waits is None and self.last_error:
+            waits = self.last_success
+        return max(0.0, now - waits) if waits is not None else 0.0
+
+    def is_healthy(self, now: float) -> bool:
+        """Whether it succeeded lately: within three of its intervals, or a minute for short ones."""
+        good = self.since if self.last_success is None else self.last_success
+        return now - good < max(3 * self.interval_s, 60.0)
+
+
+class Standing(msgspec.Struct):
+    """How a whole process stands."""
+
+    pid: int
+    started: float
+    written: float
+    service: str
+    """`dropbox`, or which emulator."""
+    app_folder: str
+    kinds: list[State]
+    pending: int = 0
+    """Letters in the outbox."""
+    requests: int = 0
+    """Calls of the API since the start."""
+    token_requests: int = 0
+    bytes_sent: int = 0
+    bytes_received: int = 0
+    page: str = ""
+    """The address of the page, if one is served."""
+
+    def is_running(self, now: float) -> bool:
+        """Whether the process that wrote this still runs, as far as one can tell from here."""
+        try:
+            os.kill(self.pid, 0)
+        except ProcessLookupError:
+            return False
+        except PermissionError:
+            pass  # it runs, as somebody else
+        return now - self.written < SILENT_S
+
+    def healthy(self, now: float) -> bool:
+        """Whether every kind succeeded lately."""
+        return all(kind.is_healthy(now) for kind in self.kinds)
+
+    def as_dict(self, now: float) -> dict[str, Any]:
+        """For `--json`: the fields, and what follows from them now."""
+        kinds = [
+            {**msgspec.to_builtins(kind), "lag_s": round(kind.lag_s(now), 1), "healthy": kind.is_healthy(now)}
+            for kind in self.kinds
+        ]
+        told = {"running": self.is_running(now), "healthy": self.healthy(now), "kinds": kinds}
+        return {**msgspec.to_builtins(self), **told}
+
+    def rows(self, now: float) -> list[list[str]]:
+        """The table: a heading, then a row for each kind."""
+        heading = ["kind", "last success", "files", "bytes sent", "lag", "queue", "next run", "last error"]
+        return [heading, *(_row(kind, now) for kind in self.kinds)]
+
+
+def _row(kind: State, now: float) -> list[str]:
+    following = "now" if kind.running else "-" if kind.next_run is None else f"in {words(kind.next_run - now)}"
+    return [
+        kind.name,
+        "never" if kind.last_success is None else f"{words(now - kind.last_success)} ago",
+        str(kind.files),
+        size(kind.bytes_sent),
+        words(kind.lag_s(now)) if kind.lag_s(now) else "-",
+        str(kind.queue),
+        following,
+        kind.last_error[:80],
+    ]
+
+
+def words(seconds: float) -> str:
+    """A span for a person: `5 s`, `3 min`, `2.1 h`."""
+    seconds = max(0.0, seconds)
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    if seconds < 7200:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds / 3600:.1f} h" if seconds < 172_800 else f"{seconds / 86_400:.1f} d"
+
+
+def size(count: float) -> str:
+    """Bytes for a person: `1.5 MiB`."""
+    for unit in ("B", "KiB", "MiB", "GiB"):
+        if count < 1024 or unit == "GiB":
+            break
+        count /= 1024
+    return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
+
+
+def write(home: Path, standing: Standing) -> None:
+    """Leave it for others to read. It is news, not knowledge: what cannot be written is left unsaid."""
+    target = home / FILE
+    scratch = home / f".{FILE}.{os.getpid()}"
+    with contextlib.suppress(OSError):
+        home.mkdir(parents=True, exist_ok=True, mode=0o700)
+        scratch.write_bytes(msgspec.json.encode(standing))
+        scratch.replace(target)
+
+
+def read(home: Path) -> Standing | None:
+    """What the last process that ran left; None when none did."""
+    try:
+        return msgspec.json.decode((home / FILE).read_bytes(), type=Standing)
+    except (OSError, msgspec.DecodeError):
+        return None

@@ -1,0 +1,282 @@
+"""Continuous sync as the engine starts it, against the emulator."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+import pytest
+from engine_world import noise, write_candle
+from structlog.testing import capture_logs
+
+from huracan_sync import standing
+from huracan_sync.engine import DropboxSync
+from huracan_sync.engine.running import run, run_once
+from huracan_sync.settings import load
+
+APP = "/Runpodhuracan"
+SPOT = "BTC-USDT_1d_20221112_20251111.parquet"
+DEAD = {"route": "*", "fault": "close"}
+
+
+def until(true, within=8.0):
+    """Seconds until something is true."""
+    began = time.monotonic()
+    while not true():
+        assert time.monotonic() - began < within, "it never was"
+        time.sleep(0.05)
+    return time.monotonic() - began
+
+
+@pytest.fixture
+def sync(world):
+    made = world.sync()
+    yield made
+    assert made.stop(10)
+
+
+def events_of(events, *names):
+    return [event for event in events if event["event"] in names]
+
+
+def test_the_engines_four_threads(world, sync):
+    with capture_logs() as events:
+        threads = sync.start_continuous_sync(sync_intervals={"learning": 60, "models": 0, "logs": -1})
+        assert [thread.name for thread in threads] == ["DropboxSync-Learning", "DropboxSync-DataCache"]
+        assert all(thread.daemon for thread in threads)
+        assert sync.stop(5)
+    assert not any(thread.is_alive() for thread in threads)
+    said = {event["event"]: event for event in events}
+    assert said["continuous_sync_learning_started"]["interval_seconds"] == 60
+    assert said["continuous_sync_data_cache_started"]["interval_seconds"] == 7200
+    assert said["continuous_sync_threads_started"]["total_threads"] == 2
+    assert {e["kind"] for e in events_of(events, "continuous_sync_kind_disabled")} >= {"models", "logs"}
+    assert [t.name for t in sync.start_continuous_sync()] == [
+        f"DropboxSync-{name}" for name in ("Learning", "Logs", "Models", "DataCache")
+    ]
+
+
+def test_disabled_starts_nothing():
+    with capture_logs() as events:
+        assert DropboxSync(enabled=False).start_continuous_sync() == []
+    assert events[-1]["event"] == "continuous_sync_disabled"
+
+
+def test_an_unknown_interval_is_said_with_the_nearest_known(world, sync):
+    with capture_logs() as events:
+        sync.start_continuous_sync(sync_intervals={"data_cach": 60})
+    (event,) = events_of(events, "continuous_sync_unknown_interval")
+    assert "data_cache" in event["hint"]
+
+
+def test_a_change_of_each_watched_kind_is_in_dropbox_within_five_seconds(world, sync):
+    world.write({"logs/learning/old.json": "{}", "models/old.bin": b"o"})
+    write_candle(world.work / "data/candles/ETH/ETH-USDT_1d_20221112_20251111.parquet")
+    with capture_logs() as events:
+        sync.start_continuous_sync()
+        until(lambda: len(world.stranger.paths()) >= 4)
+        candle = write_candle(world.work / "data/candles/BTC" / SPOT)  # a new folder, and a file in it at once
+        world.write({"logs/learning/new.json": "{}", "models/deep/new.bin": b"n"})
+        wanted = {
+            f"{APP}/data/candles/BTCUSDT/{SPOT}",
+            f"{APP}/2025-11-14/learning/new.json",
+            f"{APP}/2025-11-14/models/deep/new.bin",
+        }
+        took = until(lambda: wanted <= set(world.stranger.paths()))
+        until(lambda: events_of(events, "recent_coin_data_synced"))
+    assert took < 5
+    assert world.stranger.read(f"{APP}/data/candles/BTCUSDT/{SPOT}") == candle
+    names = {event["event"] for event in events}
+    assert {
+        "learning_data_synced",
+        "models_synced",
+        "logs_synced",
+        "data_cache_synced_full",
+        "data_cache_synced",
+    } <= names
+    assert {"coin_data_synced_immediately", "recent_coin_data_synced"} <= names
+
+
+def test_a_half_written_candle_waits_and_then_goes(world, sync):
+    path = world.work / "data/candles/BTC" / SPOT
+    first = write_candle(path)
+    sync.start_continuous_sync()
+    there = f"{APP}/data/candles/BTCUSDT/{SPOT}"
+    until(lambda: world.stranger.read(there) == first)
+    whole = write_candle(world.work / "longer.parquet", rows=50)
+    path.write_bytes(whole[:-30])
+    time.sleep(1.5)
+    assert world.stranger.read(there) == first
+    path.write_bytes(whole)
+    assert until(lambda: world.stranger.read(there) == whole) < 5
+
+
+def test_candles_are_restored_before_any_is_pushed(world, sync):
+    world.stranger.write(f"{APP}/data/candles/BTCUSDT/{SPOT}", write_candle(world.work / "x.parquet", rows=40))
+    world.clear_log()
+    sync.start_continuous_sync()
+    until((world.work / "data/candles/BTC" / SPOT).exists)
+    time.sleep(1.5)
+    assert sync.stop(5)
+    assert not [route for route in world.requests() if "upload" in route]
+
+
+def test_second_long_loops_over_unchanged_data_send_nothing(world, sync):
+    world.write({f"logs/{n}.log": 500 for n in range(20)} | {f"models/{n}.bin": 500 for n in range(5)})
+    sync.sync_all()
+    world.clear_log()
+    sync.start_continuous_sync(sync_intervals={"learning": 1, "logs": 1, "models": 1, "data_cache": 1})
+    time.sleep(3)
+    assert sync.stop(5)
+    assert world.count() > 10
+    assert not [route for route in world.requests() if "upload" in route]
+
+
+def test_one_failing_kind_stops_no_other(world, sync):
+    world.write({"models/a.bin": b"a", "logs/a.log": b"a", "logs/learning/a.json": "{}"})
+    sync._pass_of, whole = (
+        lambda kind, *rest, **more: 1 // 0 if kind == "models" else whole(kind, *rest, **more),
+        sync._pass_of,
+    )
+    with capture_logs() as events:
+        sync.start_continuous_sync()
+        until(lambda: len(world.stranger.paths()) >= 2)
+        until(lambda: events_of(events, "models_sync_error"))
+    assert not [p for p in world.stranger.paths() if "/models/" in p]
+    assert "DropboxSync-Models" in [thread.name for thread in threading.enumerate()]
+
+
+def test_a_dead_network_is_survived_and_caught_up_in_one_pass(world, sync, monkeypatch):
+    monkeypatch.setattr("huracan_sync.watch.FIRST_RETRY_S", 0.3)
+    monkeypatch.setattr("huracan_sync.watch.LONGEST_RETRY_S", 0.6)
+    world.dropbox.faults(DEAD)
+    world.write({f"models/{n}.bin": 300 for n in range(40)})
+    with capture_logs() as events:
+        sync.start_continuous_sync(sync_intervals={"learning": 0, "logs": 0, "data_cache": 0, "models": 3600})
+        until(lambda: len(events_of(events, "models_sync_error")) >= 2)
+        assert sync._loops.states()[0].lag_s(time.time() + 100) > 100
+        world.dropbox.faults()
+        until(lambda: len(world.stranger.paths()) == 40)
+    until(lambda: sync._loops.states()[0].last_error == "")
+    assert world.requests()["files/upload_session/finish_batch_v2"] == 1
+
+
+def test_stop_ends_a_large_upload_at_the_next_part_and_the_next_start_goes_on(world, monkeypatch):
+    monkeypatch.setenv("HURACAN_WATCH", "false")
+    world.write({"models/big.bin": noise("big", 60 * 1024 * 1024)})
+    world.dropbox.config(latency_ms=150)
+    only = {"learning": 0, "logs": 0, "data_cache": 0, "models": 3600}
+    sync = world.sync()
+    sync.start_continuous_sync(sync_intervals=only)
+    until(lambda: world.requests().get("files/upload_session/append_v2", 0) >= 2)
+    began = time.monotonic()
+    assert sync.stop(10)
+    assert time.monotonic() - began < 5
+    sent = world.requests()["files/upload_session/append_v2"]
+    assert sent < 8
+    assert world.stranger.paths() == []
+    world.dropbox.config(latency_ms=0)
+    world.clear_log()
+    again = world.sync()
+    assert again.upload_models() == 1
+    assert world.requests()["files/upload_session/append_v2"] == 8 - sent
+    assert "files/upload_session/start" not in world.requests()
+
+
+# --- run ----------------------------------------------------------------------------------------------------------
+
+
+def settings_of(**arguments):
+    return load(arguments=arguments, environment=os.environ)
+
+
+def test_once_restores_then_pushes_every_kind(world):
+    settings = settings_of()
+    world.write({"logs/a.log": b"a", "reports/r.html": "<p>", "config/c.toml": "a = 1", "exports/e.csv": "a,b"})
+    world.stranger.write(f"{APP}/data/candles/BTCUSDT/{SPOT}", write_candle(world.work / "x.parquet"))
+    report = run_once(world.sync(settings=settings), settings)
+    assert (report.restored, report.failed, report.is_good) == (1, {}, True)
+    assert report.kinds["logs"].files == report.kinds["config"].files == report.kinds["data_cache"].files == 1
+    assert report.as_dict()["uploaded"] == 4
+    again = run_once(world.sync(settings=settings), settings)
+    assert again.as_dict()["uploaded"] == again.as_dict()["bytes_sent"] == again.restored == 0
+    assert again.requests <= 9
+
+
+def test_once_says_what_failed_and_does_the_rest(world):
+    settings = settings_of()
+    world.write({"logs/a.log": b"a", "models/m.bin": b"m"})
+    world.dropbox.faults({"route": "files/upload", "fault": "insufficient_space", "nth": 1})
+    report = run_once(world.sync(settings=settings), settings)
+    assert not report.is_good
+    assert len(world.stranger.paths()) == 1
+    assert run_once(world.sync(settings=settings), settings).is_good
+    assert len(world.stranger.paths()) == 2
+
+
+def test_settings_reach_everything(world):
+    settings = settings_of(app_folder="Other", kind_first=True, sync_models=False, logs_dir="mylogs")
+    world.write({"mylogs/a.log": b"a", "models/m.bin": b"m"})
+    assert run_once(world.sync(settings=settings), settings).is_good
+    assert world.stranger.paths() == ["/Other/logs/2025-11-14/a.log"]
+
+
+def test_running_tells_how_it_stands(world):
+    settings = settings_of(preset="development")
+    world.write({"logs/learning/a.json": "{}"})
+    stop, said = threading.Event(), []
+    sync = world.sync(settings=settings)
+    thread = threading.Thread(target=run, args=(sync, settings, stop), kwargs={"port": 0, "say": said.append})
+    thread.start()
+    until(lambda: world.stranger.paths() and said)
+    stop.set()
+    thread.join(10)
+    assert not thread.is_alive()
+    left = standing.read(world.home)
+    assert {kind.name for kind in left.kinds} == {
+        "learning",
+        "logs",
+        "models",
+        "data_cache",
+        "monitoring",
+        "reports",
+        "exports",
+        "config",
+    }
+    assert left.pid == os.getpid()
+    assert left.requests > 0
+    assert said[0] == f"the page is at {left.page}"
+
+
+RUNNING = """
+import signal, sys, threading
+from huracan_sync.engine import DropboxSync
+from huracan_sync.engine.running import run
+from huracan_sync.settings import load
+stop = threading.Event()
+signal.signal(signal.SIGTERM, lambda *_: stop.set())
+settings = load()
+sync = DropboxSync(sys.stdin.readline().strip(), settings=None)
+print("ready", flush=True)
+sys.exit(0 if run(sync, settings, stop) else 1)
+"""
+
+
+def test_sigterm_ends_it_cleanly(world):
+    world.write({"models/a.bin": b"a"})
+    process = subprocess.Popen(
+        [sys.executable, "-c", RUNNING],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    process.stdin.write(world.token() + "\n")
+    process.stdin.flush()
+    until(world.stranger.paths)
+    process.send_signal(signal.SIGTERM)
+    output, _ = process.communicate(timeout=20)
+    assert process.returncode == 0, output
+    assert "Traceback" not in output

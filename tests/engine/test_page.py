@@ -1,0 +1,139 @@
+"""The page, its metrics and its health: over a real socket, to whom it answers and what it shows."""
+
+import http.client
+import json
+import os
+import re
+import time
+import xml.etree.ElementTree as ET
+
+import pytest
+
+from huracan_sync import standing
+from huracan_sync.errors import PortTaken
+from huracan_sync.page import Page, Sample, Samples, as_html, as_metrics
+from huracan_sync.standing import Standing, State
+
+NOW = 1_763_100_000.0
+KINDS = [
+    State("learning", 300, NOW - 900, NOW - 20, NOW - 20, NOW + 280, files=12, sent=3, bytes_sent=5_000_000, passes=4),
+    State(
+        "models", 1800, NOW - 900, NOW - 5, last_error="no <network> today", changed_since=NOW - 40, queue=2, failures=1
+    ),
+]
+
+
+def told(kinds=KINDS, **more):
+    return Standing(os.getpid(), NOW - 900, NOW, "dropbox", "Runpodhuracan", kinds, **more)
+
+
+@pytest.fixture
+def page():
+    samples = Samples()
+    for n in range(10):
+        samples.take(told(requests=n * 3, bytes_sent=n * 100_000), NOW - 50 + n * 5)
+    made = Page(0, lambda: told(requests=27, pending=1), samples, lambda: NOW)
+    made.start()
+    yield made
+    made.stop()
+
+
+def ask(page, path, method="GET", **headers):
+    connection = http.client.HTTPConnection("127.0.0.1", int(page.url.rsplit(":", 1)[1].strip("/")), timeout=5)
+    connection.request(method, path, headers=headers)
+    answer = connection.getresponse()
+    body = answer.read().decode()
+    connection.close()
+    return answer, body
+
+
+def test_the_page_is_for_people(page):
+    answer, body = ask(page, "/")
+    assert answer.status == 200
+    assert "<script" not in body
+    assert "default-src 'none'" in answer.headers["Content-Security-Policy"]
+    assert not re.search(r"(src|href)=", body)  # it loads nothing
+    for word in ("learning", "last success", "20 s ago", "in 5 min", "never", "4.8 MiB", "not everything is in step"):
+        assert word in body
+    assert "no &lt;network&gt; today" in body
+    assert body.count("<svg") == 4
+    assert "requests, a minute" in body
+    for svg in re.findall(r"<svg.*?</svg>", body):
+        ET.fromstring(svg)  # noqa: S314 - our own
+
+
+def test_metrics_are_what_prometheus_reads(page):
+    answer, body = ask(page, "/metrics?x=1")
+    assert answer.headers["Content-Type"].startswith("text/plain; version=0.0.4")
+    line = re.compile(r'huracan_sync_[a-z_]+(\{kind="[a-z_]+"\})? [0-9.e+-]+')
+    assert all(text.startswith("# ") or line.fullmatch(text) for text in body.splitlines())
+    assert "huracan_sync_requests_total 27" in body
+    assert 'huracan_sync_lag_seconds{kind="models"} 40' in body
+    assert 'huracan_sync_last_success_time_seconds{kind="models"}' not in body  # it never succeeded
+
+
+def test_health_is_a_status(page):
+    answer, body = ask(page, "/healthz")
+    assert (answer.status, json.loads(body)) == (200, {"healthy": True, "late": [], "pending": 1})
+    late = Page(0, told, Samples(), lambda: NOW + 3 * 1800)
+    late.start()
+    answer, body = ask(late, "/healthz")
+    late.stop()
+    assert (answer.status, json.loads(body)["late"]) == (503, ["learning", "models"])
+
+
+def test_the_table_is_there_for_machines(page):
+    answer, body = ask(page, "/status.json")
+    found = json.loads(body)
+    assert answer.status == 200
+    assert [kind["lag_s"] for kind in found["kinds"]] == [0, 40]
+
+
+@pytest.mark.parametrize(
+    ("path", "method", "host", "status"),
+    [
+        ("/", "GET", "evil.example", 421),
+        ("/metrics", "GET", "evil.example:80", 421),
+        ("/", "GET", "localhost", 200),
+        ("/", "POST", "localhost", 501),
+        ("/../../etc/passwd", "GET", "127.0.0.1:1", 404),
+    ],
+)
+def test_it_answers_only_what_it_should(page, path, method, host, status):
+    assert ask(page, path, method, Host=host)[0].status == status
+
+
+def test_it_listens_on_this_machine_only(page):
+    assert page.url.startswith("http://127.0.0.1:")
+    with pytest.raises(PortTaken, match=r"127\.0\.0\.1"):
+        Page(int(page.url.rsplit(":", 1)[1].strip("/")), told, Samples(), time.time)
+
+
+def test_a_page_of_nothing_is_a_page():
+    assert "all is in step" in as_html(told([]), [], NOW)
+    assert as_metrics(told([]), NOW).endswith("\n")
+    assert "<svg" in as_html(told(), [Sample(NOW, 1, 0, 0, 0, 0.0)], NOW)
+
+
+def test_no_secret_is_shown():
+    token = "sl.u." + "A" * 60
+    shown = told([State("logs", 300, last_error=f"refused {token}")])
+    assert token not in as_html(shown, [], NOW)
+
+
+def test_what_a_process_left_is_read_by_another(tmp_path):
+    assert standing.read(tmp_path) is None
+    (tmp_path / standing.FILE).write_bytes(b"{")
+    assert standing.read(tmp_path) is None
+    standing.write(tmp_path, told())
+    found = standing.read(tmp_path)
+    assert found == told()
+    assert found.is_running(NOW + 10)
+    assert not found.is_running(NOW + 1000)
+    found.pid = 2**22 + 1
+    assert not found.is_running(NOW)
+    rows = found.rows(NOW)
+    assert [len(row) for row in rows] == [8, 8, 8]
+    assert rows[2][4:6] == ["40 s", "2"]
+    assert found.as_dict(NOW)["healthy"] is True
+    standing.write(tmp_path / "file" / "x", told())  # nobody minds

@@ -1,0 +1,257 @@
+"""When a task is done again: intervals, changes on the disk, failures, and the end."""
+
+import os
+import shutil
+import threading
+import time
+
+import pytest
+from structlog.testing import capture_logs
+
+from huracan_sync import watch
+from huracan_sync.errors import Unreachable
+from huracan_sync.watch import Clock, Loops, Outcome, Task
+
+
+@pytest.fixture(autouse=True)
+def quick(request, monkeypatch):
+    """The same eyes, with less patience."""
+    if "slow" not in request.fixturenames:
+        for name, value in {"DEBOUNCE_MS": 60, "STEP_MS": 20, "GAP_S": 0.1, "LOOK_S": 0.1, "YOUNG_S": 0.5}.items():
+            monkeypatch.setattr(watch, name, value)
+
+
+@pytest.fixture
+def slow():
+    """As it is when nobody is in a hurry."""
+
+
+class Doing:
+    """A task that remembers when it was done, and why."""
+
+    def __init__(self, name="x", interval=3600.0, outcomes=(), **more):
+        self.done, self.failures, self.outcomes = [], [], list(outcomes)
+        self.happened = threading.Condition()
+        self.task = Task(name, interval, self, failed=self.failures.append, **more)
+
+    def __call__(self, *, because_of_the_disk):
+        with self.happened:
+            self.done.append((time.monotonic(), because_of_the_disk))
+            self.happened.notify_all()
+            outcome = self.outcomes.pop(0) if self.outcomes else Outcome(files=1)
+        if isinstance(outcome, Exception):
+            raise outcome
+        return outcome
+
+    def wait(self, count, within=5.0):
+        with self.happened:
+            assert self.happened.wait_for(lambda: len(self.done) >= count, within), f"{len(self.done)} of {count}"
+
+
+@pytest.fixture
+def started():
+    running = []
+
+    def start(*doings, **options):
+        loops = Loops([doing.task for doing in doings], **options)
+        running.append(loops)
+        loops.start()
+        return loops
+
+    yield start
+    assert all(loops.stop(5) for loops in running)
+
+
+def test_each_task_has_its_own_interval_and_thread(started):
+    often, seldom = Doing("often", 0.05), Doing("seldom", 3600)
+    loops = started(often, seldom, prefix="Sync-")
+    often.wait(5)
+    assert len(seldom.done) == 1
+    assert [loop.thread.name for loop in loops.loops] == ["Sync-often", "Sync-seldom"]
+    assert all(loop.thread.daemon for loop in loops.loops)
+
+
+def test_intervals_are_varied_by_a_tenth(started):
+    fast = Doing("x", 100)
+    loops = started(fast, clock=Clock(chance=lambda: 0.0))
+    fast.wait(1)
+    time.sleep(0.05)
+    (state,) = loops.states()
+    assert 89 < state.next_run - time.time() < 91
+
+
+@pytest.mark.parametrize("interval", [0, -1])
+def test_no_interval_no_task(interval):
+    loops = Loops([Doing("x", interval).task])
+    assert loops.start() == []
+    assert loops.stop()
+
+
+def test_a_failing_task_stops_no_other_and_is_tried_again(started, monkeypatch):
+    monkeypatch.setattr(watch, "FIRST_RETRY_S", 0.05)
+    bad = Doing("bad", 3600, [Unreachable("no network"), ValueError("a bug"), Unreachable("no network")])
+    good = Doing("good", 0.1)
+    loops = started(bad, good)
+    bad.wait(4)
+    good.wait(3)
+    gaps = [b - a for (a, _), (b, _) in zip(bad.done, bad.done[1:], strict=False)]
+    assert gaps[0] < gaps[1] < gaps[2]  # patience grows
+    time.sleep(0.05)
+    state = loops.states()[0]
+    assert [type(error).__name__ for error in bad.failures] == ["Unreachable", "HuracanError", "Unreachable"]
+    assert (state.failures, state.passes, state.last_error, state.queue) == (3, 4, "", 0)
+
+
+def test_what_failed_waits_and_is_late(started, monkeypatch):
+    monkeypatch.setattr(watch, "FIRST_RETRY_S", 60)
+    bad = Doing("bad", 3600, [Unreachable("no network")])
+    loops = started(bad)
+    bad.wait(1)
+    time.sleep(0.1)
+    (state,) = loops.states()
+    assert "no network" in state.last_error
+    assert state.last_success is None
+    assert state.lag_s(time.time() + 10) > 10
+    assert not state.is_healthy(time.time() + 3 * 3600 + 1)
+    assert state.is_healthy(time.time())
+
+
+@pytest.fixture
+def folder(tmp_path):
+    made = tmp_path / "data"
+    made.mkdir()
+    return made
+
+
+def watching(folder, **more):
+    return Doing("x", 3600, folders=(folder,), wants=lambda path: path.endswith(".json"), **more)
+
+
+def test_a_change_is_acted_on_within_seconds(started, folder, slow):
+    doing = watching(folder)
+    loops = started(doing)
+    doing.wait(1)
+    time.sleep(0.3)
+    (folder / "deep").mkdir()
+    began = time.monotonic()
+    (folder / "deep/new.json").write_text("{}")
+    doing.wait(2)
+    assert doing.done[1][0] - began < 3
+    assert doing.done[1][1] is True
+    time.sleep(0.1)
+    assert loops.states()[0].queue == 0
+
+
+def test_what_does_not_matter_wakes_nobody(started, folder):
+    doing = watching(folder)
+    started(doing, debounce_s=0.1)
+    doing.wait(1)
+    time.sleep(0.3)
+    (folder / "notes.txt").write_text("x")
+    (folder / ".huracan-0123.part").write_text("x")
+    (folder / "gone.json").write_text("x")
+    (folder / "gone.json").unlink()
+    time.sleep(0.6)
+    assert len(doing.done) <= 2  # the last one may be noticed before it goes
+
+
+def test_many_changes_are_one_pass(started, folder):
+    doing = watching(folder)
+    started(doing, debounce_s=0.2)
+    doing.wait(1)
+    time.sleep(0.2)
+    for n in range(50):
+        (folder / f"{n}.json").write_text("{}")
+        time.sleep(0.01)
+    doing.wait(2)
+    time.sleep(0.5)
+    assert len(doing.done) == 2
+
+
+def test_a_file_that_never_lies_still_is_not_forgotten(started, folder, monkeypatch):
+    monkeypatch.setattr(watch, "LATEST_S", 0.4)
+    doing = watching(folder)
+    started(doing, debounce_s=0.3)
+    doing.wait(1)
+    until = time.monotonic() + 4
+    while time.monotonic() < until and len(doing.done) < 2:
+        with (folder / "log.json").open("a") as file:
+            file.write("x")
+        time.sleep(0.05)
+    assert len(doing.done) == 2
+
+
+def test_half_written_files_are_looked_at_again(started, folder, monkeypatch):
+    monkeypatch.setattr(watch, "WAITING_S", 0.1)
+    doing = watching(folder, outcomes=[Outcome(), Outcome(waiting=1), Outcome(waiting=1)])
+    loops = started(doing, debounce_s=0.1)
+    doing.wait(1)
+    time.sleep(0.3)
+    (folder / "half.json").write_text("{")
+    doing.wait(4)
+    time.sleep(0.1)
+    assert loops.states()[0].changed_since is None
+
+
+def test_a_folder_that_comes_later_is_watched_with_what_it_holds(started, tmp_path):
+    folder = tmp_path / "later"
+    doing = watching(folder)
+    started(doing, debounce_s=0.1)
+    doing.wait(1)
+    ready = tmp_path / "ready"
+    ready.mkdir()
+    (ready / "a.json").write_text("{}")
+    ready.rename(folder)
+    doing.wait(2)
+    time.sleep(0.6)
+    (folder / "b.json").write_text("{}")
+    doing.wait(3)
+    time.sleep(0.3)
+    shutil.rmtree(folder)
+    time.sleep(0.3)
+    folder.mkdir()
+    time.sleep(0.3)
+    (folder / "c.json").write_text("{}")
+    doing.wait(4)
+
+
+def test_a_disk_that_cannot_be_watched_is_said_and_survived(started, folder, monkeypatch):
+    def blind(*_, **__):
+        raise OSError(28, "OS file watch limit reached")
+
+    monkeypatch.setattr("watchfiles.watch", blind)
+    doing = watching(folder)
+    with capture_logs() as events:
+        loops = started(doing)
+        doing.wait(1)
+        time.sleep(0.2)
+    assert [event["event"] for event in events] == ["disk_cannot_be_watched"]
+    assert "limit" in loops._eyes.blind
+
+
+def test_stop_waits_for_what_is_under_way(folder):
+    entered, leave = threading.Event(), threading.Event()
+
+    def act(*, because_of_the_disk):
+        entered.set()
+        leave.wait(5)
+        return Outcome()
+
+    loops = Loops([Task("slow", 3600, act, folders=(folder,))])
+    (thread,) = loops.start()
+    assert entered.wait(5)
+    assert not loops.stop(0.1)
+    assert thread.is_alive()
+    leave.set()
+    assert loops.stop(5)
+    assert not thread.is_alive()
+    assert loops.states()[0].passes == 1
+
+
+def test_nothing_is_left_running(started, folder):
+    before = threading.active_count()
+    loops = Loops([watching(folder).task])
+    loops.start()
+    assert loops.stop(5)
+    assert threading.active_count() == before
+    assert os.listdir(folder) == []  # noqa: PTH208 - the folder is as it was
