@@ -1,0 +1,192 @@
+"""`push` and `restore` as a person or a script runs them."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+REPORT = {"uploaded", "skipped", "deleted", "failed", "bytes_sent", "requests", "sequence"}
+BACK = {"downloaded", "skipped", "failed", "bytes_received", "requests"}
+
+
+class Machine:
+    """A machine with a delivered refresh token, and the command line."""
+
+    def __init__(self, dropbox, folder):
+        self.dropbox, self.folder, self.src, self.dst = dropbox, folder, folder / "src", folder / "dst"
+        self.src.mkdir()
+        token = folder / "token"
+        token.touch(mode=0o600)
+        token.write_text(dropbox.token()["refresh_token"])
+        token.chmod(0o400)
+        plain = {k: v for k, v in os.environ.items() if not k.startswith(("HURACAN", "DROPBOX"))}
+        self.env = plain | dropbox.env(folder / "home")
+        self.env |= {"HURACAN_REFRESH_TOKEN_FILE": str(token), "HURACAN_APP_KEY": dropbox.app_key}
+
+    def write(self, **files):
+        for name, data in files.items():
+            (self.src / name).write_bytes(data)
+
+    def start(self, *words, **env):
+        command = [sys.executable, "-m", "huracan_sync", *map(str, words)]
+        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+        return subprocess.Popen(command, env=self.env | env, start_new_session=True, **pipes)
+
+    def run(self, *words, **env):
+        process = self.start(*words, **env)
+        out, err = process.communicate(timeout=60)
+        return process.returncode, out, err
+
+
+@pytest.fixture
+def machine(dropbox, tmp_path):
+    return Machine(dropbox, tmp_path)
+
+
+def test_there_and_back_with_json(machine):
+    machine.write(a=b"1", b=b"2" * 5000, c=b"3")
+    code, out, _err = machine.run("push", machine.src, "/Engine/data", "--json")
+    report = json.loads(out)
+    assert (code, report["uploaded"], report["failed"], report["bytes_sent"]) == (0, 3, [], 5002)
+    assert set(report) >= REPORT
+    code, out, _ = machine.run("push", machine.src, "/Engine/data", "--json")
+    assert (code, json.loads(out)["requests"], json.loads(out)["skipped"]) == (0, 1, 3)
+    code, out, _ = machine.run("restore", "/Engine/data", machine.dst, "--json")
+    report = json.loads(out)
+    assert (code, report["downloaded"]) == (0, 3)
+    assert set(report) >= BACK
+    assert (machine.dst / "b").read_bytes() == b"2" * 5000
+
+
+def test_words_for_people(machine):
+    machine.write(a=b"1")
+    code, out, _ = machine.run("push", machine.src, "/Engine/data")
+    assert code == 0
+    assert out.startswith("1 uploaded, 0 already there, 0 deleted, 0 failed; 1 B sent in ")
+    code, out, _ = machine.run("status")
+    assert code == 0
+    assert "/Engine/data" in out
+    assert "ago" in out
+
+
+def test_a_dry_run_prints_the_plan_and_does_nothing(machine):
+    machine.write(a=b"1", b=b"22")
+    code, out, _ = machine.run("push", machine.src, "/Engine/data", "--dry-run")
+    assert (code, out) == (0, "copy      a  1 bytes\ncopy      b  2 bytes\n")
+    assert "files/upload" not in machine.dropbox.log()["requests"]
+    code, out, _ = machine.run("push", machine.src, "/Engine/data", "--dry-run", "--json")
+    assert json.loads(out) == {"plan": ["copy      a  1 bytes", "copy      b  2 bytes"], "problems": []}
+
+
+def test_failures_are_listed_and_the_rest_is_done(machine):
+    machine.write(a=b"1", A=b"2", good=b"3")
+    code, out, _ = machine.run("push", machine.src, "/Engine/data", "--json")
+    report = json.loads(out)
+    assert (code, report["uploaded"]) == (1, 1)
+    assert sorted(f["path"] for f in report["failed"]) == ["A", "a"]
+    assert all(f["hint"] and f["error"] and f["message"] for f in report["failed"])
+    code, out, _ = machine.run("push", machine.src, "/Engine/data")
+    assert code == 1
+    assert "hint: rename one of the two" in out
+
+
+@pytest.mark.parametrize(
+    ("words", "env", "code", "error"),
+    [
+        (("push", "{folder}/nowhere", "/x"), {}, 2, "UsageError"),
+        (("push", "{src}", "/a/../b"), {}, 2, "HostilePath"),
+        (("push", "{src}", "/a\x01"), {}, 2, "HostilePath"),
+        (("push", "{src}", "/x", "--bandwidth-limit", "fast"), {}, 2, "UsageError"),
+        (("push", "{src}", "/x", "--profile", "../x"), {}, 2, "UsageError"),
+        (("push", "{src}", "/x"), {"HURACAN_SYNC_API": "http://127.0.0.1:1"}, 69, "Unreachable"),
+        (("push", "{src}", "/x"), {"HURACAN_SYNC_API": "http://example.com"}, 78, "ConfigError"),
+        (("push", "{src}", "/x"), {"HURACAN_REFRESH_TOKEN_FILE": ""}, 77, "NoCredentials"),
+        (("push", "{src}", "/x"), {"HURACAN_REFRESH_TOKEN_FILE": "/nowhere"}, 78, "SecretMissing"),
+    ],
+)
+def test_exit_codes(machine, words, env, code, error):
+    words = [word.format(folder=machine.folder, src=machine.src) for word in words]
+    got, out, err = machine.run(*words, "--json", **env)
+    document = json.loads(out)
+    assert (got, document["error"]) == (code, error)
+    assert document["hint"]
+    assert err.startswith("error: ")
+
+
+def test_usage_that_argparse_finds(machine):
+    assert machine.run("push")[0] == 2
+    assert machine.run("fly")[0] == 2
+    assert machine.run()[0] == 2
+
+
+def test_every_verb_explains_itself():
+    from huracan_sync.cli import VERBS
+
+    for verb in VERBS:
+        done = subprocess.run(
+            [sys.executable, "-m", "huracan_sync", verb, "--help"], capture_output=True, text=True, check=True
+        )
+        assert done.stdout.startswith(f"usage: huracan-sync {verb}")
+
+
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_it_clean_and_it_carries_on(machine, sent):
+    machine.write(**{f"f{n}": os.urandom(400_000) for n in range(12)})
+    machine.dropbox.config(bandwidth_mbit=20)
+    process = machine.start("push", machine.src, "/Engine/data", "--json")
+    while machine.dropbox.log()["uploaded_bytes"] < 1_500_000:
+        time.sleep(0.02)
+        assert process.poll() is None
+    process.send_signal(sent)
+    out, err = process.communicate(timeout=30)
+    assert (process.returncode, json.loads(out)["error"]) == (130, "Interrupted")
+    assert "carries on" in err
+    assert "Traceback" not in err
+    machine.dropbox.config(bandwidth_mbit=0)
+    code, out, _ = machine.run("push", machine.src, "/Engine/data", "--json")
+    assert (code, json.loads(out)["failed"]) == (0, [])
+    assert json.loads(out)["bytes_sent"] < 4_000_000
+
+
+def test_progress_is_a_line_a_second_where_nobody_watches(machine):
+    machine.write(**{f"f{n}": os.urandom(400_000) for n in range(8)})
+    machine.dropbox.config(bandwidth_mbit=10)
+    code, _out, err = machine.run("push", machine.src, "/Engine/data", "--json")
+    lines = [line for line in err.splitlines() if " of 8 files, " in line]
+    assert code == 0
+    assert 1 <= len(lines) <= 5
+    assert "/s, " in lines[0]
+    assert lines[0].endswith("s left")
+
+
+def test_a_bandwidth_limit_is_kept(machine):
+    machine.write(x=os.urandom(600_000))
+    began = time.monotonic()
+    code, _, _ = machine.run("push", machine.src, "/Engine/data", "--bandwidth-limit", "300k")
+    assert code == 0
+    assert time.monotonic() - began > 1.5
+
+
+def test_waits_are_told(machine):
+    machine.write(x=b"1")
+    machine.dropbox.faults({"route": "files/list_folder", "nth": 1, "fault": "rate_limited", "retry_after": 0})
+    _, _, err = machine.run("push", machine.src, "/Engine/data")
+    assert "Dropbox asks to slow down (files/list_folder); trying again in" in err
+
+
+def test_an_unchanged_push_imports_little(machine):
+    """Start-up counts: what it does not need, it does not load."""
+    machine.write(x=b"1")
+    machine.run("push", machine.src, "/Engine/data")
+    code = (
+        "import sys, huracan_sync.cli; huracan_sync.cli.main(sys.argv[1:]); "
+        "print(sorted({'dropbox', 'requests', 'rich', 'keyring', 'pyarrow', 'structlog', 'starlette',"
+        " 'cryptography.x509', 'tomllib', 'asyncio', 'watchfiles'} & set(sys.modules)), file=sys.stderr)"
+    )
+    words = [sys.executable, "-c", code, "push", str(machine.src), "/Engine/data", "--json"]
+    done = subprocess.run(words, env=machine.env, capture_output=True, text=True, check=True)
+    assert done.stderr.strip() == "[]"
