@@ -11,6 +11,8 @@ transaction, and durable when it returns.
 from __future__ import annotations
 
 import contextlib
+import errno
+import os
 import sqlite3
 import time
 from collections.abc import Iterable, Iterator
@@ -117,6 +119,18 @@ class Run(msgspec.Struct, frozen=True):
     report: dict[str, object]
 
 
+LEAST_ROOM = 256 * 1024
+"""Bytes: with less on the disk, SQLite's troubles are taken for a full one."""
+
+
+def _room(folder: Path) -> int:
+    try:
+        status = os.statvfs(folder)
+    except OSError:
+        return LEAST_ROOM
+    return status.f_bavail * status.f_frsize
+
+
 class Journal:
     """The journal of this machine. Open it, use it from one thread, close it."""
 
@@ -132,11 +146,16 @@ class Journal:
             home.mkdir(parents=True, exist_ok=True, mode=0o700)
             self._db = self._opened()
         except (OSError, sqlite3.OperationalError) as error:
-            raise LocalFailure(
-                f"the journal {self._file} cannot be opened: {error}",
-                hint="check the rights of the folder, or set HURACAN_SYNC_HOME to one you may write",
-                path=str(self._file),
-            ) from error
+            raise self._trouble(error, "cannot be opened") from error
+
+    def _trouble(self, error: Exception, what: str) -> LocalFailure | DiskFull:
+        """SQLite tells a full disk in several ways (`disk I/O error` among them); the disk itself is clearer."""
+        path = str(self._file)
+        full = isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT}
+        if full or "full" in str(error) or _room(self.home) < LEAST_ROOM:
+            return DiskFull(f"the journal {path} has no room to grow: {error}", path=path)
+        hint = "check the rights of the folder, or set HURACAN_SYNC_HOME to one you may write"
+        return LocalFailure(f"the journal {path} {what}: {error}", hint=hint, path=path)
 
     def _opened(self) -> sqlite3.Connection:
         self._file.touch(mode=0o600, exist_ok=True)
@@ -204,9 +223,7 @@ class Journal:
                 raise
             self._db.execute("COMMIT")
         except sqlite3.OperationalError as error:
-            if "full" in str(error):
-                raise DiskFull(f"the journal {self._file} cannot grow: {error}", path=str(self._file)) from error
-            raise LocalFailure(f"the journal {self._file}: {error}", path=str(self._file)) from error
+            raise self._trouble(error, "cannot be written") from error
 
     # --- pairs: a local folder and a remote one ---------------------------------------------------------------
 
