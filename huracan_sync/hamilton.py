@@ -10,6 +10,7 @@ agreed on, leaves what is missing empty and passes over keys it does not know.
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
@@ -17,11 +18,14 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from huracan_sync.account import account_of, home_of
 from huracan_sync.errors import HuracanError, NotFound, UsageError
 from huracan_sync.paths import symbol as canonical
 from huracan_sync.reader import Reader, Snapshot, Source
 from huracan_sync.reader.reading import KEEP_SET, Each
 from huracan_sync.refusals import ContractBroken
+from huracan_sync.remote.reading import ReadOnly
+from huracan_sync.remote.source import RemoteSource, several
 from huracan_sync.signed.rules import Freshness
 from huracan_sync.signed.trust import Trust
 
@@ -163,10 +167,10 @@ class Hamilton:
         *,
         source: Source | None = None,
         home: Path | None = None,
-        place: str = "",
+        place: str | None = None,
         allow_stale: bool = False,
         keep_set: int = KEEP_SET,
-        each: Each = map,
+        each: Each = several,
         clock: Callable[[], float] = time.time,
     ) -> Hamilton:
         """Hamilton on this machine. No network before the first question.
@@ -174,21 +178,25 @@ class Hamilton:
         Args:
             profile: the login to read with.
             source: where to read instead.
-            home: HURACAN_SYNC_HOME.
-            place: tells one root folder from another on this machine.
+            home: HURACAN_SYNC_HOME; by default as the environment says.
+            place: tells one root folder from another on this machine; by default as the login says.
             allow_stale: as in the constructor.
             keep_set: bytes up to which a set is brought here whole before it takes effect.
-            each: applies a function to many, as `map` does; an executor's fetches several files at once.
+            each: applies a function to many, as `map` does; the default fetches several files at once.
             clock: seconds since 1970.
+
+        Raises:
+            ConfigError: the environment names an emulator that is none.
+            NoCredentials: nobody is logged in under this profile.
         """
-        if source is None or home is None:
-            # The one line that is missing: source, home, place = remote.connect(profile) as a reading source.
-            raise UsageError(
-                f"the profile {profile} has no way to Dropbox yet",
-                hint="pass `source` and `home`",
-                profile=profile,
-            )
-        reader = Reader(source, home, place=place, keep_set=keep_set, each=each, clock=clock)
+        if source is None:
+            account = account_of(profile, home=home)
+            remote = ReadOnly(account.wire, account.tokens, identity=account.identity, root=account.root)
+            source = own = RemoteSource(remote)
+            home, place = account.home, own.place if place is None else place
+        reader = Reader(
+            source, home or home_of(os.environ), place=place or "", keep_set=keep_set, each=each, clock=clock
+        )
         return cls(reader, allow_stale=allow_stale)
 
     # --- which generation -------------------------------------------------------------------------------------

@@ -22,6 +22,7 @@ FLOORS = [
     "wire",
     "auth",
     "remote",
+    "account",
     "connect",
     "signed",
     "local",

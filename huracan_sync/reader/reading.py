@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 import msgspec
 
+from huracan_sync.content_hash import content_hash
 from huracan_sync.errors import Busy, HuracanError, NotAuthorized, NotFound, Refused, TryLater, Unavailable
 from huracan_sync.paths import fold
 from huracan_sync.reader.pinning import Pinning
@@ -262,9 +263,12 @@ class Reader:
         except NotFound as error:
             raise self._gone(channel, held) from error
         cursor, moved = answer
-        folded = [fold(path) for path in moved]
+        # What this machine has published itself is no news to it.
+        known, wanted = content_hash(held.head) if held else b"", places.head(channel)
+        folded = {fold(path): digest for path, digest in moved.items()}
         trust_moved = any(path.startswith(f"{places.TRUST}/") or _holds(path, places.TRUST) for path in folded)
-        return _News(cursor, trust_moved, any(_holds(path, places.head(channel)) for path in folded))
+        head_moved = any(_holds(path, wanted) and (path, digest) != (wanted, known) for path, digest in folded.items())
+        return _News(cursor, trust_moved, head_moved)
 
     def _changed(self, look: _Look, held: Channel | None, news: _News) -> Snapshot | None:
         """Steps 3 to 12. None when another process has moved the mark meanwhile."""

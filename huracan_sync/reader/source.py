@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager
 from typing import Protocol
 
@@ -29,11 +29,11 @@ class Source(Protocol):
     def cursor(self, folder: str) -> str:
         """Where the listing of everything below the folder stands now (`get_latest_cursor`, recursive): 1 request."""
 
-    def changed(self, folder: str, cursor: str) -> tuple[str, list[str]] | None:
+    def changed(self, folder: str, cursor: str) -> tuple[str, Mapping[str, bytes]] | None:
         """What came, changed or went below the folder since the cursor: the new cursor, and paths below the root.
 
-        One request when nothing did. Of a folder that went its own path is enough. None when the cursor is no longer
-        known (`reset`).
+        With each path the content hash of the file that lies there now, or nothing where none does. One request when
+        nothing moved. Of a folder that went its own path is enough. None when the cursor is no longer known (`reset`).
         """
 
     def wait(self, cursor: str, timeout_s: int) -> bool:

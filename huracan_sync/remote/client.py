@@ -1,8 +1,7 @@
-"""Dropbox as one login sees it: calls in, typed answers or typed errors out.
+"""Dropbox as one login sees it, reading and writing.
 
-Policy wraps here, once: a call waits for its slot, carries a token, is judged, and is made again when that is safe.
-Callers never retry. A call that may not be repeated blindly (the swap of a signed head) says `repeatable=False` and
-gets `Unreachable` or `ServiceFault` with the fact `committed=None` when nobody knows whether it took effect.
+A call that may not be repeated blindly (the swap of a signed head) says `repeatable=False` and gets `Unreachable` or
+`ServiceFault` with the fact `committed=None` when nobody knows whether it took effect.
 
 The official SDK decodes an entry of a listing in 55 µs and takes 0.2 s to import; this door does the first in under
 1 µs and needs no second. `sdk()` hands out the SDK's own client on the same tokens for everything else.
@@ -10,117 +9,21 @@ The official SDK decodes an entry of a listing in 55 µs and takes 0.2 s to impo
 
 from __future__ import annotations
 
-import contextlib
-import email.utils
-import functools
-import re
-from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Protocol, Self, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
-import msgspec
-
-from huracan_sync.errors import ServiceFault, Unreachable
-from huracan_sync.remote.errors import TokenExpired, Verdict, judge
-from huracan_sync.remote.pacing import Pacing, Wait
-from huracan_sync.secret import Secret
-from huracan_sync.wire import CHUNK, Answer, Body, Stream, Wire
+from huracan_sync.remote.reading import Call, Download, Ranged, RangeIgnored, ReadOnly, Tokens, header_safe
+from huracan_sync.wire import Body
 
 if TYPE_CHECKING:
     import dropbox
 
+__all__ = ["Download", "RangeIgnored", "Ranged", "Remote", "Tokens", "header_safe"]
+
 T = TypeVar("T")
-R = TypeVar("R", Answer, Stream)
-
-FAULT_ATTEMPTS = 8
-"""How often a call is made that the service fails, before its error is raised."""
-NETWORK_ATTEMPTS = 5
-"""How often a call is made that gets no answer at all."""
 
 
-class Tokens(Protocol):
-    """Where access tokens come from (auth/access.py). Thread-safe."""
-
-    def token(self) -> Secret:
-        """A token that should be good now."""
-
-    def renew(self, rejected: Secret) -> Secret:
-        """Another one, because the service refused `rejected`."""
-
-
-class Ranged(msgspec.Struct, frozen=True):
-    """A part of a file: from byte `start` up to, not including, byte `end`."""
-
-    start: int
-    end: int
-
-    def header(self) -> str:
-        """The value of a `Range` header."""
-        return f"bytes={self.start}-{self.end - 1}"
-
-
-class _Call(msgspec.Struct, frozen=True):
-    """One call as it will be made, as often as it takes."""
-
-    route: str
-    url: str
-    headers: dict[str, str]
-    body: Body = b""
-    repeatable: bool = True
-    commit: bool = False
-
-    def headers_with(self, token: Secret) -> dict[str, str]:
-        return {**self.headers, "Authorization": f"Bearer {token.reveal()}"}
-
-
-def _of_silence(error: Unreachable) -> Verdict:
-    return Verdict(error, retry=True, committed=None if error.facts.get("sent") else False)
-
-
-class Remote:
+class Remote(ReadOnly):
     """One login's Dropbox. Thread-safe; opens no connection before the first call."""
-
-    def __init__(
-        self,
-        wire: Wire,
-        tokens: Tokens,
-        *,
-        pacing: Pacing | None = None,
-        identity: Callable[[], str] = str,
-        root: str = "",
-        now: Callable[[], datetime] = lambda: datetime.now(UTC),
-    ) -> None:
-        """Use `connect` instead, unless you bring tokens of your own.
-
-        Args:
-            wire: the connections.
-            tokens: the source of access tokens.
-            pacing: how much at once, and who watches the waits.
-            identity: says whose Dropbox it is; local state is kept by that.
-            root: the remote folder that holds everything of the engine (`/Runpodhuracan`).
-            now: the wall clock.
-        """
-        self.wire = wire
-        self.tokens = tokens
-        self.pacing = pacing or Pacing()
-        self.root = root
-        self._identity = identity
-        self._now = now
-        self._dated = ("", now())
-
-    @functools.cached_property
-    def place(self) -> str:
-        """What local state is kept by: the service and the account on it."""
-        return f"{self.wire.endpoint.namespace}/{self._identity()}"
-
-    @property
-    def ahead_s(self) -> float:
-        """How many seconds Dropbox's clock is ahead of ours, by its last answer; 0 before the first."""
-        date, received = self._dated
-        try:
-            return (email.utils.parsedate_to_datetime(date) - received).total_seconds()
-        except ValueError:
-            return 0.0
 
     def rpc(self, route: str, arg: object, result: type[T], *, repeatable: bool = True, commit: bool = False) -> T:
         """Call an RPC route.
@@ -132,11 +35,8 @@ class Remote:
             repeatable: whether making the call twice does no harm.
             commit: whether it writes to the namespace, so that it waits for the one before it.
         """
-        body = b"null" if arg is None else msgspec.json.encode(arg)
-        url = f"{self.wire.endpoint.api}/2/{route}"
-        headers = {"Content-Type": "application/json", "Accept-Encoding": "gzip"}
-        answer = self._repeat(_Call(route, url, headers, body, repeatable, commit), self._whole)
-        return self._decoded(route, answer.body, result)
+        call = self._rpc_call(route, arg, repeatable=repeatable, commit=commit)
+        return self._decoded(route, self._repeat(call, self._whole).body, result)
 
     def send(
         self,
@@ -164,56 +64,8 @@ class Remote:
         if size is not None:
             headers["Content-Length"] = str(size)
         url = f"{self.wire.endpoint.content}/2/{route}"
-        answer = self._repeat(_Call(route, url, headers, body, repeatable, commit), self._whole)
+        answer = self._repeat(Call(route, url, headers, body, repeatable, commit), self._whole)
         return self._decoded(route, answer.body, result)
-
-    def fetch(
-        self, route: str, arg: object, result: type[T], *, limit: int, part: Ranged | None = None
-    ) -> tuple[T, bytes]:
-        """Call a download route and read the whole body, again if it breaks off.
-
-        Args:
-            route: like `files/download`.
-            arg: the argument.
-            result: the type of what describes the whole file.
-            limit: more bytes than this are refused.
-            part: only these bytes.
-
-        Raises:
-            NotFound: nothing lies there.
-            RangeIgnored: other bytes came than were asked for, every time.
-        """
-        call = self._download_call(route, arg, part)
-        answer = self._repeat(call, lambda call, token: self._body(call, token, limit, part))
-        return self._decoded(route, answer.headers.get("Dropbox-API-Result", "").encode(), result), answer.body
-
-    def stream(self, route: str, arg: object) -> Download:
-        """Call a download route and leave the body on the wire. Use as a context manager.
-
-        Raises:
-            NotFound: nothing lies there.
-        """
-        return Download(route, self._repeat(self._download_call(route, arg, None), self._left_open))
-
-    def _download_call(self, route: str, arg: object, part: Ranged | None) -> _Call:
-        headers = {"Dropbox-API-Arg": header_safe(arg)}
-        if part is not None:
-            headers["Range"] = part.header()
-        return _Call(route, f"{self.wire.endpoint.content}/2/{route}", headers)
-
-    def longpoll(self, cursor: str, timeout_s: int) -> LongpollResult:
-        """Wait until something below the cursor's folder changes, at most `timeout_s` (30 to 480) seconds.
-
-        No token is sent: this host refuses one. No slot is taken: it is not work.
-        """
-        body = msgspec.json.encode({"cursor": cursor, "timeout": timeout_s})
-        url = f"{self.wire.endpoint.notify}/2/{LONGPOLL}"
-        headers = {"Content-Type": "application/json"}
-        answer = self.wire.exchange(url, headers=headers, body=body, read_timeout=timeout_s + 90.0 + 15.0)
-        verdict = judge(LONGPOLL, answer, self._now())
-        if verdict is not None:
-            raise verdict.error
-        return self._decoded(LONGPOLL, answer.body, LongpollResult)
 
     def sdk(self) -> dropbox.Dropbox:
         """The official SDK's client over the same tokens and the same hosts."""
@@ -221,144 +73,5 @@ class Remote:
 
         return SdkClient(self)
 
-    def _repeat(self, call: _Call, act: Callable[[_Call, Secret], R | Verdict]) -> R:
-        """The one loop that makes calls again."""
-        token = self.tokens.token()
-        renewed, attempt, waited = False, 0, 0.0
-        while True:
-            attempt += 1
-            outcome = act(call, token)
-            if not isinstance(outcome, Verdict):
-                self.pacing.welcome()
-                return outcome
-            if isinstance(outcome.error, TokenExpired) and not renewed:
-                token, renewed = self.tokens.renew(token), True
-                continue
-            pause = self._pause_before_retry(outcome, attempt, waited, repeatable=call.repeatable)
-            if pause is None:
-                raise outcome.error
-            if outcome.throttled:
-                self.pacing.objected(pause)
-            self.pacing.pause(Wait(pause, str(outcome.error), call.route, attempt))
-            waited += pause
-
-    def _whole(self, call: _Call, token: Secret) -> Answer | Verdict:
-        """Make the call once and read its answer."""
-        queue = self.pacing.commit() if call.commit else contextlib.nullcontext()
-        try:
-            with queue, self.pacing.slot():
-                answer = self.wire.exchange(call.url, headers=call.headers_with(token), body=call.body)
-        except Unreachable as error:
-            return _of_silence(error)
-        self._dated = (answer.headers.get("Date", ""), self._now())
-        return judge(call.route, answer, self._now()) or answer
-
-    def _left_open(self, call: _Call, token: Secret) -> Stream | Verdict:
-        """Make the call once and leave the body of a success on the wire."""
-        try:
-            with self.pacing.slot():
-                stream = self.wire.open(call.url, headers=call.headers_with(token))
-                if 200 <= stream.status < 300:
-                    return stream
-                with stream:
-                    answer = Answer(stream.status, stream.headers, stream.read())
-        except Unreachable as error:
-            return _of_silence(error)
-        verdict = judge(call.route, answer, self._now())
-        return verdict or Verdict(ServiceFault(f"{call.route} gave no body", route=call.route))
-
-    def _body(self, call: _Call, token: Secret, limit: int, part: Ranged | None) -> Answer | Verdict:
-        """Make a download call once and read its body."""
-        outcome = self._left_open(call, token)
-        if isinstance(outcome, Verdict):
-            return outcome
-        with outcome as stream:
-            if part is not None and not _is_honoured(stream, part):
-                return Verdict(RangeIgnored(f"{call.route} did not honour the range", route=call.route), retry=True)
-            pieces, size = [], 0
-            try:
-                # In one piece where nothing shapes it: joining pieces would hold everything twice.
-                for piece in stream.chunks(CHUNK if self.wire.throttle else limit + 1):
-                    pieces.append(piece)
-                    size += len(piece)
-                    if size > limit:
-                        error = ServiceFault(f"{call.route} sent more than {limit} bytes", route=call.route)
-                        return Verdict(error, retry=False)
-            except Unreachable as broken:
-                return _of_silence(broken)
-        return Answer(stream.status, stream.headers, b"".join(pieces))
-
-    def _pause_before_retry(self, verdict: Verdict, attempt: int, waited: float, *, repeatable: bool) -> float | None:
-        """Seconds to wait, or None when the call must not be made again."""
-        if not verdict.retry:
-            return None
-        if verdict.committed is None and not repeatable:
-            verdict.error.facts["committed"] = None
-            return None
-        most = NETWORK_ATTEMPTS if isinstance(verdict.error, Unreachable) else FAULT_ATTEMPTS
-        if attempt >= most and not verdict.throttled:
-            return None
-        pause = self.pacing.backoff(attempt)
-        if verdict.after_s is not None:
-            pause = verdict.after_s + min(pause, 1.0)  # all who were refused together should not return together
-        return pause if waited + pause <= self.pacing.patience_s else None
-
-    def _decoded(self, route: str, body: bytes, result: type[T]) -> T:
-        try:
-            return msgspec.json.decode(body, type=result)
-        except msgspec.DecodeError as error:
-            raise ServiceFault(
-                f"the answer to {route} is not what Dropbox answers: {error}",
-                hint="a captive portal or a proxy may stand between; check the network",
-                route=route,
-            ) from error
-
-
-class Download:
-    """The answer of a download route: its result, and the bytes still on the wire."""
-
-    def __init__(self, route: str, stream: Stream) -> None:
-        self._route = route
-        self._stream = stream
-
-    def chunks(self) -> Iterator[bytes]:
-        """The bytes, in pieces."""
-        return self._stream.chunks()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stream.close()
-
-
-def _is_honoured(stream: Stream, part: Ranged) -> bool:
-    return stream.status == 206 and stream.headers.get("Content-Range", "").startswith(f"bytes {part.start}-")
-
-
-class RangeIgnored(ServiceFault):
-    """A range was asked for and something else came."""
-
-
-class LongpollResult(msgspec.Struct):
-    """What a longpoll ended with."""
-
-    changes: bool
-    backoff: int = 0
-    """Seconds to wait before the next one."""
-
-
-LONGPOLL = "files/list_folder/longpoll"
-
-_NOT_HEADER_SAFE = re.compile("[\x7f-\U0010ffff]")
-
-
-def header_safe(arg: object) -> str:
-    """The argument as JSON that fits a header: DEL and all beyond ASCII are escaped, as UTF-16 code units."""
-    text = msgspec.json.encode(arg).decode()
-    return text if text.isascii() and "\x7f" not in text else _NOT_HEADER_SAFE.sub(_escaped, text)
-
-
-def _escaped(match: re.Match[str]) -> str:
-    units = match[0].encode("utf-16-be")
-    return "".join(f"\\u{units[at] << 8 | units[at + 1]:04x}" for at in range(0, len(units), 2))
+    def _check_allowed(self, route: str) -> None:
+        """Everything is."""

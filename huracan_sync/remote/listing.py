@@ -14,7 +14,7 @@ import msgspec
 
 from huracan_sync.errors import HostilePath, NotFound, ServiceFault
 from huracan_sync.paths import RelPath, below, check
-from huracan_sync.remote.client import Remote
+from huracan_sync.remote.reading import ReadOnly
 from huracan_sync.tree import Entry
 
 PAGE = 2000
@@ -85,7 +85,7 @@ class Changes(msgspec.Struct):
     """Names no tree may hold; they are left alone."""
 
 
-def listing(remote: Remote, folder: str) -> Iterator[Changes]:
+def listing(remote: ReadOnly, folder: str) -> Iterator[Changes]:
     """Everything below the remote folder, page by page; the last page has no `has_more`.
 
     Raises:
@@ -95,7 +95,7 @@ def listing(remote: Remote, folder: str) -> Iterator[Changes]:
     yield from _pages(remote, folder, "files/list_folder", arg)
 
 
-def changes(remote: Remote, folder: str, cursor: str) -> Iterator[Changes]:
+def changes(remote: ReadOnly, folder: str, cursor: str) -> Iterator[Changes]:
     """What changed below the folder since the cursor, page by page.
 
     Raises:
@@ -105,7 +105,7 @@ def changes(remote: Remote, folder: str, cursor: str) -> Iterator[Changes]:
     yield from _pages(remote, folder, "files/list_folder/continue", {"cursor": cursor})
 
 
-def latest_cursor(remote: Remote, folder: str) -> str:
+def latest_cursor(remote: ReadOnly, folder: str) -> str:
     """A cursor of now, without a listing.
 
     Raises:
@@ -119,7 +119,7 @@ class _Cursor(msgspec.Struct):
     cursor: str
 
 
-def metadata(remote: Remote, path: str) -> FileMetadata | FolderMetadata | None:
+def metadata(remote: ReadOnly, path: str) -> FileMetadata | FolderMetadata | None:
     """What lies at a path, None when nothing does."""
     try:
         found = remote.rpc("files/get_metadata", {"path": path}, msgspec.Raw)
@@ -128,7 +128,7 @@ def metadata(remote: Remote, path: str) -> FileMetadata | FolderMetadata | None:
     return msgspec.json.decode(found, type=FileMetadata | FolderMetadata)
 
 
-def _pages(remote: Remote, folder: str, route: str, arg: dict[str, Any]) -> Iterator[Changes]:
+def _pages(remote: ReadOnly, folder: str, route: str, arg: dict[str, Any]) -> Iterator[Changes]:
     has_more = True
     while has_more:
         page = _page(remote, route, arg)
@@ -137,7 +137,7 @@ def _pages(remote: Remote, folder: str, route: str, arg: dict[str, Any]) -> Iter
         route, arg = "files/list_folder/continue", {"cursor": page.cursor}
 
 
-def _page(remote: Remote, route: str, arg: dict[str, Any]) -> Page:
+def _page(remote: ReadOnly, route: str, arg: dict[str, Any]) -> Page:
     raw = remote.rpc(route, arg, msgspec.Raw)
     try:
         return msgspec.json.decode(raw, type=Page)

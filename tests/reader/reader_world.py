@@ -9,6 +9,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent / "signed"))
 
 from signed_world import ENGINE, FILES, HOUR, NOW, ROOT, change, item, make_trust, policy  # noqa: F401
 
+from huracan_sync.content_hash import content_hash
 from huracan_sync.errors import NotFound, Revoked, Unreachable
 from huracan_sync.reader import Reader
 from huracan_sync.signed import body, head, places, sshsig, trust
@@ -64,6 +65,9 @@ class Peer:
             del self.files[each]
         self.moved.append(path)
 
+    def hash_of(self, path):
+        return content_hash(self.get(path)) if path in self.files else b""
+
     # what a Source is asked
 
     def _call(self, *what):
@@ -103,8 +107,8 @@ class Peer:
             return None
         if not any(path.startswith(f"{folder}/") for path in self.files):
             raise NotFound(f"nothing at {folder}")
-        news = [path for path in self.moved[int(cursor) :] if path == folder or path.startswith(f"{folder}/")]
-        return str(len(self.moved)), news
+        news = {path for path in self.moved[int(cursor) :] if path == folder or path.startswith(f"{folder}/")}
+        return str(len(self.moved)), {path: self.hash_of(path) for path in news}
 
     def wait(self, cursor, timeout_s):
         self._call("wait", cursor, timeout_s)

@@ -5,7 +5,7 @@ import json
 import pytest
 from reader_world import HOUR, PIN, World
 
-from huracan_sync.errors import NotFound, UsageError
+from huracan_sync.errors import NoCredentials, NotFound, UsageError
 from huracan_sync.hamilton import Hamilton
 from huracan_sync.refusals import ContractBroken, Stale
 from huracan_sync.signed.rules import Freshness
@@ -201,6 +201,7 @@ def test_past_its_time_nothing_is_given_unasked(world, hamilton):
     assert patient.status is Freshness.STALE
 
 
-def test_a_way_to_dropbox_is_needed(tmp_path):
-    with pytest.raises(UsageError):
+def test_nobody_is_logged_in(tmp_path, monkeypatch):
+    monkeypatch.setenv("HURACAN_SYNC_HOME", str(tmp_path))
+    with pytest.raises(NoCredentials):
         Hamilton.open("hamilton")

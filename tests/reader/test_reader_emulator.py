@@ -6,12 +6,14 @@ import time
 import msgspec
 import pytest
 from reader_world import FILES, PIN, World
-from remote_source import RemotePeer, RemoteSource
+from remote_source import RemotePeer
 from test_reader_attacks import ATTACKS, HEAD, Scene, ends_well
 
 from huracan_sync.paths import join
 from huracan_sync.refusals import HeadMissing
 from huracan_sync.remote.client import Remote
+from huracan_sync.remote.reading import ReadOnly
+from huracan_sync.remote.source import RemoteSource
 from huracan_sync.secret import Secret
 from huracan_sync.wire import Endpoint, Wire
 
@@ -34,7 +36,8 @@ class Tokens:
 def login(dropbox, tmp_path):
     def with_scopes(*scopes):
         wire = Wire(Endpoint.from_environment(dropbox.env(tmp_path)))
-        return Remote(wire, Tokens(dropbox, list(scopes)), root=ROOT)
+        kind = Remote if "files.content.write" in scopes else ReadOnly
+        return kind(wire, Tokens(dropbox, list(scopes)), root=ROOT)
 
     return with_scopes
 

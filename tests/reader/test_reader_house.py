@@ -1,17 +1,26 @@
 """Nothing that Hamilton imports can write to Dropbox or reach a private key."""
 
 import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from huracan_sync.errors import UsageError
+from huracan_sync.remote.reading import READS, ReadOnly
+from huracan_sync.wire import Endpoint, Wire
+
 HOUSE = Path(__file__).parent.parent.parent / "huracan_sync"
 
-# Rooms that move bytes up, delete, or hold private keys and refresh tokens.
-FORBIDDEN = {"transfer", "push", "publish", "restore", "engine", "watch", "cli"}
-FORBIDDEN_PAGES = {"huracan_sync.signed.keys", "huracan_sync.signed.policy", "huracan_sync.remote.removing"}
+# Rooms that move bytes up, delete, or find private keys. What a login needs (refresh tokens) a reader does reach: he
+# has a login of his own, which cannot write, and the store it lies in gives a secret only to who knows its name.
+FORBIDDEN = {"transfer", "push", "publish", "keys", "restore", "connect", "engine", "watch", "cli"}
+FORBIDDEN_PAGES = {"huracan_sync.signed.keys", "huracan_sync.signed.policy"} | {
+    f"huracan_sync.remote.{name}" for name in ("client", "files", "jobs", "removing", "sdk")
+}
+ROUTE = re.compile(r"(?:\A|/2/)((?:files|users|sharing|check|auth|file_requests|file_properties)/[a-z_/0-9]+)\Z")
 
 
 def page(name):
@@ -47,6 +56,35 @@ def test_readers_reach_no_key_and_no_writing(door):
     assert "huracan_sync.signed.body" in pages
     assert pages.isdisjoint(FORBIDDEN_PAGES)
     assert {name.split(".")[1] for name in pages if "." in name}.isdisjoint(FORBIDDEN)
+
+
+@pytest.mark.parametrize("door", ["huracan_sync.reader", "huracan_sync.hamilton"])
+def test_no_page_a_reader_reaches_names_a_route_that_writes(door):
+    """The routes of the API are named where they are called, so whoever names none that writes calls none."""
+    named = set()
+    for name in reached(door):
+        for node in ast.walk(ast.parse(page(name).read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str):
+                named |= {match[1] for match in ROUTE.finditer(node.value)}
+    assert named - {"auth/token/revoke"} <= READS  # that one ends the login it is called with, and writes nothing
+
+
+def test_the_half_that_reads_refuses_every_other_route():
+    reading = ReadOnly(Wire(Endpoint()), NoTokens())
+    for route in ("files/upload", "files/delete_v2", "files/copy_v2", "files/restore", "files/create_folder_v2"):
+        for call in (
+            lambda route=route: reading.rpc(route, {}, dict),
+            lambda route=route: reading.fetch(route, {}, dict, limit=1),
+            lambda route=route: reading.stream(route, {}),
+        ):
+            with pytest.raises(UsageError):
+                call()
+    assert not hasattr(reading, "send")
+
+
+class NoTokens:
+    def token(self):
+        raise AssertionError("the call was refused before it was made")
 
 
 def test_no_page_a_reader_reaches_can_make_a_signature():

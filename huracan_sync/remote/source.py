@@ -1,0 +1,159 @@
+"""What a reader reads from: the root folder of a login, by calls that only read."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import time
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+import msgspec
+
+from huracan_sync.content_hash import BLOCK_SIZE
+from huracan_sync.errors import HuracanError, NotAuthorized, NotFound, TryLater, Unavailable, Unreachable
+from huracan_sync.paths import fold, join
+from huracan_sync.remote import listing
+from huracan_sync.remote.errors import CursorReset
+from huracan_sync.remote.reading import Ranged, ReadOnly
+
+PART = 2 * BLOCK_SIZE
+"""Bytes asked for at once where a file is not read from its beginning."""
+AT_ONCE = 12
+"""Files fetched at once."""
+
+BROKEN_OFF = 3
+"""How often a small file is asked for whose answer breaks off."""
+
+T = TypeVar("T")
+U = TypeVar("U")
+
+
+class RemoteSource:
+    """Reads below a root folder: the `Source` that `reader` asks for."""
+
+    def __init__(
+        self, remote: ReadOnly, root: str | None = None, *, sleep: Callable[[float], None] = time.sleep
+    ) -> None:
+        """No request is made.
+
+        Args:
+            remote: the login.
+            root: the folder, as the API wants it; the login's own by default.
+            sleep: waits that many seconds.
+        """
+        self._remote = remote
+        self.root = remote.root if root is None else root
+        self._sleep = sleep
+
+    @property
+    def place(self) -> str:
+        """What this root folder is told from others by: the service, the account, the path."""
+        return f"{self._remote.place}:{fold(self.root)}"
+
+    def fetch(self, place: str, limit: int) -> bytes:
+        """A small file whole; of a larger one than `limit` bytes the first `limit` + 1."""
+        for last in range(BROKEN_OFF, 0, -1):
+            try:
+                with _in_a_readers_words(), self._remote.stream("files/download", self._arg(place)) as answer:
+                    return _at_most(answer.chunks(), limit + 1)
+            except Unreachable:
+                if last == 1:
+                    raise
+        raise AssertionError
+
+    @contextlib.contextmanager
+    def stream(self, place: str, start: int, end: int) -> Iterator[Iterator[bytes]]:
+        """The bytes from `start` to `end` as they come: in one answer from the beginning, else in parts."""
+        if start == 0:
+            with _in_a_readers_words():
+                answer = self._remote.stream("files/download", self._arg(place))
+            with answer:
+                yield self._to_the_end(answer.chunks(), place, end)
+            return
+        parts = self._parts(place, start, end)
+        first = next(parts)  # so that what is not there is said now
+        yield itertools.chain([first], parts)
+
+    def cursor(self, folder: str) -> str:
+        """Where the listing of everything below the folder stands now."""
+        with _in_a_readers_words():
+            return listing.latest_cursor(self._remote, join(self.root, folder))
+
+    def changed(self, folder: str, cursor: str) -> tuple[str, dict[str, bytes]] | None:
+        """What came, changed or went since the cursor; None when it is no longer known."""
+        moved: dict[str, bytes] = {}
+        try:
+            with _in_a_readers_words():
+                for news in listing.changes(self._remote, join(self.root, folder), cursor):
+                    cursor = news.cursor
+                    for name in (*news.gone, *news.folders):
+                        moved[f"{folder}/{name}" if name else folder] = b""
+                    for entry in news.files:
+                        moved[f"{folder}/{entry.path}"] = entry.content_hash
+        except CursorReset:
+            return None
+        return cursor, moved
+
+    def wait(self, cursor: str, timeout_s: int) -> bool:
+        """Wait until something changes below the cursor's folder."""
+        try:
+            with _in_a_readers_words():
+                result = self._remote.longpoll(cursor, timeout_s)
+        except (CursorReset, NotFound):
+            return True  # nobody knows; a look will tell
+        if result.backoff:
+            self._sleep(result.backoff)
+        return result.changes
+
+    def _arg(self, place: str) -> dict[str, str]:
+        return {"path": place if place.startswith("rev:") else join(self.root, place)}
+
+    def _to_the_end(self, chunks: Iterator[bytes], place: str, end: int) -> Iterator[bytes]:
+        """The pieces of one answer; where it breaks off, the rest in parts."""
+        at = 0
+        try:
+            for piece in chunks:
+                yield piece
+                at += len(piece)
+        except Unreachable:
+            if at >= end:
+                raise
+            yield from self._parts(place, at, end)
+
+    def _parts(self, place: str, start: int, end: int) -> Iterator[bytes]:
+        for at in range(start, end, PART):
+            part = Ranged(at, min(at + PART, end))
+            with _in_a_readers_words():
+                _, data = self._remote.fetch("files/download", self._arg(place), msgspec.Raw, limit=PART, part=part)
+            yield data
+
+
+def _at_most(pieces: Iterator[bytes], size: int) -> bytes:
+    data = bytearray()
+    for piece in pieces:
+        data += piece
+        if len(data) >= size:
+            break
+    return bytes(data[:size])
+
+
+@contextlib.contextmanager
+def _in_a_readers_words() -> Iterator[None]:
+    """What a reader need not know the reasons of: a folder where a file must be, a path that cannot be."""
+    try:
+        yield
+    except (NotFound, NotAuthorized, TryLater, Unavailable):
+        raise
+    except HuracanError as error:
+        raise NotFound(str(error), hint=error.hint) from error
+
+
+def several(work: Callable[[T], U], items: Iterable[T]) -> Iterator[U]:
+    """As `map`, on a few threads: fetching waits for the network, not for this machine."""
+    with ThreadPoolExecutor(AT_ONCE, thread_name_prefix="huracan-reader") as pool:
+        try:
+            yield from pool.map(work, items)
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
