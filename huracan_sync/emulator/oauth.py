@@ -21,6 +21,8 @@ Json = dict[str, Any]
 _LONGEST_STATE = 2000
 _CHALLENGE = range(43, 129)
 _UNRESERVED = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")
+# dropbox-sdk-python#470 saw it; rclone, which asks to write metadata and not to read it, lists all the same.
+_BRINGS = {"files.metadata.write": "files.metadata.read", "sharing.write": "sharing.read"}
 _ACCESS = {"online", "offline", "legacy"}
 
 
@@ -71,16 +73,17 @@ def read(world: World, query: dict[str, str]) -> Request:
         )
     if len(query.get("state", "").encode()) > _LONGEST_STATE:
         raise Unacceptable(f"Invalid state: it may have at most {_LONGEST_STATE} bytes.")
-    scopes = query.get("scope", "").split() or list(app.scopes)
-    unknown = sorted(set(scopes) - set(app.scopes))
+    scopes = set(query.get("scope", "").split() or app.scopes)
+    unknown = sorted(scopes - set(app.scopes))
     if unknown:
         raise Unacceptable(f"Invalid scope: the app does not have {', '.join(unknown)}.")
+    scopes |= {_BRINGS.get(scope, scope) for scope in scopes} & set(app.scopes)
     access = query.get("token_access_type", "")
     if access and access not in _ACCESS:
         raise Unacceptable(f'Invalid token_access_type: "{access}".')
     challenge, method = _challenge(app, query)
     merge = query.get("include_granted_scopes", "") == "user"
-    return Request(app, sorted(set(scopes)), redirect_uri, query.get("state", ""), challenge, method, access, merge)
+    return Request(app, sorted(scopes), redirect_uri, query.get("state", ""), challenge, method, access, merge)
 
 
 def _challenge(app: App, query: dict[str, str]) -> tuple[str, str]:

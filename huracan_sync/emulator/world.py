@@ -42,7 +42,8 @@ CONFIDENTIAL_APP_KEY = "emulatorconfapp"
 CONFIDENTIAL_APP_SECRET = "emulatorsecret0"  # noqa: S105  as public as the emulator
 READ_SCOPES = ["account_info.read", "files.content.read", "files.metadata.read"]
 _REQUESTS = ["file_requests.read", "file_requests.write"]
-ALL_SCOPES = sorted([*READ_SCOPES, *_REQUESTS, "files.content.write", "files.metadata.write", "sharing.read"])
+_SHARING = ["sharing.read", "sharing.write"]
+ALL_SCOPES = sorted([*READ_SCOPES, *_REQUESTS, *_SHARING, "files.content.write", "files.metadata.write"])
 QUOTA_BYTES = 2 * 1024**4
 REDIRECT_URIS = [f"http://{host}:{port}/" for host in ("127.0.0.1", "localhost") for port in (53682, 53683, 53684)]
 

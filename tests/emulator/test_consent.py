@@ -135,3 +135,21 @@ def test_scope_online_and_legacy(dropbox):
     )
     _, tokens = exchange(dropbox, code=code["code"][0], code_verifier=VERIFIER, redirect_uri=HERE)
     assert "expires_in" not in tokens
+
+
+def test_who_may_write_may_read(dropbox):
+    page = ask(dropbox, scope="files.metadata.write sharing.write")
+    code = parse_qs(urlsplit(click(dropbox, page, "allow").headers["Location"]).query)["code"][0]
+    _, tokens = exchange(dropbox, code=code, code_verifier=VERIFIER, redirect_uri=HERE)
+    assert set(tokens["scope"].split()) == {
+        *("files.metadata.read", "files.metadata.write"),
+        *("sharing.read", "sharing.write"),
+    }
+
+
+def test_the_old_names_of_the_oauth_routes_lead_to_the_same(dropbox):
+    old = f"{dropbox.url}/1/oauth2"
+    query = urlencode({"response_type": "code", "client_id": dropbox.app_key, "code_challenge": CHALLENGE})
+    assert HTTP.request("GET", f"{old}/authorize?{query}").status == 200
+    form = {"grant_type": "refresh_token", "client_id": dropbox.app_key}
+    assert post_form(f"{old}/token", {**form, "refresh_token": dropbox.token()["refresh_token"]}).status == 200

@@ -331,6 +331,17 @@ def test_a_range_is_not_looked_at(dropbox):
     assert (second.status, second.data) == (206, b"56789")
 
 
+def test_a_range_behind_the_end_is_refused_as_the_official_sdks_expect(dropbox):
+    me = client(dropbox)
+    me.upload("/empty", b"")
+    me.upload("/a", b"0123456789")
+    for path, asked in (("/empty", "bytes=0-0"), ("/a", "bytes=10-")):
+        answer = me.download(path, Range=asked)
+        assert answer.status == 409
+        assert answer.json()["error_summary"].startswith("range/not_satisfiable/")
+        assert answer.json()["error"] == {".tag": "range", "range": {".tag": "not_satisfiable"}}
+
+
 def test_pages_that_are_off(dropbox):
     me = client(dropbox)
     for n in range(6):
