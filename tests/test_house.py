@@ -34,6 +34,7 @@ FLOORS = [
     "pair",
     "push",
     "restore",
+    "migrate",
     "reader",
     "verify",
     "publish",
