@@ -301,6 +301,8 @@ def login_of(token: Secret | None) -> tuple[str | None, Secret | None]:
         return None, None
     if text.startswith(SENTINEL):
         profile = text.removeprefix(SENTINEL)
+        if not profile:
+            return None, None
         if not re.fullmatch(r"[A-Za-z0-9_-]{1,64}", profile):
             raise UsageError(f"{text!r} names no profile", hint=f"write {SENTINEL}engine")
         return profile, None

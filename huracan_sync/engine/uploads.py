@@ -68,6 +68,9 @@ class Uploads(Instance):
             self._missing("file_not_found", error, path=str(local))
             return False
         where = {"local_path": str(local), "remote_path": remote_path}
+        if not local.is_file():
+            self._failed("file_upload_failed", LocalFailure(f"{local} is no file", hint="use sync_directory"), **where)
+            return False
         target = self._attempt("file_upload_failed", "", lambda: self._target(remote_path, use_dated_folder), **where)
         if not target:
             return False

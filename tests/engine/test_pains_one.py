@@ -8,6 +8,7 @@ import threading
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
+import msgspec
 import pytest
 from engine_world import noise, write_candle
 from structlog.testing import capture_logs
@@ -400,3 +401,35 @@ def test_p14_a_newer_version_is_not_undone_by_a_late_delivery(world):
     assert world.stranger.read(f"{APP}/beat.json") == b"newer"
     assert world.stranger.read(f"{APP}/mine.json") == b"new"
     assert sync.pending == []
+
+
+def test_p14_a_pasted_token_that_ended_keeps_what_the_next_login_delivers(logged_in):
+    world = logged_in
+    world.write({"metrics.json": b"precious"})
+    pasted = DropboxSync(world.token(), now=world.now)
+    world.dropbox.advance(5 * 3600)
+    with capture_logs() as events:
+        assert not pasted.upload_file("metrics.json", "metrics.json")
+    assert "authorize" in str([event.get("hint") for event in events])
+    assert len(pasted.pending) == 1
+    assert DropboxSync(now=world.now).write_text("x", "x")
+    assert world.stranger.read(f"{APP}/2025-11-14/metrics.json") == b"precious"
+
+
+def test_p14_what_is_for_another_account_waits_for_it(world, logged_in):
+    sync = DropboxSync(now=world.now)
+    world.dropbox.faults({"route": "files/upload", "fault": "insufficient_space"})
+    assert not sync.write_text("theirs", "x")
+    letter = sync.pending[0]
+    sync._outbox.put(msgspec.structs.replace(letter, account="dbid:another"), b"x")
+    world.dropbox.faults()
+    assert sync.write_text("mine", "x")
+    assert [letter.remote for letter in sync.pending] == [f"{APP}/theirs"]
+
+
+def test_p14_a_folder_is_no_file(world):
+    sync = world.sync()
+    (world.work / "folder").mkdir()
+    assert sync.upload_file("folder", "folder") is False
+    assert sync.pending == []
+    assert "no file" in str(sync.last_error)
