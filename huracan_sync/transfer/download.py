@@ -31,7 +31,7 @@ from huracan_sync.transfer.progress import Failure
 from huracan_sync.tree import Entry
 
 FILES_AT_ONCE = 4
-PLACED_TOGETHER = 64
+PLACED_TOGETHER = 125
 """Files of a zip that one worker unpacks."""
 ATTEMPTS = 3
 

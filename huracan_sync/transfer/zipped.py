@@ -7,7 +7,9 @@ every name goes through the same door as any other, and every content is compare
 from __future__ import annotations
 
 import tempfile
+import threading
 import zipfile
+import zlib
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -30,6 +32,8 @@ MOST_BYTES = 256 * 1024 * 1024
 LARGEST = 8 * 1024 * 1024
 """A larger file is better fetched in ranges."""
 IN_MEMORY = 16 * 1024 * 1024
+_LOCAL_HEADER = 30
+"""Bytes before the name in an entry of a zip; the lengths of name and extra field are its last four."""
 
 
 class Group(msgspec.Struct, frozen=True):
@@ -88,6 +92,7 @@ class Zip:
             ServiceFault: it is no zip.
         """
         self._spool = spool
+        self._lock = threading.Lock()  # guards where the spool stands
         try:
             self._zip = zipfile.ZipFile(spool)
         except (zipfile.BadZipFile, OSError, ValueError) as error:
@@ -114,10 +119,21 @@ class Zip:
         if info is None or info.file_size != size:
             return None
         try:
-            with self._zip.open(info) as stream:
-                return stream.read(size)
-        except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError) as error:
+            data = self._read(info.header_offset, _LOCAL_HEADER)
+            names = int.from_bytes(data[26:28], "little") + int.from_bytes(data[28:30], "little")
+            data = self._read(info.header_offset + _LOCAL_HEADER + names, info.compress_size)
+            if info.compress_type == zipfile.ZIP_DEFLATED:
+                data = zlib.decompressobj(-zlib.MAX_WBITS).decompress(data, size + 1)
+        except (zlib.error, OSError, ValueError) as error:
             raise ContentMismatch(f"{path} arrived damaged inside a zip: {error}", path=path) from error
+        # No checksum is looked at: the caller compares the content hash, which says more.
+        return data if len(data) == size else None
+
+    def _read(self, offset: int, size: int) -> bytes:
+        # Not ZipFile.open: that costs 150 us a file, ten times this, and small files are what this is for.
+        with self._lock:
+            self._spool.seek(offset)
+            return self._spool.read(size)
 
     def close(self) -> None:
         """Close it."""
