@@ -14,6 +14,7 @@ from typing import NamedTuple
 from huracan_sync.auth.access import AccessTokens, ShortLived, TokenSource
 from huracan_sync.auth.credentials import Credentials, open_credentials
 from huracan_sync.auth.profiles import profile_named
+from huracan_sync.auth.vault_key import KeySources
 from huracan_sync.paths import remote_root
 from huracan_sync.secret import Secret
 from huracan_sync.wire import Endpoint, Throttle, Wire
@@ -45,11 +46,17 @@ def credentials_of(
     read_only: bool = False,
     app_key: str | None = None,
     token_fd: int | None = None,
+    sources: KeySources | None = None,
 ) -> Credentials:
-    """The credentials of a profile on this machine."""
-    endpoint = Endpoint.from_environment(env)
+    """The credentials of a profile on this machine; `token_fd` and `sources` as in `open_credentials`."""
     return open_credentials(
-        endpoint, home, env, profile_named(profile, read_only=read_only), app_key=app_key, token_fd=token_fd
+        Endpoint.from_environment(env),
+        home,
+        env,
+        profile_named(profile, read_only=read_only),
+        app_key=app_key,
+        token_fd=token_fd,
+        sources=sources,
     )
 
 
@@ -72,7 +79,7 @@ def account_of(
     env: Mapping[str, str] | None = None,
     home: Path | None = None,
     access_token: Secret | None = None,
-    token_fd: int | None = None,
+    credentials: Credentials | None = None,
     throttle: Throttle | None = None,
     root: str | None = None,
 ) -> Account:
@@ -85,9 +92,9 @@ def account_of(
         tokens = ShortLived(access_token)
         identity = lambda: _mark(access_token)  # noqa: E731 - one expression each
     else:
-        credentials = credentials_of(profile, env=env, home=home, token_fd=token_fd)
-        tokens = AccessTokens(credentials, wire)
-        identity = lambda: _identity(credentials)  # noqa: E731
+        login = credentials or credentials_of(profile, env=env, home=home)
+        tokens = AccessTokens(login, wire)
+        identity = lambda: _identity(login)  # noqa: E731
     return Account(wire, tokens, identity, root_of(env) if root is None else remote_root(root), home)
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from huracan_sync.account import DEFAULT_ROOT, account_of, credentials_of, home_of, root_of
+from huracan_sync.auth.credentials import Credentials
 from huracan_sync.remote.client import Remote
 from huracan_sync.remote.pacing import Pacing
 from huracan_sync.secret import Secret
@@ -20,7 +21,7 @@ def connect(
     env: Mapping[str, str] | None = None,
     home: Path | None = None,
     access_token: Secret | None = None,
-    token_fd: int | None = None,
+    credentials: Credentials | None = None,
     pacing: Pacing | None = None,
     throttle: Throttle | None = None,
     root: str | None = None,
@@ -32,7 +33,7 @@ def connect(
         env: the environment; the process's own by default.
         home: the state folder; by default as the environment says.
         access_token: a short-lived token to use instead of the stored login; nothing can renew it.
-        token_fd: a descriptor to read the refresh token from.
+        credentials: the login to use, where not the profile alone says it (`credentials_of`).
         pacing: how much at once, and who watches the waits.
         throttle: a limit of bandwidth.
         root: the remote folder of the engine; by default as the environment says, else `/Runpodhuracan`.
@@ -42,6 +43,6 @@ def connect(
         UsageError: the profile's name is none.
     """
     account = account_of(
-        profile, env=env, home=home, access_token=access_token, token_fd=token_fd, throttle=throttle, root=root
+        profile, env=env, home=home, access_token=access_token, credentials=credentials, throttle=throttle, root=root
     )
     return Remote(account.wire, account.tokens, pacing=pacing, identity=account.identity, root=account.root)

@@ -123,7 +123,11 @@ class Credentials:
         if self._env.get(name):
             log.warning("%s is readable by every process of this user; prefer HURACAN_REFRESH_TOKEN_FILE", name)
             return self._of_delivered(_one_token(Secret(self._env[name]), name), name)
-        raise NoCredentials(f"nobody has logged in under profile {self.profile.name} ({self.namespace})")
+        options = "" if self.profile.name == "engine" else f" --profile {self.profile.name}"
+        raise NoCredentials(
+            f"nobody has logged in under profile {self.profile.name} ({self.namespace})",
+            hint=f"run `huracan-sync authorize{' --read-only' if self.profile.read_only else ''}{options}`",
+        )
 
     def load_stored(self) -> Credential | None:
         """The credential of the profile's stored login, whatever was delivered; None when there is no login."""

@@ -103,6 +103,22 @@ def check_vault_key(env: Mapping[str, str], store: Store) -> Check | None:
     return Check("vault key", "ok", "the vault's key lies apart from it.", facts)
 
 
+def check_delivered(env: Mapping[str, str]) -> Check | None:
+    """Whether the delivered token's file is ours to read alone; None when none is delivered."""
+    named = env.get("HURACAN_REFRESH_TOKEN_FILE")
+    if not named:
+        return None
+    try:
+        mode = stat.S_IMODE(Path(named).stat().st_mode)
+    except OSError as error:
+        return Check("token file", "bad", f"{named} cannot be looked at: {error.strerror}.", {"path": named})
+    facts: dict[str, object] = {"path": named, "mode": f"{mode:04o}"}
+    if mode & 0o044:
+        hint = f"run `chmod 400 {named}`, or deliver it with that mode; in a container of our own it is no harm"
+        return Check("token file", "warn", f"others may read {named} (mode {mode:04o}).", facts, hint)
+    return Check("token file", "ok", f"{named} is ours alone to read.", facts)
+
+
 def check_scopes(profile: Profile, scopes: Iterable[str]) -> Check:
     """What the login may do, against what each verb needs."""
     granted = frozenset(scopes)

@@ -126,7 +126,7 @@ class Folder:
         """The folder as an open, checked descriptor; None when it is not there."""
         try:
             if create:
-                self.path.parent.mkdir(parents=True, exist_ok=True)
+                self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
                 self.path.mkdir(mode=0o700, exist_ok=True)
             folder = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
         except FileNotFoundError:

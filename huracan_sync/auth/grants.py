@@ -103,6 +103,29 @@ def revoke(wire: Wire, access_token: Secret) -> bool:
     return answer.status == 200
 
 
+class _Name(msgspec.Struct):
+    display_name: str = ""
+
+
+class _Account(msgspec.Struct):
+    name: _Name
+
+
+def account_name(wire: Wire, access_token: Secret) -> str:
+    """How the account's owner is called; empty when the token may not know, or nobody says. No e-mail is looked at."""
+    try:
+        answer = _exchange(
+            wire,
+            "/2/users/get_current_account",
+            lambda: {"Authorization": f"Bearer {access_token.reveal()}", "Content-Type": "application/json"},
+            lambda: b"null",
+        )
+        found = msgspec.json.decode(answer.body, type=_Account) if answer.status == 200 else None
+    except (HuracanError, msgspec.DecodeError, UnicodeDecodeError):
+        return ""
+    return "" if found is None else "".join(c for c in found.name.display_name if c.isprintable())[:100]
+
+
 def _send(wire: Wire, fields: Mapping[str, str], secrets: Mapping[str, Secret], *, refreshing: bool) -> Grant:
     def body() -> bytes:
         return urlencode({**fields, **{name: secret.reveal() for name, secret in secrets.items()}}).encode()

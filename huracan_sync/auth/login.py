@@ -1,21 +1,23 @@
 """Logging in and out: the conversation with a person, as functions that a command line can call.
 
 Nothing is stored before everything is known to be right: the scopes are those asked for, the account is the pinned
-one and the one the person confirms. A grant that is not stored is withdrawn again, so that no forgotten one lives on.
+one and the one the person confirms. A grant that is not kept is withdrawn again, and so is the one that a new login
+replaces, so that no forgotten one lives on.
 """
 
 from __future__ import annotations
 
 import contextlib
+import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Protocol
 
 import msgspec
 
-from huracan_sync.auth import grants, logins, pkce
+from huracan_sync.auth import grants, logins, pkce, shared
 from huracan_sync.auth.access import LOCK_S, AccessTokens, alone, forget_state, write_state
-from huracan_sync.auth.credentials import Credentials
+from huracan_sync.auth.credentials import Credential, Credentials
 from huracan_sync.auth.grants import Grant
 from huracan_sync.auth.profiles import check_granted, writes
 from huracan_sync.auth.redirect import Door
@@ -26,13 +28,17 @@ from huracan_sync.errors import (
     NoConsent,
     NoCredentials,
     NotAuthorized,
+    Revoked,
     ScopeWidened,
     ServiceFault,
     StateMissing,
     TryLater,
     Unavailable,
 )
+from huracan_sync.secret import Secret
 from huracan_sync.wire import Wire
+
+log = logging.getLogger(__name__)
 
 
 class Identity(msgspec.Struct, frozen=True):
@@ -44,6 +50,8 @@ class Identity(msgspec.Struct, frozen=True):
     app_key: str
     pinned: bool
     """Whether this account was confirmed before under this profile."""
+    name: str = ""
+    """How its owner is called; empty when the login may not know (that takes `account_info.read`)."""
 
 
 class Person(Protocol):
@@ -70,6 +78,8 @@ class Wanted(msgspec.Struct, frozen=True):
     """The account id that must answer; nobody is asked to confirm then."""
     account_info: bool = False
     """Ask for `account_info.read` too, for the quota line of `doctor`."""
+    answer_s: float = pkce.ANSWER_S
+    """Seconds to wait for the browser's answer; what comes after `pkce.ANSWER_S` is not accepted anyway."""
 
 
 def log_in(
@@ -81,7 +91,7 @@ def log_in(
     clock: Callable[[], float] = time.monotonic,
     clocks: Clocks | None = None,
 ) -> logins.Login:
-    """Ask a person for consent, and store the login that comes of it.
+    """Ask a person for consent, store the login that comes of it, and withdraw the one it replaces.
 
     Raises:
         NoAppKey: no app is known.
@@ -90,19 +100,98 @@ def log_in(
         NoConsent: the person said no, or nothing, or the code is not ours.
         ScopeWidened, MissingScope: what was granted is not what was asked. Nothing was stored.
         AccountChanged: another account than the pinned or expected one. Nothing was stored.
+        Revoked: Dropbox withdrew the new login together with the old one.
     """
     clocks = clocks or Clocks()
-    app_key = credentials.find_app_key()
+    credentials.find_app_key()
     credentials.store.check_can_keep()
+    with _consent(credentials, wire, person, wanted, clock, clocks) as (login, grant):
+        before = _stored(credentials)
+        _keep(credentials, login, grant, clocks, before)
+    if before is not None and before.refresh_token.reveal() != _refresh_token(grant).reveal():
+        _withdraw_replaced(credentials, wire, before, grant)
+    return login
+
+
+def log_in_for_elsewhere(
+    credentials: Credentials,
+    wire: Wire,
+    person: Person,
+    wanted: Wanted,
+    hand_over: Callable[[logins.Login, Secret], None],
+    *,
+    clock: Callable[[], float] = time.monotonic,
+) -> None:
+    """Ask a person for consent, for another machine: the refresh token is handed over, and nothing is stored here.
+
+    Raises:
+        HuracanError: as `log_in`. A login that could not be handed over is withdrawn.
+    """
+    with _consent(credentials, wire, person, wanted, clock, Clocks()) as (login, grant):
+        hand_over(login, _refresh_token(grant))
+
+
+@contextlib.contextmanager
+def _consent(
+    credentials: Credentials,
+    wire: Wire,
+    person: Person,
+    wanted: Wanted,
+    clock: Callable[[], float],
+    clocks: Clocks,
+) -> Iterator[tuple[logins.Login, Grant]]:
+    """What a person granted, judged and confirmed; withdrawn again when what is done with it fails."""
     pinned = credentials.login
-    request, code = _ask(credentials, app_key, wire, person, wanted, clock)
+    request, code = _ask(credentials, credentials.find_app_key(), wire, person, wanted, clock)
     grant = grants.exchange_code(wire, request.app_key, code.code, request.verifier, request.redirect_uri)
     with _withdrawn_on_failure(wire, grant):
         login = _judge(credentials, request, grant, clocks)
         logins.check_pin(pinned, login.account_id)
-        _confirm(login, person, wanted, pinned=pinned is not None)
-        _keep(credentials, login, grant, clocks)
-    return login
+        name = grants.account_name(wire, grant.access_token) if "account_info.read" in login.scopes else ""
+        _confirm(login, person, wanted, pinned=pinned is not None, name=name)
+        yield login, grant
+
+
+def _stored(credentials: Credentials) -> Credential | None:
+    """The login that a new one replaces, if it can be read: to be put back, or withdrawn."""
+    try:
+        return credentials.load_stored()
+    except HuracanError as error:  # it is being replaced because it is broken
+        log.info("the login before this one cannot be read: %s", error)
+        return None
+
+
+def _refresh_token(grant: Grant) -> Secret:
+    assert grant.refresh_token is not None  # noqa: S101 - _judge refused that
+    return grant.refresh_token
+
+
+def _withdraw_replaced(credentials: Credentials, wire: Wire, before: Credential, grant: Grant) -> None:
+    """Withdraw the login before this one, so that no forgotten refresh token lives on.
+
+    By Dropbox's specification (auth.stone) `token/revoke` ends the access token, its refresh token and what came of
+    that, so it is called with an access token of the old one. Whether it ever ends more is not recorded anywhere; so
+    the new login is used once afterwards, and the person is told while they are still here.
+    """
+    try:
+        earlier = grants.refresh(wire, before.app_key, before.refresh_token, before.asked)
+        grants.revoke(wire, earlier.access_token)
+    except NotAuthorized as error:
+        log.debug("there was nothing left to withdraw: %s", error)
+        return
+    except HuracanError as error:
+        page = "https://www.dropbox.com/account/connected_apps"
+        log.warning("the login before this one is still valid (%s); %s lists the apps of the account", error, page)
+        return
+    try:
+        AccessTokens(credentials.of_stored_login(), wire).renew(grant.access_token)
+    except Revoked as error:
+        raise Revoked(
+            f"Dropbox withdrew the new login together with the one it replaces ({error.facts.get('said', '')})",
+            hint="run `huracan-sync authorize` once more; there is no earlier login left that could take it along",
+        ) from None
+    except HuracanError as error:  # Dropbox fails just now; nothing speaks against the login
+        log.info("the new login was not tried: %s", error)
 
 
 def _ask(
@@ -119,7 +208,7 @@ def _ask(
         person.show(request.url, opens=True)
         answer = door.wait(
             lambda method, target, host: pkce.judge(request, method, target, host, now=clock()),
-            timeout=pkce.ANSWER_S,
+            timeout=min(wanted.answer_s, pkce.ANSWER_S),
         )
     if isinstance(answer, pkce.Denied):
         raise NoConsent(
@@ -151,7 +240,7 @@ def _judge(credentials: Credentials, request: pkce.Request, grant: Grant, clocks
     )
 
 
-def _confirm(login: logins.Login, person: Person, wanted: Wanted, *, pinned: bool) -> None:
+def _confirm(login: logins.Login, person: Person, wanted: Wanted, *, pinned: bool, name: str) -> None:
     if wanted.expect_account is not None:
         if wanted.expect_account != login.account_id:
             raise AccountChanged(
@@ -160,7 +249,7 @@ def _confirm(login: logins.Login, person: Person, wanted: Wanted, *, pinned: boo
                 answered=login.account_id,
             )
         return
-    identity = Identity(login.profile, login.account_id, login.scopes, login.app_key, pinned)
+    identity = Identity(login.profile, login.account_id, login.scopes, login.app_key, pinned, name)
     if not person.confirm(identity):
         raise NoConsent(
             f"account {login.account_id} was not confirmed",
@@ -169,18 +258,42 @@ def _confirm(login: logins.Login, person: Person, wanted: Wanted, *, pinned: boo
         )
 
 
-def _keep(credentials: Credentials, login: logins.Login, grant: Grant, clocks: Clocks) -> None:
-    """The secret first: a record without its secret would say "logged in" and not be."""
-    assert grant.refresh_token is not None  # noqa: S101 - _judge refused that
-    store = credentials.store
-    store.put(login.refresh_token, grant.refresh_token)
-    if store.kept_in(login.refresh_token_before):
-        store.forget(login.refresh_token_before)
-    logins.write(credentials.folder, login)
-    token = Token(grant.access_token, grant.lifetime, clocks.now())
-    credential = credentials.of_login(login, grant.refresh_token)
-    with alone(credentials, credential, timeout=LOCK_S):
-        write_state(credentials, credential, State(token))
+def _keep(
+    credentials: Credentials, login: logins.Login, grant: Grant, clocks: Clocks, before: Credential | None
+) -> None:
+    """Store the login. The secret first: a record without its secret would say "logged in" and not be.
+
+    Nobody refreshes meanwhile: a process that still held the login before this one would be told that it is withdrawn,
+    and not look whether there is another.
+    """
+    store, folder = credentials.store, credentials.folder
+    credential = credentials.of_login(login, _refresh_token(grant))
+    with _alone_with(credentials, credential, before):
+        try:
+            store.put(login.refresh_token, credential.refresh_token)
+            logins.write(folder, login)
+            write_state(credentials, credential, State(Token(grant.access_token, grant.lifetime, clocks.now())))
+            if store.kept_in(login.refresh_token_before):
+                store.forget(login.refresh_token_before)
+        except BaseException:  # a full disk, or a person who has enough: what was there before stays
+            with contextlib.suppress(HuracanError):
+                if before is None or before.login is None:
+                    store.forget(login.refresh_token)
+                    logins.remove(folder, login.namespace, login.profile)
+                else:
+                    store.put(before.login.refresh_token, before.refresh_token)
+                    logins.write(folder, before.login)
+            raise
+
+
+@contextlib.contextmanager
+def _alone_with(credentials: Credentials, *each: Credential | None) -> Iterator[None]:
+    """Hold the locks of several logins, one lock once, and always in the same order."""
+    named = {shared.file_name(credentials.namespace, one): one for one in each if one is not None}
+    with contextlib.ExitStack() as held:
+        for name in sorted(named):
+            held.enter_context(alone(credentials, named[name], timeout=LOCK_S))
+        yield
 
 
 class _withdrawn_on_failure(contextlib.AbstractContextManager[None]):  # noqa: N801 - used like a function

@@ -34,6 +34,9 @@ _MODULES = {
     "restore": "move",
 }
 
+_NEEDS_NO_LOGIN = {"status", "emulator"}
+_MAKES_OR_ENDS_A_LOGIN = {"authorize", "logout"}
+
 _EPILOG = """\
 exit codes: 0 done; 1 done with failures (listed); 2 usage; 65 refused: untrusted or corrupt data; 69 service
 unavailable; 75 try again later; 77 not authorized; 78 configuration or missing state; 130 interrupted
@@ -50,14 +53,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
     verb = next((word for word in arguments if not word.startswith("-")), "")
-    parser = _parser(verb)
-    options = parser.parse_args(arguments)
-    if not options.verb:
-        parser.print_help()
-        return 2
-    from huracan_sync.cli.running import run  # noqa: PLC0415 - `--help` and `--version` need none of it
+    try:
+        parser = _parser(verb)
+        options = parser.parse_args(arguments)
+        if not options.verb:
+            parser.print_help()
+            return 2
+        from huracan_sync.cli.running import run  # noqa: PLC0415 - `--help` and `--version` need none of it
 
-    return run(options)
+        return run(options)
+    except KeyboardInterrupt:  # before the verb began, or after it ended
+        return 130
 
 
 def _parser(verb: str) -> argparse.ArgumentParser:
@@ -83,6 +89,10 @@ def _parser(verb: str) -> argparse.ArgumentParser:
         inner.add_argument("--profile", metavar="NAME", help=_profile_help(name))
         inner.add_argument("--json", action="store_true", help="print one JSON document on stdout")
         inner.add_argument("--debug", action="store_true", help="log every decision to stderr; no secret is shown")
+        if name not in _NEEDS_NO_LOGIN:
+            from huracan_sync.cli import credentials  # noqa: PLC0415
+
+            credentials.add_arguments(inner, token=name not in _MAKES_OR_ENDS_A_LOGIN)
         importlib.import_module(f"huracan_sync.cli.{_MODULES[name]}").add_arguments(name, inner)
     return parser
 

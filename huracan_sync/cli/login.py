@@ -3,39 +3,60 @@
 from __future__ import annotations
 
 import argparse
+import shlex
+import subprocess
 import sys
-import webbrowser
+from typing import Any
 
-from huracan_sync.auth import pkce
+import msgspec
+
+from huracan_sync.auth import logins, pkce
 from huracan_sync.auth.access import AccessTokens
-from huracan_sync.auth.login import Identity, Wanted, log_in, log_out
-from huracan_sync.auth.profiles import spelled
+from huracan_sync.auth.login import Identity, Wanted, log_in, log_in_for_elsewhere, log_out
+from huracan_sync.auth.profiles import WHAT_FOR
+from huracan_sync.cli.credentials import credentials
 from huracan_sync.cli.output import Output
 from huracan_sync.cli.running import DONE, Context
-from huracan_sync.connect import credentials_of, home_of
 from huracan_sync.errors import NoConsent, UsageError
+from huracan_sync.secret import Secret
 from huracan_sync.wire import Endpoint, Wire
 
 
 def add_arguments(verb: str, parser: argparse.ArgumentParser) -> None:
     """Give the parser the verb's arguments."""
     if verb == "authorize":
-        parser.add_argument("--app-key", metavar="K", help="the key of your Dropbox app (App Console, Settings)")
-        parser.add_argument("--read-only", action="store_true", help="a login that cannot write: for Hamilton")
-        parser.add_argument("--no-browser", action="store_true", help="print the URL and ask for the code it shows")
-        parser.add_argument(
-            "--port", type=int, metavar="N", help=f"where the answer comes (default: one of {_ports()})"
-        )
-        parser.add_argument("--expect-account", metavar="ID", help="the account that must answer; nobody is asked then")
-        parser.add_argument("--account-info", action="store_true", help="also ask to see the quota (for `doctor`)")
-        parser.set_defaults(run=run_authorize)
+        _authorize_arguments(parser)
     elif verb == "logout":
-        parser.set_defaults(run=run_logout)
+        parser.set_defaults(run=run_logout, interrupted="run it again to be sure that the login is withdrawn")
     else:
         parser.add_argument(
             "--export", action="store_true", help='as a line for `eval "$(huracan-sync token --export)"`'
         )
         parser.set_defaults(run=run_token)
+
+
+def _authorize_arguments(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("--app-key", metavar="K", help="the key of your Dropbox app (App Console, Settings)")
+    add("--read-only", action="store_true", help="a login that cannot write: for Hamilton")
+    add("--no-browser", action="store_true", help="print the URL and ask for the code it shows")
+    add("--port", type=int, metavar="N", help=f"where the answer comes (default: one of {_ports()})")
+    add("--expect-account", metavar="ID", help="the account that must answer; nobody is asked then")
+    add("--account-info", action="store_true", help="also ask to see name and quota of the account")
+    add(
+        "--timeout",
+        type=float,
+        default=pkce.ANSWER_S,
+        metavar="S",
+        help=f"seconds to wait for the browser's answer ({pkce.ANSWER_S:.0f}, which is the most)",
+    )
+    add(
+        "--hand-over",
+        action="store_true",
+        help="print the refresh token for another machine's secret store (HURACAN_REFRESH_TOKEN_FILE there), keep "
+        "nothing here; stdout must not be a terminal",
+    )
+    parser.set_defaults(run=run_authorize, interrupted="no login was stored or changed")
 
 
 def _ports() -> str:
@@ -46,52 +67,106 @@ def run_authorize(options: argparse.Namespace, context: Context) -> int:
     """`authorize`."""
     if options.port is not None and not 1 <= options.port <= 65535:
         raise UsageError(f"--port {options.port} is no port")
-    home = home_of(context.env)
-    credentials = credentials_of(
-        options.profile, env=context.env, home=home, read_only=options.read_only, app_key=options.app_key
-    )
+    if not 0 < options.timeout <= pkce.ANSWER_S:
+        raise UsageError(f"--timeout {options.timeout:g} is not within 0 and {pkce.ANSWER_S:.0f} seconds")
+    if options.hand_over and sys.stdout.isatty():
+        hint = "pipe it into the other machine's secret store: a terminal keeps what it showed"
+        raise UsageError("--hand-over does not print a token on a terminal", hint=hint)
+    login_of = credentials(options, context, read_only=options.read_only, app_key=options.app_key)
     wanted = Wanted(
         browser=not options.no_browser,
         port=options.port,
         expect_account=options.expect_account,
         account_info=options.account_info,
+        answer_s=options.timeout,
     )
-    with_terminal = _Terminal(context.output)
     wire = Wire(Endpoint.from_environment(context.env))
-    login = log_in(credentials, wire, with_terminal, wanted)
-    place = credentials.store.kept_in(login.refresh_token) or ""
-    document = {
+    if options.hand_over:
+        person = _Terminal(context, "Print a login to this account?")
+        log_in_for_elsewhere(login_of, wire, person, wanted, lambda login, token: _hand_over(context, login, token))
+        return DONE
+    person = _Terminal(context, f"Store this login as profile {login_of.profile.name}?")
+    login = log_in(login_of, wire, person, wanted)
+    place = login_of.store.kept_in(login.refresh_token) or ""
+    words = [
+        f"logged in: profile {login.profile}, account {login.account_id}",
+        *_allowed(login.scopes),
+        f"the refresh token is kept in the {place}; access tokens renew themselves from now on",
+    ]
+    context.output.document({**_as_dict(login), "kept_in": place}, words)
+    return DONE
+
+
+def _as_dict(login: logins.Login) -> dict[str, Any]:
+    return {
         "profile": login.profile,
         "account_id": login.account_id,
         "app_key": login.app_key,
         "scopes": list(login.scopes),
         "read_only": login.read_only,
-        "kept_in": place,
     }
-    words = [
-        f"logged in: profile {login.profile}, account {login.account_id}",
-        f"may: {spelled(login.scopes)}",
-        f"the refresh token is kept in the {place}; access tokens renew themselves from now on",
-    ]
-    context.output.document(document, words)
-    return DONE
+
+
+def _allowed(scopes: tuple[str, ...]) -> list[str]:
+    width = max(map(len, scopes))
+    return [f"  {scope.ljust(width)}  {WHAT_FOR.get(scope, '')}".rstrip() for scope in scopes]
+
+
+def _hand_over(context: Context, login: logins.Login, token: Secret) -> None:
+    """The one time a refresh token is printed: it was asked for by name, and belongs to no machine yet."""
+    if context.output.as_json:
+        _print_secret(_json({**_as_dict(login), "refresh_token": token.reveal()}))
+    else:
+        _print_secret(token.reveal())
+    context.output.say(
+        f"account {login.account_id}; over there, set HURACAN_APP_KEY={login.app_key} and HURACAN_REFRESH_TOKEN_FILE "
+        "to the file that your platform makes of this secret"
+    )
+
+
+def _json(document: dict[str, Any]) -> str:
+    return msgspec.json.encode(document).decode()
+
+
+def _print_secret(text: str) -> None:
+    print(text, flush=True)  # now: if nobody takes it, the login must still be withdrawn
 
 
 class _Terminal:
     """The person at the terminal. Everything that is asked goes to stderr, so that stdout stays the answer."""
 
-    def __init__(self, output: Output) -> None:
-        self._output = output
+    def __init__(self, context: Context, question: str) -> None:
+        self._output: Output = context.output
+        self._env = context.env
+        self._question = question
+        self._browser: subprocess.Popen[bytes] | None = None
 
     def show(self, url: str, *, opens: bool) -> None:
         """Show the consent page's address, and open it where there is a browser."""
         if not opens:
-            self._output.say(f"Open this page in any browser, on any machine, and choose Allow:\n\n  {url}\n")
-            return
-        self._output.say(
-            f"Opening the consent page; choose Allow there. If no browser opens, use this address:\n\n  {url}\n"
+            self._output.show(f"Open this page in any browser, on any machine, and choose Allow:\n\n  {url}\n")
+        elif self._has_browser():
+            self._output.show(
+                f"Opening the consent page; choose Allow there. If no browser opens, use this address:\n\n  {url}\n"
+            )
+            self._open(url)
+        else:
+            self._output.show(
+                f"There is no browser here. End this with Ctrl-C and add --no-browser, or, if the port in this address "
+                f"is forwarded to this machine (ssh -L), open it where you sit:\n\n  {url}\n"
+            )
+
+    def _has_browser(self) -> bool:
+        wanted = self._env.get("BROWSER") or self._env.get("DISPLAY") or self._env.get("WAYLAND_DISPLAY")
+        return bool(wanted) or sys.platform in {"darwin", "win32"}
+
+    def _open(self, url: str) -> None:
+        # As a process of its own: some browsers return when they are closed, and some talk on our stdout.
+        # -I: the folder one happens to be in must not decide which module `webbrowser` is.
+        null, command = subprocess.DEVNULL, [sys.executable, "-I", "-m", "webbrowser", url]
+        self._browser = subprocess.Popen(  # noqa: S603 - our own interpreter
+            command, stdin=null, stdout=null, stderr=null, start_new_session=True
         )
-        webbrowser.open(url)
 
     def paste(self) -> str:
         """The code that the page shows."""
@@ -101,8 +176,11 @@ class _Terminal:
         """Whether this is the right account."""
         if identity.pinned:
             return True  # it was confirmed at the first login, and it is the same
-        self._output.say(f"Account {identity.account_id} allowed: {spelled(identity.scopes)}")
-        return self._ask(f"Store this login as profile {identity.profile}? [y/N] ").strip().lower() in {"y", "yes"}
+        name = f" ({identity.name})" if identity.name else ""
+        self._output.say(f"Dropbox account {identity.account_id}{name} allows:")
+        for line in _allowed(identity.scopes):
+            self._output.say(line)
+        return self._ask(f"{self._question} [y/N] ").strip().lower() in {"y", "yes"}
 
     def _ask(self, question: str) -> str:
         sys.stderr.write(question)
@@ -119,12 +197,12 @@ class _Terminal:
 
 def run_logout(options: argparse.Namespace, context: Context) -> int:
     """`logout`."""
-    credentials = credentials_of(options.profile, env=context.env, home=home_of(context.env))
+    login_of = credentials(options, context)
     wire = Wire(Endpoint.from_environment(context.env))
-    result = log_out(credentials, wire)
+    result = log_out(login_of, wire)
     if result is None:
-        words = [f"nobody was logged in under profile {credentials.profile.name}"]
-        context.output.document({"profile": credentials.profile.name, "revoked": False, "forgotten": False}, words)
+        words = [f"nobody was logged in under profile {login_of.profile.name}"]
+        context.output.document({"profile": login_of.profile.name, "revoked": False, "forgotten": False}, words)
         return DONE
     document = {"profile": result.profile, "revoked": result.revoked, "forgotten": True, "why": result.why_not}
     revoked = (
@@ -135,13 +213,12 @@ def run_logout(options: argparse.Namespace, context: Context) -> int:
 
 
 def run_token(options: argparse.Namespace, context: Context) -> int:
-    """`token`: the one place where a secret is printed, because it is asked for by name."""
-    credentials = credentials_of(options.profile, env=context.env, home=home_of(context.env))
-    token = AccessTokens(credentials, Wire(Endpoint.from_environment(context.env))).token()
+    """`token`: a secret is printed, because it is asked for by name. It ends within four hours."""
+    token = AccessTokens(credentials(options, context), Wire(Endpoint.from_environment(context.env))).token()
     if context.output.as_json:
-        print(f'{{"access_token":"{token.reveal()}"}}')
+        _print_secret(_json({"access_token": token.reveal()}))
     elif options.export:
-        print(f"export DROPBOX_ACCESS_TOKEN={token.reveal()}")
+        _print_secret(f"export DROPBOX_ACCESS_TOKEN={shlex.quote(token.reveal())}")
     else:
-        print(token.reveal())
+        _print_secret(token.reveal())
     return DONE

@@ -3,24 +3,32 @@
 from __future__ import annotations
 
 import argparse
+import shutil
+import textwrap
 import time
+from collections import Counter
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
+from huracan_sync import __version__, standing
 from huracan_sync.auth import doctor
 from huracan_sync.auth.access import AccessTokens
 from huracan_sync.auth.credentials import Credentials
 from huracan_sync.auth.scan import scan_tree
+from huracan_sync.cli.credentials import credentials
 from huracan_sync.cli.output import ascii_path, size_in_words, table
 from huracan_sync.cli.running import DONE, FAILURES, Context
-from huracan_sync.connect import connect, credentials_of, home_of
-from huracan_sync.errors import HuracanError, NotAuthorized
+from huracan_sync.connect import connect, home_of
+from huracan_sync.errors import HuracanError, UsageError
 from huracan_sync.journal import Journal, Run
+from huracan_sync.outbox import Outbox
 from huracan_sync.remote.client import Remote
 from huracan_sync.remote.listing import FolderMetadata, metadata
+from huracan_sync.standing import Standing
 from huracan_sync.wire import Answer, Endpoint, Wire
 
 
@@ -37,18 +45,36 @@ def add_arguments(verb: str, parser: argparse.ArgumentParser) -> None:
 
 
 def run_status(options: argparse.Namespace, context: Context) -> int:
-    """`status`: the last run of everything that runs on this machine."""
+    """`status`: how what runs continuously stands, and the last run of every verb on this machine."""
     del options
-    now = time.time()
-    with Journal(home_of(context.env)) as journal:
+    now, home = time.time(), home_of(context.env)
+    with Journal(home) as journal:
         runs = [(place, run) for place, there in journal.runs().items() for run in there]
-    document = {"runs": [_run_as_dict(place, run, now) for place, run in runs]}
-    if not runs:
-        context.output.document(document, ["nothing has run on this machine yet; try `huracan-sync push LOCAL REMOTE`"])
-        return DONE
-    heading = ["what", "where", "last success", "files", "bytes", "failed", "last error"]
-    context.output.document(document, table([heading, *(_run_as_row(run, now) for _, run in runs)]))
+    continuous, pending = standing.read(home), len(Outbox(home).letters())
+    document = {
+        "runs": [_run_as_dict(place, run, now) for place, run in runs],
+        "continuous": None if continuous is None else continuous.as_dict(now),
+        "pending": pending,
+    }
+    words = [] if continuous is None else _continuous_in_words(continuous, now)
+    if runs:
+        heading = ["what", "where", "last success", "files", "bytes", "failed", "last error"]
+        words += table([heading, *(_run_as_row(run, now) for _, run in runs)])
+    if pending:
+        words.append(f"{pending} could not be delivered yet and wait in the outbox")
+    if not words:
+        words = ["nothing has run on this machine yet; try `huracan-sync push LOCAL REMOTE`"]
+    context.output.document(document, words)
     return DONE
+
+
+def _continuous_in_words(found: Standing, now: float) -> list[str]:
+    if found.is_running(now):
+        page = f"; its page: {found.page}" if found.page else ""
+        heading = f"running since {standing.words(now - found.started)} (process {found.pid}){page}"
+    else:
+        heading = f"nothing runs continuously; the last that did was heard of {standing.words(now - found.written)} ago"
+    return [heading, *table(found.rows(now)), ""]
 
 
 def _run_as_dict(place: str, run: Run, now: float) -> dict[str, Any]:
@@ -102,27 +128,64 @@ def _age(seconds: float) -> str:
 
 
 def run_doctor(options: argparse.Namespace, context: Context) -> int:
-    """`doctor`: everything that could be wrong, looked at; nothing is written, here or in Dropbox."""
+    """`doctor`: everything that could be wrong, looked at. Nothing is written in Dropbox."""
     if options.scan is not None:
         return _scan(options.scan, context)
     home = home_of(context.env)
-    credentials = credentials_of(options.profile, env=context.env, home=home)
+    login = credentials(options, context)
+    reach = _reach(context)
     checks = [
-        doctor.check_credentials(credentials),
-        doctor.check_keeping(credentials.store),
-        doctor.check_vault_key(context.env, credentials.store),
+        doctor.check_credentials(login),
+        doctor.check_delivered(context.env),
+        doctor.check_keeping(login.store),
+        doctor.check_vault_key(context.env, login.store),
         doctor.check_environment(context.env),
         doctor.check_state_folder(home),
-        _reach(context),
-        *_ask_dropbox(options.profile, credentials, context),
+        reach,
+        *(_ask_dropbox(login, context) if reach.verdict != "bad" else []),
     ]
     found = [check for check in checks if check is not None]
-    lines = [f"{_MARKS[c.verdict]} {c.name}: {c.says}" + (f"\n     hint: {c.hint}" if c.hint else "") for c in found]
-    context.output.document({"checks": [msgspec.to_builtins(check) for check in found]}, lines)
-    return FAILURES if any(check.verdict == "bad" for check in found) else DONE
+    bad = sum(check.verdict == "bad" for check in found)
+    document = {
+        "profile": login.profile.name,
+        "version": __version__,
+        "healthy": not bad,
+        "checks": [msgspec.to_builtins(check) for check in found],
+    }
+    context.output.document(document, _in_words(found))
+    return FAILURES if bad else DONE
 
 
 _MARKS = {"ok": "ok  ", "warn": "look", "bad": "BAD ", "unknown": "?   "}
+
+
+def _in_words(found: Sequence[doctor.Check]) -> list[str]:
+    """One screen: a line or two for each check, and what to do about it."""
+    margin = max(len(check.name) for check in found) + 7
+    width = max(60, min(120, shutil.get_terminal_size((100, 24)).columns))
+    lines = []
+    for check in found:
+        head = f"{_MARKS[check.verdict]} {check.name}".ljust(margin)
+        lines += _wrapped(head, check.says, margin, width)
+        if check.hint:
+            lines += _wrapped(" " * margin, f"hint: {check.hint}", margin, width)
+    counts = Counter(check.verdict for check in found)
+    lines.append(
+        f"{counts['ok']} well, {counts['warn']} to look at, {counts['bad']} bad"
+        + (f", {counts['unknown']} not known" if counts["unknown"] else "")
+    )
+    return lines
+
+
+def _wrapped(head: str, text: str, margin: int, width: int) -> list[str]:
+    return textwrap.wrap(
+        ascii_path(text),
+        width,
+        initial_indent=head,
+        subsequent_indent=" " * margin,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
 
 
 def _reach(context: Context) -> doctor.Check:
@@ -138,17 +201,19 @@ def _reach(context: Context) -> doctor.Check:
     return doctor.check_reach(endpoint, answer, now=time.time())
 
 
-def _ask_dropbox(profile: str | None, credentials: Credentials, context: Context) -> list[doctor.Check]:
+def _ask_dropbox(credentials: Credentials, context: Context) -> list[doctor.Check]:
     """What only a login can tell: does it still work, what may it do, what does it see."""
     try:
         credential = credentials.load()
     except HuracanError:
         return []  # said already
-    remote = connect(profile, env=context.env)
+    remote = connect(env=context.env, credentials=credentials)
     tokens = remote.tokens
     assert isinstance(tokens, AccessTokens)  # noqa: S101 - connect was given no token
+    # What a delivered token was granted is not known; if it serves, then at least what is asked for with every refresh.
+    granted = credential.login.scopes if credential.login is not None else credential.asked
     login = doctor.check_token(tokens)
-    checks = [login, doctor.check_scopes(credential.profile, credential.asked)]
+    checks = [login, doctor.check_scopes(credential.profile, granted)]
     if login.verdict != "ok":
         return checks
     seen: bool | HuracanError
@@ -157,7 +222,8 @@ def _ask_dropbox(profile: str | None, credentials: Credentials, context: Context
     except HuracanError as error:
         seen = error
     checks.append(doctor.check_root(credential.profile, remote.root, seen=seen))
-    checks.append(doctor.check_quota(*_quota(remote)))
+    may_see = "account_info.read" in granted
+    checks.append(doctor.check_quota(*_quota(remote)) if may_see else doctor.check_quota(None, None))
     return checks
 
 
@@ -173,14 +239,14 @@ class _Usage(msgspec.Struct):
 def _quota(remote: Remote) -> tuple[int | None, int | None]:
     try:
         usage = remote.rpc("users/get_space_usage", None, _Usage)
-    except NotAuthorized:
-        return None, None
-    except HuracanError:
+    except HuracanError:  # what is wrong with the login was said above
         return None, None
     return usage.used, usage.allocation.allocated
 
 
 def _scan(folder: Path, context: Context) -> int:
+    if not folder.is_dir():
+        raise UsageError(f"--scan {folder} is no folder", hint="name the folder of the sources to look through")
     found = list(scan_tree(folder))
     document = {"findings": [{"path": f.path, "line": f.finding.line, "kind": f.finding.kind} for f in found]}
     lines = [f"{ascii_path(f.path)}:{f.finding.line}: {f.finding.kind}" for f in found]

@@ -6,6 +6,7 @@ import argparse
 import time
 from pathlib import Path
 
+from huracan_sync.cli.credentials import credentials
 from huracan_sync.cli.output import Watching, size_in_words
 from huracan_sync.cli.running import DONE, FAILURES, Context
 from huracan_sync.connect import connect, home_of
@@ -96,7 +97,7 @@ def _is_log(path: str) -> bool:
 def _remote(options: argparse.Namespace, context: Context, monitor: Watching) -> Remote:
     throttle = TokenBucket(_rate(options.bandwidth_limit)) if options.bandwidth_limit else None
     pacing = Pacing(observe=lambda wait: monitor.note(wait_in_words(wait)))
-    return connect(options.profile, env=context.env, pacing=pacing, throttle=throttle)
+    return connect(env=context.env, credentials=credentials(options, context), pacing=pacing, throttle=throttle)
 
 
 def _header_budget(text: str | None) -> tuple[int, bool]:

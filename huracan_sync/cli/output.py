@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from rich.progress import Progress
 
 MOST_FAILURES_SHOWN = 20
+CARRIES_ON = "run the same command again, it carries on where it stopped"
 
 
 def size_in_words(size: float) -> str:
@@ -54,11 +55,15 @@ class Output:
         if error.hint:
             self.say(f"  hint: {error.hint}")
 
-    def interrupted(self) -> None:
-        """A signal ended it."""
+    def show(self, text: str) -> None:
+        """As `say`, but letter by letter: the address of a consent page has a value in it that only counts whole."""
+        print(text, file=sys.stderr, flush=True)
+
+    def interrupted(self, hint: str) -> None:
+        """A signal ended it; `hint` says what that means."""
         if self.as_json:
-            print('{"error":"Interrupted","message":"interrupted","hint":"run it again; it carries on"}')
-        self.say("interrupted; run the same command again, it carries on where it stopped")
+            print(msgspec.json.encode({"error": "Interrupted", "message": "interrupted", "hint": hint}).decode())
+        self.say(f"\ninterrupted; {hint}" if sys.stderr.isatty() else f"interrupted; {hint}")
 
     def failures(self, failures: Sequence[Failure]) -> list[str]:
         """Lines that list what failed."""

@@ -10,8 +10,8 @@ import sys
 import traceback
 from types import FrameType
 
-from huracan_sync.auth.quiet import Environment, take_environment
-from huracan_sync.cli.output import Output
+from huracan_sync.auth.quiet import Environment, guard_memory, take_environment
+from huracan_sync.cli.output import CARRIES_ON, Output
 from huracan_sync.errors import (
     ConfigError,
     HuracanError,
@@ -47,6 +47,7 @@ class _Interrupted(BaseException):
 
 def run(options: argparse.Namespace) -> int:
     """Run the verb that was parsed; the exit code."""
+    guard_memory()
     env = take_environment(os.environ)
     output = Output(as_json=getattr(options, "json", False))
     _log_to_stderr(debug=getattr(options, "debug", False))
@@ -54,7 +55,7 @@ def run(options: argparse.Namespace) -> int:
     try:
         return int(options.run(options, Context(env, output)))
     except (KeyboardInterrupt, _Interrupted):
-        output.interrupted()
+        output.interrupted(getattr(options, "interrupted", CARRIES_ON))
         return INTERRUPTED
     except HuracanError as error:
         output.error(error)

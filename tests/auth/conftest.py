@@ -1,16 +1,20 @@
 """Canaries: secrets of these tests that must show up nowhere, and small places to keep things in."""
 
+import contextlib
 import os
 import secrets
+import socket
 from pathlib import Path
 
 import pytest
 
+from huracan_sync.auth import pkce
 from huracan_sync.auth.folder import Folder
 from huracan_sync.auth.names import SecretName
 from huracan_sync.auth.quiet import from_bytes
 from huracan_sync.auth.vault import Vault
 from huracan_sync.auth.vault_key import parse_key
+from tests.auth.login_desk import Desk
 
 
 @pytest.fixture
@@ -65,3 +69,14 @@ class Emulator:
 def emulator(dropbox):
     """An emulator that begins anew with every test."""
     return Emulator(dropbox)
+
+
+@pytest.fixture
+def desk(emulator, home, tmp_path, monkeypatch):
+    """Three free ports take the place of the registered ones, which another login on this machine may hold."""
+    with contextlib.ExitStack() as held:
+        servers = [held.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(3)]
+        ports = tuple(server.getsockname()[1] for server in servers)
+    monkeypatch.setattr(pkce, "PORTS", ports)
+    emulator("apps", app_key=emulator.app_key, redirect_uris=[pkce.redirect_uri(port) for port in ports])
+    return Desk(emulator, home, tmp_path)
