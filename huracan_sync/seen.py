@@ -93,6 +93,14 @@ class Seen:
         """Whether a root key was ever pinned here, in whatever state that is now."""
         return os.path.lexists(self._file) or os.path.lexists(self._marker)
 
+    def pins(self) -> tuple[str, ...]:
+        """The fingerprints that were pinned, also where what was seen since is lost; none where it cannot be told."""
+        try:
+            lines = self._marker.read_text(encoding="ascii").splitlines()
+        except (OSError, UnicodeDecodeError):
+            return ()
+        return tuple(line for line in lines if line.startswith("SHA256:"))
+
     def pin(self, trust: bytes, pins: tuple[str, ...], floors: Mapping[str, Mark]) -> None:
         """Begin anew, forgetting what was seen: a person's decision.
 
@@ -115,7 +123,7 @@ class Seen:
             for suffix in ("-journal", "-wal", "-shm"):  # of a file that is no more: they must not be applied to this
                 (self.folder / f"seen.db{suffix}").unlink(missing_ok=True)
             new.replace(self._file)
-            self._mark_pinned()
+            self._mark_pinned(pins)
         except (OSError, sqlite3.Error) as error:
             raise _in_our_words(error, self._file) from error
 
@@ -185,9 +193,9 @@ class Seen:
     def _missing(self, why: str) -> StateMissing:
         return StateMissing(f"what was seen before cannot be read from {self._file}: {why}", path=str(self._file))
 
-    def _mark_pinned(self) -> None:
+    def _mark_pinned(self, pins: tuple[str, ...]) -> None:
         with self._marker.open("w", encoding="ascii") as marker:
-            marker.write(_MARKER)
+            marker.writelines([_MARKER, *(f"{pin}\n" for pin in pins)])
             marker.flush()
             os.fsync(marker.fileno())
         folder = os.open(self.folder, os.O_RDONLY | os.O_DIRECTORY)

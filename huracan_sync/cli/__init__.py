@@ -20,6 +20,7 @@ VERBS = {
     "token": "print a short-lived access token for other tools",
     "push": "bring a remote folder to what a local folder holds",
     "restore": "bring a local folder to what a remote folder holds",
+    "keys": "who signs, and whom this machine trusts",
     "emulator": "run a local Dropbox",
 }
 """Every verb, in the order a newcomer meets them, and what it does."""
@@ -32,6 +33,7 @@ _MODULES = {
     "doctor": "look",
     "push": "move",
     "restore": "move",
+    "keys": "keys",
 }
 
 _NEEDS_NO_LOGIN = {"status", "emulator"}

@@ -211,6 +211,11 @@ def digest(data: bytes) -> Digest:
     return sshsig.sha256(unpack(FORM, data).payload)
 
 
+def signers(data: bytes) -> frozenset[bytes]:
+    """The ids of the keys under which a trust file is signed; `open` tells whether they have."""
+    return frozenset(unpack(FORM, data).signatures)
+
+
 def _decode(envelope: Envelope) -> Trust:
     trust = decode(_decoder, envelope.payload, TrustFormat, "a trust file")
     _check(trust)

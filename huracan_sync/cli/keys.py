@@ -1,0 +1,409 @@
+"""`keys`: who signs, and whom this machine trusts."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from huracan_sync.cli import policy
+from huracan_sync.cli.running import DONE, Context
+from huracan_sync.connect import connect, home_of
+from huracan_sync.errors import ConfigError, LocalFailure, NotAuthorized, NoTrust, UsageError
+from huracan_sync.hamilton import CHAMPIONS
+from huracan_sync.keys import chain
+from huracan_sync.keys.here import KEY_FILE, KeyPlace
+from huracan_sync.keys.roots import Roots
+from huracan_sync.paths import remote_root
+from huracan_sync.reader import Reader
+from huracan_sync.remote.client import Remote
+from huracan_sync.remote.source import RemoteSource, several
+from huracan_sync.rooted import reader_at
+from huracan_sync.seen import Seen
+from huracan_sync.signed import head, places, sshsig, succession, trust
+from huracan_sync.signed.keys import Signer
+from huracan_sync.signed.trust import Trust
+from huracan_sync.wire import Endpoint
+
+PRINCIPAL = "huracan"
+"""What the signer is called in an allowed-signers file."""
+
+_WHAT = {
+    "init": "make a signing key and the trust file that says what it may sign; one person, one command",
+    "show": "fingerprints, what each key may do and until when, and a line for OpenSSH's allowed-signers file",
+    "trust": "believe what the root key of this fingerprint has signed (on Hamilton's machine)",
+    "rotate": "begin the next version of the trust file: more time, another key, a channel's own rules",
+    "revoke": "make a key count nowhere any more, and everything it has signed",
+    "export-sshsig": "write a channel's head out for `ssh-keygen -Y verify`",
+}
+
+
+def add_arguments(verb: str, parser: argparse.ArgumentParser) -> None:
+    """Give the parser the verb's arguments."""
+    del verb
+    parser.epilog = (
+        "The private key lies in the OS keyring or the vault, or in the file that HURACAN_SIGNING_KEY_FILE names "
+        "(made by `keys init`, mode 0400). Hamilton's machine has none: there only `keys trust` is needed."
+    )
+    inner = parser.add_subparsers(dest="what", metavar="WHAT", required=True)
+    for name, what in _WHAT.items():
+        each = inner.add_parser(name, help=what, description=what[0].upper() + what[1:] + ".")
+        each.add_argument("--profile", metavar="NAME", default=argparse.SUPPRESS, help="whose login (default: engine)")
+        each.add_argument("--json", action="store_true", default=argparse.SUPPRESS, help="one JSON document on stdout")
+        each.add_argument("--root", metavar="REMOTE", help="another root folder than the profile's")
+        _ARGUMENTS[name](each)
+        each.set_defaults(run=lambda options, context, name=name: _RUN[name](_Asked(options, context)))
+
+
+class _Asked:
+    """What was asked, with what it takes to answer."""
+
+    def __init__(self, options: argparse.Namespace, context: Context) -> None:
+        self.options = options
+        self.output = context.output
+        self.home = home_of(context.env)
+        self.keys = KeyPlace(context.env, self.home, Endpoint.from_environment(context.env).namespace)
+        self.remote: Remote = connect(options.profile, env=context.env)
+        self.root = self.remote.root if options.root is None else remote_root(options.root)
+        self.roots = Roots(self.remote, self.keys, self.home, root=self.root)
+
+    @property
+    def now_ms(self) -> int:
+        """Milliseconds since 1970."""
+        return int(time.time() * 1000)
+
+    def reader(self) -> Reader:
+        """Reads the root folder; pins nothing by itself."""
+        source = RemoteSource(self.remote, self.root)
+        return Reader(source, self.home, place=source.place, keep_set=0, each=several)
+
+
+# --- init -------------------------------------------------------------------------------------------------------
+
+
+def _init_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--key-only", action="store_true", help="only the key: for a machine that publishes under another's root key"
+    )
+
+
+def _init(asked: _Asked) -> int:
+    if asked.options.key_only:
+        signer, made = asked.keys.make()
+        line = sshsig.public_line(signer.public)
+        document = {"fingerprint": signer.fingerprint, "made": made, "key_in": asked.keys.where(), "public": line}
+        words = [
+            f"{'made' if made else 'found'} the key {signer.fingerprint} ({asked.keys.where()})",
+            f"where the root key is, run: huracan-sync keys rotate --channel CHANNEL --signer '{line}'",
+        ]
+        asked.output.document(document, words)
+        return DONE
+    begun = asked.roots.begin()
+    fingerprint = begun.signer.fingerprint
+    document = {
+        "fingerprint": fingerprint,
+        "made": begun.made_key,
+        "key_in": asked.keys.where(),
+        "root": asked.root,
+        "trust_version": begun.trust.version,
+        "expires_ms": begun.trust.expires_ms,
+        "in_dropbox": begun.problem is None,
+        "why_not": "" if begun.problem is None else str(begun.problem),
+        "allowed_signers": _allowed(begun.trust),
+    }
+    words = [
+        f"{'made' if begun.made_key else 'found'} the key {fingerprint} ({asked.keys.where()})",
+        f"version {begun.trust.version} of the trust file counts until {_moment(begun.trust.expires_ms)}",
+        f"it lies in Dropbox, in {asked.root}/{places.TRUST}"
+        if begun.problem is None
+        else f"it is kept here, and the next push or publish takes it to Dropbox ({begun.problem})",
+        f"on Hamilton's machine, run: huracan-sync keys trust {fingerprint} --profile hamilton",
+    ]
+    asked.output.document(document, words)
+    return DONE
+
+
+# --- show -------------------------------------------------------------------------------------------------------
+
+
+def _show(asked: _Asked) -> int:
+    here = {signer.public for signer in asked.keys.all()}
+    present = asked.keys.find()
+    known, pins = _known(asked, present.public if present else None)
+    if known is None and present is None:
+        raise NoTrust("this machine has no signing key and trusts nobody")
+    rows = [] if known is None else [_key_row(known, public, here) for public in _publics(known)]
+    ending = [] if known is None else succession.endings(known, now_ms=asked.now_ms)
+    document = {
+        "fingerprint": present.fingerprint if present else (pins[0] if pins else ""),
+        "key_in": asked.keys.where() if present else "",
+        "root": asked.root,
+        "trust_version": known.version if known else 0,
+        "expires_ms": known.expires_ms if known else 0,
+        "pinned": list(pins),
+        "keys": rows,
+        "channels": [] if known is None else [_channel_row(known, each.name) for each in known.channels],
+        "allowed_signers": _allowed(known) if known else sshsig.allowed_signer(present.public, PRINCIPAL),  # type: ignore[union-attr]
+        "warnings": ending,
+    }
+    words = [f"{row['fingerprint']}  {row['does']}" for row in rows] or [
+        f"{document['fingerprint']}  no trust file yet"
+    ]
+    if known is not None:
+        words.append(f"version {known.version} of the trust file, until {_moment(known.expires_ms)}")
+    words += [f"pinned here: {pin}" for pin in pins]
+    words += ["for OpenSSH's allowed-signers file:", *str(document["allowed_signers"]).splitlines()]
+    asked.output.document(document, [*words, *(f"warning: {each}" for each in ending)])
+    return DONE
+
+
+def _known(asked: _Asked, public: bytes | None) -> tuple[Trust | None, tuple[str, ...]]:
+    """The trust file that counts on this machine, and what was pinned. No network."""
+    try:
+        seen = asked.roots.seen
+        if seen.exists():
+            state = seen.load()
+            return trust.open(state.trust), state.pins
+    except NotAuthorized:
+        pass  # nobody is logged in, so nothing can be pinned for a login
+    found = chain.find(asked.home, public) if public else None
+    return (found.newest if found else None), ()
+
+
+def _publics(known: Trust) -> list[bytes]:
+    return list(dict.fromkeys([*known.roots, *(key.public for key in known.keys)]))
+
+
+def _key_row(known: Trust, public: bytes, here: set[bytes]) -> dict[str, Any]:
+    key_id = sshsig.key_id(public)
+    key = known.key(key_id)
+    channels = [each.name for each in known.channels if key_id in each.key_ids]
+    does = ["root"] if public in known.roots else []
+    does += [f"signs {', '.join(channels)}"] if channels else []
+    does += ["REVOKED"] if known.is_revoked(key_id) else []
+    does += ["private key is here"] if public in here else []
+    return {
+        "fingerprint": sshsig.fingerprint(public),
+        "public": sshsig.public_line(public),
+        "label": key.label if key else "root",
+        "root": public in known.roots,
+        "channels": channels,
+        "revoked": known.is_revoked(key_id),
+        "here": public in here,
+        "not_after_ms": key.not_after_ms if key else None,
+        "does": "; ".join(does) or "nothing",
+    }
+
+
+def _channel_row(known: Trust, name: str) -> dict[str, Any]:
+    found = next(each for each in known.channels if each.name == name)
+    return {
+        "channel": name,
+        "epoch": found.epoch,
+        "threshold": found.threshold,
+        "max_age_s": found.max_age_s,
+        "stale_limit_s": found.stale_limit_s,
+        "kinds": list(found.kinds),
+        "path_prefix": found.path_prefix,
+    }
+
+
+def _allowed(known: Trust) -> str:
+    counts = [public for public in _publics(known) if not known.is_revoked(sshsig.key_id(public))]
+    return "\n".join(sshsig.allowed_signer(public, PRINCIPAL) for public in counts)
+
+
+# --- trust ------------------------------------------------------------------------------------------------------
+
+
+def _trust_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("fingerprint", metavar="FINGERPRINT", nargs="*", help="`SHA256:...`, as `keys show` prints it")
+    parser.add_argument("--file", type=Path, metavar="FILE", help="a trust file that was brought here by hand")
+    parser.add_argument(
+        "--at-least", type=int, metavar="SEQ", help="accept nothing below this sequence; needed where state was lost"
+    )
+    parser.add_argument("--channel", metavar="C", default=CHAMPIONS, help=f"the channel of --at-least ({CHAMPIONS})")
+    parser.add_argument("--anew", action="store_true", help="forget what was pinned and seen, also where it is whole")
+
+
+def _trust(asked: _Asked) -> int:
+    options, reader = asked.options, asked.reader()
+    if options.at_least is not None and options.at_least < 1:
+        raise UsageError(f"--at-least {options.at_least} is no sequence")
+    floors = None if options.at_least is None else {options.channel: options.at_least}
+    if options.file is not None:
+        made = reader.pin_file(_read(options.file), at_least=floors, anew=options.anew)
+    else:
+        pins = tuple(options.fingerprint) or _pinned_before(asked) or _ask(asked)
+        made = reader.pin(pins, at_least=floors, anew=options.anew)
+    fingerprints = [sshsig.fingerprint(public) for public in made.roots]
+    document = {
+        "root": asked.root,
+        "trusted": fingerprints,
+        "trust_version": made.version,
+        "expires_ms": made.expires_ms,
+        "at_least": floors or {},
+    }
+    words = [f"this machine trusts {', '.join(fingerprints)} (version {made.version} of the trust file)"]
+    words += [f"nothing below sequence {floor} of {name} is accepted" for name, floor in (floors or {}).items()]
+    asked.output.document(document, words)
+    return DONE
+
+
+def _pinned_before(asked: _Asked) -> tuple[str, ...]:
+    """With --at-least alone: the keys that were pinned already, whatever became of the rest."""
+    if asked.options.at_least is None or asked.options.anew:
+        return ()
+    return Seen(asked.home, RemoteSource(asked.remote, asked.root).place).pins()
+
+
+def _ask(asked: _Asked) -> tuple[str, ...]:
+    """Trust on first use: only with a person who looks at the fingerprint."""
+    if not sys.stdin.isatty():
+        raise UsageError(
+            "nobody is here to compare a fingerprint, so one must be said",
+            hint="run `huracan-sync keys show` where the key is, then `huracan-sync keys trust FINGERPRINT` here",
+        )
+    data = RemoteSource(asked.remote, asked.root).fetch(places.trust(1), trust.FORM.max_size)
+    found = tuple(sshsig.fingerprint(public) for public in trust.open(data).roots)
+    asked.output.say(
+        f"The trust file in {asked.root} is signed by {', '.join(found)}.\n"
+        "Nothing on this machine says whether that is the right key: this is trust on first use. Compare it with what\n"
+        "`huracan-sync keys show` prints where the key is."
+    )
+    sys.stderr.write("Is it the same? [y/N] ")
+    sys.stderr.flush()
+    if sys.stdin.readline().strip().lower() not in {"y", "yes"}:
+        raise ConfigError("nothing was trusted", hint="run it again when you have compared the fingerprint")
+    return found
+
+
+def _read(file: Path) -> bytes:
+    try:
+        return file.read_bytes()
+    except OSError as error:
+        raise UsageError(f"{file} cannot be read: {error.strerror}") from error
+
+
+# --- rotate, revoke ---------------------------------------------------------------------------------------------
+
+
+def _rotate_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--new-key", action="store_true", help="another key takes the place of this machine's")
+    parser.add_argument("--key-file", type=Path, metavar="NEW", help="where the new key is, or is to be made")
+    policy.add_arguments(parser)
+
+
+def _rotate(asked: _Asked) -> int:
+    options = asked.options
+    change = policy.parse(options)
+    present = asked.keys.signer()
+    following = asked.keys.make_next(options.key_file) if options.new_key or options.key_file else None
+
+    def make(newest: Trust, now_ms: int) -> Trust:
+        made = succession.renewed(newest, now_ms=now_ms)
+        if following is not None:
+            made = succession.replaced(made, present.public, following.public)
+        return change(made)
+
+    made = asked.roots.succeed(make, following=following)
+    return _tell_of_next(asked, made, following)
+
+
+def _revoke_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("fingerprint", metavar="FINGERPRINT", help="`SHA256:...` of the key")
+    parser.add_argument("--reason", metavar="TEXT", default="revoked", help="a few words for who reads the log")
+    parser.add_argument("--key-file", type=Path, metavar="NEW", help="where the key is, or is made, that replaces it")
+
+
+def _revoke(asked: _Asked) -> int:
+    options = asked.options
+    present = asked.keys.signer()
+    own = present.fingerprint == options.fingerprint
+    following = asked.keys.make_next(options.key_file) if own or options.key_file else None
+
+    def make(newest: Trust, now_ms: int) -> Trust:
+        made = succession.renewed(newest, now_ms=now_ms)
+        public = next((each for each in _publics(newest) if sshsig.fingerprint(each) == options.fingerprint), b"")
+        if following is not None:
+            made = succession.replaced(made, public, following.public)
+        return succession.revoked(made, newest, sshsig.key_id(public), reason=options.reason)
+
+    made = asked.roots.succeed(make, following=following)
+    return _tell_of_next(asked, made, following)
+
+
+def _tell_of_next(asked: _Asked, made: Trust, following: Signer | None) -> int:
+    fingerprints = [sshsig.fingerprint(public) for public in made.roots]
+    document = {
+        "root": asked.root,
+        "trust_version": made.version,
+        "expires_ms": made.expires_ms,
+        "roots": fingerprints,
+        "fingerprint": following.fingerprint if following else asked.keys.signer().fingerprint,
+        "channels": [_channel_row(made, each.name) for each in made.channels],
+    }
+    words = [
+        f"version {made.version} of the trust file counts from now on, until {_moment(made.expires_ms)}",
+        f"root: {', '.join(fingerprints)}; readers that trusted the one before follow by themselves",
+    ]
+    if following is not None and asked.keys.file is not None:
+        words.append(f"from now on set {KEY_FILE}={asked.options.key_file}; keep the old file for a month")
+    asked.output.document(document, words)
+    return DONE
+
+
+# --- export-sshsig ----------------------------------------------------------------------------------------------
+
+
+def _export_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--channel", metavar="C", required=True, help="whose head")
+    parser.add_argument("--out", type=Path, metavar="DIR", default=Path(), help="where to write (default: here)")
+
+
+def _export(asked: _Asked) -> int:
+    channel, out = asked.options.channel, asked.options.out
+    reader_at(asked.remote, asked.home, asked.root, keys=asked.keys).latest(channel, allow_stale=True)
+    state = asked.roots.seen.load()
+    known = trust.open(state.trust)
+    message, armored = head.export_sshsig(state.channels[channel].head, [key.public for key in known.keys])
+    name = channel.replace("/", "+")
+    files = {f"{name}.payload": message, "allowed_signers": f"{_allowed(known)}\n".encode()}
+    files |= {f"{name}{f'.{n}' if n > 1 else ''}.sig": text.encode() for n, text in enumerate(armored, 1)}
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        for written, data in files.items():
+            (out / written).write_bytes(data)
+    except OSError as error:
+        raise LocalFailure(f"{out} cannot be written: {error.strerror}", path=str(out)) from error
+    command = (
+        f"ssh-keygen -Y verify -n {sshsig.HEAD} -f {out / 'allowed_signers'} -I {PRINCIPAL} "
+        f"-s {out / f'{name}.sig'} < {out / f'{name}.payload'}"
+    )
+    asked.output.document({"files": sorted(files), "out": str(out), "verify": command}, [command])
+    return DONE
+
+
+_ARGUMENTS: dict[str, Callable[[argparse.ArgumentParser], None]] = {
+    "init": _init_arguments,
+    "show": lambda _: None,
+    "trust": _trust_arguments,
+    "rotate": _rotate_arguments,
+    "revoke": _revoke_arguments,
+    "export-sshsig": _export_arguments,
+}
+_RUN: dict[str, Callable[[_Asked], int]] = {
+    "init": _init,
+    "show": _show,
+    "trust": _trust,
+    "rotate": _rotate,
+    "revoke": _revoke,
+    "export-sshsig": _export,
+}
+
+
+def _moment(at_ms: int) -> str:
+    return time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(at_ms / 1000))

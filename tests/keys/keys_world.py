@@ -1,0 +1,116 @@
+"""Machines that sign and machines that only read, on one account of a local Dropbox."""
+
+import json
+import os
+import subprocess
+import sys
+
+from huracan_sync.keys.here import KeyPlace
+from huracan_sync.keys.roots import Roots
+from huracan_sync.reader import Reader
+from huracan_sync.remote.client import Remote
+from huracan_sync.remote.pacing import Pacing
+from huracan_sync.remote.source import RemoteSource
+from huracan_sync.secret import Secret
+from huracan_sync.wire import Endpoint, Wire
+
+READ = ["files.metadata.read", "files.content.read"]
+WRITE = [*READ, "files.content.write"]
+ROOT = "/Engine"
+
+
+class Tokens:
+    def __init__(self, dropbox, scopes):
+        self._token = Secret(dropbox.token(scopes, expires_in=1e8)["access_token"])
+
+    def token(self):
+        return self._token
+
+    def renew(self, rejected):
+        raise AssertionError("no token ends in these tests")
+
+
+class Clock:
+    """Seconds since 1970; stands still until it is moved."""
+
+    def __init__(self, now=1_763_600_000.0):
+        self.now = now
+
+    def __call__(self):
+        return self.now
+
+    def hours(self, count):
+        self.now += count * 3600
+
+
+class Machine:
+    """One machine: a state folder, a login, and perhaps a key file."""
+
+    def __init__(self, dropbox, folder, *, key="", scopes=WRITE, clock=None, root=ROOT):
+        self.dropbox = dropbox
+        self.home = folder / "home"
+        self.clock = clock or Clock()
+        self.key = folder / key if key else None
+        env = {"HURACAN_SIGNING_KEY_FILE": str(self.key)} if key else {}
+        self.keys = KeyPlace(env, self.home, "emulator")
+        wire = Wire(Endpoint.from_environment(dropbox.env(self.home)))
+        self.remote = Remote(
+            wire,
+            Tokens(dropbox, scopes),
+            identity=lambda: dropbox.account_id,
+            root=root,
+            pacing=Pacing(sleep=lambda _: None),
+        )
+
+    def roots(self, root=None):
+        return Roots(self.remote, self.keys, self.home, root=root, clock=self.clock)
+
+    def reader(self, root=None):
+        source = RemoteSource(self.remote, root)
+        return Reader(source, self.home, place=source.place, keep_set=0, clock=self.clock)
+
+
+class Commands:
+    """The command line as processes, of the engine or of Hamilton."""
+
+    def __init__(self, dropbox, folder, *, scopes=WRITE, key="", app_key=None, profile="engine"):
+        self.profile = profile
+        folder.mkdir(parents=True, exist_ok=True)
+        token = folder / "token"
+        token.write_text(dropbox.token(scopes, app_key=app_key)["refresh_token"])
+        token.chmod(0o400)
+        self.home = folder / "home"
+        self.env = {
+            **{name: value for name, value in os.environ.items() if not name.startswith("HURACAN")},
+            **dropbox.env(self.home),
+            "HURACAN_REFRESH_TOKEN_FILE": str(token),
+            "HURACAN_APP_KEY": app_key or dropbox.app_key,
+        }
+        self.key = folder / key
+        if key:
+            self.env["HURACAN_SIGNING_KEY_FILE"] = str(self.key)
+
+    def run(self, *arguments, code=0, **env):
+        """What a command printed with --json."""
+        done = self.start(*arguments, "--json", **env)
+        out, err = done.communicate(timeout=60)
+        assert done.returncode == code, f"{arguments}: exit {done.returncode}\n{out}\n{err}"
+        return json.loads(out)
+
+    def say(self, *arguments, code=0, **env):
+        """What a command printed for people: stdout, stderr."""
+        done = self.start(*arguments, **env)
+        out, err = done.communicate(timeout=60)
+        assert done.returncode == code, f"{arguments}: exit {done.returncode}\n{out}\n{err}"
+        return out, err
+
+    def start(self, *arguments, **env):
+        command = [sys.executable, "-m", "huracan_sync", *map(str, arguments), "--profile", self.profile]
+        return subprocess.Popen(
+            command,
+            env=self.env | env,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
