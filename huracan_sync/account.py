@@ -23,7 +23,7 @@ DEFAULT_ROOT = "/Runpodhuracan"
 """The folder of the engine, where nothing else is said."""
 
 
-def home_of(env: Mapping[str, str]) -> Path:
+def home_of(env: Mapping[str, str] = os.environ) -> Path:
     """Where this machine's state lies: `HURACAN_SYNC_HOME`, else the platform's place for an application's state."""
     named = env.get("HURACAN_SYNC_HOME")
     if named:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from huracan_sync.account import home_of
 from huracan_sync.errors import Conflict as ConflictError
 from huracan_sync.journal import Journal, Synced
 from huracan_sync.layout import Arranged
@@ -152,7 +153,7 @@ def push(
     remote_folder: str,
     *,
     remote: Remote,
-    home: Path,
+    home: Path | None = None,
     options: PushOptions | None = None,
     monitor: Monitor | None = None,
 ) -> PushReport:
@@ -165,7 +166,7 @@ def push(
         NotAuthorized, Unavailable, TryLater: it ended early; run it again, it carries on.
     """
     options = options or PushOptions()
-    with Journal(home) as journal:
+    with Journal(home or home_of()) as journal:
         pair = Pair(local, remote_folder, remote=remote, journal=journal, monitor=monitor or Silent())
         pusher = Pusher(pair, options)
         with pair.run("push", pusher.report, wait_s=options.wait_s):

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import msgspec
 
+from huracan_sync.account import home_of
 from huracan_sync.errors import Conflict as ConflictError
 from huracan_sync.errors import HuracanError
 from huracan_sync.journal import Journal, Synced
@@ -205,7 +206,7 @@ def restore(
     local: str | Path | Arranged,
     *,
     remote: Remote,
-    home: Path,
+    home: Path | None = None,
     options: RestoreOptions | None = None,
     monitor: Monitor | None = None,
 ) -> RestoreReport:
@@ -218,7 +219,7 @@ def restore(
         NotAuthorized, Unavailable, TryLater: it ended early; run it again, it carries on.
     """
     options = options or RestoreOptions()
-    with Journal(home) as journal:
+    with Journal(home or home_of()) as journal:
         pair = Pair(local, remote_folder, remote=remote, journal=journal, monitor=monitor or Silent())
         restorer = Restorer(pair, options)
         with pair.run("restore", restorer.report, wait_s=options.wait_s):
