@@ -10,5 +10,6 @@ if [ $# -eq 0 ]; then
   ruff check --quiet .
   ruff format --check --quiet .
   mypy --no-error-summary
+  set -- -n auto
 fi
 exec python -m pytest "$@"
