@@ -25,6 +25,8 @@ import urllib3
 from rich.console import Console
 from rich.table import Table
 
+from huracan_sync.cli.output import size_in_words
+
 ROOT = Path(__file__).resolve().parent.parent
 REMOTE = "/Runpodhuracan"
 LATENCY_MS = 40
@@ -35,7 +37,7 @@ REFUSED = 65
 out = Console(highlight=False)
 
 
-class Failed(Exception):  # noqa: N818 - what the demo says when something is not as it must be
+class Failed(Exception):
     """The demo did not go as it must."""
 
 
@@ -184,7 +186,7 @@ class Demo:
 
     def push_and_kill(self):
         """The first push, ended by SIGKILL half-way."""
-        self.title(f"push {self.count} files, {in_words(self.size)}, and kill it half-way")
+        self.title(f"push {self.count} files, {size_in_words(self.size)}, and kill it half-way")
         self.emulator.shape(min(1000.0, max(0.05, self.size * 8 / PUSH_S / 1e6)))
         before = self.emulator.control("log")["uploaded_bytes"]
         process = self.engine.start("push", self.data, f"{REMOTE}/data", "--header-budget", 1024)
@@ -193,7 +195,7 @@ class Demo:
         process.send_signal(signal.SIGKILL)
         process.communicate()
         out.print()
-        check(process.returncode == -signal.SIGKILL, f"killed with {in_words(self._uploaded(before))} in Dropbox")
+        check(process.returncode == -signal.SIGKILL, f"killed with {size_in_words(self._uploaded(before))} in Dropbox")
         self.row("push, killed", "", self._uploaded(before))
         self.killed_at = self._uploaded(before)
 
@@ -205,7 +207,8 @@ class Demo:
         self.title("the same command again: it carries on")
         report = self.engine.run("push", self.data, f"{REMOTE}/data", "--header-budget", 1024)
         sent = report["bytes_sent"]
-        check(not report["failed"] and sent < self.size, f"sent {in_words(sent)} of {in_words(self.size)}: it resumed")
+        what = f"{size_in_words(sent)} of {size_in_words(self.size)} sent"
+        check(not report["failed"] and sent < self.size, f"{what}: it carried on")
         self.row("push, resumed", self.count, sent, report["requests"])
         self.emulator.shape()
         self.title("and once more: nothing has changed")
@@ -218,7 +221,7 @@ class Demo:
         self.title("restore into an empty folder, and compare every byte")
         back = self.work / "back"
         report = self.engine.run("restore", f"{REMOTE}/data", back)
-        check(report["downloaded"] == self.count and same(self.data, back), f"{self.count} files are byte for byte equal")
+        check(report["downloaded"] == self.count and same(self.data, back), f"{self.count} files, every byte equal")
         self.row("restore", report["downloaded"], report["bytes_received"], report["requests"])
         self.title("prove the remote folder by its signed manifest, without downloading it")
         report = self.engine.run("verify", f"{REMOTE}/data")
@@ -234,7 +237,8 @@ class Demo:
         read = self.hamilton.python(READ)
         models = champions / "models" / "champions" / "latest"
         expected = {symbol: (models / f"{symbol}.bin").read_bytes().hex() for symbol in symbols}
-        check(read["models"] == expected, f"Hamilton holds {', '.join(symbols)} of sequence {read['sequence']}: {read['status']}")
+        sequence = f"sequence {read['sequence']}, {read['status']}"
+        check(read["models"] == expected, f"Hamilton holds {', '.join(symbols)} of {sequence}")
         self.row("publish, read verified", len(list(champions.rglob("*.*"))), report["bytes_sent"], report["requests"])
         self.symbol, self.expected = symbols[0], expected
 
@@ -245,7 +249,7 @@ class Demo:
         flipped = self.emulator.steal(f"{REMOTE}/{path}").hex()
         self.engine.run("verify", REMOTE, "--channel", "champions", code=REFUSED)
         read = self.hamilton.python(READ)["models"][self.symbol]
-        check(read == self.expected[self.symbol] != flipped, "verify refuses; Hamilton still gets what was signed, by its revision")
+        check(read == self.expected[self.symbol] != flipped, "Hamilton still gets what was signed, by its revision")
         out.print("  the thief now makes Dropbox answer with a flipped bit", style="dim")
         self.emulator.control("faults", route="files/download", rate=1.0, seed=1, fault="corrupt")
         refused = self.hamilton.python(REFUSE.format(path=path))
@@ -291,15 +295,6 @@ except HuracanError as error:
 """
 
 
-def in_words(size: int) -> str:
-    """A number of bytes for people."""
-    for unit in ("bytes", "KiB", "MiB"):
-        if size < 1024:
-            return f"{size:.0f} {unit}" if unit == "bytes" else f"{size:.1f} {unit}"
-        size /= 1024
-    return f"{size:.2f} GiB"
-
-
 def same(first: Path, second: Path) -> bool:
     """Whether two folders hold the same files, byte for byte."""
     names = {path.relative_to(first) for path in first.rglob("*") if path.is_file()}
@@ -314,6 +309,8 @@ def main() -> int:
     parser.add_argument("--data", type=Path, metavar="DIR", help="the folder to push (default: real price series)")
     parser.add_argument("--series", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()
+    if options.data and not options.data.is_dir():
+        parser.error(f"there is no folder {options.data}")
     began = time.monotonic()
     work = Path(tempfile.mkdtemp(prefix="huracan-demo-"))
     demo = None
@@ -321,8 +318,6 @@ def main() -> int:
         data = options.data or work / "data"
         if not options.data:
             demo_data.make_candles(options.series, data)
-        elif not data.is_dir():
-            raise Failed(f"there is no folder {data}")
         demo = Demo(work, data)
         for step in (demo.log_in, demo.push_and_kill, demo.resume, demo.restore, demo.publish, demo.tamper, demo.leave):
             step()

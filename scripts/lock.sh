@@ -11,6 +11,7 @@ lock runtime pyproject.toml
 lock emulator pyproject.toml --extra emulator
 lock dev pyproject.toml --extra emulator --group test --group lint --group build
 lock fuzz pyproject.toml --group fuzz
+lock docs pyproject.toml --group docs
 # Only the demo's price series come from this one; it is installed without its dependencies and never imported.
 printf 'backtesting==0.6.6\n' | lock data - --no-deps
 # Other people's clients, each unchanged: for the tests of the emulator, and to race against. Maestral alone, because it
