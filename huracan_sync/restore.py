@@ -16,7 +16,7 @@ import msgspec
 
 from huracan_sync.account import home_of
 from huracan_sync.errors import Conflict as ConflictError
-from huracan_sync.errors import HuracanError
+from huracan_sync.errors import HuracanError, NotFound
 from huracan_sync.journal import Journal, Synced
 from huracan_sync.layout import Arranged
 from huracan_sync.local import Reading, remove, sweep
@@ -62,6 +62,8 @@ class RestoreOptions(Options, frozen=True):
     """Restore exactly this, instead of what lies in Dropbox now."""
     untouched_s: float = UNTOUCHED_S
     """A damaged parquet gives way when nothing has touched it for so long; a younger one may still be written."""
+    missing_ok: bool = True
+    """Whether a remote folder that is not there is an empty one."""
 
 
 class Restorer:
@@ -73,9 +75,15 @@ class Restorer:
         self.report = RestoreReport(sequence=options.snapshot.sequence if options.snapshot else 0)
 
     def look(self) -> tuple[Survey, Plan]:
-        """What would have to happen. Writes nothing but the journal."""
-        snapshot = self.options.snapshot
-        seen = self.pair.survey(self.options, local_may_miss=True, snapshot=snapshot.entries if snapshot else None)
+        """What would have to happen. Writes nothing but the journal.
+
+        Raises:
+            NotFound: there is no such remote folder, and the options say that there must be.
+        """
+        pair, snapshot = self.pair, self.options.snapshot
+        seen = pair.survey(self.options, local_may_miss=True, snapshot=snapshot.entries if snapshot else None)
+        if not self.options.missing_ok and snapshot is None and pair.journal.cursor(pair.id) is None:
+            raise NotFound(f"there is no folder {pair.root or '/'} in Dropbox", hint="check the spelling")
         made = self._plan(seen)
         damaged = {key: entry for key, entry in seen.here.items() if self._is_damaged(key, seen)}
         if damaged:

@@ -76,7 +76,11 @@ def run_push(options: argparse.Namespace, context: Context) -> int:
 def run_restore(options: argparse.Namespace, context: Context) -> int:
     """`restore REMOTE LOCAL`."""
     chosen = RestoreOptions(
-        delete=options.delete, overwrite=options.overwrite, force=options.force, wait_s=options.wait
+        delete=options.delete,
+        overwrite=options.overwrite,
+        force=options.force,
+        wait_s=options.wait,
+        missing_ok=False,
     )
     began = time.monotonic()
     with context.output.progress("restore") as monitor:

@@ -190,3 +190,20 @@ def test_an_unchanged_push_imports_little(machine):
     words = [sys.executable, "-c", code, "push", str(machine.src), "/Engine/data", "--json"]
     done = subprocess.run(words, env=machine.env, capture_output=True, text=True, check=True)
     assert done.stderr.strip() == "[]"
+
+
+def test_restoring_what_is_not_there_is_no_success(machine):
+    code, out, err = machine.run("restore", "/Engine/mispelt", machine.dst)
+    assert (code, out) == (1, "")
+    assert "there is no folder /Engine/mispelt in Dropbox" in err
+    assert not machine.dst.exists()
+    assert machine.run("restore", "/Engine/mispelt", machine.dst, "--dry-run")[0] == 1
+
+
+def test_an_empty_folder_is_restored(machine):
+    machine.run("push", machine.src, "/Engine/other")
+    machine.write(a=b"1")
+    machine.run("push", machine.src, "/Engine/data")
+    (machine.src / "a").unlink()
+    machine.run("push", machine.src, "/Engine/data", "--delete", "--force")
+    assert machine.run("restore", "/Engine/data", machine.dst)[0] == 0
