@@ -32,6 +32,17 @@ def page(name):
     return None
 
 
+def statements(tree):
+    """All nodes of a page, but for what only the type checker sees."""
+    waiting = [tree]
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING":
+            continue
+        yield node
+        waiting += ast.iter_child_nodes(node)
+
+
 def reached(*names):
     """Every module of ours that these import, directly or not, inside functions too."""
     found, waiting = set(), list(names)
@@ -42,7 +53,7 @@ def reached(*names):
             continue
         found.add(name)
         waiting.append(name.rpartition(".")[0])
-        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        for node in statements(ast.parse(file.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Import):
                 waiting += [alias.name for alias in node.names]
             elif isinstance(node, ast.ImportFrom):
