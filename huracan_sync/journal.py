@@ -252,6 +252,7 @@ class Journal:
         with self._transaction() as db:
             for table in ("synced", "elsewhere", "intents"):
                 db.executemany(f"DELETE FROM {table} WHERE pair=?", keys)  # noqa: S608 - three fixed names
+            db.executemany("DELETE FROM runs WHERE lower(channel)=(SELECT remote FROM pairs WHERE id=?)", keys)
             db.executemany("DELETE FROM pairs WHERE id=?", keys)
 
     def cursor(self, pair: int) -> str | None:

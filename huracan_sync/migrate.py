@@ -95,7 +95,14 @@ def plan(remote: Remote, layout: Layout) -> Migration:
         NotFound: there is no app folder.
         NotAuthorized, Unavailable, TryLater: it could not be asked.
     """
-    entries, cursor = _everything(remote, layout.root)
+    try:
+        entries, cursor = _everything(remote, layout.root)
+    except NotFound as error:
+        raise NotFound(
+            f"there is no folder {layout.root} in Dropbox",
+            hint="is this the right account and app folder? The first upload makes it; then there is nothing to move",
+            path=layout.root,
+        ) from error
     contracts = [entry for root in layout.contract_roots for entry in _if_there(remote, f"/{root}")]
     made = decide(
         layout,

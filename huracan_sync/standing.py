@@ -100,11 +100,14 @@ class Standing(msgspec.Struct):
     def rows(self, now: float) -> list[list[str]]:
         """The table: a heading, then a row for each kind."""
         heading = ["kind", "last success", "files", "bytes sent", "lag", "queue", "next run", "last error"]
-        return [heading, *(_row(kind, now) for kind in self.kinds)]
+        running = self.is_running(now)
+        return [heading, *(_row(kind, now, running=running) for kind in self.kinds)]
 
 
-def _row(kind: State, now: float) -> list[str]:
-    following = "now" if kind.running else "-" if kind.next_run is None else f"in {words(kind.next_run - now)}"
+def _row(kind: State, now: float, *, running: bool) -> list[str]:
+    following = "-"
+    if running and (kind.running or kind.next_run is not None):
+        following = "now" if kind.running else f"in {words((kind.next_run or now) - now)}"
     return [
         kind.name,
         "never" if kind.last_success is None else f"{words(now - kind.last_success)} ago",
@@ -142,6 +145,7 @@ def write(home: Path, standing: Standing) -> None:
     scratch = home / f".{FILE}.{os.getpid()}"
     with contextlib.suppress(OSError):
         home.mkdir(parents=True, exist_ok=True, mode=0o700)
+        scratch.touch(mode=0o600)
         scratch.write_bytes(msgspec.json.encode(standing))
         scratch.replace(target)
 

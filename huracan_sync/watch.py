@@ -19,7 +19,7 @@ from typing import Protocol
 import msgspec
 import structlog
 
-from huracan_sync.errors import HuracanError
+from huracan_sync.errors import HuracanError, Stopped
 from huracan_sync.secret import redact
 from huracan_sync.standing import State
 
@@ -148,6 +148,8 @@ class Loop:
         self.state.last_try = self._clock.wall()
         try:
             return self.task.act(because_of_the_disk=because_of_the_disk)
+        except Stopped as asked:
+            return asked
         except HuracanError as error:
             failure = error
         except Exception as bug:
@@ -165,8 +167,9 @@ class Loop:
         self._failing = isinstance(outcome, HuracanError)
         varied = self.task.interval_s * (1 + self._jitter * (2 * self._clock.chance() - 1))
         if isinstance(outcome, HuracanError):
-            state.failures += 1
-            state.last_error = redact(str(outcome))
+            if not isinstance(outcome, Stopped):
+                state.failures += 1
+                state.last_error = redact(str(outcome))
             pause = min(FIRST_RETRY_S * 2**self._retries, LONGEST_RETRY_S)
             self._again_in(pause, varied, changed)
             return

@@ -20,6 +20,8 @@ VERBS = {
     "token": "print a short-lived access token for other tools",
     "push": "bring a remote folder to what a local folder holds",
     "restore": "bring a local folder to what a remote folder holds",
+    "run": "keep everything of the engine in Dropbox: each kind on its interval, changes within seconds",
+    "migrate": "bring what earlier writers left in many places to its one place, inside Dropbox",
     "keys": "who signs, and whom this machine trusts",
     "emulator": "run a local Dropbox",
 }
@@ -29,10 +31,12 @@ _MODULES = {
     "authorize": "login",
     "logout": "login",
     "token": "login",
-    "status": "look",
+    "status": "status",
     "doctor": "look",
     "push": "move",
     "restore": "move",
+    "run": "continuous",
+    "migrate": "migrating",
     "keys": "keys",
 }
 

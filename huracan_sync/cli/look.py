@@ -1,134 +1,45 @@
-"""`status` and `doctor`: what is, changed by nothing here."""
+"""`doctor`: what is, changed by nothing here but the probe of `--exercise`."""
 
 from __future__ import annotations
 
 import argparse
+import logging
 import shutil
 import textwrap
 import time
 from collections import Counter
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
-from huracan_sync import __version__, standing
+from huracan_sync import __version__
 from huracan_sync.auth import doctor
 from huracan_sync.auth.access import AccessTokens
 from huracan_sync.auth.credentials import Credentials
 from huracan_sync.auth.scan import scan_tree
 from huracan_sync.cli.credentials import credentials
-from huracan_sync.cli.output import ascii_path, size_in_words, table
+from huracan_sync.cli.output import ascii_path
 from huracan_sync.cli.running import DONE, FAILURES, Context
 from huracan_sync.connect import connect, home_of
 from huracan_sync.errors import HuracanError, UsageError
-from huracan_sync.journal import Journal, Run
-from huracan_sync.outbox import Outbox
 from huracan_sync.remote.client import Remote
 from huracan_sync.remote.listing import FolderMetadata, metadata
-from huracan_sync.standing import Standing
+from huracan_sync.settings import load
 from huracan_sync.wire import Answer, Endpoint, Wire
 
 
-def add_arguments(verb: str, parser: argparse.ArgumentParser) -> None:
+def add_arguments(_: str, parser: argparse.ArgumentParser) -> None:
     """Give the parser the verb's arguments."""
-    if verb == "doctor":
-        parser.add_argument("--scan", type=Path, metavar="DIR", help="find tokens and app secrets in a source tree")
-        parser.set_defaults(run=run_doctor)
-    else:
-        parser.set_defaults(run=run_status)
-
-
-# --- status -----------------------------------------------------------------------------------------------------
-
-
-def run_status(options: argparse.Namespace, context: Context) -> int:
-    """`status`: how what runs continuously stands, and the last run of every verb on this machine."""
-    del options
-    now, home = time.time(), home_of(context.env)
-    with Journal(home) as journal:
-        runs = [(place, run) for place, there in journal.runs().items() for run in there]
-    continuous, pending = standing.read(home), len(Outbox(home).letters())
-    document = {
-        "runs": [_run_as_dict(place, run, now) for place, run in runs],
-        "continuous": None if continuous is None else continuous.as_dict(now),
-        "pending": pending,
-    }
-    words = [] if continuous is None else _continuous_in_words(continuous, now)
-    if runs:
-        heading = ["what", "where", "last success", "files", "bytes", "failed", "last error"]
-        words += table([heading, *(_run_as_row(run, now) for _, run in runs)])
-    if pending:
-        words.append(f"{pending} could not be delivered yet and wait in the outbox")
-    if not words:
-        words = ["nothing has run on this machine yet; try `huracan-sync push LOCAL REMOTE`"]
-    context.output.document(document, words)
-    return DONE
-
-
-def _continuous_in_words(found: Standing, now: float) -> list[str]:
-    if found.is_running(now):
-        page = f"; its page: {found.page}" if found.page else ""
-        heading = f"running since {standing.words(now - found.started)} (process {found.pid}){page}"
-    else:
-        heading = f"nothing runs continuously; the last that did was heard of {standing.words(now - found.written)} ago"
-    return [heading, *table(found.rows(now)), ""]
-
-
-def _run_as_dict(place: str, run: Run, now: float) -> dict[str, Any]:
-    return {
-        "account": place,
-        "verb": run.verb,
-        "channel": run.channel,
-        "finished": _moment(run.finished),
-        "last_success": _moment(run.succeeded),
-        "lag_s": None if run.succeeded is None else round(now - run.succeeded, 1),
-        **run.report,
-    }
-
-
-def _run_as_row(run: Run, now: float) -> list[str]:
-    report = run.report
-    files = _number(report, "uploaded") + _number(report, "downloaded")
-    size = _number(report, "bytes_sent") + _number(report, "bytes_received")
-    error, failed = report.get("error"), report.get("failed")
-    why = str(error.get("message", "")) if isinstance(error, dict) else ""
-    if not why and isinstance(failed, list) and failed and isinstance(failed[0], dict):
-        why = str(failed[0].get("message", ""))
-    return [
-        run.verb,
-        run.channel or "/",
-        "never" if run.succeeded is None else f"{_age(now - run.succeeded)} ago",
-        str(files),
-        size_in_words(size),
-        str(len(failed)) if isinstance(failed, list) else "0",
-        ascii_path(why[:80]),
-    ]
-
-
-def _number(report: dict[str, object], name: str) -> int:
-    value = report.get(name)
-    return value if isinstance(value, int) else 0
-
-
-def _moment(seconds: float | None) -> str | None:
-    return None if seconds is None else datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-def _age(seconds: float) -> str:
-    for unit, length in (("d", 86400), ("h", 3600), ("min", 60)):
-        if seconds >= 2 * length:
-            return f"{seconds / length:.0f} {unit}"
-    return f"{max(0.0, seconds):.0f} s"
-
-
-# --- doctor -----------------------------------------------------------------------------------------------------
+    parser.add_argument("--scan", type=Path, metavar="DIR", help="find tokens and app secrets in a source tree")
+    parser.add_argument(
+        "--exercise", action="store_true", help="also try the whole way: write, list, read and delete a small probe"
+    )
+    parser.set_defaults(run=run_doctor)
 
 
 def run_doctor(options: argparse.Namespace, context: Context) -> int:
-    """`doctor`: everything that could be wrong, looked at. Nothing is written in Dropbox."""
+    """`doctor`: everything that could be wrong, looked at. Nothing is written in Dropbox, but for `--exercise`."""
     if options.scan is not None:
         return _scan(options.scan, context)
     home = home_of(context.env)
@@ -143,6 +54,7 @@ def run_doctor(options: argparse.Namespace, context: Context) -> int:
         doctor.check_state_folder(home),
         reach,
         *(_ask_dropbox(login, context) if reach.verdict != "bad" else []),
+        *(_exercise(options, context, login) if options.exercise else []),
     ]
     found = [check for check in checks if check is not None]
     bad = sum(check.verdict == "bad" for check in found)
@@ -225,6 +137,31 @@ def _ask_dropbox(credentials: Credentials, context: Context) -> list[doctor.Chec
     may_see = "account_info.read" in granted
     checks.append(doctor.check_quota(*_quota(remote)) if may_see else doctor.check_quota(None, None))
     return checks
+
+
+def _exercise(options: argparse.Namespace, context: Context, login: Credentials) -> list[doctor.Check]:
+    """The whole way, tried with a probe, as the engine goes it."""
+    from huracan_sync.cli import events  # noqa: PLC0415 - the engine is slow to import, and only this needs it
+    from huracan_sync.engine import DropboxSync  # noqa: PLC0415
+    from huracan_sync.engine.exercise import exercise  # noqa: PLC0415
+
+    events.show_events(debug=options.debug, least=logging.WARNING)
+    try:
+        settings = load(arguments={"profile": login.profile.name}, environment=context.env)
+        settings = msgspec.structs.replace(settings, access_token=None, strict=False)
+        steps = exercise(DropboxSync(settings=settings, credentials=login))
+        return [
+            doctor.Check(
+                f"exercise: {step.name}",
+                "ok" if step.good else "bad",
+                f"{step.says}.",
+                {"seconds": round(step.seconds, 3)},
+                step.hint,
+            )
+            for step in steps
+        ]
+    except HuracanError as error:
+        return [doctor.Check("exercise", "bad", f"{error}.", {"error": type(error).__name__}, error.hint)]
 
 
 class _Allocation(msgspec.Struct):

@@ -9,6 +9,7 @@ from pathlib import Path, PurePosixPath
 
 from huracan_sync.engine import passes
 from huracan_sync.engine.delivery import deliver
+from huracan_sync.engine.desk import Desk
 from huracan_sync.engine.failing import Telling, is_unfinished, log, said
 from huracan_sync.engine.organised import Organised
 from huracan_sync.engine.restores import Restores
@@ -30,6 +31,9 @@ class Continuous(Organised, Restores):
     """Continuous sync."""
 
     _loops: Loops | None = None
+    _teller: threading.Thread
+    """Tells how the loops stand, until `_left` is set."""
+    _left: threading.Event
 
     def start_continuous_sync(
         self,
@@ -97,6 +101,15 @@ class Continuous(Organised, Restores):
         for kind in settings.disabled():
             log.info("continuous_sync_kind_disabled", kind=kind)
         threads = self._loops.start()
+        self._left = threading.Event()
+        desk, left = Desk(self, self._loops), self._left
+
+        def sit() -> None:
+            desk.sit(left)
+            desk.close()
+
+        self._teller = threading.Thread(target=sit, daemon=True, name="DropboxSync-Desk")
+        self._teller.start()
         intervals = {f"{kind}_interval": settings.interval(kind) for kind in _GROUPS}
         log.info("continuous_sync_threads_started", **intervals, total_threads=len(threads))
         return threads
@@ -115,6 +128,8 @@ class Continuous(Organised, Restores):
             return loops.stop(timeout_s)
         finally:
             self._stopping.clear()
+            self._left.set()
+            self._teller.join(5.0)
 
     # --- one pass of one kind -------------------------------------------------------------------------------------
 

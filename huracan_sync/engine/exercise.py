@@ -15,10 +15,10 @@ import msgspec
 from huracan_sync.engine import DropboxSync
 from huracan_sync.errors import ContentMismatch, HuracanError, NotFound
 from huracan_sync.remote import files
-from huracan_sync.remote.removing import remove
+from huracan_sync.remote.removing import remove_folder
 
-FOLDER = ".huracan/exercise"
-"""Below the app folder: nobody's data lies there."""
+FOLDER = ".huracan-exercise-"
+"""Begins the name of the probe's own folder, below the app folder."""
 
 
 class Step(msgspec.Struct, frozen=True):
@@ -67,8 +67,8 @@ class _Probe:
         self._sync = sync
         self._remote = sync._remote
         self._content = os.urandom(64).hex()
-        self._folder = f"{sync._layout.root}/{FOLDER}"
-        self._path = f"{self._folder}/{os.urandom(8).hex()}.txt"
+        self._folder = f"{sync._layout.root}/{FOLDER}{os.urandom(8).hex()}"
+        self._path = f"{self._folder}/probe.txt"
 
     def ask(self) -> str:
         try:
@@ -92,8 +92,5 @@ class _Probe:
         return "read it back, byte for byte"
 
     def delete(self) -> str:
-        there = files.fetch(self._remote, self._path, limit=4096)[0]
-        (error,) = remove(self._remote, [(self._path, there.rev)]).values()
-        if error is not None:
-            raise error
-        return "deleted it again"
+        remove_folder(self._remote, self._folder)
+        return "deleted it again, with its folder"

@@ -15,11 +15,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from huracan_sync.auth.credentials import Credentials
 from huracan_sync.connect import home_of
 from huracan_sync.engine.failing import for_sdk_callers, log, said
 from huracan_sync.engine.login import Chosen, choose, chosen_by, log_in
 from huracan_sync.engine.sending import Sender
-from huracan_sync.errors import HuracanError
+from huracan_sync.errors import HuracanError, Stopped
 from huracan_sync.layout import Layout
 from huracan_sync.outbox import Letter, Outbox
 from huracan_sync.remote.client import Remote
@@ -61,6 +62,7 @@ class Instance:
         now: Callable[[], datetime] = utc_now,
         remote: Remote | None = None,
         settings: Settings | None = None,
+        credentials: Credentials | None = None,
     ) -> None:
         """Sync the engine's files with Dropbox.
 
@@ -74,6 +76,7 @@ class Instance:
             now: the clock; every date is asked of it when it is needed.
             remote: a login that was made elsewhere, instead of `access_token`.
             settings: what a file and the environment say; instead of the first two.
+            credentials: the stored login, where not the profile's name alone says it.
 
         Raises:
             ValueError: the token is none.
@@ -102,12 +105,13 @@ class Instance:
         self._reads: Reads | None = None
         self._given = remote is not None
         # A wait that a server asked for ends when we are asked to end.
-        self._remote: Remote = remote or log_in(chosen, Pacing(sleep=self._wait))
+        self._remote: Remote = remote or log_in(chosen, Pacing(sleep=self._wait), credentials)
         self._sender = Sender(self._remote, self._home)
         log.info("dropbox_sync_initialized", app_folder=layout.app_folder, profile=chosen.profile)
 
     def _wait(self, seconds: float) -> None:
-        self._stopping.wait(seconds)
+        if self._stopping.wait(seconds):
+            raise Stopped("asked to end; the rest is for the next run")
 
     # --- what callers look at -----------------------------------------------------------------------------------
 

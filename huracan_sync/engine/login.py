@@ -11,6 +11,7 @@ import functools
 
 import msgspec
 
+from huracan_sync.auth.credentials import Credentials
 from huracan_sync.connect import connect
 from huracan_sync.engine.failing import for_sdk_callers, log, said
 from huracan_sync.errors import HuracanError, NotAuthorized
@@ -96,7 +97,7 @@ def chosen_by(settings: Settings) -> Chosen:
     return choose(settings.access_token.reveal()) if settings.access_token else Chosen(settings.profile, None)
 
 
-def log_in(chosen: Chosen, pacing: Pacing) -> Remote:
+def log_in(chosen: Chosen, pacing: Pacing, credentials: Credentials | None = None) -> Remote:
     """The Dropbox of a login; of a stored one without asking anybody.
 
     Raises:
@@ -106,7 +107,7 @@ def log_in(chosen: Chosen, pacing: Pacing) -> Remote:
     """
     if chosen.token is None:
         log.info("dropbox_token_received", source=f"stored login of profile {chosen.profile}")
-        return connect(chosen.profile, pacing=pacing)
+        return connect(chosen.profile, pacing=pacing, credentials=credentials)
     log.info("dropbox_token_received", token_length=len(chosen.token.reveal()), message="Token received and cleaned")
     _warn_once()
     remote = connect(access_token=chosen.token, pacing=pacing)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -46,6 +47,12 @@ def _remove_one(remote: Remote, path: str, rev: str) -> HuracanError | None:
             raise  # the service, not this file
         return error
     return None
+
+
+def remove_folder(remote: Remote, path: str) -> None:
+    """Remove a folder with all that is below it, seen or not: only for folders that nobody else knows of."""
+    with contextlib.suppress(NotFound):
+        remote.rpc("files/delete_v2", {"path": path}, msgspec.Raw, commit=True)
 
 
 def _remove_many(

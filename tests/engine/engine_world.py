@@ -1,7 +1,10 @@
 """What the engine's tests share: a working folder, a fresh account, and a stranger who writes too."""
 
 import json
+import os
 import random
+import subprocess
+import sys
 import time
 from datetime import UTC, datetime
 
@@ -143,6 +146,37 @@ class World:
         """Everything below a folder of the working folder: path -> bytes."""
         root = self.work / folder
         return {p.relative_to(root).as_posix(): p.read_bytes() for p in root.rglob("*") if p.is_file()}
+
+    # --- the command line -------------------------------------------------------------------------------------
+
+    @property
+    def env(self):
+        """The environment of a machine where a refresh token is delivered as a file."""
+        token = self.home.with_name("token")
+        if not token.exists():
+            token.touch(mode=0o600)
+            token.write_text(self.dropbox.token(list(SCOPES))["refresh_token"])
+        plain = {k: v for k, v in os.environ.items() if not k.startswith(("HURACAN", "DROPBOX"))}
+        delivered = {"HURACAN_REFRESH_TOKEN_FILE": str(token), "HURACAN_APP_KEY": self.dropbox.app_key}
+        return plain | self.dropbox.env(self.home) | delivered
+
+    def start(self, *words, **env):
+        """A command under way, in the working folder."""
+        return subprocess.Popen(
+            [sys.executable, "-m", "huracan_sync", *map(str, words)],
+            env=self.env | env,
+            cwd=self.work,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+
+    def command(self, *words, **env):
+        """Exit code, stdout and stderr of a command."""
+        process = self.start(*words, **env)
+        out, err = process.communicate(timeout=60)
+        return process.returncode, out, err
 
     def clear_log(self):
         self.dropbox.control("log/reset", {})

@@ -1,0 +1,45 @@
+"""What the library does, told as plain lines on stderr: a moment in UTC, how much it matters, the event, its facts."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Mapping, MutableMapping
+from datetime import UTC, datetime
+from typing import Any
+
+import structlog
+
+from huracan_sync.cli.output import ascii_path
+from huracan_sync.secret import redact
+
+
+def show_events(*, debug: bool, least: int = logging.INFO) -> None:
+    """From now on, structlog's events of this process are lines on stderr; stdout is for answers.
+
+    Args:
+        debug: every decision.
+        least: without `debug`: which events matter.
+    """
+    structlog.configure(
+        processors=[_line],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.DEBUG if debug else least),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        cache_logger_on_first_use=False,
+    )
+
+
+def _line(_: object, method: str, event: MutableMapping[str, Any]) -> str:
+    return line(datetime.now(UTC), method, str(event.pop("event", "")), event)
+
+
+def line(moment: datetime, level: str, event: str, facts: Mapping[str, Any]) -> str:
+    """One event as one line, whatever its facts hold."""
+    words = [f"{name}={_value(value)}" for name, value in facts.items() if name != "exc_info"]
+    return ascii_path(redact(" ".join([f"{moment:%Y-%m-%dT%H:%M:%SZ} {level:<7} {event}", *words])))
+
+
+def _value(value: object) -> str:
+    text = str(value)
+    plain = text and not any(c.isspace() or c in "\"'=" for c in text)
+    return text if plain else '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'

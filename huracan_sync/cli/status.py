@@ -1,0 +1,230 @@
+"""`status`: how what runs continuously stands, and how the last run of every verb went. It only looks."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from huracan_sync import standing
+from huracan_sync.cli.output import ascii_path, size_in_words, table
+from huracan_sync.cli.running import DONE, Context
+from huracan_sync.connect import home_of
+from huracan_sync.errors import UsageError
+from huracan_sync.journal import Journal, Run
+from huracan_sync.outbox import Outbox
+from huracan_sync.secret import redact
+from huracan_sync.standing import Standing, State
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+EVERY_S = 2.0
+
+
+def add_arguments(_: str, parser: argparse.ArgumentParser) -> None:
+    """Give the parser the verb's arguments."""
+    parser.add_argument("--watch", action="store_true", help="look again and again; Ctrl-C ends it")
+    parser.add_argument(
+        "--every", type=float, default=EVERY_S, metavar="S", help=f"seconds between looks (default: {EVERY_S:g})"
+    )
+    parser.set_defaults(run=run_status, interrupted="it only looked")
+
+
+def run_status(options: argparse.Namespace, context: Context) -> int:
+    """`status`."""
+    home = home_of(context.env)
+    if not options.watch:
+        seen = Look.at(home, time.time())
+        context.output.document(seen.as_dict(), seen.words())
+    elif not 0.1 <= options.every <= 3600:
+        raise UsageError(f"--every {options.every:g} is no pause", hint="seconds, from 0.1 to 3600")
+    elif context.output.as_json:
+        while True:
+            context.output.document(Look.at(home, time.time()).as_dict(), [])
+            time.sleep(options.every)
+    elif sys.stdout.isatty():
+        _watch_live(home, options.every)
+    else:
+        _watch_lines(home, options.every)
+    return DONE
+
+
+class Look:
+    """What one look found."""
+
+    def __init__(self, now: float, runs: list[tuple[str, Run]], continuous: Standing | None, pending: int) -> None:
+        self.now = now
+        self.runs = runs
+        self.continuous = continuous
+        self.pending = pending
+
+    @classmethod
+    def at(cls, home: Path, now: float) -> Look:
+        """Look into a state folder; one that is not there stays so."""
+        runs: list[tuple[str, Run]] = []
+        if (home / "journal.db").exists():
+            with Journal(home) as journal:
+                runs = [(place, run) for place, there in journal.runs().items() for run in there]
+        return cls(now, runs, standing.read(home), len(Outbox(home).letters()))
+
+    def as_dict(self) -> dict[str, Any]:
+        """For `--json`."""
+        return {
+            "runs": [_run_as_dict(place, run, self.now) for place, run in self.runs],
+            "continuous": None if self.continuous is None else self.continuous.as_dict(self.now),
+            "pending": self.pending,
+        }
+
+    def words(self) -> list[str]:
+        """For people."""
+        words = []
+        if self.continuous is not None:
+            words = [self.heading(), *table(_safe(self.continuous.rows(self.now))), ""]
+        if self.runs:
+            columns = ["what", "where", "last success", "files", "bytes", "failed", "last error"]
+            words += table(_safe([columns, *(_run_as_row(run, self.now) for _, run in self.runs)]))
+        if self.pending:
+            words.append(f"{self.pending} could not be delivered yet and wait in the outbox")
+        return words or ["nothing has run on this machine yet; try `huracan-sync push LOCAL REMOTE`"]
+
+    def heading(self) -> str:
+        """Whether something runs."""
+        found = self.continuous
+        if found is None:
+            return "nothing has run continuously on this machine yet; `huracan-sync run` does"
+        if found.is_running(self.now):
+            page = f"; its page: {found.page}" if found.page else ""
+            return f"running since {standing.words(self.now - found.started)} (process {found.pid}){page}"
+        silent = standing.words(self.now - found.written)
+        return f"nothing runs continuously; the last that did was heard of {silent} ago"
+
+
+def _safe(rows: list[list[str]]) -> list[list[str]]:
+    return [[ascii_path(cell) for cell in row] for row in rows]
+
+
+# --- again and again --------------------------------------------------------------------------------------------
+
+
+def _watch_live(home: Path, every: float) -> None:
+    from rich.live import Live  # noqa: PLC0415 - only a terminal needs it
+
+    with Live(_drawn(Look.at(home, time.time())), auto_refresh=False, screen=True) as live:
+        while True:
+            live.update(_drawn(Look.at(home, time.time())), refresh=True)
+            time.sleep(every)
+
+
+def _drawn(seen: Look) -> RenderableType:
+    from rich.console import Group  # noqa: PLC0415
+    from rich.table import Table  # noqa: PLC0415
+    from rich.text import Text  # noqa: PLC0415
+
+    found = seen.continuous
+    shown: list[RenderableType] = [Text(seen.heading(), "bold")]
+    if found is not None:
+        heading, *rows = _safe(found.rows(seen.now))
+        drawn = Table(*heading, expand=False)
+        for kind, row in zip(found.kinds, rows, strict=True):
+            drawn.add_row(*(Text(redact(cell)) for cell in row), style="" if _is_well(kind, seen.now) else "red")
+        count = f"{found.requests:,} requests, {standing.size(found.bytes_sent)} sent, "
+        shown += [drawn, Text(f"{count}{standing.size(found.bytes_received)} received")]
+    if seen.pending:
+        shown.append(Text(f"{seen.pending} wait in the outbox", "yellow"))
+    shown.append(Text("Ctrl-C ends", "dim"))
+    return Group(*shown)
+
+
+def _is_well(kind: State, now: float) -> bool:
+    return kind.is_healthy(now) and not kind.last_error
+
+
+def _watch_lines(home: Path, every: float, show: Callable[[str], None] = print) -> None:
+    """A line for each kind at first, and whenever something about it changed."""
+    told: dict[str, object] = {}
+    while True:
+        seen = Look.at(home, time.time())
+        moment = datetime.now(UTC).strftime("%H:%M:%S")
+        found = seen.continuous
+        running = found is not None and found.is_running(seen.now)
+        news: dict[str, tuple[object, str]] = {"": (running, seen.heading())}
+        if found is not None:
+            for kind in found.kinds:
+                known: object = (kind.last_success, kind.files, kind.bytes_sent, kind.queue, kind.last_error)
+                news[kind.name] = (known, _in_a_line(kind, seen.now))
+        news["outbox"] = (seen.pending, f"outbox: {seen.pending} waiting")
+        for name, (facts, words) in news.items():
+            if name not in told or told[name] != facts:
+                show(f"{moment} {ascii_path(redact(words))}")
+                told[name] = facts
+        sys.stdout.flush()
+        time.sleep(every)
+
+
+def _in_a_line(kind: State, now: float) -> str:
+    success = (
+        "never succeeded" if kind.last_success is None else f"succeeded {standing.words(now - kind.last_success)} ago"
+    )
+    parts = [
+        success,
+        f"{kind.files} files in step",
+        f"{standing.size(kind.bytes_sent)} sent",
+        f"lag {standing.words(kind.lag_s(now))}",
+        f"{kind.queue} in the queue",
+    ]
+    return f"{kind.name}: {', '.join(parts)}" + (f"; {kind.last_error}" if kind.last_error else "")
+
+
+# --- the last runs ----------------------------------------------------------------------------------------------
+
+
+def _run_as_dict(place: str, run: Run, now: float) -> dict[str, Any]:
+    return {
+        "account": place,
+        "verb": run.verb,
+        "channel": run.channel,
+        "finished": _moment(run.finished),
+        "last_success": _moment(run.succeeded),
+        "lag_s": None if run.succeeded is None else round(now - run.succeeded, 1),
+        **run.report,
+    }
+
+
+def _run_as_row(run: Run, now: float) -> list[str]:
+    report = run.report
+    files = _number(report, "uploaded") + _number(report, "downloaded")
+    size = _number(report, "bytes_sent") + _number(report, "bytes_received")
+    error, failed = report.get("error"), report.get("failed")
+    why = str(error.get("message", "")) if isinstance(error, dict) else ""
+    if not why and isinstance(failed, list) and failed and isinstance(failed[0], dict):
+        why = str(failed[0].get("message", ""))
+    return [
+        run.verb,
+        run.channel or "/",
+        "never" if run.succeeded is None else f"{_age(now - run.succeeded)} ago",
+        str(files),
+        size_in_words(size),
+        str(len(failed)) if isinstance(failed, list) else "0",
+        ascii_path(why[:80]),
+    ]
+
+
+def _number(report: dict[str, object], name: str) -> int:
+    value = report.get(name)
+    return value if isinstance(value, int) else 0
+
+
+def _moment(seconds: float | None) -> str | None:
+    return None if seconds is None else datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _age(seconds: float) -> str:
+    for unit, length in (("d", 86400), ("h", 3600), ("min", 60)):
+        if seconds >= 2 * length:
+            return f"{seconds / length:.0f} {unit}"
+    return f"{max(0.0, seconds):.0f} s"

@@ -1,0 +1,320 @@
+"""`run`, `migrate`, `status` and `doctor --exercise` as a person, a script or a supervisor runs them."""
+
+import contextlib
+import json
+import os
+import pty
+import re
+import select
+import signal
+import subprocess
+import sys
+import time
+import urllib.request
+
+import pytest
+from engine_world import noise, write_candle
+
+APP = "/Runpodhuracan"
+SPOT = "BTC-USDT_1d_20221112_20251111.parquet"
+KINDS = ["learning", "logs", "models", "data_cache", "monitoring", "reports", "exports", "config"]
+ALONE = [word for kind in KINDS if kind != "models" for word in ("--set", f"sync_{kind}=no")]
+
+
+def until(true, within=10.0):
+    began = time.monotonic()
+    while not (found := true()):
+        assert time.monotonic() - began < within, "it never was"
+        time.sleep(0.05)
+    return found
+
+
+def end(process, number=signal.SIGTERM):
+    process.send_signal(number)
+    out, err = process.communicate(timeout=30)
+    return process.returncode, out, err
+
+
+# --- run --once ---------------------------------------------------------------------------------------------------
+
+
+def test_once_restores_pushes_and_says_what_it_did(world):
+    candle = write_candle(world.work / "x.parquet")
+    world.stranger.write(f"{APP}/data/candles/BTCUSDT/{SPOT}", candle)
+    world.write({"logs/a.log": b"a", "models/m.bin": 3000})
+    code, out, err = world.command("run", "--once")
+    assert code == 0, err
+    assert (world.work / "data/candles/BTC" / SPOT).read_bytes() == candle
+    assert re.search(r"^models +1 +1 +2\.9 KiB", out, re.MULTILINE)
+    assert "1 restored, 0 waiting in the outbox" in out
+    assert re.search(r"Z info    file_uploaded local_path=models/m\.bin remote_path=\S+ size_bytes=3000", err)
+    code, out, _ = world.command("run", "--once", "--json")
+    report = json.loads(out)
+    assert (code, report["uploaded"], report["bytes_sent"], report["restored"]) == (0, 0, 0, 0)
+    assert list(report["kinds"]) == KINDS
+    assert report["requests"] <= 5  # one for each folder, and candles back
+
+
+def test_restoring_a_set_and_running_once_uploads_nothing(world):
+    for base in ("BTC", "ETH", "SOL"):
+        data = write_candle(world.work / "x" / f"{base}.parquet", seed=base)
+        world.stranger.write(f"{APP}/data/candles/{base}USDT/{base}-USDT_1d_20221112_20251111.parquet", data)
+    assert world.command("restore", f"{APP}/data/candles", world.work / "elsewhere")[0] == 0
+    code, out, _ = world.command("run", "--once", "--json")
+    report = json.loads(out)
+    assert (code, report["restored"], report["uploaded"], report["bytes_sent"]) == (0, 3, 0, 0)
+
+
+def test_once_lists_what_failed_and_does_the_rest(world):
+    world.write({"config/c.yaml": "token: sl.u." + "A" * 80, "models/m.bin": b"m"})
+    code, out, err = world.command("run", "--once", "--json")
+    report = json.loads(out)
+    assert code == 1
+    assert (report["kinds"]["config"]["failed"], report["kinds"]["models"]["sent"]) == (1, 1)
+    assert "config_contains_secret" in err
+    assert "AAAA" not in out + err
+
+
+@pytest.mark.parametrize(
+    ("words", "env", "code", "error"),
+    [
+        ((), {"HURACAN_SYNC_API": "http://127.0.0.1:1"}, 69, None),
+        ((), {"HURACAN_REFRESH_TOKEN_FILE": ""}, 77, "NoCredentials"),
+        (("--config", "nowhere.toml"), {}, 78, "ConfigError"),
+        (("--set", "sync_interval_log_seconds=5"), {}, 78, "UnknownSetting"),
+        (("--set", "sync_logs=perhaps"), {}, 78, "ConfigError"),
+        (("--set", "access_token=x"), {}, 2, "UsageError"),
+        (("--set", "logs_dir"), {}, 2, "UsageError"),
+        (("--http", "80"), {}, 2, "UsageError"),
+        (("--preset", "develop"), {}, 78, "ConfigError"),
+        ((), {"DROPBOX__SYNC_LOG": "1"}, 78, "UnknownSetting"),
+        ((), {"DROPBOX__ENABLED": "false"}, 78, "ConfigError"),
+        ((), {"DROPBOX_ACCESS_TOKEN": "not a token"}, 78, "ConfigError"),
+    ],
+)
+def test_exit_codes(world, words, env, code, error):
+    world.write({"models/m.bin": b"m"})
+    got, out, err = world.command("run", "--once", "--json", *words, **env)
+    document = json.loads(out)
+    assert got == code, err
+    if error:
+        assert (document["error"], bool(document["hint"])) == (error, True)
+        assert err.rstrip().splitlines()[-2].startswith("error: ")
+    assert world.stranger.paths() == []
+
+
+def test_arguments_win_over_the_environment_that_over_the_file(world):
+    world.write({"models/m.bin": b"m", "c.toml": 'app_folder = "File"\nkind_first = true\nmodels_dir = "nowhere"\n'})
+    env = {"DROPBOX__APP_FOLDER": "Environment", "DROPBOX__MODELS_DIR": "nowhere either"}
+    assert world.command("run", "--once", "--config", "c.toml", "--set", "models_dir=models", **env)[0] == 0
+    (path,) = world.stranger.paths()
+    assert re.fullmatch(r"/Environment/models/\d{4}-\d\d-\d\d/m\.bin", path)
+
+
+def test_a_token_in_the_file_is_refused_and_not_shown(world):
+    token = "sl.u." + "A" * 600
+    world.write({"c.toml": f'access_token = "{token}"\n'})
+    code, out, err = world.command("run", "--once", "--config", "c.toml")
+    assert code == 78
+    assert "revoke it" in err
+    assert token not in out + err
+
+
+def test_a_pasted_token_serves_with_a_warning(world):
+    world.write({"models/m.bin": b"m"})
+    env = {"DROPBOX_ACCESS_TOKEN": world.token(), "HURACAN_REFRESH_TOKEN_FILE": ""}
+    code, out, err = world.command("run", "--once", **env)
+    assert code == 0, err
+    assert "dropbox_token_pasted" in err
+    assert env["DROPBOX_ACCESS_TOKEN"] not in out + err
+
+
+# --- run ----------------------------------------------------------------------------------------------------------
+
+
+def test_run_serves_its_page_and_ends_cleanly_on_a_signal(world):
+    world.write({"models/m.bin": b"m"})
+    process = world.start("run", "--http", "0", "--json")
+    left = until(lambda: (world.home / "run.json").exists() and json.loads((world.home / "run.json").read_bytes()))
+    until(world.stranger.paths)
+    for path, words in (("", "<svg"), ("metrics", "huracan_sync_requests_total"), ("healthz", '"healthy"')):
+        with urllib.request.urlopen(left["page"] + path, timeout=5) as answer:  # noqa: S310
+            assert words in answer.read().decode()
+    code, _, err = world.command("run")
+    assert code == 75
+    assert f"process {process.pid} " in err
+    code, out, _ = world.command("status", "--json")
+    seen = json.loads(out)["continuous"]
+    assert (code, seen["running"], seen["pid"]) == (0, True, process.pid)
+    assert [kind["name"] for kind in seen["kinds"]] == KINDS
+    code, out, err = end(process)
+    document = json.loads(out)
+    assert (code, document["ended"], document["running"]) == (0, True, True)
+    assert f"the page is at {left['page']}" in err
+    assert "Traceback" not in err
+    assert "error" not in err
+    assert "nothing runs continuously" in world.command("status")[1]
+
+
+def test_a_signal_in_a_large_upload_finishes_the_part_and_the_next_run_goes_on(world):
+    world.write({"models/big.bin": noise("big", 60 * 1024 * 1024)})
+    world.dropbox.config(latency_ms=150)
+    process = world.start("run", *ALONE)
+    until(lambda: world.requests().get("files/upload_session/append_v2", 0) >= 2)
+    code, _, err = end(process)
+    assert code == 0, err
+    assert "error" not in err
+    sent = world.requests()["files/upload_session/append_v2"]
+    assert sent < 8
+    world.dropbox.config(latency_ms=0)
+    world.clear_log()
+    process = world.start("run", "--once", *ALONE)
+    assert process.wait(30) == 0
+    process.communicate()
+    assert world.requests()["files/upload_session/append_v2"] == 8 - sent
+
+
+def test_once_that_is_ended_says_so_and_carries_on(world):
+    world.write({"models/big.bin": noise("big", 60 * 1024 * 1024), "config/a.toml": "a=1"})
+    world.dropbox.config(latency_ms=150)
+    process = world.start("run", "--once", "--json")
+    until(lambda: world.requests().get("files/upload_session/append_v2", 0) >= 2)
+    code, out, err = end(process, signal.SIGINT)
+    assert (code, json.loads(out)["error"]) == (130, "Interrupted"), err
+    assert world.stranger.paths() == []
+    world.dropbox.config(latency_ms=0)
+    code, out, _ = world.command("run", "--once", "--json")
+    assert (code, json.loads(out)["uploaded"]) == (0, 2)
+
+
+def test_a_pause_that_the_server_asked_for_does_not_outlast_a_signal(world):
+    world.write({"models/m.bin": b"m"})
+    world.dropbox.faults({"route": "files/list_folder", "fault": "rate_limited", "retry_after": 600})
+    process = world.start("run", *ALONE)
+    until(lambda: world.requests().get("files/list_folder"))
+    began = time.monotonic()
+    code, _, err = end(process)
+    assert (code, "error" in err) == (0, False), err
+    assert time.monotonic() - began < 15
+    assert world.count() < 10
+
+
+def test_a_run_with_everything_disabled_is_none(world):
+    off = [word for kind in KINDS for word in ("--set", f"sync_{kind}=no")]
+    code, _, err = world.command("run", *off)
+    assert (code, "nothing to run" in err) == (78, True)
+
+
+def test_an_interval_of_nothing_is_said_once(world):
+    process = world.start("run", *ALONE, "--set", "sync_interval_models_seconds=0", "--set", "sync_logs=yes")
+    until((world.home / "run.json").exists)
+    _, _, err = end(process)
+    assert err.count("models is disabled") == 1
+
+
+# --- status -------------------------------------------------------------------------------------------------------
+
+
+def test_looking_makes_nothing(world):
+    code, out, _ = world.command("status")
+    assert (code, out.startswith("nothing has run on this machine yet")) == (0, True)
+    assert not world.home.exists()
+
+
+def test_watching_in_plain_lines_tells_what_changed(world):
+    assert world.command("run", "--once")[0] == 0
+    process = world.start("status", "--watch", "--every", "0.1")
+    first = [process.stdout.readline() for _ in range(2)]
+    assert first[0].endswith("nothing has run continuously on this machine yet; `huracan-sync run` does\n")
+    running = world.start("run", *ALONE)
+    assert re.match(r"\d\d:\d\d:\d\d running since ", process.stdout.readline())
+    assert "models: " in process.stdout.readline()
+    assert end(running)[0] == 0
+    while "nothing runs continuously" not in process.stdout.readline():
+        pass
+    code, _, err = end(process)
+    assert (code, "interrupted; it only looked" in err) == (130, True)
+
+
+def test_watching_on_a_terminal_draws_the_table(world):
+    world.write({"models/m.bin": b"m"})
+    running = world.start("run", *ALONE)
+    until(world.stranger.paths)
+    time.sleep(5.5)  # what runs tells every five seconds
+    screen, theirs = pty.openpty()
+    words = [sys.executable, "-m", "huracan_sync", "status", "--watch", "--every", "0.2"]
+    env = world.env | {"COLUMNS": "160", "LINES": "40", "TERM": "xterm-256color"}
+    process = subprocess.Popen(words, env=env, stdout=theirs, stderr=theirs, stdin=theirs, start_new_session=True)
+    os.close(theirs)
+    seen = b""
+    while b"Ctrl-C ends" not in seen and select.select([screen], [], [], 10)[0]:
+        seen += os.read(screen, 65536)
+    process.send_signal(signal.SIGINT)
+    with contextlib.suppress(OSError):  # how a terminal says that nobody is there any more
+        while os.read(screen, 65536):
+            pass
+    assert process.wait(10) == 130
+    os.close(screen)
+    assert end(running)[0] == 0
+    text = seen.decode()
+    assert "running since" in text
+    assert "models" in text
+    assert "last success" in text
+
+
+# --- doctor --exercise --------------------------------------------------------------------------------------------
+
+
+def test_the_doctor_tries_the_whole_way_and_leaves_nothing(world):
+    world.write({"models/m.bin": b"m"})
+    assert world.command("run", "--once")[0] == 0
+    before = world.stranger.paths(), world.stranger.entries("folder")
+    code, out, err = world.command("doctor", "--exercise")
+    assert code == 0, err
+    for words in ("exercise: authentication  logged in", "exercise: engine", "read it back, byte for byte", "deleted"):
+        assert words in out
+    assert (world.stranger.paths(), world.stranger.entries("folder")) == before
+    code, out, _ = world.command("doctor", "--exercise", "--json")
+    names = [check["name"] for check in json.loads(out)["checks"]]
+    assert names[-5:] == [f"exercise: {step}" for step in ("authentication", "engine", "folder", "file", "clean")]
+
+
+def test_the_doctor_names_what_does_not_work(world):
+    world.dropbox.faults({"route": "files/upload", "fault": "insufficient_space"})
+    code, out, _ = world.command("doctor", "--exercise", "--json")
+    checks = {check["name"]: check for check in json.loads(out)["checks"]}
+    assert (code, checks["exercise: engine"]["verdict"]) == (1, "bad")
+    assert checks["exercise: engine"]["hint"]
+
+
+# --- migrate ------------------------------------------------------------------------------------------------------
+
+
+def test_migrate_shows_does_and_then_has_nothing_to_do(world):
+    spot = write_candle(world.work / "x.parquet")
+    for place in (SPOT, f"BTC/{SPOT}", f"BTCUSDT/{SPOT}"):
+        world.stranger.write(f"{APP}/data/candles/{place}", spot)
+    world.stranger.write(f"{APP}/data/candles/ETH/ETH-USDT_1d_20221112_20251111.parquet", spot + b"x")
+    before = world.stranger.paths()
+    code, out, _ = world.command("migrate", "--dry-run")
+    assert code == 0
+    assert f"move    {APP}/data/candles/ETH/ETH-USDT_1d_20221112_20251111.parquet  ->" in out
+    assert out.count("delete  ") == 2
+    assert out.endswith("would move 1, copy 0, delete 2 that are copies; 0 are left to you; nothing was done\n")
+    assert world.stranger.paths() == before
+    code, out, _ = world.command("migrate", "--json")
+    report = json.loads(out)
+    assert (code, report["moved"], report["deleted"], report["failed"]) == (0, 1, 2, [])
+    assert len(report["plan"]) == 3
+    assert world.stranger.paths() == [
+        f"{APP}/data/candles/BTCUSDT/{SPOT}",
+        f"{APP}/data/candles/ETHUSDT/ETH-USDT_1d_20221112_20251111.parquet",
+    ]
+    code, out, _ = world.command("migrate")
+    assert (code, out) == (0, "everything lies in its place\n")
+
+
+def test_migrate_says_when_there_is_no_such_folder(world):
+    code, out, err = world.command("migrate", "--json", DROPBOX__APP_FOLDER="Elsewhere")
+    assert (code, json.loads(out)["error"]) == (1, "NotFound")
+    assert "hint" in err
