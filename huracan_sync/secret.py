@@ -2,16 +2,18 @@
 
 Laws: a secret travels as `Secret` from where it is read to where it is sent; `reveal()` is called only on the line
 that sends, seals or signs. Whatever else a program logs passes through `redact`, which knows the shapes of Dropbox's
-tokens and every value registered as a `Secret` in this process.
+tokens and every value registered as a `Secret` in this process. A traceback that shows locals must have nothing to
+show: an error from below the line that sends leaves its frames behind (`bare`).
 """
 
 from __future__ import annotations
 
 import logging
 import re
-from typing import NoReturn
+from typing import NoReturn, TypeVar
 
 MASK = "***"
+E = TypeVar("E", bound=BaseException)
 
 # Dropbox access tokens begin `sl.`; refresh tokens are 64 characters of base64url after a marker; both are also
 # caught by name in forms, JSON and headers, because their shape is not promised.
@@ -64,6 +66,15 @@ def redact(text: str) -> str:
         if value in text:
             text = text.replace(value, MASK)
     return _SHAPES.sub(MASK, text)
+
+
+def bare(error: E) -> E:
+    """The error without the frames it came through and the errors it came from, whose locals held secrets.
+
+    Raise it outside of the `except` that caught it, or Python ties them together again.
+    """
+    error.__cause__ = error.__context__ = None
+    return error.with_traceback(None)
 
 
 class RedactingFilter(logging.Filter):

@@ -28,6 +28,7 @@ from urllib3.exceptions import (
 )
 
 from huracan_sync.errors import ConfigError, TlsRefused, Unreachable
+from huracan_sync.secret import Secret, bare
 
 CHUNK = 256 * 1024
 """Bytes handed over at a time: what one read of a socket can give, small enough to shape."""
@@ -215,6 +216,7 @@ class Wire:
         url: str,
         *,
         headers: Mapping[str, str],
+        token: Secret | None = None,
         body: Body = b"",
         method: str = "POST",
         read_timeout: float | None = None,
@@ -224,6 +226,7 @@ class Wire:
         Args:
             url: absolute.
             headers: as sent; `Content-Length` must be among them when `body` comes in pieces.
+            token: an access token, which becomes a header of its own.
             body: the bytes, or pieces of them.
             method: the HTTP method.
             read_timeout: seconds without a byte after which the other side counts as gone.
@@ -232,7 +235,9 @@ class Wire:
             Unreachable: no whole answer; the fact `sent` says whether the request may have arrived.
             TlsRefused: the other side could not prove that it is Dropbox.
         """
-        with self.open(url, headers=headers, body=body, method=method, read_timeout=read_timeout) as stream:
+        with self.open(
+            url, headers=headers, token=token, body=body, method=method, read_timeout=read_timeout
+        ) as stream:
             return Answer(stream.status, stream.headers, stream.read())
 
     def open(
@@ -240,11 +245,13 @@ class Wire:
         url: str,
         *,
         headers: Mapping[str, str],
+        token: Secret | None = None,
         body: Body = b"",
         method: str = "POST",
         read_timeout: float | None = None,
     ) -> Stream:
         """Like `exchange`, but the body of the answer is left on the wire."""
+        failure: BaseException
         size = len(body) if isinstance(body, bytes | memoryview) else int(headers.get("Content-Length", 0))
         is_token = url.endswith("/oauth2/token")
         is_content = headers.get("Content-Type") == "application/octet-stream"
@@ -254,15 +261,19 @@ class Wire:
                 method,
                 url,
                 body=_shaped(body, self.throttle) if self.throttle else _sendable(body),
-                headers={**headers, "Content-Length": str(size)},
+                headers={**headers, **_bearer(token), "Content-Length": str(size)},
                 timeout=urllib3.Timeout(connect=self._timeout[0], read=read_timeout or self._timeout[1]),
                 retries=False,
                 redirect=False,
                 preload_content=False,
             )
         except (HTTPError, OSError) as error:
-            raise _unreachable(error, url) from error
-        return Stream(response, self.meter, self.throttle)
+            failure = _unreachable(error, url)
+        except BaseException as error:  # noqa: BLE001 - Ctrl-C too: its frames hold the headers all the same
+            failure = error
+        else:
+            return Stream(response, self.meter, self.throttle)
+        raise bare(failure)
 
     def close(self) -> None:
         """Drop all idle connections; the next exchange opens new ones."""
@@ -296,6 +307,10 @@ class Wire:
                 hint="HURACAN_SYNC_CA names the ca.pem that `huracan-sync emulator --tls DIR` writes",
             ) from error
         return context
+
+
+def _bearer(token: Secret | None) -> dict[str, str]:
+    return {} if token is None else {"Authorization": f"Bearer {token.reveal()}"}
 
 
 def _sendable(body: Body) -> bytes | Iterable[bytes]:

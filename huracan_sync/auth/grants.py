@@ -13,7 +13,7 @@ from urllib.parse import urlencode
 import msgspec
 
 from huracan_sync.auth.profiles import spelled
-from huracan_sync.auth.quiet import bare, decode_secret
+from huracan_sync.auth.quiet import decode_secret
 from huracan_sync.errors import (
     CallRefused,
     HuracanError,
@@ -24,7 +24,7 @@ from huracan_sync.errors import (
     Revoked,
     ServiceFault,
 )
-from huracan_sync.secret import Secret, redact
+from huracan_sync.secret import Secret, bare, redact
 from huracan_sync.wire import Answer, Wire
 
 _FORM = {"Content-Type": "application/x-www-form-urlencoded", "Accept": "application/json"}
@@ -92,12 +92,7 @@ def revoke(wire: Wire, access_token: Secret) -> bool:
     Raises:
         Unavailable: no answer, or none that is one.
     """
-    answer = _exchange(
-        wire,
-        "/2/auth/token/revoke",
-        lambda: {"Authorization": f"Bearer {access_token.reveal()}", "Content-Type": "application/json"},
-        lambda: b"null",
-    )
+    answer = _call(wire, "/2/auth/token/revoke", access_token)
     if answer.status not in {200, 401}:
         raise ServiceFault(f"the login could not be withdrawn: status {answer.status}", status=answer.status)
     return answer.status == 200
@@ -114,12 +109,7 @@ class _Account(msgspec.Struct):
 def account_name(wire: Wire, access_token: Secret) -> str:
     """How the account's owner is called; empty when the token may not know, or nobody says. No e-mail is looked at."""
     try:
-        answer = _exchange(
-            wire,
-            "/2/users/get_current_account",
-            lambda: {"Authorization": f"Bearer {access_token.reveal()}", "Content-Type": "application/json"},
-            lambda: b"null",
-        )
+        answer = _call(wire, "/2/users/get_current_account", access_token)
         found = msgspec.json.decode(answer.body, type=_Account) if answer.status == 200 else None
     except (HuracanError, msgspec.DecodeError, UnicodeDecodeError):
         return ""
@@ -130,16 +120,23 @@ def _send(wire: Wire, fields: Mapping[str, str], secrets: Mapping[str, Secret], 
     def body() -> bytes:
         return urlencode({**fields, **{name: secret.reveal() for name, secret in secrets.items()}}).encode()
 
-    return read_answer(_exchange(wire, "/oauth2/token", lambda: _FORM, body), refreshing=refreshing)
+    return read_answer(_post(wire, body), refreshing=refreshing)
 
 
-def _exchange(wire: Wire, route: str, headers: Callable[[], Mapping[str, str]], body: Callable[[], bytes]) -> Answer:
-    """One exchange whose failure tells nothing of what was sent: headers and body are made below the `try`."""
+def _post(wire: Wire, body: Callable[[], bytes]) -> Answer:
+    """One exchange whose failure tells nothing of what was sent: the body is made below the `try`."""
+    failure: BaseException
     try:
-        return wire.exchange(f"{wire.endpoint.api}{route}", headers=headers(), body=body(), read_timeout=_ANSWER_S)
-    except HuracanError as error:
+        return wire.exchange(f"{wire.endpoint.api}/oauth2/token", headers=_FORM, body=body(), read_timeout=_ANSWER_S)
+    except BaseException as error:  # noqa: BLE001 - Ctrl-C too: its frames hold the body all the same
         failure = error
     raise bare(failure)
+
+
+def _call(wire: Wire, route: str, access_token: Secret) -> Answer:
+    headers = {"Content-Type": "application/json"}
+    url = f"{wire.endpoint.api}{route}"
+    return wire.exchange(url, headers=headers, token=access_token, body=b"null", read_timeout=_ANSWER_S)
 
 
 def read_answer(answer: Answer, *, refreshing: bool) -> Grant:

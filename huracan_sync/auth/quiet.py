@@ -10,7 +10,6 @@ import sys
 from collections.abc import Iterator, Mapping, MutableMapping
 from typing import Any
 
-from huracan_sync.errors import HuracanError
 from huracan_sync.secret import Secret
 
 SECRET_VARIABLES = (
@@ -67,15 +66,6 @@ def guard_memory() -> None:
 
         pr_set_dumpable = 4
         ctypes.CDLL(None, use_errno=True).prctl(pr_set_dumpable, 0, 0, 0, 0)
-
-
-def bare(error: HuracanError) -> HuracanError:
-    """The error without the frames it came through and the errors it came from, whose locals held secrets.
-
-    Raise it outside of the `except` that caught it, or Python ties them together again.
-    """
-    error.__cause__ = error.__context__ = None
-    return error.with_traceback(None)
 
 
 def from_bytes(data: bytes) -> Secret:

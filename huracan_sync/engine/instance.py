@@ -25,6 +25,7 @@ from huracan_sync.layout import Layout
 from huracan_sync.outbox import Letter, Outbox
 from huracan_sync.remote.client import Remote
 from huracan_sync.remote.pacing import Pacing
+from huracan_sync.secret import Secret
 from huracan_sync.settings import Settings
 
 if TYPE_CHECKING:
@@ -86,7 +87,8 @@ class Instance:
             log.info("dropbox_sync_disabled")
             self._enabled = False
             return
-        chosen = choose(access_token) if settings is None else chosen_by(settings)
+        pasted, access_token = Secret(access_token or ""), None  # a traceback that shows locals has nothing to show
+        chosen = choose(pasted) if settings is None else chosen_by(settings)
         layout = Layout(app_folder) if settings is None else settings.layout
         _ = layout.root  # refuses a name that can be no folder
         self._enabled = True

@@ -66,13 +66,13 @@ class Chosen(msgspec.Struct, frozen=True):
         return self.token.reveal() if self.token else f"{SENTINEL}{self.profile}"
 
 
-def choose(access_token: str | None) -> Chosen:
+def choose(access_token: Secret) -> Chosen:
     """The login that a setting means.
 
     Raises:
         ValueError: it is no token and names no profile.
     """
-    cleaned = Secret("".join((access_token or "").split()).strip("\"'"))
+    cleaned = Secret("".join(access_token.reveal().split()).strip("\"'"))
     profile, token = login_of(cleaned)
     if token is None:
         return Chosen(profile or "engine", None)
@@ -94,7 +94,7 @@ def chosen_by(settings: Settings) -> Chosen:
     Raises:
         ValueError: they hold a token that is none.
     """
-    return choose(settings.access_token.reveal()) if settings.access_token else Chosen(settings.profile, None)
+    return choose(settings.access_token) if settings.access_token else Chosen(settings.profile, None)
 
 
 def log_in(chosen: Chosen, pacing: Pacing, credentials: Credentials | None = None) -> Remote:

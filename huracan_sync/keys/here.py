@@ -14,12 +14,12 @@ from pathlib import Path
 
 from huracan_sync.auth.delivered import read_file
 from huracan_sync.auth.names import SecretName
-from huracan_sync.auth.quiet import Environment, bare, to_bytes
+from huracan_sync.auth.quiet import Environment, to_bytes
 from huracan_sync.auth.store import open_store
 from huracan_sync.errors import HuracanError, LocalFailure, NoSigningKey, SecretMissing
 from huracan_sync.local import sync_folders
 from huracan_sync.paths import RelPath
-from huracan_sync.secret import Secret
+from huracan_sync.secret import Secret, bare
 from huracan_sync.signed.keys import Signer
 
 KEY_FILE = "HURACAN_SIGNING_KEY_FILE"

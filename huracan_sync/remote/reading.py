@@ -79,10 +79,6 @@ class Call(msgspec.Struct, frozen=True):
     repeatable: bool = True
     commit: bool = False
 
-    def headers_with(self, token: Secret) -> dict[str, str]:
-        """The headers, once the token is known."""
-        return {**self.headers, "Authorization": f"Bearer {token.reveal()}"}
-
 
 def _of_silence(error: Unreachable) -> Verdict:
     return Verdict(error, retry=True, committed=None if error.facts.get("sent") else False)
@@ -228,7 +224,7 @@ class ReadOnly:
         queue = self.pacing.commit() if call.commit else contextlib.nullcontext()
         try:
             with queue, self.pacing.slot():
-                answer = self.wire.exchange(call.url, headers=call.headers_with(token), body=call.body)
+                answer = self.wire.exchange(call.url, headers=call.headers, token=token, body=call.body)
         except Unreachable as error:
             return _of_silence(error)
         self._dated = (answer.headers.get("Date", ""), self._now())
@@ -238,7 +234,7 @@ class ReadOnly:
         """Make the call once and leave the body of a success on the wire."""
         try:
             with self.pacing.slot():
-                stream = self.wire.open(call.url, headers=call.headers_with(token))
+                stream = self.wire.open(call.url, headers=call.headers, token=token)
                 if 200 <= stream.status < 300:
                     return stream
                 with stream:

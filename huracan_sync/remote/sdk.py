@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import dropbox
 import requests
 
-from huracan_sync.secret import Secret
+from huracan_sync.secret import Secret, bare
 
 if TYPE_CHECKING:
     from huracan_sync.remote.client import Remote
@@ -41,6 +41,14 @@ class SdkClient(dropbox.Dropbox):  # type: ignore[misc] # the SDK publishes no t
         """Called by the SDK after a 401 `expired_access_token`; where and which scopes is ours to know."""
         self._token = self._remote.tokens.renew(self._token)
         self._oauth2_access_token = self._token.reveal()
+
+    def request(self, *args: Any, **kwargs: Any) -> Any:
+        """Called by the SDK for every route. What it raises leaves the SDK's frames behind: they hold the token."""
+        try:
+            return super().request(*args, **kwargs)
+        except BaseException as error:  # noqa: BLE001 - all that leaves here
+            failure = error
+        raise bare(failure)
 
     def _get_route_url(self, hostname: str, route_name: str) -> str:
         return f"{hostname}/2/{route_name}"

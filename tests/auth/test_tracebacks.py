@@ -1,0 +1,75 @@
+"""Whatever fails, a traceback that shows locals shows no token: of a call, a stream, the SDK, the engine's class."""
+
+import pytest
+import urllib3
+
+from huracan_sync.connect import connect
+from huracan_sync.engine import DropboxSync
+from huracan_sync.remote.pacing import Pacing
+from huracan_sync.secret import Secret
+from tests.auth.curious import shows_no_secret
+from tests.auth.login_desk import FULL
+
+
+@pytest.fixture
+def token(dropbox):
+    return dropbox.token(list(FULL))["access_token"]
+
+
+@pytest.fixture
+def remote(dropbox, token, home):
+    pacing = Pacing(patience_s=0.0, sleep=lambda _: None)
+    return connect(env=dropbox.env(home), access_token=Secret(token), pacing=pacing)
+
+
+def call(remote):
+    remote.rpc("files/list_folder", {"path": ""}, dict)
+
+
+def stream(remote):
+    remote.stream("files/download", {"path": "/x"})
+
+
+def send(remote):
+    remote.send("files/upload", {"path": "/x"}, b"content", dict)
+
+
+def through_the_sdk(remote):
+    remote.sdk().files_list_folder("")
+
+
+@pytest.mark.parametrize("act", [call, stream, send, through_the_sdk])
+@pytest.mark.parametrize("fault", ["reset", "truncate", "server_error", "missing_scope", "error"])
+def test_a_call_that_fails(dropbox, remote, token, act, fault, monkeypatch):
+    monkeypatch.setattr("time.sleep", lambda _: None)  # the SDK's own retries
+    dropbox.faults({"route": "files/*", "fault": fault, "tags": ["path", "no_write_permission"]})
+    with shows_no_secret(__file__, token):
+        act(remote)
+
+
+@pytest.mark.parametrize("act", [call, stream, send, through_the_sdk])
+def test_ctrl_c_in_the_middle_of_a_call(remote, token, act, monkeypatch):
+    def interrupted(self, *_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(urllib3.HTTPConnectionPool, "_make_request", interrupted)
+    with shows_no_secret(__file__, token):
+        act(remote)
+
+
+@pytest.mark.parametrize("fault", ["reset", "expired_access_token", "invalid_access_token"])
+def test_a_pasted_token_that_is_refused(dropbox, token, home, monkeypatch, fault):
+    for name, value in dropbox.env(home).items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr("time.sleep", lambda _: None)
+    monkeypatch.setattr("threading.Event.wait", lambda *_: False)
+    dropbox.faults({"route": "files/*", "fault": fault})
+    with shows_no_secret(__file__, token):
+        DropboxSync(access_token=token)
+        raise AssertionError
+
+
+@pytest.mark.parametrize("wrong", ["x" * 60, "sl.short"])
+def test_a_pasted_token_that_is_none(wrong):
+    with shows_no_secret(__file__, wrong):
+        DropboxSync(access_token=wrong)
