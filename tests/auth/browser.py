@@ -1,5 +1,6 @@
 """Chromium without a screen, driven over WebDriver by plain HTTP requests: Debian's two packages and nothing else."""
 
+import base64
 import contextlib
 import json
 import re
@@ -46,12 +47,24 @@ class Browser:
 
     @property
     def text(self):
-        script = "return document.body ? document.body.innerText : ''"  # at once: an element may go stale under a click
+        # At once: an element may go stale under a click.
+        return self.evaluate("return document.body ? document.body.innerText : ''")
+
+    def evaluate(self, script):
+        """What a script returns that runs in the page."""
         return _ask(f"{self._at}/execute/sync", {"script": script, "args": []})
 
-    def read(self, words):
+    def picture(self):
+        """The window as it looks, a PNG."""
+        return base64.b64decode(_ask(f"{self._at}/screenshot"))
+
+    def complaints(self):
+        """What the browser has complained of since it was asked last."""
+        return [entry["message"] for entry in _ask(f"{self._at}/se/log", {"type": "browser"})]
+
+    def read(self, words, within=5):
         """The page's text once it has these words: a click returns before the next page has come."""
-        until = time.monotonic() + 5
+        until = time.monotonic() + within
         while words not in self.text and time.monotonic() < until:
             time.sleep(0.01)
         return self.text
@@ -72,8 +85,8 @@ def _ask(url, arguments=None):
 
 
 @contextlib.contextmanager
-def chromium():
-    """A window of a Chromium of its own."""
+def chromium(*options):
+    """A window of a Chromium of its own; `options` as its command line takes them."""
     if not shutil.which("chromium") or not shutil.which("chromedriver"):
         pytest.skip("needs chromium and chromedriver (Debian: chromium chromium-driver)")
     with tempfile.TemporaryDirectory() as profile:
@@ -85,8 +98,8 @@ def chromium():
                 if found := re.search(r"started successfully on port (\d+)", line):
                     break
             address = f"http://127.0.0.1:{found[1]}"
-            options = {"binary": shutil.which("chromium"), "args": [*_QUIET, f"--user-data-dir={profile}"]}
-            capabilities = {"alwaysMatch": {"goog:chromeOptions": options}}
+            chrome = {"binary": shutil.which("chromium"), "args": [*_QUIET, *options, f"--user-data-dir={profile}"]}
+            capabilities = {"alwaysMatch": {"goog:chromeOptions": chrome, "goog:loggingPrefs": {"browser": "ALL"}}}
             # Pages come over a network: an element is looked for until it is there.
             capabilities["alwaysMatch"]["timeouts"] = {"implicit": 5000}
             session = _ask(f"{address}/session", {"capabilities": capabilities})["sessionId"]
