@@ -13,6 +13,7 @@ from pathlib import Path
 from huracan_sync.account import home_of
 from huracan_sync.errors import Conflict as ConflictError
 from huracan_sync.journal import Journal, Synced
+from huracan_sync.keys.here import KeyPlace
 from huracan_sync.layout import Arranged
 from huracan_sync.pair import Options, Pair, Report
 from huracan_sync.paths import fold, join
@@ -20,6 +21,7 @@ from huracan_sync.plan import Conflict, Plan, empties_the_tree, plan
 from huracan_sync.remote.client import Remote
 from huracan_sync.remote.listing import PAGE
 from huracan_sync.remote.removing import remove
+from huracan_sync.sealing.signing import Signing, key_place
 from huracan_sync.survey import Survey, learn_remote
 from huracan_sync.transfer import wish
 from huracan_sync.transfer.crew import Crew
@@ -34,6 +36,8 @@ class PushReport(Report):
     uploaded: int = 0
     bytes_sent: int = 0
     """Bytes of file content that went over the wire, attempts that failed included."""
+    unsigned: int = 0
+    """Files that lie in Dropbox and are not in the signed list, though one was signed: pickles, for one."""
 
 
 class PushOptions(Options, frozen=True):
@@ -119,10 +123,28 @@ class Pusher:
             learn_remote(pair.remote, pair.journal, pair.id, pair.root, pair.journal.synced(pair.id))
         return outcome.done
 
-    def delete(self, made: Plan) -> None:
-        """Carry out the deletions, each guarded by the revision that was synced."""
-        if not made.deletes:
+    def sign(self, signing: Signing, made: Plan) -> None:
+        """State in a signed head what both sides hold alike, without what is about to be deleted."""
+        stated = signing.state(without=[step.path for step in made.deletes])
+        if stated is None:
             return
+        self.report.sequence = stated.sealed.seq
+        self.report.unsigned = len(stated.unsigned)
+        self.pair.report_failures(list(stated.superseded), self.report)
+        if stated.unsigned:
+            named = ", ".join(stated.unsigned[:3]) + (", ..." if len(stated.unsigned) > 3 else "")
+            self.pair.monitor.note(
+                f"{len(stated.unsigned)} files lie in Dropbox and are not signed, because the channel "
+                f"{signing.channel} does not allow their kind: {named}"
+            )
+
+    def delete(self, made: Plan) -> bool:
+        """Carry out the deletions, each guarded by the revision that was synced; whether there were any, and all are.
+
+        What was signed must not name them any more: deletions come after the signed statement.
+        """
+        if not made.deletes:
+            return False
         pair = self.pair
         paths = {join(pair.root, step.path): step for step in made.deletes}
         results = remove(pair.remote, [(path, step.entry.rev) for path, step in paths.items()])
@@ -131,6 +153,7 @@ class Pusher:
         self.report.deleted += len(gone)
         stayed = [Failure(paths[path].path, error) for path, error in results.items() if error is not None]
         pair.report_failures(stayed, self.report)
+        return not stayed
 
     def count_skipped(self, seen: Survey) -> None:
         """What was looked at and is in step without having moved."""
@@ -156,23 +179,40 @@ def push(
     home: Path | None = None,
     options: PushOptions | None = None,
     monitor: Monitor | None = None,
+    channel: str | None = None,
+    keys: KeyPlace | None = None,
 ) -> PushReport:
-    """Bring `remote_folder` to what `local` holds.
+    """Bring `remote_folder` to what `local` holds, and state it in a signed head, where this machine has a key.
+
+    Args:
+        local: the folder.
+        remote_folder: where to.
+        remote: the login.
+        home: the state folder.
+        options: how.
+        monitor: told what moves.
+        channel: the channel of the head; by default it is called as the last component of `remote_folder`.
+        keys: where the key is; by default where the environment says.
 
     Raises:
         UsageError: there is no such local folder, or a name is impossible.
         Conflict: a guard stopped it before a byte moved.
         Busy: another process works on the same pair.
+        NoSigningKey, NoTrust, StateMissing, Refused: everything was sent, and nothing could be signed.
         NotAuthorized, Unavailable, TryLater: it ended early; run it again, it carries on.
     """
     options = options or PushOptions()
-    with Journal(home or home_of()) as journal:
+    home = home or home_of()
+    with Journal(home) as journal:
         pair = Pair(local, remote_folder, remote=remote, journal=journal, monitor=monitor or Silent())
         pusher = Pusher(pair, options)
+        signing = Signing(pair, channel, keys or key_place(home, remote))
         with pair.run("push", pusher.report, wait_s=options.wait_s):
             seen, made = pusher.look()
             pusher.guard(seen, made)
             pusher.transfer(seen, made)
-            pusher.delete(made)
+            pusher.sign(signing, made)
+            if pusher.delete(made):
+                signing.caught_up()
             pusher.count_skipped(seen)
     return pusher.report

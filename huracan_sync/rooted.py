@@ -1,52 +1,21 @@
-"""Which root folder a remote folder belongs to, and who reads there.
-
-The signed things of a tree lie in one place, `.huracan` below its root folder. A profile has a root; what lies outside
-of that has the first component of its path for one.
-"""
+"""Who reads a root folder on this machine."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
 
-from huracan_sync.errors import NoTrust, UsageError
+from huracan_sync.errors import NoTrust
 from huracan_sync.keys.here import KeyPlace
 from huracan_sync.keys.roots import Roots
-from huracan_sync.paths import below, remote_root
 from huracan_sync.reader import Reader
 from huracan_sync.remote.client import Remote
 from huracan_sync.remote.source import RemoteSource, several
 from huracan_sync.seen import Seen
-from huracan_sync.signed.places import is_ours
+from huracan_sync.spot import Spot, spot_of
 
-
-class Spot(NamedTuple):
-    """A remote folder as manifests name it."""
-
-    root: str
-    """The root folder, as the API wants it."""
-    prefix: str
-    """The folder relative to it, without slashes at its ends; empty for the root itself."""
-
-    def path(self, relative: str) -> str:
-        """What manifests call a file of the folder."""
-        return f"{self.prefix}/{relative}" if self.prefix else relative
-
-
-def spot_of(remote_folder: str, profile_root: str) -> Spot:
-    """Where a remote folder lies.
-
-    Raises:
-        UsageError: it is the folder of signed things, which is nobody's to sync.
-    """
-    folder = remote_root(remote_folder)
-    root = profile_root if below(profile_root, folder) is not None else "/".join(folder.split("/")[:2])
-    prefix = below(root, folder) or ""
-    if prefix and is_ours(prefix):
-        raise UsageError(f"{folder} is where signatures lie; nothing else may", path=folder)
-    return Spot(root, prefix)
+__all__ = ["Spot", "reader_at", "spot_of"]
 
 
 def reader_at(

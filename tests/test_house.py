@@ -25,6 +25,7 @@ FLOORS = [
     "account",
     "connect",
     "signed",
+    "spot",
     "local",
     "journal",
     "outbox",
@@ -35,6 +36,7 @@ FLOORS = [
     "reader",
     "keys",
     "rooted",
+    "sealing",
     "push",
     "restore",
     "migrate",
@@ -48,7 +50,7 @@ FLOORS = [
     "cli",
     "__main__",
 ]
-PURE = {"errors", "refusals", "secret", "content_hash", "paths", "tree", "plan", "settings", "layout", "signed"}
+PURE = {"errors", "refusals", "secret", "content_hash", "paths", "tree", "plan", "settings", "layout", "signed", "spot"}
 IMPURE = {"socket", "os", "time", "threading", "random", "subprocess", "sqlite3", "tempfile", "shutil", "urllib3"}
 BANNED = {"manager", "helper", "helpers", "util", "utils", "common", "misc", "base", "core"}
 

@@ -11,6 +11,7 @@ import os
 import secrets
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from huracan_sync.auth.delivered import read_file
 from huracan_sync.auth.names import SecretName
@@ -20,7 +21,9 @@ from huracan_sync.errors import HuracanError, LocalFailure, NoSigningKey, Secret
 from huracan_sync.local import sync_folders
 from huracan_sync.paths import RelPath
 from huracan_sync.secret import Secret, bare
-from huracan_sync.signed.keys import Signer
+
+if TYPE_CHECKING:
+    from huracan_sync.signed.keys import Signer
 
 KEY_FILE = "HURACAN_SIGNING_KEY_FILE"
 
@@ -97,7 +100,7 @@ class KeyPlace:
         found = self.find()
         if found is not None:
             return found, False
-        return self._keep(self._name, Signer.generate()), True
+        return self._keep(self._name, _generated()), True
 
     def make_next(self, file: Path | None) -> Signer:
         """A key to follow the present one, durably kept: in `file`, made there unless it is; else beside the present.
@@ -117,7 +120,7 @@ class KeyPlace:
         kept = self._store.get(self._next) if self._store.kept_in(self._next) else None
         if kept is not None:
             return _parsed(kept, "the stored key")  # of a rotation that was cut short
-        return self._keep(self._next, Signer.generate())
+        return self._keep(self._next, _generated())
 
     def take_next(self, signer: Signer) -> None:
         """The trust file names the next key now: it is the present one. Of files nothing is done."""
@@ -142,9 +145,17 @@ class KeyPlace:
         return signer
 
 
+def _generated() -> Signer:
+    from huracan_sync.signed import keys  # noqa: PLC0415 - 50 ms of cryptography, which most runs do not need
+
+    return keys.Signer.generate()
+
+
 def _parsed(kept: Secret, where: str) -> Signer:
+    from huracan_sync.signed import keys  # noqa: PLC0415 - as above
+
     try:
-        return Signer.parse(to_bytes(kept))
+        return keys.Signer.parse(to_bytes(kept))
     except NoSigningKey as error:
         refused = bare(error)
         refused.facts["path"] = where
@@ -153,7 +164,7 @@ def _parsed(kept: Secret, where: str) -> Signer:
 
 def _write(path: Path) -> Signer:
     """A new key in a file that nobody has made yet, readable by us alone."""
-    signer = Signer.generate()
+    signer = _generated()
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}.new")
     try:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)

@@ -164,6 +164,16 @@ def read(head: Head, policy: Policy, fetch: Callable[[bytes, int], bytes]) -> li
     return items
 
 
+def shards(head: Head, data: bytes) -> list[Shard]:
+    """What the body `data` of a verified head leads to, so that it can be fetched at once; nothing where it is whole.
+
+    Raises:
+        Refused: the first reason found, as `read`.
+    """
+    raw = _unpack(lambda _sha256, _length: data, head.body_sha256, head.body_len, head.raw_len)
+    return _read_index(raw, head) if raw.startswith(_INDEX_MARK) else []
+
+
 def check_part(data: bytes, sha256: bytes, length: int) -> None:
     """Raise `BodyHash` unless `data` has this length and this SHA-256."""
     if len(data) != length or sshsig.sha256(data) != sha256:

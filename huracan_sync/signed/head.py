@@ -90,6 +90,23 @@ def digest(head: Head) -> bytes:
     return sshsig.sha256(encode(head))
 
 
+def digest_of(data: bytes) -> bytes:
+    """What the next head names as `prev`, of a head file that need not count any more."""
+    return sshsig.sha256(unpack(FORM, data).payload)
+
+
+def linked(data: bytes, expected: bytes) -> Head:
+    """A head of the past, believed because one that is believed names its digest.
+
+    Raises:
+        HeadFormat: it is another one, or none.
+    """
+    envelope = unpack(FORM, data)
+    if sshsig.sha256(envelope.payload) != expected:
+        raise HeadFormat("a head is not the one that its successor names", expected=expected.hex())
+    return decode(_decoder, envelope.payload, HeadFormat, "a head")
+
+
 def sign(head: Head, signers: Iterable[Signs]) -> bytes:
     """The head file. The body, the blobs and the copy in the log must be in place before it is."""
     return seal(FORM, encode(head), signers)

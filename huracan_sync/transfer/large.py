@@ -22,6 +22,7 @@ from huracan_sync.errors import HuracanError
 from huracan_sync.local import Reading
 from huracan_sync.remote.client import Remote
 from huracan_sync.remote.errors import SessionLost, WrongOffset
+from huracan_sync.signed import kinds
 from huracan_sync.transfer.batch import Cursor
 from huracan_sync.transfer.wish import Site, Wish, is_fresh, token_of
 
@@ -81,8 +82,9 @@ class _Parts:
             self.reading.close()
         return ended
 
-    def content_hash(self) -> bytes:
-        return combine(b"".join(self.arrived[number] for number in range(self._last + 1)))
+    def blocks(self) -> bytes:
+        """The digests of all its blocks."""
+        return b"".join(self.arrived[number] for number in range(self._last + 1))
 
     def send(self, remote: Remote, number: int) -> bytes:
         """On a worker: read, hash and send one part; its block digests."""
@@ -152,6 +154,7 @@ class Large:
         site = self._site
         try:
             reading = wish.open(site)
+            wish.first = reading.read(0, kinds.SNIFF)
         except HuracanError as error:
             self._failed(wish, error)
             return
@@ -205,7 +208,7 @@ class Large:
     def _end(self, parts: _Parts) -> None:
         self._open.remove(parts)
         if parts.error is None:
-            parts.wish.digest = parts.content_hash()
+            parts.wish.prove(parts.wish.first, parts.blocks())
             self._closed([parts.wish])
             return
         self._site.monitor.moved(-sum(map(parts.length, parts.arrived)))

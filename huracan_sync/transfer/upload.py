@@ -24,6 +24,7 @@ from huracan_sync.errors import (
     Unavailable,
 )
 from huracan_sync.journal import Synced
+from huracan_sync.journal.ledger import note_proofs
 from huracan_sync.paths import fold, join
 from huracan_sync.plan import Copy
 from huracan_sync.remote.errors import SessionLost, WrongOffset
@@ -130,6 +131,7 @@ class Upload:
     def _learn(self, synced: list[tuple[Wish, Entry]]) -> None:
         site = self._site
         items = [Synced(entry, wish.stamp) for wish, entry in synced]
+        note_proofs(site.journal, site.pair, (wish.proof for wish, _ in synced if wish.proof))
         site.journal.learn(site.pair, items)
         self._outcome.done.extend(items)
         for wish, entry in synced:

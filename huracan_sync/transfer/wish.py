@@ -9,11 +9,13 @@ import msgspec
 from huracan_sync.content_hash import BLOCK_SIZE, block_hashes, combine
 from huracan_sync.errors import FileChanged, HuracanError
 from huracan_sync.journal import Journal
+from huracan_sync.journal.ledger import Proof
 from huracan_sync.local import Reading, Root, Stamp
 from huracan_sync.paths import RelPath, join
 from huracan_sync.plan import Copy
 from huracan_sync.remote.client import Remote
 from huracan_sync.remote.listing import timestamp
+from huracan_sync.signed import kinds
 from huracan_sync.transfer import batch
 from huracan_sync.transfer.crew import Crew
 from huracan_sync.transfer.progress import Monitor
@@ -65,6 +67,10 @@ class Wish(msgspec.Struct):
     digest: bytes = b""
     """The content hash of what was sent; empty until all of it was read."""
     session: str = ""
+    first: bytes = b""
+    """Of a large file the first bytes: they may tell its kind."""
+    proof: Proof | None = None
+    """What a signed list wants to know of the content, where name and hash do not tell."""
 
     @property
     def path(self) -> RelPath:
@@ -79,7 +85,7 @@ class Wish(msgspec.Struct):
     def begin_again(self) -> None:
         """Forget what was read and sent."""
         self.attempts += 1
-        self.stamp, self.digest, self.session = None, b"", ""
+        self.stamp, self.digest, self.session, self.proof = None, b"", "", None
 
     def commit(self, site: Site) -> batch.Commit:
         """Where it goes, and the one revision it may replace."""
@@ -116,8 +122,15 @@ class Wish(msgspec.Struct):
         except HuracanError as error:
             return error
         self.stamp = reading.stamp
-        self.digest = combine(block_hashes(content))
+        self.prove(content[: kinds.SNIFF], block_hashes(content))
         return content
+
+    def prove(self, first: bytes, blocks: bytes) -> None:
+        """All of it was read: its first bytes, and the digests of its blocks."""
+        self.digest = combine(blocks)
+        kind = kinds.of(self.path, first)
+        if self.size > BLOCK_SIZE or kind is not kinds.by_name(self.path):
+            self.proof = Proof(self.path, self.digest, int(kind), blocks if self.size > BLOCK_SIZE else b"")
 
 
 def token_of(stamp: Stamp) -> str:

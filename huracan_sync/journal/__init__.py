@@ -17,51 +17,21 @@ import sqlite3
 import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import msgspec
 
 from huracan_sync.errors import DiskFull, LocalFailure
+from huracan_sync.journal.records import Listed, Open, Run, Sealed, Sent, Synced
+from huracan_sync.journal.schema import SCHEMA, SCHEMA_VERSION
 from huracan_sync.local import Stamp
 from huracan_sync.paths import RelPath, fold
 from huracan_sync.tree import Entry
 
-SCHEMA_VERSION = 2
+__all__ = ["Journal", "Listed", "Open", "Run", "Sealed", "Sent", "Synced"]
+
 BUSY_S = 60.0
 """How long to wait for another process that writes."""
-_SCHEMA = """
-CREATE TABLE pairs (
-    id INTEGER PRIMARY KEY, place TEXT NOT NULL, local TEXT NOT NULL, remote TEXT NOT NULL, cursor TEXT,
-    UNIQUE (place, local, remote));
--- What local and remote held alike at the last sync, and the stamp of the local file then.
-CREATE TABLE synced (
-    pair INTEGER NOT NULL, key TEXT NOT NULL, path TEXT NOT NULL, size INTEGER NOT NULL, hash BLOB NOT NULL,
-    rev TEXT NOT NULL, mtime_ms INTEGER NOT NULL, mtime_ns INTEGER, ctime_ns INTEGER, inode INTEGER,
-    PRIMARY KEY (pair, key)) WITHOUT ROWID;
--- Where the remote side differs from that; a NULL hash: the file is gone there.
-CREATE TABLE elsewhere (
-    pair INTEGER NOT NULL, key TEXT NOT NULL, path TEXT NOT NULL, size INTEGER, hash BLOB, rev TEXT, mtime_ms INTEGER,
-    PRIMARY KEY (pair, key)) WITHOUT ROWID;
--- Digests this machine was about to commit: content found under them is our own.
-CREATE TABLE intents (
-    pair INTEGER NOT NULL, key TEXT NOT NULL, hash BLOB NOT NULL, PRIMARY KEY (pair, key, hash)) WITHOUT ROWID;
--- Open transfers of large files and the parts of them that have arrived. No number is ever given twice.
-CREATE TABLE transfers (
-    id INTEGER PRIMARY KEY AUTOINCREMENT, pair INTEGER NOT NULL, key TEXT NOT NULL, direction TEXT NOT NULL,
-    token TEXT NOT NULL, session TEXT NOT NULL, part_size INTEGER NOT NULL, started REAL NOT NULL,
-    UNIQUE (pair, key, direction));
-CREATE TABLE parts (
-    transfer INTEGER NOT NULL, number INTEGER NOT NULL, blocks BLOB NOT NULL,
-    PRIMARY KEY (transfer, number)) WITHOUT ROWID;
--- Small files that were sent whole and wait for their commit.
-CREATE TABLE sent (
-    pair INTEGER NOT NULL, key TEXT NOT NULL, token TEXT NOT NULL, session TEXT NOT NULL, hash BLOB NOT NULL,
-    at REAL NOT NULL, PRIMARY KEY (pair, key)) WITHOUT ROWID;
--- How the last runs went, for `status`.
-CREATE TABLE runs (
-    place TEXT NOT NULL, channel TEXT NOT NULL, verb TEXT NOT NULL, finished REAL NOT NULL, succeeded REAL,
-    report BLOB NOT NULL, PRIMARY KEY (place, channel, verb)) WITHOUT ROWID;
-"""
 
 
 def _use_wal(db: sqlite3.Connection) -> None:
@@ -78,45 +48,26 @@ def _use_wal(db: sqlite3.Connection) -> None:
             return
 
 
-class Synced(msgspec.Struct, frozen=True, gc=False):
-    """A file both sides held alike, and the local stamp then (None: the local file has not been seen since)."""
-
-    entry: Entry
-    stamp: Stamp | None
-
-
-class Open(msgspec.Struct):
-    """A transfer that was begun, and the block digests of each part that has arrived."""
-
-    id: int
-    token: str
-    """What tells the content: for an upload the stamp it was read at, for a download its rev and hash."""
-    session: str
-    part_size: int
-    started: float
-    """Seconds since 1970."""
-    parts: dict[int, bytes]
+# A file that is learned again as it was keeps its count.
+_LEARN = """
+INSERT INTO synced (pair, key, path, size, hash, rev, mtime_ms, mtime_ns, ctime_ns, inode, changed)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT DO UPDATE SET
+    changed = CASE WHEN path = excluded.path AND hash = excluded.hash AND rev = excluded.rev
+                    AND mtime_ms = excluded.mtime_ms THEN changed ELSE excluded.changed END,
+    path = excluded.path, size = excluded.size, hash = excluded.hash, rev = excluded.rev, mtime_ms = excluded.mtime_ms,
+    mtime_ns = excluded.mtime_ns, ctime_ns = excluded.ctime_ns, inode = excluded.inode
+"""
+_GONE = """
+INSERT OR REPLACE INTO gone (changed, pair, key, path)
+SELECT ?, pair, key, path FROM synced WHERE pair=? AND key=? AND pair IN (SELECT pair FROM signed)
+"""
 
 
-class Sent(msgspec.Struct, frozen=True):
-    """A small file that lies whole in a closed upload session."""
-
-    token: str
-    """The state of the local file that was sent."""
-    session: str
-    digest: bytes
-    at: float
-    """Seconds since 1970."""
-
-
-class Run(msgspec.Struct, frozen=True):
-    """How the last run of a verb on a channel went."""
-
-    channel: str
-    verb: str
-    finished: float
-    succeeded: float | None
-    report: dict[str, object]
+def _count_change(db: sqlite3.Connection, pair: int) -> int:
+    """One more change of the pair; how many there were with it."""
+    db.execute("UPDATE pairs SET changes = changes + 1 WHERE id=?", (pair,))
+    return int(db.execute("SELECT changes FROM pairs WHERE id=?", (pair,)).fetchone()[0])
 
 
 LEAST_ROOM = 256 * 1024
@@ -187,7 +138,7 @@ class Journal:
         try:
             (version,) = db.execute("PRAGMA user_version").fetchone()
             if version == 0:
-                for statement in _SCHEMA.split(";\n"):
+                for statement in SCHEMA.split(";\n"):
                     db.execute(statement)
                 db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
             elif version != SCHEMA_VERSION:
@@ -213,7 +164,8 @@ class Journal:
         self.close()
 
     @contextlib.contextmanager
-    def _transaction(self) -> Iterator[sqlite3.Connection]:
+    def transaction(self) -> Iterator[sqlite3.Connection]:
+        """All of the block's writes, durable when it ends, or none. For the rooms of the journal."""
         try:
             self._db.execute("BEGIN IMMEDIATE")
             try:
@@ -225,6 +177,10 @@ class Journal:
         except sqlite3.OperationalError as error:
             raise self._trouble(error, "cannot be written") from error
 
+    def rows(self, query: str, arguments: tuple[object, ...]) -> Iterator[Any]:
+        """What a query finds. For the rooms of the journal."""
+        return iter(self._db.execute(query, arguments))
+
     # --- pairs: a local folder and a remote one ---------------------------------------------------------------
 
     def pair(self, place: str, local: Path, remote: str) -> int:
@@ -233,7 +189,7 @@ class Journal:
         found = self._db.execute("SELECT id FROM pairs WHERE place=? AND local=? AND remote=?", key).fetchone()
         if found:
             return int(found[0])
-        with self._transaction() as db:
+        with self.transaction() as db:
             db.execute("INSERT OR IGNORE INTO pairs (place, local, remote) VALUES (?, ?, ?)", key)
         return self.pair(place, local, remote)
 
@@ -249,9 +205,9 @@ class Journal:
     def drop_pairs(self, pairs: Iterable[int]) -> None:
         """Forget pairs altogether; what they knew is found out again when they are asked for."""
         keys = [(pair,) for pair in pairs]
-        with self._transaction() as db:
-            for table in ("synced", "elsewhere", "intents"):
-                db.executemany(f"DELETE FROM {table} WHERE pair=?", keys)  # noqa: S608 - three fixed names
+        with self.transaction() as db:
+            for table in ("synced", "elsewhere", "intents", "proofs", "signed", "gone"):
+                db.executemany(f"DELETE FROM {table} WHERE pair=?", keys)  # noqa: S608 - fixed names
             db.executemany("DELETE FROM runs WHERE lower(channel)=(SELECT remote FROM pairs WHERE id=?)", keys)
             db.executemany("DELETE FROM pairs WHERE id=?", keys)
 
@@ -285,7 +241,7 @@ class Journal:
         """Forget every file of a pair that has more than `beyond`: what is known of them only saves work."""
         (count,) = self._db.execute("SELECT count(*) FROM synced WHERE pair=?", (pair,)).fetchone()
         if count > beyond:
-            with self._transaction() as db:
+            with self.transaction() as db:
                 db.execute("DELETE FROM synced WHERE pair=?", (pair,))
 
     def learn(self, pair: int, known: Iterable[Synced]) -> None:
@@ -300,25 +256,24 @@ class Journal:
             for item in known
         ]
         keys = [(pair, row[1]) for row in rows]
-        with self._transaction() as db:
-            db.executemany(
-                "INSERT OR REPLACE INTO synced (pair, key, path, size, hash, rev, mtime_ms, mtime_ns, ctime_ns, inode)"
-                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                rows,
-            )
-            for table in ("elsewhere", "intents", "sent"):
-                db.executemany(f"DELETE FROM {table} WHERE pair=? AND key=?", keys)  # noqa: S608 - three fixed names
+        with self.transaction() as db:
+            now = _count_change(db, pair)
+            db.executemany(_LEARN, [(*row, now) for row in rows])
+            for table in ("elsewhere", "intents", "sent", "gone"):
+                db.executemany(f"DELETE FROM {table} WHERE pair=? AND key=?", keys)  # noqa: S608 - fixed names
 
     def forget(self, pair: int, paths: Iterable[str]) -> None:
         """Neither side has these any more."""
         keys = [(pair, fold(path)) for path in paths]
-        with self._transaction() as db:
-            for table in ("synced", "elsewhere", "intents"):
-                db.executemany(f"DELETE FROM {table} WHERE pair=? AND key=?", keys)  # noqa: S608 - three fixed names
+        with self.transaction() as db:
+            now = _count_change(db, pair)
+            db.executemany(_GONE, [(now, *key) for key in keys])
+            for table in ("synced", "elsewhere", "intents", "proofs"):
+                db.executemany(f"DELETE FROM {table} WHERE pair=? AND key=?", keys)  # noqa: S608 - fixed names
 
     def intend(self, pair: int, entries: Iterable[Entry]) -> None:
         """These contents are about to be committed: whoever finds them there later knows whose they are."""
-        with self._transaction() as db:
+        with self.transaction() as db:
             db.executemany(
                 "INSERT OR IGNORE INTO intents (pair, key, hash) VALUES (?, ?, ?)",
                 [(pair, fold(entry.path), entry.content_hash) for entry in entries],
@@ -356,7 +311,7 @@ class Journal:
             else (pair, key, key, None, None, None, None)
             for key, entry in differences.items()
         ]
-        with self._transaction() as db:
+        with self.transaction() as db:
             if anew:
                 db.execute("DELETE FROM elsewhere WHERE pair=?", (pair,))
             db.executemany("DELETE FROM elsewhere WHERE pair=? AND key=?", [(pair, key) for key in same])
@@ -365,7 +320,7 @@ class Journal:
 
     def distrust(self, pair: int) -> None:
         """What was heard of the remote side proved wrong: the next look lists anew."""
-        with self._transaction() as db:
+        with self.transaction() as db:
             db.execute("UPDATE pairs SET cursor=NULL WHERE id=?", (pair,))
 
     # --- open transfers ---------------------------------------------------------------------------------------
@@ -387,7 +342,7 @@ class Journal:
     ) -> Open:
         """Note a new transfer; an older one of the same file is void."""
         self.end_transfer(pair, path, direction)
-        with self._transaction() as db:
+        with self.transaction() as db:
             made = db.execute(
                 "INSERT INTO transfers (pair, key, direction, token, session, part_size, started)"
                 " VALUES (?, ?, ?, ?, ?, ?, ?)",
@@ -398,12 +353,12 @@ class Journal:
 
     def note_part(self, transfer: int, number: int, blocks: bytes) -> None:
         """A part has arrived; `blocks` are its block digests."""
-        with self._transaction() as db:
+        with self.transaction() as db:
             db.execute("INSERT OR REPLACE INTO parts VALUES (?, ?, ?)", (transfer, number, blocks))
 
     def end_transfer(self, pair: int, path: str, direction: str) -> None:
         """The transfer is done or void."""
-        with self._transaction() as db:
+        with self.transaction() as db:
             key = (pair, fold(path), direction)
             db.execute(
                 "DELETE FROM parts WHERE transfer IN (SELECT id FROM transfers WHERE pair=? AND key=? AND direction=?)",
@@ -414,7 +369,7 @@ class Journal:
     def note_sent(self, pair: int, files: Iterable[tuple[str, Sent]]) -> None:
         """These small files were sent whole; only their commit is missing."""
         rows = [(pair, fold(path), *msgspec.structs.astuple(item)) for path, item in files]
-        with self._transaction() as db:
+        with self.transaction() as db:
             db.executemany("INSERT OR REPLACE INTO sent VALUES (?, ?, ?, ?, ?, ?)", rows)
 
     def sent(self, pair: int) -> dict[str, Sent]:
@@ -424,14 +379,14 @@ class Journal:
 
     def forget_sent(self, pair: int, paths: Iterable[str]) -> None:
         """Their sessions are of no use (any more)."""
-        with self._transaction() as db:
+        with self.transaction() as db:
             db.executemany("DELETE FROM sent WHERE pair=? AND key=?", [(pair, fold(path)) for path in paths])
 
     # --- runs -------------------------------------------------------------------------------------------------
 
     def note_run(self, place: str, run: Run) -> None:
         """How a run went; the time of the last success stays when this was none."""
-        with self._transaction() as db:
+        with self.transaction() as db:
             db.execute(
                 "INSERT INTO runs VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET finished=excluded.finished,"
                 " succeeded=coalesce(excluded.succeeded, succeeded), report=excluded.report",

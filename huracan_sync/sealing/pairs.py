@@ -1,0 +1,114 @@
+"""Stating what a pair holds: the signed list of a push or of a set."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable
+
+from huracan_sync.content_hash import BLOCK_SIZE, block_hashes, combine
+from huracan_sync.errors import Conflict, HuracanError
+from huracan_sync.journal import Listed, Sealed
+from huracan_sync.journal.ledger import Proof, note_proofs
+from huracan_sync.keys.here import KeyPlace
+from huracan_sync.local import Reading
+from huracan_sync.pair import Pair
+from huracan_sync.paths import RelPath, fold
+from huracan_sync.sealing import chain
+from huracan_sync.sealing.act import Published
+from huracan_sync.sealing.merging import Change
+from huracan_sync.sealing.sealer import Sealer
+from huracan_sync.sealing.signing import Signing, Stated
+from huracan_sync.signed import kinds
+from huracan_sync.signed.entries import Item
+from huracan_sync.transfer.progress import Failure
+
+
+class PairSealer:
+    """Signs what a pair holds, in one channel."""
+
+    def __init__(self, signing: Signing, pair: Pair, keys: KeyPlace, clock: Callable[[], float]) -> None:
+        """No request is made and no key is read."""
+        self._ledger = signing.ledger
+        self._spot = signing.spot
+        self._pair = pair
+        self._sealer = Sealer(
+            pair.remote, pair.journal.home, keys, root=signing.spot.root, channel=signing.channel, clock=clock
+        )
+
+    def state(self, left_out: frozenset[str], *, strict: bool) -> Stated:
+        """Publish a list of everything both sides hold alike, unless the one that is signed says so.
+
+        Args:
+            left_out: folded paths, below the pair, that are no part of it any more.
+            strict: as `Signing.state`.
+        """
+        ledger, at = self._ledger, self._spot.path
+        last, following = ledger.last(), ledger.next()
+        changes, since = ledger.changes(), last.changes if last else -1
+        listed = [each for each in ledger.listed() if fold(each.path) not in left_out]
+        items, unproved = self._items(listed)
+        change = Change(
+            items,
+            frozenset(fold(at(each.path)) for each in listed if each.changed > since) if last else None,
+            frozenset(fold(at(path)) for path in (*ledger.gone(since), *left_out)),
+            frozenset(each.digest for each in (last, following) if each and not each.shared),
+            strict=strict,
+        )
+        published = self._sealer.publish(
+            change,
+            known=frozenset(last.parts if last else ()),
+            intend=lambda made: ledger.intend(_sealed(made, changes)),
+        )
+        sealed = _sealed(published, changes)
+        ledger.settle(sealed)
+        superseded = tuple(map(_superseded, published.superseded))
+        return Stated(sealed, (*published.left_out, *unproved), superseded)
+
+    def _items(self, listed: list[Listed]) -> tuple[list[Item], list[str]]:
+        """The list's items; and the paths of large files whose blocks nobody can tell."""
+        items, unproved = [], []
+        proofs: list[Proof] = []
+        for each in listed:
+            kind = kinds.by_name(each.path) if each.kind is None else each.kind
+            blocks = each.blocks
+            if each.size > BLOCK_SIZE and not blocks:
+                proof = self._proved(each)
+                if proof is None:
+                    unproved.append(self._spot.path(each.path))
+                    continue
+                proofs.append(proof)
+                blocks, kind = proof.blocks, proof.kind
+            path, mtime_ms = self._spot.path(each.path), max(0, each.mtime_ms)
+            items.append(Item(path, each.size, each.content_hash, each.rev, mtime_ms, int(kind), blocks))
+        note_proofs(self._pair.journal, self._pair.id, proofs)
+        return items, unproved
+
+    def _proved(self, each: Listed) -> Proof | None:
+        """The blocks of a large file, from this disk, if it still lies here as it was synced."""
+        blocks = bytearray()
+        with contextlib.suppress(HuracanError), Reading(self._pair.disk, RelPath(each.path)) as reading:
+            kind = kinds.of(each.path, reading.read(0, kinds.SNIFF))
+            for offset in range(0, reading.stamp.size, BLOCK_SIZE):
+                blocks += block_hashes(reading.read(offset, BLOCK_SIZE))
+            reading.check_unchanged()
+            if combine(bytes(blocks)) == each.content_hash:
+                return Proof(each.path, each.content_hash, int(kind), bytes(blocks))
+        return None
+
+
+def _sealed(published: Published, changes: int) -> Sealed:
+    said = published.head
+    return Sealed(
+        said.epoch,
+        said.seq,
+        published.digest,
+        chain.due_ms(said, published.trust),
+        published.parts,
+        changes,
+        published.shared,
+    )
+
+
+def _superseded(path: str) -> Failure:
+    message = f"{path} was published by somebody else since; theirs stays in the signed list"
+    return Failure(path, Conflict(message, hint="look at both; with --overwrite the local file wins", path=path))

@@ -1,0 +1,90 @@
+"""Whether a run has anything to sign. Where it has not, nothing of what signing takes is imported."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+import msgspec
+
+from huracan_sync.journal import Sealed
+from huracan_sync.journal.ledger import Ledger
+from huracan_sync.keys.here import KeyPlace
+from huracan_sync.pair import Pair
+from huracan_sync.paths import fold
+from huracan_sync.remote.client import Remote
+from huracan_sync.signed.places import check_channel
+from huracan_sync.spot import channel_of, spot_of
+from huracan_sync.transfer.progress import Failure
+
+
+class Stated(msgspec.Struct, frozen=True):
+    """What a signed head says now of a pair."""
+
+    sealed: Sealed
+    unsigned: tuple[str, ...] = ()
+    """Paths that lie in Dropbox and are not in the list: programs, and large files whose blocks nobody can tell."""
+    superseded: tuple[Failure, ...] = ()
+    """Files that others have changed since; theirs are in the list."""
+
+
+def key_place(home: Path, remote: Remote) -> KeyPlace:
+    """Where this machine's key is, by the environment."""
+    return KeyPlace(os.environ, home, remote.wire.endpoint.namespace)
+
+
+class Signing:
+    """The signed list of one pair in one channel."""
+
+    def __init__(
+        self, pair: Pair, channel: str | None, keys: KeyPlace, *, clock: Callable[[], float] = time.time
+    ) -> None:
+        """No request is made and no key is read.
+
+        Args:
+            pair: whose files.
+            channel: the channel; by default called as the last component of the remote folder.
+            keys: where this machine's key is.
+            clock: seconds since 1970.
+
+        Raises:
+            ChannelName: no channel can be called so.
+            UsageError: the remote folder is the one of signed things.
+        """
+        self.spot = spot_of(pair.root, pair.remote.root)
+        self.channel = check_channel(channel or channel_of(pair.root))
+        self.ledger = Ledger(pair.journal, pair.id, self.spot.root, self.channel)
+        self._pair = pair
+        self._keys = keys
+        self._clock = clock
+
+    def state(self, *, without: Iterable[str] = (), gone: Iterable[str] = (), strict: bool = False) -> Stated | None:
+        """State what both sides hold alike; None where this machine has no key.
+
+        Args:
+            without: paths, below the pair, that are about to be deleted.
+            gone: more of them that are no part of the set any more.
+            strict: a file of a kind that the channel does not allow refuses the whole.
+
+        Raises:
+            NoTrust, NoSigningKey: this machine may not sign here.
+            Refused: no reader would accept it, or what lies there cannot be gone on from.
+            NotAuthorized, TryLater, Unavailable: Dropbox could not be asked. Nothing half-done counts.
+        """
+        left_out = frozenset(map(fold, (*without, *gone)))
+        last = self.ledger.last()
+        if last and not left_out and self._clock() * 1000 < last.due_ms and self.ledger.is_as_of(last.changes):
+            return Stated(last)
+        if not self._keys.exists():
+            return None
+        from huracan_sync.sealing.pairs import PairSealer  # noqa: PLC0415 - 50 ms of cryptography
+
+        return PairSealer(self, self._pair, self._keys, self._clock).state(left_out, strict=strict)
+
+    def caught_up(self) -> None:
+        """What was left out as about to be deleted is deleted: there is nothing new to state."""
+        last = self.ledger.last()
+        if last is not None:
+            self.ledger.settle(msgspec.structs.replace(last, changes=self.ledger.changes()))
