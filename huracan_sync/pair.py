@@ -18,6 +18,8 @@ from huracan_sync.lock import hold
 from huracan_sync.paths import fold, remote_root
 from huracan_sync.plan import Plan
 from huracan_sync.remote.client import Remote
+from huracan_sync.signed.places import is_ours
+from huracan_sync.spot import spot_of
 from huracan_sync.survey import Survey, survey
 from huracan_sync.transfer.progress import Failure, Monitor
 from huracan_sync.tree import Entry
@@ -119,10 +121,16 @@ class Pair:
             pair=self.id,
             local_root=self.disk,
             remote_root=self.root,
-            wanted=options.wanted,
+            wanted=self._wanted(options.wanted),
             local_may_miss=local_may_miss,
             snapshot=snapshot,
         )
+
+    def _wanted(self, asked: Callable[[str], bool] | None) -> Callable[[str], bool] | None:
+        """What takes part: in the root folder itself the signed things do not, neither here nor there."""
+        if spot_of(self.root, self.remote.root).prefix:
+            return asked
+        return lambda path: not is_ours(path) and (asked is None or asked(path))
 
     def settle(self, seen: Survey, made: Plan) -> None:
         """Note what both sides hold alike already: found so by the plan, or only touched on disk."""

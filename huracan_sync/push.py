@@ -8,6 +8,8 @@ alone. Deletions happen only when asked for, and last.
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 from huracan_sync.account import home_of
@@ -44,6 +46,8 @@ class PushOptions(Options, frozen=True):
     """How to push."""
 
     transfer: wish.Options = wish.Options(check=check_whole, append_only=lambda path: path.endswith(".log"))
+    clock: Callable[[], float] = time.time
+    """Seconds since 1970: when what is signed was signed."""
 
 
 class Pusher:
@@ -206,7 +210,7 @@ def push(
     with Journal(home) as journal:
         pair = Pair(local, remote_folder, remote=remote, journal=journal, monitor=monitor or Silent())
         pusher = Pusher(pair, options)
-        signing = Signing(pair, channel, keys or key_place(home, remote))
+        signing = Signing(pair, channel, keys or key_place(home, remote), clock=options.clock)
         with pair.run("push", pusher.report, wait_s=options.wait_s):
             seen, made = pusher.look()
             pusher.guard(seen, made)

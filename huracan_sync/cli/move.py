@@ -12,6 +12,7 @@ from huracan_sync.cli.running import DONE, FAILURES, Context
 from huracan_sync.connect import connect, home_of
 from huracan_sync.errors import UsageError
 from huracan_sync.journal import Journal
+from huracan_sync.keys.here import KeyPlace
 from huracan_sync.pair import Pair, Report
 from huracan_sync.push import Pusher, PushOptions, PushReport, push
 from huracan_sync.remote.client import Remote
@@ -42,6 +43,9 @@ def add_arguments(verb: str, parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--bandwidth-limit", metavar="RATE", help="bytes a second, like 500k or 10M (default: none)")
     if verb == "push":
         parser.add_argument(
+            "--channel", metavar="C", help="the channel that the signed list is of (default: REMOTE's last component)"
+        )
+        parser.add_argument(
             "--header-budget",
             metavar="BYTES",
             help="longest argument header of a batch: bytes, or `learn` to try longer ones (default: 8192)",
@@ -69,7 +73,16 @@ def run_push(options: argparse.Namespace, context: Context) -> int:
                 pair = Pair(options.local, options.remote, remote=remote, journal=journal, monitor=monitor)
                 seen, made = Pusher(pair, chosen).look()
             return _dry_run(context, list(made.lines()), [str(p.error) for p in seen.problems])
-        report = push(options.local, options.remote, remote=remote, home=home, options=chosen, monitor=monitor)
+        report = push(
+            options.local,
+            options.remote,
+            remote=remote,
+            home=home,
+            options=chosen,
+            monitor=monitor,
+            channel=options.channel,
+            keys=KeyPlace(context.env, home, remote.wire.endpoint.namespace),
+        )
     return _answer(context, report, time.monotonic() - began)
 
 
@@ -141,6 +154,8 @@ def _answer(context: Context, report: Report, seconds: float) -> int:
         what = f"{report.downloaded} downloaded, {report.skipped} already there, {report.deleted} deleted"
         size = f"{size_in_words(report.bytes_received)} received"
     words = [f"{what}, {len(report.failed)} failed; {size} in {report.requests} requests, {seconds:.1f} s"]
+    if report.sequence:
+        words.append(f"it is what sequence {report.sequence} of the signed list says")
     words += context.output.failures(report.failed)
     context.output.document(report.as_dict(), words)
     return FAILURES if report.failed else DONE

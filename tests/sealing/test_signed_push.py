@@ -1,0 +1,182 @@
+"""Every push ends with a signed head that states what lies there, in as few requests as that takes."""
+
+import pytest
+from transfer_world import Watching, content
+
+from huracan_sync.content_hash import content_hash
+from huracan_sync.errors import NoSigningKey, NotFound
+from huracan_sync.refusals import ChannelName
+from huracan_sync.remote import files
+from huracan_sync.transfer.wish import Options as Transfer
+
+MIB = 1024 * 1024
+WIDE = Transfer(header_limit=192 * 1024)
+
+
+def entries(machine, channel="data"):
+    snapshot = machine.reader().latest(channel)
+    return snapshot.sequence, {entry.path: entry for entry in snapshot}
+
+
+def test_what_was_pushed_is_signed_and_read_by_somebody_else(engine, hamilton):
+    engine.write({"a.json": b"{}", "sub/b.parquet_not": 5000})
+    report = engine.push()
+    assert (report.sequence, report.failed, report.unsigned) == (1, [], 0)
+    sequence, found = entries(hamilton)
+    assert sequence == 1
+    assert set(found) == {"data/a.json", "data/sub/b.parquet_not"}
+    assert found["data/a.json"].content_hash == content_hash(b"{}")
+    assert hamilton.reader().latest("data").read("data/sub/b.parquet_not") == content("sub/b.parquet_not", 5000)
+    assert hamilton.reader().latest("data").item("data/a.json").kind == 2
+
+
+@pytest.mark.parametrize(("transfer", "most"), [(None, 28), (WIDE, 9)])
+def test_the_first_push_of_a_thousand_files(engine, hamilton, transfer, most):
+    engine.dropbox.config(header_limit=256 * 1024)
+    engine.write({f"{n:04}.bin": b"%4d" % n * 512 for n in range(1000)})
+    requests, report = engine.counted(lambda: engine.push(transfer=transfer))
+    assert (report.uploaded, report.sequence) == (1000, 1)
+    assert requests <= most
+    assert report.requests == requests
+    assert len(entries(hamilton)[1]) == 1000
+
+
+def test_an_unchanged_push_is_one_request_and_keeps_its_sequence(engine):
+    engine.write({f"{n}.bin": 2048 for n in range(50)})
+    engine.push()
+    for _ in range(3):
+        requests, report = engine.counted(engine.push)
+        assert (requests, report.sequence, report.bytes_sent) == (1, 1, 0)
+
+
+def test_ten_changed_take_ten_requests(engine, hamilton):
+    engine.write({f"{n:04}.bin": 2048 for n in range(300)})
+    engine.push()
+    engine.write({f"{n:04}.bin": b"new %d" % n for n in range(10)})
+    requests, report = engine.counted(engine.push)
+    assert (report.uploaded, report.sequence) == (10, 2)
+    assert requests <= 10
+    assert entries(hamilton)[1]["data/0003.bin"].content_hash == content_hash(b"new 3")
+
+
+def test_a_head_near_its_end_is_renewed_though_nothing_changed(engine, hamilton, clock):
+    engine.write({"a": b"1"})
+    engine.push()
+    clock.hours(20)  # an eighth of seven days is 21 hours
+    assert engine.push().sequence == 1
+    clock.hours(2)
+    requests, report = engine.counted(engine.push)
+    assert (report.sequence, requests) == (2, 5)  # listing; trust and head; log and swap: the body lies there
+    assert hamilton.reader().latest("data").head.created_ms == int(clock() * 1000)
+    assert engine.counted(engine.push)[0] == 1
+
+
+def test_what_is_deleted_leaves_the_list_before_it_leaves_dropbox(engine, hamilton):
+    engine.write({f"{n}": b"%d" % n for n in range(4)})
+    engine.push()
+    (engine.src / "2").unlink()
+    assert engine.push().sequence == 1  # without --delete it stays, there and in the list
+    report = engine.push(delete=True)
+    assert (report.deleted, report.sequence) == (1, 2)
+    assert set(entries(hamilton)[1]) == {"data/0", "data/1", "data/3"}
+    log = [route for route in engine.dropbox.log()["requests"] if "delete" in route]
+    assert log == ["files/delete_v2"]
+    requests, report = engine.counted(lambda: engine.push(delete=True))
+    assert (requests, report.sequence) == (1, 2)
+
+
+def test_without_a_key_nothing_is_signed_and_nothing_fails(engine):
+    engine.write({"a": b"1"})
+    engine.keys = type(engine)(engine.dropbox, engine.home.parent / "other", key="").keys
+    requests, report = engine.counted(engine.push)
+    assert (report.uploaded, report.sequence, report.failed) == (1, 0, [])
+    assert requests == 2
+
+
+def test_keys_that_come_later_sign_what_lies_there(engine, hamilton):
+    engine.write({"a": b"1"})
+    keys, engine.keys = engine.keys, type(engine)(engine.dropbox, engine.home.parent / "other", key="").keys
+    engine.push()
+    engine.keys = keys
+    report = engine.push()
+    assert (report.uploaded, report.sequence) == (0, 1)
+    assert set(entries(hamilton)[1]) == {"data/a"}
+
+
+def test_a_large_file_is_signed_with_its_blocks_and_read_once(engine, hamilton):
+    engine.write({"large.bin": 21 * MIB, "middle.bin": 6 * MIB, "small.bin": 100})
+    engine.push()
+    snapshot = hamilton.reader().latest("data")
+    assert len(snapshot.item("data/large.bin").blocks) == 6 * 32
+    assert len(snapshot.item("data/middle.bin").blocks) == 2 * 32
+    assert snapshot.read_range("data/large.bin", 9 * MIB, 10) == content("large.bin", 21 * MIB)[9 * MIB :][:10]
+
+
+def test_blocks_of_what_was_there_before_come_from_the_disk(dropbox, tmp_path, engine, hamilton, clock):
+    engine.write({"large.bin": 9 * MIB})
+    engine.push()
+    (engine.home / "journal.db").unlink()  # as on a machine that never pushed
+    engine.write({"new": b"1"})
+    report = engine.push()
+    assert (report.uploaded, report.sequence, report.unsigned) == (1, 2, 0)
+    assert len(hamilton.reader().latest("data").item("data/large.bin").blocks) == 3 * 32
+
+
+def test_pickles_are_kept_safe_and_not_signed(engine, hamilton):
+    pickled = b"\x80\x04K\x01."
+    engine.write({"model.pkl": pickled, "hidden.bin": pickled, "fine.bin": b"1"})
+    watching = Watching()
+    report = engine.push(monitor=watching)
+    assert (report.uploaded, report.unsigned, report.failed) == (3, 2, [])
+    assert set(entries(hamilton)[1]) == {"data/fine.bin"}
+    assert any("data/hidden.bin, data/model.pkl" in note for note in watching.notes)
+    assert engine.counted(engine.push)[0] == 1
+
+
+def test_a_push_into_a_channel_of_others_keeps_theirs(engine, hamilton):
+    engine.write({"a": b"1"})
+    assert engine.push("/Engine/one", channel="logs").sequence == 1
+    assert engine.push("/Engine/two", channel="logs").sequence == 2
+    assert set(entries(hamilton, "logs")[1]) == {"one/a", "two/a"}
+    (engine.src / "a").unlink()
+    assert engine.push("/Engine/one", channel="logs", delete=True, force=True).sequence == 3
+    assert set(entries(hamilton, "logs")[1]) == {"two/a"}
+
+
+def test_channels_are_called_as_their_folders(engine, hamilton):
+    engine.write({"a": b"1"})
+    engine.push("/Engine/Data Of/My Candles")
+    assert set(entries(hamilton, "my-candles")[1]) == {"Data Of/My Candles/a"}
+    with pytest.raises(ChannelName):
+        engine.push(channel="No Channel")
+    with pytest.raises(NotFound):
+        hamilton.reader().latest("data")
+
+
+def test_a_push_of_the_root_itself_leaves_the_signed_things_alone(engine, hamilton):
+    engine.write({"data/a": b"1"})
+    assert engine.push("/Engine").sequence == 1
+    engine.write({".huracan/heads/engine.hzh": b"mine"})
+    report = engine.push("/Engine")
+    assert (report.uploaded, report.failed) == (0, [])
+    assert set(entries(hamilton, "engine")[1]) == {"data/a"}
+
+
+def test_another_root_gets_the_trust_file_too(engine, hamilton):
+    engine.write({"a": b"1"})
+    assert engine.push("/Elsewhere/things").sequence == 1
+    reader = hamilton.reader("/Elsewhere")
+    reader.pin([engine.keys.signer().fingerprint])
+    assert [entry.path for entry in reader.latest("things")] == ["things/a"]
+
+
+def test_a_key_that_may_not_sign_says_so_after_everything_is_safe(dropbox, tmp_path, engine, clock):
+    from sealing_world import Publisher
+
+    pod = Publisher(dropbox, tmp_path / "pod", clock=clock)
+    pod.keys.make()
+    pod.reader().pin([engine.keys.signer().fingerprint])
+    pod.write({"a": b"1"})
+    with pytest.raises(NoSigningKey):
+        pod.push()
+    assert files.fetch(engine.remote, "/Engine/data/a", limit=9)[1] == b"1"
