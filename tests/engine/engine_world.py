@@ -5,8 +5,10 @@ import os
 import random
 import subprocess
 import sys
+import tempfile
 import time
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
+from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -187,3 +189,15 @@ class World:
 
     def count(self):
         return sum(self.requests().values())
+
+
+def trained(sync, symbol):
+    """What a worker does with one symbol, in a process of its own: its results, the candles of all, its champion."""
+    with tempfile.TemporaryDirectory() as folder:
+        model, metrics = Path(folder, "model.bin"), Path(folder, "metrics.json")
+        model.write_bytes(noise(symbol, 20_000))
+        metrics.write_text(json.dumps({"symbol": symbol}))
+        results = sync.export_coin_results(symbol, date(2025, 11, 14), model_path=model, metrics_path=metrics)
+        candles_there = sync.upload_data_cache()
+        champion = sync.upload_champion_model(symbol, model)
+    return results, candles_there, champion, sync.last_error and str(sync.last_error)

@@ -10,8 +10,7 @@ import dropbox as official
 import pytest
 from structlog.testing import capture_logs
 
-from huracan_sync import engine
-from huracan_sync.engine import DropboxSync
+from huracan_sync import DropboxSync, engine
 from huracan_sync.errors import HostilePath, NotAuthorized
 
 SIGNATURES = {
@@ -163,6 +162,30 @@ def test_a_dead_token_raises_what_callers_catch(world, lifetime, event):
     assert caught.value.error.is_expired_access_token() == (lifetime == 0)
     assert events[-1]["event"] == event
     assert token not in repr(events) + str(caught.value) + repr(caught.value)
+
+
+FORBIDDING = """
+import sys
+from huracan_sync import DropboxSync
+
+def forbid(event, arguments):
+    if event.startswith("socket.") or event in {"os.mkdir", "os.rename", "os.remove", "os.truncate", "os.chmod"}:
+        raise AssertionError(f"{event} {arguments}")
+    if event == "open" and (set(arguments[1] or "") & set("wax+") or (arguments[2] or 0) & 0o3):
+        raise AssertionError(f"writes {arguments}")
+
+sys.addaudithook(forbid)
+sync = DropboxSync(app_folder="Runpodhuracan")
+sync._dated_folder, sync._app_folder, sync._enabled, sync._access_token, sync._normalize_path("logs/x"), sync.last_error
+print("made")
+"""
+
+
+def test_making_one_opens_no_socket_and_writes_nothing(world):
+    words = [sys.executable, "-B", "-W", "error", "-c", FORBIDDING]
+    done = subprocess.run(words, env=world.env, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout.splitlines()[-1]) == (0, "made"), done.stderr
+    assert not world.home.exists()
 
 
 def test_importing_needs_neither_network_nor_the_official_client():

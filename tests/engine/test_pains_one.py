@@ -9,29 +9,17 @@ from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
 import msgspec
-import pytest
 from engine_world import noise, write_candle
 from structlog.testing import capture_logs
 
-from huracan_sync.engine import DropboxSync, passes
+from huracan_sync import DropboxSync
+from huracan_sync.engine import passes
 from huracan_sync.errors import Unreachable
 
 APP = "/Runpodhuracan"
 SPOT = "BTC-USDT_1d_20221112_20251111.parquet"
 PERP = "BTC-USDT:USDT_1m_20250601_20251111.parquet"
 DEAD = {"route": "*", "fault": "close"}
-
-
-@pytest.fixture
-def logged_in(world, tmp_path, monkeypatch):
-    """A machine where somebody has authorized once: a refresh token is delivered, none is pasted."""
-    tokens = world.dropbox.token(["files.metadata.read", "files.content.read", "files.content.write"])
-    secret = tmp_path / "refresh-token"
-    secret.write_text(tokens["refresh_token"])
-    secret.chmod(0o400)
-    monkeypatch.setenv("HURACAN_REFRESH_TOKEN_FILE", str(secret))
-    monkeypatch.setenv("HURACAN_APP_KEY", tokens["app_key"])
-    return world
 
 
 def test_p01_a_token_ends_mid_run_and_nobody_notices(logged_in):
@@ -365,7 +353,8 @@ def test_p14_false_is_kept_and_the_next_pass_delivers_it(world):
 
 KILLED = """
 import os, signal
-from huracan_sync.engine import DropboxSync, passes
+from huracan_sync import DropboxSync
+from huracan_sync.engine import passes
 sync = DropboxSync()
 answer = sync.upload_file("metrics.json", "/keep/metrics.json")
 os.unlink("metrics.json")

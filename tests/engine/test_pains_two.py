@@ -1,17 +1,20 @@
 """The engine's pains P15 to P28, each closed: through the public API, over real sockets."""
 
+import itertools
 import json
 import subprocess
 import sys
 import tempfile
+from concurrent.futures import ProcessPoolExecutor
 from datetime import UTC, date, datetime, timedelta
+from multiprocessing import get_context
 from pathlib import Path
 
 import pytest
-from engine_world import noise, write_candle
+from engine_world import noise, trained, write_candle
 from structlog.testing import capture_logs
 
-from huracan_sync.engine import DropboxSync
+from huracan_sync import DropboxSync
 
 APP = "/Runpodhuracan"
 SPOT = "BTC-USDT_1d_20221112_20251111.parquet"
@@ -253,7 +256,7 @@ def test_p21_a_log_that_grows_is_a_log_that_can_be_sent(world):
 
 WORKER = """
 import sys
-from huracan_sync.engine import DropboxSync
+from huracan_sync import DropboxSync
 sync = DropboxSync(sys.stdin.readline().strip())
 assert sync.sync_directory("shared", "/shared") == 30, sync.last_error
 assert sync.upload_file(f"own/{sys.argv[1]}.json", f"/own/{sys.argv[1]}.json")
@@ -274,6 +277,26 @@ def test_p22_many_processes_share_what_is_known(world):
     assert len(world.stranger.paths()) == 33
     paths = [p for p in world.stranger.paths() if "/shared/" in p]
     assert {world.stranger.revisions(path) for path in paths} == {1}  # nobody sent what another had sent
+
+
+def test_p22_a_cluster_of_workers_trains_and_shares_one_login(logged_in):
+    world = logged_in
+    symbols = [f"C{n}/USDT" for n in range(12)]
+    for n in range(20):
+        write_candle(world.work / f"data/candles/D{n}/D{n}-USDT_1d_20221112_20251111.parquet", seed=n)
+    driver = DropboxSync(create_dated_folder=False)
+    assert driver.list_files() == []
+    world.dropbox.advance(5 * 3600)  # whatever the driver had in memory is dead when the workers begin
+    world.clear_log()
+    with ProcessPoolExecutor(6, mp_context=get_context("spawn")) as workers:  # each is handed the driver's own object
+        outcomes = list(workers.map(trained, itertools.repeat(driver), symbols))
+    assert outcomes == [({"model": True, "metrics": True}, 20, True, None)] * 12
+    assert world.requests()["oauth2/token"] == 1
+    paths = world.stranger.paths()
+    assert len([p for p in paths if p.startswith(f"{APP}/models/training/")]) == 36  # with metadata
+    assert len([p for p in paths if p.startswith(f"{APP}/models/champions/latest/")]) == 12
+    assert {world.stranger.revisions(p) for p in paths} == {1}  # nobody sent what another had sent
+    assert driver.pending == []
 
 
 def test_p22_constructing_costs_nothing(world):
