@@ -82,6 +82,8 @@ class Clock(msgspec.Struct, frozen=True):
     monotonic: Callable[[], float] = time.monotonic
     wall: Callable[[], float] = time.time
     chance: Callable[[], float] = random.random
+    wait: Callable[[threading.Condition, float], object] = threading.Condition.wait
+    """Waits for news, at most so many seconds of `monotonic`."""
 
 
 class Loop:
@@ -134,7 +136,7 @@ class Loop:
             with self._news:
                 while not self._stopping and (left := self._next() - self._clock.monotonic()) > 0:
                     self.state.next_run = self._clock.wall() + left
-                    self._news.wait(left)
+                    self._clock.wait(self._news, left)
                 if self._stopping:
                     return
                 changed, self._changed = self._changed, {}

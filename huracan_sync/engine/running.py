@@ -6,7 +6,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import threading
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -21,7 +20,7 @@ from huracan_sync.engine.failing import log, said
 from huracan_sync.errors import HuracanError, Stopped
 from huracan_sync.lock import hold
 from huracan_sync.settings import KINDS, Settings
-from huracan_sync.watch import Loops, Outcome, Task
+from huracan_sync.watch import Clock, Loops, Outcome, Task
 
 
 class RunReport(msgspec.Struct):
@@ -116,7 +115,7 @@ def run(
     *,
     port: int | None = None,
     say: Callable[[str], None] = lambda _: None,
-    now: Callable[[], float] = time.time,
+    clock: Clock | None = None,
 ) -> bool:
     """Keep everything in Dropbox until `stop` is set; candles are restored before the first of them is pushed.
 
@@ -126,7 +125,7 @@ def run(
         stop: set by whoever wants it to end (a signal's handler).
         port: serve the page there on 127.0.0.1; 0 takes any free port.
         say: told where the page is, and what is disabled.
-        now: the wall clock.
+        clock: time and chance.
 
     Returns:
         Whether what was under way came to its end in time.
@@ -134,14 +133,16 @@ def run(
     Raises:
         PortTaken: another process listens on the port.
     """
+    clock = clock or Clock()
     loops = Loops(
         _tasks(sync, settings, restored=False),
         jitter=settings.jitter,
         debounce_s=settings.watch_debounce_seconds,
         watches=settings.watch,
+        clock=clock,
         prefix="DropboxSync-",
     )
-    desk = Desk(sync, loops, now)
+    desk = Desk(sync, loops, clock.wall)
     if port is not None:
         say(f"the page is at {desk.serve(port)}")
     for kind in settings.disabled():

@@ -15,6 +15,7 @@ from huracan_sync import standing
 from huracan_sync.engine import DropboxSync
 from huracan_sync.engine.running import run, run_once
 from huracan_sync.settings import load
+from huracan_sync.watch import Clock
 
 APP = "/Runpodhuracan"
 SPOT = "BTC-USDT_1d_20221112_20251111.parquet"
@@ -163,6 +164,59 @@ def test_a_dead_network_is_survived_and_caught_up_in_one_pass(world, sync, monke
     assert world.requests()["files/upload_session/finish_batch_v2"] == 1
 
 
+class Hurried:
+    """A clock on which an hour passes in a second."""
+
+    SPEED = 3600
+
+    def __init__(self):
+        self.began = time.monotonic()
+        self.wall_began = time.time()
+
+    def passed(self):
+        return (time.monotonic() - self.began) * self.SPEED
+
+    def sleep(self, seconds):
+        time.sleep(seconds / self.SPEED)
+
+    def clock(self):
+        return Clock(
+            monotonic=self.passed,
+            wall=lambda: self.wall_began + self.passed(),
+            wait=lambda news, seconds: news.wait(seconds / self.SPEED),
+        )
+
+
+def test_hours_without_a_network_are_survived_and_made_up_for_in_one_pass(world):
+    settings = settings_of(watch=False)
+    kinds = {
+        "models": {f"models/{n}.bin": 300 for n in range(30)},
+        "logs": {f"logs/{n}.log": 300 for n in range(30)},
+        "exports": {f"exports/{n}.csv": 300 for n in range(30)},
+    }
+    world.dropbox.faults(DEAD)
+    stop, hurried, sync = threading.Event(), Hurried(), world.sync(settings=settings)
+    thread = threading.Thread(target=run, args=(sync, settings, stop), kwargs={"clock": hurried.clock()})
+    with capture_logs() as events:
+        thread.start()
+        for files in kinds.values():
+            hurried.sleep(3600)
+            world.write(files)
+        hurried.sleep(2 * 3600)
+        assert {f"{kind}_sync_error" for kind in kinds} <= {event["event"] for event in events}
+        world.dropbox.faults()
+        world.clear_log()
+        until(lambda: len(world.stranger.paths()) == 90)
+        stop.set()
+        thread.join(20)
+    assert not thread.is_alive()
+    assert world.requests()["files/upload_session/finish_batch_v2"] == 3  # one pass for each kind, one commit for each
+    assert sync.pending == []
+    left = {kind.name: kind for kind in standing.read(world.home).kinds}
+    assert all(left[kind].last_error == "" and left[kind].failures > 10 for kind in kinds)
+    assert all(left[kind].sent == 30 for kind in kinds)
+
+
 def test_stop_ends_a_large_upload_at_the_next_part_and_the_next_start_goes_on(world, monkeypatch):
     monkeypatch.setenv("HURACAN_WATCH", "false")
     world.write({"models/big.bin": noise("big", 60 * 1024 * 1024)})
@@ -255,6 +309,7 @@ import signal, sys, threading
 from huracan_sync.engine import DropboxSync
 from huracan_sync.engine.running import run
 from huracan_sync.settings import load
+from huracan_sync.watch import Clock
 stop = threading.Event()
 signal.signal(signal.SIGTERM, lambda *_: stop.set())
 settings = load()
