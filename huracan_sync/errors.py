@@ -58,6 +58,8 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+ENABLE_SCOPE = "enable the scope on the Permissions tab of https://www.dropbox.com/developers/apps"
+
 
 class HuracanError(Exception):
     """The root. `str(error)` is one sentence with its facts; no message ever holds a secret."""
@@ -223,10 +225,7 @@ class Revoked(NotAuthorized):
 class MissingScope(NotAuthorized):
     """The login lacks a permission. The fact `scope` names it."""
 
-    default_hint = (
-        "enable the scope on the Permissions tab of https://www.dropbox.com/developers/apps, "
-        "then run `huracan-sync authorize` again"
-    )
+    default_hint = f"{ENABLE_SCOPE}, then run `huracan-sync authorize` again"
 
 
 class ScopeWidened(NotAuthorized):

@@ -114,6 +114,19 @@ def test_a_missing_scope_is_named():
     assert "Permissions tab" in error.hint
 
 
+def test_a_scope_that_the_app_lacks_is_named():
+    """Dropbox tells this one in plain text, with a 400."""
+    said = (
+        b'Error in call to API function "files/upload": Your app (ID: 123) is not permitted to access this endpoint '
+        b"because it does not have the required scope 'files.content.write'. The owner of the app can enable the scope "
+        b"for the app using the Permissions tab on the App Console."
+    )
+    verdict = judge("files/upload", answer(400, said), NOW)
+    assert (type(verdict.error), verdict.retry) == (errors.MissingScope, False)
+    assert verdict.error.facts["scope"] == "files.content.write"
+    assert "Permissions tab" in verdict.error.hint
+
+
 @pytest.mark.parametrize("status", [500, 502, 503, 504, 520])
 @pytest.mark.parametrize("body", [b"", b"<html>oops</html>", b'{"error": 1}'])
 def test_5xx_is_retried_and_may_have_committed(status, body):

@@ -22,12 +22,14 @@ import msgspec
 
 from huracan_sync.auth import grants, logins, shared
 from huracan_sync.auth.credentials import Credential, Credentials
-from huracan_sync.auth.profiles import check_granted
+from huracan_sync.auth.profiles import WRITE, check_granted, spelled, writes
 from huracan_sync.auth.shared import Clocks, State, Token
 from huracan_sync.errors import (
+    ENABLE_SCOPE,
     DiskFull,
     HuracanError,
     LocalFailure,
+    MissingScope,
     NotAuthorized,
     Revoked,
     UnsafePlace,
@@ -180,7 +182,7 @@ class AccessTokens:
             self._write(credential, State(revoked=str(error.facts.get("said", ""))))
             raise self._refused(error, credential) from None
         except NotAuthorized as error:
-            raise self._refused(error, credential) from None
+            raise self._refused(_with_scope(error, credential), credential) from None
         token = Token(grant.access_token, grant.lifetime, self._clocks.now())
         self._settle(credential, used, grant.refresh_token, token)
         return self._adopt(token)
@@ -255,6 +257,10 @@ class AccessTokens:
         raise type(error)(str(error), hint=error.hint, **error.facts)
 
     def _refused(self, error: NotAuthorized, credential: Credential) -> NotAuthorized:
+        if isinstance(error, Revoked):
+            error.hint = credential.to_replace
+        elif isinstance(error, MissingScope):
+            error.hint = f"{ENABLE_SCOPE}, then {credential.to_replace}"
         self._failed = _Failed(error, credential.refresh_token, self._clocks.now().since_boot)
         self._held = None
         return error
@@ -307,9 +313,43 @@ def write_state(credentials: Credentials, credential: Credential, state: State) 
     return True
 
 
+def could_write(credentials: Credentials, wire: Wire, credential: Credential) -> bool:
+    """Whether a delivered login would be granted a scope to write. What comes of it is dropped at once.
+
+    Raises:
+        HuracanError: nobody knows.
+    """
+    with alone(credentials, credential, timeout=LOCK_S):
+        state = read_state(credentials, credential)
+        newest = state.successor or credential.refresh_token
+        asked = credential.asked | frozenset(WRITE)
+        try:
+            grant = grants.refresh(wire, credential.app_key, newest, asked)
+        except MissingScope:
+            return False
+        if grant.refresh_token is not None:  # it was replaced by the asking
+            write_state(credentials, credential, State(state.token, successor=grant.refresh_token))
+        return grant.scopes is None or bool(writes(grant.scopes))
+
+
 def forget_state(credentials: Credentials, credential: Credential) -> None:
     """Remove what the processes of this login told each other, while `alone`."""
     credentials.folder.remove(shared.file_name(credentials.namespace, credential))
+
+
+def _with_scope(error: NotAuthorized, credential: Credential) -> NotAuthorized:
+    """The error, naming what is missing where the service did not: it only says that the login has not all."""
+    if not isinstance(error, MissingScope) or error.facts.get("scope"):
+        return error
+    had = credential.login.scopes if credential.login is not None else ()
+    missing = credential.asked - frozenset(had) or credential.asked
+    least = "" if had else "at least one of "
+    said = str(error.facts.get("said", ""))
+    return MissingScope(
+        f"the login of profile {credential.profile.name} lacks {least}{spelled(missing)} ({said})",
+        scope=spelled(missing),
+        said=said,
+    )
 
 
 def _is(token: Token, rejected: Secret | None) -> bool:

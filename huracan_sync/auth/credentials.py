@@ -22,7 +22,7 @@ import msgspec
 from huracan_sync.auth import logins
 from huracan_sync.auth.delivered import read_descriptor, read_file, systemd_credential
 from huracan_sync.auth.folder import Folder
-from huracan_sync.auth.profiles import Profile
+from huracan_sync.auth.profiles import Profile, to_authorize
 from huracan_sync.auth.quiet import Environment
 from huracan_sync.auth.store import Store, open_store
 from huracan_sync.auth.vault_key import KeySources
@@ -50,6 +50,14 @@ class Credential(msgspec.Struct, frozen=True):
     """Where it came from, for people."""
     login: logins.Login | None
     """The stored login; None for a delivered token."""
+
+    @property
+    def to_replace(self) -> str:
+        """What a person does when this one serves no more."""
+        command = to_authorize(self.profile)
+        if self.login is not None:
+            return f"run `{command}`"
+        return f"run `{command} --hand-over` where there is a browser, and deliver what it prints as {self.source}"
 
 
 def open_credentials(
@@ -123,10 +131,9 @@ class Credentials:
         if self._env.get(name):
             log.warning("%s is readable by every process of this user; prefer HURACAN_REFRESH_TOKEN_FILE", name)
             return self._of_delivered(_one_token(Secret(self._env[name]), name), name)
-        options = "" if self.profile.name == "engine" else f" --profile {self.profile.name}"
         raise NoCredentials(
             f"nobody has logged in under profile {self.profile.name} ({self.namespace})",
-            hint=f"run `huracan-sync authorize{' --read-only' if self.profile.read_only else ''}{options}`",
+            hint=f"run `{to_authorize(self.profile)}`",
         )
 
     def load_stored(self) -> Credential | None:
@@ -137,7 +144,8 @@ class Credentials:
         token = self.store.get(login.refresh_token)
         if token is None:
             raise NoCredentials(
-                f"profile {login.profile} is logged in as {login.account_id}, but its refresh token is gone"
+                f"profile {login.profile} is logged in as {login.account_id}, but its refresh token is gone",
+                hint=f"run `{to_authorize(Profile(login.profile, login.read_only))}`",
             )
         return self.of_login(login, token)
 

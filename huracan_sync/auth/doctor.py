@@ -8,20 +8,22 @@ by whoever can and handed in.
 from __future__ import annotations
 
 import os
+import shlex
 import stat
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Literal
 
 import msgspec
 
-from huracan_sync.auth.access import AccessTokens
+from huracan_sync.auth.access import AccessTokens, could_write
 from huracan_sync.auth.credentials import Credentials
-from huracan_sync.auth.profiles import ACCOUNT, READ, WRITE, Profile, spelled
+from huracan_sync.auth.profiles import ACCOUNT, READ, WRITE, Profile, spelled, to_authorize
 from huracan_sync.auth.store import FOLDER, Store
-from huracan_sync.errors import HuracanError, MissingScope, NoCredentials, NotAuthorized
-from huracan_sync.wire import Answer, Endpoint
+from huracan_sync.errors import ENABLE_SCOPE, HuracanError, NoCredentials, NotAuthorized
+from huracan_sync.secret import Secret
+from huracan_sync.wire import Answer, Endpoint, Wire
 
 Verdict = Literal["ok", "warn", "bad", "unknown"]
 SKEW_S = 120.0
@@ -126,22 +128,51 @@ def check_scopes(profile: Profile, scopes: Iterable[str]) -> Check:
     able = [verb for verb, missing in verbs.items() if not missing]
     facts: dict[str, object] = {"granted": sorted(granted), "verbs": verbs}
     if missing := profile.needed - granted:
-        return Check("scopes", "bad", f"the login lacks {spelled(missing)}.", facts, MissingScope.default_hint)
+        hint = f"{ENABLE_SCOPE}, then run `{to_authorize(profile)}`"
+        return Check("scopes", "bad", f"the login lacks {spelled(missing)}.", facts, hint)
     if profile.read_only and (wider := granted - frozenset(READ + ACCOUNT)):
-        hint = f"run `huracan-sync logout` and `huracan-sync authorize --read-only` for profile {profile.name}"
+        hint = f"run `huracan-sync logout --profile {profile.name}`, then `{to_authorize(profile)}`"
         return Check("scopes", "bad", f"a reader's login can do more than read: {spelled(wider)}.", facts, hint)
     return Check("scopes", "ok", f"enough for: {', '.join(able)}.", facts)
 
 
-def check_token(tokens: AccessTokens) -> Check:
-    """Whether Dropbox still honours the login. Makes at most one call of the token route."""
+def check_token(tokens: AccessTokens, *, name_of: Callable[[Secret], str] | None = None) -> Check:
+    """Whether Dropbox still honours the login. Makes at most one call of the token route.
+
+    Args:
+        tokens: of the login.
+        name_of: asks how the account's owner is called, where the login may know.
+    """
     try:
-        tokens.token()
+        token = tokens.token()
     except NotAuthorized as error:
         return Check("login", "bad", f"{error}.", {"error": type(error).__name__}, error.hint)
     except HuracanError as error:
         return Check("login", "unknown", f"{error}.", {"error": type(error).__name__}, error.hint)
-    return Check("login", "ok", "Dropbox honours it.")
+    name = name_of(token) if name_of is not None else ""
+    return Check(
+        "login", "ok", f"Dropbox honours it{f'; the account is called {name}' if name else ''}.", {"name": name}
+    )
+
+
+def check_reader(credentials: Credentials, wire: Wire) -> Check | None:
+    """Whether the token that was delivered to a reader could write if somebody asked it to; None where none was.
+
+    What `authorize --read-only` stores was judged when it was granted. A delivered token does not say what it may do,
+    and whoever reads it from the reader's machine may ask for everything: so it is asked here, once.
+    """
+    credential = credentials.load()
+    if credential.login is not None or not credential.profile.read_only:
+        return None
+    try:
+        writes = could_write(credentials, wire, credential)
+    except HuracanError as error:
+        return Check("reader", "unknown", f"{error}.", {"error": type(error).__name__}, error.hint)
+    if writes:
+        says = "the delivered token is an engine's: who steals it from this machine can write with it."
+        hint = f"{credential.to_replace}; then log the other one out"
+        return Check("reader", "bad", says, {"could_write": True}, hint)
+    return Check("reader", "ok", "the delivered token cannot write, whatever is asked of it.", {"could_write": False})
 
 
 def check_reach(endpoint: Endpoint, answer: Answer | HuracanError, *, now: float) -> Check:
@@ -153,17 +184,20 @@ def check_reach(endpoint: Endpoint, answer: Answer | HuracanError, *, now: float
         now: seconds since 1970 by our clock when the answer came.
     """
     facts: dict[str, object] = {"api": endpoint.api, "ca_file": endpoint.ca_file or "", "proxy": ""}
+    trust = f"CA file {endpoint.ca_file}" if endpoint.ca_file else "CA bundle of certifi"
+    way = f"no proxy; {trust if endpoint.api.startswith('https') else 'no TLS'}"
     if isinstance(answer, HuracanError):
         return Check("network", "bad", f"{answer}.", facts, answer.hint)
     skew = _skew(answer.headers.get("Date", ""), now)
     if skew is None:
-        return Check("network", "ok", f"{endpoint.api} answers.", facts)
+        return Check("network", "ok", f"{endpoint.api} answers ({way}).", facts)
     facts["clock_skew_s"] = round(skew)
     if abs(skew) > SKEW_S:
         side = "ahead of" if skew > 0 else "behind"
         says = f"our clock is {abs(skew):.0f} s {side} Dropbox's."
         return Check("network", "warn", says, facts, "set the clock (NTP): freshness of signed heads depends on it")
-    return Check("network", "ok", f"{endpoint.api} answers; the clocks agree within {SKEW_S:.0f} s.", facts)
+    says = f"{endpoint.api} answers ({way}); the clocks agree within {SKEW_S:.0f} s."
+    return Check("network", "ok", says, facts)
 
 
 def _skew(date: str, now: float) -> float | None:
@@ -216,19 +250,26 @@ def _not_ours(path: Path) -> str:
     return f"open to others (mode {stat.S_IMODE(found.st_mode):04o})" if found.st_mode & 0o077 else ""
 
 
-def check_root(profile: Profile, root: str, *, seen: bool | HuracanError) -> Check:
+def check_root(profile: Profile, root: str, *, seen: bool | HuracanError, elsewhere: Sequence[str] = ()) -> Check:
     """Whether the login sees the folder it works in.
 
     Args:
         profile: whose login.
         root: the remote folder; empty for the whole Dropbox.
         seen: whether it is there for this login, or why nobody knows.
+        elsewhere: where it lies instead, in the folders of other apps.
     """
     facts: dict[str, object] = {"root": root or "/", "seen": seen if isinstance(seen, bool) else None}
+    if elsewhere:
+        facts["elsewhere"] = list(elsewhere)
     if isinstance(seen, HuracanError):
         return Check("root folder", "unknown", f"{seen}.", facts, seen.hint)
     if seen:
         return Check("root folder", "ok", f"{root or 'the whole Dropbox'} is visible.", facts)
+    if elsewhere:
+        says = f"{root} is not there for this login, but {' and '.join(elsewhere)}: an App-folder app wrote it there."
+        hint = f"if that is the engine's, set HURACAN_APP_FOLDER={shlex.quote(elsewhere[0])} here"
+        return Check("root folder", "bad", says, facts, hint)
     hint = (
         "an App-folder app sees only Apps/<its name>, as if that were everything. A reader must be authorized with the "
         "same app as the engine (`authorize --read-only --app-key THE_ENGINE_S`), or both apps must be of the type "

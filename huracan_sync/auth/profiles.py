@@ -52,6 +52,12 @@ def profile_named(name: str | None, *, read_only: bool = False) -> Profile:
     return Profile(chosen, read_only or chosen == "hamilton")
 
 
+def to_authorize(profile: Profile) -> str:
+    """The command that logs this profile in. A reader's is never told to ask for more."""
+    named = "" if profile == profile_named(None, read_only=profile.read_only) else f" --profile {profile.name}"
+    return f"huracan-sync authorize{' --read-only' if profile.read_only else ''}{named}"
+
+
 def stored_profile(access_token: str | None) -> str | None:
     """The profile an engine's `access_token` setting stands for, or None when it is a token itself.
 

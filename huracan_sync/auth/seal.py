@@ -36,6 +36,14 @@ ITERS = range(2, 17)
 LANES = range(1, 5)
 
 
+_TYPE_AGAIN = (
+    "run the command again and type it anew; if it is lost, move the vault away and run `huracan-sync authorize`"
+)
+_AT_A_TERMINAL = (
+    "unset what names a key (HURACAN_VAULT_KEY_FILE, --vault-key-fd, --vault-key-command) and run it at a terminal"
+)
+
+
 class Kdf(msgspec.Struct, frozen=True):
     """How a root key is made."""
 
@@ -71,9 +79,13 @@ def unseal(data: bytes, key: VaultKey) -> tuple[bytes, Kdf]:
     kdf, wsalt, commit = parse_header(data)
     if key.is_passphrase != (kdf.kind == PASSPHRASE):
         asked, given = ("a passphrase", "a key") if kdf.kind == PASSPHRASE else ("a key file", "a passphrase")
-        raise WrongVaultKey(f"the vault opens with {asked}; {given} was given (from {key.source})", source=key.source)
+        hint = _AT_A_TERMINAL if kdf.kind == PASSPHRASE else None
+        raise WrongVaultKey(
+            f"the vault opens with {asked}; {given} was given (from {key.source})", hint=hint, source=key.source
+        )
     if not hmac.compare_digest(commit, _commit(key, kdf)):
-        raise WrongVaultKey(f"the key from {key.source} does not open the vault", source=key.source)
+        what, hint = ("passphrase", _TYPE_AGAIN) if key.is_passphrase else ("key", None)
+        raise WrongVaultKey(f"the {what} from {key.source} does not open the vault", hint=hint, source=key.source)
     header, sealed = data[: _HEADER.size], data[_HEADER.size :]
     plain = decrypt(_root(key, kdf), wsalt, sealed, info=b"huracan-sync vault write", bound=header)
     if plain is None:

@@ -9,6 +9,7 @@ import textwrap
 import time
 from collections import Counter
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -17,6 +18,8 @@ from huracan_sync import __version__
 from huracan_sync.auth import doctor
 from huracan_sync.auth.access import AccessTokens
 from huracan_sync.auth.credentials import Credentials
+from huracan_sync.auth.grants import account_name
+from huracan_sync.auth.profiles import Profile
 from huracan_sync.auth.scan import scan_tree
 from huracan_sync.cli.credentials import credentials
 from huracan_sync.cli.output import ascii_path
@@ -24,7 +27,7 @@ from huracan_sync.cli.running import DONE, FAILURES, Context
 from huracan_sync.connect import connect, home_of
 from huracan_sync.errors import HuracanError, UsageError
 from huracan_sync.remote.client import Remote
-from huracan_sync.remote.listing import FolderMetadata, metadata
+from huracan_sync.remote.listing import FolderMetadata, folders, metadata
 from huracan_sync.settings import load
 from huracan_sync.wire import Answer, Endpoint, Wire
 
@@ -68,6 +71,9 @@ def run_doctor(options: argparse.Namespace, context: Context) -> int:
     return FAILURES if bad else DONE
 
 
+_APPS = "/Apps"
+"""Where Dropbox keeps the folders of App-folder apps, for who sees the whole Dropbox."""
+_MOST_APPS = 20
 _MARKS = {"ok": "ok  ", "warn": "look", "bad": "BAD ", "unknown": "?   "}
 
 
@@ -124,19 +130,31 @@ def _ask_dropbox(credentials: Credentials, context: Context) -> list[doctor.Chec
     assert isinstance(tokens, AccessTokens)  # noqa: S101 - connect was given no token
     # What a delivered token was granted is not known; if it serves, then at least what is asked for with every refresh.
     granted = credential.login.scopes if credential.login is not None else credential.asked
-    login = doctor.check_token(tokens)
+    may_see = "account_info.read" in granted
+    login = doctor.check_token(tokens, name_of=partial(account_name, remote.wire) if may_see else None)
     checks = [login, doctor.check_scopes(credential.profile, granted)]
     if login.verdict != "ok":
         return checks
-    seen: bool | HuracanError
-    try:
-        seen = not remote.root or isinstance(metadata(remote, remote.root), FolderMetadata)
-    except HuracanError as error:
-        seen = error
-    checks.append(doctor.check_root(credential.profile, remote.root, seen=seen))
-    may_see = "account_info.read" in granted
+    if reader := doctor.check_reader(credentials, remote.wire):
+        checks.append(reader)
+    checks.append(_root(remote, credential.profile))
     checks.append(doctor.check_quota(*_quota(remote)) if may_see else doctor.check_quota(None, None))
     return checks
+
+
+def _root(remote: Remote, profile: Profile) -> doctor.Check:
+    """Whether the login sees the root; if not, whether it lies in the folder of an App-folder app."""
+    elsewhere = []
+    try:
+        if not remote.root or isinstance(metadata(remote, remote.root), FolderMetadata):
+            return doctor.check_root(profile, remote.root, seen=True)
+        for app in folders(remote, _APPS)[:_MOST_APPS]:
+            place = f"{_APPS}/{app}{remote.root}"
+            if isinstance(metadata(remote, place), FolderMetadata):
+                elsewhere.append(place)
+    except HuracanError as error:
+        return doctor.check_root(profile, remote.root, seen=error)
+    return doctor.check_root(profile, remote.root, seen=False, elsewhere=elsewhere)
 
 
 def _exercise(options: argparse.Namespace, context: Context, login: Credentials) -> list[doctor.Check]:

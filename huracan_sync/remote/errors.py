@@ -6,6 +6,7 @@ This is the only place where the tags of an API error are read, and the only one
 from __future__ import annotations
 
 import email.utils
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -30,6 +31,10 @@ from huracan_sync.wire import Answer
 
 MAX_PAUSE_S = 3600.0
 """A pause longer than this is not believed."""
+
+
+_SCOPE_OF_APP = re.compile(r"does not have the required scope '([a-z_.]{1,64})'")
+"""In plain text: that the app itself lacks a scope is told by a 400, where a login's lack is a 401 with a tag."""
 
 
 class CursorReset(ServiceFault):
@@ -85,6 +90,9 @@ def judge(route: str, answer: Answer, now: datetime) -> Verdict | None:
         return Verdict(error_, retry=True, after_s=retry_after(answer, now), committed=None)
     if status == 403:
         return Verdict(NotAuthorized(f"Dropbox does not allow this account {route}: {_text(answer)}", route=route))
+    if status == 400 and (scope := _SCOPE_OF_APP.search(_text(answer))):
+        message = f"the app lacks the scope {scope[1]}, which {route} needs"
+        return Verdict(MissingScope(message, scope=scope[1], route=route))
     if status == 431:
         return Verdict(HeaderTooLarge(f"the argument header of {route} is too large for the server", route=route))
     return Verdict(CallRefused(f"Dropbox answered {status} to {route}: {_text(answer)}", route=route, status=status))

@@ -128,6 +128,15 @@ def metadata(remote: ReadOnly, path: str) -> FileMetadata | FolderMetadata | Non
     return msgspec.json.decode(found, type=FileMetadata | FolderMetadata)
 
 
+def folders(remote: ReadOnly, folder: str) -> list[str]:
+    """The names of the folders directly in a folder, of the first page; none when there is no such folder."""
+    try:
+        page = _page(remote, "files/list_folder", {"path": folder, "limit": PAGE})
+    except NotFound:
+        return []
+    return [entry.name for entry in page.entries if isinstance(entry, FolderMetadata)]
+
+
 def _pages(remote: ReadOnly, folder: str, route: str, arg: dict[str, Any]) -> Iterator[Changes]:
     has_more = True
     while has_more:

@@ -339,11 +339,26 @@ def test_granted_more_is_refused(machine, emulator):
 
 
 def test_a_login_that_never_had_the_scope(machine, emulator, tmp_path):
+    """The service only says that not all was granted; the error says what was asked, where to enable it, and how on."""
     machine.delivered(tmp_path, emulator("token", scopes=READ)["refresh_token"], name="narrow")
-    with pytest.raises(MissingScope):
+    with pytest.raises(MissingScope, match=r"lacks at least one of .*files\.content\.write") as caught:
         machine.tokens().token()
+    assert WRITE in caught.value.facts["scope"].split()
+    assert "Permissions tab of https://www.dropbox.com/developers/apps" in caught.value.hint
+    assert f"authorize --hand-over` where there is a browser, and deliver what it prints as {tmp_path / 'narrow'}" in (
+        caught.value.hint
+    )
     machine.profile = Profile("hamilton", read_only=True)
     assert status_with(machine, machine.tokens().token()) == 200
+
+
+def test_a_stored_login_that_never_had_the_scope(machine, tmp_path):
+    machine.env.clear()
+    machine.log_in(tmp_path, scopes=READ)
+    with pytest.raises(MissingScope, match=r"profile engine lacks files\.content\.write \(") as caught:
+        machine.tokens().token()
+    assert caught.value.facts["scope"] == WRITE
+    assert caught.value.hint.endswith("then run `huracan-sync authorize`")
 
 
 def test_an_app_nobody_knows(machine):

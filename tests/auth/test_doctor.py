@@ -188,6 +188,9 @@ def test_root():
     assert "App-folder" in hamilton.hint
     assert "Full Dropbox" in hamilton.hint
     assert doctor.check_root(Profile(), "", seen=NotFound("x")).verdict == "unknown"
+    elsewhere = doctor.check_root(HAMILTON, "/Runpodhuracan", seen=False, elsewhere=["/Apps/Engine/Runpodhuracan"])
+    assert elsewhere.verdict == "bad"
+    assert "HURACAN_APP_FOLDER=/Apps/Engine/Runpodhuracan" in elsewhere.hint
 
 
 def test_quota():

@@ -7,7 +7,7 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 import pytest
 
 from huracan_sync.auth.pkce import Code, Denied, Ignored, begin, judge, pasted, redirect_uri
-from huracan_sync.auth.profiles import Profile, check_granted, profile_named, writes
+from huracan_sync.auth.profiles import Profile, check_granted, profile_named, to_authorize, writes
 from huracan_sync.errors import MissingScope, ScopeWidened, UsageError
 
 ENGINE, HAMILTON = Profile(), Profile("hamilton", read_only=True)
@@ -188,6 +188,13 @@ def test_a_missing_scope_names_itself_and_the_page():
 def test_what_can_write():
     assert writes({R, C, A}) == frozenset()
     assert writes({R, W, "files.metadata.write", "sharing.read"}) == {W, "files.metadata.write", "sharing.read"}
+
+
+def test_the_command_that_logs_a_profile_in():
+    assert to_authorize(ENGINE) == "huracan-sync authorize"
+    assert to_authorize(HAMILTON) == "huracan-sync authorize --read-only"
+    assert to_authorize(Profile("pod-a")) == "huracan-sync authorize --profile pod-a"
+    assert to_authorize(Profile("pod-a", read_only=True)) == "huracan-sync authorize --read-only --profile pod-a"
 
 
 def test_profiles():

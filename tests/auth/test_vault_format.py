@@ -78,8 +78,12 @@ def test_wrong_key(wrong):
 
 def test_a_wrong_passphrase_is_told_from_damage():
     data = seal(b"secret", PHRASE, SMALL)
-    with pytest.raises(WrongVaultKey, match="does not open"):
+    with pytest.raises(WrongVaultKey, match="the passphrase from a test does not open") as caught:
         unseal(data, parse_passphrase(Secret("incorrect horse battery"), "a test"))
+    assert "type it anew" in caught.value.hint
+    with pytest.raises(WrongVaultKey, match="opens with a passphrase; a key was given") as caught:
+        unseal(data, KEY)
+    assert "unset" in caught.value.hint
     with pytest.raises(VaultDamaged):
         unseal(data[:-1] + bytes([data[-1] ^ 1]), PHRASE)
 
