@@ -20,7 +20,9 @@ BOT_TOKEN = "bot token"  # noqa: S105
 PASSWORD = "password in a URL"  # noqa: S105
 
 _LARGEST = 4 * 1024 * 1024
-_NOT_SOURCES = {".git", ".hg", ".svn", ".venv", "venv", "node_modules", "__pycache__", ".mypy_cache", ".ruff_cache"}
+_NOT_SOURCES = {".git", ".hg", ".svn", ".venv", "venv", ".tox", "node_modules", "__pycache__"} | {
+    f".{tool}_cache" for tool in ("mypy", "pytest", "ruff")
+}
 
 # In order: where two match the same characters, the first one names them.
 _SHAPES = (

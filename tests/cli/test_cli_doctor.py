@@ -104,7 +104,7 @@ def test_no_network(machine):
 def test_secrets_that_should_not_be_there_are_named_and_not_shown(machine, tmp_path):
     token = deliver(machine, ENGINE, tmp_path)
     (tmp_path / "delivered").chmod(0o444)
-    left = {"DROPBOX_ACCESS_TOKEN": "sl." + "canary" * 8, "HTTPS_PROXY": "http://somebody:else@127.0.0.1:9"}
+    left = {"DROPBOX_ACCESS_TOKEN": "sl." + "canary" * 8, "HTTPS_PROXY": "http://somebody:" + "else@127.0.0.1:9"}
     code, out, err = machine.run("doctor", "--debug", **left)
     assert code == 0
     assert "DROPBOX_ACCESS_TOKEN is still set" in out
