@@ -63,6 +63,8 @@ class Options(msgspec.Struct, frozen=True):
     """Asked before anything is begun: whether to end here. What is under way comes to its end."""
     wait_s: float = 60.0
     """How long to wait for another process that works on the same pair."""
+    clock: Callable[[], float] = time.time
+    """Seconds since 1970: when something is signed, how old a signature is."""
 
 
 class Pair:

@@ -8,8 +8,6 @@ alone. Deletions happen only when asked for, and last.
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 from huracan_sync.account import home_of
@@ -46,8 +44,6 @@ class PushOptions(Options, frozen=True):
     """How to push."""
 
     transfer: wish.Options = wish.Options(check=check_whole, append_only=lambda path: path.endswith(".log"))
-    clock: Callable[[], float] = time.time
-    """Seconds since 1970: when what is signed was signed."""
 
 
 class Pusher:

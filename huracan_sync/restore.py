@@ -16,8 +16,9 @@ import msgspec
 
 from huracan_sync.account import home_of
 from huracan_sync.errors import Conflict as ConflictError
-from huracan_sync.errors import HuracanError, NotFound
+from huracan_sync.errors import HuracanError, NotFound, UsageError
 from huracan_sync.journal import Journal, Synced
+from huracan_sync.keys.here import KeyPlace
 from huracan_sync.layout import Arranged
 from huracan_sync.local import Reading, remove, sweep
 from huracan_sync.pair import Options, Pair, Report
@@ -25,6 +26,9 @@ from huracan_sync.paths import fold, join
 from huracan_sync.plan import Conflict, Plan, plan
 from huracan_sync.remote.client import Remote
 from huracan_sync.remote.listing import listing, metadata
+from huracan_sync.sealing.signing import key_place
+from huracan_sync.signed.places import check_channel
+from huracan_sync.spot import spot_of
 from huracan_sync.survey import Survey
 from huracan_sync.transfer.crew import Crew
 from huracan_sync.transfer.download import Download
@@ -62,6 +66,8 @@ class RestoreOptions(Options, frozen=True):
     """Restore exactly this, instead of what lies in Dropbox now."""
     untouched_s: float = UNTOUCHED_S
     """A damaged parquet gives way when nothing has touched it for so long; a younger one may still be written."""
+    at: int | None = None
+    """Restore what the signed list of that sequence says, instead of the newest; with a channel only."""
     missing_ok: bool = True
     """Whether a remote folder that is not there is an empty one."""
 
@@ -73,6 +79,28 @@ class Restorer:
         self.pair = pair
         self.options = options
         self.report = RestoreReport(sequence=options.snapshot.sequence if options.snapshot else 0)
+
+    def verify(self, channel: str | None, keys: KeyPlace) -> None:
+        """With a channel: what its signed list says is what will be restored.
+
+        Raises:
+            UsageError: a sequence was asked for, and no channel.
+            As `sealing.stated.stated`.
+        """
+        options, pair = self.options, self.pair
+        if channel is None:
+            if options.at is not None:
+                raise UsageError("a sequence is one of a channel", hint="say which with --channel")
+            return
+        from huracan_sync.sealing.stated import stated  # noqa: PLC0415 - cryptography, only for who asks for it
+
+        spot, home = spot_of(pair.root, pair.remote.root), pair.journal.home
+        check_channel(channel)
+        found = stated(pair.remote, home, spot, channel, at=options.at, keys=keys, clock=options.clock)
+        blocks = {fold(item.path): item.blocks for item in found.items if item.blocks}
+        snapshot = Snapshot([item.entry() for item in found.items], blocks, found.sequence)
+        self.options = msgspec.structs.replace(options, snapshot=snapshot)
+        self.report.sequence = found.sequence
 
     def look(self) -> tuple[Survey, Plan]:
         """What would have to happen. Writes nothing but the journal.
@@ -217,24 +245,41 @@ def restore(
     home: Path | None = None,
     options: RestoreOptions | None = None,
     monitor: Monitor | None = None,
+    channel: str | None = None,
+    keys: KeyPlace | None = None,
 ) -> RestoreReport:
-    """Bring `local` to what `remote_folder` holds.
+    """Bring `local` to what `remote_folder` holds; with a channel, to what its signed list says, and nothing else.
+
+    Args:
+        remote_folder: from where.
+        local: the folder.
+        remote: the login.
+        home: the state folder.
+        options: how.
+        monitor: told what moves.
+        channel: whose signed list is to be believed; None: what lies in Dropbox, as it lies there.
+        keys: where this machine's key is, if it may have one; by default where the environment says.
 
     Raises:
+        Refused: with a channel, the first reason not to believe its list. Nothing was restored.
+        NoTrust, StateMissing: with a channel, nothing here says whom to believe.
         UsageError: a name is impossible, or a file stands where the folder must be.
         Conflict: a guard stopped it before a byte moved.
         Busy: another process works on the same pair.
         NotAuthorized, Unavailable, TryLater: it ended early; run it again, it carries on.
     """
-    options = options or RestoreOptions()
-    with Journal(home or home_of()) as journal:
+    options, home = options or RestoreOptions(), home or home_of()
+    with Journal(home) as journal:
         pair = Pair(local, remote_folder, remote=remote, journal=journal, monitor=monitor or Silent())
         restorer = Restorer(pair, options)
         with pair.run("restore", restorer.report, wait_s=options.wait_s):
+            restorer.verify(channel, keys or key_place(home, remote))
             seen, made = restorer.look()
             restorer.guard(seen, made)
             restorer.transfer(seen, made)
             restorer.delete(seen, made)
             sweep(pair.local, seen.parts)  # of an older plan: what this one needed is in its place
             restorer.report.skipped = seen.unchanged + len(made.agreements)
+            if restorer.options.snapshot is not None:
+                journal.distrust(pair.id)  # what lies in Dropbox now may be something else
     return restorer.report

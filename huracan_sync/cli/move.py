@@ -8,9 +8,9 @@ from pathlib import Path
 
 from huracan_sync.cli.credentials import credentials
 from huracan_sync.cli.output import Watching, size_in_words
-from huracan_sync.cli.running import DONE, FAILURES, Context
+from huracan_sync.cli.running import DONE, FAILURES, REFUSED, Context
 from huracan_sync.connect import connect, home_of
-from huracan_sync.errors import UsageError
+from huracan_sync.errors import Refused, UsageError
 from huracan_sync.journal import Journal
 from huracan_sync.keys.here import KeyPlace
 from huracan_sync.pair import Pair, Report
@@ -37,10 +37,7 @@ def add_arguments(verb: str, parser: argparse.ArgumentParser) -> None:
         "--force", action="store_true", help="go on although a guard objects (emptied or vanished folder)"
     )
     parser.add_argument("--dry-run", action="store_true", help="print what would be done, and do nothing")
-    parser.add_argument(
-        "--wait", type=float, default=60.0, metavar="S", help="seconds to wait for another process (60)"
-    )
-    parser.add_argument("--bandwidth-limit", metavar="RATE", help="bytes a second, like 500k or 10M (default: none)")
+    add_wait(parser)
     if verb == "push":
         parser.add_argument(
             "--channel", metavar="C", help="the channel that the signed list is of (default: REMOTE's last component)"
@@ -52,7 +49,19 @@ def add_arguments(verb: str, parser: argparse.ArgumentParser) -> None:
         )
         parser.set_defaults(run=run_push)
     else:
+        parser.add_argument(
+            "--channel", metavar="C", help="restore what the signed list of this channel says, verified"
+        )
+        parser.add_argument("--at", type=int, metavar="SEQ", help="with --channel: of that sequence, not the newest")
         parser.set_defaults(run=run_restore)
+
+
+def add_wait(parser: argparse.ArgumentParser) -> None:
+    """Arguments about time: of all verbs that move files."""
+    parser.add_argument(
+        "--wait", type=float, default=60.0, metavar="S", help="seconds to wait for another process (60)"
+    )
+    parser.add_argument("--bandwidth-limit", metavar="RATE", help="bytes a second, like 500k or 10M (default: none)")
 
 
 def run_push(options: argparse.Namespace, context: Context) -> int:
@@ -67,12 +76,12 @@ def run_push(options: argparse.Namespace, context: Context) -> int:
     )
     began = time.monotonic()
     with context.output.progress("push") as monitor:
-        remote, home = _remote(options, context, monitor), home_of(context.env)
+        remote, home = remote_of(options, context, monitor), home_of(context.env)
         if options.dry_run:
             with Journal(home) as journal:
                 pair = Pair(options.local, options.remote, remote=remote, journal=journal, monitor=monitor)
                 seen, made = Pusher(pair, chosen).look()
-            return _dry_run(context, list(made.lines()), [str(p.error) for p in seen.problems])
+            return dry_run(context, list(made.lines()), [str(p.error) for p in seen.problems])
         report = push(
             options.local,
             options.remote,
@@ -93,25 +102,41 @@ def run_restore(options: argparse.Namespace, context: Context) -> int:
         overwrite=options.overwrite,
         force=options.force,
         wait_s=options.wait,
+        at=options.at,
         missing_ok=False,
     )
     began = time.monotonic()
     with context.output.progress("restore") as monitor:
-        remote, home = _remote(options, context, monitor), home_of(context.env)
+        remote, home = remote_of(options, context, monitor), home_of(context.env)
+        keys = KeyPlace(context.env, home, remote.wire.endpoint.namespace)
         if options.dry_run:
             with Journal(home) as journal:
                 pair = Pair(options.local, options.remote, remote=remote, journal=journal, monitor=monitor)
-                seen, made = Restorer(pair, chosen).look()
-            return _dry_run(context, list(made.lines()), [str(p.error) for p in seen.problems])
-        report = restore(options.remote, Path(options.local), remote=remote, home=home, options=chosen, monitor=monitor)
-    return _answer(context, report, time.monotonic() - began)
+                restorer = Restorer(pair, chosen)
+                restorer.verify(options.channel, keys)
+                seen, made = restorer.look()
+            return dry_run(context, list(made.lines()), [str(p.error) for p in seen.problems])
+        report = restore(
+            options.remote,
+            Path(options.local),
+            remote=remote,
+            home=home,
+            options=chosen,
+            monitor=monitor,
+            channel=options.channel,
+            keys=keys,
+        )
+    code = _answer(context, report, time.monotonic() - began)
+    untrue = options.channel and any(isinstance(failure.error, Refused) for failure in report.failed)
+    return REFUSED if untrue else code
 
 
 def _is_log(path: str) -> bool:
     return path.endswith(".log")
 
 
-def _remote(options: argparse.Namespace, context: Context, monitor: Watching) -> Remote:
+def remote_of(options: argparse.Namespace, context: Context, monitor: Watching) -> Remote:
+    """The login that was asked for, with its limit of bandwidth; its waits are shown."""
     throttle = TokenBucket(_rate(options.bandwidth_limit)) if options.bandwidth_limit else None
     pacing = Pacing(observe=lambda wait: monitor.note(wait_in_words(wait)))
     return connect(env=context.env, credentials=credentials(options, context), pacing=pacing, throttle=throttle)
@@ -139,7 +164,8 @@ def _rate(text: str) -> float:
     return rate
 
 
-def _dry_run(context: Context, lines: list[str], problems: list[str]) -> int:
+def dry_run(context: Context, lines: list[str], problems: list[str]) -> int:
+    """Print a plan."""
     words = [*lines, *(f"problem   {problem}" for problem in problems)] or ["nothing to do"]
     context.output.document({"plan": lines, "problems": problems}, words)
     return DONE

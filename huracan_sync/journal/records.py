@@ -65,7 +65,9 @@ class Sealed(msgspec.Struct, frozen=True):
     changes: int
     """The pair's count of changes when its files were listed."""
     shared: bool = False
-    """Whether the list also names files of others."""
+    """Whether it is another list than the pair's alone."""
+    without: bytes = b""
+    """What tells the files that both sides hold and that were left out; empty for none."""
 
 
 class Listed(NamedTuple):

@@ -24,6 +24,8 @@ from huracan_sync.errors import (
     TryLater,
     Unavailable,
 )
+from huracan_sync.journal import Journal
+from huracan_sync.journal.ledger import want_anew
 from huracan_sync.keys import chain as chains
 from huracan_sync.keys.chain import Chain
 from huracan_sync.keys.here import KeyPlace
@@ -140,6 +142,8 @@ class Roots:
             )
         self.seen.remember_trust(data, after=self.seen.load().trust)
         chains.keep(self._home, whole)
+        with Journal(self._home) as journal:
+            want_anew(journal)  # what was signed before may not count any more
         if following is not None:
             self.keys.take_next(following)
         return made

@@ -48,6 +48,18 @@ class Read(NamedTuple):
     limit: int
 
 
+class Names(NamedTuple):
+    """The names of the files directly in a folder below the root: a list."""
+
+    folder: str
+
+
+class Lost(NamedTuple):
+    """Which of these files cannot be had any more, neither by their revision nor at their path: a list of paths."""
+
+    items: tuple[Item, ...]
+
+
 class Store(NamedTuple):
     """Have these bytes at a place that is only ever given to these bytes: None."""
 
@@ -91,7 +103,7 @@ class Swapped(Enum):
     """No answer came."""
 
 
-Step = Read | Store | Current | Intend | Swap | Pause
+Step = Read | Names | Lost | Store | Current | Intend | Swap | Pause
 T = TypeVar("T")
 Act = Generator[tuple[Step, ...], Sequence[Any], T]
 """Steps of one tuple may be done in any order, or at once; what is sent back are their results in theirs."""
@@ -177,7 +189,7 @@ def publishing(asked: Asked, known: Trust) -> Act[Published]:
     added: list[bytes] = []
     # Who has never seen the channel is most often the first: it is cheaper to try than to look.
     hopeful = asked.held is None and isinstance(asked.wish, Change)
-    lying, known = yield from _look(asked, known, added, head_too=not hopeful)
+    lying, known = yield from look(asked.channel, known, added, head_too=not hopeful)
     for attempt in range(1, ATTEMPTS + 1):
         now_ms = int(asked.clock() * 1000)
         trust.check_current(known, now_ms)
@@ -205,7 +217,7 @@ def publishing(asked: Asked, known: Trust) -> Act[Published]:
                 channel=asked.channel,
             )
         yield (Pause(attempt),)
-        lying, known = yield from _look(asked, known, added)
+        lying, known = yield from look(asked.channel, known, added)
     raise Busy(f"others were faster {ATTEMPTS} times to publish in {asked.channel}", channel=asked.channel)
 
 
@@ -230,10 +242,10 @@ def _published(opened: Opened, content: _Content, known: Trust, added: list[byte
     )
 
 
-def _look(asked: Asked, known: Trust, added: list[bytes], *, head_too: bool = True) -> Act[tuple[Lying | None, Trust]]:
-    """The head as it lies, and the newest trust file."""
+def look(channel: str, known: Trust, added: list[bytes], *, head_too: bool = True) -> Act[tuple[Lying | None, Trust]]:
+    """The head as it lies, and the newest trust file; `added` are the bytes of those that are new."""
     reads = [Read(places.trust(known.version + 1), trust.FORM.max_size)]
-    reads += [Read(places.head(asked.channel), head.MAX_SIZE)] if head_too else []
+    reads += [Read(places.head(channel), head.MAX_SIZE)] if head_too else []
     following, *heads = yield tuple(reads)
     while following is not None:
         known = trust.follow(known, following.data)

@@ -14,8 +14,9 @@ from huracan_sync.remote.client import Remote
 from huracan_sync.remote.listing import FileMetadata, listing, metadata
 from huracan_sync.remote.pacing import Wait
 from huracan_sync.remote.source import several
-from huracan_sync.sealing.act import Act, Current, Intend, Published, Read, Step, Store, Swap, Swapped
+from huracan_sync.sealing.act import Act, Current, Intend, Lost, Names, Published, Read, Step, Store, Swap, Swapped
 from huracan_sync.sealing.chain import Lying
+from huracan_sync.signed.entries import Item
 
 LOOK_ALONE = 20
 """Up to so many files are looked up one by one; more by one listing."""
@@ -64,6 +65,10 @@ class Board:
             return self._swap(join(self._root, step.place), step.data, step.rev)
         elif isinstance(step, Current):
             return self._current(step.paths)
+        elif isinstance(step, Names):
+            return self._names(join(self._root, step.folder))
+        elif isinstance(step, Lost):
+            return self._lost(step.items)
         elif isinstance(step, Intend):
             self._intend(step.published)
         else:
@@ -101,6 +106,25 @@ class Board:
         except (Unreachable, ServiceFault):
             return Swapped.UNKNOWN
         return Swapped.DONE
+
+    def _names(self, folder: str) -> list[str]:
+        try:
+            return [found.name for found in files.children(self._remote, folder)]
+        except NotFound:
+            return []
+
+    def _lost(self, items: Sequence[Item]) -> list[str]:
+        current = self._current([item.path for item in items])
+        asked = [item for item in items if current[item.path] != item.rev]
+        return [path for path in several(self._lost_one, asked) if path]
+
+    def _lost_one(self, item: Item) -> str:
+        """Its path, or nothing when it can still be had."""
+        for path in (f"rev:{item.rev}", join(self._root, item.path)):
+            found = metadata(self._remote, path)
+            if isinstance(found, FileMetadata) and found.content_hash == item.content_hash.hex():
+                return ""
+        return item.path
 
     def _current(self, paths: Sequence[str]) -> dict[str, str | None]:
         if len(paths) <= LOOK_ALONE:

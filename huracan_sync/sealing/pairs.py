@@ -17,7 +17,7 @@ from huracan_sync.sealing import chain
 from huracan_sync.sealing.act import Published
 from huracan_sync.sealing.merging import Change
 from huracan_sync.sealing.sealer import Sealer
-from huracan_sync.sealing.signing import Signing, Stated
+from huracan_sync.sealing.signing import Signing, Stated, mark_of
 from huracan_sync.signed import kinds
 from huracan_sync.signed.entries import Item
 from huracan_sync.transfer.progress import Failure
@@ -35,12 +35,13 @@ class PairSealer:
             pair.remote, pair.journal.home, keys, root=signing.spot.root, channel=signing.channel, clock=clock
         )
 
-    def state(self, left_out: frozenset[str], *, strict: bool) -> Stated:
+    def state(self, left_out: frozenset[str], *, strict: bool, anew: bool) -> Stated:
         """Publish a list of everything both sides hold alike, unless the one that is signed says so.
 
         Args:
             left_out: folded paths, below the pair, that are no part of it any more.
-            strict: as `Signing.state`.
+            strict: as `Signing.state`. The body is sent then although it lies there for all we know: it is small.
+            anew: as `Signing.state`.
         """
         ledger, at = self._ledger, self._spot.path
         last, following = ledger.last(), ledger.next()
@@ -49,20 +50,20 @@ class PairSealer:
         items, unproved = self._items(listed)
         change = Change(
             items,
-            frozenset(fold(at(each.path)) for each in listed if each.changed > since) if last else None,
+            frozenset(fold(at(each.path)) for each in listed if each.changed > since) if last and not anew else None,
             frozenset(fold(at(path)) for path in (*ledger.gone(since), *left_out)),
             frozenset(each.digest for each in (last, following) if each and not each.shared),
             strict=strict,
         )
         published = self._sealer.publish(
             change,
-            known=frozenset(last.parts if last else ()),
-            intend=lambda made: ledger.intend(_sealed(made, changes)),
+            known=frozenset(last.parts if last and not strict else ()),
+            intend=lambda made: ledger.intend(_sealed(made, changes, left_out)),
         )
-        sealed = _sealed(published, changes)
+        sealed = _sealed(published, changes, left_out)
         ledger.settle(sealed)
         superseded = tuple(map(_superseded, published.superseded))
-        return Stated(sealed, (*published.left_out, *unproved), superseded)
+        return Stated(sealed, published.made, (*published.left_out, *unproved), superseded)
 
     def _items(self, listed: list[Listed]) -> tuple[list[Item], list[str]]:
         """The list's items; and the paths of large files whose blocks nobody can tell."""
@@ -96,7 +97,7 @@ class PairSealer:
         return None
 
 
-def _sealed(published: Published, changes: int) -> Sealed:
+def _sealed(published: Published, changes: int, left_out: frozenset[str]) -> Sealed:
     said = published.head
     return Sealed(
         said.epoch,
@@ -106,6 +107,7 @@ def _sealed(published: Published, changes: int) -> Sealed:
         published.parts,
         changes,
         published.shared,
+        mark_of(left_out),
     )
 
 

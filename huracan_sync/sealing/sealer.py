@@ -9,19 +9,22 @@ from pathlib import Path
 
 import msgspec
 
-from huracan_sync.errors import NoSigningKey
+from huracan_sync.errors import NoSigningKey, NotFound
 from huracan_sync.keys.here import KeyPlace
 from huracan_sync.keys.roots import Roots
 from huracan_sync.remote.client import Remote
-from huracan_sync.sealing.act import Asked, Published, Wish, publishing
+from huracan_sync.sealing import chain
+from huracan_sync.sealing.act import Asked, Published, Wish, listed, look, publishing
 from huracan_sync.sealing.board import Board
 from huracan_sync.sealing.chain import Held
-from huracan_sync.seen import Channel, Seen
+from huracan_sync.sealing.history import committed, lost
+from huracan_sync.seen import Channel, Seen, State
 from huracan_sync.signed import head, rules, trust
 from huracan_sync.signed.envelope import MAX_SIGNATURES
-from huracan_sync.signed.head import Head
+from huracan_sync.signed.head import Head, Opened
+from huracan_sync.signed.keys import Signer
 from huracan_sync.signed.rules import Mark
-from huracan_sync.signed.trust import Trust
+from huracan_sync.signed.trust import Policy, Trust
 
 
 class Sealer:
@@ -74,15 +77,11 @@ class Sealer:
             Refused: no reader would accept it, or what lies there cannot be gone on from.
             NotAuthorized, TryLater, Unavailable: Dropbox could not be asked. Nothing half-done counts.
         """
-        self._roots.settle()
-        seen = self._roots.seen
-        state = seen.load()
-        rules.check_clock(int(self._clock() * 1000), state.clock_ms)
-        held = state.channels.get(self.channel)
+        state, seen = self._settled(), self._roots.seen
         asked = Asked(
             self.channel,
             wish,
-            Held(held.mark, held.head) if held else None,
+            _held(state.channels.get(self.channel)),
             known,
             self._sign,
             self._clock,
@@ -97,17 +96,67 @@ class Sealer:
         self._remember(seen, published)
         return published
 
+    def check(self) -> Policy:
+        """What the channel allows, if this machine may publish in it. Makes no request once that was ever settled.
+
+        Raises:
+            NoSigningKey, NoTrust: it may not.
+        """
+        self._keys.signer()
+        self._roots.settle()
+        policy = trust.open(self._roots.seen.load().trust).policy(self.channel)
+        self._signers(policy)
+        return policy
+
+    def newest(self) -> tuple[Opened, Trust]:
+        """The newest head, verified, and the trust file; of whatever age. Nothing is remembered.
+
+        Raises:
+            NotFound: nothing that counts was published.
+            Refused: what lies there is not it.
+        """
+        state = self._settled()
+        held = state.channels.get(self.channel)
+        board = Board(self._remote, self.root)
+        lying, known = board.perform(look(self.channel, trust.open(state.trust), []))
+        now_ms = int(self._clock() * 1000)
+        standing = chain.stand(lying, _held(held), trust=known, channel=self.channel, now_ms=now_ms)
+        if standing.base is None:
+            raise NotFound(f"nothing that counts was published in {self.channel}", channel=self.channel)
+        return standing.base, known
+
+    def earlier(self, sequence: int) -> tuple[Head, list[str]]:
+        """The head of an earlier set that took effect; and which files of the set can no longer be had.
+
+        Raises:
+            NotFound: there is none, or no way leads to it any more.
+        """
+        top, known = self.newest()
+        board = Board(self._remote, self.root)
+        said = board.perform(committed(top, sequence, known)).head
+        items = board.perform(listed(said, known.policy(self.channel), {}))
+        return said, board.perform(lost(items))
+
+    def _settled(self) -> State:
+        self._roots.settle()
+        state = self._roots.seen.load()
+        rules.check_clock(int(self._clock() * 1000), state.clock_ms)
+        return state
+
     def _sign(self, said: Head, known: Trust) -> bytes:
-        policy = known.policy(said.channel)
+        return head.sign(said, self._signers(known.policy(said.channel)))
+
+    def _signers(self, policy: Policy) -> list[Signer]:
+        """The keys on this machine that may sign for the channel, enough of them."""
         signers = [signer for signer in self._keys.all() if signer.key_id in policy.key_ids][:MAX_SIGNATURES]
         if len(signers) < policy.threshold:
             raise NoSigningKey(
-                f"{len(signers)} keys of {said.channel} are on this machine where {policy.threshold} must sign",
+                f"{len(signers)} keys of {self.channel} are on this machine where {policy.threshold} must sign",
                 hint="let the owner of the root key add this machine's key (`huracan-sync keys show` prints it) with "
-                f"`huracan-sync keys rotate --channel {said.channel} --signer KEY`",
-                channel=said.channel,
+                f"`huracan-sync keys rotate --channel {self.channel} --signer KEY`",
+                channel=self.channel,
             )
-        return head.sign(said, signers)
+        return signers
 
     def _remember(self, seen: Seen, published: Published) -> None:
         """What was published here is seen here: nobody can put an older head back without being noticed."""
@@ -128,6 +177,10 @@ class Sealer:
             now_ms = int(self._clock() * 1000)
             if seen.advance(self.channel, new, after=held.mark if held else None, clock_ms=now_ms):
                 return
+
+
+def _held(held: Channel | None) -> Held | None:
+    return Held(held.mark, held.head) if held else None
 
 
 def _publisher() -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import time
 from collections.abc import Callable, Iterable
@@ -24,6 +25,8 @@ class Stated(msgspec.Struct, frozen=True):
     """What a signed head says now of a pair."""
 
     sealed: Sealed
+    made: bool = False
+    """Whether it took a new head."""
     unsigned: tuple[str, ...] = ()
     """Paths that lie in Dropbox and are not in the list: programs, and large files whose blocks nobody can tell."""
     superseded: tuple[Failure, ...] = ()
@@ -60,31 +63,40 @@ class Signing:
         self._keys = keys
         self._clock = clock
 
-    def state(self, *, without: Iterable[str] = (), gone: Iterable[str] = (), strict: bool = False) -> Stated | None:
+    def state(self, *, without: Iterable[str] = (), strict: bool = False, anew: bool = False) -> Stated | None:
         """State what both sides hold alike; None where this machine has no key.
 
         Args:
-            without: paths, below the pair, that are about to be deleted.
-            gone: more of them that are no part of the set any more.
+            without: paths, below the pair, that are about to be deleted, or no part of it any more.
             strict: a file of a kind that the channel does not allow refuses the whole.
+            anew: also what others have put in the place of this machine's is replaced.
 
         Raises:
             NoTrust, NoSigningKey: this machine may not sign here.
             Refused: no reader would accept it, or what lies there cannot be gone on from.
             NotAuthorized, TryLater, Unavailable: Dropbox could not be asked. Nothing half-done counts.
         """
-        left_out = frozenset(map(fold, (*without, *gone)))
+        left_out = frozenset(map(fold, without))
         last = self.ledger.last()
-        if last and not left_out and self._clock() * 1000 < last.due_ms and self.ledger.is_as_of(last.changes):
+        if last and not anew and self._says_it_all(last, left_out):
             return Stated(last)
         if not self._keys.exists():
             return None
         from huracan_sync.sealing.pairs import PairSealer  # noqa: PLC0415 - 50 ms of cryptography
 
-        return PairSealer(self, self._pair, self._keys, self._clock).state(left_out, strict=strict)
+        return PairSealer(self, self._pair, self._keys, self._clock).state(left_out, strict=strict, anew=anew)
+
+    def _says_it_all(self, last: Sealed, left_out: frozenset[str]) -> bool:
+        young = self._clock() * 1000 < last.due_ms
+        return young and last.without == mark_of(left_out) and self.ledger.is_as_of(last.changes)
 
     def caught_up(self) -> None:
         """What was left out as about to be deleted is deleted: there is nothing new to state."""
         last = self.ledger.last()
         if last is not None:
-            self.ledger.settle(msgspec.structs.replace(last, changes=self.ledger.changes()))
+            self.ledger.settle(msgspec.structs.replace(last, changes=self.ledger.changes(), without=b""))
+
+
+def mark_of(left_out: frozenset[str]) -> bytes:
+    """What tells one set of paths from another; empty for none."""
+    return hashlib.sha256("\0".join(sorted(left_out)).encode()).digest() if left_out else b""

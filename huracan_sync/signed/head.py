@@ -153,6 +153,22 @@ def open(data: bytes, *, trust: Trust, channel: str, now_ms: int) -> Opened:  # 
     return Opened(head, sshsig.sha256(envelope.payload), data, keys)
 
 
+def past(data: bytes, *, trust: Trust, channel: str) -> Opened:
+    """Read a head of the channel's present epoch that was signed at some time, whatever its age and its limits.
+
+    That keys of the channel have signed it does not say that it ever took effect: the chain does.
+
+    Raises:
+        Refused: nobody who counts has signed it.
+    """
+    policy = trust.policy(channel)
+    envelope = unpack(FORM, data)
+    keys = rules.signers(trust, policy, envelope, FORM.namespace)
+    head = decode(_decoder, envelope.payload, HeadFormat, "a head")
+    _check_place(head, trust, channel, policy.epoch)
+    return Opened(head, sshsig.sha256(envelope.payload), data, keys)
+
+
 def _check_place(head: Head, trust: Trust, channel: str, epoch: int) -> None:
     """The head is of this channel, of a trust file we know, and of the epoch that counts."""
     if head.channel != channel:

@@ -3,7 +3,9 @@
 from keys_world import Machine
 from transfer_world import content
 
+from huracan_sync.publish import publish, renew, roll_back
 from huracan_sync.push import PushOptions, push
+from huracan_sync.sealing.sealer import Sealer
 
 DATA = "/Engine/data"
 
@@ -43,3 +45,24 @@ class Publisher(Machine):
         self.dropbox.control("log/reset", {})
         came = work()
         return sum(self.dropbox.log()["requests"].values()), came
+
+    def publish(self, to=None, *, channel="champions", monitor=None, **options):
+        return publish(
+            self.src,
+            to,
+            remote=self.remote,
+            home=self.home,
+            options=PushOptions(clock=self.clock, **{"wait_s": 0.0, **options}),
+            channel=channel,
+            keys=self.keys,
+            monitor=monitor,
+        )
+
+    def sealer(self, channel="champions", root="/Engine"):
+        return Sealer(self.remote, self.home, self.keys, root=root, channel=channel, clock=self.clock)
+
+    def roll_back(self, sequence, **where):
+        return roll_back(self.sealer(**where), sequence, self.home)
+
+    def renew(self, **where):
+        return renew(self.sealer(**where))

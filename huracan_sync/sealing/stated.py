@@ -1,0 +1,77 @@
+"""What a signed head states of a remote folder, verified: the newest one, or an earlier one that took effect."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from huracan_sync.keys.here import KeyPlace
+from huracan_sync.remote.client import Remote
+from huracan_sync.rooted import reader_at
+from huracan_sync.sealing.act import listed
+from huracan_sync.sealing.board import Board
+from huracan_sync.sealing.history import committed
+from huracan_sync.signed.entries import Item
+from huracan_sync.signed.head import Opened
+from huracan_sync.spot import Spot
+
+
+class List(NamedTuple):
+    """What is stated."""
+
+    items: list[Item]
+    """Their paths relative to the folder."""
+    sequence: int
+
+
+def stated(
+    remote: Remote,
+    home: Path,
+    spot: Spot,
+    channel: str,
+    *,
+    at: int | None = None,
+    keys: KeyPlace | None = None,
+    clock: Callable[[], float] = time.time,
+) -> List:
+    """What a channel says of a folder.
+
+    Args:
+        remote: the login.
+        home: the state folder.
+        spot: the folder.
+        channel: the channel.
+        at: the sequence of an earlier head; None: the newest. It may be stale, not dead.
+        keys: where this machine's key is, if it may have one.
+        clock: seconds since 1970.
+
+    Raises:
+        Refused: the first reason not to believe it.
+        NotFound: there is no such head.
+        NoTrust, StateMissing: nothing here says whom to believe.
+        NotAuthorized, TryLater, Unavailable: Dropbox could not be asked.
+    """
+    reader = reader_at(remote, home, spot.root, keys=keys, clock=clock)
+    snapshot = reader.latest(channel, allow_stale=True)
+    if snapshot.problem is not None:
+        raise snapshot.problem  # what was last known good is not what was asked for
+    if at is None or at == snapshot.sequence:
+        return List(
+            _below(spot, [snapshot.item(entry.path) for entry in snapshot.iter(spot.prefix)]), snapshot.sequence
+        )
+    known, board = reader.trust(), Board(remote, spot.root)
+    said = board.perform(committed(Opened(snapshot.head, snapshot.digest, b"", []), at, known)).head
+    return List(_below(spot, board.perform(listed(said, known.policy(channel), {}))), at)
+
+
+def _below(spot: Spot, items: Sequence[Item]) -> list[Item]:
+    if not spot.prefix:
+        return list(items)
+    inside = f"{spot.prefix}/"
+    return [
+        Item(item.path[len(inside) :], item.size, item.content_hash, item.rev, item.mtime_ms, item.kind, item.blocks)
+        for item in items
+        if item.path.startswith(inside)
+    ]

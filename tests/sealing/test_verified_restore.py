@@ -1,0 +1,97 @@
+"""A restore with a channel brings exactly what was signed, or nothing."""
+
+import pytest
+from sealing_world import DATA, Publisher
+
+from huracan_sync.content_hash import content_hash
+from huracan_sync.errors import ContentMismatch, NotFound, UsageError
+from huracan_sync.refusals import HeadFormat, Stale
+from huracan_sync.remote import files
+from huracan_sync.restore import RestoreOptions, restore
+from huracan_sync.sealing.merging import Change
+from huracan_sync.signed.entries import Item
+
+MIB = 1024 * 1024
+
+
+def brought(machine, folder, *, channel="data", **options):
+    options = RestoreOptions(clock=machine.clock, wait_s=0.0, **options)
+    report = restore(DATA, folder, remote=machine.remote, home=machine.home, options=options, channel=channel)
+    return report, {p.relative_to(folder).as_posix(): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+
+
+@pytest.fixture
+def other(dropbox, tmp_path, clock, engine):
+    machine = Publisher(dropbox, tmp_path / "other", clock=clock, key="")
+    machine.reader().pin([engine.keys.signer().fingerprint])
+    return machine
+
+
+def test_the_newest_list_and_nothing_else(engine, other, tmp_path):
+    engine.write({"a": b"1", "b/c": 9 * MIB})
+    engine.push()
+    files.put(engine.remote, f"{DATA}/planted", b"by a thief")
+    files.put(engine.remote, f"{DATA}/a", b"changed by a thief")
+    report, found = brought(other, tmp_path / "to")
+    assert (report.downloaded, report.sequence, report.failed) == (2, 1, [])
+    assert set(found) == {"a", "b/c"}
+    assert found["a"] == b"1"  # by its revision
+    assert brought(other, tmp_path / "to")[0].downloaded == 0
+
+
+def test_an_earlier_list(engine, other, tmp_path):
+    engine.write({"a": b"1", "b": b"2"})
+    engine.push()
+    engine.write({"a": b"one"})
+    (engine.src / "b").unlink()
+    engine.push(delete=True)
+    assert brought(other, tmp_path / "to", at=1)[1] == {"a": b"1", "b": b"2"}
+    assert brought(other, tmp_path / "new", at=2)[1] == {"a": b"one"}
+    assert brought(other, tmp_path / "to", delete=True)[1] == {"a": b"one"}
+    with pytest.raises(NotFound):
+        brought(other, tmp_path / "to", at=3)
+    with pytest.raises(UsageError):
+        brought(other, tmp_path / "to", at=1, channel=None)
+
+
+def test_what_was_restored_from_an_earlier_list_is_not_taken_for_what_lies_in_dropbox(engine, tmp_path):
+    engine.write({"a": b"1"})
+    engine.push()
+    engine.write({"a": b"one"})
+    engine.push()
+    options = RestoreOptions(at=1, wait_s=0.0, clock=engine.clock)
+    restore(DATA, engine.src, remote=engine.remote, home=engine.home, options=options, channel="data", keys=engine.keys)
+    assert (engine.src / "a").read_bytes() == b"1"
+    report = engine.push()
+    assert [failure.path for failure in report.failed] == ["a"]  # somebody has to say which one counts
+    assert engine.push(overwrite=True).uploaded == 1
+    assert files.fetch(engine.remote, f"{DATA}/a", limit=9)[1] == b"1"
+
+
+def test_a_damaged_head_restores_nothing(engine, other, tmp_path):
+    engine.write({"a": b"1"})
+    engine.push()
+    files.put(engine.remote, "/Engine/.huracan/heads/data.hzh", b"rubbish")
+    with pytest.raises(HeadFormat):
+        brought(other, tmp_path / "to")
+    assert not (tmp_path / "to").exists()
+
+
+def test_what_cannot_be_had_any_more_is_refused_and_not_put_in_place(engine, other, tmp_path):
+    engine.write({"b": b"2"})
+    engine.push()
+    files.put(engine.remote, f"{DATA}/a", b"by a thief")
+    gone = Item("data/a", 10, content_hash(b"as it was."), "0123456789abcdef0")
+    engine.sealer("data").publish(Change([gone], None, frozenset(), frozenset(), strict=True))
+    report, found = brought(other, tmp_path / "to")
+    assert found == {"b": b"2"}
+    assert [type(failure.error) for failure in report.failed] == [ContentMismatch]
+
+
+def test_an_old_list_may_be_restored_as_long_as_its_channel_says(engine, other, tmp_path, clock):
+    engine.write({"a": b"1"})
+    engine.push()
+    clock.hours(24 * 30)
+    with pytest.raises(Stale):
+        other.reader().latest("data")
+    assert brought(other, tmp_path / "to")[1] == {"a": b"1"}
