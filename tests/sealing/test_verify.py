@@ -1,0 +1,148 @@
+"""A remote folder is proved from its listing: what a thief changed is found, and nothing is downloaded."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from keys_world import READ, Commands, Machine
+from sealing_world import DATA
+
+from huracan_sync.errors import NotFound, NoTrust, Refused, Unavailable
+from huracan_sync.paths import fold
+from huracan_sync.tree import Entry, tree
+from huracan_sync.verify import compare, verify
+
+
+def look(machine, folder=DATA, **more):
+    return verify(folder, remote=machine.remote, home=machine.home, keys=machine.keys, clock=machine.clock, **more)
+
+
+def told(verdict):
+    return [(each.what, each.path) for each in verdict.differences]
+
+
+class Thief:
+    """Who has a token that may write."""
+
+    def __init__(self, machine):
+        self.remote = machine.remote
+
+    def write(self, path, data):
+        self.remote.send("files/upload", {"path": path, "mode": "overwrite", "mute": True}, data, dict)
+
+    def delete(self, path):
+        self.remote.rpc("files/delete_v2", {"path": path}, dict)
+
+
+def test_what_was_pushed_is_proved_by_two_requests(engine, dropbox):
+    engine.write({f"{n:03}.json": 100 for n in range(300)} | {"a/B.bin.json": 5000})
+    engine.push()
+    look(engine)
+    requests, verdict = engine.counted(lambda: look(engine))
+    assert verdict.ok
+    assert (verdict.files, verdict.sequence, verdict.status, verdict.channel) == (301, 1, "fresh", "data")
+    assert requests == verdict.requests == 2
+    assert "files/download" not in dropbox.log()["requests"]
+
+
+@pytest.mark.parametrize("profile", ["engine", "hamilton"])
+def test_what_a_thief_changed_is_found(engine, hamilton, dropbox, profile):
+    engine.write({"a.json": 100, "b.json": 100, "deep/c.json": 100, "big.onnx": 5 << 20})
+    engine.push()
+    thief = Thief(engine)
+    thief.write(f"{DATA}/a.json", b"x" * 100)  # of the same size
+    thief.delete(f"{DATA}/deep/c.json")
+    thief.write(f"{DATA}/deep/new.pkl", b"x")
+    verdict = look(engine if profile == "engine" else hamilton)
+    assert not verdict.ok
+    assert told(verdict) == [("changed", "a.json"), ("missing", "deep/c.json"), ("extra", "deep/new.pkl")]
+    assert verdict.differences[0].expected != verdict.differences[0].actual
+
+
+def test_the_same_content_under_another_revision_is_the_same(engine):
+    engine.write({"a.json": b"1"})
+    engine.push()
+    Thief(engine).delete(f"{DATA}/a.json")
+    Thief(engine).write(f"{DATA}/a.json", b"1")
+    assert look(engine).ok
+
+
+def test_a_folder_that_is_gone_is_missing_whole(engine):
+    engine.write({"a.json": b"1", "b.json": b"2"})
+    engine.push()
+    Thief(engine).delete(DATA)
+    assert told(look(engine)) == [("missing", "a.json"), ("missing", "b.json")]
+
+
+def test_a_folder_inside_of_what_was_pushed(engine):
+    engine.write({"a.json": b"1", "deep/b.json": b"2"})
+    engine.push()
+    assert look(engine, f"{DATA}/Deep", channel="data").files == 1
+    with pytest.raises(NotFound, match="has no file below"):
+        look(engine, f"{DATA}/elsewhere", channel="data")
+
+
+def test_in_the_root_folder_others_have_their_places(engine):
+    engine.write({"a.json": b"1"})
+    engine.push()
+    Thief(engine).write("/Engine/unsigned/log.txt", b"x")
+    assert look(engine, "/Engine", channel="data").ok
+    Thief(engine).write(f"{DATA}/log.txt", b"x")
+    assert told(look(engine, "/Engine", channel="data")) == [("extra", "data/log.txt")]
+
+
+def test_a_head_of_the_thief_s_is_refused(engine, hamilton):
+    engine.write({"a.json": b"1"})
+    engine.push()
+    Thief(engine).write("/Engine/.huracan/heads/data.hzh", b"HZHEAD1\n" + bytes(200))
+    with pytest.raises(Refused):
+        look(hamilton)
+
+
+def test_nothing_published_nobody_trusted_nobody_there(engine, dropbox, tmp_path):
+    with pytest.raises(NotFound, match="nothing was ever published in data"):
+        look(engine)
+    with pytest.raises(NoTrust):
+        look(Machine(dropbox, tmp_path / "stranger", scopes=READ))
+    engine.write({"a.json": b"1"})
+    engine.push()
+    look(engine)
+    dropbox.faults({"route": "*", "rate": 1.0, "seed": 1, "fault": "server_error"})
+    with pytest.raises(Unavailable):  # what was last known good says nothing about Dropbox
+        look(engine)
+
+
+names = st.text("abAB", min_size=1, max_size=3)
+trees = st.dictionaries(st.one_of(names, st.builds("{}/{}".format, names, names)), st.integers(0, 2), max_size=5)
+
+
+@given(trees, trees, st.booleans())
+def test_compare(first, second, alone):
+    signed, lying = (tree(Entry(path, n, bytes([n]) * 32) for path, n in each.items()) for each in (first, second))
+    found = {fold(each.path): each.what for each in compare(signed, lying, alone=alone)}
+    folders = {key.rpartition("/")[0] for key in signed}
+    for key in signed.keys() | lying.keys():
+        if key not in lying:
+            assert found.pop(key) == "missing"
+        elif key not in signed:
+            assert found.pop(key, None) == ("extra" if alone or key.rpartition("/")[0] in folders else None)
+        elif signed[key].content_hash != lying[key].content_hash:
+            assert found.pop(key) == "changed"
+    assert not found
+
+
+def test_as_commands(dropbox, tmp_path):
+    engine = Commands(dropbox, tmp_path / "engine", key="sign.key")
+    source = tmp_path / "src"
+    source.mkdir()
+    (source / "a.json").write_text("1")
+    engine.run("keys", "init")
+    engine.run("push", source, "/Runpodhuracan/data")
+    report = engine.run("verify", "/Runpodhuracan/data")
+    assert (report["ok"], report["files"], report["differences"]) == (True, 1, [])
+    assert "1 files are as they were signed" in engine.say("verify", "/Runpodhuracan/data")[0]
+    (source / "a.json").write_text("2")
+    other = Commands(dropbox, tmp_path / "other")
+    other.run("push", source, "/Runpodhuracan/data", "--overwrite")
+    report = engine.run("verify", "/Runpodhuracan/data", code=65)
+    assert [each["what"] for each in report["differences"]] == ["changed"]
+    assert "NOT what was signed" in engine.say("verify", "/Runpodhuracan/data", code=65)[0]
