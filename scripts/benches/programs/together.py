@@ -1,7 +1,4 @@
-"""One of several processes that ask with sixteen threads at the same moment.
-
-    python together.py MOMENT
-"""
+"""One of several processes that ask with sixteen threads at the same moment, given as seconds since 1970."""
 
 import sys
 import threading
