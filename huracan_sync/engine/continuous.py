@@ -7,7 +7,8 @@ import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path, PurePosixPath
 
-from huracan_sync.engine import passes
+import msgspec
+
 from huracan_sync.engine.delivery import deliver
 from huracan_sync.engine.desk import Desk
 from huracan_sync.engine.failing import Telling, is_unfinished, log, said
@@ -17,6 +18,7 @@ from huracan_sync.engine.secrets import refuse_secrets
 from huracan_sync.errors import HuracanError
 from huracan_sync.layout import LOCAL_FOLDERS, PATTERNS
 from huracan_sync.outbox import Letter
+from huracan_sync.push import PushReport
 from huracan_sync.settings import KINDS, Settings, layout_kind, load, unknown
 from huracan_sync.watch import Loops, Outcome, Task
 
@@ -148,32 +150,35 @@ class Continuous(Organised, Restores):
         telling = TellingOfCandles if kind == "data_cache" and because_of_the_disk else Telling
         passed = self._pass(folder, target, PATTERNS[name], letter, recursive=True, refuse=refuse, telling=telling)
         deliver(self)
-        return _outcome(passed)
+        return outcome_of(passed.in_step, passed.report)
 
-    def _restored_once(self, folder: Path) -> Callable[[], None]:
-        """Restores candles the first time it is called and can."""
+    def _restored_once(self, folder: Path) -> Callable[[], Outcome]:
+        """Restores candles when it is called, until all of them are here once."""
         done = False
 
-        def restore() -> None:
+        def restore() -> Outcome:
             nonlocal done
-            if not done:
-                self._restore(folder)
-                done = True
+            if done:
+                return Outcome()
+            outcome = outcome_of(0, PushReport(failed=self._restore(folder).failed))
+            done = not outcome.failed
+            return outcome
 
         return restore
 
 
-def kind_task(sync: Continuous, settings: Settings, kind: str, *, before: Callable[[], None] | None = None) -> Task:
-    """The task that keeps one kind in Dropbox. `before` is called before each pass."""
+def kind_task(sync: Continuous, settings: Settings, kind: str, *, before: Callable[[], Outcome] = Outcome) -> Task:
+    """The task that keeps one kind in Dropbox. `before` is done before each pass; what failed in it counts too."""
     folder, interval, name = Path(settings.folder(kind)), settings.interval(kind), layout_kind(kind)
 
     def act(*, because_of_the_disk: bool) -> Outcome:
-        if before:
-            before()
+        prepared = before()
         outcome = sync._pass_of(kind, folder, because_of_the_disk=because_of_the_disk)  # noqa: SLF001
         if outcome.files:
             _tell(kind, outcome, interval, because_of_the_disk=because_of_the_disk)
-        return outcome
+        return msgspec.structs.replace(
+            outcome, failed=outcome.failed + prepared.failed, error=outcome.error or prepared.error
+        )
 
     def failed(error: HuracanError) -> None:
         sync._last_error = error  # noqa: SLF001 - a part of DropboxSync
@@ -194,7 +199,7 @@ def _grouped(sync: Continuous, settings: Settings) -> list[Task]:
     """The four tasks of the engine's own loops: what goes with the logs goes with them."""
     tasks = []
     for kind, name in _GROUPS.items():
-        before = None
+        before: Callable[[], Outcome] = Outcome
         if kind == "data_cache" and settings.restore_data_cache_on_startup:
             before = sync._restored_once(Path(settings.folder(kind)))  # noqa: SLF001
         task = kind_task(sync, settings, kind, before=before)
@@ -240,14 +245,14 @@ def _sum(outcomes: Mapping[str, Outcome]) -> Outcome:
     )
 
 
-def _outcome(passed: passes.Passed) -> Outcome:
-    waiting = [f for f in passed.report.failed if is_unfinished(f.error)]
-    failed = [f.error for f in passed.report.failed if not is_unfinished(f.error)]
+def outcome_of(in_step: int, report: PushReport) -> Outcome:
+    """What a pass came to: a file that is still being written did not fail."""
+    failed = [failure.error for failure in report.failed if not is_unfinished(failure.error)]
     return Outcome(
-        passed.in_step,
-        passed.report.uploaded,
-        passed.report.bytes_sent,
-        len(waiting),
+        in_step,
+        report.uploaded,
+        report.bytes_sent,
+        len(report.failed) - len(failed),
         len(failed),
         str(failed[0]) if failed else "",
     )

@@ -16,7 +16,7 @@ from huracan_sync.engine import DropboxSync
 from huracan_sync.engine.continuous import kind_task
 from huracan_sync.engine.delivery import deliver
 from huracan_sync.engine.desk import Desk
-from huracan_sync.engine.failing import log, said
+from huracan_sync.engine.failing import is_unfinished, log, said
 from huracan_sync.errors import HuracanError, Stopped
 from huracan_sync.lock import hold
 from huracan_sync.settings import KINDS, Settings
@@ -68,7 +68,10 @@ def run_once(sync: DropboxSync, settings: Settings, stop: threading.Event | None
     before = sync._remote.wire.meter.read()
     if settings.restore_data_cache_on_startup and settings.interval("data_cache") > 0:
         try:
-            report.restored = sync._restore(Path(settings.folder("data_cache"))).downloaded
+            restored = sync._restore(Path(settings.folder("data_cache")))
+            report.restored = restored.downloaded
+            if failed := [f.error for f in restored.failed if not is_unfinished(f.error)]:
+                report.failed["restore"] = failed[0]
         except Stopped:
             pass
         except Exception as error:  # noqa: BLE001 - see above
@@ -163,7 +166,7 @@ def _tasks(sync: DropboxSync, settings: Settings, *, restored: bool) -> list[Tas
     restore = sync._restored_once(Path(settings.folder("data_cache")))
     wants_restore = settings.restore_data_cache_on_startup and not restored
     return [
-        kind_task(sync, settings, kind, before=restore if kind == "data_cache" and wants_restore else None)
+        kind_task(sync, settings, kind, before=restore if kind == "data_cache" and wants_restore else Outcome)
         for kind in KINDS
         if settings.interval(kind) > 0
     ]
