@@ -43,10 +43,7 @@ class State(msgspec.Struct):
 
     def lag_s(self, now: float) -> float:
         """For how long something has waited to be in Dropbox; 0 when nothing does."""
-        waits = self.changed_since
-        if waits is None and self.last_error:
-            waits = self.last_success
-        return max(0.0, now - waits) if waits is not None else 0.0
+        return 0.0 if self.changed_since is None else max(0.0, now - self.changed_since)
 
     def is_healthy(self, now: float) -> bool:
         """Whether it succeeded lately: within three of its intervals, or a minute for short ones."""

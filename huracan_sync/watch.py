@@ -2,8 +2,9 @@
 
 Laws: one thread for each task, so that one that fails or takes long stops no other. A change is acted on when the file
 has lain still for a moment, and at the latest after three seconds. A failure is tried again after 5, 10, 20, 40, then
-every 60 seconds, or at the task's interval if that is sooner. A task that says that files are still being written is
-asked again soon. `stop` lets what is under way come to its end.
+every 60 seconds, or at the task's interval if that is sooner. Where only some files failed, or are still being
+written, the task is done again after 5 or 2 seconds, then after twice as long, up to its interval; a change brings it
+forward. `stop` lets what is under way come to its end.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ GAP_S = 1.0
 FIRST_RETRY_S = 5.0
 LONGEST_RETRY_S = 60.0
 WAITING_S = 2.0
-"""Seconds after which files that were still being written are looked at again; doubles up to the longest retry."""
+"""Seconds after which files that were still being written are looked at again; doubles up to the interval."""
 LOOK_S = 1.0
 """Seconds between looks whether a watched folder appeared or was replaced."""
 YOUNG_S = 3.0
@@ -51,8 +52,10 @@ class Outcome(msgspec.Struct, frozen=True):
     waiting: int = 0
     """Files that were still being written."""
     failed: int = 0
+    refused: int = 0
+    """Files that are not to be sent at all. A person has to act; trying again soon is no use."""
     error: str = ""
-    """Why the first of them failed."""
+    """Why the first of those failed or was refused."""
 
 
 class Act(Protocol):
@@ -96,8 +99,11 @@ class Loop:
         self._debounce_s = debounce_s
         self._clock = clock
         self._news = threading.Condition()  # guards all below
-        self._changed: dict[str, float] = {}
-        self._first_change = self._last_change = 0.0
+        self._changed: set[str] = set()
+        """Since the last pass began."""
+        self._open: set[str] = set()
+        """Changed before that, and not known to be in step."""
+        self._first_change = self._last_change = self._changed_since = 0.0
         self._due = clock.monotonic()
         self._ended = float("-inf")
         self._retries = 0
@@ -110,11 +116,11 @@ class Loop:
         with self._news:
             now = self._clock.monotonic()
             if not self._changed:
-                self._first_change = now
-                self.state.changed_since = self.state.changed_since or self._clock.wall()
+                self._first_change, self._changed_since = now, self._clock.wall()
+                self.state.changed_since = self.state.changed_since or self._changed_since
             self._last_change = now
-            self._changed[path] = now
-            self.state.queue = len(self._changed)
+            self._changed.add(path)
+            self.state.queue = len(self._open | self._changed)
             self._news.notify()
 
     def stop(self) -> None:
@@ -139,12 +145,13 @@ class Loop:
                     self._clock.wait(self._news, left)
                 if self._stopping:
                     return
-                changed, self._changed = self._changed, {}
-                early = self._clock.monotonic() < self._due
+                because_of_the_disk = bool(self._changed) and self._clock.monotonic() < self._due
+                self._open |= self._changed
+                self._changed = set()
                 self.state.running = True
-            outcome = self._pass(because_of_the_disk=bool(changed) and early)
+            outcome = self._pass(because_of_the_disk=because_of_the_disk)
             with self._news:
-                self._settle(outcome, changed)
+                self._settle(outcome)
 
     def _pass(self, *, because_of_the_disk: bool) -> Outcome | HuracanError:
         self.state.last_try = self._clock.wall()
@@ -161,7 +168,7 @@ class Loop:
         self.task.failed(failure)
         return failure
 
-    def _settle(self, outcome: Outcome | HuracanError, changed: dict[str, float]) -> None:
+    def _settle(self, outcome: Outcome | HuracanError) -> None:
         """Note how it went and when to do it again."""
         state, now = self.state, self._clock.monotonic()
         state.running, state.passes = False, state.passes + 1
@@ -172,8 +179,7 @@ class Loop:
             if not isinstance(outcome, Stopped):
                 state.failures += 1
                 state.last_error = redact(str(outcome))
-            pause = min(FIRST_RETRY_S * 2**self._retries, LONGEST_RETRY_S)
-            self._again_in(pause, varied, changed)
+            self._again_in(min(FIRST_RETRY_S * 2**self._retries, LONGEST_RETRY_S), varied)
             return
         state.files, state.sent = outcome.files, state.sent + outcome.sent
         state.bytes_sent += outcome.bytes_sent
@@ -181,19 +187,19 @@ class Loop:
         state.last_error = redact(outcome.error)
         if not outcome.failed:
             state.last_success = self._clock.wall()
-        if outcome.waiting:
-            self._again_in(min(WAITING_S * 2**self._retries, LONGEST_RETRY_S), varied, changed)
+        if outcome.waiting or outcome.failed:
+            self._again_in((WAITING_S if outcome.waiting else FIRST_RETRY_S) * 2**self._retries, varied)
             return
+        self._open.clear()
         self._retries, self._due = 0, now + varied
         state.queue = len(self._changed)
-        if not self._changed:
-            state.changed_since = None
+        state.changed_since = self._changed_since if self._changed else None
 
-    def _again_in(self, pause: float, varied: float, changed: dict[str, float]) -> None:
+    def _again_in(self, pause: float, varied: float) -> None:
+        """What is open is tried again after this, or at the interval if that is sooner."""
         self._due = self._clock.monotonic() + min(pause, varied)
         self._retries = min(self._retries + 1, 16)
-        self._changed = {**changed, **self._changed}
-        self.state.queue = max(len(self._changed), 1)
+        self.state.queue = max(len(self._open | self._changed), 1)
         self.state.changed_since = self.state.changed_since or self._clock.wall()
 
 

@@ -135,12 +135,12 @@ def _code(report: RunReport) -> int:
 
 
 def _once_in_words(report: RunReport) -> list[str]:
-    rows = [["kind", "in step", "sent", "bytes", "waiting", "failed", "error"]]
+    rows = [["kind", "in step", "sent", "bytes", "waiting", "failed", "refused", "error"]]
     for kind, outcome in report.kinds.items():
         counts = [str(n) for n in (outcome.files, outcome.sent)]
-        more = [str(outcome.waiting), str(outcome.failed), outcome.error[:80]]
+        more = [*(str(n) for n in (outcome.waiting, outcome.failed, outcome.refused)), outcome.error[:80]]
         rows.append([kind, *counts, size_in_words(outcome.bytes_sent), *more])
-    rows += [[kind, "-", "-", "-", "-", "-", str(error)[:80]] for kind, error in report.failed.items()]
+    rows += [[kind, *"------", str(error)[:80]] for kind, error in report.failed.items()]
     return [
         *table(rows),
         f"{report.restored} restored, {report.pending} waiting in the outbox; {report.requests} requests",

@@ -15,7 +15,7 @@ from huracan_sync.engine.failing import Telling, is_unfinished, log, said
 from huracan_sync.engine.organised import Organised
 from huracan_sync.engine.restores import Restores
 from huracan_sync.engine.secrets import refuse_secrets
-from huracan_sync.errors import HuracanError
+from huracan_sync.errors import HuracanError, SecretInFile
 from huracan_sync.layout import LOCAL_FOLDERS, PATTERNS
 from huracan_sync.outbox import Letter
 from huracan_sync.push import PushReport
@@ -241,20 +241,23 @@ def _sum(outcomes: Mapping[str, Outcome]) -> Outcome:
         bytes_sent=sum(o.bytes_sent for o in every),
         waiting=sum(o.waiting for o in every),
         failed=sum(o.failed for o in every),
+        refused=sum(o.refused for o in every),
         error=next((o.error for o in every if o.error), ""),
     )
 
 
 def outcome_of(in_step: int, report: PushReport) -> Outcome:
     """What a pass came to: a file that is still being written did not fail."""
-    failed = [failure.error for failure in report.failed if not is_unfinished(failure.error)]
+    finished = [failure.error for failure in report.failed if not is_unfinished(failure.error)]
+    refused = [error for error in finished if isinstance(error, SecretInFile)]
     return Outcome(
         in_step,
         report.uploaded,
         report.bytes_sent,
-        len(report.failed) - len(failed),
-        len(failed),
-        str(failed[0]) if failed else "",
+        waiting=len(report.failed) - len(finished),
+        failed=len(finished) - len(refused),
+        refused=len(refused),
+        error=next((str(error) for error in finished if error not in refused), str(refused[0]) if refused else ""),
     )
 
 

@@ -40,9 +40,8 @@ class RunReport(msgspec.Struct):
     @property
     def is_good(self) -> bool:
         """Whether everything is in step."""
-        return not (
-            self.ended_early or self.failed or self.pending or any(outcome.failed for outcome in self.kinds.values())
-        )
+        files = any(outcome.failed or outcome.refused for outcome in self.kinds.values())
+        return not (self.failed or files or self.pending or self.ended_early)
 
     def as_dict(self) -> dict[str, Any]:
         """For `--json`."""

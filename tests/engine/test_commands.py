@@ -70,7 +70,7 @@ def test_once_lists_what_failed_and_does_the_rest(world):
     code, out, err = world.command("run", "--once", "--json")
     report = json.loads(out)
     assert code == 1
-    assert (report["kinds"]["config"]["failed"], report["kinds"]["models"]["sent"]) == (1, 1)
+    assert (report["kinds"]["config"]["refused"], report["kinds"]["models"]["sent"]) == (1, 1)
     assert "config_contains_secret" in err
     assert "AAAA" not in out + err
 

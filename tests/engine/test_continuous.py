@@ -124,6 +124,24 @@ def test_candles_are_restored_before_any_is_pushed(world, sync):
     assert not [route for route in world.requests() if "upload" in route]
 
 
+def test_a_candle_that_did_not_arrive_is_asked_for_again_and_the_rest_goes_on(world, sync, monkeypatch):
+    monkeypatch.setattr("huracan_sync.watch.FIRST_RETRY_S", 0.3)
+    for base in ("BTC", "ETH", "SOL"):
+        data = write_candle(world.work / "x.parquet", seed=base)
+        world.stranger.write(f"{APP}/data/candles/{base}USDT/{base}-USDT_1d_20221112_20251111.parquet", data)
+    mine = write_candle(world.work / "data/candles/ADA/ADA-USDT_1d_20221112_20251111.parquet", seed=9)
+    blocked = world.work / "data/candles/SOL"
+    blocked.write_text("a file lies where the folder must be")
+    sync.start_continuous_sync(sync_intervals={"learning": 0, "logs": 0, "models": 0})
+    there = f"{APP}/data/candles/ADAUSDT/ADA-USDT_1d_20221112_20251111.parquet"
+    until(lambda: world.stranger.read(there) == mine)
+    state = until(lambda: [s for s in sync._loops.states() if s.last_error])
+    assert sync._loops.states()[0].last_success is None, state
+    blocked.unlink()
+    until((blocked / "SOL-USDT_1d_20221112_20251111.parquet").exists)
+    until(lambda: sync._loops.states()[0].last_error == "")
+
+
 def test_second_long_loops_over_unchanged_data_send_nothing(world, sync):
     world.write({f"logs/{n}.log": 500 for n in range(20)} | {f"models/{n}.bin": 500 for n in range(5)})
     sync.sync_all()

@@ -142,6 +142,40 @@ def test_a_change_is_acted_on_within_seconds(started, folder, slow):
     assert loops.states()[0].queue == 0
 
 
+@pytest.mark.parametrize("open_", [Outcome(waiting=1), Outcome(failed=1, error="damaged")])
+def test_a_change_that_cannot_be_acted_on_is_looked_at_less_and_less_often(started, folder, monkeypatch, open_):
+    monkeypatch.setattr(watch, "WAITING_S", 0.2)
+    monkeypatch.setattr(watch, "FIRST_RETRY_S", 0.2)
+    doing = watching(folder, outcomes=[Outcome(files=1), *[open_] * 20])
+    loops = started(doing, debounce_s=0.05)
+    doing.wait(1)
+    time.sleep(0.3)
+    (folder / "half.json").write_text("{")
+    time.sleep(4.0)
+    assert len(doing.done) <= 7  # the first, the change, then 0.2, 0.4, 0.8, 1.6 seconds later
+    assert loops.states()[0].queue == 1
+    assert loops.states()[0].lag_s(time.time()) > 3
+    doing.outcomes.clear()
+    count = len(doing.done)
+    (folder / "half.json").write_text("{}")
+    doing.wait(count + 1, within=2)  # the writer's end is noticed at once
+    time.sleep(0.2)
+    state = loops.states()[0]
+    assert (state.queue, state.lag_s(time.time()), state.last_error) == (0, 0.0, "")
+
+
+def test_what_is_refused_is_said_and_not_late(started):
+    doing = Doing(outcomes=[Outcome(files=3, refused=1, error="holds a secret")])
+    loops = started(doing)
+    doing.wait(1)
+    time.sleep(0.1)
+    (state,) = loops.states()
+    assert (state.last_error, state.queue, state.failures) == ("holds a secret", 0, 0)
+    assert state.lag_s(time.time() + 100) == 0
+    assert state.last_success is not None
+    assert state.next_run - time.time() > 3000
+
+
 def test_what_does_not_matter_wakes_nobody(started, folder):
     doing = watching(folder)
     started(doing, debounce_s=0.1)
