@@ -1,15 +1,10 @@
 """Access tokens against a running emulator: when one is renewed, by whom, and when not. (Threats 28 to 31, 34, 36.)"""
 
-import json
-import multiprocessing
 import os
-import secrets
 import socket
 import subprocess
 import sys
-import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -17,7 +12,6 @@ from huracan_sync.auth import logins, shared
 from huracan_sync.auth.access import AccessTokens, ShortLived, alone
 from huracan_sync.auth.credentials import Credentials
 from huracan_sync.auth.profiles import Profile
-from huracan_sync.auth.shared import Clocks, Now
 from huracan_sync.auth.store import Store
 from huracan_sync.errors import (
     BoundElsewhere,
@@ -37,68 +31,11 @@ from huracan_sync.remote.client import Remote
 from huracan_sync.secret import Secret
 from huracan_sync.wire import Endpoint, Wire
 from tests.auth.conftest import everything_below
+from tests.auth.login_machine import Machine, status_with
 
 READ = ["files.metadata.read", "files.content.read"]
 WRITE = "files.content.write"
 HOUR = 3600.0
-
-
-class Machine:
-    """One machine: its state folder, its environment, its clocks, and the processes on it."""
-
-    def __init__(self, emulator, home, env=None, profile=None):
-        self.emulator = emulator
-        self.home = home
-        self.env = {} if env is None else env
-        self.profile = profile or Profile()
-        self.endpoint = Endpoint.from_environment({"HURACAN_SYNC_API": emulator.url})
-        self.clocks = FakeClocks()
-        self.slept = []
-
-    def credentials(self):
-        return Credentials(self.profile, self.endpoint.namespace, Store(self.home / "auth", self.env), self.env)
-
-    def tokens(self, **changes):
-        """The token source of a process that just started."""
-        fields = {"clocks": self.clocks, "sleep": self.slept.append, "chance": lambda: 0.5, **changes}
-        return AccessTokens(self.credentials(), Wire(self.endpoint), **fields)
-
-    def delivered(self, tmp_path, refresh_token, name="token"):
-        """Deliver a refresh token as a file, as a platform's secret store does."""
-        path = tmp_path / name
-        path.write_text(refresh_token + "\n")
-        path.chmod(0o400)
-        self.env |= {"HURACAN_REFRESH_TOKEN_FILE": str(path), "HURACAN_APP_KEY": self.emulator.app_key}
-
-    def log_in(self, tmp_path, scopes=None):
-        """A stored login, as `authorize` would leave it."""
-        path = tmp_path / "vault key"
-        path.write_bytes(secrets.token_bytes(32))
-        path.chmod(0o400)
-        self.env |= {"HURACAN_VAULT_KEY_FILE": str(path)}
-        granted = self.emulator("token", scopes=scopes or sorted(self.profile.needed))
-        login = logins.Login(
-            self.endpoint.namespace, self.profile.name, self.profile.read_only, granted["app_key"],
-            granted["account_id"], tuple(granted["scope"].split()), 0,
-        )  # fmt: skip
-        credentials = self.credentials()
-        credentials.store.put(login.refresh_token, Secret(granted["refresh_token"]))
-        logins.write(credentials.folder, login)
-        return login
-
-
-class FakeClocks(Clocks):
-    """Clocks that tests set: seconds of use, steps of the wall clock, another boot."""
-
-    def __init__(self):
-        self.boot_id, self.since_boot, self.wall = "boot-1", 1000.0, 1_700_000_000.0
-
-    def now(self):
-        return Now(self.boot_id, self.since_boot, self.wall)
-
-    def pass_(self, seconds):
-        self.since_boot += seconds
-        self.wall += seconds
 
 
 @pytest.fixture
@@ -106,16 +43,6 @@ def machine(emulator, home, tmp_path):
     machine = Machine(emulator, home)
     machine.delivered(tmp_path, emulator("token", scopes=[*READ, WRITE])["refresh_token"])
     return machine
-
-
-def status_with(machine, token, route="files/list_folder", arg=None):
-    """The status of a call with this token."""
-    answer = Wire(machine.endpoint).exchange(
-        f"{machine.endpoint.api}/2/{route}",
-        headers={"Authorization": f"Bearer {token.reveal()}", "Content-Type": "application/json"},
-        body=json.dumps({"path": ""} if arg is None else arg).encode(),
-    )
-    return answer.status
 
 
 # ---- when ---------------------------------------------------------------------------------------------------------
@@ -691,85 +618,3 @@ def test_a_real_token_goes_to_dropbox_alone(home, tmp_path, hostile_environment,
     with pytest.raises(Unreachable):
         AccessTokens(credentials, Wire(endpoint), sleep=lambda _: None).token()
     assert set(asked) == {"api.dropboxapi.com"}
-
-
-# ---- together -----------------------------------------------------------------------------------------------------
-
-
-def _expired(machine, expired, barrier, results):
-    """One process with 16 threads that all hold the same expired token."""
-    tokens = AccessTokens(machine.credentials(), Wire(machine.endpoint))
-    start = threading.Barrier(16)
-
-    def work(_):
-        start.wait()
-        return tokens.renew(Secret(expired)).reveal()
-
-    barrier.wait()
-    with ThreadPoolExecutor(16) as threads:
-        results.put(sorted(set(threads.map(work, range(16)))))
-
-
-def test_16_threads_x_8_processes_with_an_expired_token_refresh_once(machine, emulator):
-    expired = AccessTokens(machine.credentials(), Wire(machine.endpoint)).token().reveal()
-    emulator("log/reset")
-    fork = multiprocessing.get_context("fork")
-    barrier, results = fork.Barrier(8), fork.Queue()
-    processes = [fork.Process(target=_expired, args=(machine, expired, barrier, results)) for _ in range(8)]
-    for process in processes:
-        process.start()
-    tokens = {tuple(results.get(timeout=20)) for _ in processes}
-    for process in processes:
-        process.join(20)
-    assert len(tokens) == 1  # all got the same
-    assert len(tokens.pop()) == 1
-    assert emulator.refreshes() == 1
-
-
-def _work_until(machine, until, results):
-    """Calls with a token that the service lets expire every two seconds; how many failed for good."""
-    tokens = AccessTokens(machine.credentials(), Wire(machine.endpoint))
-    calls = failed = 0
-    while time.monotonic() < until:
-        token = tokens.token()
-        status = status_with(machine, token)
-        if status == 401:
-            status = status_with(machine, tokens.renew(token))
-        calls += 1
-        failed += status != 200
-        time.sleep(0.04)
-    results.put((calls, failed))
-
-
-def expiries(machine, emulator, seconds):
-    """8 processes and tokens of 2 seconds; refreshes, tokens that expired in that time, calls, failed calls."""
-    emulator("config", token_lifetime_s=2)
-    emulator("log/reset")
-    fork = multiprocessing.get_context("fork")
-    results = fork.Queue()
-    begun = time.monotonic()
-    processes = [fork.Process(target=_work_until, args=(machine, begun + seconds, results)) for _ in range(8)]
-    for process in processes:
-        process.start()
-    done = [results.get(timeout=seconds + 30) for _ in processes]
-    for process in processes:
-        process.join(20)
-    took = time.monotonic() - begun
-    return emulator.refreshes(), took / 2, sum(calls for calls, _ in done), sum(failed for _, failed in done)
-
-
-def test_8_processes_and_2_second_tokens_refreshes_never_exceed_expiries(machine, emulator):
-    refreshes, expired, calls, failed = expiries(machine, emulator, 2.6)
-    assert failed == 0
-    assert calls > 100
-    assert refreshes - 1 <= expired  # the first token of all replaced none
-    assert refreshes >= 2
-
-
-@pytest.mark.long
-@pytest.mark.skipif(not os.environ.get("HURACAN_SOAK"), reason="34 minutes long: set HURACAN_SOAK=1")
-def test_8_processes_1000_expiries(machine, emulator):
-    refreshes, expired, _, failed = expiries(machine, emulator, 2004)
-    assert failed == 0
-    assert expired >= 1000
-    assert refreshes - 1 <= expired
