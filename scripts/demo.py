@@ -30,7 +30,7 @@ from huracan_sync.cli.output import size_in_words
 ROOT = Path(__file__).resolve().parent.parent
 REMOTE = "/Runpodhuracan"
 LATENCY_MS = 40
-PUSH_S = 6.0
+PUSH_S = 10.0
 """About so long the first push would take: the link is shaped for it, so that the kill finds it in the middle."""
 REFUSED = 65
 
@@ -159,7 +159,6 @@ class Demo:
         self.rows: list[Row] = []
         self.emulator = Emulator(work / "dropbox")
         self.engine = Machine(work / "engine", self.emulator, signs=True)
-        self.hamilton = Machine(work / "hamilton", self.emulator, signs=False)
 
     def title(self, text: str):
         """Say what comes."""
@@ -177,12 +176,20 @@ class Demo:
         words = ("authorize", "--expect-account", account)
         made = self.engine.run(*words, "--app-key", ready["app_key"])
         check(made["kept_in"] != "", f"the engine's refresh token is kept in the {made['kept_in']}")
-        made = self.hamilton.run(*words, "--app-key", ready["read_only_app_key"], "--read-only")
-        check(not [scope for scope in made["scopes"] if "write" in scope], "Hamilton's login has no scope that writes")
-        fingerprint = self.engine.run("keys", "init")["fingerprint"]
+        self.fingerprint = self.engine.run("keys", "init")["fingerprint"]
         self.engine.run("keys", "rotate", "--channel", "champions", "--kind", "opaque")
-        self.hamilton.run("keys", "trust", fingerprint, "--profile", "hamilton")
+        self.hamilton = self._hamilton("hamilton")
+        self.machines = [self.engine, self.hamilton]
         self.row("log in twice, make and pin the key")
+
+    def _hamilton(self, name: str) -> Machine:
+        """A machine that reads: a login that cannot write, and the key it trusts."""
+        machine, ready = Machine(self.work / name, self.emulator, signs=False), self.emulator.ready
+        words = ("authorize", "--read-only", "--app-key", ready["read_only_app_key"])
+        made = machine.run(*words, "--expect-account", ready["account_id"])
+        check(not [scope for scope in made["scopes"] if "write" in scope], "Hamilton's login has no scope that writes")
+        machine.run("keys", "trust", self.fingerprint, "--profile", "hamilton")
+        return machine
 
     def push_and_kill(self):
         """The first push, ended by SIGKILL half-way."""
@@ -242,26 +249,35 @@ class Demo:
         self.row("publish, read verified", len(list(champions.rglob("*.*"))), report["bytes_sent"], report["requests"])
         self.symbol, self.expected = symbols[0], expected
 
-    def tamper(self):
-        """A thief with the engine's token changes one bit; then the line itself lies."""
+    def rob(self):
+        """A thief with the engine's token changes one bit of a model."""
         self.title("somebody with a stolen token flips one bit of a model in Dropbox")
         path = f"models/champions/latest/{self.symbol}.bin"
         flipped = self.emulator.steal(f"{REMOTE}/{path}").hex()
-        self.engine.run("verify", REMOTE, "--channel", "champions", code=REFUSED)
+        report = self.engine.run("verify", REMOTE, "--channel", "champions", code=REFUSED)
+        found = [(each["what"], each["path"]) for each in report["differences"]]
+        check(found == [("changed", path)], f"verify refuses: {path} is not what was signed")
         read = self.hamilton.python(READ)["models"][self.symbol]
         check(read == self.expected[self.symbol] != flipped, "Hamilton still gets what was signed, by its revision")
-        out.print("  the thief now makes Dropbox answer with a flipped bit", style="dim")
-        self.emulator.control("faults", route="files/download", rate=1.0, seed=1, fault="corrupt")
-        refused = self.hamilton.python(REFUSE.format(path=path))
+        self.row("model changed by a thief: refused", requests=report["requests"])
+
+    def lie(self):
+        """A Hamilton who has nothing on his disk yet, and a line that flips a bit of every file."""
+        self.title("a new Hamilton fetches the set, and one bit of every file is flipped on the way")
+        fresh = self._hamilton("another-hamilton")
+        # The first calls look for news of the trust file, fetch the head and the list of files; then come the files.
+        self.emulator.control("faults", route="files/download", nth=list(range(4, 40)), fault="corrupt")
+        refused = fresh.python(REFUSE)
         self.emulator.lift()
-        check(refused["refused"], f"Hamilton refuses: {refused['refused']}: {refused['why']}")
-        self.row("tampered: refused")
+        check(refused["error"] == "ContentMismatch", f"Hamilton refuses: {refused['error']}: {refused['why']}")
+        self.machines.append(fresh)
+        self.row("model changed on the way: refused")
 
     def leave(self):
         """Withdraw the logins."""
         self.title("log out: the tokens are withdrawn and forgotten")
-        self.engine.run("logout")
-        self.hamilton.run("logout", "--profile", "hamilton")
+        for machine in self.machines:
+            machine.run("logout", "--profile", "engine" if machine is self.engine else "hamilton")
         self.row("log out")
 
     def table(self):
@@ -288,10 +304,10 @@ REFUSE = """\
 import json
 from huracan_sync import Hamilton, HuracanError
 try:
-    Hamilton.open("hamilton").latest("champions").read("{path}")
-    print(json.dumps({{"refused": ""}}))
+    Hamilton.open("hamilton").latest("champions")
+    print(json.dumps({"error": "", "why": "nothing was refused"}))
 except HuracanError as error:
-    print(json.dumps({{"refused": type(error).__name__, "why": str(error)}}))
+    print(json.dumps({"error": type(error).__name__, "why": str(error)}))
 """
 
 
@@ -319,8 +335,8 @@ def main() -> int:
         if not options.data:
             demo_data.make_candles(options.series, data)
         demo = Demo(work, data)
-        for step in (demo.log_in, demo.push_and_kill, demo.resume, demo.restore, demo.publish, demo.tamper, demo.leave):
-            step()
+        for step in ["log_in", "push_and_kill", "resume", "restore", "publish", "rob", "lie", "leave"]:
+            getattr(demo, step)()
         demo.table()
         out.print(f"[bold green]all of it held[/], in {time.monotonic() - began:.0f} s")
     except Failed as error:

@@ -6,6 +6,7 @@ engine's downloads do: a symbol, a timeframe and a range of days in every name; 
 
 import csv
 import json
+import re
 import statistics
 import struct
 from datetime import UTC, datetime
@@ -64,15 +65,27 @@ def make_candles(series, folder):
     return count
 
 
-def make_champions(candles: Path, folder: Path):
-    """Write a champion set: for each of a few symbols a model (the returns it was fitted on, packed) and its config."""
-    chosen = sorted(path for path in candles.rglob("*.parquet") if path.is_file())[:3]
-    symbols = []
-    for path in chosen:
-        symbol = path.name.split("_")[0].partition(":")[0].replace("-", "").upper()
+def _symbol(path: Path) -> str:
+    """The symbol in the name of a file, as Hamilton spells it; empty where there is none."""
+    return re.sub("[^A-Z0-9]", "", path.name.split("_")[0].partition(":")[0].partition(".")[0].upper())[:16]
+
+
+def _model(path: Path) -> bytes:
+    """What stands for a model: the returns that one would be fitted on; of what is no candles, its beginning."""
+    try:
         closes = pq.read_table(path, columns=["close"])["close"].to_pylist()
-        returns = [after / before - 1 for before, after in pairwise(closes) if before]
-        model = struct.pack(f"<{len(returns)}d", *returns) or bytes(8)
+    except (pa.ArrowException, KeyError):
+        return path.read_bytes()[: 1 << 20] or bytes(8)
+    returns = [after / before - 1 for before, after in pairwise(closes) if before]
+    return struct.pack(f"<{len(returns)}d", *returns) or bytes(8)
+
+
+def make_champions(candles: Path, folder: Path):
+    """Write a champion set: for each of a few symbols a model and its config. Returns the symbols."""
+    by_symbol = {_symbol(path): path for path in sorted(candles.rglob("*")) if path.is_file() and _symbol(path)}
+    symbols = sorted(by_symbol)[:3]
+    for symbol in symbols:
+        model = _model(by_symbol[symbol])
         place = folder / "models" / "champions" / "latest" / f"{symbol}.bin"
         place.parent.mkdir(parents=True, exist_ok=True)
         place.write_bytes(model)
@@ -80,11 +93,10 @@ def make_champions(candles: Path, folder: Path):
         config |= {"risk_limits": {"max_position_pct": 5, "max_leverage": 1}}
         (folder / "hamilton" / "configs").mkdir(parents=True, exist_ok=True)
         (folder / "hamilton" / "configs" / f"{symbol}.json").write_text(json.dumps(config), encoding="utf-8")
-        symbols.append(symbol)
     roster = {
         "date": "20260101",
         "total_symbols": len(symbols),
         "symbols": [{"symbol": s, "rank": n} for n, s in enumerate(symbols, 1)],
     }
     (folder / "hamilton" / "roster.json").write_text(json.dumps(roster), encoding="utf-8")
-    return sorted(set(symbols))
+    return symbols
