@@ -240,7 +240,7 @@ class Reader:
             now_ms = self._now_ms()
             rules.check_clock(now_ms, state.clock_ms)
             held = state.channels.get(channel)
-            news = self._news(channel, held)
+            news = self._news(channel, held, trust.open(state.trust))
             look = _Look(channel, self._pinning.newest(state, look=news.trust), now_ms, allow_stale)
             trust.check_current(look.known, now_ms)
             if held and held.head and not news.head:
@@ -253,22 +253,34 @@ class Reader:
                 return found
         raise Busy(f"another process keeps moving what was seen of {channel}", channel=channel)
 
-    def _news(self, channel: str, held: Channel | None) -> _News:
-        """Ask once what has moved; where the last look is not known, everything has."""
+    def _news(self, channel: str, held: Channel | None, known: Trust) -> _News:
+        """Ask once what has moved."""
         try:
             answer = self._source.changed(places.HOME, held.cursor) if held and held.cursor else None
             if answer is None:
-                # The cursor comes first, so that whatever moves while we look is news the next time.
-                return _News(self._source.cursor(places.HOME), trust=True, head=True)
+                return self._all_news(channel, held, known)
         except NotFound as error:
             raise self._gone(channel, held) from error
         cursor, moved = answer
         # What this machine has published itself is no news to it.
-        known, wanted = content_hash(held.head) if held else b"", places.head(channel)
+        own, wanted = content_hash(held.head) if held else b"", places.head(channel)
         folded = {fold(path): digest for path, digest in moved.items()}
         trust_moved = any(path.startswith(f"{places.TRUST}/") or _holds(path, places.TRUST) for path in folded)
-        head_moved = any(_holds(path, wanted) and (path, digest) != (wanted, known) for path, digest in folded.items())
+        head_moved = any(_holds(path, wanted) and (path, digest) != (wanted, own) for path, digest in folded.items())
         return _News(cursor, trust_moved, head_moved)
+
+    def _all_news(self, channel: str, held: Channel | None, known: Trust) -> _News:
+        """Where the last look is not known: what lies there, if one answer tells; else everything may have moved.
+
+        The cursor comes first, so that whatever moves while we look is news the next time.
+        """
+        answer = self._source.lying(places.HOME)
+        if answer is None:
+            return _News(self._source.cursor(places.HOME), trust=True, head=True)
+        cursor, lying = answer
+        folded = {fold(path): digest for path, digest in lying.items()}
+        same = held is not None and folded.get(places.head(channel)) == content_hash(held.head)
+        return _News(cursor, trust=places.trust(known.version + 1) in folded, head=not same)
 
     def _changed(self, look: _Look, held: Channel | None, news: _News) -> Snapshot | None:
         """Steps 3 to 12. None when another process has moved the mark meanwhile."""

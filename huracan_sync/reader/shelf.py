@@ -42,6 +42,12 @@ class Shelf:
         """Keep a body that was proved."""
         self._put(_body(sha256), [data])
 
+    def put_bodies(self, parts: Iterable[tuple[bytes, bytes]]) -> None:
+        """Keep bodies and shards that this machine has made, by their SHA-256; what is here already is left alone."""
+        for sha256, data in parts:
+            if self.body(sha256, len(data)) is None:
+                self.put_body(sha256, data)
+
     def blob(self, item: Item) -> Path | None:
         """The copy of an entry, when there is one of its size. Proved when it is read, not here."""
         file = self._folder / _blob(item.content_hash)
@@ -93,10 +99,15 @@ class Shelf:
         finally:
             os.close(handle)
 
-    def keep_only(self, bodies: Iterable[bytes], blobs: Iterable[bytes]) -> None:
-        """Throw away everything else, half-written files of processes that died among it."""
-        kept = {_body(sha256) for sha256 in bodies} | {_blob(content_hash) for content_hash in blobs}
-        for folder in ("bodies", "blobs"):
+    def keep_only(self, bodies: Iterable[bytes], blobs: Iterable[bytes] | None = None) -> None:
+        """Throw away everything else, half-written files of processes that died among it.
+
+        Args:
+            bodies: SHA-256 of those to keep.
+            blobs: content hashes of those to keep; None: no blob is thrown away.
+        """
+        kept = {_body(sha256) for sha256 in bodies} | {_blob(content_hash) for content_hash in blobs or ()}
+        for folder in ("bodies",) if blobs is None else ("bodies", "blobs"):
             with contextlib.suppress(FileNotFoundError), os.scandir(self._folder / folder) as found:
                 for each in found:
                     if f"{folder}/{each.name}" not in kept:

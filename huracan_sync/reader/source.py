@@ -29,6 +29,9 @@ class Source(Protocol):
     def cursor(self, folder: str) -> str:
         """Where the listing of everything below the folder stands now (`get_latest_cursor`, recursive): 1 request."""
 
+    def lying(self, folder: str) -> tuple[str, Mapping[str, bytes]] | None:
+        """Everything below the folder, as `changed` tells it, where one answer holds it: 1 request. None where not."""
+
     def changed(self, folder: str, cursor: str) -> tuple[str, Mapping[str, bytes]] | None:
         """What came, changed or went below the folder since the cursor: the new cursor, and paths below the root.
 

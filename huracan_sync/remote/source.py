@@ -81,6 +81,14 @@ class RemoteSource:
         with _in_a_readers_words():
             return listing.latest_cursor(self._remote, join(self.root, folder))
 
+    def lying(self, folder: str) -> tuple[str, dict[str, bytes]] | None:
+        """Everything below the folder, and where the listing of it stands; None where one answer does not hold it."""
+        with _in_a_readers_words():
+            page = next(listing.listing(self._remote, join(self.root, folder)))
+        if page.has_more:
+            return None
+        return page.cursor, {f"{folder}/{entry.path}": entry.content_hash for entry in page.files}
+
     def changed(self, folder: str, cursor: str) -> tuple[str, dict[str, bytes]] | None:
         """What came, changed or went since the cursor; None when it is no longer known."""
         moved: dict[str, bytes] = {}

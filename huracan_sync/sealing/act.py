@@ -157,6 +157,8 @@ class Published(NamedTuple):
     """Paths of a kind that the channel does not allow."""
     made: bool
     """Whether a new head was made for it."""
+    bodies: tuple[Part, ...] = ()
+    """The body and its shards, where this machine has made them."""
 
 
 class _Content(NamedTuple):
@@ -168,6 +170,7 @@ class _Content(NamedTuple):
     shared: bool = True
     superseded: tuple[str, ...] = ()
     left_out: tuple[str, ...] = ()
+    bodies: tuple[Part, ...] = ()
 
 
 # --- the act ----------------------------------------------------------------------------------------------------
@@ -239,6 +242,7 @@ def _published(opened: Opened, content: _Content, known: Trust, added: list[byte
         content.superseded,
         content.left_out,
         made,
+        content.bodies,
     )
 
 
@@ -321,9 +325,11 @@ def _content(asked: Asked, standing: Standing, policy: Policy) -> Act[_Content]:
         (current,) = (yield (Current(tuple(asks)),)) if asks else ({},)
         merged = merge(theirs, wish, current)
     made = body.encode(asked.channel, merged.items, policy)
-    parts = [part for part in made.parts() if part.sha256 not in asked.known and part.sha256 not in lying]
+    bodies = tuple(made.parts())
+    parts = [part for part in bodies if part.sha256 not in asked.known and part.sha256 not in lying]
     names = (made.sha256, *(part.sha256 for part in made.shards))
-    return _Content(chain.named_by(made), parts, names, merged.shared, tuple(merged.superseded), tuple(left_out))
+    superseded = tuple(merged.superseded)
+    return _Content(chain.named_by(made), parts, names, merged.shared, superseded, tuple(left_out), bodies)
 
 
 def listed(said: Head, policy: Policy, found: dict[bytes, bytes]) -> Act[list[Item]]:

@@ -12,6 +12,7 @@ import msgspec
 from huracan_sync.errors import NoSigningKey, NotFound
 from huracan_sync.keys.here import KeyPlace
 from huracan_sync.keys.roots import Roots
+from huracan_sync.reader.shelf import Shelf, shelf
 from huracan_sync.remote.client import Remote
 from huracan_sync.sealing import chain
 from huracan_sync.sealing.act import Asked, Published, Wish, listed, look, publishing
@@ -93,7 +94,11 @@ class Sealer:
         for data in published.trust_files:
             seen.remember_trust(data, after=before)
             before = data
-        self._remember(seen, published)
+        here = shelf(seen.folder, self.channel)
+        with here.in_use():
+            here.put_bodies((part.sha256, part.data) for part in published.bodies)
+            self._remember(seen, published)
+        self._tidy(seen, here)
         return published
 
     def check(self) -> Policy:
@@ -177,6 +182,13 @@ class Sealer:
             now_ms = int(self._clock() * 1000)
             if seen.advance(self.channel, new, after=held.mark if held else None, clock_ms=now_ms):
                 return
+
+    def _tidy(self, seen: Seen, here: Shelf) -> None:
+        """Throw away bodies that neither the newest list of this machine nor the one before names."""
+        with here.unused() as alone:
+            held = seen.load().channels[self.channel]
+            if alone:
+                here.keep_only((*held.parts, *held.previous_parts))
 
 
 def _held(held: Channel | None) -> Held | None:

@@ -45,6 +45,7 @@ class Peer:
         self.revoked = False
         self.reset = False
         self.pieces = 1 << 20
+        self.page = 2000
         self.before = {}  # place: something to do just before it is fetched
         self.on_wait = lambda: False
 
@@ -99,6 +100,15 @@ class Peer:
         if not any(path.startswith(f"{folder}/") for path in self.files):
             raise NotFound(f"nothing at {folder}")
         return str(len(self.moved))
+
+    def lying(self, folder):
+        self._call("lying", folder)
+        inside = [path for path in self.files if path.startswith(f"{folder}/")]
+        if not inside:
+            raise NotFound(f"nothing at {folder}")
+        return (
+            None if len(inside) > self.page else (str(len(self.moved)), {path: self.hash_of(path) for path in inside})
+        )
 
     def changed(self, folder, cursor):
         self._call("changed", folder, cursor)

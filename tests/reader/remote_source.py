@@ -18,7 +18,7 @@ class RemotePeer:
         self._remote = remote
         self._source = source
         self.files = {}
-        for name in ("fetch", "stream", "cursor", "changed", "wait"):
+        for name in ("fetch", "stream", "cursor", "lying", "changed", "wait"):
             setattr(self, name, getattr(source, name))
 
     def put(self, path, data):

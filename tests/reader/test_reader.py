@@ -37,7 +37,7 @@ def test_a_set_is_read(world):
 def test_what_it_costs(world):
     world.publish()
     world.reader.latest("champions")
-    assert world.peer.requests() == 4 + len(FILES)  # cursor, no newer trust file, head, body, each file
+    assert world.peer.requests() == 3 + len(FILES)  # what lies there, head, body, each file
     world.reader.latest("champions")
     assert world.peer.requests() == 1
     world.new_reader().latest("champions")
@@ -71,7 +71,34 @@ def test_a_cursor_that_dropbox_forgot_costs_a_whole_look(world):
     world.peer.reset = True
     world.peer.requests()
     assert contents(world.reader.latest("champions")) == FILES
-    assert world.peer.requests() == 4  # changed, cursor, trust, head
+    assert world.peer.requests() == 2  # changed, what lies there
+    world.peer.reset = True
+    world.publish(FILES | {ROSTER: b"[]"})
+    assert contents(world.reader.latest("champions"))[ROSTER] == b"[]"
+
+
+def test_more_than_one_answer_holds_is_looked_at_piece_by_piece(world):
+    world.publish()
+    world.peer.page = 1
+    assert contents(world.reader.latest("champions")) == FILES
+    assert world.peer.requests() == 5 + len(FILES)  # what lies there, cursor, no newer trust file, head, body, files
+    world.reader.latest("champions")
+    assert world.peer.requests() == 1
+
+
+@pytest.mark.parametrize("page", [1, 2000])
+def test_where_the_last_look_is_not_known_everything_that_moved_is_news(world, page):
+    world.publish()
+    world.reader.latest("champions")
+    world.peer.page, world.peer.reset = page, True
+    fresh = make_trust(version=2, channels=RULES, revoked=())
+    world.engine.say_whom_to_trust(fresh)
+    assert world.reader.latest("champions").sequence == 1
+    assert world.reader.trust().version == 2
+    world.peer.reset = True
+    world.peer.delete(places.head("champions"))
+    with pytest.raises(refusals.HeadMissing):
+        world.reader.latest("champions")
 
 
 def test_a_publish_in_progress_tears_nothing(world):

@@ -36,7 +36,6 @@ class Thief:
 def test_what_was_pushed_is_proved_by_two_requests(engine, dropbox):
     engine.write({f"{n:03}.json": 100 for n in range(300)} | {"a/B.bin.json": 5000})
     engine.push()
-    look(engine)
     requests, verdict = engine.counted(lambda: look(engine))
     assert verdict.ok
     assert (verdict.files, verdict.sequence, verdict.status, verdict.channel) == (301, 1, "fresh", "data")
