@@ -140,7 +140,10 @@ class UnsafePlace(VaultRefused):
 class KeyringRefused(VaultRefused):
     """The OS keyring cannot be opened. What lies in it is not lost, and nobody is taken for logged out."""
 
-    default_hint = "unlock the keyring (log in to the desktop session), then run the same command again"
+    default_hint = (
+        "unlock the keyring (log in to the desktop session), then run the same command again; on a machine without a "
+        "desktop, run `authorize` with DBUS_SESSION_BUS_ADDRESS= (empty) and HURACAN_VAULT_KEY_FILE set"
+    )
 
 
 class SecretMissing(VaultRefused):

@@ -37,6 +37,14 @@ class OsKeyring:
         self._backend = backend
         self.backend = f"{type(backend).__module__}.{type(backend).__name__}"
 
+    def check(self) -> None:
+        """Find out whether it is open, by asking for what is not there.
+
+        Raises:
+            KeyringRefused: it is locked or failed.
+        """
+        self._read(SecretName("none", "nobody", "nothing"))
+
     def get(self, name: SecretName) -> Secret | None:
         """The secret, or None when the keyring holds none of that name.
 

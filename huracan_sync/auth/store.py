@@ -114,8 +114,7 @@ class Store:
         Raises:
             VaultRefused: there is no place, or it cannot be opened.
         """
-        if self._first_that_works() is self.vault:
-            self.vault.check()
+        self._first_that_works().check()
 
     def _first_that_works(self) -> Shelf:
         if self.keyring is not None:

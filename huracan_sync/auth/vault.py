@@ -34,6 +34,9 @@ class Shelf(Protocol):
 
     kind: str
 
+    def check(self) -> None:
+        """Find out whether it can be opened, without putting anything."""
+
     def get(self, name: SecretName) -> Secret | None:
         """The secret, or None when none was put."""
 

@@ -35,6 +35,18 @@ class Browser:
     def go(self, url):
         _ask(f"{self._at}/url", {"url": url})
 
+    @contextlib.contextmanager
+    def another_tab(self):
+        """A tab that is closed at the end of the block."""
+        ours = _ask(f"{self._at}/window")
+        _ask(f"{self._at}/window", {"handle": _ask(f"{self._at}/window/new", {"type": "tab"})["handle"]})
+        try:
+            yield
+        finally:
+            request = urllib.request.Request(f"{self._at}/window", method="DELETE")  # noqa: S310
+            urllib.request.urlopen(request, timeout=30).close()  # noqa: S310
+            _ask(f"{self._at}/window", {"handle": ours})
+
     def click(self, css):
         _ask(f"{self._at}/element/{self._find(css)}/click", {})
 

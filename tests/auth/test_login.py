@@ -33,6 +33,17 @@ def window():
         yield browser
 
 
+@contextlib.contextmanager
+def somebody_at(host, port):
+    """Another process's server; the test is skipped where the machine has no such address."""
+    try:
+        server = socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
+    except OSError:
+        pytest.skip(f"this machine has no {host}")
+    with server:
+        yield server
+
+
 # ---- in a real browser --------------------------------------------------------------------------------------------
 
 
@@ -56,17 +67,67 @@ def test_allow(desk, window):
     assert logins.profiles(desk.credentials().folder, desk.endpoint.namespace) == ["engine"]
 
 
-def test_allow_takes_under_two_seconds_beyond_the_click(desk, window):
-    clicked = []
+@pytest.mark.long  # it is about time, and other work on the machine takes of it
+def test_ready_in_under_two_seconds_beyond_the_click(desk, window):
+    clicked, took = [], []
 
     def allow(url):
         window.go(url)
         clicked.append(time.monotonic())
         window.click("button[value=allow]")
 
-    desk.log_in(Operator(allow))
+    for _ in range(9):
+        desk.log_in(Operator(allow))
+        took.append(time.monotonic() - clicked[-1])
+        assert desk.can_write()
+        log_out(desk.credentials(), desk.wire)
+    assert sorted(took)[4] < 2, took
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
+def test_allow_where_somebody_stands_at_the_first_door(desk, window, host):
+    """On either family: no browser is ever sent to a door that is not ours on both."""
+
+    def allow(url):
+        window.go(url)
+        window.click("button[value=allow]")
+        window.read("You can close this page")
+
+    with somebody_at(host, pkce.PORTS[0]) as them:
+        desk.log_in(Operator(allow))
+        assert window.url.startswith(f"http://127.0.0.1:{pkce.PORTS[1]}/?code=")
+        them.settimeout(0.0)
+        with pytest.raises(BlockingIOError):
+            them.accept()
     assert desk.can_write()
-    assert time.monotonic() - clicked[0] < 2
+
+
+def test_a_code_begun_elsewhere_that_the_browser_brings(desk, window, emulator):
+    """With the right state even: who saw our address cannot make us take a code that was not begun here."""
+
+    def bring(url):
+        asked = {name: values[0] for name, values in parse_qs(urlsplit(url).query).items()}
+        fields = {"app_key": emulator.app_key, "redirect_uri": asked["redirect_uri"], "scope": asked["scope"]}
+        code = emulator("code", code_challenge="x" * 43, **fields)["code"]
+        window.go(f"{asked['redirect_uri']}?code={code}&state={asked['state']}")
+
+    with pytest.raises(NoConsent, match="invalid code verifier") as caught:
+        desk.log_in(Operator(bring))
+    assert caught.value.facts["reason"] == "code"
+    assert desk.credentials().login is None
+
+
+def test_the_page_is_closed(desk, window):
+    def look_and_leave(url):
+        with window.another_tab():
+            window.go(url)
+            assert "files.content.write" in window.text
+
+    with pytest.raises(NoConsent, match=r"no answer came from the browser within 1 s") as caught:
+        desk.log_in(Operator(look_and_leave), answer_s=1.0)
+    assert caught.value.facts["reason"] == "timeout"
+    assert "--no-browser" in caught.value.hint
+    assert desk.credentials().login is None
 
 
 def test_deny(desk, window):
@@ -133,14 +194,6 @@ def test_read_only(desk, window):
 # ---- what goes wrong ----------------------------------------------------------------------------------------------
 
 
-def test_browser_closed(desk, monkeypatch):
-    monkeypatch.setattr(pkce, "ANSWER_S", 0.2)
-    with pytest.raises(NoConsent, match="no answer came") as caught:
-        desk.log_in(Operator())
-    assert caught.value.facts["reason"] == "timeout"
-    assert "--no-browser" in caught.value.hint
-
-
 def test_code_from_another_verifier(desk, emulator):
     """Somebody else's code, pasted to us, is refused: it was not begun here."""
     challenge = "x" * 43
@@ -167,12 +220,7 @@ def test_the_registered_ports():
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
 def test_port_already_taken_on_either_family(desk, emulator, host):
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with contextlib.ExitStack() as held:
-        try:
-            held.enter_context(socket.create_server((host, pkce.PORTS[0]), family=family))
-        except OSError:
-            pytest.skip(f"this machine has no {host}")
+    with somebody_at(host, pkce.PORTS[0]):
         with pytest.raises(PortTaken, match=str(pkce.PORTS[0])):
             desk.log_in(Operator(), port=pkce.PORTS[0])
         operator = Operator(answering(emulator))

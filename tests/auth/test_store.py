@@ -1,5 +1,6 @@
 """The one door to secrets: which place is taken, what is refused, and that nothing is ever written in the clear."""
 
+import contextlib
 import gc
 import json
 import os
@@ -113,12 +114,11 @@ def test_the_passphrase_is_asked_for_once_a_process(home, name):
 # ---- a real Secret Service ----------------------------------------------------------------------------------------
 
 
-@pytest.fixture(scope="module")
-def session_bus(tmp_path_factory):
-    """A session bus and an unlocked gnome-keyring of this test alone; the address of the bus."""
+@contextlib.contextmanager
+def session_with_keyring(place, *options):
+    """A session bus and a gnome-keyring of this test alone; the address of the bus."""
     if not shutil.which("dbus-daemon") or not shutil.which("gnome-keyring-daemon"):
         pytest.skip("needs dbus-daemon and gnome-keyring-daemon (Debian: dbus gnome-keyring)")
-    place = tmp_path_factory.mktemp("session")
     place.chmod(0o700)
     env = {"PATH": os.environ["PATH"], "HOME": str(place), "XDG_RUNTIME_DIR": str(place), "LANG": "C.UTF-8"}
     bus = subprocess.Popen(
@@ -128,14 +128,14 @@ def session_bus(tmp_path_factory):
     try:
         env["DBUS_SESSION_BUS_ADDRESS"] = bus.stdout.readline().strip()
         daemon = subprocess.Popen(
-            ["gnome-keyring-daemon", "--foreground", "--unlock", "--components=secrets"],
+            ["gnome-keyring-daemon", "--foreground", "--components=secrets", *options],
             env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
         )  # fmt: skip
         try:
             daemon.stdin.write(b"\n")
             daemon.stdin.close()
             daemon.stdout.readline()  # it prints where it listens when it does
-            yield env["DBUS_SESSION_BUS_ADDRESS"], place
+            yield env["DBUS_SESSION_BUS_ADDRESS"]
         finally:
             daemon.terminate()
             daemon.wait(10)
@@ -144,6 +144,14 @@ def session_bus(tmp_path_factory):
         bus.terminate()
         bus.wait(10)
         bus.stdout.close()
+
+
+@pytest.fixture(scope="module")
+def session_bus(tmp_path_factory):
+    """An unlocked keyring; the address of its bus, and where it keeps things."""
+    place = tmp_path_factory.mktemp("session")
+    with session_with_keyring(place, "--unlock") as address:
+        yield address, place
 
 
 @pytest.fixture
@@ -184,6 +192,13 @@ def test_a_foreign_entry_in_our_place_is_refused(desktop, name):
     keyring._backend.delete_password("huracan-sync", name.place)
 
 
+def collect_the_library_s_connections():
+    """`keyring` leaves its bus open when it fails."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)
+        gc.collect()
+
+
 def test_a_keyring_that_fails_refuses(desktop, name):
     from keyring.backends.SecretService import Keyring
 
@@ -193,9 +208,26 @@ def test_a_keyring_that_fails_refuses(desktop, name):
         OsKeyring(broken).put(name, Secret(CANARY))
     assert CANARY not in str(caught.value)
     assert caught.value.__cause__ is None
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ResourceWarning)  # the library leaves its bus open when it fails
-        gc.collect()
+    collect_the_library_s_connections()
+
+
+def test_a_locked_keyring_refuses_at_once_and_before_a_person_is_bothered(home, name, with_key, tmp_path, monkeypatch):
+    """As after a login by ssh: there is a keyring, and nobody to unlock it. No vault is begun beside it unasked."""
+    with session_with_keyring(tmp_path, "--unlock") as address:
+        monkeypatch.setenv("DBUS_SESSION_BUS_ADDRESS", address)
+        assert Store(home, {"DBUS_SESSION_BUS_ADDRESS": address}).put(name, Secret(CANARY)) == "keyring"
+    with session_with_keyring(tmp_path) as address:
+        monkeypatch.setenv("DBUS_SESSION_BUS_ADDRESS", address)
+        env = {"DBUS_SESSION_BUS_ADDRESS": address, **with_key}
+        for act in (Store.check_can_keep, lambda store: store.get(name), lambda store: store.put(name, Secret("new"))):
+            with pytest.raises(KeyringRefused, match="Locked") as caught:
+                act(Store(home, env))
+        collect_the_library_s_connections()
+        assert not (home / "vault").exists()
+        assert "DBUS_SESSION_BUS_ADDRESS= (empty)" in caught.value.hint
+        env["DBUS_SESSION_BUS_ADDRESS"] = ""  # what the hint says
+        assert Store(home, env).put(name, Secret("new")) == "vault"
+        assert Store(home, env).get(name).reveal() == "new"
 
 
 def test_keyring_properties_of_the_environment_are_undone(desktop, monkeypatch, name):
