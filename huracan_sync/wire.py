@@ -8,6 +8,7 @@ redirect is followed. No retry happens here: an exchange is made once, and eithe
 from __future__ import annotations
 
 import ipaddress
+import logging
 import os
 import re
 import ssl
@@ -29,6 +30,8 @@ from urllib3.exceptions import (
 
 from huracan_sync.errors import ConfigError, TlsRefused, Unreachable
 from huracan_sync.secret import Secret, bare
+
+log = logging.getLogger(__name__)
 
 CHUNK = 256 * 1024
 """Bytes handed over at a time: what one read of a socket can give, small enough to shape."""
@@ -272,6 +275,7 @@ class Wire:
         except BaseException as error:  # noqa: BLE001 - Ctrl-C too: its frames hold the headers all the same
             failure = error
         else:
+            log.debug("%s: %d", urlsplit(url).path, response.status)
             return Stream(response, self.meter, self.throttle)
         raise bare(failure)
 

@@ -184,6 +184,7 @@ class AccessTokens:
         except NotAuthorized as error:
             raise self._refused(_with_scope(error, credential), credential) from None
         token = Token(grant.access_token, grant.lifetime, self._clocks.now())
+        log.debug("an access token of profile %s, for %.0f s", credential.profile.name, grant.lifetime)
         self._settle(credential, used, grant.refresh_token, token)
         return self._adopt(token)
 

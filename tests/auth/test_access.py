@@ -110,7 +110,7 @@ def test_a_401_is_answered_with_one_refresh(machine):
     assert machine.emulator.refreshes() == 2
 
 
-def test_after_a_401_the_scope_is_sent_again(machine, emulator):
+def test_threat_31_after_a_401_the_scope_is_sent_again(machine, emulator):
     """The bug of the official SDK up to 12.2.3: after a 401 its token could write."""
     machine.profile = Profile("hamilton", read_only=True)
     tokens = machine.tokens()
@@ -214,7 +214,7 @@ def test_a_pause_too_long_is_told_at_once(machine, emulator):
 # ---- refused for good ---------------------------------------------------------------------------------------------
 
 
-def test_revoked_is_one_call_and_then_none(machine, emulator):
+def test_threat_30_revoked_is_one_call_and_then_none(machine, emulator):
     tokens = machine.tokens()
     first = tokens.token()
     emulator("revoke")
@@ -245,7 +245,7 @@ def test_a_new_login_heals_a_running_process(machine, emulator, tmp_path):
     assert status_with(machine, tokens.token()) == 200
 
 
-def test_granted_less_names_the_scope_and_the_page(machine, emulator):
+def test_threat_31_granted_less_names_the_scope_and_the_page(machine, emulator):
     emulator("faults", route="oauth2/token", fault="scope", scope=READ)
     tokens = machine.tokens()
     for _ in range(2):
@@ -256,7 +256,7 @@ def test_granted_less_names_the_scope_and_the_page(machine, emulator):
     assert emulator.refreshes() == 1
 
 
-def test_granted_more_is_refused(machine, emulator):
+def test_threat_31_granted_more_is_refused(machine, emulator):
     machine.profile = Profile("hamilton", read_only=True)
     emulator("faults", route="oauth2/token", fault="scope", scope=[*READ, WRITE])
     tokens = machine.tokens()
@@ -342,6 +342,46 @@ def test_rotation_of_a_delivered_token_is_kept_sealed(machine, emulator):
         assert status_with(machine, machine.tokens().token()) == 200
         machine.clocks.pass_(4 * HOUR)
     assert emulator.refreshes() == 4
+
+
+@pytest.mark.parametrize("kind", ["stored", "delivered"])
+def test_threat_29_killed_at_every_write_while_refresh_tokens_are_replaced(machine, emulator, tmp_path, kind):
+    """Whatever a kill leaves of the new refresh token, the old one or the new one serves: nobody logs in anew."""
+    if kind == "stored":
+        machine.env.clear()
+        machine.log_in(tmp_path)
+    emulator("config", rotate_refresh_tokens=True)
+    killed, write = 0, 0
+    for after in (False, True):
+        for write in range(1, 100):
+            machine.clocks.pass_(4 * HOUR)
+            if not _killed_at_write(machine, write, after=after):
+                break
+            killed += 1
+            assert status_with(machine, machine.tokens().token()) == 200
+    assert killed >= (8 if kind == "stored" else 2)
+
+
+def _killed_at_write(machine, number, *, after):
+    """Refresh in a child that is killed before or after its n-th file is in place; whether it was."""
+    child = os.fork()
+    if child == 0:
+        rename, seen = os.rename, []
+
+        def placed(*args, **kwargs):
+            seen.append(1)
+            if len(seen) == number and not after:
+                os.kill(os.getpid(), 9)
+            rename(*args, **kwargs)
+            if len(seen) == number:
+                os.kill(os.getpid(), 9)
+
+        os.rename = placed
+        try:
+            machine.tokens().token()
+        finally:
+            os._exit(0)
+    return os.waitpid(child, 0)[1] == 9
 
 
 def test_killed_between_the_new_token_and_its_first_use(machine, emulator, tmp_path):
@@ -440,7 +480,7 @@ def test_a_disk_that_cannot_be_written_is_no_failure(machine, home):
 
 
 @pytest.mark.parametrize("step", [-10 * 365 * 24 * HOUR, -5 * HOUR, -60, 60, 5 * HOUR, 10 * 365 * 24 * HOUR])
-def test_steps_of_the_wall_clock_change_nothing(machine, step):
+def test_threat_36_steps_of_the_wall_clock_change_nothing(machine, step):
     tokens = machine.tokens()
     first = tokens.token()
     machine.clocks.wall += step
@@ -462,7 +502,7 @@ def test_after_a_boot_the_wall_clock_is_asked(machine, step, refreshes):
     assert machine.emulator.refreshes() == refreshes
 
 
-def test_a_clock_set_back_over_a_boot_is_mended_by_the_401(machine, emulator):
+def test_threat_36_a_clock_set_back_over_a_boot_is_mended_by_the_401(machine, emulator):
     """Nobody can know that the token is old; the service says so, and one refresh is enough."""
     first = machine.tokens().token()
     emulator("clock", advance_s=5 * HOUR)
@@ -545,7 +585,7 @@ def test_a_delivered_token_without_its_app(machine):
     assert "https://www.dropbox.com/developers/apps" in caught.value.hint
 
 
-def test_a_real_token_is_never_sent_to_an_emulator(machine, home):
+def test_threat_34_a_real_token_is_never_sent_to_an_emulator(machine, home):
     """Used for Dropbox once, it is bound to it; the emulator's log shows that nothing came."""
     real = Credentials(machine.profile, "dropbox", Store(home / "auth", machine.env), machine.env)
     real.load()
@@ -597,11 +637,11 @@ def hostile_environment(monkeypatch, tmp_path):
             trap.accept()  # nobody came to the proxy
 
 
-def test_env_tampering_changes_nothing(machine, hostile_environment):
+def test_threat_37_env_tampering_changes_nothing(machine, hostile_environment):
     assert status_with(machine, machine.tokens().token()) == 200
 
 
-def test_a_real_token_goes_to_dropbox_alone(home, tmp_path, hostile_environment, monkeypatch):
+def test_threat_34_a_real_token_goes_to_dropbox_alone(home, tmp_path, hostile_environment, monkeypatch):
     """With all DROPBOX_*, proxy and netrc variables set, the only name that is looked up is Dropbox's."""
     asked = []
 

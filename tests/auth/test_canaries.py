@@ -178,7 +178,7 @@ FAILURES = [
 
 
 @pytest.mark.parametrize("fails", FAILURES, ids=lambda f: f.__name__)
-def test_a_traceback_that_shows_locals_shows_no_secret(fails, emulator, tmp_path, home):
+def test_threat_23_a_traceback_that_shows_locals_shows_no_secret(fails, emulator, tmp_path, home):
     with shows_no_secret(__file__):
         fails(emulator, tmp_path, home)
 
@@ -200,7 +200,7 @@ def raises(text):
     raise ValueError(text)
 
 
-def test_logs_at_debug_show_no_secret(emulator, tmp_path, home, caplog):
+def test_threat_23_logs_at_debug_show_no_secret(emulator, tmp_path, home, caplog):
     """The noisy libraries log at DEBUG into a handler with our filter, while tokens go over the wire."""
     written = io.StringIO()
     handler = logging.StreamHandler(written)
@@ -225,7 +225,7 @@ def test_logs_at_debug_show_no_secret(emulator, tmp_path, home, caplog):
     assert found_in(written.getvalue().encode(), secret._known - before) == []
 
 
-def test_proc_environ_still_shows_what_a_process_began_with():
+def test_threat_24_proc_environ_still_shows_what_a_process_began_with():
     """Documented: popping a variable hides it from children only. Hence files and descriptors."""
     value = canary()
     code = (
@@ -244,7 +244,7 @@ def test_proc_environ_still_shows_what_a_process_began_with():
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="prctl is Linux's")
-def test_memory_is_guarded():
+def test_threat_23_memory_is_guarded():
     code = (
         "import resource\n"
         "from huracan_sync.auth.quiet import guard_memory\n"
@@ -255,14 +255,14 @@ def test_memory_is_guarded():
     assert done.stdout.strip() == "(0, 0) 0"  # PR_GET_DUMPABLE
 
 
-def test_every_secret_variable_is_taken():
+def test_threat_24_every_secret_variable_is_taken_from_children():
     environ = dict.fromkeys(SECRET_VARIABLES, "x") | {"HURACAN_VAULT_KEY_FILE": "/a/file", "PATH": "/bin"}
     taken = take_environment(environ)
     assert sorted(environ) == ["HURACAN_VAULT_KEY_FILE", "PATH"]
     assert set(taken) == {*SECRET_VARIABLES, "HURACAN_VAULT_KEY_FILE", "PATH"}
 
 
-def test_cassettes_hold_no_token():
+def test_threat_23_cassettes_hold_no_token():
     folder = Path(__file__).parent.parent / "cassettes"
     held = [p.name for p in folder.rglob("*") if p.is_file() and b"sl." in p.read_bytes()]
     assert held == []

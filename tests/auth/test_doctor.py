@@ -131,7 +131,7 @@ def test_token(logged_in, emulator):
 @pytest.mark.parametrize(
     ("ahead", "verdict"), [(0, "ok"), (119, "ok"), (-119, "ok"), (125, "warn"), (-125, "warn"), (1e8, "warn")]
 )
-def test_clock_skew(ahead, verdict):
+def test_threat_36_clock_skew(ahead, verdict):
     now = 1_700_000_000.0
     check = doctor.check_reach(Endpoint(), Answer(401, {"Date": formatdate(now - ahead, usegmt=True)}, b""), now=now)
     assert check.verdict == verdict

@@ -85,7 +85,7 @@ def test_ready_in_under_two_seconds_beyond_the_click(desk, window):
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
-def test_allow_where_somebody_stands_at_the_first_door(desk, window, host):
+def test_threat_32_allow_where_somebody_stands_at_the_first_door(desk, window, host):
     """On either family: no browser is ever sent to a door that is not ours on both."""
 
     def allow(url):
@@ -102,7 +102,7 @@ def test_allow_where_somebody_stands_at_the_first_door(desk, window, host):
     assert desk.can_write()
 
 
-def test_a_code_begun_elsewhere_that_the_browser_brings(desk, window, emulator):
+def test_threat_35_a_code_begun_elsewhere_that_the_browser_brings(desk, window, emulator):
     """With the right state even: who saw our address cannot make us take a code that was not begun here."""
 
     def bring(url):
@@ -145,7 +145,7 @@ def test_deny(desk, window):
     assert not (desk.home / "auth" / "vault").exists()
 
 
-def test_wrong_state_and_a_replayed_callback(desk, window):
+def test_threat_33_wrong_state_and_a_replayed_callback(desk, window):
     """Answers of others are shown a page that says so, and the right one still counts. A replay finds the door shut."""
 
     def click(url):
@@ -194,7 +194,7 @@ def test_read_only(desk, window):
 # ---- what goes wrong ----------------------------------------------------------------------------------------------
 
 
-def test_code_from_another_verifier(desk, emulator):
+def test_threat_35_code_from_another_verifier(desk, emulator):
     """Somebody else's code, pasted to us, is refused: it was not begun here."""
     challenge = "x" * 43
     code = emulator("code", app_key=emulator.app_key, code_challenge=challenge, scope=" ".join(FULL))["code"]
@@ -268,7 +268,7 @@ def test_pasted_nonsense(desk):
 # ---- whose account ------------------------------------------------------------------------------------------------
 
 
-def test_not_confirmed_is_withdrawn(desk, emulator):
+def test_threat_35_not_confirmed_is_withdrawn(desk, emulator):
     with pytest.raises(NoConsent, match="was not confirmed"):
         desk.log_in(Operator(answering(emulator), confirms=False))
     assert desk.credentials().login is None
@@ -286,7 +286,7 @@ def test_expect_account(desk, emulator):
     assert operator.seen == []  # nobody was asked
 
 
-def test_account_is_pinned(desk, emulator):
+def test_threat_35_account_is_pinned(desk, emulator):
     first = desk.log_in(Operator(answering(emulator)))
     other = emulator("account", given_name="Grace")["account_id"]
     operator = Operator(answering(emulator, account_id=other))

@@ -101,7 +101,7 @@ def test_no():
         ({"code": "x" * 3000}, 400),
     ],
 )
-def test_everything_else_is_ignored(change, status):
+def test_threat_33_everything_else_is_ignored(change, status):
     request = ask()
     fields = {"code": "the-code", "state": request.state.reveal(), **change}
     verdict = answer(request, **{name: value for name, value in fields.items() if value is not None or name == "host"})

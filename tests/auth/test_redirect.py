@@ -85,7 +85,7 @@ def test_no_is_an_answer():
     assert "Nothing was allowed" in page
 
 
-def test_what_is_no_answer_is_ignored_and_the_answer_still_counts():
+def test_threat_33_what_is_no_answer_is_ignored_and_the_answer_still_counts():
     with Login() as login:
         assert login.get("/favicon.ico")[0] == 404
         assert login.get("/?code=abc&state=wrong")[0] == 400
@@ -97,7 +97,7 @@ def test_what_is_no_answer_is_ignored_and_the_answer_still_counts():
     assert len(login.door.ignored) == 5
 
 
-def test_one_answer_then_the_door_is_closed():
+def test_threat_33_one_answer_then_the_door_is_closed():
     with Login() as login:
         login.get(f"/?code=first&state={login.state}")
     with pytest.raises(ConnectionRefusedError):
@@ -181,7 +181,7 @@ def hold(family, port, **options):
 
 
 @pytest.mark.parametrize("family", [socket.AF_INET, pytest.param(socket.AF_INET6, marks=needs_v6)])
-def test_a_port_held_on_one_family_is_not_used(family):
+def test_threat_32_a_port_held_on_one_family_is_not_used(family):
     port = free_port()
     with hold(family, port):
         with pytest.raises(PortTaken) as caught:
@@ -197,11 +197,11 @@ def test_a_port_held_on_one_family_is_not_used(family):
 
 @pytest.mark.parametrize("family", [socket.AF_INET, pytest.param(socket.AF_INET6, marks=needs_v6)])
 @pytest.mark.parametrize("reuse_port", [False, True])
-def test_nobody_comes_to_stand_beside_us(family, reuse_port):
+def test_threat_32_nobody_comes_to_stand_beside_us(family, reuse_port):
     with Door.open([free_port()]) as door, pytest.raises(OSError, match="in use"):
         hold(family, door.port, reuse_port=reuse_port)
 
 
-def test_a_port_held_on_all_addresses_is_not_used():
+def test_threat_32_a_port_held_on_all_addresses_is_not_used():
     with socket.create_server(("0.0.0.0", 0)) as server, pytest.raises(PortTaken):  # noqa: S104
         Door.open([server.getsockname()[1]])

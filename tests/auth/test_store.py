@@ -308,7 +308,7 @@ PLAIN = "keyrings.alt.file.PlaintextKeyring"
 
 
 @pytest.mark.parametrize("backend", ["", PLAIN, "evil_keyring.Keyring", "keyring.backends.chainer.ChainerBackend"])
-def test_never_plain_text_also_when_keyrings_alt_is_installed(traps, tmp_path, backend):
+def test_threat_25_never_plain_text_also_when_keyrings_alt_is_installed(traps, tmp_path, backend):
     env, loaded = traps
     if backend:
         env["PYTHON_KEYRING_BACKEND"] = backend

@@ -39,7 +39,7 @@ def _expired(machine, expired, barrier, results):
         results.put(sorted(set(threads.map(work, range(16)))))
 
 
-def test_16_threads_x_8_processes_with_an_expired_token_refresh_once(machine, emulator):
+def test_threat_28_16_threads_x_8_processes_with_an_expired_token_refresh_once(machine, emulator):
     expired = AccessTokens(machine.credentials(), Wire(machine.endpoint)).token().reveal()
     emulator("log/reset")
     barrier, results = FORK.Barrier(8), FORK.Queue()
@@ -116,7 +116,7 @@ def expire_again_and_again(machine, emulator, times):
 
 
 @pytest.mark.parametrize("times", [20, pytest.param(1000, marks=pytest.mark.long)])
-def test_8_processes_and_2_second_tokens_refreshes_never_exceed_expiries(machine, emulator, times):
+def test_threat_28_8_processes_and_2_second_tokens_refreshes_never_exceed_expiries(machine, emulator, times):
     refreshes, ended, failed = expire_again_and_again(machine, emulator, times)
     assert failed == 0
     assert times <= refreshes - 1 <= ended  # the first token of all replaced none

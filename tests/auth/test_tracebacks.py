@@ -40,7 +40,7 @@ def through_the_sdk(remote):
 
 @pytest.mark.parametrize("act", [call, stream, send, through_the_sdk])
 @pytest.mark.parametrize("fault", ["reset", "truncate", "server_error", "missing_scope", "error"])
-def test_a_call_that_fails(dropbox, remote, token, act, fault, monkeypatch):
+def test_threat_23_a_call_that_fails(dropbox, remote, token, act, fault, monkeypatch):
     monkeypatch.setattr("time.sleep", lambda _: None)  # the SDK's own retries
     dropbox.faults({"route": "files/*", "fault": fault, "tags": ["path", "no_write_permission"]})
     with shows_no_secret(__file__, token):
@@ -48,7 +48,7 @@ def test_a_call_that_fails(dropbox, remote, token, act, fault, monkeypatch):
 
 
 @pytest.mark.parametrize("act", [call, stream, send, through_the_sdk])
-def test_ctrl_c_in_the_middle_of_a_call(remote, token, act, monkeypatch):
+def test_threat_23_ctrl_c_in_the_middle_of_a_call(remote, token, act, monkeypatch):
     def interrupted(self, *_, **__):
         raise KeyboardInterrupt
 

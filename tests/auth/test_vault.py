@@ -130,7 +130,7 @@ def test_no_key(home, key, name):
 
 
 @pytest.mark.parametrize("mode", [0o644, 0o640, 0o604, 0o620])
-def test_vault_that_others_may_read_or_write(vault, name, home, mode):
+def test_threat_26_vault_that_others_may_read_or_write(vault, name, home, mode):
     vault.put(name, Secret("x"))
     (home / "vault").chmod(mode)
     with pytest.raises(UnsafePlace, match="others may read or change it") as caught:
@@ -139,7 +139,7 @@ def test_vault_that_others_may_read_or_write(vault, name, home, mode):
 
 
 @pytest.mark.parametrize("mode", [0o755, 0o710, 0o707])
-def test_folder_that_others_may_enter(vault, name, home, mode):
+def test_threat_26_folder_that_others_may_enter(vault, name, home, mode):
     vault.put(name, Secret("x"))
     home.chmod(mode)
     with pytest.raises(UnsafePlace, match="others may enter it"):
@@ -149,7 +149,7 @@ def test_folder_that_others_may_enter(vault, name, home, mode):
     home.chmod(0o700)
 
 
-def test_symlinked_vault(vault, name, home, tmp_path):
+def test_threat_26_symlinked_vault(vault, name, home, tmp_path):
     vault.put(name, Secret("x"))
     (home / "vault").rename(tmp_path / "moved")
     (home / "vault").symlink_to(tmp_path / "moved")
@@ -157,7 +157,7 @@ def test_symlinked_vault(vault, name, home, tmp_path):
         vault.get(name)
 
 
-def test_symlinked_folder(vault, name, home, tmp_path):
+def test_threat_26_symlinked_folder(vault, name, home, tmp_path):
     vault.put(name, Secret("x"))
     home.rename(tmp_path / "moved")
     home.symlink_to(tmp_path / "moved")
@@ -173,7 +173,7 @@ def test_symlinked_lock(vault, name, home, tmp_path):
     assert not (tmp_path / "elsewhere").exists()
 
 
-def test_hard_linked_vault(vault, name, home, tmp_path):
+def test_threat_26_hard_linked_vault(vault, name, home, tmp_path):
     vault.put(name, Secret("x"))
     os.link(home / "vault", tmp_path / "second name")
     with pytest.raises(UnsafePlace, match="2 names"):
@@ -181,7 +181,7 @@ def test_hard_linked_vault(vault, name, home, tmp_path):
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file away")
-def test_foreign_owner(vault, name, home):
+def test_threat_26_foreign_owner(vault, name, home):
     vault.put(name, Secret("x"))
     os.chown(home / "vault", 12345, 12345)
     with pytest.raises(UnsafePlace, match="belongs to user 12345"):
