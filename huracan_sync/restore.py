@@ -11,6 +11,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -36,6 +37,9 @@ from huracan_sync.transfer.fetch import DownSite
 from huracan_sync.transfer.progress import Failure, Monitor, Silent
 from huracan_sync.transfer.whole import check_whole
 from huracan_sync.tree import Entry
+
+if TYPE_CHECKING:
+    from huracan_sync.statement import Statement
 
 LOOK_ALONE = 20
 """Up to so many files are looked up one by one; more by one listing."""
@@ -78,6 +82,7 @@ class Restorer:
     def __init__(self, pair: Pair, options: RestoreOptions) -> None:
         self.pair = pair
         self.options = options
+        self._statement: Statement | None = None
         self.report = RestoreReport(sequence=options.snapshot.sequence if options.snapshot else 0)
 
     def verify(self, channel: str | None, keys: KeyPlace) -> None:
@@ -101,6 +106,15 @@ class Restorer:
         snapshot = Snapshot([item.entry() for item in found.items], blocks, found.sequence)
         self.options = msgspec.structs.replace(options, snapshot=snapshot)
         self.report.sequence = found.sequence
+        name = pair.disk.name if isinstance(pair.disk, Arranged) else ""
+        self._statement = msgspec.structs.replace(found.statement, arranged=name)
+
+    def leave_statement(self) -> None:
+        """Leave on this disk what was signed of the folder, if all of it is there."""
+        if self._statement is not None and not self.report.failed:
+            from huracan_sync.statement import keep  # noqa: PLC0415 - as above
+
+            keep(self.pair.journal.home, self.pair.local, self._statement)
 
     def look(self) -> tuple[Survey, Plan]:
         """What would have to happen. Writes nothing but the journal.
@@ -280,6 +294,7 @@ def restore(
             restorer.delete(seen, made)
             sweep(pair.local, seen.parts)  # of an older plan: what this one needed is in its place
             restorer.report.skipped = seen.unchanged + len(made.agreements)
+            restorer.leave_statement()
             if restorer.options.snapshot is not None:
                 journal.distrust(pair.id)  # what lies in Dropbox now may be something else
     return restorer.report

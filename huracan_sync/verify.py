@@ -1,6 +1,7 @@
-"""Verify: is a remote folder what was signed? Proved from its listing, without downloading a file.
+"""Verify: is a folder what was signed of it?
 
-    newest head -> its body -> listing of the folder -> what differs
+    remote   newest head -> its body -> listing of the folder -> what differs       no file is downloaded
+    local    the statement kept here -> every file, hashed    -> what differs       no network
 
 Dropbox tells every file's content hash, and Dropbox computes it: whoever writes to the account cannot choose it. So a
 listing shows what anybody with a token has changed; what Dropbox itself might make up, only reading the bytes would.
@@ -16,15 +17,25 @@ from typing import Any
 import msgspec
 
 from huracan_sync.account import home_of
-from huracan_sync.errors import NotFound
+from huracan_sync.errors import LocalFailure, NotFound
 from huracan_sync.keys.here import KeyPlace
+from huracan_sync.layout import arranged_candles
+from huracan_sync.local import Problem, scan
 from huracan_sync.paths import RelPath, below, fold, join
 from huracan_sync.remote.client import Remote
 from huracan_sync.remote.listing import listing
 from huracan_sync.rooted import reader_at
+from huracan_sync.seen import Seen
+from huracan_sync.signed import trust
 from huracan_sync.signed.places import is_ours
 from huracan_sync.spot import channel_of, spot_of
+from huracan_sync.statement import find
+from huracan_sync.survey import hash_of
+from huracan_sync.transfer.progress import Monitor, Silent
 from huracan_sync.tree import Entry, Tree, tree
+
+ARRANGEMENTS = {"": lambda folder: folder, "candles": arranged_candles}
+"""How a folder on disk is read, by what its statement calls it."""
 
 
 class Difference(msgspec.Struct, frozen=True):
@@ -33,7 +44,7 @@ class Difference(msgspec.Struct, frozen=True):
     path: str
     """Below the folder that was verified."""
     what: str
-    """`changed`, `missing`, or `extra`: it lies there and nobody has signed it."""
+    """`changed`, `missing`, `extra` (it lies there and nobody has signed it), or `unreadable`."""
     expected: str = ""
     """The content hash that was signed, hex."""
     actual: str = ""
@@ -47,7 +58,7 @@ class Verdict(msgspec.Struct):
     channel: str
     sequence: int
     status: str
-    """How fresh the head is: `fresh` or `stale`."""
+    """How fresh the head is, `fresh` or `stale`; `kept` for a statement on this disk."""
     signed_ms: int
     """When it was signed, milliseconds since 1970."""
     publisher: str
@@ -120,6 +131,64 @@ def verify(
         differences=compare(signed, lying, alone=bool(spot.prefix)),
     )
     verdict.requests = (remote.wire.meter.read() - before).requests
+    return verdict
+
+
+def verify_local(
+    folder: str | Path,
+    *,
+    home: Path | None = None,
+    monitor: Monitor | None = None,
+) -> Verdict:
+    """Compare a local folder with the signed statement that its last push or verified restore left. No network.
+
+    Every file is read and hashed. The statement's age does not matter; whoever signed it must still be trusted.
+
+    Args:
+        folder: the local folder.
+        home: the state folder.
+        monitor: told what is read.
+
+    Raises:
+        NotFound: nothing was ever signed of this folder here.
+        Refused: nobody who counts has signed it, or it was damaged.
+        NoTrust, StateMissing: nothing here says whom to believe.
+        UsageError: there is no such folder.
+    """
+    local, home = Path(folder).absolute(), home or home_of()
+    said = find(home, local)
+    opened, items = said.open(trust.open(Seen(home, said.place).load().trust))
+    signed = tree(_inside(said.prefix, (item.entry() for item in items)))
+    verdict = Verdict(
+        folder=str(local),
+        channel=said.channel,
+        sequence=opened.head.seq,
+        status="kept",
+        signed_ms=opened.head.created_ms,
+        publisher=opened.head.publisher,
+        files=len(signed),
+        differences=[],
+    )
+    root = ARRANGEMENTS[said.arranged](local)
+    found = scan(root)
+    lying, unread = {}, []
+    watching = monitor or Silent()
+    watching.planned(len(found.files), sum(stamp.size for stamp in found.files.values()))
+    for path, stamp in found.files.items():
+        try:
+            lying[fold(path)] = Entry(path, stamp.size, hash_of(root, path))
+        except LocalFailure as error:
+            unread.append(Problem(path, error))
+        watching.moved(stamp.size)
+        watching.finished(path, stamp.size)
+    unclear = set()
+    for problem in (*found.problems, *unread):
+        unclear.add(fold(problem.path))
+        watching.failed(problem.path, problem.error)
+    verdict.differences = [
+        Difference(each.path, "unreadable", each.expected) if fold(each.path) in unclear else each
+        for each in compare(signed, lying, alone=True)
+    ]
     return verdict
 
 

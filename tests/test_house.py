@@ -34,6 +34,7 @@ FLOORS = [
     "survey",
     "pair",
     "reader",
+    "statement",
     "keys",
     "rooted",
     "sealing",

@@ -23,7 +23,7 @@ VERBS = {
     "publish": "make a folder the set that readers see: all of it at once, or nothing",
     "run": "keep everything of the engine in Dropbox: each kind on its interval, changes within seconds",
     "migrate": "bring what earlier writers left in many places to its one place, inside Dropbox",
-    "verify": "prove a remote folder by its signed list, from its listing alone",
+    "verify": "prove that a folder, here or in Dropbox, is what was signed",
     "keys": "who signs, and whom this machine trusts",
     "emulator": "run a local Dropbox",
 }

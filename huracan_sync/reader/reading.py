@@ -232,6 +232,13 @@ class Reader:
             self._sleep(pause)
             pause = min(2 * pause, _PAUSE_MOST_S)
 
+    def kept(self, channel: str) -> tuple[bytes, dict[bytes, bytes]]:
+        """The head file that was accepted last and the files of its list, by SHA-256, as they lie on this disk."""
+        held = self._seen.load().channels[channel]
+        here = self._shelf(channel)
+        parts = {sha256: here.part(sha256) for sha256 in held.parts}
+        return held.head, {sha256: data for sha256, data in parts.items() if data is not None}
+
     # --- one look ---------------------------------------------------------------------------------------------
 
     def _latest(self, channel: str, *, allow_stale: bool) -> Snapshot:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable
 
+from huracan_sync import statement
 from huracan_sync.content_hash import BLOCK_SIZE, block_hashes, combine
 from huracan_sync.errors import Conflict, HuracanError
 from huracan_sync.journal import Listed, Sealed
 from huracan_sync.journal.ledger import Proof, note_proofs
 from huracan_sync.keys.here import KeyPlace
+from huracan_sync.layout import Arranged
 from huracan_sync.local import Reading
 from huracan_sync.pair import Pair
 from huracan_sync.paths import RelPath, fold
@@ -20,6 +22,7 @@ from huracan_sync.sealing.sealer import Sealer
 from huracan_sync.sealing.signing import Signing, Stated, mark_of
 from huracan_sync.signed import kinds
 from huracan_sync.signed.entries import Item
+from huracan_sync.statement import Statement
 from huracan_sync.transfer.progress import Failure
 
 
@@ -62,8 +65,25 @@ class PairSealer:
         )
         sealed = _sealed(published, changes, left_out)
         ledger.settle(sealed)
+        self._keep(published)
         superseded = tuple(map(_superseded, published.superseded))
         return Stated(sealed, published.made, (*published.left_out, *unproved), superseded)
+
+    def _keep(self, published: Published) -> None:
+        """Leave on this disk what was signed of the folder."""
+        pair = self._pair
+        statement.keep(
+            pair.journal.home,
+            pair.local,
+            Statement(
+                self._sealer.place,
+                self._spot.prefix,
+                published.head.channel,
+                published.data,
+                {part.sha256: part.data for part in published.bodies},
+                pair.disk.name if isinstance(pair.disk, Arranged) else "",
+            ),
+        )
 
     def _items(self, listed: list[Listed]) -> tuple[list[Item], list[str]]:
         """The list's items; and the paths of large files whose blocks nobody can tell."""

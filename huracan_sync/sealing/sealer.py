@@ -14,6 +14,7 @@ from huracan_sync.keys.here import KeyPlace
 from huracan_sync.keys.roots import Roots
 from huracan_sync.reader.shelf import Shelf, shelf
 from huracan_sync.remote.client import Remote
+from huracan_sync.remote.source import RemoteSource
 from huracan_sync.sealing import chain
 from huracan_sync.sealing.act import Asked, Published, Wish, listed, look, publishing
 from huracan_sync.sealing.board import Board
@@ -57,6 +58,8 @@ class Sealer:
         self._keys = keys
         self._clock = clock
         self._roots = Roots(remote, keys, home, root=root, clock=clock)
+        self.place = RemoteSource(remote, root).place
+        """Tells this root folder from others on this machine."""
 
     def publish(
         self,

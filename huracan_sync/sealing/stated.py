@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from huracan_sync.keys.here import KeyPlace
 from huracan_sync.remote.client import Remote
+from huracan_sync.remote.source import RemoteSource
 from huracan_sync.rooted import reader_at
 from huracan_sync.sealing.act import listed
 from huracan_sync.sealing.board import Board
@@ -16,6 +17,7 @@ from huracan_sync.sealing.history import committed
 from huracan_sync.signed.entries import Item
 from huracan_sync.signed.head import Opened
 from huracan_sync.spot import Spot
+from huracan_sync.statement import Statement
 
 
 class List(NamedTuple):
@@ -24,6 +26,8 @@ class List(NamedTuple):
     items: list[Item]
     """Their paths relative to the folder."""
     sequence: int
+    statement: Statement
+    """The same as it was signed, to be kept."""
 
 
 def stated(
@@ -54,16 +58,17 @@ def stated(
         NotAuthorized, TryLater, Unavailable: Dropbox could not be asked.
     """
     reader = reader_at(remote, home, spot.root, keys=keys, clock=clock)
+    place = RemoteSource(remote, spot.root).place
     snapshot = reader.latest(channel, allow_stale=True)
     if snapshot.problem is not None:
         raise snapshot.problem  # what was last known good is not what was asked for
     if at is None or at == snapshot.sequence:
-        return List(
-            _below(spot, [snapshot.item(entry.path) for entry in snapshot.iter(spot.prefix)]), snapshot.sequence
-        )
-    known, board = reader.trust(), Board(remote, spot.root)
-    said = board.perform(committed(Opened(snapshot.head, snapshot.digest, b"", []), at, known)).head
-    return List(_below(spot, board.perform(listed(said, known.policy(channel), {}))), at)
+        items = _below(spot, [snapshot.item(entry.path) for entry in snapshot.iter(spot.prefix)])
+        return List(items, snapshot.sequence, Statement(place, spot.prefix, channel, *reader.kept(channel)))
+    known, board, parts = reader.trust(), Board(remote, spot.root), dict[bytes, bytes]()
+    opened = board.perform(committed(Opened(snapshot.head, snapshot.digest, b"", []), at, known))
+    items = _below(spot, board.perform(listed(opened.head, known.policy(channel), parts)))
+    return List(items, at, Statement(place, spot.prefix, channel, opened.data, parts))
 
 
 def _below(spot: Spot, items: Sequence[Item]) -> list[Item]:

@@ -1,5 +1,6 @@
 """A remote folder is proved from its listing: what a thief changed is found, and nothing is downloaded."""
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -8,8 +9,10 @@ from sealing_world import DATA
 
 from huracan_sync.errors import NotFound, NoTrust, Refused, Unavailable
 from huracan_sync.paths import fold
+from huracan_sync.restore import RestoreOptions, restore
+from huracan_sync.statement import find, keep
 from huracan_sync.tree import Entry, tree
-from huracan_sync.verify import compare, verify
+from huracan_sync.verify import compare, verify, verify_local
 
 
 def look(machine, folder=DATA, **more):
@@ -145,3 +148,85 @@ def test_as_commands(dropbox, tmp_path):
     report = engine.run("verify", "/Runpodhuracan/data", code=65)
     assert [each["what"] for each in report["differences"]] == ["changed"]
     assert "NOT what was signed" in engine.say("verify", "/Runpodhuracan/data", code=65)[0]
+
+
+def changed_names(verdict):
+    return {(each.what, each.path) for each in verdict.differences}
+
+
+def test_a_local_folder_is_proved_offline(engine, dropbox):
+    engine.write({"a.json": 100, "deep/b.json": 7, "big.onnx": (5 << 20) + 3})
+    with pytest.raises(NotFound, match="no signed statement"):
+        verify_local(engine.src, home=engine.home)
+    engine.push()
+    dropbox.control("log/reset", {})
+    assert verify_local(engine.src, home=engine.home).ok
+    (engine.src / "a.json").write_bytes(b"x" * 100)
+    (engine.src / "deep" / "b.json").unlink()
+    engine.write({"new.json": 3})
+    assert changed_names(verify_local(engine.src, home=engine.home)) == {
+        ("changed", "a.json"),
+        ("missing", "deep/b.json"),
+        ("extra", "new.json"),
+    }
+    assert dropbox.log()["total"] == 0
+
+
+def test_a_restored_folder_is_proved_offline_whatever_its_age(engine, hamilton, clock, tmp_path):
+    engine.write({"a.json": 100, "big.onnx": (5 << 20) + 3})
+    engine.push()
+    engine.write({"a.json": 101})
+    engine.push()
+    for at, size in ((1, 100), (None, 101)):
+        target = tmp_path / f"back-{at}"
+        options = RestoreOptions(clock=hamilton.clock, at=at)
+        restore(DATA, target, remote=hamilton.remote, home=hamilton.home, options=options, channel="data")
+        assert (target / "a.json").stat().st_size == size
+        assert verify_local(target, home=hamilton.home).ok
+    clock.now += 400 * 24 * 3600
+    assert verify_local(target, home=hamilton.home).sequence == 2
+    (target / "a.json").write_bytes(b"x" * 101)
+    assert changed_names(verify_local(target, home=hamilton.home)) == {("changed", "a.json")}
+
+
+def test_a_statement_that_was_tampered_with_is_refused(engine):
+    engine.write({"a.json": 100})
+    engine.push()
+    (file,) = (engine.home / "statements").iterdir()
+    data = bytearray(file.read_bytes())
+    refused = 0
+    for at in range(0, len(data), 7):
+        data[at] ^= 1
+        file.write_bytes(data)
+        try:
+            refused += not verify_local(engine.src, home=engine.home).ok
+        except (Refused, NotFound, NoTrust):
+            refused += 1
+        data[at] ^= 1
+    # What is not signed is where it was for: another folder's name there finds other files, or none.
+    assert refused == len(range(0, len(data), 7))
+
+
+def test_a_statement_of_another_channel_is_refused(engine):
+    engine.write({"a.json": 100})
+    engine.push()
+    statement = find(engine.home, engine.src)
+    assert statement.channel == "data"
+    keep(engine.home, engine.src, msgspec.structs.replace(statement, channel="champions"))
+    with pytest.raises(Refused):
+        verify_local(engine.src, home=engine.home)
+
+
+def test_a_pusher_proves_its_folder_by_two_requests_at_once(engine):
+    engine.write({f"{n:03}.json": 100 for n in range(300)})
+    engine.push()
+    requests, verdict = engine.counted(lambda: look(engine))
+    assert (requests, verdict.ok) == (2, True)
+
+
+def test_the_head_that_a_pusher_left_was_replaced_before_it_ever_looked(engine, hamilton):
+    engine.write({"a.json": 100})
+    engine.push()
+    Thief(engine).delete("/Engine/.huracan/heads/data.hzh")
+    with pytest.raises(Refused):
+        look(engine)

@@ -1,0 +1,97 @@
+"""The signed statement of a local folder: the head and the list that say what the last push or verified restore left.
+
+Kept whole on this disk, one file a folder, so that `verify LOCAL` needs no network. It proves nothing by itself: it is
+judged again, by the keys that are trusted at that time, whenever it is read.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import secrets
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from huracan_sync.errors import NotFound
+from huracan_sync.local import Placing, stamp_of
+from huracan_sync.paths import RelPath
+from huracan_sync.refusals import BodyMissing
+from huracan_sync.signed import body, head
+from huracan_sync.signed.entries import Item
+from huracan_sync.signed.head import Opened
+from huracan_sync.signed.trust import Trust
+
+
+class Statement(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What was signed of a folder."""
+
+    place: str
+    """The service, account and root folder: whom to trust is known for each."""
+    prefix: str
+    """The remote folder below that root."""
+    channel: str
+    head: bytes
+    """The head file."""
+    parts: Mapping[bytes, bytes]
+    """The files of the list, by SHA-256."""
+    arranged: str = ""
+    """Which arrangement the local folder has; empty: the names here are those in Dropbox."""
+    v: Literal[1] = 1
+
+    def open(self, known: Trust) -> tuple[Opened, list[Item]]:
+        """What it says, judged by whom is trusted now. Its age is no reason to refuse it.
+
+        Raises:
+            Refused: nobody who counts has signed it, or it was damaged.
+        """
+        opened = head.past(self.head, trust=known, channel=self.channel)
+        return opened, body.read(opened.head, known.policy(self.channel), self._part)
+
+    def _part(self, sha256: bytes, length: int) -> bytes:
+        data = self.parts.get(sha256)
+        if data is None:
+            raise BodyMissing("the statement lacks a part of its list", sha256=sha256.hex())
+        body.check_part(data, sha256, length)
+        return data
+
+
+_decoder = msgspec.msgpack.Decoder(Statement)
+
+
+def keep(home: Path, local: Path, statement: Statement) -> None:
+    """This is what the folder holds now. On disk when the call returns.
+
+    Raises:
+        DiskFull, LocalFailure: it could not be written; the one before stays.
+    """
+    folder, name = home / "statements", _name(local)
+    data = msgspec.msgpack.encode(statement)
+    with Placing(folder, name, token=secrets.token_hex(16)) as placing:
+        try:
+            placing.write(0, data)
+            placing.commit(size=len(data), replaces=stamp_of(folder, name))
+        except BaseException:
+            placing.discard()
+            raise
+
+
+def find(home: Path, local: Path) -> Statement:
+    """The statement of a local folder, not judged yet.
+
+    Raises:
+        NotFound: there is none.
+    """
+    with contextlib.suppress(OSError, msgspec.DecodeError):
+        return _decoder.decode((home / "statements" / _name(local)).read_bytes())
+    raise NotFound(
+        f"no signed statement of {local} is on this machine",
+        hint="a push leaves one where there is a key (`huracan-sync keys init`), and so does `restore --channel`",
+        path=str(local),
+    )
+
+
+def _name(local: Path) -> RelPath:
+    return RelPath(f"{hashlib.sha256(str(local).encode('utf-8', 'surrogateescape')).hexdigest()[:32]}.hzs")
