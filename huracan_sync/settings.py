@@ -63,6 +63,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Raise instead of returning False, 0, None or []."""
     allow_secrets: bool = False
     """Upload config files although a secret was found in them."""
+    sign: bool = True
+    """State in signed lists what Hamilton reads, and the candles, where this machine has a key."""
     restore_data_cache_on_startup: bool = True
     watch: bool = True
     """Notice changed candles, notes and models on the disk instead of waiting for the next pass."""

@@ -15,6 +15,7 @@ from huracan_sync.engine.failing import Telling, is_unfinished, log, said
 from huracan_sync.engine.organised import Organised
 from huracan_sync.engine.restores import Restores
 from huracan_sync.engine.secrets import refuse_secrets
+from huracan_sync.engine.signed_set import QUIET_S, state
 from huracan_sync.errors import HuracanError, SecretInFile
 from huracan_sync.layout import LOCAL_FOLDERS, PATTERNS
 from huracan_sync.outbox import Letter
@@ -25,6 +26,8 @@ from huracan_sync.watch import Loops, Outcome, Task
 WATCHED = ("learning", "models", "data_cache")
 """Kinds whose changes are noticed on the disk. Logs change all the time; their interval is soon enough."""
 _GROUPS = {"learning": "Learning", "logs": "Logs", "models": "Models", "data_cache": "DataCache"}
+CHAMPIONS_S = 300.0
+"""Seconds between looks whether there is anything to state for Hamilton; a look makes no request."""
 _WITH_LOGS = ("logs", "monitoring", "reports", "exports")
 _SYNCED = {"learning": "learning_data_synced", "logs": "logs_synced", "models": "models_synced"}
 
@@ -78,7 +81,8 @@ class Continuous(Organised, Restores):
             intervals = {f"sync_interval_{k}_seconds": v for k, v in self._known_intervals(sync_intervals).items()}
             settings = load(arguments={**said_here, **intervals}, environment=os.environ)
             self.stop()
-            return self._start(settings, _grouped(self, settings))
+            grouped = _grouped(self, settings)
+            return self._start(settings, [*grouped, *champions_task(self)])[: len(grouped)]
 
         return self._attempt("continuous_sync_failed", [], work)
 
@@ -150,7 +154,12 @@ class Continuous(Organised, Restores):
         telling = TellingOfCandles if kind == "data_cache" and because_of_the_disk else Telling
         passed = self._pass(folder, target, PATTERNS[name], letter, recursive=True, refuse=refuse, telling=telling)
         deliver(self)
-        return outcome_of(passed.in_step, passed.report)
+        outcome = outcome_of(passed.in_step, passed.report)
+        if passed.unsigned is None:
+            return outcome
+        return msgspec.structs.replace(
+            outcome, refused=outcome.refused + 1, error=outcome.error or str(passed.unsigned)
+        )
 
     def _restored_once(self, folder: Path) -> Callable[[], Outcome]:
         """Restores candles when it is called, until all of them are here once."""
@@ -209,6 +218,22 @@ def _grouped(sync: Continuous, settings: Settings) -> list[Task]:
             log.info(f"continuous_sync_{kind}_started", interval_seconds=task.interval_s)
             tasks.append(Task(name, task.interval_s, task.act, task.folders, task.wants, task.failed))
     return tasks
+
+
+def champions_task(sync: Continuous, *, quiet_s: float = QUIET_S) -> list[Task]:
+    """The task that states what was put for Hamilton, and renews it; none where this machine has no key."""
+    if not sync._signs:  # noqa: SLF001
+        return []
+
+    def act(*, because_of_the_disk: bool) -> Outcome:
+        del because_of_the_disk
+        return state(sync, quiet_s=quiet_s)
+
+    def failed(error: HuracanError) -> None:
+        sync._last_error = error  # noqa: SLF001
+        log.error("champions_sync_error", **said(error))
+
+    return [Task("champions", CHAMPIONS_S, act, failed=failed)]
 
 
 def _logs_task(sync: Continuous, settings: Settings, task: Task) -> Task:

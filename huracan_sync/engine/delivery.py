@@ -16,6 +16,7 @@ from huracan_sync.engine.champions import Succession
 from huracan_sync.engine.failing import Telling, log, said
 from huracan_sync.engine.secrets import refuse_secrets
 from huracan_sync.engine.sending import Put
+from huracan_sync.engine.signed_set import note
 from huracan_sync.errors import (
     Busy,
     HuracanError,
@@ -98,9 +99,10 @@ def _deliver(sync: Instance, letter: Letter) -> bool:
     if letter.champion:
         digest = content_hash(content) if content is not None else b""
         succession = Succession(sync._remote, sync._layout, letter.champion, sync._today())
-        succession.succeed(digest, put, archive=True, overwrite=letter.overwrite)
+        there = succession.succeed(digest, put, archive=True, overwrite=letter.overwrite)
     else:
-        put(overwrite=letter.overwrite)
+        there = put(overwrite=letter.overwrite)
+    note(sync, there, letter.remote, Path(letter.local) if content is None else content)
     outbox.drop(letter)
     log.info("outbox_delivered", remote_path=letter.remote, waited_s=round(time.time() - letter.queued, 1))
     return True

@@ -25,6 +25,7 @@ from huracan_sync.layout import Layout
 from huracan_sync.outbox import Letter, Outbox
 from huracan_sync.remote.client import Remote
 from huracan_sync.remote.pacing import Pacing
+from huracan_sync.sealing.signing import key_place
 from huracan_sync.secret import Secret
 from huracan_sync.settings import Settings
 
@@ -99,6 +100,7 @@ class Instance:
         self._home: Path = home_of(os.environ)
         self._strict = settings.strict if settings else os.environ.get("HURACAN_SYNC_STRICT", "") not in {"", "0"}
         self._allow_secrets = settings.allow_secrets if settings else False
+        self._may_sign = settings.sign if settings else True
         self._stopping = threading.Event()
         self._outbox = Outbox(self._home)
         self._last_error = None
@@ -107,7 +109,7 @@ class Instance:
         self._reads: Reads | None = None
         self._given = remote is not None
         # A wait that a server asked for ends when we are asked to end.
-        self._remote: Remote = remote or log_in(chosen, Pacing(sleep=self._wait), credentials)
+        self._remote: Remote = remote or log_in(chosen, Pacing(sleep=self._wait), credentials, root=layout.root)
         self._sender = Sender(self._remote, self._home)
         log.info("dropbox_sync_initialized", app_folder=layout.app_folder, profile=chosen.profile)
 
@@ -128,6 +130,11 @@ class Instance:
         if not self._enabled:
             return []
         return [letter for letter in self._outbox.letters() if letter.service == self._service]
+
+    @property
+    def _signs(self) -> bool:
+        """Whether this machine has a key to sign with, and is to."""
+        return self._may_sign and key_place(self._home, self._remote).exists()
 
     @property
     def _service(self) -> str:

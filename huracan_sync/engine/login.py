@@ -97,8 +97,8 @@ def chosen_by(settings: Settings) -> Chosen:
     return choose(settings.access_token) if settings.access_token else Chosen(settings.profile, None)
 
 
-def log_in(chosen: Chosen, pacing: Pacing, credentials: Credentials | None = None) -> Remote:
-    """The Dropbox of a login; of a stored one without asking anybody.
+def log_in(chosen: Chosen, pacing: Pacing, credentials: Credentials | None, *, root: str) -> Remote:
+    """The Dropbox of a login; of a stored one without asking anybody. `root` is the remote folder of the engine.
 
     Raises:
         ConfigError: the environment names an emulator that is none.
@@ -107,10 +107,10 @@ def log_in(chosen: Chosen, pacing: Pacing, credentials: Credentials | None = Non
     """
     if chosen.token is None:
         log.info("dropbox_token_received", source=f"stored login of profile {chosen.profile}")
-        return connect(chosen.profile, pacing=pacing, credentials=credentials)
+        return connect(chosen.profile, pacing=pacing, credentials=credentials, root=root)
     log.info("dropbox_token_received", token_length=len(chosen.token.reveal()), message="Token received and cleaned")
     _warn_once()
-    remote = connect(access_token=chosen.token, pacing=pacing)
+    remote = connect(access_token=chosen.token, pacing=pacing, root=root)
     remote.tokens = Pasted(chosen.token)
     _check(remote)
     return remote

@@ -12,8 +12,9 @@ import msgspec
 
 from huracan_sync.engine.champions import Succession
 from huracan_sync.engine.failing import log
+from huracan_sync.engine.signed_set import note, state
 from huracan_sync.engine.uploads import Uploads
-from huracan_sync.errors import LocalFailure, NotFound, Refused
+from huracan_sync.errors import LocalFailure, NoSigningKey, NotFound, Refused
 from huracan_sync.layout import Artifact, candle, day_of, symbol_spellings
 from huracan_sync.paths import RelPath, check, symbol
 from huracan_sync.remote import files
@@ -290,7 +291,27 @@ class Organised(Uploads):
             return False
         self._tell_of(put, target, local_path=str(path))
         log.info("champion_uploaded", symbol=symbol, remote_path=target)
+        note(self, put, target, path)
         return True
+
+    def publish_champions(self) -> bool:
+        """State in the signed list what was put for Hamilton since the last time: champions, configs, roster, pointers.
+
+        He sees all of it or none. It happens by itself after `export_hamilton_roster` and `export_hamilton_champion`,
+        and in continuous sync; needs a signing key on this machine (`huracan-sync keys init`).
+
+        Returns:
+            Whether the signed list says all of it now.
+        """
+        if not self._enabled:
+            return False
+
+        def work() -> bool:
+            if not self._signs:
+                raise NoSigningKey("nothing on this machine can sign")
+            return state(self).waiting == 0
+
+        return self._attempt("champions_not_signed", False, work)
 
 
 def canonical(text: str) -> str:

@@ -18,7 +18,7 @@ from pathlib import Path, PurePosixPath
 import msgspec
 
 from huracan_sync.engine.candles import facts_here, facts_there
-from huracan_sync.errors import CallRefused, HuracanError, ServiceFault
+from huracan_sync.errors import CallRefused, HuracanError, ServiceFault, Stopped
 from huracan_sync.errors import Conflict as ConflictError
 from huracan_sync.journal import Journal, Synced
 from huracan_sync.layout import Arranged, Layout, arranged_candles, candle, candle_there
@@ -31,6 +31,7 @@ from huracan_sync.remote import files
 from huracan_sync.remote.client import Remote
 from huracan_sync.remote.listing import entry_of
 from huracan_sync.restore import RestoreOptions, Restorer
+from huracan_sync.sealing.signing import Signing, key_place
 from huracan_sync.survey import Survey, hash_of
 from huracan_sync.transfer.progress import Failure, Monitor
 from huracan_sync.tree import Entry
@@ -88,6 +89,8 @@ class Passed(msgspec.Struct):
     """Files somebody else changed in Dropbox, and nobody here: left as they are."""
     copied: int = 0
     """Files that were copied inside Dropbox instead of sent; they count as uploaded."""
+    unsigned: HuracanError | None = None
+    """Why what is in step could not be stated in a signed list; everything lies in Dropbox all the same."""
 
     @property
     def in_step(self) -> int:
@@ -103,6 +106,7 @@ def push_folder(
     *,
     refuse: Callable[[Path], None] | None = None,
     stop: Callable[[], bool] = never,
+    signs: bool = False,
 ) -> Passed:
     """Bring what the folder holds to Dropbox. Nothing is deleted there.
 
@@ -113,6 +117,7 @@ def push_folder(
         monitor: told what moves.
         refuse: asked with every file that would be sent; raises when it must not be.
         stop: asked before anything is begun: whether to end here.
+        signs: state in a signed list what is in step then, in the channel that is called as the remote folder.
 
     Raises:
         UsageError: there is no such folder.
@@ -129,8 +134,22 @@ def push_folder(
             made = _without_refused(pair, made, refuse, pusher.report)
             made = _Adopting(pair, seen, folder, passed).adopt(made)
             pusher.transfer(seen, made)
+            if signs:
+                passed.unsigned = _signed(pusher, made)
             pusher.count_skipped(seen)
     return passed
+
+
+def _signed(pusher: Pusher, made: Plan) -> HuracanError | None:
+    """State what both sides hold alike; why not, when it could not be."""
+    pair = pusher.pair
+    try:
+        pusher.sign(Signing(pair, None, key_place(pair.journal.home, pair.remote)), made)
+    except Stopped:
+        raise
+    except HuracanError as error:
+        return error
+    return None
 
 
 def _without_refused(pair: Pair, made: Plan, refuse: Callable[[Path], None] | None, report: PushReport) -> Plan:

@@ -13,10 +13,11 @@ from typing import Any
 import msgspec
 
 from huracan_sync.engine import DropboxSync
-from huracan_sync.engine.continuous import kind_task
+from huracan_sync.engine.continuous import champions_task, kind_task
 from huracan_sync.engine.delivery import deliver
 from huracan_sync.engine.desk import Desk
 from huracan_sync.engine.failing import is_unfinished, log, said
+from huracan_sync.engine.signed_set import QUIET_S
 from huracan_sync.errors import HuracanError, Stopped
 from huracan_sync.lock import hold
 from huracan_sync.settings import KINDS, Settings
@@ -162,10 +163,12 @@ def run(
 
 
 def _tasks(sync: DropboxSync, settings: Settings, *, restored: bool) -> list[Task]:
+    """What is to be done; `restored`: once, and the candles are here already."""
     restore = sync._restored_once(Path(settings.folder("data_cache")))
     wants_restore = settings.restore_data_cache_on_startup and not restored
-    return [
+    kinds = [
         kind_task(sync, settings, kind, before=restore if kind == "data_cache" and wants_restore else Outcome)
         for kind in KINDS
         if settings.interval(kind) > 0
     ]
+    return [*kinds, *champions_task(sync, quiet_s=0.0 if restored else QUIET_S)]

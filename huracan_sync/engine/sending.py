@@ -14,11 +14,12 @@ from pathlib import Path
 import msgspec
 
 from huracan_sync.content_hash import content_hash
-from huracan_sync.errors import Conflict, FileChanged
+from huracan_sync.errors import Conflict, FileChanged, HuracanError
 from huracan_sync.journal import Journal, Synced
 from huracan_sync.layout import Arranged
 from huracan_sync.local import Reading, Stamp
 from huracan_sync.lock import hold
+from huracan_sync.outbox import KEPT
 from huracan_sync.paths import RelPath
 from huracan_sync.plan import Copy
 from huracan_sync.remote import files
@@ -175,3 +176,18 @@ class Sender:
 def _grows(path: str) -> bool:
     """A log only grows: its beginning is a consistent state."""
     return path.endswith(".log")
+
+
+def snapshot(local: Path) -> bytes | None:
+    """The content of a small file, whole and of one state; None when it is large, gone, or being written."""
+    try:
+        local = local.resolve()
+        with Reading(local.parent, RelPath(local.name)) as reading:
+            if reading.stamp.size > KEPT:
+                return None
+            check_whole(reading)
+            content = reading.read(0, reading.stamp.size)
+            reading.check_unchanged()
+    except (HuracanError, OSError):
+        return None
+    return content

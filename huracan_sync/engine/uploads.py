@@ -11,10 +11,11 @@ import msgspec
 
 from huracan_sync.engine import passes
 from huracan_sync.engine.delivery import deliver
-from huracan_sync.engine.failing import Telling, is_unfinished, log
+from huracan_sync.engine.failing import Telling, is_unfinished, log, said
 from huracan_sync.engine.instance import Instance
 from huracan_sync.engine.secrets import refuse_secrets
-from huracan_sync.engine.sending import Put
+from huracan_sync.engine.sending import Put, snapshot
+from huracan_sync.engine.signed_set import note
 from huracan_sync.errors import (
     Conflict,
     HuracanError,
@@ -25,11 +26,9 @@ from huracan_sync.errors import (
     UsageError,
 )
 from huracan_sync.layout import LOCAL_FOLDERS, PATTERNS
-from huracan_sync.local import Reading
-from huracan_sync.outbox import KEPT, Letter
-from huracan_sync.paths import RelPath
+from huracan_sync.outbox import Letter
+from huracan_sync.paths import fold
 from huracan_sync.remote import files
-from huracan_sync.transfer.whole import check_whole
 
 _HOPELESS = (UsageError, Conflict, SecretInFile)
 """What no later pass can deliver: a person has to act, or the caller to look again."""
@@ -97,11 +96,12 @@ class Uploads(Instance):
         put = self._or_later(event, work, later, target, **where)
         if put is not None:
             self._tell_of(put, target, local_path=str(local))
+            note(self, put, target, local)
         return put is not None
 
     def _keep(self, local: Path, target: str, error: HuracanError, *, overwrite: bool, champion: str = "") -> None:
         letter = self._letter(target, error, local=str(local.absolute()), overwrite=overwrite, champion=champion)
-        self._outbox.put(letter, _snapshot(local))
+        self._outbox.put(letter, snapshot(local))
 
     def _or_later(
         self,
@@ -185,6 +185,7 @@ class Uploads(Instance):
             self._tell_of(put, target)
         else:
             log.info("text_written_to_dropbox", remote_path=target, size_bytes=len(content))
+            note(self, put, target, content)
         return True
 
     # --- folders --------------------------------------------------------------------------------------------------
@@ -272,9 +273,14 @@ class Uploads(Instance):
         started = time.time()
         folder = passes.folder_at(self._layout, local, target, patterns=patterns, recursive=recursive)
         monitor = telling(local, folder.remote, folder.arranged)
+        # Candles are stated as a whole at their interval, not at each change: that would be six requests for one.
+        signs = fold(target) == fold(self._layout.candles) and telling is Telling and self._signs
         passed = passes.push_folder(
-            self._remote, self._home, folder, monitor, refuse=refuse, stop=self._stopping.is_set
+            self._remote, self._home, folder, monitor, refuse=refuse, stop=self._stopping.is_set, signs=signs
         )
+        if passed.unsigned is not None:
+            self._last_error = passed.unsigned
+            log.error("candles_not_signed", remote_dir=target, **said(passed.unsigned))
         failed = [f.error for f in passed.report.failed if not is_unfinished(f.error)]
         if failed:
             self._last_error = failed[0]
@@ -430,18 +436,3 @@ class Uploads(Instance):
 
         self._attempt("dropbox_dated_folder_creation_failed", None, work, folder_path=folder)
         return folder
-
-
-def _snapshot(local: Path) -> bytes | None:
-    """The content of a small file, whole and of one state; None when it is large, gone, or being written."""
-    try:
-        local = local.resolve()
-        with Reading(local.parent, RelPath(local.name)) as reading:
-            if reading.stamp.size > KEPT:
-                return None
-            check_whole(reading)
-            content = reading.read(0, reading.stamp.size)
-            reading.check_unchanged()
-    except (HuracanError, OSError):
-        return None
-    return content

@@ -116,6 +116,17 @@ class Sealer:
         self._signers(policy)
         return policy
 
+    def held(self) -> tuple[Head, bool] | None:
+        """The newest head that was seen here, and whether it wants to be renewed. Makes no request."""
+        if not self._roots.seen.exists():
+            return None
+        state = self._roots.seen.load()
+        held = state.channels.get(self.channel)
+        if held is None or not held.head:
+            return None
+        said = head.linked(held.head, held.mark.digest)
+        return said, self._clock() * 1000 >= chain.due_ms(said, trust.open(state.trust))
+
     def newest(self) -> tuple[Opened, Trust]:
         """The newest head, verified, and the trust file; of whatever age. Nothing is remembered.
 
