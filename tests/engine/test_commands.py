@@ -157,26 +157,26 @@ def test_run_serves_its_page_and_ends_cleanly_on_a_signal(world):
 
 
 def test_a_signal_in_a_large_upload_finishes_the_part_and_the_next_run_goes_on(world):
-    world.write({"models/big.bin": noise("big", 60 * 1024 * 1024)})
-    world.dropbox.config(latency_ms=150)
+    world.write({"models/big.bin": noise("big", 120 * 1024 * 1024)})
+    world.dropbox.config(latency_ms=300)
     process = world.start("run", *ALONE)
     until(lambda: world.requests().get("files/upload_session/append_v2", 0) >= 2)
     code, _, err = end(process)
     assert code == 0, err
     assert "error" not in err
     sent = world.requests()["files/upload_session/append_v2"]
-    assert sent < 8
+    assert sent < 15
     world.dropbox.config(latency_ms=0)
     world.clear_log()
     process = world.start("run", "--once", *ALONE)
     assert process.wait(30) == 0
     process.communicate()
-    assert world.requests()["files/upload_session/append_v2"] == 8 - sent
+    assert world.requests()["files/upload_session/append_v2"] == 15 - sent
 
 
 def test_once_that_is_ended_says_so_and_carries_on(world):
-    world.write({"models/big.bin": noise("big", 60 * 1024 * 1024), "config/a.toml": "a=1"})
-    world.dropbox.config(latency_ms=150)
+    world.write({"models/big.bin": noise("big", 120 * 1024 * 1024), "config/a.toml": "a=1"})
+    world.dropbox.config(latency_ms=300)
     process = world.start("run", "--once", "--json")
     until(lambda: world.requests().get("files/upload_session/append_v2", 0) >= 2)
     code, out, err = end(process, signal.SIGINT)
