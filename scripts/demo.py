@@ -177,7 +177,6 @@ class Demo:
         made = self.engine.run(*words, "--app-key", ready["app_key"])
         check(made["kept_in"] != "", f"the engine's refresh token is kept in the {made['kept_in']}")
         self.fingerprint = self.engine.run("keys", "init")["fingerprint"]
-        self.engine.run("keys", "rotate", "--channel", "champions", "--kind", "opaque")
         self.hamilton = self._hamilton("hamilton")
         self.machines = [self.engine, self.hamilton]
         self.row("log in twice, make and pin the key")
