@@ -9,6 +9,7 @@ listing shows what anybody with a token has changed; what Dropbox itself might m
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -17,18 +18,20 @@ from typing import Any
 import msgspec
 
 from huracan_sync.account import home_of
-from huracan_sync.errors import LocalFailure, NotFound
+from huracan_sync.errors import Busy, LocalFailure, NotFound
 from huracan_sync.keys.here import KeyPlace
 from huracan_sync.layout import arranged_candles
 from huracan_sync.local import Problem, scan
 from huracan_sync.paths import RelPath, below, fold, join
+from huracan_sync.reader import Reader, Snapshot
 from huracan_sync.remote.client import Remote
-from huracan_sync.remote.listing import listing
+from huracan_sync.remote.listing import Changes, listing
+from huracan_sync.remote.source import several
 from huracan_sync.rooted import reader_at
 from huracan_sync.seen import Seen
 from huracan_sync.signed import trust
-from huracan_sync.signed.places import is_ours
-from huracan_sync.spot import channel_of, spot_of
+from huracan_sync.signed.places import HEADS, is_ours
+from huracan_sync.spot import Spot, channel_of, spot_of
 from huracan_sync.statement import find
 from huracan_sync.survey import hash_of
 from huracan_sync.transfer.progress import Monitor, Silent
@@ -36,6 +39,13 @@ from huracan_sync.tree import Entry, Tree, tree
 
 ARRANGEMENTS = {"": lambda folder: folder, "candles": arranged_candles}
 """How a folder on disk is read, by what its statement calls it."""
+LOOKS = 4
+"""How often it is looked again whether what differs is only that somebody publishes just now."""
+MOST_FOLDERS = 16
+"""Up to so many folders are listed one by one where they lie in a large one that others share."""
+
+Pages = tuple[list[Changes], Iterator[Changes]]
+"""The first page of a listing, and the others, not asked for yet."""
 
 
 class Difference(msgspec.Struct, frozen=True):
@@ -109,18 +119,23 @@ def verify(
     channel = channel or channel_of(remote_folder)
     before = remote.wire.meter.read()
     reader = reader_at(remote, home or home_of(), spot.root, keys=keys, clock=clock)
-    snapshot = reader.latest(channel, allow_stale=True)
-    if snapshot.problem is not None:
-        raise snapshot.problem  # what was last known good says nothing about what lies there now
-    signed = tree(_inside(spot.prefix, snapshot))
-    if not signed:
-        raise NotFound(
-            f"sequence {snapshot.sequence} of {channel} has no file below {remote_folder}",
-            hint="name the channel with --channel; the folder is the one that was pushed, or one inside of it",
-            channel=channel,
-        )
-    lying = _lying(remote, join(spot.root, spot.prefix))
-    verdict = Verdict(
+    looks = _Looks(remote, spot, reader, channel)
+    snapshot, first = looks.at_once()
+    signed = _signed(spot, snapshot, remote_folder)
+    alone = bool(spot.prefix)
+    differences = compare(signed, looks.lying(first, signed), alone=alone)
+    for _ in range(LOOKS):
+        if not differences:
+            break
+        # Perhaps the folder moved on between the two answers: what counts is what differs while the head stays.
+        differences = compare(signed, looks.lying(looks.begin(), signed), alone=alone)
+        newest = looks.newest()
+        if newest.digest == snapshot.digest:
+            break
+        snapshot, signed = newest, _signed(spot, newest, remote_folder)
+    else:
+        raise Busy(f"{channel} is being published all the time; nothing can be compared with it", channel=channel)
+    return Verdict(
         folder=remote_folder,
         channel=channel,
         sequence=snapshot.sequence,
@@ -128,10 +143,70 @@ def verify(
         signed_ms=snapshot.head.created_ms,
         publisher=snapshot.head.publisher,
         files=len(signed),
-        differences=compare(signed, lying, alone=bool(spot.prefix)),
+        differences=differences,
+        requests=(remote.wire.meter.read() - before).requests,
     )
-    verdict.requests = (remote.wire.meter.read() - before).requests
-    return verdict
+
+
+class _Looks:
+    """Looks at a channel and at what lies in a folder."""
+
+    def __init__(self, remote: Remote, spot: Spot, reader: Reader, channel: str) -> None:
+        self._remote = remote
+        self._spot = spot
+        self._reader = reader
+        self._channel = channel
+
+    def at_once(self) -> tuple[Snapshot, Pages]:
+        """The newest list, and the first page of the listing."""
+        asked: list[Callable[[], Any]] = [self.newest, self.begin]
+        snapshot, first = several(lambda ask: ask(), asked)
+        return snapshot, first
+
+    def newest(self) -> Snapshot:
+        """The newest list."""
+        try:
+            snapshot = self._reader.latest(self._channel, allow_stale=True)
+        except NotFound as error:
+            raise self._nothing(error) from None
+        if snapshot.problem is not None:
+            raise snapshot.problem  # what was last known good says nothing about what lies there now
+        return snapshot
+
+    def begin(self) -> Pages:
+        """The listing of the folder, its first page asked for; nothing where there is no such folder."""
+        pages = listing(self._remote, join(self._spot.root, self._spot.prefix))
+        try:
+            return [next(pages)], pages
+        except NotFound:
+            return [], iter(())
+
+    def lying(self, begun: Pages, signed: Tree) -> dict[str, Entry]:
+        """What lies in the folder; of a large root folder, which others share, only where the channel has files."""
+        first, rest = begun
+        if first and first[0].has_more and not self._spot.prefix:
+            folders = _folders(signed)
+            if len(folders) <= MOST_FOLDERS and "" not in folders:
+                return {key: entry for each in several(self._inside, folders) for key, entry in each.items()}
+        found = collected(itertools.chain(first, rest))
+        return found if self._spot.prefix else {key: e for key, e in found.items() if not is_ours(e.path)}
+
+    def _inside(self, folder: str) -> dict[str, Entry]:
+        try:
+            found = collected(listing(self._remote, join(self._spot.root, folder))).values()
+        except NotFound:
+            return {}
+        return tree(msgspec.structs.replace(entry, path=RelPath(f"{folder}/{entry.path}")) for entry in found)
+
+    def _nothing(self, error: NotFound) -> NotFound:
+        """Nothing is published in the channel: say in which something is."""
+        try:
+            page = next(listing(self._remote, join(self._spot.root, HEADS)))
+        except NotFound:
+            return error
+        there = sorted(entry.path.removesuffix(".hzh") for entry in page.files)
+        hint = f"name a channel that has something with --channel: {', '.join(there)}" if there else error.hint
+        return NotFound(str(error), hint=hint, channel=self._channel)
 
 
 def verify_local(
@@ -198,20 +273,38 @@ def compare(signed: Tree, lying: Tree, *, alone: bool) -> list[Difference]:
     Args:
         signed: what should lie there.
         lying: what does.
-        alone: nothing else may lie there at all; else nothing else in the folders of what is signed.
+        alone: nothing else may lie there at all; else nothing else in the folders of what is signed, nor below them.
     """
     folders = {key.rpartition("/")[0] for key in signed}
     found = []
     for key in sorted(signed.keys() | lying.keys()):
         want, have = signed.get(key), lying.get(key)
         if want is None:
-            if have is not None and (alone or key.rpartition("/")[0] in folders):
+            if have is not None and (alone or _is_in(folders, key)):
                 found.append(Difference(have.path, "extra", actual=have.content_hash.hex()))
         elif have is None:
             found.append(Difference(want.path, "missing", want.content_hash.hex()))
         elif (want.size, want.content_hash) != (have.size, have.content_hash):
             found.append(Difference(want.path, "changed", want.content_hash.hex(), have.content_hash.hex()))
     return found
+
+
+def _is_in(folders: set[str], key: str) -> bool:
+    """Whether a file lies in one of these folders, or below one that is not the root itself."""
+    parts = key.split("/")
+    return key.rpartition("/")[0] in folders or any("/".join(parts[:n]) in folders for n in range(1, len(parts)))
+
+
+def _signed(spot: Spot, snapshot: Snapshot, said: str) -> dict[str, Entry]:
+    """What a list has below the folder, by paths relative to it."""
+    signed = tree(_inside(spot.prefix, snapshot))
+    if not signed:
+        raise NotFound(
+            f"sequence {snapshot.sequence} of {snapshot.channel} has no file below {said}",
+            hint="name the channel with --channel; the folder is the one that was pushed, or one inside of it",
+            channel=snapshot.channel,
+        )
+    return signed
 
 
 def _inside(prefix: str, entries: Iterable[Entry]) -> Iterator[Entry]:
@@ -222,13 +315,25 @@ def _inside(prefix: str, entries: Iterable[Entry]) -> Iterator[Entry]:
             yield msgspec.structs.replace(entry, path=RelPath(path))
 
 
-def _lying(remote: Remote, folder: str) -> dict[str, Entry]:
+def _folders(signed: Tree) -> list[str]:
+    """The fewest folders that, with all below them, hold these files and nothing above their own folders."""
+    found: list[str] = []
+    for folder in sorted({entry.path.rpartition("/")[0] for entry in signed.values()}):
+        if not any(above in ("", folder) or folder.startswith(f"{above}/") for above in found):
+            found.append(folder)
+    return found
+
+
+def collected(pages: Iterable[Changes]) -> dict[str, Entry]:
+    """What a listing tells, also where the folder changed while it was listed."""
     found: dict[str, Entry] = {}
-    try:
-        for news in listing(remote, folder):
-            for path in news.gone:  # changed while it was listed
-                found.pop(fold(path), None)
-            found |= tree(entry for entry in news.files if not is_ours(entry.path))
-    except NotFound:
-        return {}
+    for news in pages:
+        gone = {fold(path) for path in (*news.gone, *news.folders)}
+        if found and gone:
+            below_gone = tuple(f"{fold(path)}/" for path in news.gone)
+            found = {key: e for key, e in found.items() if key not in gone and not key.startswith(below_gone)}
+        found |= tree(news.files)
+        # Names that no tree may hold are not signed either.
+        names = [RelPath(str(error.facts["path"])) for error in news.refused]
+        found |= tree(Entry(name, 0, b"") for name in names)
     return found

@@ -7,12 +7,13 @@ from hypothesis import strategies as st
 from keys_world import READ, Commands, Machine
 from sealing_world import DATA
 
-from huracan_sync.errors import NotFound, NoTrust, Refused, Unavailable
+from huracan_sync.errors import Busy, NotFound, NoTrust, Refused, Unavailable
 from huracan_sync.paths import fold
+from huracan_sync.remote.listing import Changes, listing
 from huracan_sync.restore import RestoreOptions, restore
 from huracan_sync.statement import find, keep
 from huracan_sync.tree import Entry, tree
-from huracan_sync.verify import compare, verify, verify_local
+from huracan_sync.verify import collected, compare, verify, verify_local
 
 
 def look(machine, folder=DATA, **more):
@@ -113,6 +114,91 @@ def test_nothing_published_nobody_trusted_nobody_there(engine, dropbox, tmp_path
         look(engine)
 
 
+def test_a_large_root_folder_is_listed_only_where_the_channel_has_files(engine, dropbox):
+    engine.write({"models/champions/latest/BTCUSDT.bin": b"1", "hamilton/roster.json": b"{}", "hamilton/a/B.txt": b"b"})
+    engine.publish()
+    thief = Thief(engine)
+    for n in range(30):
+        thief.write(f"/Engine/logs/{n}.log", b"x")
+    dropbox.config(page_size=15)
+    look(engine, "/Engine", channel="champions")  # the folder of signed things takes two pages of these
+    requests, verdict = engine.counted(lambda: look(engine, "/Engine", channel="champions"))
+    assert (requests, verdict.ok, verdict.files) == (4, True, 3)  # news, first page, the two folders
+    thief.write("/Engine/hamilton/b/planted.txt", b"x")
+    thief.write("/Engine/models/other.bin", b"x")
+    thief.delete("/Engine/models/champions/latest")
+    assert told(look(engine, "/Engine", channel="champions")) == [
+        ("extra", "hamilton/b/planted.txt"),
+        ("missing", "models/champions/latest/BTCUSDT.bin"),
+    ]
+
+
+def test_files_directly_in_a_large_root_folder(engine, dropbox):
+    engine.write({f"{n}.json": 5 for n in range(30)})
+    engine.push("/Engine", channel="all")
+    dropbox.config(page_size=10)
+    assert look(engine, "/Engine", channel="all").files == 30
+    assert look(engine, "/Engine", channel="all").ok
+    Thief(engine).write("/Engine/7.json", b"x")
+    assert told(look(engine, "/Engine", channel="all")) == [("changed", "7.json")]
+
+
+def test_a_name_that_no_tree_may_hold_is_extra(engine):
+    engine.write({"a.json": b"1"})
+    engine.push()
+    Thief(engine).write(f"{DATA}/a\u200b.json", b"1")
+    assert told(look(engine)) == [("extra", "'a\\u200b.json'")]
+
+
+def test_a_push_between_the_two_looks_is_no_difference(engine, monkeypatch):
+    engine.write({"a.json": b"1"})
+    engine.push()
+
+    def listing_after_a_push(*which):
+        monkeypatch.setattr("huracan_sync.verify.listing", listing)
+        engine.write({"a.json": b"2"})
+        engine.push()
+        return listing(*which)
+
+    monkeypatch.setattr("huracan_sync.verify.several", map)  # the head first
+    monkeypatch.setattr("huracan_sync.verify.listing", listing_after_a_push)
+    verdict = look(engine)
+    assert (verdict.ok, verdict.sequence) == (True, 2)
+
+
+def test_a_folder_that_is_published_all_the_time(engine, monkeypatch):
+    engine.write({"a.json": b"0"})
+    engine.push()
+
+    def listing_after_a_push(*which):
+        (engine.src / "a.json").write_text((engine.src / "a.json").read_text() + "1")
+        engine.push()
+        return listing(*which)
+
+    monkeypatch.setattr("huracan_sync.verify.several", map)
+    monkeypatch.setattr("huracan_sync.verify.listing", listing_after_a_push)
+    with pytest.raises(Busy):
+        look(engine)
+
+
+def test_the_channels_that_have_something_are_named(engine):
+    engine.write({"a.json": b"1"})
+    engine.push(channel="models/pod-a")
+    engine.push(channel="logs")
+    with pytest.raises(NotFound) as caught:
+        look(engine, "/Engine")
+    assert caught.value.hint.endswith(": logs, models/pod-a")
+
+
+def test_a_listing_during_which_the_folder_changes():
+    at = {name: Entry(name, 1, b"1" * 32) for name in ("a", "b/c", "b/d", "e", "E2")}
+    first = Changes("1", True, list(at.values()))
+    second = Changes("2", True, [at["b/d"]], gone=["B", "e2"], folders=["a"])
+    assert set(collected([first, second])) == {"b/d", "e"}
+    third = Changes("3", False, [Entry("e", 2, b"2" * 32)])
+    assert collected([first, second, third])["e"].size == 2
+
+
 names = st.text("abAB", min_size=1, max_size=3)
 trees = st.dictionaries(st.one_of(names, st.builds("{}/{}".format, names, names)), st.integers(0, 2), max_size=5)
 
@@ -122,11 +208,16 @@ def test_compare(first, second, alone):
     signed, lying = (tree(Entry(path, n, bytes([n]) * 32) for path, n in each.items()) for each in (first, second))
     found = {fold(each.path): each.what for each in compare(signed, lying, alone=alone)}
     folders = {key.rpartition("/")[0] for key in signed}
+
+    def shared(key):
+        parent, slash, _ = key.partition("/")
+        return key.rpartition("/")[0] not in folders and not (slash and parent in folders)
+
     for key in signed.keys() | lying.keys():
         if key not in lying:
             assert found.pop(key) == "missing"
         elif key not in signed:
-            assert found.pop(key, None) == ("extra" if alone or key.rpartition("/")[0] in folders else None)
+            assert found.pop(key, None) == (None if shared(key) and not alone else "extra")
         elif signed[key].content_hash != lying[key].content_hash:
             assert found.pop(key) == "changed"
     assert not found
