@@ -20,7 +20,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from benches.figures import Figure, table
 
-BENCHES = ("emulator", "engine", "push")
+BENCHES = ("emulator", "engine", "push", "peers")
 
 
 def machine() -> dict[str, object]:

@@ -1,0 +1,215 @@
+"""The race for people: tables in Markdown, and a chart in SVG. Pure but for `write`."""
+
+import math
+import os
+import platform
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from html import escape
+from pathlib import Path
+
+from benches.laps import Lap
+
+OURS = "huracan-sync"
+WORKS = {
+    "first push": "1,000 files of 2 KiB, first push",
+    "nothing changed": "the same again, nothing changed",
+    "10 changed": "the same again, 10 changed",
+    "restore": "1,000 files of 2 KiB, restore",
+    "256 MiB up": "one file of 256 MiB, up",
+    "256 MiB down": "one file of 256 MiB, down",
+    "candles up": "real candles, up",
+    "candles down": "real candles, down",
+}
+MB = 1_000_000
+
+
+def machine() -> str:
+    """What the race was run on."""
+    model = platform.processor() or platform.machine()
+    info = Path("/proc/cpuinfo")
+    if info.exists():
+        named = (line for line in info.read_text(encoding="utf-8").splitlines() if line.startswith("model name"))
+        model = next(named, f": {model}").partition(":")[2].strip()
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    load = os.getloadavg()[2]
+    return f"{model}, {os.cpu_count()} cores, {memory:.0f} GiB, Python {platform.python_version()}, load {load:.1f}"
+
+
+def seconds(value: float) -> str:
+    """As many digits as say something."""
+    return f"{value:.0f}" if value >= 20 else f"{value:.1f}" if value >= 3 else f"{value:.2f}"
+
+
+def _lap(laps: Sequence[Lap], latency: float, work: str, racer: str) -> Lap | None:
+    return next((lap for lap in laps if (lap.latency_ms, lap.work, lap.racer) == (latency, work, racer)), None)
+
+
+# -- tables ------------------------------------------------------------------------------------------------------
+
+
+def markdown(laps: Sequence[Lap]) -> str:
+    """A summary and the details, for every latency."""
+    parts = []
+    for latency in sorted({lap.latency_ms for lap in laps}, reverse=True):
+        here = [lap for lap in laps if lap.latency_ms == latency]
+        parts += [f"## {latency:g} ms of latency", "", *_summary(here, latency), "", *_details(here, latency), ""]
+    return "\n".join(parts)
+
+
+def _summary(laps: Sequence[Lap], latency: float) -> list[str]:
+    works = [work for work in WORKS if any(lap.work == work for lap in laps)]
+    racers = list(dict.fromkeys(lap.racer for lap in laps))
+    lines = ["| seconds (requests) | " + " | ".join(racers) + " |", "| --- |" + " ---: |" * len(racers)]
+    for work in works:
+        cells = [_cell(_lap(laps, latency, work, racer)) for racer in racers]
+        lines.append(f"| {WORKS[work]} | " + " | ".join(cells) + " |")
+    return lines
+
+
+def _cell(lap: Lap | None) -> str:
+    if lap is None:
+        return "-"
+    if lap.fails:
+        return "fails"
+    about = "~" if lap.share > 1 else ""
+    said = f"{about}{seconds(lap.seconds)} ({about}{lap.requests:,.0f})"
+    return f"**{said}**" if lap.racer == OURS else said
+
+
+def _details(laps: Sequence[Lap], latency: float) -> list[str]:
+    lines = [
+        "| work | who | seconds | x ours | requests | MB sent | MB received | CPU s | peak MiB |",
+        "| --- | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |",
+    ]
+    for work, name in WORKS.items():
+        ours = _lap(laps, latency, work, OURS)
+        for lap in (lap for lap in laps if lap.work == work):
+            if lap.fails:
+                lines.append(f"| {name} | {lap.racer} | fails: {lap.fails.replace('|', ' ')} | | | | | | |")
+                continue
+            about = "~" if lap.share > 1 else ""
+            ratio = f"{about}{lap.seconds / ours.seconds:.1f}" if ours and not ours.fails else ""
+            figures = (f"{lap.sent / MB:,.1f}", f"{lap.received / MB:,.1f}", f"{lap.cpu_s:.2f}", f"{lap.peak_mib:.0f}")
+            lines.append(
+                f"| {name} | {lap.racer} | {about}{seconds(lap.seconds)} | {ratio} | {about}{lap.requests:,.0f} | "
+                + " | ".join(figures)
+                + " |"
+            )
+    return lines
+
+
+def page(laps: Sequence[Lap], versions: Mapping[str, str], *, day: str, where: str) -> str:
+    """The whole document."""
+    raced = ", ".join(f"{name} {version}" for name, version in versions.items())
+    return f"""# The race
+
+Side by side on the emulator, over TLS and with Dropbox's own host names, every program unchanged; seconds from the
+start of a program to its end. Measured {day} on {where}; {raced}. Client and server shared the cores. Medians of
+several runs; who took longer than 12 s ran once. What came was compared byte for byte. `huracan-sync` signed what it
+pushed.
+
+`~`: sequential programs were measured with 100 of the 1,000 files, and the figures multiplied by ten. "The engine
+before" is its old class, restated: a `get_metadata` and a whole-file upload for every file, changed or not. "Tuned" is
+rclone with the best options we found ({{tuned}}). The SDK and dropboxdrivefs have no sync: nothing to measure a second
+time. To race: `bash scripts/test_peers.sh` installs the others (and tests them), `python scripts/bench.py peers` races.
+
+![Seconds each program took](bench.svg)
+
+{markdown(laps)}"""
+
+
+# -- the chart ---------------------------------------------------------------------------------------------------
+
+_WIDTH, _PANEL, _MARGIN, _ROW = 992, 472, 16, 21
+_LEFT, _BAR, _REQUESTS, _TIMES = 146, 168, 414, 460  # in a panel: where bars begin, how wide one may be, two columns
+_TOP, _HEAD, _TAIL = 66, 52, 22
+_INK, _QUIET, _LINE, _OURS, _OTHERS = "#1f2430", "#6b7280", "#dde1e8", "#0f7b5f", "#aab4c4"
+_LEAST, _DECADES = 0.1, (0.1, 1.0, 10.0, 100.0)
+
+
+def chart(laps: Sequence[Lap], *, latency: float, day: str) -> str:
+    """Bars of seconds, one panel for each work, all on one logarithmic scale."""
+    here = [lap for lap in laps if lap.latency_ms == latency]
+    works = [work for work in WORKS if any(lap.work == work for lap in here)]
+    racers = list(dict.fromkeys(lap.racer for lap in here))
+    height = _HEAD + _ROW * len(racers) + _TAIL
+    total = _TOP + -(-len(works) // 2) * (height + _MARGIN) + 28
+    most = max([lap.seconds for lap in here] + [_DECADES[1]])
+    parts = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{_WIDTH}" height="{total}" viewBox="0 0 {_WIDTH} {total}"',
+        'font-family="-apple-system, Segoe UI, Helvetica, Arial, sans-serif">',
+        f'<rect width="{_WIDTH}" height="{total}" rx="10" fill="#ffffff"/>',
+        _text(_MARGIN + 4, 32, f"How long each program takes, at {latency:g} ms of latency", size=18, weight=600),
+        _text(_MARGIN + 4, 53, "seconds from start to end; the scale is logarithmic, and the same everywhere", _QUIET),
+    ]
+    for number, work in enumerate(works):
+        x = _MARGIN + (number % 2) * (_PANEL + _MARGIN)
+        y = _TOP + (number // 2) * (height + _MARGIN)
+        parts += _panel(x, y, height, WORKS[work], {r: _lap(here, latency, work, r) for r in racers}, most)
+    foot = f"measured {day}; ~: from 100 of the 1,000 files, times ten"
+    parts += [_text(_MARGIN + 4, total - 16, foot, _QUIET), "</svg>"]
+    return "\n".join(parts) + "\n"
+
+
+def _length(value: float, most: float) -> float:
+    return _BAR * math.log10(max(value, _LEAST * 1.05) / _LEAST) / math.log10(most / _LEAST)
+
+
+def _panel(x: float, y: float, height: float, title: str, laps: Mapping[str, Lap | None], most: float) -> list[str]:
+    left, foot = x + _LEFT, y + height - _TAIL
+    parts = [
+        f'<rect x="{x}" y="{y}" width="{_PANEL}" height="{height}" rx="8" fill="#f6f7f9"/>',
+        _text(x + 14, y + 25, title, weight=600, size=14),
+        _text(x + _REQUESTS, y + 43, "requests", _QUIET, size=11, anchor="end"),
+        _text(x + _TIMES, y + 43, "x ours", _QUIET, size=11, anchor="end"),
+    ]
+    for decade in (each for each in _DECADES if each <= most):
+        at = left + (_length(decade, most) if decade > _LEAST else 0)
+        parts.append(f'<path d="M{at:.1f} {y + _HEAD - 4}V{foot}" stroke="{_LINE}"/>')
+        parts.append(_text(at, foot + 14, f"{decade:g} s", _QUIET, size=11, anchor="middle"))
+    ours = laps.get(OURS)
+    for row, (racer, lap) in enumerate(laps.items()):
+        base = y + _HEAD + row * _ROW
+        weight = 600 if racer == OURS else 400
+        parts.append(_text(left - 8, base + 11, racer, weight=weight, anchor="end"))
+        if lap is None or lap.fails:
+            parts.append(_text(left + 6, base + 11, "fails" if lap else "does not sync", _QUIET, italic=True))
+            continue
+        about, wide = "~" if lap.share > 1 else "", _length(lap.seconds, most)
+        colour = _OURS if racer == OURS else _OTHERS
+        parts.append(f'<rect x="{left}" y="{base}" width="{wide:.1f}" height="{_ROW - 7}" rx="2" fill="{colour}"/>')
+        parts.append(_text(left + wide + 6, base + 11, f"{about}{seconds(lap.seconds)}", weight=weight))
+        parts.append(_text(x + _REQUESTS, base + 11, f"{about}{lap.requests:,.0f}", _QUIET, anchor="end"))
+        if ours and not ours.fails and lap is not ours:
+            times = lap.seconds / ours.seconds
+            parts.append(_text(x + _TIMES, base + 11, f"{times:.0f}" if times >= 10 else f"{times:.1f}", anchor="end"))
+    return parts
+
+
+def _text(
+    x: float,
+    y: float,
+    text: str,
+    fill: str = _INK,
+    *,
+    size: float = 12.5,
+    weight: int = 400,
+    anchor: str = "start",
+    italic: bool = False,
+) -> str:
+    style = ' font-style="italic"' if italic else ""
+    return (
+        f'<text x="{x:.1f}" y="{y:.1f}" fill="{fill}" font-size="{size}" font-weight="{weight}" '
+        f'text-anchor="{anchor}"{style}>{escape(text)}</text>'
+    )
+
+
+def write(folder: Path, laps: Sequence[Lap], versions: Mapping[str, str], tuned: Sequence[str]) -> None:
+    """Put bench.md and bench.svg into a folder."""
+    day = datetime.now(UTC).strftime("%Y-%m-%d")
+    folder.mkdir(parents=True, exist_ok=True)
+    text = page(laps, versions, day=day, where=machine()).replace("{tuned}", f"`{' '.join(tuned)}`")
+    (folder / "bench.md").write_text(text.rstrip() + "\n", encoding="utf-8")
+    far = max(lap.latency_ms for lap in laps)
+    (folder / "bench.svg").write_text(chart(laps, latency=far, day=day), encoding="utf-8")
