@@ -29,7 +29,7 @@ from huracan_sync.remote.client import Remote
 from huracan_sync.remote.listing import listing, metadata
 from huracan_sync.sealing.signing import key_place
 from huracan_sync.signed.places import check_channel
-from huracan_sync.spot import spot_of
+from huracan_sync.spot import channel_of, spot_of
 from huracan_sync.survey import Survey
 from huracan_sync.transfer.crew import Crew
 from huracan_sync.transfer.download import Download
@@ -106,15 +106,34 @@ class Restorer:
         snapshot = Snapshot([item.entry() for item in found.items], blocks, found.sequence)
         self.options = msgspec.structs.replace(options, snapshot=snapshot)
         self.report.sequence = found.sequence
-        name = pair.disk.name if isinstance(pair.disk, Arranged) else ""
-        self._statement = msgspec.structs.replace(found.statement, arranged=name)
+        self._statement = found.statement
 
     def leave_statement(self) -> None:
-        """Leave on this disk what was signed of the folder, if all of it is there."""
-        if self._statement is not None and not self.report.failed:
-            from huracan_sync.statement import keep  # noqa: PLC0415 - as above
+        """Leave on this disk what was signed of the folder, if all of it is there.
 
-            keep(self.pair.journal.home, self.pair.local, self._statement)
+        Without a channel: what this machine knows to be signed already, if that is what was restored.
+        """
+        report, home, local = self.report, self.pair.journal.home, self.pair.local
+        changed = (report.downloaded or report.deleted) and (home / "trust").is_dir()
+        if report.failed or not (self._statement or changed):
+            return
+        from huracan_sync import statement  # noqa: PLC0415 - as above
+
+        arranged = statement.arrangement(self.pair.disk)
+        found = self._statement or self._known()
+        if found is not None and arranged is not None:
+            statement.keep(home, local, msgspec.structs.replace(found, arranged=arranged))
+
+    def _known(self) -> Statement | None:
+        from huracan_sync.remote.source import RemoteSource  # noqa: PLC0415 - as above
+        from huracan_sync.seen import Seen  # noqa: PLC0415
+        from huracan_sync.statement import recall  # noqa: PLC0415
+
+        pair = self.pair
+        spot = spot_of(pair.root, pair.remote.root)
+        place = RemoteSource(pair.remote, spot.root).place
+        held = {key: item.entry for key, item in pair.journal.synced(pair.id).items()}
+        return recall(Seen(pair.journal.home, place), channel_of(pair.root), place, spot.prefix, held)
 
     def look(self) -> tuple[Survey, Plan]:
         """What would have to happen. Writes nothing but the journal.

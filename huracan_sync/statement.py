@@ -9,20 +9,28 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Literal
 
 import msgspec
 
-from huracan_sync.errors import NotFound
-from huracan_sync.local import Placing, stamp_of
-from huracan_sync.paths import RelPath
+from huracan_sync.errors import HuracanError, NotFound
+from huracan_sync.layout import Arranged, arranged_candles
+from huracan_sync.local import Placing, Root, stamp_of
+from huracan_sync.paths import RelPath, below
+from huracan_sync.reader.shelf import shelf
 from huracan_sync.refusals import BodyMissing
-from huracan_sync.signed import body, head
+from huracan_sync.seen import Channel, Seen
+from huracan_sync.signed import body, head, trust
 from huracan_sync.signed.entries import Item
 from huracan_sync.signed.head import Opened
+from huracan_sync.signed.rules import Mark
 from huracan_sync.signed.trust import Trust
+from huracan_sync.tree import Entry, Tree, tree
+
+ARRANGEMENTS: dict[str, Callable[[Path], Root]] = {"": lambda folder: folder, "candles": arranged_candles}
+"""How a folder on disk is read, by what its statement calls it."""
 
 
 class Statement(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -39,6 +47,8 @@ class Statement(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The files of the list, by SHA-256."""
     arranged: str = ""
     """Which arrangement the local folder has; empty: the names here are those in Dropbox."""
+    absent: tuple[str, ...] = ()
+    """Folded paths below the folder that are listed and were not brought here: others have published them."""
     v: Literal[1] = 1
 
     def open(self, known: Trust) -> tuple[Opened, list[Item]]:
@@ -59,6 +69,42 @@ class Statement(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 _decoder = msgspec.msgpack.Decoder(Statement)
+
+
+def arrangement(disk: Path | Arranged) -> str | None:
+    """What a statement calls the arrangement of a folder; None for one that only its caller can tell."""
+    name = disk.name if isinstance(disk, Arranged) else ""
+    return name if name in ARRANGEMENTS else None
+
+
+def recall(seen: Seen, channel: str, place: str, prefix: str, held: Tree) -> Statement | None:
+    """The newest list that this machine has seen of a channel, where it says of a folder exactly what is held there.
+
+    No network. None also where nothing was seen, or nobody who counts has signed it.
+    """
+    with contextlib.suppress(HuracanError):
+        state = seen.load()
+        known = state.channels[channel] if channel in state.channels else Channel(Mark(0, 0, b""))
+        here = shelf(seen.folder, channel)
+        parts = {sha256: data for sha256 in known.parts if (data := here.part(sha256)) is not None}
+        statement = Statement(place, prefix, channel, known.head, parts)
+        _, items = statement.open(trust.open(state.trust))
+        listed = tree(below_prefix(prefix, (item.entry() for item in items)))
+        if {key: _content(entry) for key, entry in listed.items()} == {k: _content(e) for k, e in held.items()}:
+            return statement
+    return None
+
+
+def below_prefix(prefix: str, entries: Iterable[Entry]) -> Iterator[Entry]:
+    """The entries below a folder, relative to it."""
+    for entry in entries:
+        path = below(prefix, entry.path)
+        if path:
+            yield msgspec.structs.replace(entry, path=RelPath(path))
+
+
+def _content(entry: Entry) -> tuple[int, bytes]:
+    return entry.size, entry.content_hash
 
 
 def keep(home: Path, local: Path, statement: Statement) -> None:
@@ -84,7 +130,7 @@ def find(home: Path, local: Path) -> Statement:
     Raises:
         NotFound: there is none.
     """
-    with contextlib.suppress(OSError, msgspec.DecodeError):
+    with contextlib.suppress(OSError, msgspec.DecodeError, UnicodeDecodeError):
         return _decoder.decode((home / "statements" / _name(local)).read_bytes())
     raise NotFound(
         f"no signed statement of {local} is on this machine",

@@ -20,9 +20,8 @@ import msgspec
 from huracan_sync.account import home_of
 from huracan_sync.errors import Busy, LocalFailure, NotFound
 from huracan_sync.keys.here import KeyPlace
-from huracan_sync.layout import arranged_candles
 from huracan_sync.local import Problem, scan
-from huracan_sync.paths import RelPath, below, fold, join
+from huracan_sync.paths import RelPath, fold, join
 from huracan_sync.reader import Reader, Snapshot
 from huracan_sync.remote.client import Remote
 from huracan_sync.remote.listing import Changes, listing
@@ -32,13 +31,11 @@ from huracan_sync.seen import Seen
 from huracan_sync.signed import trust
 from huracan_sync.signed.places import HEADS, is_ours
 from huracan_sync.spot import Spot, channel_of, spot_of
-from huracan_sync.statement import find
+from huracan_sync.statement import ARRANGEMENTS, below_prefix, find
 from huracan_sync.survey import hash_of
 from huracan_sync.transfer.progress import Monitor, Silent
 from huracan_sync.tree import Entry, Tree, tree
 
-ARRANGEMENTS = {"": lambda folder: folder, "candles": arranged_candles}
-"""How a folder on disk is read, by what its statement calls it."""
 LOOKS = 4
 """How often it is looked again whether what differs is only that somebody publishes just now."""
 MOST_FOLDERS = 16
@@ -233,7 +230,8 @@ def verify_local(
     local, home = Path(folder).absolute(), home or home_of()
     said = find(home, local)
     opened, items = said.open(trust.open(Seen(home, said.place).load().trust))
-    signed = tree(_inside(said.prefix, (item.entry() for item in items)))
+    signed = tree(below_prefix(said.prefix, (item.entry() for item in items)))
+    absent = frozenset(said.absent)
     verdict = Verdict(
         folder=str(local),
         channel=said.channel,
@@ -241,7 +239,7 @@ def verify_local(
         status="kept",
         signed_ms=opened.head.created_ms,
         publisher=opened.head.publisher,
-        files=len(signed),
+        files=len(signed.keys() - absent),
         differences=[],
     )
     root = ARRANGEMENTS[said.arranged](local)
@@ -256,14 +254,15 @@ def verify_local(
             unread.append(Problem(path, error))
         watching.moved(stamp.size)
         watching.finished(path, stamp.size)
-    unclear = set()
+    unclear: dict[str, str] = {}
     for problem in (*found.problems, *unread):
-        unclear.add(fold(problem.path))
+        unclear[fold(problem.path)] = problem.path
         watching.failed(problem.path, problem.error)
-    verdict.differences = [
-        Difference(each.path, "unreadable", each.expected) if fold(each.path) in unclear else each
-        for each in compare(signed, lying, alone=True)
-    ]
+    wanted = {key: entry for key, entry in signed.items() if key in lying or key not in absent}
+    expected = {key: entry.content_hash.hex() for key, entry in signed.items()}
+    differences = [each for each in compare(wanted, lying, alone=True) if fold(each.path) not in unclear]
+    differences += [Difference(path, "unreadable", expected.get(fold(path), "")) for path in unclear.values()]
+    verdict.differences = sorted(differences, key=lambda each: fold(each.path))
     return verdict
 
 
@@ -297,7 +296,7 @@ def _is_in(folders: set[str], key: str) -> bool:
 
 def _signed(spot: Spot, snapshot: Snapshot, said: str) -> dict[str, Entry]:
     """What a list has below the folder, by paths relative to it."""
-    signed = tree(_inside(spot.prefix, snapshot))
+    signed = tree(below_prefix(spot.prefix, snapshot))
     if not signed:
         raise NotFound(
             f"sequence {snapshot.sequence} of {snapshot.channel} has no file below {said}",
@@ -305,14 +304,6 @@ def _signed(spot: Spot, snapshot: Snapshot, said: str) -> dict[str, Entry]:
             channel=snapshot.channel,
         )
     return signed
-
-
-def _inside(prefix: str, entries: Iterable[Entry]) -> Iterator[Entry]:
-    """The entries below a folder, relative to it."""
-    for entry in entries:
-        path = below(prefix, entry.path)
-        if path:
-            yield msgspec.structs.replace(entry, path=RelPath(path))
 
 
 def _folders(signed: Tree) -> list[str]:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable
 
+import msgspec
+
 from huracan_sync import statement
 from huracan_sync.content_hash import BLOCK_SIZE, block_hashes, combine
 from huracan_sync.errors import Conflict, HuracanError
 from huracan_sync.journal import Listed, Sealed
 from huracan_sync.journal.ledger import Proof, note_proofs
 from huracan_sync.keys.here import KeyPlace
-from huracan_sync.layout import Arranged
 from huracan_sync.local import Reading
 from huracan_sync.pair import Pair
 from huracan_sync.paths import RelPath, fold
@@ -64,26 +65,26 @@ class PairSealer:
             intend=lambda made: ledger.intend(_sealed(made, changes, left_out)),
         )
         sealed = _sealed(published, changes, left_out)
+        self._keep(published, items)
         ledger.settle(sealed)
-        self._keep(published)
         superseded = tuple(map(_superseded, published.superseded))
         return Stated(sealed, published.made, (*published.left_out, *unproved), superseded)
 
-    def _keep(self, published: Published) -> None:
+    def _keep(self, published: Published, mine: list[Item]) -> None:
         """Leave on this disk what was signed of the folder."""
-        pair = self._pair
-        statement.keep(
-            pair.journal.home,
-            pair.local,
-            Statement(
-                self._sealer.place,
-                self._spot.prefix,
-                published.head.channel,
-                published.data,
-                {part.sha256: part.data for part in published.bodies},
-                pair.disk.name if isinstance(pair.disk, Arranged) else "",
-            ),
-        )
+        pair, prefix = self._pair, self._spot.prefix
+        arranged = statement.arrangement(pair.disk)
+        if arranged is None:
+            return
+        parts = {part.sha256: part.data for part in published.bodies}
+        made = Statement(self._sealer.place, prefix, published.head.channel, published.data, parts, arranged)
+        if published.shared:
+            _, listed = made.open(published.trust)
+            own = {fold(item.path) for item in mine}
+            theirs = (item.entry() for item in listed if fold(item.path) not in own)
+            absent = tuple(fold(entry.path) for entry in statement.below_prefix(prefix, theirs))
+            made = msgspec.structs.replace(made, absent=absent)
+        statement.keep(pair.journal.home, pair.local, made)
 
     def _items(self, listed: list[Listed]) -> tuple[list[Item], list[str]]:
         """The list's items; and the paths of large files whose blocks nobody can tell."""

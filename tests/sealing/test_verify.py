@@ -5,9 +5,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from keys_world import READ, Commands, Machine
-from sealing_world import DATA
+from powers import without_root_powers
+from sealing_world import DATA, Publisher
 
-from huracan_sync.errors import Busy, NotFound, NoTrust, Refused, Unavailable
+from huracan_sync.errors import Busy, DiskFull, NotFound, NoTrust, Refused, Unavailable
 from huracan_sync.paths import fold
 from huracan_sync.remote.listing import Changes, listing
 from huracan_sync.restore import RestoreOptions, restore
@@ -321,3 +322,66 @@ def test_the_head_that_a_pusher_left_was_replaced_before_it_ever_looked(engine, 
     Thief(engine).delete("/Engine/.huracan/heads/data.hzh")
     with pytest.raises(Refused):
         look(engine)
+
+
+def test_what_cannot_be_read_is_not_proved(engine):
+    engine.write({"a.json": 100, "b.json": 100})
+    engine.push()
+    (engine.src / "a.json").chmod(0)
+    engine.write({"B.json": b"a twin", "new.json": 1})
+    (engine.src / "new.json").chmod(0)
+    with without_root_powers():
+        verdict = verify_local(engine.src, home=engine.home)
+    assert [(each.what, each.path.lower()) for each in verdict.differences] == [
+        ("unreadable", "a.json"),
+        ("unreadable", "b.json"),
+        ("unreadable", "new.json"),
+    ]
+
+
+def test_what_others_published_in_the_folder_need_not_be_here(engine, dropbox, tmp_path, clock):
+    other = Publisher(dropbox, tmp_path / "other", clock=clock)
+    other.key.parent.mkdir(exist_ok=True)
+    other.key.write_bytes(engine.key.read_bytes())
+    other.key.chmod(0o400)
+    engine.write({"a.json": b"1"})
+    engine.push()
+    other.write({"b.json": b"2"})
+    assert other.push().sequence == 2
+    assert changed_names(verify_local(engine.src, home=engine.home)) == set()
+    verdict = verify_local(other.src, home=other.home)
+    assert (verdict.ok, verdict.files, verdict.sequence) == (True, 1, 2)
+    other.write({"a.json": b"not theirs"})
+    assert changed_names(verify_local(other.src, home=other.home)) == {("changed", "a.json")}
+    assert look(other).files == 2
+
+
+def test_a_plain_restore_of_what_this_machine_has_signed_is_proved_too(engine, tmp_path):
+    engine.write({"a.json": b"1", "deep/b.json": b"2"})
+    engine.push()
+    options = RestoreOptions(clock=engine.clock, wait_s=0.0)
+
+    def brought(target):
+        restore(DATA, target, remote=engine.remote, home=engine.home, options=options, keys=engine.keys)
+        return target
+
+    assert verify_local(brought(tmp_path / "back"), home=engine.home).ok
+    Thief(engine).write(f"{DATA}/a.json", b"x")
+    brought(tmp_path / "back")
+    assert changed_names(verify_local(tmp_path / "back", home=engine.home)) == {("changed", "a.json")}
+    with pytest.raises(NotFound, match="no signed statement"):
+        verify_local(brought(tmp_path / "new"), home=engine.home)
+
+
+def test_a_statement_is_there_before_the_push_is_noted_as_signed(engine, monkeypatch):
+    engine.write({"a.json": b"1"})
+
+    def cut(*_):
+        raise DiskFull("no room")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("huracan_sync.statement.keep", cut)
+        with pytest.raises(DiskFull):
+            engine.push()
+    assert engine.push().sequence == 1
+    assert verify_local(engine.src, home=engine.home).ok
