@@ -26,6 +26,9 @@ _SHAPES = re.compile(
     r"|(?i:(?<=\"refresh_token\":\")[^\"]+)|(?i:(?<=\"access_token\":\")[^\"]+)"
 )
 
+NOISY = ("urllib3", "requests", "dropbox", "keyring", "hpack", "httpcore", "asyncio")
+"""Libraries whose DEBUG says what they send."""
+
 _known: set[str] = set()
 """Every secret value of this process, for `redact`. Guarded by the interpreter: sets add atomically."""
 
@@ -92,5 +95,5 @@ class RedactingFilter(logging.Filter):
 
 def quiet_the_wire() -> None:
     """Libraries that would log requests with their headers say nothing below WARNING."""
-    for name in ("urllib3", "requests", "dropbox", "keyring", "hpack", "httpcore", "asyncio"):
+    for name in NOISY:
         logging.getLogger(name).setLevel(logging.WARNING)

@@ -1,12 +1,16 @@
 """Secrets stay secret: in tracebacks that show locals, in logs at DEBUG, on the disk, in /proc. (Threats 23, 24.)"""
 
+import base64
 import contextlib
+import gzip
 import io
 import logging
 import os
+import re
 import secrets
 import subprocess
 import sys
+import zlib
 from pathlib import Path
 
 import pytest
@@ -21,11 +25,13 @@ from huracan_sync.auth.names import SecretName, unwrap, wrap
 from huracan_sync.auth.os_keyring import OsKeyring
 from huracan_sync.auth.profiles import Profile
 from huracan_sync.auth.quiet import SECRET_VARIABLES, Environment, from_bytes, take_environment
+from huracan_sync.auth.scan import scan
 from huracan_sync.auth.store import Store
 from huracan_sync.auth.vault import Vault
 from huracan_sync.auth.vault_key import KeySources, find_key, parse_key
+from huracan_sync.connect import connect
 from huracan_sync.errors import HuracanError
-from huracan_sync.secret import RedactingFilter, Secret
+from huracan_sync.secret import NOISY, RedactingFilter, Secret, quiet_the_wire, redact
 from huracan_sync.wire import Endpoint, Wire
 from tests.auth.curious import in_tracebacks, shows_no_secret
 from tests.canaries import found_in
@@ -225,6 +231,19 @@ def test_threat_23_logs_at_debug_show_no_secret(emulator, tmp_path, home, caplog
     assert found_in(written.getvalue().encode(), secret._known - before) == []
 
 
+def test_threat_23_libraries_are_quiet_at_debug(emulator, home, caplog, monkeypatch):
+    """The SDK and urllib3 on the wire, with every logger at DEBUG: what is heard is ours."""
+    for name in NOISY:
+        monkeypatch.setattr(logging.getLogger(name), "level", logging.NOTSET)  # put back afterwards
+    quiet_the_wire()
+    token = Secret(emulator("token", scopes=["files.metadata.read"])["access_token"])
+    remote = connect(env={"HURACAN_SYNC_API": emulator.url}, home=home, access_token=token)
+    remote.rpc("files/list_folder", {"path": ""}, dict)
+    remote.sdk().files_list_folder("")
+    assert {record.name.partition(".")[0] for record in caplog.records} == {"huracan_sync"}
+    assert found_in(caplog.text.encode(), [token.reveal()]) == []
+
+
 def test_threat_24_proc_environ_still_shows_what_a_process_began_with():
     """Documented: popping a variable hides it from children only. Hence files and descriptors."""
     value = canary()
@@ -262,7 +281,36 @@ def test_threat_24_every_secret_variable_is_taken_from_children():
     assert set(taken) == {*SECRET_VARIABLES, "HURACAN_VAULT_KEY_FILE", "PATH"}
 
 
+# ---- recorded exchanges -------------------------------------------------------------------------------------------
+
+
+def plain(recorded):
+    """A cassette as text, and its binary bodies (base64, perhaps zipped) unpacked after it."""
+    text = recorded.decode("utf-8", "replace")
+    for body in re.findall(r"!!binary \|\n((?:[ \t]+[A-Za-z0-9+/=]+\n)+)", text):
+        data = base64.b64decode("".join(body.split()))
+        with contextlib.suppress(OSError, EOFError, zlib.error):
+            data = gzip.decompress(data)
+        text += data.decode("latin-1")
+    return text
+
+
+def holds_a_secret(recorded):
+    text = plain(recorded)
+    return redact(text) != text or bool(scan(text))
+
+
 def test_threat_23_cassettes_hold_no_token():
-    folder = Path(__file__).parent.parent / "cassettes"
-    held = [p.name for p in folder.rglob("*") if p.is_file() and b"sl." in p.read_bytes()]
-    assert held == []
+    root = Path(__file__).parent.parent.parent
+    cassettes = [path for folder in root.rglob("cassettes") for path in folder.rglob("*") if path.is_file()]
+    assert [path.name for path in cassettes if holds_a_secret(path.read_bytes())] == []
+
+
+def test_the_search_of_cassettes_finds_what_is_there():
+    token = "sl.u." + secrets.token_urlsafe(40)
+    zipped = base64.b64encode(gzip.compress(b'{"access_token": "%s"}' % token.encode())).decode()
+    assert holds_a_secret(f"    Authorization:\n    - Bearer {token}\n".encode())
+    assert holds_a_secret(b"    body: grant_type=refresh_token&refresh_token=abcdefgh\n")
+    assert holds_a_secret(f"      string: !!binary |\n        {zipped[:40]}\n        {zipped[40:]}\n".encode())
+    masked = b"    Authorization:\n    - Bearer ***\n    body: refresh_token=***&scope=files.content.read\n"
+    assert not holds_a_secret(masked)
