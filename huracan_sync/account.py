@@ -14,7 +14,7 @@ from typing import NamedTuple
 from huracan_sync.auth.access import AccessTokens, ShortLived, TokenSource
 from huracan_sync.auth.credentials import Credentials, open_credentials
 from huracan_sync.auth.profiles import profile_named
-from huracan_sync.auth.vault_key import KeySources
+from huracan_sync.auth.store import Store
 from huracan_sync.paths import remote_root
 from huracan_sync.secret import Secret
 from huracan_sync.wire import Endpoint, Throttle, Wire
@@ -46,9 +46,9 @@ def credentials_of(
     read_only: bool = False,
     app_key: str | None = None,
     token_fd: int | None = None,
-    sources: KeySources | None = None,
+    store: Store | None = None,
 ) -> Credentials:
-    """The credentials of a profile on this machine; `token_fd` and `sources` as in `open_credentials`."""
+    """The credentials of a profile on this machine; `token_fd` and `store` as in `open_credentials`."""
     return open_credentials(
         Endpoint.from_environment(env),
         home,
@@ -56,7 +56,7 @@ def credentials_of(
         profile_named(profile, read_only=read_only),
         app_key=app_key,
         token_fd=token_fd,
-        sources=sources,
+        store=store,
     )
 
 

@@ -25,7 +25,6 @@ from huracan_sync.auth.folder import Folder
 from huracan_sync.auth.profiles import Profile, to_authorize
 from huracan_sync.auth.quiet import Environment
 from huracan_sync.auth.store import Store, open_store
-from huracan_sync.auth.vault_key import KeySources
 from huracan_sync.errors import BoundElsewhere, HuracanError, LocalFailure, NoAppKey, NoCredentials, SecretMissing
 from huracan_sync.secret import Secret
 from huracan_sync.wire import Endpoint
@@ -68,7 +67,7 @@ def open_credentials(
     *,
     app_key: str | None = None,
     token_fd: int | None = None,
-    sources: KeySources | None = None,
+    store: Store | None = None,
 ) -> Credentials:
     """The credentials of one profile on this machine. Opens nothing yet.
 
@@ -79,9 +78,9 @@ def open_credentials(
         profile: whose.
         app_key: the app's key, where neither the environment nor an earlier login names it.
         token_fd: a descriptor to read the refresh token from.
-        sources: where else the vault's key may come from.
+        store: the secrets of this machine, where not the environment alone says what opens them.
     """
-    store = open_store(home, env, sources=sources)
+    store = store or open_store(home, env)
     return Credentials(profile, endpoint.namespace, store, env, app_key=app_key, token_fd=token_fd)
 
 

@@ -9,27 +9,52 @@ from collections.abc import Callable
 from pathlib import Path
 
 from huracan_sync.auth.credentials import Credentials
-from huracan_sync.auth.store import FOLDER
+from huracan_sync.auth.store import FOLDER, Store, open_store
 from huracan_sync.auth.vault import FILE
 from huracan_sync.auth.vault_key import SHORTEST_PASSPHRASE, KeySources
 from huracan_sync.cli.running import Context
 from huracan_sync.connect import credentials_of, home_of
 from huracan_sync.errors import UsageError, WeakVaultKey
+from huracan_sync.keys.here import KeyPlace
+from huracan_sync.wire import Endpoint
 
 
-def add_arguments(parser: argparse.ArgumentParser, *, token: bool = True) -> None:
-    """The options that say where secrets come from; `token`: whether a delivered refresh token may be one of them."""
+def add_arguments(parser: argparse.ArgumentParser, *, token: bool = True, inner: bool = False) -> None:
+    """The options that say where secrets come from.
+
+    Args:
+        parser: gets them.
+        token: whether a delivered refresh token may be one of them.
+        inner: whether an outer parser has them too; what is said there holds where nothing is said here.
+    """
+    default = argparse.SUPPRESS if inner else None
     group = parser.add_argument_group("secrets", "delivered by descriptor or command; never as an argument")
     if token:
-        group.add_argument("--token-fd", type=int, metavar="N", help="read the refresh token from this descriptor")
-    group.add_argument("--vault-key-fd", type=int, metavar="N", help="read the vault's key from this descriptor")
-    group.add_argument("--vault-key-command", metavar="CMD", help="run this, without a shell, for the vault's key")
+        what = "read the refresh token from this descriptor"
+        group.add_argument("--token-fd", type=int, metavar="N", default=default, help=what)
+    what = "read the vault's key from this descriptor"
+    group.add_argument("--vault-key-fd", type=int, metavar="N", default=default, help=what)
+    what = "run this, without a shell, for the vault's key"
+    group.add_argument("--vault-key-command", metavar="CMD", default=default, help=what)
 
 
 def key_sources(options: argparse.Namespace, context: Context) -> KeySources:
     """Where the vault's key may come from, beside the environment."""
     ask = passphrase_of(home_of(context.env)) if sys.stdin.isatty() else None
     return KeySources(fd=options.vault_key_fd, command=options.vault_key_command, ask=ask)
+
+
+def store(options: argparse.Namespace, context: Context) -> Store:
+    """The secrets of this machine. One for the whole run: a passphrase is asked for once, a descriptor read once."""
+    if context.store is None:
+        context.store = open_store(home_of(context.env), context.env, sources=key_sources(options, context))
+    return context.store
+
+
+def key_place(options: argparse.Namespace, context: Context) -> KeyPlace:
+    """Where this machine's signing key is, or would be."""
+    namespace = Endpoint.from_environment(context.env).namespace
+    return KeyPlace(context.env, home_of(context.env), namespace, store=store(options, context))
 
 
 def credentials(
@@ -51,7 +76,7 @@ def credentials(
         read_only=read_only,
         app_key=app_key,
         token_fd=token_fd,
-        sources=key_sources(options, context),
+        store=store(options, context),
     )
 
 

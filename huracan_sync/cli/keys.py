@@ -10,12 +10,14 @@ from pathlib import Path
 from typing import Any
 
 from huracan_sync.cli import policy
+from huracan_sync.cli.credentials import add_arguments as add_secrets
+from huracan_sync.cli.credentials import credentials, key_place
 from huracan_sync.cli.running import DONE, Context
 from huracan_sync.connect import connect, home_of
 from huracan_sync.errors import ConfigError, LocalFailure, NotAuthorized, NoTrust, UsageError
 from huracan_sync.hamilton import CHAMPIONS
 from huracan_sync.keys import chain
-from huracan_sync.keys.here import KEY_FILE, KeyPlace
+from huracan_sync.keys.here import KEY_FILE
 from huracan_sync.keys.roots import Roots
 from huracan_sync.paths import remote_root
 from huracan_sync.reader import Reader
@@ -26,7 +28,6 @@ from huracan_sync.seen import Seen
 from huracan_sync.signed import head, places, sshsig, succession, trust
 from huracan_sync.signed.keys import Signer
 from huracan_sync.signed.trust import Trust
-from huracan_sync.wire import Endpoint
 
 PRINCIPAL = "huracan"
 """What the signer is called in an allowed-signers file."""
@@ -54,6 +55,7 @@ def add_arguments(verb: str, parser: argparse.ArgumentParser) -> None:
         each.add_argument("--profile", metavar="NAME", default=argparse.SUPPRESS, help="whose login (default: engine)")
         each.add_argument("--json", action="store_true", default=argparse.SUPPRESS, help="one JSON document on stdout")
         each.add_argument("--root", metavar="REMOTE", help="another root folder than the profile's")
+        add_secrets(each, inner=True)
         _ARGUMENTS[name](each)
         each.set_defaults(run=lambda options, context, name=name: _RUN[name](_Asked(options, context)))
 
@@ -65,8 +67,8 @@ class _Asked:
         self.options = options
         self.output = context.output
         self.home = home_of(context.env)
-        self.keys = KeyPlace(context.env, self.home, Endpoint.from_environment(context.env).namespace)
-        self.remote: Remote = connect(options.profile, env=context.env)
+        self.keys = key_place(options, context)
+        self.remote: Remote = connect(env=context.env, credentials=credentials(options, context))
         self.root = self.remote.root if options.root is None else remote_root(options.root)
         self.roots = Roots(self.remote, self.keys, self.home, root=self.root)
 

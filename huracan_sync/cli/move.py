@@ -6,13 +6,12 @@ import argparse
 import time
 from pathlib import Path
 
-from huracan_sync.cli.credentials import credentials
+from huracan_sync.cli.credentials import credentials, key_place
 from huracan_sync.cli.output import Watching, size_in_words
 from huracan_sync.cli.running import DONE, FAILURES, REFUSED, Context
 from huracan_sync.connect import connect, home_of
 from huracan_sync.errors import Refused, UsageError
 from huracan_sync.journal import Journal
-from huracan_sync.keys.here import KeyPlace
 from huracan_sync.pair import Pair, Report
 from huracan_sync.push import Pusher, PushOptions, PushReport, push
 from huracan_sync.remote.client import Remote
@@ -90,7 +89,7 @@ def run_push(options: argparse.Namespace, context: Context) -> int:
             options=chosen,
             monitor=monitor,
             channel=options.channel,
-            keys=KeyPlace(context.env, home, remote.wire.endpoint.namespace),
+            keys=key_place(options, context),
         )
     return _answer(context, report, time.monotonic() - began)
 
@@ -108,7 +107,7 @@ def run_restore(options: argparse.Namespace, context: Context) -> int:
     began = time.monotonic()
     with context.output.progress("restore") as monitor:
         remote, home = remote_of(options, context, monitor), home_of(context.env)
-        keys = KeyPlace(context.env, home, remote.wire.endpoint.namespace)
+        keys = key_place(options, context)
         if options.dry_run:
             with Journal(home) as journal:
                 pair = Pair(options.local, options.remote, remote=remote, journal=journal, monitor=monitor)

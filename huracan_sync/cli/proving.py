@@ -6,11 +6,10 @@ import argparse
 import time
 from pathlib import Path
 
-from huracan_sync.cli.credentials import credentials
+from huracan_sync.cli.credentials import credentials, key_place
 from huracan_sync.cli.output import ascii_path, table
 from huracan_sync.cli.running import DONE, REFUSED, Context
 from huracan_sync.connect import connect, home_of, root_of
-from huracan_sync.keys.here import KeyPlace
 from huracan_sync.paths import below
 from huracan_sync.verify import Verdict, verify, verify_local
 
@@ -43,7 +42,7 @@ def run_verify(options: argparse.Namespace, context: Context) -> int:
             verdict = verify_local(options.target, home=home, monitor=monitor)
     else:
         remote = connect(env=context.env, credentials=credentials(options, context))
-        keys = KeyPlace(context.env, home, remote.wire.endpoint.namespace)
+        keys = key_place(options, context)
         verdict = verify(options.target, remote=remote, home=home, channel=options.channel, keys=keys)
     context.output.document(verdict.as_dict(), _words(verdict))
     return DONE if verdict.ok else REFUSED

@@ -5,13 +5,13 @@ from __future__ import annotations
 import argparse
 import time
 
+from huracan_sync.cli.credentials import key_place
 from huracan_sync.cli.move import add_wait, dry_run, remote_of
 from huracan_sync.cli.output import size_in_words
 from huracan_sync.cli.running import DONE, FAILURES, Context
 from huracan_sync.connect import home_of
 from huracan_sync.errors import UsageError
 from huracan_sync.journal import Journal
-from huracan_sync.keys.here import KeyPlace
 from huracan_sync.pair import Pair
 from huracan_sync.paths import remote_root
 from huracan_sync.publish import CHAMPIONS, publish, publisher_of, renew, roll_back
@@ -65,7 +65,7 @@ def _set(options: argparse.Namespace, context: Context) -> int:
     with context.output.progress("publish") as monitor:
         remote, home = remote_of(options, context, monitor), home_of(context.env)
         folder = remote.root if options.remote is None else options.remote
-        keys = KeyPlace(context.env, home, remote.wire.endpoint.namespace)
+        keys = key_place(options, context)
         if options.dry_run:
             with Journal(home) as journal:
                 pair = Pair(options.local, folder, remote=remote, journal=journal, monitor=monitor)
@@ -94,7 +94,7 @@ def _head_only(options: argparse.Namespace, context: Context) -> int:
     with context.output.progress("publish") as monitor:
         remote, home = remote_of(options, context, monitor), home_of(context.env)
         root = remote.root if options.root is None else remote_root(options.root)
-        keys = KeyPlace(context.env, home, remote.wire.endpoint.namespace)
+        keys = key_place(options, context)
         sealer = Sealer(remote, home, keys, root=root, channel=options.channel)
         before = remote.wire.meter.read()
         made = renew(sealer) if options.heartbeat else roll_back(sealer, options.rollback, home)

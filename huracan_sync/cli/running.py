@@ -11,6 +11,7 @@ import traceback
 from types import FrameType
 
 from huracan_sync.auth.quiet import Environment, guard_memory, take_environment
+from huracan_sync.auth.store import Store
 from huracan_sync.cli.output import CARRIES_ON, Output
 from huracan_sync.errors import (
     ConfigError,
@@ -76,6 +77,8 @@ class Context:
     def __init__(self, env: Environment, output: Output) -> None:
         self.env = env
         self.output = output
+        self.store: Store | None = None
+        """The secrets of this machine, once they are asked for (cli/credentials.py)."""
 
 
 def _raise_interrupted(_: int, __: FrameType | None) -> None:

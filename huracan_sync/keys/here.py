@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from huracan_sync.auth.delivered import read_file
 from huracan_sync.auth.names import SecretName
 from huracan_sync.auth.quiet import Environment, to_bytes
-from huracan_sync.auth.store import open_store
+from huracan_sync.auth.store import Store, open_store
 from huracan_sync.errors import HuracanError, LocalFailure, NoSigningKey, SecretMissing
 from huracan_sync.local import sync_folders
 from huracan_sync.paths import RelPath
@@ -31,7 +31,7 @@ KEY_FILE = "HURACAN_SIGNING_KEY_FILE"
 class KeyPlace:
     """Where this machine's key is, or would be. Nothing is opened before it is needed."""
 
-    def __init__(self, env: Mapping[str, str], home: Path, namespace: str) -> None:
+    def __init__(self, env: Mapping[str, str], home: Path, namespace: str, *, store: Store | None = None) -> None:
         """Know where to look.
 
         Args:
@@ -39,9 +39,10 @@ class KeyPlace:
             home: the state folder.
             namespace: `Endpoint.namespace`: a key made for an emulator is not one for Dropbox. A delivered file is for
                 whoever names it.
+            store: the secrets of this machine, where not the environment alone says what opens them.
         """
         self._file = env.get(KEY_FILE) or ""
-        self._store = open_store(home, Environment(env))
+        self._store = store or open_store(home, Environment(env))
         # A new key is kept before any trust file names it, and the one before for as long as its heads count.
         self._name, self._next, self._before = (
             SecretName(namespace, "keys", name) for name in ("signing", "signing-next", "signing-before")

@@ -222,3 +222,19 @@ def test_the_script_in_the_checkout_is_the_same_door(machine):
     done = subprocess.run(command, env=machine.env, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stderr
     assert re.match("logged in: profile engine, account dbid:", done.stdout)
+
+
+def test_a_passphrase_is_asked_for_once_by_every_verb_also_to_sign(bare):
+    """The login and the signing key lie in one vault; one question opens it for both."""
+    source = bare.home.parent / "src"
+    source.mkdir()
+    (source / "x").write_bytes(b"x")
+    key = ["--app-key", bare.dropbox.app_key]
+    bare.at_terminal("authorize", *key, answers=[*NEW_PHRASE, ("[y/N]", "y")], BROWSER=CLICKS_ALLOW)
+    for words in (["keys", "init"], ["push", source, "/Runpodhuracan/x", "--channel", "x"]):
+        code, screen = bare.at_terminal(*words, answers=[("Passphrase of the vault", PHRASE)])
+        assert (code, screen.count("Passphrase")) == (0, 1), screen
+    command = ["--vault-key-command", f"echo {PHRASE}"]  # a script has no terminal
+    code, out, err = bare.run("push", source, "/Runpodhuracan/x", "--channel", "x", *command)
+    assert (code, "sequence 1" in out) == (0, True), err
+    assert bare.run("keys", "show", *command)[0] == bare.run("keys", *command, "show")[0] == 0
