@@ -93,7 +93,7 @@ class Reader:
         models.mkdir(parents=True)
         configs.mkdir(parents=True)
         (models / "BTCUSDT.onnx").write_bytes(b"\x08\x07\x12\x07pytorch")
-        settings = SETTINGS.search((ROOT / "huracan_sync" / "docs" / "migration.md").read_text(encoding="utf-8"))
+        settings = SETTINGS.search((ROOT / "huracan_sync" / "docs" / "engine.md").read_text(encoding="utf-8"))
         (self.work / "huracan-sync.toml").write_text(settings[1], encoding="utf-8")
         (configs / "BTCUSDT.json").write_text('{"symbol": "BTCUSDT", "risk_limits": {"max_leverage": 1}}')
 
@@ -107,7 +107,7 @@ class Reader:
         if text.startswith("huracan-sync authorize"):
             text += f" --expect-account {self.dropbox.account_id}"  # no terminal here to confirm it at
         if text.startswith(ENDLESS) and "--once" not in text:
-            text = f"timeout --preserve-status -s TERM 2 {text}"
+            text = f"timeout --preserve-status -s TERM 5 {text}"
         after = self.folder / "environment"
         self._run(["bash", "-ec", f'{text}\nenv -0 > "{after}"'], text)
         pairs = [item.split("=", 1) for item in after.read_text().split("\0") if "=" in item]

@@ -25,6 +25,9 @@ from huracan_sync.engine.running import RunReport, only_one, run, run_once
 from huracan_sync.errors import ConfigError, HuracanError, UsageError
 from huracan_sync.settings import KINDS, Settings
 
+IMPATIENT_S = 1.0
+"""A second signal before that is the first one's echo: `timeout` and terminals signal a process and its group."""
+
 
 def add_arguments(_: str, parser: argparse.ArgumentParser) -> None:
     """Give the parser the verb's arguments."""
@@ -93,17 +96,19 @@ def _opening(settings: Settings) -> str:
 
 @contextlib.contextmanager
 def _asked_to_end() -> Iterator[threading.Event]:
-    """An event that SIGTERM or Ctrl-C sets; a second one ends the process without waiting."""
+    """An event that SIGTERM or Ctrl-C sets; another one a moment later ends the process without waiting."""
     stop = threading.Event()
+    asked_at: list[float] = []
     before: dict[int, Any] = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
 
     def asked(number: int, _: object) -> None:
-        if stop.is_set():
+        asked_at.append(time.monotonic())
+        if len(asked_at) == 1:
+            # On a thread of its own: the handler may have interrupted this thread inside the event's own lock.
+            _thread.start_new_thread(stop.set, ())
+        elif asked_at[-1] - asked_at[0] > IMPATIENT_S:
             signal.signal(number, before[number])
             signal.raise_signal(number)
-            return
-        # On a thread of its own: the handler may have interrupted this thread inside the event's own lock.
-        _thread.start_new_thread(stop.set, ())
 
     for number in before:
         signal.signal(number, asked)

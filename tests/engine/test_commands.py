@@ -15,6 +15,8 @@ import urllib.request
 import pytest
 from engine_world import noise, write_candle
 
+from huracan_sync.cli import continuous
+
 APP = "/Runpodhuracan"
 SPOT = "BTC-USDT_1d_20221112_20251111.parquet"
 KINDS = ["learning", "logs", "models", "data_cache", "monitoring", "reports", "exports", "config"]
@@ -197,6 +199,19 @@ def test_a_pause_that_the_server_asked_for_does_not_outlast_a_signal(world):
     assert (code, "error" in err) == (0, False), err
     assert time.monotonic() - began < 15
     assert world.count() < 10
+
+
+def test_a_signal_that_comes_twice_is_one_signal_and_a_later_one_means_now(monkeypatch):
+    before = signal.getsignal(signal.SIGINT)
+    with continuous._asked_to_end() as stop:
+        assert not stop.is_set()
+        signal.raise_signal(signal.SIGTERM)
+        assert stop.wait(5)
+        signal.raise_signal(signal.SIGTERM)  # its echo, as `timeout` and terminals send it
+        monkeypatch.setattr(continuous, "IMPATIENT_S", 0.0)
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+    assert signal.getsignal(signal.SIGINT) is before
 
 
 def test_a_run_with_everything_disabled_is_none(world):

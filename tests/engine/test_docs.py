@@ -13,7 +13,7 @@ from huracan_sync.cli import _parser
 from huracan_sync.settings import PRESETS, load
 
 HOUSE = Path(huracan_sync.__file__).parent
-PAGES = [HOUSE / "docs" / name for name in ("migration.md", "runpod.md")]
+PAGES = [HOUSE / "docs" / name for name in ("engine.md", "migration.md", "runpod.md")]
 SOURCES = "\n".join(path.read_text(encoding="utf-8") for path in HOUSE.rglob("*.py"))
 
 
