@@ -180,6 +180,8 @@ class _Terminal:
         self._output.say(f"Dropbox account {identity.account_id}{name} allows:")
         for line in _allowed(identity.scopes):
             self._output.say(line)
+        if not name:
+            self._output.say("(Whose it is the browser's page says; with --account-info, so does this.)")
         return self._ask(f"{self._question} [y/N] ").strip().lower() in {"y", "yes"}
 
     def _ask(self, question: str) -> str:
