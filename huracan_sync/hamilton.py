@@ -28,9 +28,7 @@ from huracan_sync.remote.reading import ReadOnly
 from huracan_sync.remote.source import RemoteSource, several
 from huracan_sync.signed.rules import Freshness
 from huracan_sync.signed.trust import Trust
-
-CHAMPIONS = "champions"
-"""The channel of what Hamilton trades on."""
+from huracan_sync.spot import CHAMPIONS
 
 MODELS = "models/champions/latest"
 ROSTER = "hamilton/roster.json"

@@ -29,11 +29,9 @@ from huracan_sync.sealing.sealer import Sealer
 from huracan_sync.sealing.signing import Signing, key_place
 from huracan_sync.signed import kinds
 from huracan_sync.signed.entries import kind_name
+from huracan_sync.spot import CHAMPIONS
 from huracan_sync.survey import Survey
 from huracan_sync.transfer.progress import Monitor, Silent
-
-CHAMPIONS = "champions"
-"""The channel of what Hamilton trades on."""
 
 
 class PublishReport(PushReport):

@@ -95,11 +95,7 @@ class Seen:
 
     def pins(self) -> tuple[str, ...]:
         """The fingerprints that were pinned, also where what was seen since is lost; none where it cannot be told."""
-        try:
-            lines = self._marker.read_text(encoding="ascii").splitlines()
-        except (OSError, UnicodeDecodeError):
-            return ()
-        return tuple(line for line in lines if line.startswith("SHA256:"))
+        return _pins(self._marker)
 
     def pin(self, trust: bytes, pins: tuple[str, ...], floors: Mapping[str, Mark]) -> None:
         """Begin anew, forgetting what was seen: a person's decision.
@@ -245,6 +241,19 @@ class Seen:
     def _write(self, db: sqlite3.Connection, state: State) -> None:
         document = msgspec.msgpack.encode(state)
         db.execute("UPDATE seen SET document = ?, seal = ? WHERE one = 1", (document, _seal(document)))
+
+
+def pinned(home: Path) -> list[tuple[str, ...]]:
+    """The fingerprints that were pinned on this machine, for each root folder."""
+    return [pins for marker in sorted((home / "trust").glob("*/pinned")) if (pins := _pins(marker))]
+
+
+def _pins(marker: Path) -> tuple[str, ...]:
+    try:
+        lines = marker.read_text(encoding="ascii").splitlines()
+    except (OSError, UnicodeDecodeError):
+        return ()
+    return tuple(line for line in lines if line.startswith("SHA256:"))
 
 
 def _seal(document: bytes) -> bytes:

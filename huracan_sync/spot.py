@@ -13,6 +13,9 @@ from huracan_sync.errors import UsageError
 from huracan_sync.paths import below, remote_root
 from huracan_sync.signed.places import is_ours
 
+CHAMPIONS = "champions"
+"""The channel of what Hamilton trades on."""
+
 _NOT_IN_A_CHANNEL = re.compile(r"[^a-z0-9._-]+")
 
 

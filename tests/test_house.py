@@ -42,6 +42,7 @@ FLOORS = [
     "restore",
     "migrate",
     "verify",
+    "audit",
     "publish",
     "standing",
     "watch",

@@ -15,7 +15,6 @@ from huracan_sync.cli.credentials import credentials, key_place
 from huracan_sync.cli.running import DONE, Context
 from huracan_sync.connect import connect, home_of
 from huracan_sync.errors import ConfigError, LocalFailure, NotAuthorized, NoTrust, UsageError
-from huracan_sync.hamilton import CHAMPIONS
 from huracan_sync.keys import chain
 from huracan_sync.keys.here import KEY_FILE
 from huracan_sync.keys.roots import Roots
@@ -28,6 +27,7 @@ from huracan_sync.seen import Seen
 from huracan_sync.signed import head, places, sshsig, succession, trust
 from huracan_sync.signed.keys import Signer
 from huracan_sync.signed.trust import Trust
+from huracan_sync.spot import CHAMPIONS
 
 PRINCIPAL = "huracan"
 """What the signer is called in an allowed-signers file."""

@@ -14,9 +14,10 @@ from huracan_sync.errors import UsageError
 from huracan_sync.journal import Journal
 from huracan_sync.pair import Pair
 from huracan_sync.paths import remote_root
-from huracan_sync.publish import CHAMPIONS, publish, publisher_of, renew, roll_back
+from huracan_sync.publish import publish, publisher_of, renew, roll_back
 from huracan_sync.push import PushOptions
 from huracan_sync.sealing.sealer import Sealer
+from huracan_sync.spot import CHAMPIONS
 
 
 def add_arguments(verb: str, parser: argparse.ArgumentParser) -> None:

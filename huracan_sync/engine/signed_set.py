@@ -30,6 +30,7 @@ from huracan_sync.remote.listing import FileMetadata, metadata
 from huracan_sync.sealing.signing import key_place
 from huracan_sync.signed import kinds
 from huracan_sync.signed.entries import Item
+from huracan_sync.spot import CHAMPIONS
 from huracan_sync.tree import Entry
 from huracan_sync.watch import Outcome
 
@@ -123,8 +124,7 @@ def _wish(items: list[Item], *, is_due: bool) -> Wish | None:
 
 
 def _sealer(sync: Instance) -> Sealer:
-    from huracan_sync.publish import CHAMPIONS  # noqa: PLC0415 - 50 ms of cryptography
-    from huracan_sync.sealing.sealer import Sealer  # noqa: PLC0415
+    from huracan_sync.sealing.sealer import Sealer  # noqa: PLC0415 - 50 ms of cryptography
 
     keys = key_place(sync._home, sync._remote)
     return Sealer(sync._remote, sync._home, keys, root=sync._layout.root, channel=CHAMPIONS)
