@@ -59,8 +59,8 @@ ON CONFLICT DO UPDATE SET
     mtime_ns = excluded.mtime_ns, ctime_ns = excluded.ctime_ns, inode = excluded.inode
 """
 _GONE = """
-INSERT OR REPLACE INTO gone (changed, pair, key, path)
-SELECT ?, pair, key, path FROM synced WHERE pair=? AND key=? AND pair IN (SELECT pair FROM signed)
+INSERT OR REPLACE INTO gone (changed, pair, key, path, rev)
+SELECT ?, pair, key, path, rev FROM synced WHERE pair=? AND key=? AND pair IN (SELECT pair FROM signed)
 """
 
 

@@ -104,10 +104,9 @@ class Ledger:
         """Everything both sides hold alike, in no order."""
         return map(Listed._make, self._journal.rows(_LISTED, (self._pair,)))
 
-    def gone(self, since: int) -> list[str]:
-        """Paths that neither side has any more, and did then."""
-        rows = self._journal.rows("SELECT path FROM gone WHERE pair=? AND changed>?", (self._pair, since))
-        return [path for (path,) in rows]
+    def gone(self, since: int) -> dict[str, str]:
+        """Paths that neither side has any more, and did then; with each the last revision that both had."""
+        return dict(self._journal.rows("SELECT path, rev FROM gone WHERE pair=? AND changed>?", (self._pair, since)))
 
     def _get(self, column: str) -> Sealed | None:
         query = f"SELECT {column} FROM signed WHERE pair=? AND root=? AND channel=?"  # noqa: S608 - one of two names

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 SCHEMA = """
 CREATE TABLE pairs (
     id INTEGER PRIMARY KEY, place TEXT NOT NULL, local TEXT NOT NULL, remote TEXT NOT NULL, cursor TEXT,
@@ -42,7 +42,7 @@ CREATE TABLE signed (
     PRIMARY KEY (pair, root, channel)) WITHOUT ROWID;
 -- What neither side has any more and a signed list may still name.
 CREATE TABLE gone (
-    pair INTEGER NOT NULL, key TEXT NOT NULL, path TEXT NOT NULL, changed INTEGER NOT NULL,
+    pair INTEGER NOT NULL, key TEXT NOT NULL, path TEXT NOT NULL, rev TEXT NOT NULL, changed INTEGER NOT NULL,
     PRIMARY KEY (pair, key)) WITHOUT ROWID;
 -- How the last runs went, for `status`.
 CREATE TABLE runs (

@@ -18,7 +18,7 @@ from huracan_sync.pair import Pair
 from huracan_sync.paths import RelPath, fold
 from huracan_sync.sealing import chain
 from huracan_sync.sealing.act import Published
-from huracan_sync.sealing.merging import Change
+from huracan_sync.sealing.merging import change_of
 from huracan_sync.sealing.sealer import Sealer
 from huracan_sync.sealing.signing import Signing, Stated, mark_of
 from huracan_sync.signed import kinds
@@ -50,15 +50,13 @@ class PairSealer:
         ledger, at = self._ledger, self._spot.path
         last, following = ledger.last(), ledger.next()
         changes, since = ledger.changes(), last.changes if last else -1
-        listed = [each for each in ledger.listed() if fold(each.path) not in left_out]
+        listed = list(ledger.listed())
+        gone = {fold(at(path)): rev for path, rev in ledger.gone(since).items()}
+        gone |= {fold(at(each.path)): each.rev for each in listed if fold(each.path) in left_out}
+        listed = [each for each in listed if fold(each.path) not in left_out]
         items, unproved = self._items(listed)
-        change = Change(
-            items,
-            frozenset(fold(at(each.path)) for each in listed if each.changed > since) if last and not anew else None,
-            frozenset(fold(at(path)) for path in (*ledger.gone(since), *left_out)),
-            frozenset(each.digest for each in (last, following) if each and not each.shared),
-            strict=strict,
-        )
+        counts = {fold(at(each.path)): each.changed for each in listed}
+        change = change_of(items, counts, gone, last=last, following=following, strict=strict, anew=anew)
         published = self._sealer.publish(
             change,
             known=frozenset(last.parts if last and not strict else ()),
