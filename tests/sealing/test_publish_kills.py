@@ -1,0 +1,76 @@
+"""Killed between any two steps of a publish: readers see the set before or the new one, and the next run goes on."""
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from keys_world import READ, Commands, Machine
+
+OLD = {f"models/champions/latest/{name}USDT.bin": b"old " + name.encode() for name in ("BTC", "ETH", "SOL")}
+NEW = {path: data.replace(b"old", b"new") for path, data in OLD.items()}
+# Trust file and head are read, body, log stored, the intention noted, the head swapped.
+STEPS = 6
+
+
+def write(folder, files):
+    for path, data in files.items():
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        (folder / path).write_bytes(data)
+    return folder
+
+
+def taken(machine):
+    snapshot = machine.reader().latest("champions")
+    return snapshot.sequence, {entry.path: snapshot.read(entry.path) for entry in snapshot}
+
+
+@pytest.fixture
+def world(dropbox, tmp_path):
+    engine = Commands(dropbox, tmp_path / "engine", key="sign.key")
+    fingerprint = engine.run("keys", "init")["fingerprint"]
+    hamilton = Machine(dropbox, tmp_path / "hamilton", scopes=READ, clock=time.time, root="/Runpodhuracan")
+    hamilton.reader().pin([fingerprint])
+    return engine, hamilton, tmp_path / "src"
+
+
+def kill_at(engine, step, when, *arguments):
+    command = [sys.executable, Path(__file__).with_name("killed.py"), str(step), when, *map(str, arguments)]
+    done = subprocess.run(command, env=engine.env, capture_output=True, timeout=60, check=False)
+    assert done.returncode == -9, done.stderr
+
+
+@pytest.mark.parametrize("step", range(1, STEPS + 1))
+def test_a_set_is_never_half_published(world, step):
+    engine, hamilton, src = world
+    engine.run("publish", write(src, OLD))
+    assert taken(hamilton) == (1, OLD)
+    write(src, NEW)
+    kill_at(engine, step, "before", "publish", src)
+    assert taken(hamilton) == (1, OLD)
+    kill_at(engine, step, "after", "publish", src)
+    assert taken(hamilton) == ((2, NEW) if step == STEPS else (1, OLD))
+    report = engine.run("publish", src)
+    assert (report["sequence"], report["uploaded"]) == (2, 0)
+    assert taken(hamilton) == (2, NEW)
+    assert engine.run("publish", src)["requests"] == 1
+
+
+@pytest.mark.parametrize(("step", "when"), [(2, "after"), (4, "before"), (4, "after")])
+def test_a_first_publish_is_there_or_not(world, step, when):
+    engine, hamilton, src = world
+    kill_at(engine, step, when, "publish", write(src, OLD))
+    report = engine.run("publish", src)
+    assert (report["sequence"], report["uploaded"]) == (1, 0)
+    assert taken(hamilton) == (1, OLD)
+
+
+def test_a_push_cut_before_its_swap_signs_the_next_time_though_nothing_changed(world):
+    engine, hamilton, src = world
+    write(src, OLD)
+    kill_at(engine, 2, "before", "push", src, "/Runpodhuracan", "--channel", "champions")
+    report = engine.run("push", src, "/Runpodhuracan", "--channel", "champions")
+    assert (report["uploaded"], report["sequence"]) == (0, 1)
+    assert taken(hamilton) == (1, OLD)
+    assert engine.run("push", src, "/Runpodhuracan", "--channel", "champions")["requests"] == 1
