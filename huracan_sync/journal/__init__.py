@@ -28,7 +28,7 @@ from huracan_sync.local import Stamp
 from huracan_sync.paths import RelPath, fold
 from huracan_sync.tree import Entry
 
-__all__ = ["Journal", "Listed", "Open", "Run", "Sealed", "Sent", "Synced"]
+__all__ = ["Journal", "Listed", "Open", "Run", "Sealed", "Sent", "Synced", "count_change"]
 
 BUSY_S = 60.0
 """How long to wait for another process that writes."""
@@ -64,7 +64,7 @@ SELECT ?, pair, key, path, rev FROM synced WHERE pair=? AND key=? AND pair IN (S
 """
 
 
-def _count_change(db: sqlite3.Connection, pair: int) -> int:
+def count_change(db: sqlite3.Connection, pair: int) -> int:
     """One more change of the pair; how many there were with it."""
     db.execute("UPDATE pairs SET changes = changes + 1 WHERE id=?", (pair,))
     return int(db.execute("SELECT changes FROM pairs WHERE id=?", (pair,)).fetchone()[0])
@@ -257,7 +257,7 @@ class Journal:
         ]
         keys = [(pair, row[1]) for row in rows]
         with self.transaction() as db:
-            now = _count_change(db, pair)
+            now = count_change(db, pair)
             db.executemany(_LEARN, [(*row, now) for row in rows])
             for table in ("elsewhere", "intents", "sent", "gone"):
                 db.executemany(f"DELETE FROM {table} WHERE pair=? AND key=?", keys)  # noqa: S608 - fixed names
@@ -266,7 +266,7 @@ class Journal:
         """Neither side has these any more."""
         keys = [(pair, fold(path)) for path in paths]
         with self.transaction() as db:
-            now = _count_change(db, pair)
+            now = count_change(db, pair)
             db.executemany(_GONE, [(now, *key) for key in keys])
             for table in ("synced", "elsewhere", "intents", "proofs"):
                 db.executemany(f"DELETE FROM {table} WHERE pair=? AND key=?", keys)  # noqa: S608 - fixed names

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 
 import msgspec
 
-from huracan_sync.journal import Journal
+from huracan_sync.journal import Journal, count_change
 from huracan_sync.journal.records import Listed, Sealed
 from huracan_sync.paths import fold
 
@@ -90,15 +90,25 @@ class Ledger:
         rows = self._journal.rows("SELECT changes FROM pairs WHERE id=?", (self._pair,))
         return int(next(rows)[0])
 
-    def is_as_of(self, changes: int) -> bool:
-        """Whether the pair holds what it held then."""
+    def is_as_of(self, changes: int, left_out: Collection[str] = ()) -> bool:
+        """Whether the pair holds what it held then; of the folded paths that are left out nothing is asked."""
         if self.changes() == changes:
             return True
         key = (self._pair, changes)
         return not any(
-            next(self._journal.rows(f"SELECT EXISTS (SELECT 1 FROM {table} WHERE pair=? AND changed>?)", key))[0]  # noqa: S608 - fixed names
+            path not in left_out
             for table in ("synced", "gone")
+            for (path,) in self._journal.rows(f"SELECT key FROM {table} WHERE pair=? AND changed>?", key)  # noqa: S608 - fixed names
         )
+
+    def leave_out(self, keys: Collection[str]) -> None:
+        """These folded paths are not in the list about to be signed, so they are new to the next that has them."""
+        if keys:
+            with self._journal.transaction() as db:
+                now = count_change(db, self._pair)
+                db.executemany(
+                    "UPDATE synced SET changed=? WHERE pair=? AND key=?", [(now, self._pair, key) for key in keys]
+                )
 
     def listed(self) -> Iterator[Listed]:
         """Everything both sides hold alike, in no order."""

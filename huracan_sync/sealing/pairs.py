@@ -50,6 +50,7 @@ class PairSealer:
         ledger, at = self._ledger, self._spot.path
         last, following = ledger.last(), ledger.next()
         changes, since = ledger.changes(), last.changes if last else -1
+        ledger.leave_out(left_out)
         listed = list(ledger.listed())
         gone = {fold(at(path)): rev for path, rev in ledger.gone(since).items()}
         gone |= {fold(at(each.path)): each.rev for each in listed if fold(each.path) in left_out}

@@ -88,7 +88,7 @@ class Signing:
 
     def _says_it_all(self, last: Sealed, left_out: frozenset[str]) -> bool:
         young = self._clock() * 1000 < last.due_ms
-        return young and last.without == mark_of(left_out) and self.ledger.is_as_of(last.changes)
+        return young and last.without == mark_of(left_out) and self.ledger.is_as_of(last.changes, left_out)
 
     def caught_up(self) -> None:
         """What was left out as about to be deleted is deleted: there is nothing new to state."""

@@ -150,7 +150,11 @@ class Machine:
             return
         if not lossless:
             left_out = yield from self.transfer()
-        yield from self.publish(self.change(left_out), lossless)
+        changes = self.changes
+        for path in left_out:  # new to the next list that has it
+            self.changes += 1
+            self.synced[path] = self.synced[path]._replace(changed=self.changes)
+        yield from self.publish(self.change(left_out), lossless, changes)
         for path in left_out:
             self.dropbox.delete_blob(path, self.synced[path].rev)
             self.forget(path)
@@ -182,8 +186,8 @@ class Machine:
         counts = {fold(path): row.changed for path, row in mine.items()}
         return change_of(items, counts, gone, last=self.last, following=self.next)
 
-    def publish(self, wish, lossless):
-        changes, tried = self.changes, []
+    def publish(self, wish, lossless, changes=0):
+        tried = []
         self.states = isinstance(wish, Change)
         self.runs.append(tried)
         asked = Asked(
