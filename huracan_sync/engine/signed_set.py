@@ -119,7 +119,7 @@ def _wish(items: list[Item], *, is_due: bool) -> Wish | None:
     from huracan_sync.sealing.merging import Change  # noqa: PLC0415
 
     if items:
-        return Change(items, None, frozenset(), strict=True)
+        return Change(items, None, {}, strict=True)
     return Keep() if is_due else None
 
 
