@@ -71,7 +71,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     watch_debounce_seconds: float = 0.5
     """How long a changed file must lie still before it is sent."""
     quick_scan_seconds: float = 300.0
-    """Seconds between looks at the candles where the disk cannot be watched."""
+    """Seconds between looks at candles, notes and models, at most, where the disk is not or cannot be watched; 0 or
+    less leaves it at their intervals."""
     jitter: float = 0.1
     """Each interval is varied by up to this share, so that many machines do not call at once."""
 
@@ -117,6 +118,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             said = getattr(self, f"sync_interval_{leader}_seconds")
             kind = leader
         return max(0.0, PRESETS[self.preset][kind] if said is None else said)
+
+    @property
+    def quick_s(self) -> float:
+        """`quick_scan_seconds`, infinite where there is no such scan."""
+        return self.quick_scan_seconds if self.quick_scan_seconds > 0 else math.inf
 
     def folder(self, kind: str) -> str:
         """The local folder of a kind."""

@@ -10,10 +10,11 @@ forward. `stop` lets what is under way come to its end.
 from __future__ import annotations
 
 import contextlib
+import math
 import random
 import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -105,6 +106,7 @@ class Loop:
         """Changed before that, and not known to be in step."""
         self._first_change = self._last_change = self._changed_since = 0.0
         self._due = clock.monotonic()
+        self._quick_s = math.inf
         self._ended = float("-inf")
         self._retries = 0
         self._failing = False
@@ -121,6 +123,13 @@ class Loop:
             self._last_change = now
             self._changed.add(path)
             self.state.queue = len(self._open | self._changed)
+            self._news.notify()
+
+    def see(self, *, quick_s: float) -> None:
+        """From now on, pass at least this often: infinite while the disk tells what changed."""
+        with self._news:
+            self._quick_s = quick_s
+            self._due = min(self._due, self._clock.monotonic() + quick_s)
             self._news.notify()
 
     def stop(self) -> None:
@@ -174,7 +183,7 @@ class Loop:
         state.running, state.passes = False, state.passes + 1
         self._ended = now
         self._failing = isinstance(outcome, HuracanError)
-        varied = self.task.interval_s * (1 + self._jitter * (2 * self._clock.chance() - 1))
+        varied = min(self.task.interval_s, self._quick_s) * (1 + self._jitter * (2 * self._clock.chance() - 1))
         if isinstance(outcome, HuracanError):
             if not isinstance(outcome, Stopped):
                 state.failures += 1
@@ -213,6 +222,7 @@ class Loops:
         jitter: float = 0.1,
         debounce_s: float = 0.5,
         watches: bool = True,
+        quick_s: float = math.inf,
         clock: Clock | None = None,
         prefix: str = "",
     ) -> None:
@@ -223,6 +233,7 @@ class Loops:
             jitter: the share by which each interval is varied.
             debounce_s: how long a changed file must lie still.
             watches: whether to look at the disk.
+            quick_s: seconds between passes of tasks with folders, at most, while nobody looks or can look at the disk.
             clock: time and chance.
             prefix: begins the names of the threads.
         """
@@ -233,7 +244,10 @@ class Loops:
             if task.interval_s > 0
         ]
         watched = [loop for loop in self.loops if loop.task.folders]
-        self._eyes = Eyes(watched, name=f"{prefix}Watch") if watches and watched else None
+        self._eyes = Eyes(watched, name=f"{prefix}Watch", quick_s=quick_s) if watches and watched else None
+        if self._eyes is None:
+            for loop in watched:
+                loop.see(quick_s=quick_s)
 
     def start(self) -> list[threading.Thread]:
         """Start a thread for each task; they are returned."""
@@ -264,7 +278,9 @@ class Loops:
 class Eyes:
     """Watches folders, also those that do not exist yet, and tells the loops what changed."""
 
-    def __init__(self, loops: Iterable[Loop], *, name: str) -> None:
+    def __init__(self, loops: Sequence[Loop], *, name: str, quick_s: float) -> None:
+        self._watched = loops
+        self._quick_s = quick_s
         self._loops = [(Path(folder).absolute(), loop) for loop in loops for folder in loop.task.folders]
         self._stop = threading.Event()
         self._young: dict[Path, tuple[float, set[tuple[Path, int, int]]]] = {}
@@ -292,6 +308,7 @@ class Eyes:
                 # Too many watches on this machine, or a folder went away: the intervals still do their work.
                 if not self.blind:
                     log.warning("disk_cannot_be_watched", error=str(error))
+                    self._tell_all(quick_s=self._quick_s)
                 self.blind = str(error)
                 self._stop.wait(LOOK_S * 10)
 
@@ -310,7 +327,9 @@ class Eyes:
             raise_interrupt=False,
             ignore_permission_denied=True,
         ):
-            self.blind = ""
+            if self.blind:
+                self.blind = ""
+                self._tell_all(quick_s=math.inf)
             for change, name in changes:
                 path = Path(name)
                 if change == Change.added and path.is_dir():
@@ -320,6 +339,10 @@ class Eyes:
             self._tell_of_young()
             if {folder: _identity(folder) for folder in there} != there:
                 return
+
+    def _tell_all(self, *, quick_s: float) -> None:
+        for loop in self._watched:
+            loop.see(quick_s=quick_s)
 
     def _tell_of_young(self) -> None:
         """Files may lie in a new folder before the system watches it: look ourselves, for as long as that may take."""

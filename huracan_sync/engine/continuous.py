@@ -102,6 +102,7 @@ class Continuous(Organised, Restores):
             jitter=settings.jitter,
             debounce_s=settings.watch_debounce_seconds,
             watches=settings.watch,
+            quick_s=settings.quick_s,
             prefix="DropboxSync-",
         )
         for kind in settings.disabled():

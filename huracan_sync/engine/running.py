@@ -142,6 +142,7 @@ def run(
         jitter=settings.jitter,
         debounce_s=settings.watch_debounce_seconds,
         watches=settings.watch,
+        quick_s=settings.quick_s,
         clock=clock,
         prefix="DropboxSync-",
     )

@@ -268,6 +268,42 @@ def test_a_disk_that_cannot_be_watched_is_said_and_survived(started, folder, mon
     assert "limit" in loops._eyes.blind
 
 
+@pytest.mark.parametrize("watches", [True, False])
+def test_who_cannot_see_looks_more_often(started, folder, monkeypatch, watches):
+    def broken(*_, **__):
+        raise OSError("inotify watch limit reached")
+
+    monkeypatch.setattr("watchfiles.watch", broken)
+    seeing, other = watching(folder), Doing("other", 3600)
+    started(seeing, other, watches=watches, quick_s=0.2)
+    seeing.wait(4)
+    assert len(other.done) == 1  # it has no folders to look at
+
+
+def test_who_sees_again_takes_his_time(started, folder, monkeypatch):
+    import watchfiles
+
+    real, calls = watchfiles.watch, []
+
+    def first_broken(*folders, **options):
+        calls.append(folders)
+        if len(calls) == 1:
+            raise OSError("inotify watch limit reached")
+        return real(*folders, **options)
+
+    monkeypatch.setattr("watchfiles.watch", first_broken)
+    monkeypatch.setattr(watch, "LOOK_S", 0.05)
+    doing = watching(folder)
+    loops = started(doing, quick_s=0.2)
+    doing.wait(2)
+    while loops._eyes.blind:
+        time.sleep(0.05)
+    time.sleep(0.5)
+    count = len(doing.done)
+    time.sleep(1.0)
+    assert len(doing.done) == count
+
+
 def test_stop_waits_for_what_is_under_way(folder):
     entered, leave = threading.Event(), threading.Event()
 
