@@ -98,6 +98,30 @@ class Passed(msgspec.Struct):
         return self.report.uploaded + max(0, self.report.skipped - len(self.newer_there))
 
 
+class _Counting(Monitor):
+    """Counts the bytes of one pass; the login's own meter counts those of all that run beside it."""
+
+    def __init__(self, told: Monitor) -> None:
+        self._told = told
+        self.bytes = 0
+
+    def planned(self, files: int, size: int) -> None:
+        self._told.planned(files, size)
+
+    def moved(self, size: int) -> None:
+        self.bytes += size
+        self._told.moved(size)
+
+    def finished(self, path: str, size: int) -> None:
+        self._told.finished(path, size)
+
+    def failed(self, path: str, error: HuracanError) -> None:
+        self._told.failed(path, error)
+
+    def note(self, sentence: str) -> None:
+        self._told.note(sentence)
+
+
 def push_folder(
     remote: Remote,
     home: Path,
@@ -125,7 +149,8 @@ def push_folder(
     """
     options = PushOptions(wanted=folder.wants, stop=stop)
     with Journal(home) as journal:
-        pair = Pair(folder.arranged or folder.local, folder.remote, remote=remote, journal=journal, monitor=monitor)
+        counting = _Counting(monitor)
+        pair = Pair(folder.arranged or folder.local, folder.remote, remote=remote, journal=journal, monitor=counting)
         pusher = Pusher(pair, options)
         passed = Passed(pusher.report)
         with pair.run("push", pusher.report, wait_s=options.wait_s):
@@ -134,6 +159,7 @@ def push_folder(
             made = _without_refused(pair, made, refuse, pusher.report)
             made = _Adopting(pair, seen, folder, passed).adopt(made)
             pusher.transfer(seen, made)
+            pusher.report.bytes_sent = max(0, counting.bytes)
             if signs:
                 passed.unsigned = _signed(pusher, made)
             pusher.count_skipped(seen)

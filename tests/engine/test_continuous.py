@@ -142,6 +142,21 @@ def test_a_candle_that_did_not_arrive_is_asked_for_again_and_the_rest_goes_on(wo
     until(lambda: sync._loops.states()[0].last_error == "")
 
 
+def test_each_kind_counts_its_own_bytes(world, sync):
+    world.write({"models/big.bin": noise("big", 9_000_000)} | {f"logs/{n}.log": 1000 for n in range(10)})
+    world.write({f"exports/{n}.csv": 500 for n in range(10)})
+    world.dropbox.config(latency_ms=50)
+    settings = settings_of(watch=False)
+    stop = threading.Event()
+    thread = threading.Thread(target=run, args=(world.sync(settings=settings), settings, stop))
+    thread.start()
+    until(lambda: len(world.stranger.paths()) == 21)
+    stop.set()
+    thread.join(20)
+    sent = {kind.name: kind.bytes_sent for kind in standing.read(world.home).kinds}
+    assert (sent["models"], sent["logs"], sent["exports"]) == (9_000_000, 10_000, 5_000)
+
+
 def test_second_long_loops_over_unchanged_data_send_nothing(world, sync):
     world.write({f"logs/{n}.log": 500 for n in range(20)} | {f"models/{n}.bin": 500 for n in range(5)})
     sync.sync_all()
