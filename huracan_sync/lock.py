@@ -75,5 +75,6 @@ def _try(lock: int, path: Path) -> bool:
     except OSError as error:
         if error.errno in {errno.EWOULDBLOCK, errno.EAGAIN, errno.EACCES}:
             return False
-        raise LocalFailure(f"the lock {path} cannot be taken: {error.strerror}", path=str(path)) from error
+        hint = "some network volumes take no locks: put HURACAN_SYNC_HOME on a disk of this machine"
+        raise LocalFailure(f"the lock {path} cannot be taken: {error.strerror}", hint=hint, path=str(path)) from error
     return True

@@ -286,7 +286,7 @@ def alone(credentials: Credentials, credential: Credential, *, timeout: float) -
     with contextlib.ExitStack() as held:
         try:
             held.enter_context(credentials.folder.locked(f"{name}.lock", timeout=timeout))
-        except (LocalFailure, DiskFull) as error:  # a container whose disk cannot be written: each for itself
+        except (LocalFailure, DiskFull, UnsafePlace) as error:  # a disk not to be written, or not ours: each for itself
             log.debug("no lock among processes: %s", error)
         yield
 
@@ -308,7 +308,7 @@ def write_state(credentials: Credentials, credential: Credential, state: State) 
     try:
         credentials.folder.sweep(name)
         credentials.folder.write(name, shared.seal(state, credential.refresh_token, name))
-    except (LocalFailure, DiskFull) as error:
+    except (LocalFailure, DiskFull, UnsafePlace) as error:
         log.warning("the access token is not shared with other processes: %s", error)
         return False
     return True

@@ -25,7 +25,15 @@ from huracan_sync.auth.folder import Folder
 from huracan_sync.auth.profiles import Profile, to_authorize
 from huracan_sync.auth.quiet import Environment
 from huracan_sync.auth.store import Store, open_store
-from huracan_sync.errors import BoundElsewhere, HuracanError, LocalFailure, NoAppKey, NoCredentials, SecretMissing
+from huracan_sync.errors import (
+    BoundElsewhere,
+    HuracanError,
+    LocalFailure,
+    NoAppKey,
+    NoCredentials,
+    SecretMissing,
+    UnsafePlace,
+)
 from huracan_sync.secret import Secret
 from huracan_sync.wire import Endpoint
 
@@ -212,7 +220,11 @@ class Credentials:
                     bindings = self._bindings()
                     bound = bindings.setdefault(digest, service)
                     self.folder.write(BINDINGS, msgspec.json.encode(bindings))
-        except LocalFailure as error:  # a container whose disk cannot be written: nothing to bind in
+        except (LocalFailure, UnsafePlace) as error:
+            # A disk that cannot be written, or where everything is everybody's: nothing to bind in. A real token is
+            # safe all the same where only Dropbox is asked; what others may have planted says nothing about it.
+            if service != "dropbox" and isinstance(error, UnsafePlace):
+                raise
             log.debug("a delivered token is not bound: %s", error)
             return
         if bound != service:

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 
+import msgspec
 import pytest
 
 from huracan_sync.auth import logins, shared
@@ -26,6 +27,7 @@ from huracan_sync.errors import (
     SecretMissing,
     ServiceFault,
     Unreachable,
+    UnsafePlace,
 )
 from huracan_sync.remote.client import Remote
 from huracan_sync.secret import Secret
@@ -474,6 +476,22 @@ def test_a_disk_that_cannot_be_written_is_no_failure(machine, home):
     first = tokens.token()
     assert status_with(machine, first) == 200
     assert tokens.token().reveal() == first.reveal()
+
+
+def test_a_volume_where_everything_is_everybody_s(machine, emulator, home, monkeypatch, caplog):
+    """Some network volumes know no rights. A delivered token works there; nothing is written or believed."""
+    (home / "auth").mkdir(parents=True)
+    (home / "auth").chmod(0o777)
+    (home / "auth" / "delivered.json").write_text("{")
+    with pytest.raises(UnsafePlace):
+        machine.tokens().token()  # an emulator is not trusted with a token that may be a real one's
+    # As Dropbox, which we play here: only the namespace tells them apart.
+    machine.endpoint = msgspec.structs.replace(machine.endpoint, namespace="dropbox")
+    for _ in range(2):
+        assert status_with(machine, machine.tokens().token()) == 200
+    assert emulator.refreshes() == 2  # each process for itself
+    assert [path.name for path in (home / "auth").iterdir()] == ["delivered.json"]
+    assert "is not shared with other processes" in caplog.text
 
 
 # ---- clocks -------------------------------------------------------------------------------------------------------

@@ -75,6 +75,14 @@ def test_no_is_no(machine):
     assert machine.live_grants() == 0
 
 
+def test_ctrl_c_at_the_question_leaves_no_login_behind(machine):
+    code, screen = machine.at_terminal("authorize", "--app-key", machine.dropbox.app_key, answers=[("[y/N]", "\x03")])
+    assert code == 130
+    assert "no login was stored or changed" in screen
+    assert not (machine.home / "auth" / "vault").exists()
+    assert machine.live_grants() == 0
+
+
 def test_pasting_a_code_at_a_terminal(machine):
     answers = [("Paste the code", machine.code_for), ("[y/N]", "yes")]
     code, screen = machine.at_terminal(
