@@ -24,6 +24,7 @@ VERBS = {
     "run": "keep everything of the engine in Dropbox: each kind on its interval, changes within seconds",
     "migrate": "bring what earlier writers left in many places to its one place, inside Dropbox",
     "verify": "prove that a folder, here or in Dropbox, is what was signed",
+    "follow": "tell of each new set as soon as it is published, verified",
     "keys": "who signs, and whom this machine trusts",
     "emulator": "run a local Dropbox",
 }
@@ -41,6 +42,7 @@ _MODULES = {
     "run": "continuous",
     "migrate": "migrating",
     "verify": "proving",
+    "follow": "following",
     "keys": "keys",
 }
 

@@ -43,6 +43,10 @@ class Output:
             for line in words:
                 print(redact(line))
 
+    def line(self, document: Mapping[str, Any], words: str) -> None:
+        """One of several answers as they come: a line of JSON for machines, a line of words for people."""
+        print(msgspec.json.encode(document).decode() if self.as_json else redact(words), flush=True)
+
     def say(self, sentence: str) -> None:
         """Something on the way, for people only, on stderr."""
         print(redact(sentence), file=sys.stderr, flush=True)

@@ -14,9 +14,8 @@ from typing import NamedTuple
 
 import msgspec
 
-from huracan_sync.content_hash import content_hash
 from huracan_sync.errors import Busy, HuracanError, NotAuthorized, NotFound, Refused, TryLater, Unavailable
-from huracan_sync.paths import fold
+from huracan_sync.reader.news import News, look_for_news
 from huracan_sync.reader.pinning import Pinning
 from huracan_sync.reader.shelf import Shelf, shelf
 from huracan_sync.reader.snapshot import Snapshot, bring
@@ -33,17 +32,10 @@ KEEP_SET = 256 * 1024 * 1024
 """Bytes: a set up to this size is brought to this disk whole before it takes effect, so that it can be read offline."""
 
 _POLL_S = 60
+_POLL_LEAST_S = 30
 _PAUSE_MOST_S = 5.0
 
 Each = Callable[[Callable[[Item], object], Iterable[Item]], Iterable[object]]
-
-
-class _News(NamedTuple):
-    """What the listing says has moved since the last look."""
-
-    cursor: str
-    trust: bool
-    head: bool
 
 
 class _Look(NamedTuple):
@@ -195,6 +187,7 @@ class Reader:
         allow_stale: bool = False,
         stop: Callable[[], bool] = lambda: False,
         observe: Callable[[HuracanError], None] = lambda _: None,
+        seen: Callable[[Snapshot], None] = lambda _: None,
         poll_s: int = _POLL_S,
     ) -> Iterator[Snapshot]:
         """The newest generation, and then each new one as soon as it is published (a heartbeat is none).
@@ -204,6 +197,7 @@ class Reader:
             allow_stale: as for `latest`.
             stop: asked before and after each wait; ends the iteration.
             observe: told of everything that keeps the newest from being read; following goes on.
+            seen: told of what each look finds, also when it is more time for the same.
             poll_s: the longest wait for news, 30 to 480 seconds; then freshness is looked at again.
 
         Raises:
@@ -214,6 +208,7 @@ class Reader:
         while not stop():
             try:
                 snapshot = self.latest(channel, allow_stale=allow_stale)
+                seen(snapshot)
                 if snapshot.head.body_sha256 != given:
                     given = snapshot.head.body_sha256
                     yield snapshot
@@ -221,7 +216,7 @@ class Reader:
                 if stop():
                     return
                 if problem is None:
-                    self._source.wait(self._seen.load().channels[channel].cursor, poll_s)
+                    self._source.wait(self._seen.load().channels[channel].cursor, self._until(snapshot, poll_s))
                     pause = 1.0
                     continue
             except (Refused, Unavailable, TryLater, NotFound) as error:
@@ -231,6 +226,11 @@ class Reader:
             observe(problem)
             self._sleep(pause)
             pause = min(2 * pause, _PAUSE_MOST_S)
+
+    def _until(self, snapshot: Snapshot, poll_s: int) -> int:
+        """How long to wait: until it is no longer fresh, as far as a longpoll may be so short."""
+        left_s = (snapshot.head.expires_ms - self._now_ms()) // 1000 + 1
+        return min(poll_s, max(_POLL_LEAST_S, left_s)) if left_s > 0 else poll_s
 
     def kept(self, channel: str) -> tuple[bytes, dict[bytes, bytes]]:
         """The head file that was accepted last and the files of its list, by SHA-256, as they lie on this disk."""
@@ -247,7 +247,10 @@ class Reader:
             now_ms = self._now_ms()
             rules.check_clock(now_ms, state.clock_ms)
             held = state.channels.get(channel)
-            news = self._news(channel, held, trust.open(state.trust))
+            try:
+                news = look_for_news(self._source, channel, held, trust.open(state.trust))
+            except NotFound as error:
+                raise self._gone(channel, held) from error
             look = _Look(channel, self._pinning.newest(state, look=news.trust), now_ms, allow_stale)
             trust.check_current(look.known, now_ms)
             if held and held.head and not news.head:
@@ -260,36 +263,7 @@ class Reader:
                 return found
         raise Busy(f"another process keeps moving what was seen of {channel}", channel=channel)
 
-    def _news(self, channel: str, held: Channel | None, known: Trust) -> _News:
-        """Ask once what has moved."""
-        try:
-            answer = self._source.changed(places.HOME, held.cursor) if held and held.cursor else None
-            if answer is None:
-                return self._all_news(channel, held, known)
-        except NotFound as error:
-            raise self._gone(channel, held) from error
-        cursor, moved = answer
-        # What this machine has published itself is no news to it.
-        own, wanted = content_hash(held.head) if held else b"", places.head(channel)
-        folded = {fold(path): digest for path, digest in moved.items()}
-        trust_moved = any(path.startswith(f"{places.TRUST}/") or _holds(path, places.TRUST) for path in folded)
-        head_moved = any(_holds(path, wanted) and (path, digest) != (wanted, own) for path, digest in folded.items())
-        return _News(cursor, trust_moved, head_moved)
-
-    def _all_news(self, channel: str, held: Channel | None, known: Trust) -> _News:
-        """Where the last look is not known: what lies there, if one answer tells; else everything may have moved.
-
-        The cursor comes first, so that whatever moves while we look is news the next time.
-        """
-        answer = self._source.lying(places.HOME)
-        if answer is None:
-            return _News(self._source.cursor(places.HOME), trust=True, head=True)
-        cursor, lying = answer
-        folded = {fold(path): digest for path, digest in lying.items()}
-        same = held is not None and folded.get(places.head(channel)) == content_hash(held.head)
-        return _News(cursor, trust=places.trust(known.version + 1) in folded, head=not same)
-
-    def _changed(self, look: _Look, held: Channel | None, news: _News) -> Snapshot | None:
+    def _changed(self, look: _Look, held: Channel | None, news: News) -> Snapshot | None:
         """Steps 3 to 12. None when another process has moved the mark meanwhile."""
         data = self._head_file(look.channel, held)
         try:
@@ -426,11 +400,6 @@ class Reader:
 
     def _now_ms(self) -> int:
         return int(self._clock() * 1000)
-
-
-def _holds(moved: str, wanted: str) -> bool:
-    """Whether news of `moved` is news of `wanted`: the place itself, or a folder it lies in."""
-    return wanted == moved or wanted.startswith(f"{moved}/")
 
 
 def _following(held: Channel | None, opened: Opened, parts: tuple[bytes, ...], cursor: str) -> Channel:

@@ -136,3 +136,29 @@ def test_a_person_must_act_and_following_ends(tmp_path):
     world = World(tmp_path, pinned=False)
     with pytest.raises(NoTrust):
         Story(world, nothing).told()
+
+
+def test_a_look_is_told_of_also_when_it_is_more_time_for_the_same(world):
+    world.publish()
+    looks = []
+    story = Story(world, nothing, world.engine.beat, nothing)
+    assert story.told(seen=lambda snapshot: looks.append(snapshot.sequence)) == [1]
+    assert looks == [1, 1, 2]
+
+
+def test_the_wait_ends_when_the_set_gets_too_old(world):
+    world.publish()
+    lifetime_s = (world.reader.latest("champions").head.expires_ms - world.clock.now_ms) // 1000
+    waits = []
+
+    def wait(cursor, timeout_s):
+        waits.append(timeout_s)
+        world.clock.now_ms += timeout_s * 1000
+        return False
+
+    world.peer.wait = wait
+    problems = []
+    following = world.reader.follow("champions", stop=lambda: bool(problems), observe=problems.append, poll_s=470)
+    assert [snapshot.sequence for snapshot in following] == [1]
+    assert [type(problem) for problem in problems] == [Stale]
+    assert 0 <= sum(waits) - lifetime_s <= 30

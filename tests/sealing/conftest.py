@@ -7,6 +7,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "keys"))
 sys.path.insert(0, str(Path(__file__).parent.parent / "transfer"))
+sys.path.insert(0, str(Path(__file__).parent.parent / "reader"))
 
 from keys_world import READ, Clock, Machine
 

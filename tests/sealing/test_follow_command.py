@@ -1,0 +1,102 @@
+"""`follow` as a process: a line for each new set, as soon as it is published."""
+
+import json
+import signal
+
+import pytest
+from keys_world import READ, Commands
+from reader_world import FILES, World
+
+from huracan_sync.cli.following import _Teller
+from huracan_sync.cli.output import Output
+from huracan_sync.errors import Unreachable
+from huracan_sync.refusals import Dead, HeadFormat, Stale
+
+SET = {"models/champions/latest/BTCUSDT.bin": b"1", "hamilton/roster.json": b"{}"}
+
+
+def write(folder, files):
+    for path, data in files.items():
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        (folder / path).write_bytes(data)
+    return folder
+
+
+@pytest.fixture
+def engine(dropbox, tmp_path):
+    commands = Commands(dropbox, tmp_path / "engine", key="sign.key")
+    commands.run("keys", "init")
+    return commands
+
+
+@pytest.fixture
+def hamilton(dropbox, tmp_path, engine):
+    commands = Commands(
+        dropbox, tmp_path / "hamilton", scopes=READ, app_key=dropbox.read_only_app_key, profile="hamilton"
+    )
+    commands.run("keys", "trust", engine.run("keys", "show")["fingerprint"])
+    return commands
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_each_set_is_told_of_until_a_signal_comes(engine, hamilton, tmp_path, number):
+    src = write(tmp_path / "src", SET)
+    engine.run("publish", src)
+    following = hamilton.start("follow", "--json")
+    try:
+        first = json.loads(following.stdout.readline())
+        assert (first["event"], first["sequence"], first["status"], first["files"]) == ("snapshot", 1, "fresh", 2)
+        engine.run("publish", "--heartbeat")  # no news
+        engine.run("publish", write(src, {"hamilton/roster.json": b"[]"}))
+        second = json.loads(following.stdout.readline())
+        assert (second["sequence"], second["bytes"], second["channel"]) == (3, 3, "champions")
+        following.send_signal(number)
+        out, err = following.communicate(timeout=20)
+        assert (following.returncode, out, err) == (0, "", "")
+    finally:
+        following.kill()
+        following.wait()
+
+
+def test_once_and_in_words(engine, hamilton, tmp_path):
+    hamilton.say("follow", "--once", code=1)
+    engine.run("publish", write(tmp_path / "src", SET))
+    out, _ = hamilton.say("follow", "--once")
+    assert "FRESH  sequence 1 of champions: 2 files, 3 B, signed 20" in out
+    assert hamilton.run("follow", "--once")["digest"]
+    engine.run("follow", "--once", "--channel", "candles", code=1)
+
+
+def test_nobody_is_trusted(engine, dropbox, tmp_path):
+    Commands(dropbox, tmp_path / "stranger", scopes=READ).say("follow", code=78)
+
+
+def test_every_change_is_told_once(tmp_path, capsys):
+    world = World(tmp_path)
+    world.publish()
+    teller = _Teller(Output(as_json=True), "champions")
+
+    def events():
+        found = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+        return [(each["event"], each.get("status") or each.get("error") or each["sequence"]) for each in found]
+
+    snapshot = world.reader.latest("champions")
+    teller.seen(snapshot)
+    teller.snapshot(snapshot)
+    teller.seen(snapshot)
+    assert events() == [("snapshot", "fresh")]
+    for _ in range(2):
+        teller.problem(Unreachable("no network", sent=False))
+    teller.seen(snapshot)
+    assert events() == [("problem", "Unreachable"), ("status", "fresh")]
+    for error in (Stale("late"), Stale("later"), Dead("too late"), HeadFormat("rubbish")):
+        teller.problem(error)
+    assert events() == [("status", "stale"), ("status", "dead"), ("problem", "HeadFormat")]
+    world.engine.beat()
+    teller.seen(world.reader.latest("champions"))
+    assert events() == [("status", "fresh")]
+    world.publish(FILES | {"hamilton/roster.json": b"[]"})
+    news = world.reader.latest("champions")
+    teller.seen(news)
+    teller.snapshot(news)
+    assert events() == [("snapshot", "fresh")]
