@@ -12,7 +12,15 @@ from typing import TypeVar
 import msgspec
 
 from huracan_sync.content_hash import BLOCK_SIZE
-from huracan_sync.errors import HuracanError, NotAuthorized, NotFound, TryLater, Unavailable, Unreachable
+from huracan_sync.errors import (
+    ConfigError,
+    HuracanError,
+    NotAuthorized,
+    NotFound,
+    TryLater,
+    Unavailable,
+    Unreachable,
+)
 from huracan_sync.paths import fold, join
 from huracan_sync.remote import listing
 from huracan_sync.remote.errors import CursorReset
@@ -154,6 +162,8 @@ def _in_a_readers_words() -> Iterator[None]:
         yield
     except (NotFound, NotAuthorized, TryLater, Unavailable):
         raise
+    except ConfigError as error:  # a keyring that was locked meanwhile: nothing is known, so nothing is missing
+        raise NotAuthorized(str(error), hint=error.hint) from error
     except HuracanError as error:
         raise NotFound(str(error), hint=error.hint) from error
 

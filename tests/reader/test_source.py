@@ -4,7 +4,7 @@ import pytest
 from test_reader_emulator import READ, ROOT, Tokens
 
 from huracan_sync.content_hash import content_hash
-from huracan_sync.errors import NotFound, Unreachable
+from huracan_sync.errors import KeyringRefused, NotAuthorized, NotFound, Unreachable
 from huracan_sync.hamilton import Hamilton
 from huracan_sync.remote.client import Remote
 from huracan_sync.remote.pacing import Pacing
@@ -48,6 +48,20 @@ def test_nothing_that_can_be_read(place, writer, source):
     for ask in (lambda: source.fetch(place, 1), lambda: read(source, place), lambda: read(source, place, 1, 2)):
         with pytest.raises(NotFound):
             ask()
+
+
+def test_a_keyring_that_is_locked_does_not_mean_that_nothing_is_there(writer, source):
+    put(writer, "a", b"0123456789")
+
+    class Locked:
+        def token(self):
+            raise KeyringRefused("the keyring is locked")
+
+    source._remote.tokens = Locked()
+    for ask in (lambda: source.fetch("a", 1), lambda: read(source, "a"), lambda: source.cursor("")):
+        with pytest.raises(NotAuthorized, match="locked") as caught:
+            ask()
+        assert "unlock the keyring" in caught.value.hint
 
 
 def test_an_answer_that_breaks_off_goes_on_where_it_was(writer, source, dropbox):
