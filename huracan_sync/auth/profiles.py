@@ -87,7 +87,12 @@ def check_granted(profile: Profile, asked: frozenset[str], granted: frozenset[st
     if wider := granted - asked:
         raise ScopeWidened(
             f"Dropbox granted {spelled(wider)}, which the profile {profile.name} did not ask for",
-            hint="nothing was stored; if the app is shared, make one of its own for this profile",
+            hint="nothing was stored; "
+            + (
+                "add --account-info, so that it is asked for"
+                if wider <= frozenset(ACCOUNT)
+                else "if the app is shared, make one of its own for this profile"
+            ),
             scope=spelled(wider),
         )
     if missing := profile.needed - granted:

@@ -139,7 +139,9 @@ class Door:
         )
         return NoConsent(
             f"no answer came from the browser within {timeout:.0f} s{ignored}",
-            hint="run the command again; without a browser on this machine, add --no-browser",
+            hint="run the command again; if Dropbox's page showed an error instead of Allow, register "
+            f"{self.uri} and tick the scopes of the app on https://www.dropbox.com/developers/apps; without a browser "
+            "on this machine, add --no-browser",
             reason="timeout",
         )
 

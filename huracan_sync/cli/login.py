@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import shlex
 import subprocess
 import sys
@@ -17,7 +18,7 @@ from huracan_sync.auth.profiles import WHAT_FOR
 from huracan_sync.cli.credentials import credentials
 from huracan_sync.cli.output import Output
 from huracan_sync.cli.running import DONE, Context
-from huracan_sync.errors import NoConsent, UsageError
+from huracan_sync.errors import HuracanError, NoConsent, UsageError
 from huracan_sync.secret import Secret
 from huracan_sync.wire import Endpoint, Wire
 
@@ -94,6 +95,11 @@ def run_authorize(options: argparse.Namespace, context: Context) -> int:
         f"the refresh token is kept in the {place}; access tokens renew themselves from now on",
     ]
     context.output.document({**_as_dict(login), "kept_in": place}, words)
+    with contextlib.suppress(HuracanError):
+        if (goes_before := login_of.load()).login is None:
+            context.output.say(
+                f"note: a token is delivered here too ({goes_before.source}), and goes before this login"
+            )
     return DONE
 
 

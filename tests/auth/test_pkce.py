@@ -173,6 +173,13 @@ def test_granted(profile, granted, error):
         check_granted(profile, profile.asked(), granted)
 
 
+def test_a_service_that_always_grants_to_see_the_account_is_no_dead_end():
+    with pytest.raises(ScopeWidened) as caught:
+        check_granted(HAMILTON, HAMILTON.asked(), frozenset({R, C, A}))
+    assert "--account-info" in caught.value.hint
+    check_granted(HAMILTON, HAMILTON.asked(account_info=True), frozenset({R, C, A}))
+
+
 def test_account_info_is_optional():
     check_granted(ENGINE, ENGINE.asked(account_info=True), ENGINE.needed)
     check_granted(ENGINE, ENGINE.asked(account_info=True), ENGINE.needed | {A})
