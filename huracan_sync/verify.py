@@ -163,7 +163,7 @@ class _Looks:
     def newest(self) -> Snapshot:
         """The newest list."""
         try:
-            snapshot = self._reader.latest(self._channel, allow_stale=True)
+            snapshot = self._reader.latest(self._channel, allow_stale=True, remember=False)
         except NotFound as error:
             raise self._nothing(error) from None
         if snapshot.problem is not None:

@@ -45,6 +45,7 @@ class _Look(NamedTuple):
     known: Trust
     now_ms: int
     allow_stale: bool
+    remember: bool = True
 
 
 class _Entries(NamedTuple):
@@ -54,7 +55,7 @@ class _Entries(NamedTuple):
     parts: tuple[bytes, ...]
     """SHA-256 of the files they came in."""
     named: tuple[object, ...]
-    """What the head says of the body, and the policy."""
+    """What the head says of the body, the policy, and whether the files were wanted here."""
 
 
 class Reader:
@@ -128,12 +129,16 @@ class Reader:
 
     # --- reading ----------------------------------------------------------------------------------------------
 
-    def latest(self, channel: str, *, allow_stale: bool = False) -> Snapshot:
+    def latest(self, channel: str, *, allow_stale: bool = False, remember: bool = True) -> Snapshot:
         """The newest generation of a channel, verified. One request when nothing has changed.
 
         While Dropbox cannot be reached, or the login was withdrawn, what was last known good is given instead, for as
         long as its own signature says that it is fresh (`snapshot.problem` tells). What Dropbox holds being refused
         is an error; with `allow_stale` it also gives what was last known good, until that is dead.
+
+        A reader that keeps no sets (`keep_set=0`) takes nothing from one that does: where what was last known good
+        lies on this disk whole, the newest is brought here too before it takes that place; or, with `remember=False`,
+        it is only told of and takes no place.
 
         Raises:
             Refused: the first reason found; nothing later was looked at, nothing was remembered.
@@ -145,7 +150,7 @@ class Reader:
         places.check_channel(channel)
         with self._lock:
             try:
-                return self._latest(channel, allow_stale=allow_stale)
+                return self._latest(channel, allow_stale=allow_stale, remember=remember)
             except (Unavailable, TryLater, NotAuthorized) as error:
                 return self._instead(channel, error, allow_stale=allow_stale)
             except Refused as error:
@@ -241,7 +246,7 @@ class Reader:
 
     # --- one look ---------------------------------------------------------------------------------------------
 
-    def _latest(self, channel: str, *, allow_stale: bool) -> Snapshot:
+    def _latest(self, channel: str, *, allow_stale: bool, remember: bool) -> Snapshot:
         for _ in range(5):
             state = self._seen.load()
             now_ms = self._now_ms()
@@ -251,7 +256,7 @@ class Reader:
                 news = look_for_news(self._source, channel, held, trust.open(state.trust))
             except NotFound as error:
                 raise self._gone(channel, held) from error
-            look = _Look(channel, self._pinning.newest(state, look=news.trust), now_ms, allow_stale)
+            look = _Look(channel, self._pinning.newest(state, look=news.trust), now_ms, allow_stale, remember)
             trust.check_current(look.known, now_ms)
             if held and held.head and not news.head:
                 # Judged again: keys are revoked, windows end, time goes on.
@@ -279,8 +284,12 @@ class Reader:
         mark = held.mark if held else None
         rules.advances(mark, said.epoch, said.seq, opened.digest, said.prev)
         fresh = rules.check_fresh(policy, expires_ms=said.expires_ms, now_ms=look.now_ms, allow_stale=look.allow_stale)
-        with self._shelf(look.channel).in_use():
-            entries = self._read_body(said, policy, online=True)
+        here = self._shelf(look.channel)
+        with here.in_use():
+            kept = not self._keep_set and self._is_whole(look, held, here)
+            entries = self._read_body(said, policy, online=True, keep=kept and look.remember)
+            if kept and not look.remember:
+                return self._snapshot(look, opened, entries.items)
             new = _following(held, opened, entries.parts, news.cursor)
             clock_ms = look.now_ms if fresh is Freshness.FRESH else 0
             if not self._seen.advance(look.channel, new, after=mark, clock_ms=clock_ms):
@@ -332,9 +341,12 @@ class Reader:
             channel=channel,
         )
 
-    def _read_body(self, said: Head, policy: Policy, *, online: bool) -> _Entries:
-        """The entries of a head, from memory, from this disk, or from Dropbox, which is then kept here."""
-        named = (said.body_sha256, said.body_len, said.raw_len, said.entry_count, policy)
+    def _read_body(self, said: Head, policy: Policy, *, online: bool, keep: bool = False) -> _Entries:
+        """The entries of a head, from memory, from this disk, or from Dropbox, which is then kept here.
+
+        `keep`: their files too, although this reader keeps no sets.
+        """
+        named = (said.body_sha256, said.body_len, said.raw_len, said.entry_count, policy, keep)
         kept = self._entries.get(said.channel)
         if kept is not None and kept.named == named:
             return kept
@@ -354,15 +366,22 @@ class Reader:
 
         with here.in_use() if online else contextlib.nullcontext():
             entries = _Entries(body.read(said, policy, fetch), tuple(parts), named)
-            self._bring(entries.items, here, online=online)
+            if online and sum(item.size for item in entries.items) <= (KEEP_SET if keep else self._keep_set):
+                # A set of ordinary size is on this disk whole, every block proved, before it takes effect.
+                for _ in self._each(lambda item: bring(self._source, here, item), entries.items):
+                    pass
         self._entries[said.channel] = entries
         return entries
 
-    def _bring(self, items: list[Item], here: Shelf, *, online: bool) -> None:
-        """Have a set of ordinary size on this disk whole, every block proved, before it takes effect."""
-        if online and sum(item.size for item in items) <= self._keep_set:
-            for _ in self._each(lambda item: bring(self._source, here, item), items):
-                pass
+    def _is_whole(self, look: _Look, held: Channel | None, here: Shelf) -> bool:
+        """Whether every file of what was last known good is on this disk."""
+        if held is None or not held.head:
+            return False
+        with contextlib.suppress(Refused):
+            said, policy = self._judged(look, held.head).head, look.known.policy(look.channel)
+            items = body.read(said, policy, lambda sha256, length: here.body(sha256, length) or b"")
+            return bool(items) and all(here.blob(item) for item in items)
+        return False
 
     def _body_file(self, sha256: bytes, length: int) -> bytes | None:
         try:

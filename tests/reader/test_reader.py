@@ -578,3 +578,47 @@ def test_two_root_folders_on_one_machine_know_nothing_of_each_other(world):
         other.latest("champions")
     other.pin(PIN)
     assert other.latest("champions").sequence == 1
+
+
+def test_who_keeps_no_sets_takes_none_from_who_does(world):
+    world.publish()
+    world.reader.latest("champions")
+    passing = world.new_reader(keep_set=0)
+    world.publish(FILES | {ROSTER: b"2"})
+    world.peer.requests()
+    told = passing.latest("champions", remember=False)
+    assert (told.sequence, world.peer.requests()) == (2, 3)  # the news, the head, the body
+    world.peer.down = True
+    assert contents(world.new_reader().latest("champions")) == FILES
+    world.peer.down = False
+    assert passing.latest("champions").sequence == 2
+    world.peer.down = True
+    offline = world.new_reader().latest("champions")
+    assert (offline.sequence, contents(offline)[ROSTER]) == (2, b"2")
+
+
+def test_where_no_set_is_kept_none_is_brought(world):
+    passing = world.new_reader(keep_set=0)
+    world.publish()
+    for remember in (False, True):
+        world.peer.requests()
+        passing.latest("champions", remember=remember)
+        assert "stream" not in [call[0] for call in world.peer.calls]
+    world.publish(FILES | {ROSTER: b"2"})
+    assert passing.latest("champions", remember=False).sequence == 2
+    world.peer.requests()
+    passing.latest("champions", remember=False)
+    assert world.peer.requests() == 1, "it was remembered"
+
+
+def test_a_set_whose_key_was_revoked_is_no_longer_kept_for_anybody(world):
+    world.publish()
+    world.reader.latest("champions")
+    rules = [policy("champions", PROMOTER, epoch=2)]
+    world.engine.say_whom_to_trust(
+        next_trust(world, keys=[key(ENGINE), key(PROMOTER)], channels=rules, revoked=[ENGINE])
+    )
+    world.engine.who, world.engine.epoch, world.engine.seq = PROMOTER, 2, 0
+    world.publish(FILES | {ROSTER: b"2"})
+    world.new_reader(keep_set=0).latest("champions", remember=False)
+    assert world.reader.last_good("champions").head.epoch == 2
