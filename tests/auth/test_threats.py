@@ -13,6 +13,7 @@ Every test of one of them has its number in its name (`pytest -k threat_28`).
 """
 
 import ast
+import contextlib
 import os
 import shutil
 import socket
@@ -125,8 +126,8 @@ def test_threat_23_a_push_at_debug_shows_no_token_anywhere(machine, dropbox, tmp
     seen, limits = b"", ""
     while process.poll() is None:
         seen += b"\n".join(arguments_of_all_processes())
-        if dropbox.log()["requests"].get("oauth2/token"):  # it is in the middle of everything
-            limits = Path(f"/proc/{process.pid}/limits").read_text() or limits
+        with contextlib.suppress(OSError):
+            limits = Path(f"/proc/{process.pid}/limits").read_text() or limits  # of the last look: it was at work then
         time.sleep(0.02)
     out, err = process.communicate()
     assert process.returncode == 0, err
