@@ -158,17 +158,37 @@ class Stream:
         Raises:
             Unreachable: the body ended early or stalled.
         """
+        while piece := self._read(size):
+            yield piece
+
+    def piece(self, size: int) -> bytearray:
+        """The next `size` bytes of the body, all of them.
+
+        Raises:
+            Unreachable: the body ended early or stalled.
+        """
+        whole, at = bytearray(size), 0
+        while at < size:
+            got = self._read(min(CHUNK, size - at))
+            if not got:
+                host = urlsplit(self._response.url or "").netloc
+                raise Unreachable(f"{host} ended its answer before its time", host=host, sent=True)
+            whole[at : at + len(got)] = got
+            at += len(got)
+        return whole
+
+    def _read(self, size: int) -> bytes:
         # Undecoded bytes come straight from the socket; decoding goes through a buffer that holds them twice.
         encoded = "Content-Encoding" in self.headers
         try:
-            while piece := self._response.read(size, decode_content=encoded):
-                if self._throttle:
-                    self._throttle(len(piece))
-                if self._is_content:
-                    self._meter.add(received=len(piece))
-                yield piece
+            piece = self._response.read(size, decode_content=encoded)
         except (HTTPError, OSError) as error:
             raise _unreachable(error, self._response.url or "") from error
+        if self._throttle:
+            self._throttle(len(piece))
+        if self._is_content:
+            self._meter.add(received=len(piece))
+        return piece
 
     def read(self) -> bytes:
         """The rest of the body at once."""

@@ -33,7 +33,7 @@ from huracan_sync.transfer.upload import Upload
 from huracan_sync.transfer.whole import check_whole
 from huracan_sync.tree import Entry
 
-SMALL = wish.Options().part_size
+SMALL = wish.Options().whole_up_to
 """Bytes of the largest file that is sent in one request."""
 NOTED = 4096
 """A smaller file costs no more to send than to ask about, so nobody notes what it held."""

@@ -164,6 +164,43 @@ class ReadOnly:
         answer = self._repeat(call, lambda call, token: self._body(call, token, limit, part))
         return self._decoded(route, answer.headers.get("Dropbox-API-Result", "").encode(), result), answer.body
 
+    def pieces(
+        self, route: str, arg: object, result: type[T], part: Ranged, *, size: int
+    ) -> Iterator[tuple[T, bytearray]]:
+        """Call a download route for a part of a file and read it piece by piece.
+
+        When the body breaks off, it goes on after the last whole piece.
+
+        Args:
+            route: like `files/download`.
+            arg: the argument.
+            result: the type of what describes the whole file.
+            part: which bytes.
+            size: bytes of a piece; the last one may be shorter.
+
+        Raises:
+            NotFound: nothing lies there.
+            RangeIgnored: other bytes came than were asked for, every time.
+        """
+        at, failures = part.start, 0
+        while at < part.end:
+            rest = Ranged(at, part.end)
+            call = self._download_call(route, arg, rest)
+            with self._repeat(call, lambda call, token, rest=rest: self._opened(call, token, rest)) as stream:  # type: ignore[misc]
+                described = self._decoded(route, stream.headers.get("Dropbox-API-Result", "").encode(), result)
+                try:
+                    while at < part.end:
+                        piece = stream.piece(min(size, part.end - at))
+                        yield described, piece
+                        at, failures = at + len(piece), 0
+                except Unreachable as broken:
+                    failures += 1
+                    if failures >= NETWORK_ATTEMPTS:
+                        raise
+                    wait = Wait(self.pacing.backoff(failures), str(broken), route, failures)
+            if at < part.end:
+                self.pacing.pause(wait)
+
     def stream(self, route: str, arg: object) -> Download:
         """Call a download route and leave the body on the wire. Use as a context manager.
 
@@ -244,14 +281,20 @@ class ReadOnly:
         verdict = judge(call.route, answer, self._now())
         return verdict or Verdict(ServiceFault(f"{call.route} gave no body", route=call.route))
 
+    def _opened(self, call: Call, token: Secret, part: Ranged | None) -> Stream | Verdict:
+        """Make a download call once and leave the body on the wire, if it is the one that was asked for."""
+        outcome = self._left_open(call, token)
+        if isinstance(outcome, Stream) and part is not None and not _is_honoured(outcome, part):
+            outcome.close()
+            return Verdict(RangeIgnored(f"{call.route} did not honour the range", route=call.route), retry=True)
+        return outcome
+
     def _body(self, call: Call, token: Secret, limit: int, part: Ranged | None) -> Answer | Verdict:
         """Make a download call once and read its body."""
-        outcome = self._left_open(call, token)
+        outcome = self._opened(call, token, part)
         if isinstance(outcome, Verdict):
             return outcome
         with outcome as stream:
-            if part is not None and not _is_honoured(stream, part):
-                return Verdict(RangeIgnored(f"{call.route} did not honour the range", route=call.route), retry=True)
             pieces, size = [], 0
             try:
                 # In one piece where nothing shapes it: joining pieces would hold everything twice.

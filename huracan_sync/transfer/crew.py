@@ -31,6 +31,8 @@ class Crew:
         self._budget = budget
         self._busy = 0
         self._held = 0
+        self.is_ending = False
+        """Whether the run ends early: long work stops at the next place where it can be gone on from."""
 
     def has_room(self, cost: int = 0) -> bool:
         """Whether work that holds `cost` bytes may start now. One piece always may."""
@@ -71,6 +73,10 @@ class Crew:
 
         self._pool.submit(work).add_done_callback(settle)
 
+    def tell(self, report: Callable[[], None]) -> None:
+        """From a worker, before its work ends: have this called in the caller's thread."""
+        self._done.put(report)
+
     def drive(self, feed: Callable[[], bool]) -> None:
         """Call `feed` as long as it starts something, hand over results, until nothing is left.
 
@@ -87,6 +93,7 @@ class Crew:
                 while not self._done.empty():  # take all that is there before starting more
                     self._done.get()()
         except BaseException:
+            self.is_ending = True
             self._pool.shutdown(wait=True, cancel_futures=True)
             while not self._done.empty():
                 with contextlib.suppress(BaseException):  # the first one is on its way already

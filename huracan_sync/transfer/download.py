@@ -1,4 +1,4 @@
-"""Download what a plan says: small folders as a zip, files by revision, large ones in ranges.
+"""Download what a plan says: small folders as a zip, files by revision, large ones in stretches.
 
 Laws: a file is written beside its place and put there only when its content hash is the planned one. What was verified
 before a crash is not fetched again. A file on disk that changed meanwhile stays.
@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 import msgspec
 
-from huracan_sync.content_hash import content_hash
+from huracan_sync.content_hash import BLOCK_SIZE, content_hash
 from huracan_sync.errors import (
     ContentMismatch,
     DiskFull,
@@ -26,7 +26,7 @@ from huracan_sync.paths import fold
 from huracan_sync.plan import Copy
 from huracan_sync.remote.client import RangeIgnored
 from huracan_sync.transfer import zipped
-from huracan_sync.transfer.fetch import PART, DownSite, Ranges, commit, fetch_stream, fetch_whole
+from huracan_sync.transfer.fetch import WHOLE, DownSite, Stretches, commit, fetch_stream, fetch_whole
 from huracan_sync.transfer.progress import Failure
 from huracan_sync.tree import Entry
 
@@ -54,7 +54,7 @@ class Download:
         self._files: deque[Copy] = deque()
         self._large: deque[Copy] = deque()
         self._streams: deque[Copy] = deque()
-        self._open: list[Ranges] = []
+        self._open: list[Stretches] = []
         self._attempts: dict[str, int] = {}
         self._outcome = Downloaded([], [])
 
@@ -80,19 +80,19 @@ class Download:
 
     def _close(self) -> None:
         """Ended early: what has arrived is journalled."""
-        for ranges in self._open:
-            ranges.close()
+        for file in self._open:
+            file.close()
         for job in self._unpacking:
             job.archive.close()
 
     def _queue(self, step: Copy) -> None:
-        (self._large if step.entry.size > PART else self._files).append(step)
+        (self._large if step.entry.size > WHOLE else self._files).append(step)
 
     def _feed(self) -> bool:
         if self._outcome.stopped or self._site.stop():
             return False
         return (
-            self._feed_ranges()
+            self._feed_stretches()
             or self._feed_unpacking()
             or self._feed_zip()
             or self._feed_large()
@@ -160,9 +160,9 @@ class Download:
         return True
 
     def _feed_stream(self) -> bool:
-        if not self._streams or not self._site.crew.has_room(PART):
+        if not self._streams or not self._site.crew.has_room(WHOLE):
             return False
-        self._start_file(self._streams.popleft(), fetch_stream, cost=PART)
+        self._start_file(self._streams.popleft(), fetch_stream, cost=WHOLE)
         return True
 
     def _start_file(self, step: Copy, fetch: Callable[[DownSite, Entry], Synced], *, cost: int) -> None:
@@ -178,44 +178,41 @@ class Download:
             return False
         step = self._large.popleft()
         try:
-            self._open.append(Ranges(self._site, step))
+            self._open.append(Stretches(self._site, step))
         except HuracanError as error:
             self._fail(step, error)
             return True
-        self._after_range(self._open[-1], self._open[-1].is_complete)
+        if self._open[-1].is_complete:
+            self._settle(self._open[-1])
         return True
 
-    def _feed_ranges(self) -> bool:
+    def _feed_stretches(self) -> bool:
         site = self._site
-        for ranges in self._open:
-            if not site.crew.has_room(PART) or (number := ranges.next_part()) is None:
+        for file in self._open:
+            if not site.crew.has_room(BLOCK_SIZE) or (blocks := file.next_stretch()) is None:
                 continue
 
-            def then(blocks: bytes, ranges: Ranges = ranges, number: int = number) -> None:
-                site.monitor.moved(ranges.length(number))
-                self._after_range(ranges, ranges.end(number, blocks))
-
-            def failed(error: HuracanError, ranges: Ranges = ranges, number: int = number) -> None:
-                self._after_range(ranges, ranges.end(number, error))
+            def ended(error: HuracanError | None, file: Stretches = file) -> None:
+                if file.end(error):
+                    self._settle(file)
 
             site.crew.start(
-                lambda ranges=ranges, number=number: ranges.fetch(number),  # type: ignore[misc]
-                then,
-                failed,
-                cost=ranges.length(number),
+                lambda file=file, blocks=blocks: file.fetch(blocks),  # type: ignore[misc]
+                ended,
+                ended,
+                cost=BLOCK_SIZE,
             )
             return True
         return False
 
-    def _after_range(self, ranges: Ranges, ended: bool) -> None:  # noqa: FBT001 - read at the call
-        if not ended:
-            return
-        self._open.remove(ranges)
+    def _settle(self, file: Stretches) -> None:
+        """All that will come of a large file has come."""
+        self._open.remove(file)
         try:
-            self._learn([(ranges.step, ranges.commit())], moved=False)
+            self._learn([(file.step, file.commit())], moved=False)
         except HuracanError as error:
-            self._site.monitor.moved(-ranges.size_arrived)
-            self._fail(ranges.step, error)
+            self._site.monitor.moved(-file.size_arrived)
+            self._fail(file.step, error)
 
     # --- what became of them ----------------------------------------------------------------------------------
 

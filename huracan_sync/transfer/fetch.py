@@ -1,15 +1,24 @@
-"""Bring one file down: whole, in ranges, or as a stream; verified before it is in its place."""
+"""Bring one file down: whole, in stretches, or as a stream; verified before it is in its place."""
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Iterator, Mapping
 from pathlib import Path
 
 import msgspec
 
-from huracan_sync.content_hash import BLOCK_SIZE, ContentHasher, block_hashes, combine, content_hash
+from huracan_sync.content_hash import (
+    BLOCK_SIZE,
+    DIGEST_SIZE,
+    ContentHasher,
+    block_count,
+    block_hashes,
+    combine,
+    content_hash,
+)
 from huracan_sync.errors import ContentMismatch, HuracanError, NotFound
 from huracan_sync.journal import Journal, Synced
 from huracan_sync.local import Placing, Root, Stamp
@@ -21,9 +30,14 @@ from huracan_sync.transfer.crew import Crew
 from huracan_sync.transfer.progress import Monitor
 from huracan_sync.tree import Entry
 
-PART = 2 * BLOCK_SIZE
-"""Bytes of one range; a file up to this size is fetched whole."""
-PARTS_AT_ONCE = 6
+WHOLE = 2 * BLOCK_SIZE
+"""A file up to this size is fetched in one piece."""
+STRETCHES_AT_ONCE = 4
+"""Requests for one file under way at once. Each brings a long stretch, verified and kept block by block: a kill costs
+less than a block of each, and nobody waits for answers between."""
+LONGEST_STRETCH = 64
+SHORTEST_STRETCH = 2
+"""Blocks that one request asks for, at most and at least."""
 
 
 class DownSite(msgspec.Struct, frozen=True):
@@ -51,25 +65,36 @@ class DownSite(msgspec.Struct, frozen=True):
         return Placing(self.local_root, entry.path, token=token)
 
 
-def _content(site: DownSite, entry: Entry, part: Ranged | None) -> bytes:
-    """The bytes of an entry or a part of it, by revision where it is known and still there, else by path."""
+def _places(site: DownSite, entry: Entry) -> list[str]:
+    """Where the content of an entry may lie: by revision, where it is known, else by path."""
     by_path = join(site.remote_root, entry.path)
-    wanted = part.end - part.start if part else entry.size
-    for path in [f"rev:{entry.rev}", by_path] if entry.rev else [by_path]:
-        try:
-            described, data = site.remote.fetch("files/download", {"path": path}, FileMetadata, limit=wanted, part=part)
-        except NotFound:
-            if path == by_path:
-                raise
-            continue
-        if described.content_hash == entry.content_hash.hex() and len(data) == wanted:
-            return data
-    raise ContentMismatch(f"{entry.path} holds other content in Dropbox by now", path=entry.path)
+    return [f"rev:{entry.rev}", by_path] if entry.rev else [by_path]
+
+
+def _content(site: DownSite, entry: Entry) -> bytes:
+    """The bytes of a small entry."""
+    for path in _places(site, entry):
+        with _gone_elsewhere(site, entry, path):
+            arg = {"path": path}
+            described, data = site.remote.fetch("files/download", arg, FileMetadata, limit=entry.size)
+            if described.content_hash == entry.content_hash.hex() and len(data) == entry.size:
+                return data
+    raise _other_by_now(entry)
+
+
+@contextlib.contextmanager
+def _gone_elsewhere(site: DownSite, entry: Entry, path: str) -> Iterator[None]:
+    """A revision that is not to be had is looked for by its path; a path where nothing lies is an error."""
+    try:
+        yield
+    except NotFound:
+        if path == _places(site, entry)[-1]:
+            raise
 
 
 def fetch_whole(site: DownSite, entry: Entry) -> Synced:
     """On a worker: fetch a file that fits one request, verify it, put it in place."""
-    data = _content(site, entry, None)
+    data = _content(site, entry)
     if content_hash(data) != entry.content_hash:
         raise _mismatch(entry)
     with site.placing(entry) as placing:
@@ -105,12 +130,16 @@ def commit(site: DownSite, placing: Placing, entry: Entry, *, sync_folder: bool 
     return Synced(entry, stamp)
 
 
+def _other_by_now(entry: Entry) -> ContentMismatch:
+    return ContentMismatch(f"{entry.path} holds other content in Dropbox by now", path=entry.path)
+
+
 def _mismatch(entry: Entry) -> ContentMismatch:
     return ContentMismatch(f"{entry.path} arrived with other bytes than it must have", path=entry.path)
 
 
-class Ranges:
-    """A large file arriving in ranges. Lives in the caller's thread; `fetch` runs on the crew's."""
+class Stretches:
+    """A large file arriving in stretches of blocks. Lives in the caller's thread; `fetch` runs on the crew's."""
 
     def __init__(self, site: DownSite, step: Copy) -> None:
         self.step = step
@@ -119,24 +148,24 @@ class Ranges:
         self._known = site.blocks.get(fold(step.path), b"")
         self._placing = site.placing(step.entry)
         self._under_way = 0
-        self._count = -(-step.entry.size // PART)
+        self._count = block_count(step.entry.size)
         self._token = f"{step.entry.rev}:{step.entry.content_hash.hex()}"
         earlier = site.journal.transfer(site.pair, step.path, "down")
-        if earlier is None or earlier.token != self._token or earlier.part_size != PART:
+        if earlier is None or earlier.token != self._token or earlier.part_size != BLOCK_SIZE:
             earlier = site.journal.begin_transfer(
-                site.pair, step.path, "down", token=self._token, session="", part_size=PART, now=time.time()
+                site.pair, step.path, "down", token=self._token, session="", part_size=BLOCK_SIZE, now=time.time()
             )
         self._transfer = earlier.id
         # What the journal says has arrived must also lie on the disk as it arrived: a crash may have lost it.
-        self._arrived = {number: blocks for number, blocks in earlier.parts.items() if self._lies_there(number, blocks)}
+        self._arrived = {number: block for number, block in earlier.parts.items() if self._lies_there(number, block)}
         if self._arrived:
             site.monitor.moved(self.size_arrived)
             site.monitor.note(f"{step.path}: {self.size_arrived} bytes arrived in an earlier run; going on from there")
-        self._waiting = deque(number for number in range(self._count) if number not in self._arrived)
+        self._waiting = stretches(self._count, self._arrived)
 
     @property
     def is_complete(self) -> bool:
-        """Whether every range has arrived."""
+        """Whether every block has arrived."""
         return len(self._arrived) == self._count
 
     @property
@@ -145,38 +174,55 @@ class Ranges:
         return sum(map(self.length, self._arrived))
 
     def length(self, number: int) -> int:
-        """Bytes in a range."""
-        return min(PART, self.step.entry.size - number * PART)
+        """Bytes in a block."""
+        return min(BLOCK_SIZE, self.step.entry.size - number * BLOCK_SIZE)
 
-    def next_part(self) -> int | None:
-        """The range to fetch now, or None when none may be."""
-        if self._error or not self._waiting or self._under_way >= PARTS_AT_ONCE:
+    def next_stretch(self) -> range | None:
+        """The blocks to fetch now, or None when none may be."""
+        if self._error or not self._waiting or self._under_way >= STRETCHES_AT_ONCE:
             return None
         self._under_way += 1
         return self._waiting.popleft()
 
-    def end(self, number: int, outcome: bytes | HuracanError) -> bool:
-        """A range has arrived or failed; whether that was the end of the whole file.
+    def arrived(self, number: int, block: bytes) -> None:
+        """A block has arrived, with this digest."""
+        self._arrived[number] = block
+        self._site.journal.note_part(self._transfer, number, block)
+        self._site.monitor.moved(self.length(number))
 
-        A file that failed ends when its last range under way does: until then its part is written.
+    def end(self, error: HuracanError | None) -> bool:
+        """A stretch has come to its end; whether that was the end of the whole file.
+
+        A file that failed ends when its last stretch under way does: until then its part is written.
         """
         self._under_way -= 1
-        if isinstance(outcome, HuracanError):
-            self._error = self._error or outcome
-        else:
-            self._arrived[number] = outcome
-            self._site.journal.note_part(self._transfer, number, outcome)
+        self._error = self._error or error
         return self._under_way == 0 and (self._error is not None or self.is_complete)
 
-    def fetch(self, number: int) -> bytes:
-        """On a worker: fetch one range, verify it if that is possible alone, write it; its block digests."""
-        start, size = number * PART, self.length(number)
-        data = _content(self._site, self.step.entry, Ranged(start, start + size))
-        blocks = block_hashes(data)
-        if self._known and blocks != self._known_at(number):
-            raise ContentMismatch(f"bytes {start} to {start + size} of {self.step.path} arrived damaged")
-        self._placing.write(start, data)
-        return blocks
+    def fetch(self, blocks: range) -> None:
+        """On a worker: fetch a stretch, verify each block if that is possible alone, write it, tell of it."""
+        site, entry = self._site, self.step.entry
+        part = Ranged(blocks.start * BLOCK_SIZE, min(blocks.stop * BLOCK_SIZE, entry.size))
+        for path in _places(site, entry):
+            with _gone_elsewhere(site, entry, path):
+                number, arg = blocks.start, {"path": path}
+                for described, data in site.remote.pieces("files/download", arg, FileMetadata, part, size=BLOCK_SIZE):
+                    if described.content_hash != entry.content_hash.hex() or described.size != entry.size:
+                        break
+                    self._place(number, data)
+                    number += 1
+                    if self._error or site.stop() or site.crew.is_ending:
+                        return
+                else:
+                    return
+        raise _other_by_now(entry)
+
+    def _place(self, number: int, data: bytearray) -> None:
+        block = block_hashes(data)
+        if self._known and block != self._known[number * DIGEST_SIZE : (number + 1) * DIGEST_SIZE]:
+            raise ContentMismatch(f"block {number} of {self.step.path} arrived damaged", path=self.step.path)
+        self._placing.write(number * BLOCK_SIZE, data)
+        self._site.crew.tell(lambda: self.arrived(number, block))
 
     def commit(self) -> Synced:
         """It has ended: verify the whole and put it in place, or say why not."""
@@ -196,10 +242,19 @@ class Ranges:
         """Close the part; it stays for a later run."""
         self._placing.close()
 
-    def _known_at(self, number: int) -> bytes:
-        per_part = PART // BLOCK_SIZE * 32
-        return self._known[number * per_part : (number + 1) * per_part]
+    def _lies_there(self, number: int, block: bytes) -> bool:
+        data = self._placing.read(number * BLOCK_SIZE, self.length(number))
+        return len(data) == self.length(number) and block_hashes(data) == block
 
-    def _lies_there(self, number: int, blocks: bytes) -> bool:
-        data = self._placing.read(number * PART, self.length(number))
-        return len(data) == self.length(number) and block_hashes(data) == blocks
+
+def stretches(count: int, arrived: Container[int]) -> deque[range]:
+    """How the blocks of a file that have not arrived are asked for: in few long stretches, a request each. Pure."""
+    missing = [number for number in range(count) if number not in arrived]
+    longest = max(SHORTEST_STRETCH, min(LONGEST_STRETCH, -(-len(missing) // STRETCHES_AT_ONCE)))
+    made: deque[range] = deque()
+    for number in missing:
+        if made and made[-1].stop == number and len(made[-1]) < longest:
+            made[-1] = range(made[-1].start, number + 1)
+        else:
+            made.append(range(number, number + 1))
+    return made

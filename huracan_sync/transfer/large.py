@@ -24,10 +24,9 @@ from huracan_sync.remote.client import Remote
 from huracan_sync.remote.errors import SessionLost, WrongOffset
 from huracan_sync.signed import kinds
 from huracan_sync.transfer.batch import Cursor
+from huracan_sync.transfer.window import Window
 from huracan_sync.transfer.wish import Site, Wish, is_fresh, token_of
 
-PARTS_AT_ONCE = 6
-"""Parts of one file on the way: six of 8 MiB keep a link of 125 MB/s full at 80 ms."""
 FILES_AT_ONCE = 4
 
 
@@ -56,7 +55,7 @@ class _Parts:
 
     def next_part(self) -> int | None:
         """The part to send now, or None when none may be: the last one closes, so it waits for all others."""
-        if self.error or self.is_closed or self._under_way >= PARTS_AT_ONCE:
+        if self.error or self.is_closed:
             return None
         if self._waiting:
             number = self._waiting.popleft()
@@ -129,10 +128,11 @@ class Large:
         self._now = now
         self._open: list[_Parts] = []
         self._opening = 0
+        self._window = Window()
 
     def feed(self) -> bool:
         """Start one thing if there is room; whether something was started."""
-        for parts in self._open:
+        for parts in self._open if self._window.has_room else ():
             if self._site.crew.has_room(parts.part_size) and (number := parts.next_part()) is not None:
                 self._start_part(parts, number)
                 return True
@@ -192,14 +192,17 @@ class Large:
 
     def _start_part(self, parts: _Parts, number: int) -> None:
         site = self._site
+        self._window.begin()
 
         def then(blocks: bytes) -> None:
+            self._window.end(parts.length(number))
             site.journal.note_part(parts.transfer, number, blocks)
             site.monitor.moved(parts.length(number))
             if parts.end(number, blocks):
                 self._end(parts)
 
         def failed(error: HuracanError) -> None:
+            self._window.end(0)
             if parts.end(number, error):
                 self._end(parts)
 

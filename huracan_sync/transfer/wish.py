@@ -37,9 +37,11 @@ class Options(msgspec.Struct, frozen=True):
     """Whether to try longer ones as long as the server takes them."""
     batches: bool = True
     """Whether to send small files in batches."""
-    part_size: int = 2 * BLOCK_SIZE
-    """Bytes in a part of a large file, and of the largest file that is sent whole. A multiple of 4 MiB, as concurrent
-    sessions ask; small enough to lose, large enough to fill a link."""
+    whole_up_to: int = 2 * BLOCK_SIZE
+    """Bytes of the largest file that is sent in one piece."""
+    part_size: int = BLOCK_SIZE
+    """Bytes in a part of a larger one: a multiple of 4 MiB, as concurrent sessions ask; the smallest, because what is
+    under way when a run is killed is sent again."""
 
 
 class Site(msgspec.Struct, frozen=True):
@@ -108,13 +110,13 @@ class Wish(msgspec.Struct):
 
     def is_large(self, site: Site) -> bool:
         """Whether it is sent in parts."""
-        return self.size > site.options.part_size
+        return self.size > site.options.whole_up_to
 
     def read_whole(self, site: Site) -> bytes | HuracanError:
         """On a worker: the content, all of one state, with its digest noted; or why not."""
         try:
             with self.open(site) as reading:
-                if reading.stamp.size > site.options.part_size:
+                if reading.stamp.size > site.options.whole_up_to:
                     self.stamp = reading.stamp
                     return FileChanged(f"{self.path} has grown to {reading.stamp.size} bytes", path=self.path)
                 content = reading.read(0, reading.stamp.size)

@@ -18,7 +18,7 @@ from huracan_sync.content_hash import content_hash
 
 SMALL = {f"d{n % 3}/f{n}": 3000 + n for n in range(25)}
 LARGE = {"large/a": 13 * MIB}
-PART = 4 * MIB
+TRANSFER = {"whole_up_to": 4 * MIB}
 
 FIRST = ["files/list_folder", "files/list_folder/continue", "files/upload"]
 FRESH = ["files/list_folder", "files/list_folder/continue", "files/download_zip"]
@@ -114,14 +114,14 @@ def prepare(world, job):
         world.restore()
         world.write({path: content("new", 3500) for path in list(SMALL)[:20]} | LARGE)
         (world.src / "single").unlink()
-        world.push(delete=True, part_size=PART)
+        world.push(delete=True, transfer=TRANSFER)
     world.clear_log()
 
 
 def run(world, job, **options):
     """The job; its report."""
     if job in {"first", "push"}:
-        return world.push(delete=True, part_size=PART, force=True, **options)
+        return world.push(delete=True, transfer=TRANSFER, force=True, **options)
     return world.restore(delete=True, force=True, **options)
 
 
@@ -241,7 +241,7 @@ def test_misfortune_of_every_kind_at_once(world):
     world.dropbox.faults(*({"route": "*", "rate": 0.03, "seed": n, "fault": f} for n, f in enumerate(kinds)))
     for _ in range(10):
         with contextlib.suppress(errors.HuracanError):
-            if not world.push(part_size=PART).failed and not world.restore().failed:
+            if not world.push(transfer=TRANSFER).failed and not world.restore().failed:
                 break
     world.dropbox.faults()
     assert world.push().failed == world.restore().failed == []

@@ -62,6 +62,7 @@ def test_twice_moves_nothing_and_a_push_sends_nothing_back(world):
         ({f"f{n}": 2048 for n in range(1000)}, {"files/list_folder": 1, "files/download_zip": 1}),
         ({"a": 1, "b": 1}, {"files/list_folder": 1, "files/download": 2}),
         ({"a": 20 * MIB}, {"files/list_folder": 1, "files/download": 3}),
+        ({"a": 60 * MIB}, {"files/list_folder": 1, "files/download": 4}),
         (SMALL | {"large/x": 20 * MIB}, {"files/list_folder": 1, "files/download_zip": 3, "files/download": 3}),
         ({}, {}),
     ],
@@ -251,6 +252,18 @@ def test_damage_never_lands(world, fault, files):
     assert same(world)
 
 
+@pytest.mark.parametrize("fault", [{"fault": "truncate", "fraction": 0.7}, {"fault": "wrong_length"}])
+def test_a_body_that_breaks_off_costs_a_block(world, fault):
+    world.write({"large": 60 * MIB})
+    world.push()
+    world.clear_log()
+    world.dropbox.faults({"route": "files/download", "nth": [1, 2, 4], **fault})
+    assert world.restore().failed == []
+    assert same(world)
+    assert world.dropbox.log()["downloaded_bytes"] <= (60 + 3 * 4) * MIB
+    assert world.log()["files/download"] <= 4 + 3
+
+
 def test_lasting_damage_is_refused(world):
     world.write({"x": b"12345678"})
     world.push()
@@ -313,11 +326,17 @@ class KilledAfter(Watching):
             raise Killed
 
 
+def cut(world, size):
+    world.dropbox.config(bandwidth_mbit=800)  # what is under way when it ends must not be all the rest
+    with pytest.raises(Killed):
+        world.restore(monitor=KilledAfter(size))
+    world.dropbox.config(bandwidth_mbit=0)
+
+
 def test_a_cut_download_goes_on_at_the_range(world):
     world.write({"x": 100 * MIB})
     world.push()
-    with pytest.raises(Killed):
-        world.restore(monitor=KilledAfter(50 * MIB))
+    cut(world, 50 * MIB)
     world.clear_log()
     monitor = Watching()
     report = world.restore(monitor=monitor)
@@ -330,8 +349,7 @@ def test_a_cut_download_goes_on_at_the_range(world):
 def test_a_part_damaged_on_disk_is_fetched_again(world):
     world.write({"x": 40 * MIB})
     world.push()
-    with pytest.raises(Killed):
-        world.restore(monitor=KilledAfter(32 * MIB))
+    cut(world, 20 * MIB)
     (part,) = world.dst.glob("*.part")
     with part.open("r+b") as file:
         file.seek(3 * MIB)
@@ -344,8 +362,7 @@ def test_a_part_damaged_on_disk_is_fetched_again(world):
 def test_a_part_of_older_content_is_not_mixed_in(world):
     world.write({"x": 40 * MIB})
     world.push()
-    with pytest.raises(Killed):
-        world.restore(monitor=KilledAfter(24 * MIB))
+    cut(world, 20 * MIB)
     world.write({"x": content("newer", 41 * MIB)})
     world.push()
     world.restore()

@@ -114,10 +114,10 @@ class World:
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_bytes(content(path, data) if isinstance(data, int) else data)
 
-    def push(self, *, monitor=None, remote=None, part_size=8 * MIB, check=check_whole, transfer=None, **options):
+    def push(self, *, monitor=None, remote=None, check=check_whole, transfer=None, **options):
         """Push the local folder to ROOT."""
         transfer = transfer or {}
-        transfer = wish.Options(check=check, append_only=lambda p: p.endswith(".log"), part_size=part_size, **transfer)
+        transfer = wish.Options(check=check, append_only=lambda p: p.endswith(".log"), **transfer)
         options = PushOptions(transfer=transfer, **{"wait_s": 0.0, **options})
         return push(self.src, ROOT, remote=remote or self.remote, home=self.home, options=options, monitor=monitor)
 
