@@ -117,6 +117,11 @@ class Instance:
         if self._stopping.wait(seconds):
             raise Stopped("asked to end; the rest is for the next run")
 
+    def _is_off(self) -> bool:
+        if not self._enabled:
+            log.warning("dropbox_not_enabled")
+        return not self._enabled
+
     # --- what callers look at -----------------------------------------------------------------------------------
 
     @property

@@ -51,7 +51,7 @@ class Organised(Uploads):
             For every input that was given whether it is in Dropbox; `additional_<label>` for the additional ones.
             What is not, waits in the outbox.
         """
-        if not self._enabled:
+        if self._is_off():
             return {}
         given = {
             "model": model_path,
@@ -110,7 +110,7 @@ class Organised(Uploads):
 
         A random name that tempfile made says nothing: such a file is called after its type, and a warning says so.
         """
-        if not self._enabled:
+        if self._is_off():
             return False
         path = Path(artifact_path)
         called = name or path.name
@@ -131,7 +131,7 @@ class Organised(Uploads):
         overwrite: bool = True,  # noqa: FBT001, FBT002 - the engine's signature
     ) -> bool:
         """Upload one candle file to its one place below `/APP/data/candles/`."""
-        if not self._enabled:
+        if self._is_off():
             return False
         path = Path(candle_path)
 
@@ -157,7 +157,7 @@ class Organised(Uploads):
 
     def export_hamilton_roster(self, roster_path: str | Path, overwrite: bool = True) -> bool:  # noqa: FBT001, FBT002
         """Upload the roster to `/APP/hamilton/roster.json`, its bytes untouched."""
-        return self._enabled and self._upload_to(
+        return not self._is_off() and self._upload_to(
             Path(roster_path),
             lambda: self._layout.path(Artifact("roster")),
             overwrite=overwrite,
@@ -166,7 +166,7 @@ class Organised(Uploads):
 
     def export_hamilton_champion(self, champion_path: str | Path, overwrite: bool = True) -> bool:  # noqa: FBT001, FBT002
         """Upload the champion pointer to `/APP/hamilton/champion.json`, its bytes untouched."""
-        return self._enabled and self._upload_to(
+        return not self._is_off() and self._upload_to(
             Path(champion_path),
             lambda: self._layout.path(Artifact("pointer")),
             overwrite=overwrite,
@@ -180,7 +180,7 @@ class Organised(Uploads):
         overwrite: bool = True,  # noqa: FBT001, FBT002
     ) -> bool:
         """Upload a coin's trading configuration to `/APP/hamilton/configs/SYMBOL.json`."""
-        return self._enabled and self._upload_to(
+        return not self._is_off() and self._upload_to(
             Path(config_path),
             lambda: self._layout.path(Artifact("hamilton-config", symbol=symbol)),
             overwrite=overwrite,
@@ -190,7 +190,7 @@ class Organised(Uploads):
 
     def set_active_model(self, symbol: str, model_id: str, overwrite: bool = True) -> bool:  # noqa: FBT001, FBT002
         """Write which model of a coin is active, to `/APP/hamilton/active/SYMBOL.txt`."""
-        if not self._enabled:
+        if self._is_off():
             return False
         place = self._attempt(
             "text_write_failed", "", lambda: self._layout.path(Artifact("active", symbol=symbol)), symbol=symbol
@@ -199,7 +199,7 @@ class Organised(Uploads):
 
     def get_active_model(self, symbol: str) -> str | None:
         """Which model of a coin is active; None when none is, or when it could not be asked (`last_error` tells)."""
-        if not self._enabled:
+        if self._is_off():
             return None
 
         def work() -> str | None:
@@ -210,7 +210,7 @@ class Organised(Uploads):
 
     def list_hamilton_roster(self) -> dict[str, Any] | None:
         """The roster; None when there is none, or when it could not be read (`last_error` tells)."""
-        if not self._enabled:
+        if self._is_off():
             return None
 
         def work() -> dict[str, Any] | None:
@@ -224,7 +224,7 @@ class Organised(Uploads):
 
     def list_champion_models(self) -> list[str]:
         """The symbols that have a champion, sorted: all of them; [] also when it could not be asked."""
-        if not self._enabled:
+        if self._is_off():
             return []
 
         def work() -> list[str]:
@@ -260,7 +260,7 @@ class Organised(Uploads):
         several that day). If that fails it is not replaced, unless `archive_previous` is False. What is replaced is
         exactly what was archived.
         """
-        if not self._enabled:
+        if self._is_off():
             return False
         path = Path(model_path)
         if not path.exists():
@@ -303,7 +303,7 @@ class Organised(Uploads):
         Returns:
             Whether the signed list says all of it now.
         """
-        if not self._enabled:
+        if self._is_off():
             return False
 
         def work() -> bool:

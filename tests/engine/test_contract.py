@@ -110,7 +110,11 @@ def test_a_disabled_one_does_nothing_and_has_nothing():
     assert sync.upload_training_artifact("BTC/USDT", date(2025, 11, 14), "x") is False
     assert sync.upload_candle_data("BTC/USDT", "x") is False
     assert sync._create_dated_folder() == ""
+    assert sync.publish_champions() is False
     assert sync.last_error is None
+    with capture_logs() as events:
+        assert sync.set_active_model("BTC/USDT", "x") is False
+    assert [event["event"] for event in events] == ["dropbox_not_enabled"]
 
 
 @pytest.mark.parametrize("setting", [None, "", "sl.keyring:engine", ' "sl.keyring:engine"\n'])
