@@ -213,17 +213,27 @@ class Small:
             self._failed(wish, error)
 
     def _start_single(self, wish: Wish) -> None:
+        """Read, then note what is about to be committed, then send: after a kill it is known for our own."""
         site = self._site
 
-        def work() -> FileMetadata:
+        def read() -> bytes:
             content = wish.read_whole(site)
             if isinstance(content, HuracanError):
                 raise content
-            arg = {**msgspec.structs.asdict(wish.commit(site)), "content_hash": wish.digest.hex()}
-            return site.remote.send("files/upload", arg, content, FileMetadata, commit=True)
+            return content
 
-        def then(result: FileMetadata) -> None:
+        def send(content: bytes) -> None:
+            entry = msgspec.structs.replace(wish.step.entry, content_hash=wish.digest, size=wish.size)
+            site.journal.intend(site.pair, [entry])
+            arg = {**msgspec.structs.asdict(wish.commit(site)), "content_hash": wish.digest.hex()}
+            work = lambda: site.remote.send("files/upload", arg, content, FileMetadata, commit=True)  # noqa: E731
+            site.crew.start(work, sent, failed, cost=wish.size)
+
+        def sent(result: FileMetadata) -> None:
             site.monitor.moved(wish.size)
             self._sent(wish, result)
 
-        site.crew.start(work, then, lambda error: self._failed(wish, error), cost=wish.size)
+        def failed(error: HuracanError) -> None:
+            self._failed(wish, error)
+
+        site.crew.start(read, send, failed, cost=wish.size)

@@ -122,15 +122,24 @@ def test_the_answer_to_a_commit_is_lost_for_good(world):
     assert equal(world)
 
 
-def test_own_bytes_are_known_although_the_file_changed_meanwhile(world):
-    world.write({f"f{n}": 300_000 for n in range(10)})
+@pytest.mark.parametrize(
+    ("count", "size", "route"),
+    [
+        (10, 300_000, "files/upload_session/finish_batch_v2"),
+        (1, 300, "files/upload"),  # alone
+        (2, 300, "files/upload"),
+        (1, 9_000_000, "files/upload_session/finish_batch_v2"),  # in parts
+    ],
+)
+def test_own_bytes_are_known_although_the_file_changed_meanwhile(world, count, size, route):
+    world.write({f"f{n}": size for n in range(count)})
     world.push()
-    world.write({f"f{n}": content(f"2 {n}", 300_000) for n in range(10)})
-    world.dropbox.faults({"route": "files/upload_session/finish_batch_v2", "fault": "reset", "when": "after"})
+    world.write({f"f{n}": content(f"2 {n}", size) for n in range(count)})
+    world.dropbox.faults({"route": route, "fault": "reset", "when": "after"})
     with pytest.raises(Unreachable):
         world.push()
     world.dropbox.faults()
-    world.write({f"f{n}": content(f"3 {n}", 300_000) for n in range(10)})
+    world.write({f"f{n}": content(f"3 {n}", size) for n in range(count)})
     assert world.push().failed == []  # no conflict: what lies there is what this machine was about to commit
     assert equal(world)
 
