@@ -88,6 +88,8 @@ class Publisher:
             Refused, TryLater, Unavailable: as `Sealer.publish`.
         """
         report, pusher = self.report, self.pusher
+        if made.copies:
+            self._signing.foresee()
         pusher.transfer(seen, made)
         for failure in report.failed:
             raise failure.error

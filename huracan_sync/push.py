@@ -210,6 +210,8 @@ def push(
         with pair.run("push", pusher.report, wait_s=options.wait_s):
             seen, made = pusher.look()
             pusher.guard(seen, made)
+            if made.copies:
+                signing.foresee()
             pusher.transfer(seen, made)
             pusher.sign(signing, made)
             if pusher.delete(made):

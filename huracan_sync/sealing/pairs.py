@@ -17,7 +17,7 @@ from huracan_sync.local import Reading
 from huracan_sync.pair import Pair
 from huracan_sync.paths import RelPath, fold
 from huracan_sync.sealing import chain
-from huracan_sync.sealing.act import Published
+from huracan_sync.sealing.act import Glimpse, Published
 from huracan_sync.sealing.merging import change_of
 from huracan_sync.sealing.sealer import Sealer
 from huracan_sync.sealing.signing import Signing, Stated, mark_of
@@ -39,13 +39,18 @@ class PairSealer:
             pair.remote, pair.journal.home, keys, root=signing.spot.root, channel=signing.channel, clock=clock
         )
 
-    def state(self, left_out: frozenset[str], *, strict: bool, anew: bool) -> Stated:
+    def glimpse(self) -> Glimpse:
+        """How the channel stands. Raises as `Sealer.publish`. For a thread of its own: it leaves the journal alone."""
+        return self._sealer.glimpse()
+
+    def state(self, left_out: frozenset[str], *, strict: bool, anew: bool, glimpse: Glimpse | None = None) -> Stated:
         """Publish a list of everything both sides hold alike, unless the one that is signed says so.
 
         Args:
             left_out: folded paths, below the pair, that are no part of it any more.
             strict: as `Signing.state`. The body is sent then although it lies there for all we know: it is small.
             anew: as `Signing.state`.
+            glimpse: how the channel stood a moment ago.
         """
         ledger, at = self._ledger, self._spot.path
         last, following = ledger.last(), ledger.next()
@@ -62,6 +67,7 @@ class PairSealer:
             change,
             known=frozenset(last.parts if last and not strict else ()),
             intend=lambda made: ledger.intend(_sealed(made, changes, left_out)),
+            glimpse=glimpse,
         )
         sealed = _sealed(published, changes, left_out)
         self._keep(published, items)

@@ -16,7 +16,7 @@ from huracan_sync.reader.shelf import Shelf, shelf
 from huracan_sync.remote.client import Remote
 from huracan_sync.remote.source import RemoteSource
 from huracan_sync.sealing import chain
-from huracan_sync.sealing.act import Asked, Published, Wish, listed, look, publishing
+from huracan_sync.sealing.act import Asked, Glimpse, Published, Wish, listed, look, publishing
 from huracan_sync.sealing.board import Board
 from huracan_sync.sealing.chain import Held
 from huracan_sync.sealing.history import committed, lost
@@ -67,6 +67,7 @@ class Sealer:
         *,
         known: frozenset[bytes] = frozenset(),
         intend: Callable[[Published], None] = lambda _: None,
+        glimpse: Glimpse | None = None,
     ) -> Published:
         """State it in a head, unless the one that lies there does.
 
@@ -74,6 +75,7 @@ class Sealer:
             wish: what to state.
             known: SHA-256 of bodies and shards that lie in Dropbox for certain.
             intend: notes durably what is about to be committed.
+            glimpse: how the channel stood a moment ago, if that is known.
 
         Raises:
             NoTrust: nothing is known for which this machine's key could sign.
@@ -90,6 +92,7 @@ class Sealer:
             self._sign,
             self._clock,
             _publisher(),
+            glimpse,
         )
         board = Board(self._remote, self.root, intend=intend)
         published = board.perform(publishing(asked, trust.open(state.trust)))
@@ -103,6 +106,14 @@ class Sealer:
             self._remember(seen, published)
         self._tidy(seen, here)
         return published
+
+    def glimpse(self) -> Glimpse:
+        """How the channel stands. Raises as `publish`."""
+        state, added = self._settled(), list[bytes]()
+        known = trust.open(state.trust)
+        act = look(self.channel, known, added, head_too=self.channel in state.channels)
+        lying, newest = Board(self._remote, self.root).perform(act)
+        return Glimpse(known.version, lying, newest, tuple(added))
 
     def check(self) -> Policy:
         """What the channel allows, if this machine may publish in it. Makes no request once that was ever settled.

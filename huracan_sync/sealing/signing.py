@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
+import threading
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 
+from huracan_sync.errors import HuracanError
 from huracan_sync.journal import Sealed
 from huracan_sync.journal.ledger import Ledger
 from huracan_sync.keys.here import KeyPlace
@@ -19,6 +23,10 @@ from huracan_sync.remote.client import Remote
 from huracan_sync.signed.places import check_channel
 from huracan_sync.spot import channel_of, spot_of
 from huracan_sync.transfer.progress import Failure
+
+if TYPE_CHECKING:
+    from huracan_sync.sealing.act import Glimpse
+    from huracan_sync.sealing.pairs import PairSealer
 
 
 class Stated(msgspec.Struct, frozen=True):
@@ -62,6 +70,24 @@ class Signing:
         self._pair = pair
         self._keys = keys
         self._clock = clock
+        self._ahead: threading.Thread | None = None
+        self._glimpse: Glimpse | None = None  # the thread's until it has ended
+
+    def foresee(self) -> None:
+        """Something will have to be signed: load what that takes and look at the channel while files are moved."""
+        if self._keys.exists():
+            # A daemon: a run that is interrupted does not wait for it.
+            self._ahead = threading.Thread(target=self._look_ahead, name="huracan-signing", daemon=True)
+            self._ahead.start()
+
+    def _look_ahead(self) -> None:
+        with contextlib.suppress(HuracanError):  # it will be said when it is time to sign
+            self._glimpse = self._pair_sealer().glimpse()
+
+    def _pair_sealer(self) -> PairSealer:
+        from huracan_sync.sealing.pairs import PairSealer  # noqa: PLC0415 - 50 ms of cryptography
+
+        return PairSealer(self, self._pair, self._keys, self._clock)
 
     def state(self, *, without: Iterable[str] = (), strict: bool = False, anew: bool = False) -> Stated | None:
         """State what both sides hold alike; None where this machine has no key.
@@ -82,9 +108,10 @@ class Signing:
             return Stated(last)
         if not self._keys.exists():
             return None
-        from huracan_sync.sealing.pairs import PairSealer  # noqa: PLC0415 - 50 ms of cryptography
-
-        return PairSealer(self, self._pair, self._keys, self._clock).state(left_out, strict=strict, anew=anew)
+        if self._ahead is not None:
+            self._ahead.join()
+        glimpse, self._glimpse = self._glimpse, None
+        return self._pair_sealer().state(left_out, strict=strict, anew=anew, glimpse=glimpse)
 
     def _says_it_all(self, last: Sealed, left_out: frozenset[str]) -> bool:
         young = self._clock() * 1000 < last.due_ms

@@ -12,6 +12,8 @@ OLD = {f"models/champions/latest/{name}USDT.bin": b"old " + name.encode() for na
 NEW = {path: data.replace(b"old", b"new") for path, data in OLD.items()}
 # Trust file and head are read, body, log stored, the intention noted, the head swapped.
 STEPS = 6
+LOOKS = 2
+"""They are read while files are on their way."""
 
 
 def write(folder, files):
@@ -52,12 +54,13 @@ def test_a_set_is_never_half_published(world, step):
     kill_at(engine, step, "after", "publish", src)
     assert taken(hamilton) == ((2, NEW) if step == STEPS else (1, OLD))
     report = engine.run("publish", src)
-    assert (report["sequence"], report["uploaded"]) == (2, 0)
+    assert report["sequence"] == 2
+    assert report["uploaded"] == 0 or step <= LOOKS
     assert taken(hamilton) == (2, NEW)
     assert engine.run("publish", src)["requests"] == 1
 
 
-@pytest.mark.parametrize(("step", "when"), [(2, "after"), (4, "before"), (4, "after")])
+@pytest.mark.parametrize(("step", "when"), [(3, "before"), (5, "before"), (5, "after")])
 def test_a_first_publish_is_there_or_not(world, step, when):
     engine, hamilton, src = world
     kill_at(engine, step, when, "publish", write(src, OLD))
@@ -69,7 +72,7 @@ def test_a_first_publish_is_there_or_not(world, step, when):
 def test_a_push_cut_before_its_swap_signs_the_next_time_though_nothing_changed(world):
     engine, hamilton, src = world
     write(src, OLD)
-    kill_at(engine, 2, "before", "push", src, "/Runpodhuracan", "--channel", "champions")
+    kill_at(engine, 5, "before", "push", src, "/Runpodhuracan", "--channel", "champions")
     report = engine.run("push", src, "/Runpodhuracan", "--channel", "champions")
     assert (report["uploaded"], report["sequence"]) == (0, 1)
     assert taken(hamilton) == (1, OLD)
