@@ -144,11 +144,12 @@ class Pair:
         ]
         busy = {fold(path) for path in made.paths()}
         for key, stamp in seen.stamps.items():
-            known, here = seen.synced.get(key), seen.here.get(key)
-            if known is None or here is None or key in busy or stamp == known.stamp:
+            here, there = seen.here.get(key), seen.there.get(key)
+            if here is None or there is None or key in busy or here.content_hash != there.content_hash:
                 continue
-            if here.content_hash == known.entry.content_hash and seen.there.get(key) == known.entry:
-                learned.append(Synced(known.entry, stamp))
+            # Only touched on this disk; or committed by a run of ours that was cut before it could note it.
+            if seen.synced.get(key) != Synced(there, stamp):
+                learned.append(Synced(there, stamp))
         if learned:
             self.journal.learn(self.id, learned)
         if forgotten:

@@ -54,7 +54,7 @@ def test_a_set_is_never_half_published(world, step):
     kill_at(engine, step, "after", "publish", src)
     assert taken(hamilton) == ((2, NEW) if step == STEPS else (1, OLD))
     report = engine.run("publish", src)
-    assert report["sequence"] == 2
+    assert report["sequence"] == 2, report
     assert report["uploaded"] == 0 or step <= LOOKS
     assert taken(hamilton) == (2, NEW)
     assert engine.run("publish", src)["requests"] == 1

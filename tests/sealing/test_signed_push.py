@@ -1,13 +1,17 @@
 """Every push ends with a signed head that states what lies there, in as few requests as that takes."""
 
 import pytest
+from sealing_world import DATA
 from transfer_world import Watching, content
 
 from huracan_sync.content_hash import content_hash
 from huracan_sync.errors import NoSigningKey, NotFound
+from huracan_sync.journal import Journal
+from huracan_sync.paths import RelPath
 from huracan_sync.refusals import ChannelName
 from huracan_sync.remote import files
 from huracan_sync.transfer.wish import Options as Transfer
+from huracan_sync.tree import Entry
 
 MIB = 1024 * 1024
 WIDE = Transfer(header_limit=192 * 1024)
@@ -180,3 +184,17 @@ def test_a_key_that_may_not_sign_says_so_after_everything_is_safe(dropbox, tmp_p
     with pytest.raises(NoSigningKey):
         pod.push()
     assert files.fetch(engine.remote, "/Engine/data/a", limit=9)[1] == b"1"
+
+
+def test_what_a_cut_run_committed_and_did_not_note_is_signed_by_the_next(engine, hamilton):
+    engine.write({"a": b"1", "b": b"2"})
+    engine.push()
+    engine.write({"a": b"one"})
+    with Journal(engine.home) as journal:
+        pair = journal.pair(engine.remote.place, engine.src, DATA)
+        journal.intend(pair, [Entry(RelPath("a"), 3, content_hash(b"one"))])
+    rev = files.put(engine.remote, f"{DATA}/a", b"one").rev
+    report = engine.push()
+    assert (report.uploaded, report.sequence, report.failed) == (0, 2, [])
+    assert entries(hamilton)[1]["data/a"].rev == rev
+    assert engine.counted(engine.push)[0] == 1
