@@ -15,7 +15,7 @@ import msgspec
 
 from huracan_sync import standing
 from huracan_sync.cli import knobs
-from huracan_sync.cli.credentials import credentials
+from huracan_sync.cli.credentials import credentials, key_place
 from huracan_sync.cli.events import show_events
 from huracan_sync.cli.output import size_in_words, table
 from huracan_sync.cli.running import DONE, FAILURES, INTERRUPTED, Context, exit_code
@@ -84,7 +84,7 @@ def sync_of(settings: Settings, options: argparse.Namespace, context: Context) -
     # Errors raise here of themselves; what the strict mode is for is the engine's own code.
     settings = msgspec.structs.replace(settings, strict=False)
     try:
-        return DropboxSync(settings=settings, credentials=login)
+        return DropboxSync(settings=settings, credentials=login, keys=key_place(options, context))
     except ValueError as error:
         raise ConfigError(str(error), hint="run `huracan-sync authorize` once, and remove the token") from None
 

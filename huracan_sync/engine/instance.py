@@ -21,6 +21,7 @@ from huracan_sync.engine.failing import for_sdk_callers, log, said
 from huracan_sync.engine.login import Chosen, choose, chosen_by, log_in
 from huracan_sync.engine.sending import Sender
 from huracan_sync.errors import HuracanError, Stopped
+from huracan_sync.keys.here import KeyPlace
 from huracan_sync.layout import Layout
 from huracan_sync.outbox import Letter, Outbox
 from huracan_sync.remote.client import Remote
@@ -54,7 +55,7 @@ class Instance:
     _enabled: bool
     _last_error: HuracanError | None
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - the engine's signature, and what the command line and tests bring
         self,
         access_token: str | None = None,
         app_folder: str = "Runpodhuracan",
@@ -65,6 +66,7 @@ class Instance:
         remote: Remote | None = None,
         settings: Settings | None = None,
         credentials: Credentials | None = None,
+        keys: KeyPlace | None = None,
     ) -> None:
         """Sync the engine's files with Dropbox.
 
@@ -79,6 +81,7 @@ class Instance:
             remote: a login that was made elsewhere, instead of `access_token`.
             settings: what a file and the environment say; instead of the first two.
             credentials: the stored login, where not the profile's name alone says it.
+            keys: where this machine's signing key is; by default where the environment says.
 
         Raises:
             ValueError: the token is none.
@@ -110,6 +113,7 @@ class Instance:
         self._given = remote is not None
         # A wait that a server asked for ends when we are asked to end.
         self._remote: Remote = remote or log_in(chosen, Pacing(sleep=self._wait), credentials, root=layout.root)
+        self._keys: KeyPlace = keys or key_place(self._home, self._remote)
         self._sender = Sender(self._remote, self._home)
         log.info("dropbox_sync_initialized", app_folder=layout.app_folder, profile=chosen.profile)
 
@@ -139,7 +143,7 @@ class Instance:
     @property
     def _signs(self) -> bool:
         """Whether this machine has a key to sign with, and is to."""
-        return self._may_sign and key_place(self._home, self._remote).exists()
+        return self._may_sign and self._keys.exists()
 
     @property
     def _service(self) -> str:

@@ -21,6 +21,7 @@ from huracan_sync.engine.candles import facts_here, facts_there
 from huracan_sync.errors import CallRefused, HuracanError, ServiceFault, Stopped
 from huracan_sync.errors import Conflict as ConflictError
 from huracan_sync.journal import Journal, Synced
+from huracan_sync.keys.here import KeyPlace
 from huracan_sync.layout import Arranged, Layout, arranged_candles, candle, candle_there
 from huracan_sync.local import Stamp
 from huracan_sync.pair import Pair, never
@@ -31,7 +32,7 @@ from huracan_sync.remote import files
 from huracan_sync.remote.client import Remote
 from huracan_sync.remote.listing import entry_of
 from huracan_sync.restore import RestoreOptions, Restorer
-from huracan_sync.sealing.signing import Signing, key_place
+from huracan_sync.sealing.signing import Signing
 from huracan_sync.survey import Survey, hash_of
 from huracan_sync.transfer.progress import Failure, Monitor
 from huracan_sync.tree import Entry
@@ -130,7 +131,7 @@ def push_folder(
     *,
     refuse: Callable[[Path], None] | None = None,
     stop: Callable[[], bool] = never,
-    signs: bool = False,
+    keys: KeyPlace | None = None,
 ) -> Passed:
     """Bring what the folder holds to Dropbox. Nothing is deleted there.
 
@@ -141,7 +142,7 @@ def push_folder(
         monitor: told what moves.
         refuse: asked with every file that would be sent; raises when it must not be.
         stop: asked before anything is begun: whether to end here.
-        signs: state in a signed list what is in step then, in the channel that is called as the remote folder.
+        keys: with these, state in a signed list what is in step then, in the channel called as the remote folder.
 
     Raises:
         UsageError: there is no such folder.
@@ -160,17 +161,16 @@ def push_folder(
             made = _Adopting(pair, seen, folder, passed).adopt(made)
             pusher.transfer(seen, made)
             pusher.report.bytes_sent = max(0, counting.bytes)
-            if signs:
-                passed.unsigned = _signed(pusher, made)
+            if keys is not None:
+                passed.unsigned = _signed(pusher, made, keys)
             pusher.count_skipped(seen)
     return passed
 
 
-def _signed(pusher: Pusher, made: Plan) -> HuracanError | None:
+def _signed(pusher: Pusher, made: Plan, keys: KeyPlace) -> HuracanError | None:
     """State what both sides hold alike; why not, when it could not be."""
-    pair = pusher.pair
     try:
-        pusher.sign(Signing(pair, None, key_place(pair.journal.home, pair.remote)), made)
+        pusher.sign(Signing(pusher.pair, None, keys), made)
     except Stopped:
         raise
     except HuracanError as error:

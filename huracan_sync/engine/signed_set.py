@@ -27,7 +27,6 @@ from huracan_sync.local import Reading
 from huracan_sync.lock import hold
 from huracan_sync.paths import RelPath, below, fold
 from huracan_sync.remote.listing import FileMetadata, metadata
-from huracan_sync.sealing.signing import key_place
 from huracan_sync.signed import kinds
 from huracan_sync.signed.entries import Item
 from huracan_sync.spot import CHAMPIONS
@@ -126,8 +125,7 @@ def _wish(items: list[Item], *, is_due: bool) -> Wish | None:
 def _sealer(sync: Instance) -> Sealer:
     from huracan_sync.sealing.sealer import Sealer  # noqa: PLC0415 - 50 ms of cryptography
 
-    keys = key_place(sync._home, sync._remote)
-    return Sealer(sync._remote, sync._home, keys, root=sync._layout.root, channel=CHAMPIONS)
+    return Sealer(sync._remote, sync._home, sync._keys, root=sync._layout.root, channel=CHAMPIONS)
 
 
 def _is_current(sync: Instance, path: str, rev: str) -> bool:
