@@ -333,3 +333,27 @@ def test_migrate_says_when_there_is_no_such_folder(world):
     code, out, err = world.command("migrate", "--json", DROPBOX__APP_FOLDER="Elsewhere")
     assert (code, json.loads(out)["error"]) == (1, "NotFound")
     assert "hint" in err
+
+
+def test_a_run_signs_what_hamilton_reads_and_he_verifies_it(world):
+    key = {"HURACAN_SIGNING_KEY_FILE": str(world.home.with_name("sign.key"))}
+    assert world.command("keys", "init", **key)[0] == 0
+    world.write({"model.bin": b"a model", "roster.json": '{"symbols": []}'})
+    write_candle(world.work / "data/candles/BTC" / SPOT)
+    program = (
+        "from huracan_sync import DropboxSync; s = DropboxSync(); print(s.upload_champion_model('BTC', 'model.bin'))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        env=world.env | key,
+        cwd=world.work,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stdout.endswith("True\n"), done.stderr
+    code, out, err = world.command("run", "--once", "--json", **key)
+    report = json.loads(out)
+    assert (code, report["kinds"]["champions"]["files"]) == (0, 1), err
+    assert world.command("verify", APP, "--channel", "champions", **key)[0] == 0
+    assert world.command("verify", f"{APP}/data/candles", "--channel", "candles", **key)[0] == 0
