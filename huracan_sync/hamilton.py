@@ -20,6 +20,7 @@ import msgspec
 
 from huracan_sync.account import account_of, home_of
 from huracan_sync.errors import HuracanError, NotFound, UsageError
+from huracan_sync.layout import ACTIVE, CONFIGS, MODELS, ROSTER
 from huracan_sync.paths import symbol as canonical
 from huracan_sync.reader import Reader, Snapshot, Source
 from huracan_sync.reader.reading import KEEP_SET, Each
@@ -29,11 +30,6 @@ from huracan_sync.remote.source import RemoteSource, several
 from huracan_sync.signed.rules import Freshness
 from huracan_sync.signed.trust import Trust
 from huracan_sync.spot import CHAMPIONS
-
-MODELS = "models/champions/latest"
-ROSTER = "hamilton/roster.json"
-CONFIGS = "hamilton/configs"
-ACTIVE = "hamilton/active"
 
 _MODEL_SUFFIXES = (".joblib", ".pkl", ".lightgbm", ".lgb", ".safetensors", ".onnx", ".ubj", ".bin")
 """What a model's name may end in; `.bin`, which the contract names, goes before all others."""

@@ -319,11 +319,17 @@ class Layout(msgspec.Struct, frozen=True):
         return Artifact("other", "/".join(rest), day) if rest else None
 
 
-_FIXED = {"roster": "hamilton/roster.json", "pointer": "hamilton/champion.json"}
+MODELS = "models/champions/latest"
+ROSTER = "hamilton/roster.json"
+CONFIGS = "hamilton/configs"
+ACTIVE = "hamilton/active"
+"""What Hamilton reads, below the root: the engine writes it there, and publishes it under these names."""
+
+_FIXED = {"roster": ROSTER, "pointer": "hamilton/champion.json"}
 _BY_SYMBOL = {
-    "champion": ("models/champions/latest", ".bin"),
-    "hamilton-config": ("hamilton/configs", ".json"),
-    "active": ("hamilton/active", ".txt"),
+    "champion": (MODELS, ".bin"),
+    "hamilton-config": (CONFIGS, ".json"),
+    "active": (ACTIVE, ".txt"),
 }
 KINDS = frozenset({*LOCAL_FOLDERS, *_FIXED, *_BY_SYMBOL, "training", "coin", "champion-archive", "contract", "other"})
 
