@@ -20,7 +20,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from benches.figures import Figure, table
 
-BENCHES = ("emulator", "engine", "push", "peers")
+BENCHES = ("emulator", "engine", "push", "peers", "signed")
 
 
 def machine() -> dict[str, object]:

@@ -6,7 +6,7 @@ import contextlib
 import hashlib
 import io
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from huracan_sync.content_hash import BLOCK_SIZE, DIGEST_SIZE, block_count
@@ -16,27 +16,28 @@ from huracan_sync.refusals import KindRefused
 from huracan_sync.signed import kinds
 from huracan_sync.signed.entries import Item
 
-Block = bytes | bytearray
+Pieces = Sequence[bytes | memoryview]
+"""A block in the pieces in which it came; none of them can be changed any more."""
 
 
-def check_block(item: Item, number: int, block: Block) -> None:
+def check_block(item: Item, number: int, block: bytes) -> None:
     """Raise unless `block` is that block of the entry.
 
     Raises:
         ContentMismatch: it is not.
         KindRefused: the file begins as a pickle and the entry does not say so.
     """
-    _check(item, number, block, hashlib.sha256(block).digest())
+    _check(item, number, [block], hashlib.sha256(block).digest())
 
 
-def _check(item: Item, number: int, block: Block, digest: bytes) -> None:
+def _check(item: Item, number: int, pieces: Pieces, digest: bytes) -> None:
     if item.blocks:
         proved = digest == item.blocks[number * DIGEST_SIZE : (number + 1) * DIGEST_SIZE]
     else:
         proved = hashlib.sha256(digest if item.size else b"").digest() == item.content_hash
-    if not proved or len(block) != _length(item, number):
+    if not proved or sum(map(len, pieces)) != _length(item, number):
         raise _mismatch(item, f"block {number} of it is not the one that is signed")
-    if number == 0 and item.kind not in kinds.PROGRAMS and kinds.sniff(bytes(block[: kinds.SNIFF])) is not None:
+    if number == 0 and item.kind not in kinds.PROGRAMS and kinds.sniff(_beginning(pieces)) is not None:
         raise KindRefused(
             f"{item.path!a} begins as a pickle, and is not published as one",
             path=item.path,
@@ -44,8 +45,24 @@ def _check(item: Item, number: int, block: Block, digest: bytes) -> None:
         )
 
 
-def remote_blocks(source: Source, item: Item, first: int = 0, count: int | None = None) -> Iterator[Block]:
-    """The blocks of an entry from `first` on, each proved before it is given, over one request.
+def _beginning(pieces: Pieces) -> bytes:
+    """The first bytes of a block, however small its pieces are."""
+    first = b""
+    for piece in pieces:
+        first += piece[: kinds.SNIFF - len(first)]
+        if len(first) == kinds.SNIFF:
+            break
+    return first
+
+
+def remote_blocks(source: Source, item: Item, first: int = 0, count: int | None = None) -> Iterator[bytes]:
+    """The blocks of an entry from `first` on, each proved before it is given. See `remote_pieces`."""
+    for pieces in remote_pieces(source, item, first, count):
+        yield b"".join(pieces)
+
+
+def remote_pieces(source: Source, item: Item, first: int = 0, count: int | None = None) -> Iterator[Pieces]:
+    """The blocks of an entry from `first` on, as they came, each proved before it is given, over one request.
 
     By revision, so that a later publish cannot tear the set; where the revision is gone, by path. The hash decides.
 
@@ -60,25 +77,27 @@ def remote_blocks(source: Source, item: Item, first: int = 0, count: int | None 
         return
     start, end = first * BLOCK_SIZE, min(last * BLOCK_SIZE, item.size)
     with contextlib.ExitStack() as stack:
-        number, block, filled = first, bytearray(_length(item, first)), 0
-        hasher = hashlib.sha256()
+        number, pieces, missing, hasher = first, _new(), _length(item, first), hashlib.sha256()
         for piece in _entered(stack, source, item, start, end):
             view = memoryview(piece)
             while view:
                 if number == last:
                     raise _mismatch(item, "more bytes came than it has")
-                taken = min(len(view), len(block) - filled)
-                block[filled : filled + taken] = view[:taken]
-                # While the next piece is on its way, and out of the very bytes that will be given.
-                hasher.update(memoryview(block)[filled : filled + taken])
-                view, filled = view[taken:], filled + taken
-                if filled == len(block):
-                    _check(item, number, block, hasher.digest())
-                    yield block
+                part, view = view[:missing], view[missing:]
+                hasher.update(part)  # while the next piece is on its way
+                pieces.append(part)
+                missing -= len(part)
+                if not missing:
+                    _check(item, number, pieces, hasher.digest())
+                    yield pieces
                     number += 1
-                    block, filled, hasher = bytearray(_length(item, number)), 0, hashlib.sha256()
+                    pieces, missing, hasher = _new(), _length(item, number), hashlib.sha256()
         if number != last:
             raise _mismatch(item, f"it ended in block {number} of {last}")
+
+
+def _new() -> list[memoryview]:
+    return []
 
 
 def _length(item: Item, number: int) -> int:
@@ -118,7 +137,7 @@ class VerifiedFile(io.RawIOBase):
     Reads in order go on over one request; a read elsewhere asks for the block it needs.
     """
 
-    def __init__(self, item: Item, blocks: Callable[[int, int | None], Iterator[Block]]) -> None:
+    def __init__(self, item: Item, blocks: Callable[[int, int | None], Iterator[bytes]]) -> None:
         """Open the entry.
 
         Args:
@@ -129,8 +148,8 @@ class VerifiedFile(io.RawIOBase):
         self._blocks = blocks
         self._at = 0
         self._number = -2  # no block, and none before the first
-        self._block: Block = b""
-        self._following: Iterator[Block] | None = None
+        self._block = memoryview(b"")
+        self._following: Iterator[bytes] | None = None
 
     def readable(self) -> bool:
         """True."""
@@ -166,7 +185,7 @@ class VerifiedFile(io.RawIOBase):
     def close(self) -> None:
         """Give up what is still on the wire."""
         self._following = None
-        self._block = b""
+        self._block = memoryview(b"")
         super().close()
 
     def _load(self, number: int) -> None:
@@ -177,4 +196,4 @@ class VerifiedFile(io.RawIOBase):
             blocks = self._blocks(number, 1)
         else:
             blocks = self._following = self._following or self._blocks(number, None)
-        self._block, self._number = next(blocks), number
+        self._block, self._number = memoryview(next(blocks)), number

@@ -18,7 +18,7 @@ from huracan_sync.content_hash import block_count
 from huracan_sync.errors import FileChanged, Refused
 from huracan_sync.local import Placing, stamp_of
 from huracan_sync.paths import RelPath
-from huracan_sync.reader.blocks import Block, local_block
+from huracan_sync.reader.blocks import local_block
 from huracan_sync.signed import body
 from huracan_sync.signed.entries import Item
 
@@ -77,7 +77,7 @@ class Shelf:
             return None
         return file
 
-    def put_blob(self, item: Item, blocks: Iterable[Block]) -> Path:
+    def put_blob(self, item: Item, blocks: Iterable[bytes]) -> Path:
         """Keep an entry whose blocks are proved as they come; all of them, or nothing is kept."""
         file = self._put(_blob(item.content_hash), blocks)
         file.chmod(0o400)
@@ -123,7 +123,7 @@ class Shelf:
                         with contextlib.suppress(OSError):
                             Path(each.path).unlink()
 
-    def _put(self, path: RelPath, pieces: Iterable[Block]) -> Path:
+    def _put(self, path: RelPath, pieces: Iterable[bytes]) -> Path:
         # A name of its own for each writer: two processes may fetch the same file at once.
         with Placing(self._folder, path, token=secrets.token_hex(16)) as placing:
             try:

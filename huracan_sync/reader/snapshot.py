@@ -5,12 +5,13 @@ from __future__ import annotations
 import bisect
 import contextlib
 import io
+import itertools
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from huracan_sync.content_hash import BLOCK_SIZE, block_count
 from huracan_sync.errors import DiskFull, HuracanError, LocalFailure, NotFound, Refused, UsageError
-from huracan_sync.reader.blocks import Block, VerifiedFile, local_block, remote_blocks
+from huracan_sync.reader.blocks import VerifiedFile, local_block, remote_blocks, remote_pieces
 from huracan_sync.reader.shelf import Shelf
 from huracan_sync.reader.source import Source
 from huracan_sync.signed import rules
@@ -123,7 +124,7 @@ class Snapshot:
         if file is not None:
             with contextlib.suppress(OSError, Refused):
                 return b"".join(_local(file, item, 0, None))
-        data = b"".join(remote_blocks(self._source, item))
+        data = b"".join(itertools.chain.from_iterable(remote_pieces(self._source, item)))
         if item.size <= KEEP_FILE:
             # A full disk is no reason not to read: then it is not kept.
             with contextlib.suppress(DiskFull, LocalFailure):
@@ -159,7 +160,7 @@ class Snapshot:
         self._check_alive()
         return bring(self._source, self._shelf, item)
 
-    def _blocks(self, item: Item, first: int, count: int | None) -> Iterator[Block]:
+    def _blocks(self, item: Item, first: int, count: int | None) -> Iterator[bytes]:
         """From the copy on this disk while it proves, else from Dropbox."""
         file = self._shelf.blob(item)
         last = block_count(item.size) if count is None else first + count
