@@ -340,9 +340,7 @@ def test_a_run_signs_what_hamilton_reads_and_he_verifies_it(world):
     assert world.command("keys", "init", **key)[0] == 0
     world.write({"model.bin": b"a model", "roster.json": '{"symbols": []}'})
     write_candle(world.work / "data/candles/BTC" / SPOT)
-    program = (
-        "from huracan_sync import DropboxSync; s = DropboxSync(); print(s.upload_champion_model('BTC', 'model.bin'))"
-    )
+    program = "from huracan_sync import DropboxSync as D; print(D().upload_champion_model('BTC/USDT', 'model.bin'))"
     done = subprocess.run(
         [sys.executable, "-c", program],
         env=world.env | key,
