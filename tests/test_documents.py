@@ -13,8 +13,8 @@ import pyarrow.parquet as pq
 import pytest
 
 ROOT = Path(__file__).parent.parent
-OWN = {ROOT / "huracan_sync" / "docs" / "login.md"}
-"""Pages with a test of their own, tests/cli/test_docs_login.py: they want a terminal and several machines."""
+OWN = {ROOT / "huracan_sync" / "docs" / name for name in ("login.md", "pickle.md")}
+"""Pages with a test of their own, tests/*/test_docs_*.py: they want a terminal, machines or libraries of their own."""
 PAGES = [ROOT / "README.md", *sorted({*(ROOT / "huracan_sync").rglob("*.md")} - OWN)]
 CANDLES = ROOT.parent / "shared" / "data" / "candles"
 SETTINGS = re.compile(r"```toml\n(.*?)```", re.DOTALL)
