@@ -276,7 +276,9 @@ class KindRefused(Refused):
     """A kind of file that the channel does not allow. Opening a pickle runs whatever program is in it."""
 
     code = "KIND"
-    default_hint = "write the model in a format that holds data only, such as ONNX, safetensors or XGBoost UBJ"
+    default_hint = (
+        "write the model in a format that holds data only, such as ONNX, safetensors or XGBoost UBJ (docs/pickle.md)"
+    )
 
 
 class ContractBroken(Refused):
