@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from huracan_sync.errors import Busy, ConfigError, DiskFull, HuracanError, LocalFailure, NoTrust, StateMissing
-from huracan_sync.seen import Channel, Seen, _in_our_words
+from huracan_sync.seen import Channel, Seen, _in_our_words, pinned
 from huracan_sync.signed.rules import Mark
 from tests.powers import without_root_powers
 
@@ -44,6 +44,17 @@ def test_what_was_noted_is_known(seen, tmp_path):
     assert seen.exists()
     assert files(seen) == {"seen.db", "pinned"}
     assert (seen.folder.stat().st_mode | (seen.folder / "seen.db").stat().st_mode) & 0o077 == 0
+
+
+def test_the_pins_outlive_what_was_seen(seen, tmp_path):
+    Seen(tmp_path, "elsewhere").pin(b"trust 1", (), {})
+    assert (seen.pins(), pinned(tmp_path)) == (("SHA256:x",), [("SHA256:x",)])
+    (seen.folder / "seen.db").unlink()
+    assert seen.pins() == ("SHA256:x",)
+    (seen.folder / "pinned").write_bytes(b"\xff")
+    assert (seen.pins(), pinned(tmp_path)) == ((), [])
+    (seen.folder / "pinned").unlink()
+    assert (seen.pins(), pinned(tmp_path / "nowhere")) == ((), [])
 
 
 def test_the_mark_moves_only_from_where_it_was_judged(seen):
