@@ -19,7 +19,7 @@ from huracan_sync.errors import Busy, ServiceFault
 from huracan_sync.journal import Sealed
 from huracan_sync.paths import fold
 from huracan_sync.sealing import act as acts
-from huracan_sync.sealing.act import Again, Asked, Swapped, publishing
+from huracan_sync.sealing.act import Again, Asked, Glimpse, Swapped, publishing
 from huracan_sync.sealing.chain import Held, Lying, named_in
 from huracan_sync.sealing.merging import Change, change_of
 from huracan_sync.signed import body, head, places
@@ -148,17 +148,26 @@ class Machine:
             earlier = head.linked(data := self.chance.choice(self.dropbox.heads), head.digest_of(data))
             yield from self.publish(Again(named_in(earlier)), lossless)
             return
+        glimpse = None
         if not lossless:
+            if self.chance.random() < 0.5:  # as `Signing.foresee`, while files are on their way
+                glimpse = yield from self.look_ahead()
             left_out = yield from self.transfer()
         changes = self.changes
         for path in left_out:  # new to the next list that has it
             self.changes += 1
             self.synced[path] = self.synced[path]._replace(changed=self.changes)
-        yield from self.publish(self.change(left_out), lossless, changes)
+        yield from self.publish(self.change(left_out), lossless, changes, glimpse)
         for path in left_out:
             self.dropbox.delete_blob(path, self.synced[path].rev)
             self.forget(path)
             yield
+
+    def look_ahead(self):
+        yield
+        lying = self.dropbox.read(HEAD) if self.held else None
+        yield
+        return Glimpse(TRUST.version, lying, TRUST, ())
 
     def transfer(self):
         """Change a file or two, each replacing exactly what was seen; or mean to delete one."""
@@ -186,7 +195,7 @@ class Machine:
         counts = {fold(path): row.changed for path, row in mine.items()}
         return change_of(items, counts, gone, last=self.last, following=self.next)
 
-    def publish(self, wish, lossless, changes=0):
+    def publish(self, wish, lossless, changes=0, glimpse=None):
         tried = []
         self.states = isinstance(wish, Change)
         self.runs.append(tried)
@@ -198,6 +207,7 @@ class Machine:
             lambda said, _: signed(said),
             lambda: NOW / 1000,
             self.name,
+            glimpse,
         )
         act, answers = publishing(asked, TRUST), None
         while True:

@@ -299,6 +299,14 @@ def test_one_file_more_is_few_new_shards():
     assert len([part for part in body.encode("candles", more).shards if part.sha256 not in known]) <= 2
 
 
+def test_what_an_index_leads_to_is_told_before_it_is_fetched():
+    named = body.shards(make_head(SHARDED, "candles"), SHARDED.data)
+    assert [(each.sha256, each.body_len) for each in named] == [(p.sha256, len(p.data)) for p in SHARDED.shards]
+    assert body.shards(make_head(BODY), BODY.data) == []
+    with pytest.raises(refusals.BodyHash):
+        body.shards(make_head(BODY), SHARDED.data)
+
+
 def reindex(edit, **changes):
     """The sharded body with another index."""
     shards = [

@@ -229,3 +229,42 @@ def test_a_head_goes_out_to_openssh_and_comes_back():
     other = sshsig.armor(sshsig.Signature(ENGINE.public, sshsig.TRUST, bytes(64)))
     with pytest.raises(refusals.HeadFormat):
         head.import_sshsig(message, [other])
+
+
+# --- heads of the past --------------------------------------------------------------------------------------------
+
+
+def test_a_head_is_believed_because_its_successor_names_it():
+    digest = head.digest_of(GOOD)
+    assert digest == head.digest(HEAD)
+    assert head.linked(GOOD, digest) == HEAD
+    assert head.linked(reseal(head.encode(HEAD), THIEF), digest) == HEAD  # whoever has signed it
+    with pytest.raises(refusals.HeadFormat):
+        head.linked(GOOD, bytes(32))
+    for data in (b"", GOOD[:-1], b"rubbish"):
+        with pytest.raises(refusals.HeadFormat):
+            head.linked(data, digest)
+        with pytest.raises(refusals.HeadFormat):
+            head.digest_of(data)
+    nonsense = reseal(b"\x90")
+    with pytest.raises(refusals.HeadFormat):
+        head.linked(nonsense, head.digest_of(nonsense))
+
+
+def test_a_head_of_the_past_needs_a_signature_that_counts_and_no_youth():
+    long_ago = make_head(created_ms=NOW - 300 * 24 * HOUR, expires_ms=NOW - 299 * 24 * HOUR)
+    data = head.sign(long_ago, [ENGINE])
+    opened = head.past(data, trust=make_trust(), channel="champions")
+    assert (opened.head, opened.digest, opened.data) == (long_ago, head.digest(long_ago), data)
+    assert [each.label for each in opened.signers] == ["engine"]
+    for wrong, refusal in (
+        (head.sign(long_ago, [THIEF]), refusals.TooFewSignatures),
+        (head.sign(long_ago, [CANDLES]), refusals.KeyNotForChannel),
+        (head.sign(make_head(channel="candles"), [ENGINE]), refusals.WrongChannel),
+        (head.sign(make_head(epoch=2), [ENGINE]), refusals.WrongEpoch),
+        (head.sign(make_head(trust_version=9), [ENGINE]), refusals.TrustTooOld),
+        (reseal(raw(v=2)), refusals.HeadFormat),
+        (data[:-1], refusals.HeadFormat),
+    ):
+        with pytest.raises(refusal):
+            head.past(wrong, trust=make_trust(), channel="champions")

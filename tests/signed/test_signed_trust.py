@@ -231,3 +231,11 @@ def test_one_person_with_one_key():
 def test_a_policy_signs_again_in_an_eighth_of_the_time():
     assert policy(max_age_s=1).heartbeat_s == 1
     assert isinstance(policy(), Policy)
+
+
+def test_who_has_signed_and_what_was_signed_are_told_apart():
+    both = make_trust(roots=[ROOT, BACKUP])
+    one, two = trust.sign(both, [ROOT]), trust.sign(both, [ROOT, BACKUP])
+    assert trust.digest(one) == trust.digest(two)
+    assert trust.signers(two) == {ROOT.key_id, BACKUP.key_id}
+    assert trust.signers(one) == {ROOT.key_id}
