@@ -80,7 +80,6 @@ def stand(lying: Lying | None, held: Held | None, *, trust: Trust, channel: str,
     epoch = trust.policy(channel).epoch
     rev = lying.rev if lying else None
     mark = held.mark if held else None
-    whole = lying is None or (held is not None and lying.data == held.head)
     if lying is not None:
         try:
             opened = head.open(lying.data, trust=trust, channel=channel, now_ms=now_ms)
@@ -92,11 +91,11 @@ def stand(lying: Lying | None, held: Held | None, *, trust: Trust, channel: str,
             if mark is None:
                 raise  # nobody here knows what was there before
         except Refused:
-            if not whole:
+            if held is None or lying.data != held.head:
                 raise  # it is signed by whom it must be: another publisher, whose head is not to be passed over
     if mark is None:
         prev = head.FIRST if lying is None else head.digest_of(lying.data)
-        return Standing(None, epoch, 1, prev, rev, whole=whole)
+        return Standing(None, epoch, 1, prev, rev, whole=False)
     prev = mark.digest or head.FIRST
     if mark.epoch != epoch:
         return Standing(None, epoch, 1, prev, rev, whole=False)

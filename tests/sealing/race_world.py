@@ -48,6 +48,7 @@ class Dropbox:
         self.blobs = {}  # path: rev
         self.order = {}  # rev: when it was committed
         self.heads = []
+        self.lists = {}  # what was read of a body: for who judges
         self.late = []  # swaps on their way
         self.count = 0
 
@@ -277,8 +278,12 @@ def race(seed, *, machines=3, paths=4, rounds=3, rollbacks=0.0):
 
 
 def listed(dropbox, said):
-    data = dropbox.files[places.body(said.body_sha256)][0]
-    return {item.path: item.rev for item in body.read(said, TRUST.policy(CHANNEL), lambda *_: data)}
+    found = dropbox.lists.get(said.body_sha256)
+    if found is None:
+        data = dropbox.files[places.body(said.body_sha256)][0]
+        items = body.read(said, TRUST.policy(CHANNEL), lambda *_: data)
+        found = dropbox.lists[said.body_sha256] = {item.path: item.rev for item in items}
+    return found
 
 
 def heads_of(dropbox):

@@ -1,0 +1,84 @@
+"""One list out of ours and theirs, row by row."""
+
+import pytest
+
+from huracan_sync.journal import Sealed
+from huracan_sync.sealing.merging import Change, change_of, doubtful, merge
+from huracan_sync.signed.entries import Item
+
+
+def item(path, rev):
+    return Item(path, 1, rev.rjust(32).encode(), rev)
+
+
+def tree(text):
+    """`a1 b2`: the file a in revision 1, b in revision 2."""
+    return [item(word[0], word[1:]) for word in text.split()]
+
+
+def shown(items):
+    return " ".join(f"{each.path}{each.rev}" for each in sorted(items, key=lambda each: each.path))
+
+
+def settled(theirs, mine, changed="", gone="", current=""):
+    lost = {word[0]: word[1:] for word in gone.split()}
+    change = Change(tree(mine), frozenset(changed.split()), lost)
+    there = {word[0]: word[1:] or None for word in current.split()}
+    asked = doubtful(tree(theirs), change)
+    assert set(asked) == set(there), "exactly these are asked for"
+    merged = merge(tree(theirs), change, there)
+    return shown(merged.items), " ".join(merged.superseded), merged.shared
+
+
+ROWS = {
+    # theirs, mine, changed, gone, current -> list, superseded, shared
+    "nothing changed": (("a1 b1", "a1 b1"), ("a1 b1", "", False)),
+    "ours is new": (("a1", "a1 b1", "b", "", "b1"), ("a1 b1", "", False)),
+    "ours is newer": (("a1", "a2", "a", "", "a2"), ("a2", "", False)),
+    "theirs stays": (("a1 b1", "a1"), ("a1 b1", "", True)),
+    "theirs is newer, ours did not change": (("a2", "a1"), ("a2", "", True)),
+    "both changed it, ours lies there": (("a2", "a3", "a", "", "a3"), ("a3", "", False)),
+    "both changed it, theirs lies there": (("a3", "a2", "a", "", "a3"), ("a3", "a", True)),
+    "both changed it, neither lies there": (("a2", "a3", "a", "", "a4"), ("a2", "a", True)),
+    "both changed it, nothing lies there": (("a2", "a3", "a", "", "a"), ("a2", "a", True)),
+    "they took it out": (("b1", "a1 b1"), ("b1", "", True)),
+    "they took out what we changed": (("b1", "a2 b1", "a", "", "a"), ("b1", "a", True)),
+    "we took it out": (("a1 b1", "b1", "", "a1"), ("b1", "", False)),
+    "we took out what they have changed": (("a2 b1", "b1", "", "a1", "a2"), ("a2 b1", "", True)),
+    "we took out a newer one than is signed": (("a1 b1", "b1", "", "a2", "a"), ("b1", "", False)),
+    "we are about to take out a newer one than is signed": (("a1 b1", "b1", "", "a2", "a2"), ("b1", "", False)),
+    "both took it out": (("b1", "b1", "", "a1"), ("b1", "", False)),
+    "both have the same": (("a1 b2", "a1 b2", "a b"), ("a1 b2", "", False)),
+}
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_rows(name):
+    given, expected = ROWS[name]
+    assert settled(*given) == expected
+
+
+def test_names_are_compared_as_dropbox_compares_them():
+    theirs = [item("Data/\u00c9.bin", "1")]
+    change = Change([item("data/\u00e9.bin", "2")], None, {})
+    assert doubtful(theirs, change) == ["data/\u00e9.bin"]
+    merged = merge(theirs, change, {"data/\u00e9.bin": "2"})
+    assert [each.path for each in merged.items] == ["data/\u00e9.bin"]
+
+
+def sealed(digest, changes, *, shared=False):
+    return Sealed(1, 1, digest, 0, (), changes, shared)
+
+
+def test_what_has_changed_is_told_by_counts():
+    items = tree("a1 b1")
+    counts = {"a": 3, "b": 7}
+    assert change_of(items, counts, {}, last=None, following=None).changed is None
+    assert change_of(items, counts, {}, last=sealed(b"d", 5), following=None).changed == {"b"}
+    assert change_of(items, counts, {}, last=sealed(b"d", 5), following=None, anew=True).changed is None
+
+
+def test_only_lists_that_are_ours_alone_need_not_be_read():
+    two = change_of([], {}, {}, last=sealed(b"d", 1), following=sealed(b"e", 2))
+    assert two.last == {b"d", b"e"}
+    assert change_of([], {}, {}, last=sealed(b"d", 1, shared=True), following=None).last == frozenset()
