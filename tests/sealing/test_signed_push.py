@@ -10,6 +10,9 @@ from huracan_sync.journal import Journal
 from huracan_sync.paths import RelPath
 from huracan_sync.refusals import ChannelName
 from huracan_sync.remote import files
+from huracan_sync.sealing.board import Board
+from huracan_sync.sealing.history import lost
+from huracan_sync.signed.entries import Item
 from huracan_sync.transfer.wish import Options as Transfer
 from huracan_sync.tree import Entry
 
@@ -198,3 +201,29 @@ def test_what_a_cut_run_committed_and_did_not_note_is_signed_by_the_next(engine,
     assert (report.uploaded, report.sequence, report.failed) == (0, 2, [])
     assert entries(hamilton)[1]["data/a"].rev == rev
     assert engine.counted(engine.push)[0] == 1
+
+
+@pytest.mark.parametrize("count", [3, 30])
+def test_many_new_files_in_a_channel_of_others_are_asked_for_one_by_one_or_by_one_listing(engine, hamilton, count):
+    engine.write({"a": b"1"})
+    engine.push("/Engine/one", channel="logs")
+    engine.write({f"sub/{number}": b"%d" % number for number in range(count)})
+    requests, report = engine.counted(lambda: engine.push("/Engine/two", channel="logs"))
+    assert (report.sequence, report.failed) == (2, [])
+    assert len(entries(hamilton, "logs")[1]) == count + 2
+    assert requests <= 16
+
+
+def test_what_dropbox_no_longer_has_is_named(engine):
+    engine.write({f"{number}": b"%d" % number for number in range(25)})
+    engine.push()
+    engine.write({"0": b"newer"})
+    engine.push()
+    kept = [engine.reader().latest("data").item(f"data/{number}") for number in range(25)]
+    gone = [
+        Item("data/1", 1, content_hash(b"x"), "0123456789abcdef0"),
+        Item("data/none", 1, content_hash(b"x"), "f" * 17),
+    ]
+    board = Board(engine.remote, "/Engine")
+    assert board.perform(lost(kept)) == []
+    assert sorted(board.perform(lost([*kept[2:], *gone]))) == ["data/1", "data/none"]
