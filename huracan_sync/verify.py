@@ -210,6 +210,7 @@ def verify_local(
     folder: str | Path,
     *,
     home: Path | None = None,
+    channel: str | None = None,
     monitor: Monitor | None = None,
 ) -> Verdict:
     """Compare a local folder with the signed statement that its last push or verified restore left. No network.
@@ -219,6 +220,7 @@ def verify_local(
     Args:
         folder: the local folder.
         home: the state folder.
+        channel: the channel that must have stated it; by default whichever has.
         monitor: told what is read.
 
     Raises:
@@ -229,6 +231,12 @@ def verify_local(
     """
     local, home = Path(folder).absolute(), home or home_of()
     said = find(home, local)
+    if channel is not None and said.channel != channel:
+        raise NotFound(
+            f"what was signed last of {local} is of the channel {said.channel}, not of {channel}",
+            hint=f"leave --channel out, or restore the folder with --channel {channel}",
+            path=str(local),
+        )
     opened, items = said.open(trust.open(Seen(home, said.place).load().trust))
     signed = tree(below_prefix(said.prefix, (item.entry() for item in items)))
     absent = frozenset(said.absent)

@@ -63,7 +63,7 @@ def run_verify(options: argparse.Namespace, context: Context) -> int:
         raise UsageError("say which folder is to be proved, here or in Dropbox")
     if _is_local(options, context):
         with context.output.progress("verify") as monitor:
-            verdict = verify_local(options.target, home=home, monitor=monitor)
+            verdict = verify_local(options.target, home=home, channel=options.channel, monitor=monitor)
     else:
         remote = connect(env=context.env, credentials=credentials(options, context))
         keys = key_place(options, context)

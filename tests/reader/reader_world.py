@@ -44,6 +44,7 @@ class Peer:
         self.down = False
         self.revoked = False
         self.reset = False
+        self.forgets = False  # every cursor
         self.pieces = 1 << 20
         self.page = 2000
         self.before = {}  # place: something to do just before it is fetched
@@ -112,7 +113,7 @@ class Peer:
 
     def changed(self, folder, cursor):
         self._call("changed", folder, cursor)
-        if self.reset:
+        if self.reset or self.forgets:
             self.reset = False
             return None
         if not any(path.startswith(f"{folder}/") for path in self.files):

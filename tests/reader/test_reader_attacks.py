@@ -524,6 +524,14 @@ def test_attack(name, tmp_path):
     ends_well(Scene(tmp_path), *ATTACKS[name])
 
 
+@pytest.mark.parametrize("page", [0, 2000])
+@pytest.mark.parametrize("name", ATTACKS)
+def test_attack_where_dropbox_forgot_the_cursor(name, page, tmp_path):
+    scene = Scene(tmp_path)
+    scene.peer.page, scene.peer.forgets = page, True
+    ends_well(scene, *ATTACKS[name])
+
+
 def ends_well(scene, act, expected, *, looks=3):
     """The right refusal each time it is asked, or nothing amiss; and generation 2 in either case."""
     act(scene)

@@ -9,10 +9,13 @@ from powers import without_root_powers
 from sealing_world import DATA, Publisher
 
 from huracan_sync.errors import Busy, DiskFull, NotFound, NoTrust, Refused, Unavailable
-from huracan_sync.paths import fold
+from huracan_sync.layout import Arranged, arranged_candles
+from huracan_sync.paths import RelPath, fold
+from huracan_sync.push import PushOptions, push
 from huracan_sync.remote.listing import Changes, listing
 from huracan_sync.restore import RestoreOptions, restore
 from huracan_sync.statement import find, keep
+from huracan_sync.transfer.wish import Options as TransferOptions
 from huracan_sync.tree import Entry, tree
 from huracan_sync.verify import collected, compare, verify, verify_local
 
@@ -385,3 +388,25 @@ def test_a_statement_is_there_before_the_push_is_noted_as_signed(engine, monkeyp
             engine.push()
     assert engine.push().sequence == 1
     assert verify_local(engine.src, home=engine.home).ok
+
+
+def test_a_folder_whose_files_are_called_otherwise_in_dropbox(engine):
+    candle = "BTC/BTC-USDT_1d_20250101_20250601.parquet"
+    engine.write({candle: b"PAR1 candles PAR1"})
+    options = PushOptions(clock=engine.clock, wait_s=0.0, transfer=TransferOptions())
+    disk = arranged_candles(engine.src)
+    push(disk, f"{DATA}/candles", remote=engine.remote, home=engine.home, options=options, keys=engine.keys)
+    assert verify_local(engine.src, home=engine.home, channel="candles").ok
+    (engine.src / candle).write_bytes(b"PAR1 others! PAR1")
+    assert [what for what, _ in told(verify_local(engine.src, home=engine.home))] == ["changed"]
+    with pytest.raises(NotFound, match="of the channel candles, not of logs"):
+        verify_local(engine.src, home=engine.home, channel="logs")
+
+
+def test_a_folder_arranged_as_only_its_caller_knows_leaves_no_statement(engine):
+    engine.write({"a.json": b"1"})
+    options = PushOptions(clock=engine.clock, wait_s=0.0)
+    disk = Arranged(engine.src, "file", lambda path: RelPath(f"x-{path}"), lambda path: RelPath(path[2:]))
+    assert push(disk, DATA, remote=engine.remote, home=engine.home, options=options, keys=engine.keys).sequence == 1
+    with pytest.raises(NotFound, match="no signed statement"):
+        verify_local(engine.src, home=engine.home)
