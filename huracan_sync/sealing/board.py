@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 from huracan_sync.content_hash import content_hash
-from huracan_sync.errors import Conflict, NotFound, ServiceFault, Unreachable
+from huracan_sync.errors import Conflict, NotFound, ServiceFault, Unreachable, UsageError
 from huracan_sync.paths import fold, join
 from huracan_sync.remote import files
 from huracan_sync.remote.client import Remote
@@ -82,6 +82,12 @@ class Board:
             described, data = files.fetch(self._remote, path, limit=limit)
         except NotFound:
             return None
+        except UsageError as error:
+            raise Conflict(
+                f"a folder lies at {path}, where a signed file must be",
+                hint="somebody with a token to this account has made it: delete it in Dropbox, then run this again",
+                path=path,
+            ) from error
         except ServiceFault:
             # Somebody may have put there more than any such file can have: then that is no reason to stop.
             found = metadata(self._remote, path)

@@ -6,7 +6,7 @@ import msgspec
 import pytest
 from sealing_world import DATA
 
-from huracan_sync.errors import HuracanError, Refused, TryLater, Unavailable
+from huracan_sync.errors import Conflict, HuracanError, Refused, TryLater, Unavailable
 from huracan_sync.refusals import BodyMissing, ClockBehind, Fork, HeadFormat, TrustExpired
 from huracan_sync.remote import files
 from huracan_sync.remote.removing import remove
@@ -185,6 +185,19 @@ def test_two_machines_that_share_a_key_and_not_their_memory_are_told_apart(engin
     engine.write({"a": b"2"})
     with pytest.raises(Fork):
         engine.push()
+
+
+def test_a_folder_in_the_heads_place_is_for_a_person(engine, hamilton):
+    engine.write({"a": b"1"})
+    engine.push()
+    gone(engine)
+    engine.remote.rpc("files/create_folder_v2", {"path": HEAD}, dict, commit=True)
+    engine.write({"a": b"2"})
+    with pytest.raises(Conflict, match="a folder lies at"):
+        engine.push()
+    engine.remote.rpc("files/delete_v2", {"path": HEAD}, dict, commit=True)
+    assert engine.push().sequence == 2
+    assert taken(hamilton) == (2, {"a": b"2"})
 
 
 # --- clocks -------------------------------------------------------------------------------------------------------
