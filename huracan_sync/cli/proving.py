@@ -62,6 +62,9 @@ def run_verify(options: argparse.Namespace, context: Context) -> int:
     if options.target is None:
         raise UsageError("say which folder is to be proved, here or in Dropbox")
     if _is_local(options, context):
+        if not Path(options.target).is_dir():
+            hint = "check the spelling and where you are; a remote folder begins with /"
+            raise UsageError(f"there is no folder {options.target} here", hint=hint)
         with context.output.progress("verify") as monitor:
             verdict = verify_local(options.target, home=home, channel=options.channel, monitor=monitor)
     else:

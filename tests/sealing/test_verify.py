@@ -243,6 +243,11 @@ def test_as_commands(dropbox, tmp_path):
     report = engine.run("verify", "/Runpodhuracan/data", code=65)
     assert [each["what"] for each in report["differences"]] == ["changed"]
     assert "NOT what was signed" in engine.say("verify", "/Runpodhuracan/data", code=65)[0]
+    assert engine.run("verify", source, code=65)["differences"][0]["what"] == "changed"
+    (source / "a.json").write_text("1")
+    assert engine.run("verify", source)["ok"], "an absolute path of a folder that is here, outside the root"
+    assert "begins with /" in engine.run("verify", "Runpodhuracan/data", code=2)["hint"]
+    engine.run("verify", source, "--remote", code=1)
 
 
 def changed_names(verdict):
