@@ -9,10 +9,11 @@ What was published stays readable: an earlier set becomes current again without 
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 from huracan_sync.account import home_of
-from huracan_sync.errors import Conflict, NoSigningKey, NotFound
+from huracan_sync.errors import Conflict, HalfWritten, NoSigningKey, NotFound
 from huracan_sync.journal import Journal
 from huracan_sync.journal.ledger import want_anew
 from huracan_sync.keys.here import KeyPlace
@@ -32,6 +33,9 @@ from huracan_sync.signed.entries import kind_name
 from huracan_sync.spot import CHAMPIONS
 from huracan_sync.survey import Survey
 from huracan_sync.transfer.progress import Monitor, Silent
+
+MOST_JSON = 64 * 1024 * 1024
+"""Bytes: a larger JSON file is not looked into."""
 
 
 class PublishReport(PushReport):
@@ -109,6 +113,7 @@ class Publisher:
         for step in made.copies:
             with Reading(self._pair.disk, step.path) as reading:
                 kind = kinds.of(step.path, reading.read(0, kinds.SNIFF))
+                _check_json(reading, kind)
             if kind not in policy.kinds:
                 raise _refused(step.path, kind, policy.name)
 
@@ -116,6 +121,18 @@ class Publisher:
 def _gone(seen: Survey) -> list[RelPath]:
     """What was part of the set and is not on the disk any more."""
     return [item.entry.path for key, item in seen.synced.items() if key in seen.base and key not in seen.here]
+
+
+def _check_json(reading: Reading, kind: kinds.Kind) -> None:
+    """A JSON file that ends in the middle would be a set nobody can use. What it says is between reader and writer."""
+    if kind is not kinds.Kind.JSON or reading.stamp.size > MOST_JSON:
+        return
+    try:
+        json.loads(reading.read(0, reading.stamp.size))
+    except (ValueError, RecursionError) as error:
+        raise HalfWritten(
+            f"{reading.path} is no JSON ({error}); nothing was published", path=reading.path, size=reading.stamp.size
+        ) from error
 
 
 def _refused(path: str, kind: int, channel: str) -> KindRefused:

@@ -6,7 +6,7 @@ import msgspec
 import pytest
 from sealing_world import Publisher
 
-from huracan_sync.errors import Conflict, NoSigningKey, NotFound
+from huracan_sync.errors import Conflict, HalfWritten, NoSigningKey, NotFound
 from huracan_sync.hamilton import Hamilton
 from huracan_sync.refusals import KindRefused, WrongEpoch
 from huracan_sync.remote import files
@@ -74,6 +74,18 @@ def test_a_pickle_refuses_the_whole_before_anything_moves(engine, trader, name):
     assert "ONNX" in refused.value.hint
     assert taken(trader) == SET
     assert files.fetch(engine.remote, "/Engine/models/champions/latest/BTCUSDT.bin", limit=99)[1] == b"bitcoin"
+
+
+@pytest.mark.parametrize("half", [b"", b'{"symbols": [', b"\xff\xfe", b"[" * 100_000])
+def test_half_a_json_file_refuses_the_whole(engine, trader, half):
+    engine.write(SET)
+    engine.publish()
+    engine.write({"hamilton/roster.json": half, "models/champions/latest/BTCUSDT.bin": b"bitcoin two"})
+    with pytest.raises(HalfWritten, match="nothing was published"):
+        engine.publish()
+    assert taken(trader) == SET
+    engine.write({"hamilton/roster.json": b'{"symbols": [], "spread": NaN}'})  # as Python writes it
+    assert engine.publish().sequence == 2
 
 
 def test_a_conflict_refuses_the_whole(engine, trader):
