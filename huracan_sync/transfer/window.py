@@ -1,8 +1,8 @@
 """How many parts of large files may be under way at once: as many as fill the link, and no more.
 
-While one part waits for its answer, others must be on the wire; but what is under way when the power fails is sent
-again. So it begins with two, and as long as more of them bring more bytes a second, there are more; when the last step
-brought little, it is taken back.
+What is under way when the power fails is sent again, so it should be little; but parts that are sent together also
+wait for their answers together, and then the link is idle. So it begins with a few, and as long as more of them bring
+more bytes a second, there are more; when the last step brought next to nothing, it is taken back.
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-SIZES = (2, 4, 8, 12)
-WORTH = 1.2
+SIZES = (4, 6, 8, 12)
+WORTH = 1.06
 """How many times as fast it must be with the next size to be worth it."""
 
 
