@@ -10,6 +10,7 @@ import logging
 import os
 import stat
 import sys
+from contextlib import suppress
 from itertools import islice
 from pathlib import Path
 
@@ -51,12 +52,17 @@ def found_in(data, canaries):
 
 
 def files_below(folder):
-    """(path, bytes) of what lies there, but for what the test delivered."""
+    """(path, bytes) of what lies there, but for what the test delivered.
+
+    A thread that the test's own fixtures end later may still close a journal: a file that goes away while one looks
+    holds nothing any more.
+    """
     paths = (Path(where, name) for where, _, names in os.walk(folder) for name in names)
     for path in islice(paths, MOST_FILES):
-        found = path.lstat()
-        if stat.S_ISREG(found.st_mode) and found.st_mode & stat.S_IWUSR and found.st_size <= LARGEST:
-            yield path, path.read_bytes()
+        with suppress(FileNotFoundError, NotADirectoryError):
+            found = path.lstat()
+            if stat.S_ISREG(found.st_mode) and found.st_mode & stat.S_IWUSR and found.st_size <= LARGEST:
+                yield path, path.read_bytes()
 
 
 def leaks(item, report, canaries):
