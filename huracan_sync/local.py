@@ -25,6 +25,8 @@ from huracan_sync.paths import RelPath, check, fold, never_synced
 PART_PREFIX = ".huracan-"
 PART_SUFFIX = ".part"
 """How our half-written files are named; a scan passes over them."""
+WRITTEN_AT_ONCE = 256 * 1024
+"""Bytes of one write: with 4 MiB at once, Linux takes large pages for them, and ten times as long to get hold of."""
 
 
 class Stamp(msgspec.Struct, frozen=True, gc=False):
@@ -226,17 +228,24 @@ class Reading:
         Raises:
             FileChanged: they are not there any more.
         """
-        size = min(size, self.stamp.size - offset)
+        data = bytearray(min(size, self.stamp.size - offset))
+        self.read_into(offset, memoryview(data))
+        return bytes(data)
+
+    def read_into(self, offset: int, view: memoryview) -> None:
+        """Fill the view with the bytes at `offset`.
+
+        Raises:
+            FileChanged: they are not there any more.
+        """
         try:
-            data = os.pread(self._fd, size, offset)
-            while len(data) < size:  # a signal or a network disk may give less at once
-                more = os.pread(self._fd, size - len(data), offset + len(data))
-                if not more:
+            while view:  # a signal or a network disk may give less at once
+                done = os.preadv(self._fd, [view], offset)
+                if not done:
                     raise FileChanged(f"{self.path} became shorter while it was read", path=self.path)
-                data += more
+                offset, view = offset + done, view[done:]
         except OSError as error:
             raise _local_failure(error, self.path, "read") from error
-        return data
 
     def check_unchanged(self) -> None:
         """Say whether everything read so far belongs to one state.
@@ -304,7 +313,7 @@ class Placing:
         view = memoryview(data)
         try:
             while view:
-                done = os.pwrite(self._fd, view, offset)
+                done = os.pwrite(self._fd, view[:WRITTEN_AT_ONCE], offset)
                 offset, view = offset + done, view[done:]
         except OSError as error:
             raise _local_failure(error, self.path, "write") from error

@@ -11,6 +11,7 @@ import ipaddress
 import logging
 import os
 import re
+import socket
 import ssl
 import threading
 import time
@@ -21,6 +22,7 @@ from urllib.parse import urlsplit
 import certifi
 import msgspec
 import urllib3
+from urllib3.connection import HTTPConnection
 from urllib3.exceptions import (
     ConnectTimeoutError,
     HTTPError,
@@ -35,6 +37,10 @@ log = logging.getLogger(__name__)
 
 CHUNK = 256 * 1024
 """Bytes handed over at a time: what one read of a socket can give, small enough to shape."""
+
+
+_UNSENT = [(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, CHUNK)] if hasattr(socket, "TCP_NOTSENT_LOWAT") else []
+"""Where a system can, it takes no more from us than the link is about to: what is written has as good as left."""
 
 
 class Endpoint(msgspec.Struct, frozen=True):
@@ -315,6 +321,7 @@ class Wire:
                     block=False,
                     ssl_context=self._tls() if self.endpoint.api.startswith("https") else None,
                     retries=False,
+                    socket_options=[*HTTPConnection.default_socket_options, *_UNSENT],
                 )
                 self._owner = os.getpid()
             return self._pool

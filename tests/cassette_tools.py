@@ -37,6 +37,18 @@ LONGEST_BODY = 512
 # -- requests ----------------------------------------------------------------------------------------------------
 
 
+_made = Request.__init__
+
+
+def _made_whole(self, method, uri, body, headers):
+    """vcrpy copies what it is given, and a view of memory cannot be copied: a body in pieces is joined first."""
+    is_whole = body is None or isinstance(body, (bytes, str)) or hasattr(body, "read")
+    _made(self, method, uri, body if is_whole else b"".join(body), headers)
+
+
+Request.__init__ = _made_whole
+
+
 def as_sent_to_dropbox(request):
     """A request as it is kept, and compared: with the real service's hosts, and nothing in it that is of one use."""
     parts = urlsplit(request.uri)

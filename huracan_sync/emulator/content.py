@@ -18,6 +18,7 @@ BLOCK = 4 * 1024 * 1024
 SMALL = 1024 * 1024  # a body up to this size is kept in memory and lands in a shared segment
 _SHARED = 64 * 1024 * 1024  # a shared segment is not grown beyond this
 _CHUNK = 256 * 1024
+_WRITTEN_AT_ONCE = 256 * 1024  # more of it, and Linux takes large pages, and ten times as long to get hold of them
 _OPEN = 128  # segments kept open for reading
 
 
@@ -68,7 +69,7 @@ class Segment:
         """Append; safe to call from another thread, one call at a time."""
         view = memoryview(data)
         while view:
-            done = os.pwrite(self.fd, view, self.size)
+            done = os.pwrite(self.fd, view[:_WRITTEN_AT_ONCE], self.size)
             self.size += done
             view = view[done:]
 

@@ -44,7 +44,7 @@ class Exchange:
         self.started = time.perf_counter()
         self.headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
         self.header_bytes = sum(len(name) + len(value) + 4 for name, value in scope["headers"])
-        self.body = Body(receive, line.up if world.settings.bandwidth_mbit else None)
+        self.body = Body(receive, line.up if world.settings.bandwidth_mbit else None, self._delay)
         self.route = _PLAIN
         self.name, self.work = self._find()
         self.call: Call | None = None
@@ -57,7 +57,8 @@ class Exchange:
         """Read, do, write down, answer, count."""
         wire = misfortune.Wire(self.scope.get("emulator.transport"), self.body)
         try:
-            await self._delay()
+            if self.headers.get("content-length", "0") == "0" and "transfer-encoding" not in self.headers:
+                await self.body.drain()  # nothing to read, so all of it is here
             self.rules = self.world.faults.draw(self.name)
             await wire.before([rule for rule in self.rules if rule.fault in WIRES])
             answer = await self._answer()

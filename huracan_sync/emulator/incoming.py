@@ -11,8 +11,9 @@ from huracan_sync.emulator.records import Extent
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Pace = Callable[[int], Awaitable[None]]
+Arrive = Callable[[], Awaitable[None]]
 
-_BATCH = 4 * 1024 * 1024  # what is hashed and written at once: few handovers, large pages
+_BATCH = 1024 * 1024  # what is hashed and written at once: few handovers of the interpreter
 LONGEST_JSON = 32 * 1024 * 1024  # an RPC argument; 1,000 entries need about half a MiB
 
 
@@ -23,9 +24,17 @@ class Disconnected(Exception):
 class Body:
     """The bytes a request brings, in the chunks in which they come."""
 
-    def __init__(self, receive: Receive, pace: Pace | None = None) -> None:
+    def __init__(self, receive: Receive, pace: Pace | None = None, arrive: Arrive | None = None) -> None:
+        """Read a body.
+
+        Args:
+            receive: gives the next message of the request.
+            pace: awaited for every chunk.
+            arrive: awaited once, for the last one: bytes that follow each other are all as long under way.
+        """
         self._receive = receive
         self._pace = pace
+        self._arrive = arrive
         self._more = True
         self.size = 0
 
@@ -46,6 +55,9 @@ class Body:
                 self.size += len(data)
                 if self._pace:
                     await self._pace(len(data))
+            if not self._more and self._arrive:
+                await self._arrive()
+            if data:
                 return data
         return b""
 

@@ -24,6 +24,7 @@ from huracan_sync.emulator.world import World
 
 _PREFIX = "dropbox-emulator-"
 _FRESH_S = 60  # a folder may be so old before its lock is looked at: another emulator may be about to take it
+_SOCKET_ROOM = 128 * 1024  # bytes that one connection holds each way; the system doubles it
 
 
 class Protocol(HttpToolsProtocol):
@@ -86,6 +87,9 @@ def serve(
     settings = Settings(latency_ms=latency_ms, bandwidth_mbit=bandwidth_mbit, header_limit=header_limit)
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    # Little room in the sockets: what lies there has crossed a line that is to look slow.
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _SOCKET_ROOM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SOCKET_ROOM)
     listener.bind(("127.0.0.1", port))
     folder = data or _private_folder()
     try:

@@ -177,6 +177,15 @@ class Journal:
         except sqlite3.OperationalError as error:
             raise self._trouble(error, "cannot be written") from error
 
+    @contextlib.contextmanager
+    def _lazily(self) -> Iterator[None]:
+        """What is committed in the block outlives a killed process, and a power failure once a later commit did."""
+        self._db.execute("PRAGMA synchronous = NORMAL")
+        try:
+            yield
+        finally:
+            self._db.execute("PRAGMA synchronous = FULL")
+
     def rows(self, query: str, arguments: tuple[object, ...]) -> Iterator[Any]:
         """What a query finds. For the rooms of the journal."""
         return iter(self._db.execute(query, arguments))
@@ -351,9 +360,16 @@ class Journal:
         assert made is not None  # noqa: S101 - an INSERT always has one
         return Open(made, token, session, part_size, now, {})
 
-    def note_part(self, transfer: int, number: int, blocks: bytes) -> None:
-        """A part has arrived; `blocks` are its block digests."""
-        with self.transaction() as db:
+    def note_part(self, transfer: int, number: int, blocks: bytes, *, durable: bool = True) -> None:
+        """A part has arrived; `blocks` are its block digests.
+
+        Args:
+            transfer: of which transfer.
+            number: which part.
+            blocks: SHA-256 of each of its blocks, one after the other.
+            durable: outlives a power failure. Of no use where the part itself may not.
+        """
+        with contextlib.nullcontext() if durable else self._lazily(), self.transaction() as db:
             db.execute("INSERT OR REPLACE INTO parts VALUES (?, ?, ?)", (transfer, number, blocks))
 
     def end_transfer(self, pair: int, path: str, direction: str) -> None:

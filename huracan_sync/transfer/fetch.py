@@ -187,7 +187,8 @@ class Stretches:
     def arrived(self, number: int, block: bytes) -> None:
         """A block has arrived, with this digest."""
         self._arrived[number] = block
-        self._site.journal.note_part(self._transfer, number, block)
+        # Not durable: nor are the bytes yet. After a power failure both are looked at.
+        self._site.journal.note_part(self._transfer, number, block, durable=False)
         self._site.monitor.moved(self.length(number))
 
     def end(self, error: HuracanError | None) -> bool:

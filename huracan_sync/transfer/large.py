@@ -13,7 +13,8 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
 
 import msgspec
 
@@ -26,8 +27,11 @@ from huracan_sync.signed import kinds
 from huracan_sync.transfer.batch import Cursor
 from huracan_sync.transfer.window import Window
 from huracan_sync.transfer.wish import Site, Wish, is_fresh, token_of
+from huracan_sync.wire import CHUNK
 
 FILES_AT_ONCE = 4
+AHEAD = 2
+"""Parts that are read and hashed while others go out."""
 
 
 class _Parts:
@@ -49,6 +53,9 @@ class _Parts:
     def is_closed(self) -> bool:
         """Whether every part, the closing one included, has arrived."""
         return self._last in self.arrived
+
+    def is_last(self, number: int) -> bool:
+        return number == self._last
 
     def length(self, number: int) -> int:
         return min(self.part_size, self.reading.stamp.size - number * self.part_size)
@@ -85,21 +92,40 @@ class _Parts:
         """The digests of all its blocks."""
         return b"".join(self.arrived[number] for number in range(self._last + 1))
 
-    def send(self, remote: Remote, number: int) -> bytes:
-        """On a worker: read, hash and send one part; its block digests."""
-        offset, close = number * self.part_size, number == self._last
-        data = self.reading.read(offset, self.length(number))
+    def read(self, number: int, room: bytearray) -> _Part:
+        """On a worker: read and hash one part."""
+        data = memoryview(room)[: self.length(number)]
+        self.reading.read_into(number * self.part_size, data)
         self.reading.check_unchanged()
-        blocks = block_hashes(data)
-        cursor = Cursor(self.wish.session, offset)
-        arg = {"cursor": cursor, "close": close, "content_hash": combine(blocks).hex()}
+        return _Part(self, number, room, data, block_hashes(data))
+
+
+class _Part(NamedTuple):
+    """A part that was read, and its block digests."""
+
+    file: _Parts
+    number: int
+    room: bytearray
+    """What `data` lies in."""
+    data: memoryview
+    blocks: bytes
+
+    def send(self, remote: Remote, left: Callable[[], None]) -> None:
+        """On a worker: send it. Calls `left` when its last byte has left."""
+        close = self.file.is_last(self.number)
+        cursor = Cursor(self.file.wish.session, self.number * self.file.part_size)
+        arg = {"cursor": cursor, "close": close, "content_hash": combine(self.blocks).hex()}
+        body = _Body(self.data, left)
         try:
-            remote.send("files/upload_session/append_v2", arg, data, type(None))
+            remote.send("files/upload_session/append_v2", arg, body, type(None), size=len(self.data))
         except SessionLost as error:
             # Closed by an earlier attempt of this very call, whose answer was lost; the commit tells if bytes miss.
             if not (close and error.facts.get("tags") == "closed"):
                 raise
-        return blocks
+
+
+EARLY = 8 * CHUNK
+"""Bytes of a part that may still go out when the next one begins, so that the link is not idle between them."""
 
 
 class Large:
@@ -129,12 +155,20 @@ class Large:
         self._open: list[_Parts] = []
         self._opening = 0
         self._window = Window()
+        self._reading = 0
+        self._read: deque[_Part] = deque()
+        self._rooms: list[bytearray] = []
+        """Memory for parts, used over and over: new memory costs more time than hashing what lies in it."""
 
     def feed(self) -> bool:
         """Start one thing if there is room; whether something was started."""
-        for parts in self._open if self._window.has_room else ():
-            if self._site.crew.has_room(parts.part_size) and (number := parts.next_part()) is not None:
-                self._start_part(parts, number)
+        if self._read and self._window.has_room:
+            self._send(self._read.popleft())
+            return True
+        for parts in self._open if self._reading + len(self._read) < AHEAD else ():
+            room = self._site.crew.has_room(parts.part_size * (1 + len(self._read)))
+            if room and (number := parts.next_part()) is not None:
+                self._read_part(parts, number)
                 return True
         if self.queue and len(self._open) + self._opening < FILES_AT_ONCE:
             self._begin(self.queue.popleft())
@@ -190,23 +224,46 @@ class Large:
 
         site.crew.start(lambda: _start_session(site.remote), then, failed)
 
-    def _start_part(self, parts: _Parts, number: int) -> None:
-        site = self._site
-        self._window.begin()
+    def _read_part(self, parts: _Parts, number: int) -> None:
+        self._reading += 1
+        room = self._rooms.pop() if self._rooms else bytearray()
+        if len(room) != parts.part_size:  # the first time, or the session is of an earlier run with other parts
+            room = bytearray(parts.part_size)
 
-        def then(blocks: bytes) -> None:
-            self._window.end(parts.length(number))
-            site.journal.note_part(parts.transfer, number, blocks)
-            site.monitor.moved(parts.length(number))
-            if parts.end(number, blocks):
-                self._end(parts)
+        def then(part: _Part) -> None:
+            self._reading -= 1
+            self._read.append(part)
 
         def failed(error: HuracanError) -> None:
-            self._window.end(0)
-            if parts.end(number, error):
-                self._end(parts)
+            self._reading -= 1
+            self._end_part(parts, number, room, error)
 
-        site.crew.start(lambda: parts.send(site.remote, number), then, failed, cost=parts.length(number))
+        self._site.crew.start(lambda: parts.read(number, room), then, failed, cost=parts.part_size)
+
+    def _send(self, part: _Part) -> None:
+        site, parts, size = self._site, part.file, len(part.data)
+        if parts.error:
+            self._end_part(parts, part.number, part.room, parts.error)
+            return
+        passage = self._window.begin()
+
+        def then(_: None) -> None:
+            passage.end()
+            site.journal.note_part(parts.transfer, part.number, part.blocks)
+            site.monitor.moved(size)
+            self._end_part(parts, part.number, part.room, part.blocks)
+
+        def failed(error: HuracanError) -> None:
+            passage.end()
+            self._end_part(parts, part.number, part.room, error)
+
+        left = lambda: site.crew.tell(lambda: passage.left(size))  # noqa: E731 - from the worker to this thread
+        site.crew.start(lambda: part.send(site.remote, left), then, failed, cost=parts.part_size)
+
+    def _end_part(self, parts: _Parts, number: int, room: bytearray, outcome: bytes | HuracanError) -> None:
+        self._rooms.append(room)
+        if parts.end(number, outcome):
+            self._end(parts)
 
     def _end(self, parts: _Parts) -> None:
         self._open.remove(parts)
@@ -218,6 +275,22 @@ class Large:
         if isinstance(parts.error, SessionLost | WrongOffset):
             self.forget(parts.wish)
         self._failed(parts.wish, parts.error)
+
+
+class _Body:
+    """The bytes of a part, which can be sent again. Says when all but the last of them have left."""
+
+    def __init__(self, data: memoryview, left: Callable[[], None]) -> None:
+        self._data = data
+        self._left = left
+
+    def __iter__(self) -> Iterator[memoryview]:
+        early = max(0, len(self._data) - EARLY) // CHUNK * CHUNK
+        for at in range(0, early, CHUNK):
+            yield self._data[at : at + CHUNK]
+        self._left()
+        for at in range(early, len(self._data), CHUNK):
+            yield self._data[at : at + CHUNK]
 
 
 class _Session(msgspec.Struct):

@@ -39,9 +39,8 @@ class Options(msgspec.Struct, frozen=True):
     """Whether to send small files in batches."""
     whole_up_to: int = 2 * BLOCK_SIZE
     """Bytes of the largest file that is sent in one piece."""
-    part_size: int = BLOCK_SIZE
-    """Bytes in a part of a larger one: a multiple of 4 MiB, as concurrent sessions ask; the smallest, because what is
-    under way when a run is killed is sent again."""
+    part_size: int = 2 * BLOCK_SIZE
+    """Bytes in a part of a larger one: a multiple of 4 MiB, as concurrent sessions ask."""
 
 
 class Site(msgspec.Struct, frozen=True):

@@ -167,13 +167,13 @@ def test_a_signal_in_a_large_upload_finishes_the_part_and_the_next_run_goes_on(w
     assert code == 0, err
     assert "error" not in err
     sent = world.requests()["files/upload_session/append_v2"]
-    assert sent < 30
+    assert sent < 15
     world.dropbox.config(latency_ms=0)
     world.clear_log()
     process = world.start("run", "--once", *ALONE)
     assert process.wait(30) == 0
     process.communicate()
-    assert world.requests()["files/upload_session/append_v2"] == 30 - sent
+    assert world.requests()["files/upload_session/append_v2"] == 15 - sent
 
 
 def test_once_that_is_ended_says_so_and_carries_on(world):

@@ -262,13 +262,13 @@ def test_stop_ends_a_large_upload_at_the_next_part_and_the_next_start_goes_on(wo
     assert sync.stop(10)
     assert time.monotonic() - began < 5
     sent = world.requests()["files/upload_session/append_v2"]
-    assert sent < 15
+    assert sent < 8
     assert world.stranger.paths() == []
     world.dropbox.config(latency_ms=0)
     world.clear_log()
     again = world.sync()
     assert again.upload_models() == 1
-    assert world.requests()["files/upload_session/append_v2"] == 15 - sent
+    assert world.requests()["files/upload_session/append_v2"] == 8 - sent
     assert "files/upload_session/start" not in world.requests()
 
 

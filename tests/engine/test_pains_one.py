@@ -211,7 +211,7 @@ def test_p09_a_file_of_any_size_arrives_in_parts(world):
     sync = world.sync()
     path = _file(world, "trades.csv", noise("big", 20_000_000))
     assert sync.upload_file(path, "exports/trades.csv")
-    assert world.requests()["files/upload_session/append_v2"] == 5
+    assert world.requests()["files/upload_session/append_v2"] == 3
     assert world.stranger.read(f"{APP}/2025-11-14/exports/trades.csv") == path.read_bytes()
     world.clear_log()
     assert sync.upload_file(path, "exports/trades.csv")
@@ -220,12 +220,12 @@ def test_p09_a_file_of_any_size_arrives_in_parts(world):
 
 def test_p09_a_large_upload_goes_on_where_it_was_cut(world):
     path = _file(world, "trades.csv", noise("big", 40_000_000))
-    world.dropbox.faults({"route": "files/upload_session/append_v2", "fault": "close", "nth": list(range(4, 60))})
+    world.dropbox.faults({"route": "files/upload_session/append_v2", "fault": "close", "nth": list(range(3, 60))})
     assert not world.sync().upload_file(path, "exports/trades.csv")
     world.dropbox.faults()
     world.clear_log()
     assert world.sync().upload_file(path, "exports/trades.csv")
-    assert world.requests()["files/upload_session/append_v2"] <= 9  # of ten parts, at least one had arrived
+    assert world.requests()["files/upload_session/append_v2"] <= 4  # of five parts, at least one had arrived
     assert "files/upload_session/start" not in world.requests()
     assert world.stranger.read(f"{APP}/2025-11-14/exports/trades.csv") == path.read_bytes()
 

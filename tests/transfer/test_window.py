@@ -6,80 +6,103 @@ import pytest
 from transfer_world import MIB
 
 from huracan_sync.transfer.fetch import SHORTEST_STRETCH, STRETCHES_AT_ONCE, stretches
-from huracan_sync.transfer.window import SIZES, Window
+from huracan_sync.transfer.window import ALONE, Window
 
-PART = 4 * MIB
+PART = 8 * MIB
+ROOMS = 7
+"""Parts that memory has room for."""
 
 
 class Link:
-    """Carries `rate` bytes a second, fairly shared; half of `wait` goes by before a part is read, half after it."""
+    """Carries `rate` bytes a second, fairly shared, at most `each` on one connection; an answer comes `wait` later."""
 
-    def __init__(self, rate, wait):
-        self.rate, self.wait, self.now = rate, wait, 0.0
-        self.moments, self.left = [], {}
+    def __init__(self, rate, wait, each=1e12):
+        self.rate, self.wait, self.each, self.now = rate, wait, each, 0.0
+        self.left, self.answers, self.most_going_out, self.most_under_way = {}, [], 0, 0
 
     def seconds(self, parts, window):
         begun = arrived = 0
         while arrived < parts:
-            while begun < parts and window.has_room:
-                window.begin()
-                heapq.heappush(self.moments, (self.now + self.wait / 2, "send", begun))
+            while begun < parts and window.has_room and len(self.left) + len(self.answers) < ROOMS:
+                self.left[begun] = (PART, window.begin())
                 begun += 1
-            for what, part in self.next_moment():
-                if what == "send":
-                    self.left[part] = PART
-                else:
-                    window.end(PART)
-                    arrived += 1
+            self.most_going_out = max(self.most_going_out, len(self.left))
+            self.most_under_way = max(self.most_under_way, len(self.left) + len(self.answers))
+            arrived += self.go_on()
         return self.now
 
-    def next_moment(self):
-        """Go on until something happens; what."""
-        sent_at = [self.now + left * len(self.left) / self.rate for left in self.left.values()]
-        then = min([*sent_at, *(moment for moment, *_ in self.moments[:1])])
-        for part in self.left:
-            self.left[part] -= (then - self.now) * self.rate / len(self.left)
+    def go_on(self):
+        """Until something happens; how many answers came."""
+        speed = min(self.rate / max(len(self.left), 1), self.each)
+        ends = [self.now + size / speed for size, _ in self.left.values()]
+        then = min([*ends, *(at for at, _, _ in self.answers[:1])])
+        moved = (then - self.now) * speed
         self.now = then
-        for part in [part for part, left in self.left.items() if left < 1]:
-            del self.left[part]
-            heapq.heappush(self.moments, (self.now + self.wait / 2, "answered", part))
-        while self.moments and self.moments[0][0] <= self.now:
-            yield heapq.heappop(self.moments)[1:]
-
-
-class Wide(Window):
-    size = SIZES[-1]
+        self.left = {number: (size - moved, passage) for number, (size, passage) in self.left.items()}
+        for number in [number for number, (size, _) in self.left.items() if size < 1]:
+            _, passage = self.left.pop(number)
+            passage.left(PART)
+            heapq.heappush(self.answers, (then + self.wait, number, passage))
+        came = 0
+        while self.answers and self.answers[0][0] <= then:
+            heapq.heappop(self.answers)[2].end()
+            came += 1
+        return came
 
 
 LINKS = [
-    # bytes a second, seconds an answer takes, what it comes to
-    (1e6, 0.08, 4),
-    (12.5e6, 0.08, 4),
-    (25e6, 0.08, 4),
-    (50e6, 0.08, 6),
-    (100e6, 0.08, 12),
-    (30e6, 0.5, 12),
-    (1e9, 0.08, 12),
-    (1e9, 0.001, 4),
+    # bytes a second, seconds an answer takes, going out at once at most while few are sent
+    (1e6, 0.08, 1),
+    (25e6, 0.08, 1),
+    (100e6, 0.08, 1),
+    (30e6, 0.5, 2),
+    (1e9, 0.08, 4),
+    (1e9, 0.001, 1),
 ]
 
 
-@pytest.mark.parametrize(("rate", "wait", "size"), LINKS)
-def test_as_many_parts_as_fill_the_link(rate, wait, size):
+@pytest.mark.parametrize(("rate", "wait", "most"), LINKS)
+def test_one_link_is_full_with_few_parts_under_way(rate, wait, most):
+    link = Link(rate, wait)
+    took = link.seconds(ALONE - 2, Window(clock=lambda: link.now))
+    assert link.most_going_out <= most
+    assert link.most_under_way <= most + 1 + rate * wait / PART * 1.5
+    assert took <= 1.02 * (ALONE - 2) * PART / rate + 5 * wait
+
+
+@pytest.mark.parametrize(("rate", "wait", "most"), LINKS)
+def test_connections_that_bring_nothing_are_taken_back(rate, wait, most):
     link = Link(rate, wait)
     window = Window(clock=lambda: link.now)
-    took = link.seconds(200, window)
+    link.seconds(200, window)
+    assert window.size <= 2  # 2 where answers take so long that memory has no room for more parts
+
+
+@pytest.mark.parametrize(("connections", "size"), [(2, 2), (3, 4), (4, 4), (6, 8), (16, 8)])
+def test_more_connections_where_each_is_slow(connections, size):
+    link = Link(1e6 * connections, 0.08, each=1e6)
+    window = Window(clock=lambda: link.now)
+    link.seconds(400, window)
     assert window.size == size
-    assert took <= 1.25 * Link(rate, wait).seconds(200, Wide())
 
 
 def test_failures_give_their_place_back_and_measure_nothing():
     window = Window(clock=lambda: 0.0)
     for _ in range(100):
         assert window.has_room
-        window.begin()
-        window.end(0)
-    assert window.size == SIZES[0]
+        window.begin().end()
+    assert (window.size, window.going_out, window.waiting) == (1, 0, 0)
+
+
+def test_a_part_that_is_sent_again_leaves_once():
+    window = Window(clock=lambda: 0.0)
+    passage = window.begin()
+    passage.left(PART)
+    passage.left(PART)
+    assert (window.going_out, window.waiting) == (0, 1)
+    passage.end()
+    passage.end()
+    assert (window.going_out, window.waiting) == (0, 0)
 
 
 @pytest.mark.parametrize("count", [1, 2, 3, 5, 8, 25, 64, 1000])
