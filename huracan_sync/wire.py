@@ -167,21 +167,17 @@ class Stream:
         while piece := self._read(size):
             yield piece
 
-    def piece(self, size: int) -> bytearray:
-        """The next `size` bytes of the body, all of them.
+    def piece(self, size: int) -> bytes:
+        """The next bytes of the body, at most `size` and at least one.
 
         Raises:
             Unreachable: the body ended early or stalled.
         """
-        whole, at = bytearray(size), 0
-        while at < size:
-            got = self._read(min(CHUNK, size - at))
-            if not got:
-                host = urlsplit(self._response.url or "").netloc
-                raise Unreachable(f"{host} ended its answer before its time", host=host, sent=True)
-            whole[at : at + len(got)] = got
-            at += len(got)
-        return whole
+        piece = self._read(size)
+        if not piece:
+            host = urlsplit(self._response.url or "").netloc
+            raise Unreachable(f"{host} ended its answer before its time", host=host, sent=True)
+        return piece
 
     def _read(self, size: int) -> bytes:
         # Undecoded bytes come straight from the socket; decoding goes through a buffer that holds them twice.

@@ -19,6 +19,7 @@ from typing import Protocol, Self, TypeVar
 
 import msgspec
 
+from huracan_sync.content_hash import BLOCK_SIZE
 from huracan_sync.errors import ServiceFault, Unreachable, UsageError
 from huracan_sync.remote.errors import TokenExpired, Verdict, judge
 from huracan_sync.remote.pacing import Pacing, Wait
@@ -164,19 +165,19 @@ class ReadOnly:
         answer = self._repeat(call, lambda call, token: self._body(call, token, limit, part))
         return self._decoded(route, answer.headers.get("Dropbox-API-Result", "").encode(), result), answer.body
 
-    def pieces(
-        self, route: str, arg: object, result: type[T], part: Ranged, *, size: int
-    ) -> Iterator[tuple[T, bytearray]]:
-        """Call a download route for a part of a file and read it piece by piece.
+    def pieces(self, route: str, arg: object, result: type[T], part: Ranged) -> Iterator[tuple[T, int, bytes]]:
+        """Call a download route for a part of a file and read it piece by piece; every block of the file ends one.
 
-        When the body breaks off, it goes on after the last whole piece.
+        When the body breaks off, it goes on after the last piece.
 
         Args:
             route: like `files/download`.
             arg: the argument.
             result: the type of what describes the whole file.
             part: which bytes.
-            size: bytes of a piece; the last one may be shorter.
+
+        Returns:
+            What describes the whole file, where in the file the piece begins, and the piece.
 
         Raises:
             NotFound: nothing lies there.
@@ -190,8 +191,8 @@ class ReadOnly:
                 described = self._decoded(route, stream.headers.get("Dropbox-API-Result", "").encode(), result)
                 try:
                     while at < part.end:
-                        piece = stream.piece(min(size, part.end - at))
-                        yield described, piece
+                        piece = stream.piece(min(CHUNK, part.end - at, BLOCK_SIZE - at % BLOCK_SIZE))
+                        yield described, at, piece
                         at, failures = at + len(piece), 0
                 except Unreachable as broken:
                     failures += 1

@@ -6,6 +6,7 @@ import contextlib
 import time
 from collections import deque
 from collections.abc import Callable, Container, Iterator, Mapping
+from hashlib import sha256
 from pathlib import Path
 
 import msgspec
@@ -206,23 +207,27 @@ class Stretches:
         part = Ranged(blocks.start * BLOCK_SIZE, min(blocks.stop * BLOCK_SIZE, entry.size))
         for path in _places(site, entry):
             with _gone_elsewhere(site, entry, path):
-                number, arg = blocks.start, {"path": path}
-                for described, data in site.remote.pieces("files/download", arg, FileMetadata, part, size=BLOCK_SIZE):
+                number, hasher, arg = blocks.start, sha256(), {"path": path}
+                for described, at, data in site.remote.pieces("files/download", arg, FileMetadata, part):
                     if described.content_hash != entry.content_hash.hex() or described.size != entry.size:
                         break
-                    self._place(number, data)
-                    number += 1
+                    # While it is in the processor's cache; what a block holds counts when the whole block is verified.
+                    hasher.update(data)
+                    self._placing.write(at, data)
+                    if at + len(data) < min((number + 1) * BLOCK_SIZE, part.end):
+                        continue
+                    self._verify(number, hasher.digest())
+                    self._placing.begin_to_settle(number * BLOCK_SIZE, self.length(number))
+                    number, hasher = number + 1, sha256()
                     if self._error or site.stop() or site.crew.is_ending:
                         return
                 else:
                     return
         raise _other_by_now(entry)
 
-    def _place(self, number: int, data: bytearray) -> None:
-        block = block_hashes(data)
+    def _verify(self, number: int, block: bytes) -> None:
         if self._known and block != self._known[number * DIGEST_SIZE : (number + 1) * DIGEST_SIZE]:
             raise ContentMismatch(f"block {number} of {self.step.path} arrived damaged", path=self.step.path)
-        self._placing.write(number * BLOCK_SIZE, data)
         self._site.crew.tell(lambda: self.arrived(number, block))
 
     def commit(self) -> Synced:
