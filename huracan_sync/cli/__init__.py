@@ -6,8 +6,8 @@ A verb's module is imported when the verb is used: start-up counts, and `push` n
 from __future__ import annotations
 
 import argparse
-import importlib
 import gc
+import importlib
 import sys
 from collections.abc import Sequence
 
