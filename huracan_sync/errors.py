@@ -285,6 +285,10 @@ class HalfWritten(LocalFailure):
     default_hint = "if nothing writes it any more, it is damaged: make it anew"
 
 
+class LeftOut(LocalFailure):
+    """A file arrived whole and was not put in its place, because whoever asked for it did not want it like this."""
+
+
 class SecretInFile(LocalFailure):
     """A file that was to be sent holds a secret. The fact `kinds` says of what kind, never what it is."""
 

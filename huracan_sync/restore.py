@@ -33,7 +33,7 @@ from huracan_sync.spot import channel_of, spot_of
 from huracan_sync.survey import Survey
 from huracan_sync.transfer.crew import Crew
 from huracan_sync.transfer.download import Download
-from huracan_sync.transfer.fetch import DownSite
+from huracan_sync.transfer.fetch import DownSite, Validate
 from huracan_sync.transfer.progress import Failure, Monitor, Silent
 from huracan_sync.transfer.whole import check_whole
 from huracan_sync.tree import Entry
@@ -52,6 +52,8 @@ class RestoreReport(Report):
     downloaded: int = 0
     bytes_received: int = 0
     """Bytes of file content that came over the wire."""
+    left_out: list[str] = msgspec.field(default_factory=list)
+    """Paths of what `validate` did not want; they were fetched, and not put in their places."""
 
 
 class Snapshot(msgspec.Struct, frozen=True):
@@ -72,6 +74,8 @@ class RestoreOptions(Options, frozen=True):
     """A damaged parquet gives way when nothing has touched it for so long; a younger one may still be written."""
     at: int | None = None
     """Restore what the signed list of that sequence says, instead of the newest; with a channel only."""
+    validate: Validate | None = None
+    """Asked about each file that came, before it is put in its place; raises `LeftOut`."""
     missing_ok: bool = True
     """Whether a remote folder that is not there is an empty one."""
 
@@ -115,7 +119,7 @@ class Restorer:
         """
         report, home, local = self.report, self.pair.journal.home, self.pair.local
         changed = (report.downloaded or report.deleted) and (home / "trust").is_dir()
-        if report.failed or not (self._statement or changed):
+        if report.failed or report.left_out or not (self._statement or changed):
             return
         from huracan_sync import statement  # noqa: PLC0415 - as above
 
@@ -220,11 +224,13 @@ class Restorer:
                 seen.stamps,
                 self.options.stop,
                 snapshot.blocks if snapshot else {},
+                self.options.validate,
             )
             outcome = Download(site).run(made.copies, _everything_there(seen))
         report.bytes_received += (pair.remote.wire.meter.read() - before).bytes_received
         report.downloaded += len(outcome.done)
         report.failed += outcome.failures
+        report.left_out = sorted(outcome.left_out)
         if outcome.stopped:
             raise outcome.stopped
         return outcome.done

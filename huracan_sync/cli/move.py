@@ -19,6 +19,7 @@ from huracan_sync.remote.pacing import Pacing
 from huracan_sync.restore import RestoreOptions, Restorer, RestoreReport, restore
 from huracan_sync.transfer.bandwidth import TokenBucket
 from huracan_sync.transfer.batch import HeaderBudget
+from huracan_sync.transfer.fetch import Validate
 from huracan_sync.transfer.progress import wait_in_words
 from huracan_sync.transfer.whole import check_whole
 from huracan_sync.transfer.wish import Options as TransferOptions
@@ -52,6 +53,11 @@ def add_arguments(verb: str, parser: argparse.ArgumentParser) -> None:
             "--channel", metavar="C", help="restore what the signed list of this channel says, verified"
         )
         parser.add_argument("--at", type=int, metavar="SEQ", help="with --channel: of that sequence, not the newest")
+        parser.add_argument(
+            "--skip-suspect",
+            action="store_true",
+            help="leave out candles whose timestamps are older than any exchange (an old loader wrote such)",
+        )
         parser.set_defaults(run=run_restore)
 
 
@@ -102,6 +108,7 @@ def run_restore(options: argparse.Namespace, context: Context) -> int:
         force=options.force,
         wait_s=options.wait,
         at=options.at,
+        validate=_suspects() if options.skip_suspect else None,
         missing_ok=False,
     )
     began = time.monotonic()
@@ -128,6 +135,12 @@ def run_restore(options: argparse.Namespace, context: Context) -> int:
     code = _answer(context, report, time.monotonic() - began)
     untrue = options.channel and any(isinstance(failure.error, Refused) for failure in report.failed)
     return REFUSED if untrue else code
+
+
+def _suspects() -> Validate:
+    from huracan_sync.engine.candles import refuse_suspect  # noqa: PLC0415 - the engine, only for who asks for it
+
+    return refuse_suspect
 
 
 def _is_log(path: str) -> bool:
@@ -178,6 +191,8 @@ def _answer(context: Context, report: Report, seconds: float) -> int:
         assert isinstance(report, RestoreReport)  # noqa: S101 - there are two verbs here
         what = f"{report.downloaded} downloaded, {report.skipped} already there, {report.deleted} deleted"
         size = f"{size_in_words(report.bytes_received)} received"
+        if report.left_out:
+            what += f", {len(report.left_out)} left out (suspect timestamps, {report.left_out[0]} for one)"
     words = [f"{what}, {len(report.failed)} failed; {size} in {report.requests} requests, {seconds:.1f} s"]
     if report.sequence:
         words.append(f"it is what sequence {report.sequence} of the signed list says")

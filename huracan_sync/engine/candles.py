@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import msgspec
 
-from huracan_sync.errors import HalfWritten, HuracanError
+from huracan_sync.errors import HalfWritten, HuracanError, LeftOut
 from huracan_sync.local import Reading, Root
 from huracan_sync.paths import RelPath
 from huracan_sync.remote import files
@@ -32,6 +32,20 @@ class Facts(msgspec.Struct, frozen=True, order=True):
     def is_suspect(self) -> bool:
         """Whether its candles claim to be older than any exchange."""
         return self.rows > 0 and 0 < self.last_ms < EARLIEST_MS
+
+
+def refuse_suspect(path: str, read: Callable[[int, int], bytes], size: int) -> None:
+    """Look at a file on its way to the disk (`RestoreOptions.validate`).
+
+    Raises:
+        LeftOut: it is a parquet whose candles claim to be older than any exchange.
+    """
+    if not path.endswith(".parquet") or size < len(MAGIC) * 3:
+        return
+    start = max(0, size - TAIL)
+    facts = _facts(read(start, size - start), read, size)
+    if facts is not None and facts.is_suspect:
+        raise LeftOut(f"{path} is left out: its candles claim to be older than any exchange", path=path)
 
 
 def facts_here(root: Root, path: RelPath) -> Facts | None:

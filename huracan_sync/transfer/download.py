@@ -16,6 +16,7 @@ from huracan_sync.errors import (
     ContentMismatch,
     DiskFull,
     HuracanError,
+    LeftOut,
     NotAuthorized,
     Stopped,
     Unavailable,
@@ -41,7 +42,14 @@ class Downloaded(msgspec.Struct):
 
     done: list[Synced]
     failures: list[Failure]
+    left_out: list[str]
+    """Paths of what came and was not wanted like this."""
     stopped: HuracanError | None = None
+
+    @property
+    def count(self) -> int:
+        """Files of which it is known what became."""
+        return len(self.done) + len(self.failures) + len(self.left_out)
 
 
 class Download:
@@ -56,7 +64,7 @@ class Download:
         self._streams: deque[Copy] = deque()
         self._open: list[Stretches] = []
         self._attempts: dict[str, int] = {}
-        self._outcome = Downloaded([], [])
+        self._outcome = Downloaded([], [], [])
 
     def run(self, copies: Sequence[Copy], everything: Iterable[Entry]) -> Downloaded:
         """Download them all, or as many as can be.
@@ -74,7 +82,7 @@ class Download:
             self._site.crew.drive(self._feed)
         finally:
             self._close()
-        if self._site.stop() and len(self._outcome.done) + len(self._outcome.failures) < len(copies):
+        if self._site.stop() and self._outcome.count < len(copies):
             self._stop(Stopped("asked to end; the rest is for the next run"))
         return self._outcome
 
@@ -229,6 +237,11 @@ class Download:
         self._outcome.stopped = self._outcome.stopped or error
 
     def _fail(self, step: Copy, error: HuracanError) -> None:
+        if isinstance(error, LeftOut):
+            self._outcome.left_out.append(step.path)
+            self._site.monitor.note(str(error))
+            self._site.monitor.finished(step.path, step.entry.size)
+            return
         is_service = isinstance(error, Unavailable) and error.retryable and not isinstance(error, RangeIgnored)
         if is_service or isinstance(error, NotAuthorized | DiskFull):
             self._stop(error)

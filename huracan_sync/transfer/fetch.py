@@ -20,7 +20,7 @@ from huracan_sync.content_hash import (
     combine,
     content_hash,
 )
-from huracan_sync.errors import ContentMismatch, HuracanError, NotFound
+from huracan_sync.errors import ContentMismatch, HuracanError, LeftOut, NotFound
 from huracan_sync.journal import Journal, Synced
 from huracan_sync.local import Placing, Root, Stamp
 from huracan_sync.paths import fold, join
@@ -41,6 +41,10 @@ SHORTEST_STRETCH = 2
 """Blocks that one request asks for, at most and at least."""
 
 
+Validate = Callable[[str, Callable[[int, int], bytes], int], None]
+"""Given a path, a way to read so many bytes at an offset, and the size; raises `LeftOut` for what is not wanted."""
+
+
 class DownSite(msgspec.Struct, frozen=True):
     """From where to where, and with what."""
 
@@ -59,6 +63,8 @@ class DownSite(msgspec.Struct, frozen=True):
     """Whether to begin nothing more."""
     blocks: Mapping[str, bytes] = {}
     """Block digests from a verified manifest, by `fold(path)`, so that a range is verified as it arrives."""
+    validate: Validate | None = None
+    """Asked about each file before it is put in its place."""
 
     def placing(self, entry: Entry) -> Placing:
         """Where the entry is written. The name of its part depends on path and content, so a later run finds it."""
@@ -121,7 +127,17 @@ def fetch_stream(site: DownSite, entry: Entry) -> Synced:
 
 
 def commit(site: DownSite, placing: Placing, entry: Entry, *, sync_folder: bool = True) -> Synced:
-    """Put a part whose bytes were verified in its place."""
+    """Put a part whose bytes were verified in its place.
+
+    Raises:
+        LeftOut: it is not wanted there.
+    """
+    if site.validate:
+        try:
+            site.validate(entry.path, placing.read, entry.size)
+        except LeftOut:
+            placing.discard()
+            raise
     stamp = placing.commit(
         size=entry.size,
         replaces=site.stamps.get(fold(entry.path)),

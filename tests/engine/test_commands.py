@@ -355,3 +355,31 @@ def test_a_run_signs_what_hamilton_reads_and_he_verifies_it(world):
     assert (code, report["kinds"]["champions"]["files"]) == (0, 1), err
     assert world.command("verify", APP, "--channel", "champions", **key)[0] == 0
     assert world.command("verify", f"{APP}/data/candles", "--channel", "candles", **key)[0] == 0
+
+
+def test_restore_leaves_out_candles_of_1970_where_that_is_asked(world):
+    divided = {"start": 1_700_000_000, "step": 60}
+    at = f"{APP}/data/candles/BTCUSDT"
+    sane = write_candle(world.work / "sane.parquet")
+    world.stranger.write(f"{at}/sane.parquet", sane)
+    world.stranger.write(f"{at}/note.json", b"{}")
+    for number in range(3):
+        world.stranger.write(f"{at}/old-{number}.parquet", write_candle(world.work / "x", seed=number, **divided))
+    large = write_candle(world.work / "x", rows=300_000, **divided)
+    assert len(large) > 8 * 1024 * 1024  # it comes in stretches
+    world.stranger.write(f"{at}/old-large.parquet", large)
+
+    target = world.work / "elsewhere"
+    code, out, err = world.command("restore", f"{APP}/data/candles", str(target), "--skip-suspect", "--json")
+    said = json.loads(out)
+    assert (code, said["downloaded"], said["failed"]) == (0, 2, []), err
+    assert said["left_out"] == [f"BTCUSDT/old-{which}.parquet" for which in (0, 1, 2, "large")]
+    assert sorted(p.name for p in target.rglob("*") if p.is_file()) == ["note.json", "sane.parquet"]
+    assert (target / "BTCUSDT/sane.parquet").read_bytes() == sane
+
+    code, out, _ = world.command("restore", f"{APP}/data/candles", str(target), "--skip-suspect")
+    assert code == 0
+    assert "4 left out (suspect timestamps, BTCUSDT/old-0.parquet for one)" in out
+    code, out, _ = world.command("restore", f"{APP}/data/candles", str(target), "--json")
+    assert (code, json.loads(out)["downloaded"], json.loads(out)["left_out"]) == (0, 4, [])
+    assert (target / "BTCUSDT/old-large.parquet").read_bytes() == large
