@@ -111,7 +111,7 @@ class _Part(NamedTuple):
     blocks: bytes
 
     def send(self, remote: Remote, left: Callable[[], None]) -> None:
-        """On a worker: send it. Calls `left` when its last byte has left."""
+        """On a worker: send it. Calls `left` when all but the last of its bytes have left, at every attempt."""
         close = self.file.is_last(self.number)
         cursor = Cursor(self.file.wish.session, self.number * self.file.part_size)
         arg = {"cursor": cursor, "close": close, "content_hash": combine(self.blocks).hex()}
