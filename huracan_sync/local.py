@@ -25,7 +25,7 @@ from huracan_sync.paths import RelPath, check, fold, never_synced
 PART_PREFIX = ".huracan-"
 PART_SUFFIX = ".part"
 """How our half-written files are named; a scan passes over them."""
-WRITTEN_AT_ONCE = 256 * 1024
+WRITTEN_AT_ONCE = 64 * 1024
 """Bytes of one write: with 4 MiB at once, Linux takes large pages for them, and ten times as long to get hold of."""
 
 

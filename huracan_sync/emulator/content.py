@@ -18,7 +18,7 @@ BLOCK = 4 * 1024 * 1024
 SMALL = 1024 * 1024  # a body up to this size is kept in memory and lands in a shared segment
 _SHARED = 64 * 1024 * 1024  # a shared segment is not grown beyond this
 _CHUNK = 256 * 1024
-_WRITTEN_AT_ONCE = 256 * 1024  # more of it, and Linux takes large pages, and ten times as long to get hold of them
+_WRITTEN_AT_ONCE = 64 * 1024  # more of it, and Linux takes large pages, and ten times as long to get hold of them
 _OPEN = 128  # segments kept open for reading
 
 

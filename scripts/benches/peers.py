@@ -89,8 +89,10 @@ class _Race:
                 if kind == "candles" and not self.options.candles.is_dir():
                     continue
                 slow: set[type[Racer]] = set()
-                for _ in range(self.options.repeat):
-                    for racer in [each for each in chosen if each not in slow | self.too_slow]:
+                for turn in range(self.options.repeat):
+                    # Another one begins each time: who comes later finds memory that is warm already.
+                    order = [*chosen[turn % len(chosen) :], *chosen[: turn % len(chosen)]]
+                    for racer in [each for each in order if each not in slow | self.too_slow]:
                         for lap in works[kind](racer, latency):
                             print(f"{lap.latency_ms:g} ms  {lap.work:22} {lap.racer:18} {_said(lap)}", file=sys.stderr)
                             if lap.seconds > FAR_TOO_SLOW_S * lap.share:
