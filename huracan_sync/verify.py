@@ -20,7 +20,7 @@ import msgspec
 from huracan_sync.account import home_of
 from huracan_sync.errors import Busy, LocalFailure, NotFound
 from huracan_sync.keys.here import KeyPlace
-from huracan_sync.local import Problem, scan
+from huracan_sync.local import Problem, Root, scan
 from huracan_sync.paths import RelPath, fold, join
 from huracan_sync.reader import Reader, Snapshot
 from huracan_sync.remote.client import Remote
@@ -250,28 +250,32 @@ def verify_local(
         files=len(signed.keys() - absent),
         differences=[],
     )
-    root = ARRANGEMENTS[said.arranged](local)
-    found = scan(root)
-    lying, unread = {}, []
-    watching = monitor or Silent()
-    watching.planned(len(found.files), sum(stamp.size for stamp in found.files.values()))
-    for path, stamp in found.files.items():
-        try:
-            lying[fold(path)] = Entry(path, stamp.size, hash_of(root, path))
-        except LocalFailure as error:
-            unread.append(Problem(path, error))
-        watching.moved(stamp.size)
-        watching.finished(path, stamp.size)
-    unclear: dict[str, str] = {}
-    for problem in (*found.problems, *unread):
-        unclear[fold(problem.path)] = problem.path
-        watching.failed(problem.path, problem.error)
+    lying, unclear = _hashed(ARRANGEMENTS[said.arranged](local), monitor or Silent())
     wanted = {key: entry for key, entry in signed.items() if key in lying or key not in absent}
     expected = {key: entry.content_hash.hex() for key, entry in signed.items()}
     differences = [each for each in compare(wanted, lying, alone=True) if fold(each.path) not in unclear]
     differences += [Difference(path, "unreadable", expected.get(fold(path), "")) for path in unclear.values()]
     verdict.differences = sorted(differences, key=lambda each: fold(each.path))
     return verdict
+
+
+def _hashed(root: Root, monitor: Monitor) -> tuple[Tree, dict[str, str]]:
+    """What lies there, read and hashed; and the paths of what cannot be read. By `fold(path)`."""
+    found = scan(root)
+    lying, unread = {}, []
+    monitor.planned(len(found.files), sum(stamp.size for stamp in found.files.values()))
+    for path, stamp in found.files.items():
+        try:
+            lying[fold(path)] = Entry(path, stamp.size, hash_of(root, path))
+        except LocalFailure as error:
+            unread.append(Problem(path, error))
+        monitor.moved(stamp.size)
+        monitor.finished(path, stamp.size)
+    unclear: dict[str, str] = {}
+    for problem in (*found.problems, *unread):
+        unclear[fold(problem.path)] = problem.path
+        monitor.failed(problem.path, problem.error)
+    return lying, unclear
 
 
 def compare(signed: Tree, lying: Tree, *, alone: bool) -> list[Difference]:
