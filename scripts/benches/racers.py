@@ -102,7 +102,7 @@ class Ours(Racer):
 class OursSigning(Ours):
     """This project, publishing a signed list of what it pushes, which no other does."""
 
-    name = "huracan-sync, signing"
+    name = "the same, signing"
 
     def __init__(self, dropbox: Emulator, folder: Path) -> None:
         super().__init__(dropbox, folder)

@@ -106,7 +106,7 @@ def page(laps: Sequence[Lap], versions: Mapping[str, str], *, day: str, where: s
 
 Side by side on the emulator, over TLS and with Dropbox's own host names, every program unchanged; seconds from the
 start of a program to its end. Measured {day} on {where}; {raced}. Client and server shared the cores. Medians of
-several runs; who took longer than 12 s ran once. What came was compared byte for byte. `signing` is
+several runs; who took longer than 12 s ran once. What came was compared byte for byte. "The same, signing" is
 `huracan-sync` with a key: it publishes a signed list of what it pushed, for which the others have nothing.
 
 `~`: sequential programs were measured with 100 of the 1,000 files, and the figures multiplied by ten. "The engine
