@@ -63,7 +63,9 @@ def run(options: argparse.Namespace) -> list[Figure]:
     with tempfile.TemporaryDirectory(prefix="bench-peers-") as name:
         laps = medians(list(_Race(dropbox, Path(name), options).laps(chosen)))
     if options.write:
-        showing.write(options.write, laps, racers.versions(), racers.RcloneTuned.options)
+        known = racers.versions().items()
+        raced = {name: version for name, version in known if any(racer.name.startswith(name) for racer in chosen)}
+        showing.write(options.write, laps, raced, racers.RcloneTuned.options)
     print(showing.markdown(laps), file=sys.stderr)
     return list(_figures(laps))
 
