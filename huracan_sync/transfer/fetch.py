@@ -256,7 +256,11 @@ class Stretches:
                 placing.discard()
                 site.journal.end_transfer(site.pair, entry.path, "down")
                 raise _mismatch(entry)
-            result = commit(site, placing, entry)
+            try:
+                result = commit(site, placing, entry)
+            except LeftOut:  # nothing of it is there for a later run
+                site.journal.end_transfer(site.pair, entry.path, "down")
+                raise
         site.journal.end_transfer(site.pair, entry.path, "down")
         return result
 

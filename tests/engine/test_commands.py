@@ -7,10 +7,12 @@ import pty
 import re
 import select
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
 import urllib.request
+from contextlib import closing
 
 import pytest
 from engine_world import noise, write_candle
@@ -377,6 +379,8 @@ def test_restore_leaves_out_candles_of_1970_where_that_is_asked(world):
     assert sorted(p.name for p in target.rglob("*") if p.is_file()) == ["note.json", "sane.parquet"]
     assert (target / "BTCUSDT/sane.parquet").read_bytes() == sane
 
+    with closing(sqlite3.connect(world.home / "journal.db")) as journal:
+        assert journal.execute("SELECT count(*) FROM transfers").fetchone() == (0,)
     code, out, _ = world.command("restore", f"{APP}/data/candles", str(target), "--skip-suspect")
     assert code == 0
     assert "4 left out (suspect timestamps, BTCUSDT/old-0.parquet for one)" in out

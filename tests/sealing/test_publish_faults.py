@@ -142,16 +142,22 @@ def test_a_body_that_was_taken_away_comes_back_with_a_set(engine, hamilton, cloc
     assert taken(hamilton) == (2, {"a": b"1"})
 
 
-def test_who_has_seen_nothing_does_not_go_on_from_rubbish(dropbox, tmp_path, engine, clock):
+def another_machine(dropbox, tmp_path, engine, clock):
+    """One with the same key, that has seen nothing, and has something to push."""
     from sealing_world import Publisher
 
-    engine.write({"a": b"1"})
-    engine.push()
-    rubbish(engine)
     other = Publisher(dropbox, tmp_path / "other", clock=clock)
     other.keys = engine.keys
     other.roots().begin()
     other.write({"a": b"2"})
+    return other
+
+
+def test_who_has_seen_nothing_does_not_go_on_from_rubbish(dropbox, tmp_path, engine, clock):
+    engine.write({"a": b"1"})
+    engine.push()
+    rubbish(engine)
+    other = another_machine(dropbox, tmp_path, engine, clock)
     with pytest.raises(HeadFormat):
         other.push("/Engine/two", channel="data")
     assert engine.push().sequence == 1
@@ -161,16 +167,11 @@ def test_who_has_seen_nothing_does_not_go_on_from_rubbish(dropbox, tmp_path, eng
 
 
 def test_who_needs_the_list_of_others_and_finds_none_says_so(dropbox, tmp_path, engine, clock):
-    from sealing_world import Publisher
-
     engine.write({"a": b"1"})
     engine.push()
     for item in files.children(engine.remote, f"/Engine/{places.BODIES}"):
         remove(engine.remote, [(f"/Engine/{places.BODIES}/{item.name}", item.rev)])
-    other = Publisher(dropbox, tmp_path / "other", clock=clock)
-    other.keys = engine.keys
-    other.roots().begin()
-    other.write({"a": b"2"})
+    other = another_machine(dropbox, tmp_path, engine, clock)
     with pytest.raises(BodyMissing):
         other.push("/Engine/two", channel="data")
 
