@@ -1,14 +1,9 @@
 """Cut at any moment, the next run carries on: nothing wrong, nothing twice, little sent again."""
 
-import os
-import random
-import signal
-import subprocess
-import sys
 import time
 
 import pytest
-from transfer_world import MIB, ROOT, Watching, content, local_tree
+from transfer_world import MIB, Watching, content, local_tree
 
 from huracan_sync.content_hash import content_hash
 from huracan_sync.errors import HuracanError, Unreachable
@@ -142,62 +137,6 @@ def test_own_bytes_are_known_although_the_file_changed_meanwhile(world, count, s
     world.write({f"f{n}": content(f"3 {n}", size) for n in range(count)})
     assert world.push().failed == []  # no conflict: what lies there is what this machine was about to commit
     assert equal(world)
-
-
-# --- SIGKILL, for real ---------------------------------------------------------------------------------------------
-
-
-def command(world, *words):
-    token = world.home.parent / "token"
-    if not token.exists():
-        token.touch(mode=0o600)
-        token.write_text(world.dropbox.token()["refresh_token"])
-        token.chmod(0o400)
-    env = {**os.environ, **world.dropbox.env(world.home), "HURACAN_REFRESH_TOKEN_FILE": str(token)}
-    env |= {"HURACAN_APP_KEY": world.dropbox.app_key}
-    words = [sys.executable, "-m", "huracan_sync", *map(str, words), "--json"]
-    return subprocess.Popen(words, env=env, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, start_new_session=True)
-
-
-def kill_storm(world, kills, seed):
-    rng = random.Random(seed)
-    world.dropbox.config(latency_ms=20)
-    for number in range(kills):
-        world.write({f"d/f{rng.randrange(40)}": content((seed, number, n), rng.randrange(300_000)) for n in range(12)})
-        world.write({"large": content((seed, number), rng.randrange(9, 26) * MIB)} if number % 3 == 0 else {})
-        for words in (("push", world.src, ROOT), ("restore", ROOT, world.dst, "--overwrite")):
-            process = command(world, *words)
-            try:
-                process.wait(rng.uniform(0.15, 0.9))
-            except subprocess.TimeoutExpired:
-                os.killpg(process.pid, signal.SIGKILL)
-            process.communicate()
-        if number % 10 == 9 or number == kills - 1:
-            check_recovery(world)
-
-
-def check_recovery(world):
-    for words in (("push", world.src, ROOT), ("restore", ROOT, world.dst, "--overwrite")):
-        process = command(world, *words)
-        out, _ = process.communicate()
-        assert process.returncode == 0, out
-    assert equal(world)  # nothing missing, nothing twice, no `(1)`, no conflicted copy
-    assert local_tree(world.dst) == local_tree(world.src)
-
-
-def test_kills(world):
-    kill_storm(world, 4, seed=1)
-
-
-@pytest.mark.long
-def test_300_kills(world):
-    kill_storm(world, 300, seed=2)
-
-
-@pytest.mark.long
-@pytest.mark.skipif(not os.environ.get("HURACAN_SOAK"), reason="an hour long: set HURACAN_SOAK=1")
-def test_5000_kills(world):
-    kill_storm(world, 5000, seed=3)
 
 
 def test_a_full_run_after_errors_of_all_kinds_is_quiet(world):
