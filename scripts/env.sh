@@ -32,4 +32,6 @@ PY
     cp "$requirements" "$stamp"
   fi
   export PATH="$venv/bin:$PATH" VIRTUAL_ENV="$venv"
+  # Tests start hundreds of processes: without compiled copies each of them compiles every module again.
+  unset PYTHONDONTWRITEBYTECODE
 }
