@@ -114,3 +114,34 @@ class Commands:
             stderr=subprocess.PIPE,
             text=True,
         )
+
+    def python(self, program):
+        """What a program prints, run where nobody can be asked for anything."""
+        command = [sys.executable, "-c", program]
+        done = subprocess.run(
+            command, env=self.env, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60, check=False
+        )
+        assert done.returncode == 0, done.stderr
+        assert done.stderr == ""
+        return json.loads(done.stdout)
+
+
+def publishing(dropbox, folder):
+    """The commands of an engine that signs."""
+    commands = Commands(dropbox, folder, key="sign.key")
+    commands.run("keys", "init")
+    return commands
+
+
+def trading(dropbox, folder, engine):
+    """The commands of Hamilton, who may only read, and trusts the engine."""
+    commands = Commands(dropbox, folder, scopes=READ, app_key=dropbox.read_only_app_key, profile="hamilton")
+    commands.run("keys", "trust", engine.run("keys", "show")["fingerprint"])
+    return commands
+
+
+def write(folder, files):
+    for path, data in files.items():
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        (folder / path).write_bytes(data)
+    return folder

@@ -4,7 +4,7 @@ import json
 import signal
 
 import pytest
-from keys_world import READ, Commands
+from keys_world import READ, Commands, publishing, trading, write
 from reader_world import FILES, World
 
 from huracan_sync.cli.following import _Teller
@@ -15,27 +15,14 @@ from huracan_sync.refusals import Dead, HeadFormat, Stale
 SET = {"models/champions/latest/BTCUSDT.bin": b"1", "hamilton/roster.json": b"{}"}
 
 
-def write(folder, files):
-    for path, data in files.items():
-        (folder / path).parent.mkdir(parents=True, exist_ok=True)
-        (folder / path).write_bytes(data)
-    return folder
-
-
 @pytest.fixture
 def engine(dropbox, tmp_path):
-    commands = Commands(dropbox, tmp_path / "engine", key="sign.key")
-    commands.run("keys", "init")
-    return commands
+    return publishing(dropbox, tmp_path / "engine")
 
 
 @pytest.fixture
 def hamilton(dropbox, tmp_path, engine):
-    commands = Commands(
-        dropbox, tmp_path / "hamilton", scopes=READ, app_key=dropbox.read_only_app_key, profile="hamilton"
-    )
-    commands.run("keys", "trust", engine.run("keys", "show")["fingerprint"])
-    return commands
+    return trading(dropbox, tmp_path / "hamilton", engine)
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

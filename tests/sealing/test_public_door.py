@@ -2,11 +2,9 @@
 
 import json
 import signal
-import subprocess
-import sys
 
 import pytest
-from keys_world import READ, Commands
+from keys_world import publishing, trading, write
 
 MODELS = {"BTCUSDT": b"\x00\x01btc", "ETHUSDT": b"\x00\x02eth"}
 ROSTER = b'{"date": "20251120", "symbols": [{"symbol": "BTC/USDT", "trade_ok": true, "shape": "unknown"}]}\n'
@@ -48,39 +46,14 @@ print(json.dumps({
 """
 
 
-def write(folder, files):
-    for path, data in files.items():
-        (folder / path).parent.mkdir(parents=True, exist_ok=True)
-        (folder / path).write_bytes(data)
-    return folder
-
-
-class Trader(Commands):
-    def python(self, program):
-        """What a program prints, run where nobody can be asked for anything."""
-        command = [sys.executable, "-c", program]
-        done = subprocess.run(
-            command, env=self.env, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60, check=False
-        )
-        assert done.returncode == 0, done.stderr
-        assert done.stderr == ""
-        return json.loads(done.stdout)
-
-
 @pytest.fixture
 def engine(dropbox, tmp_path):
-    commands = Commands(dropbox, tmp_path / "engine", key="sign.key")
-    commands.run("keys", "init")
-    return commands
+    return publishing(dropbox, tmp_path / "engine")
 
 
 @pytest.fixture
 def hamilton(dropbox, tmp_path, engine):
-    commands = Trader(
-        dropbox, tmp_path / "hamilton", scopes=READ, app_key=dropbox.read_only_app_key, profile="hamilton"
-    )
-    commands.run("keys", "trust", engine.run("keys", "show")["fingerprint"])
-    return commands
+    return trading(dropbox, tmp_path / "hamilton", engine)
 
 
 def unreachable(dropbox):

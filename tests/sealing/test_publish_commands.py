@@ -1,23 +1,14 @@
 """The command line, as processes: push, publish, restore and what they answer."""
 
 import pytest
-from keys_world import Commands
+from keys_world import Commands, publishing, write
 
 SET = {"models/champions/latest/BTCUSDT.bin": b"bitcoin", "hamilton/roster.json": b'{"symbols": []}'}
 
 
 @pytest.fixture
 def engine(dropbox, tmp_path):
-    commands = Commands(dropbox, tmp_path / "engine", key="sign.key")
-    commands.run("keys", "init")
-    return commands
-
-
-def write(folder, files):
-    for path, data in files.items():
-        (folder / path).parent.mkdir(parents=True, exist_ok=True)
-        (folder / path).write_bytes(data)
-    return folder
+    return publishing(dropbox, tmp_path / "engine")
 
 
 def test_push_and_restore_by_the_signed_list(engine, tmp_path):

@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 
 import pytest
-from keys_world import READ, Commands, Machine
+from keys_world import READ, Commands, Machine, write
 
 OLD = {f"models/champions/latest/{name}USDT.bin": b"old " + name.encode() for name in ("BTC", "ETH", "SOL")}
 NEW = {path: data.replace(b"old", b"new") for path, data in OLD.items()}
@@ -14,13 +14,6 @@ NEW = {path: data.replace(b"old", b"new") for path, data in OLD.items()}
 STEPS = 6
 LOOKS = 2
 """They are read while files are on their way."""
-
-
-def write(folder, files):
-    for path, data in files.items():
-        (folder / path).parent.mkdir(parents=True, exist_ok=True)
-        (folder / path).write_bytes(data)
-    return folder
 
 
 def taken(machine):

@@ -6,7 +6,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from powers import without_root_powers
-from transfer_world import MIB, ROOT, Watching, content, local_tree
+from transfer_world import MIB, ROOT, Killed, KilledAfter, Watching, content, local_tree
 
 from huracan_sync.content_hash import block_hashes, content_hash
 from huracan_sync.errors import Conflict, ContentMismatch, LocalFailure, NotFound, ServiceFault
@@ -307,23 +307,6 @@ def test_a_file_changed_after_the_listing_comes_as_it_was_planned(world):
 
 
 # --- carrying on --------------------------------------------------------------------------------------------------
-
-
-class Killed(BaseException):
-    pass
-
-
-class KilledAfter(Watching):
-    """Ends the run, as a signal would, once so many bytes have moved."""
-
-    def __init__(self, size):
-        super().__init__()
-        self.limit = size
-
-    def moved(self, size):
-        super().moved(size)
-        if self.bytes >= self.limit:
-            raise Killed
 
 
 def cut(world, size, mbit=800):

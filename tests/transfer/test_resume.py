@@ -3,27 +3,10 @@
 import time
 
 import pytest
-from transfer_world import MIB, Watching, content, local_tree
+from transfer_world import MIB, Killed, KilledAfter, Watching, content, local_tree
 
 from huracan_sync.content_hash import content_hash
 from huracan_sync.errors import HuracanError, Unreachable
-
-
-class Killed(BaseException):
-    pass
-
-
-class KilledAfter(Watching):
-    """Ends the run, as a signal would, once so many bytes have moved."""
-
-    def __init__(self, size):
-        super().__init__()
-        self.limit = size
-
-    def moved(self, size):
-        super().moved(size)
-        if self.bytes >= self.limit:
-            raise Killed
 
 
 def equal(world):

@@ -72,6 +72,23 @@ class Watching(Silent):
         self.notes.append(sentence)
 
 
+class Killed(BaseException):
+    pass
+
+
+class KilledAfter(Watching):
+    """Ends the run, as a signal would, once so many bytes have moved."""
+
+    def __init__(self, size):
+        super().__init__()
+        self.limit = size
+
+    def moved(self, size):
+        super().moved(size)
+        if self.bytes >= self.limit:
+            raise Killed
+
+
 class Time:
     """A clock that sleeping moves on, at once."""
 
