@@ -98,7 +98,7 @@ class Pusher:
             return []
         pair.monitor.planned(len(made.copies), made.bytes_to_copy)
         before = pair.remote.wire.meter.read()
-        with Crew() as crew:
+        with Crew(pair.remote.cut_short) as crew:
             site = wish.Site(
                 pair.remote,
                 pair.journal,

@@ -211,7 +211,7 @@ class Restorer:
         before = pair.remote.wire.meter.read()
         scratch = pair.journal.home / "scratch"
         scratch.mkdir(exist_ok=True, mode=0o700)
-        with Crew() as crew:
+        with Crew(pair.remote.cut_short) as crew:
             site = DownSite(
                 pair.remote,
                 pair.journal,

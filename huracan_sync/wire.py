@@ -16,13 +16,16 @@ import ssl
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from typing import Protocol, Self, cast
 from urllib.parse import urlsplit
+from weakref import WeakSet
 
 import certifi
 import msgspec
 import urllib3
-from urllib3.connection import HTTPConnection
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import (
     ConnectTimeoutError,
     HTTPError,
@@ -30,13 +33,15 @@ from urllib3.exceptions import (
     SSLError,
 )
 
-from huracan_sync.errors import ConfigError, TlsRefused, Unreachable
+from huracan_sync.errors import ConfigError, Stopped, TlsRefused, Unreachable
 from huracan_sync.secret import Secret, bare
 
 log = logging.getLogger(__name__)
 
 CHUNK = 256 * 1024
-"""Bytes handed over at a time: what one read of a socket can give, small enough to shape."""
+"""Bytes handed over at a time: what one read of a socket can give."""
+SHAPED = 16 * 1024
+"""Bytes at a time where a throttle shapes them: so little that no connection is silent for long at a low rate."""
 
 
 _UNSENT = [(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, CHUNK)] if hasattr(socket, "TCP_NOTSENT_LOWAT") else []
@@ -130,10 +135,36 @@ class Meter:
 
 
 class Throttle(Protocol):
-    """Asked before bytes move; it may sleep."""
+    """Asked before bytes move."""
 
-    def __call__(self, size: int, /) -> None:
-        """Return when `size` more bytes may move."""
+    def __call__(self, size: int, /) -> float:
+        """In how many seconds `size` more bytes may move."""
+
+
+class Shape:
+    """How bytes may move on one wire: as fast as its throttle lets them, and not at all once it is cut short."""
+
+    def __init__(self, throttle: Throttle | None) -> None:
+        self.throttle = throttle
+        self.is_cut = threading.Event()
+
+    def most(self, size: int) -> int:
+        """How many of `size` bytes move at a time."""
+        return min(size, SHAPED) if self.throttle else size
+
+    def wait(self, size: int) -> None:
+        """Return when `size` more bytes may move.
+
+        Raises:
+            Stopped: none may.
+        """
+        self.is_cut.wait(self.throttle(size) if self.throttle and size else 0.0)
+        self.check()
+
+    def check(self) -> None:
+        """Raise `Stopped` when nothing may move."""
+        if self.is_cut.is_set():
+            raise Stopped("ended early; what was under way was cut short")
 
 
 class Answer:
@@ -150,10 +181,11 @@ class Answer:
 class Stream:
     """One HTTP answer whose body is still coming. Close it, or read it to the end."""
 
-    def __init__(self, response: urllib3.BaseHTTPResponse, meter: Meter, throttle: Throttle | None) -> None:
+    def __init__(self, response: urllib3.BaseHTTPResponse, url: str, meter: Meter, shape: Shape) -> None:
         self._response = response
+        self._url = url
         self._meter = meter
-        self._throttle = throttle
+        self._shape = shape
         self.status = response.status
         self.headers: Mapping[str, str] = response.headers
         self._is_content = self.status < 300 and "Dropbox-API-Result" in response.headers
@@ -175,7 +207,7 @@ class Stream:
         """
         piece = self._read(size)
         if not piece:
-            host = urlsplit(self._response.url or "").netloc
+            host = urlsplit(self._url).netloc
             raise Unreachable(f"{host} ended its answer before its time", host=host, sent=True)
         return piece
 
@@ -183,11 +215,11 @@ class Stream:
         # Undecoded bytes come straight from the socket; decoding goes through a buffer that holds them twice.
         encoded = "Content-Encoding" in self.headers
         try:
-            piece = self._response.read(size, decode_content=encoded)
+            piece = self._response.read(self._shape.most(size), decode_content=encoded)
         except (HTTPError, OSError) as error:
-            raise _unreachable(error, self._response.url or "") from error
-        if self._throttle:
-            self._throttle(len(piece))
+            self._shape.check()
+            raise _unreachable(error, self._url) from error
+        self._shape.wait(len(piece))
         if self._is_content:
             self._meter.add(received=len(piece))
         return piece
@@ -220,7 +252,7 @@ class Wire:
         self,
         endpoint: Endpoint,
         *,
-        connections: int = 16,
+        connections: int = 32,
         connect_timeout: float = 15.0,
         read_timeout: float = 90.0,
         throttle: Throttle | None = None,
@@ -229,10 +261,12 @@ class Wire:
         self.endpoint = endpoint
         self.meter = Meter()
         self.throttle = throttle
+        self._shape = Shape(throttle)
+        self._open: WeakSet[HTTPConnection] = WeakSet()
         self._connections = connections
         self._timeout = (connect_timeout, read_timeout)
         self._clock = clock
-        self._lock = threading.Lock()  # guards _pool and _owner
+        self._lock = threading.Lock()  # guards _pool, _owner and _open
         self._pool: urllib3.PoolManager | None = None
         self._owner = 0
 
@@ -277,6 +311,7 @@ class Wire:
     ) -> Stream:
         """Like `exchange`, but the body of the answer is left on the wire."""
         failure: BaseException
+        self._shape.check()
         size = len(body) if isinstance(body, bytes | memoryview) else int(headers.get("Content-Length", 0))
         is_token = url.endswith("/oauth2/token")
         is_content = headers.get("Content-Type") == "application/octet-stream"
@@ -285,7 +320,7 @@ class Wire:
             response = self._the_pool().request(
                 method,
                 url,
-                body=_shaped(body, self.throttle) if self.throttle else _sendable(body),
+                body=_shaped(body, self._shape) if self.throttle else _sendable(body),
                 headers={**headers, **_bearer(token), "Content-Length": str(size)},
                 timeout=urllib3.Timeout(connect=self._timeout[0], read=read_timeout or self._timeout[1]),
                 retries=False,
@@ -298,8 +333,28 @@ class Wire:
             failure = error
         else:
             log.debug("%s: %d", urlsplit(url).path, response.status)
-            return Stream(response, self.meter, self.throttle)
+            return Stream(response, url, self.meter, self._shape)
+        self._shape.check()  # a connection that was cut short did not break
         raise bare(failure)
+
+    @contextmanager
+    def cut_short(self) -> Iterator[None]:
+        """Within the block nothing moves: exchanges under way break off, none begins."""
+        self._shape.is_cut.set()
+        with self._lock:
+            sockets = [connection.sock for connection in self._open if connection.sock]
+        for sock in sockets:
+            with suppress(OSError):
+                socket.socket.shutdown(sock, socket.SHUT_RDWR)  # not TLS's own, which another thread is using
+        try:
+            yield
+        finally:
+            self._shape.is_cut.clear()
+
+    def _opened(self, connection: HTTPConnection) -> None:
+        with self._lock:
+            self._open.add(connection)
+        self._shape.check()
 
     def close(self) -> None:
         """Drop all idle connections; the next exchange opens new ones."""
@@ -319,6 +374,7 @@ class Wire:
                     retries=False,
                     socket_options=[*HTTPConnection.default_socket_options, *_UNSENT],
                 )
+                self._pool.pool_classes_by_scheme = _pools(self._opened)
                 self._owner = os.getpid()
             return self._pool
 
@@ -345,13 +401,35 @@ def _sendable(body: Body) -> bytes | Iterable[bytes]:
     return cast("bytes | Iterable[bytes]", body)
 
 
-def _shaped(body: Body, throttle: Throttle) -> Iterator[bytes]:
+def _shaped(body: Body, shape: Shape) -> Iterator[bytes]:
     for piece in [body] if isinstance(body, bytes | memoryview) else body:
         view = memoryview(piece)
-        for at in range(0, len(view), CHUNK):
-            part = view[at : at + CHUNK]
-            throttle(len(part))
+        for at in range(0, len(view), SHAPED):
+            part = view[at : at + SHAPED]
+            shape.wait(len(part))
             yield cast("bytes", part)
+
+
+def _pools(opened: Callable[[HTTPConnection], None]) -> dict[str, type[HTTPConnectionPool]]:
+    """urllib3's pools, telling of each connection that is made."""
+
+    class Plain(HTTPConnection):
+        def connect(self) -> None:
+            super().connect()
+            opened(self)
+
+    class Tls(HTTPSConnection):
+        def connect(self) -> None:
+            super().connect()
+            opened(self)
+
+    class PlainPool(HTTPConnectionPool):
+        ConnectionCls = Plain
+
+    class TlsPool(HTTPSConnectionPool):
+        ConnectionCls = Tls
+
+    return {"http": PlainPool, "https": TlsPool}
 
 
 def _unreachable(error: Exception, url: str) -> Unreachable | TlsRefused:
@@ -368,5 +446,6 @@ def _unreachable(error: Exception, url: str) -> Unreachable | TlsRefused:
 
 
 def _brief(error: BaseException) -> str:
-    """The last cause in a few words, without the object it happened to."""
-    return re.sub(r"^(?:<[^>]*>|\w+\([^)]*\)): ", "", str(error)) or type(error).__name__
+    """The last cause in a few words, without the object it happened to, and without urllib3's repetition of it."""
+    said = error.args[0] if len(error.args) > 1 and isinstance(error.args[0], str) else str(error)
+    return re.sub(r"^(?:<[^>]*>|\w+\([^)]*\)): ", "", said) or type(error).__name__

@@ -162,7 +162,7 @@ class Sender:
         disk = Arranged(local.parent, "file", lambda _: called, lambda _: lies)
         options = wish.Options(check=check_whole, append_only=_grows)
         step = Copy(Entry(called, stamp.size, UNREAD, "", stamp.mtime_ns // 1_000_000), there)
-        with Crew() as crew:
+        with Crew(self._remote.cut_short) as crew:
             site = wish.Site(self._remote, journal, pair, disk, folder, options, Silent(), crew)
             outcome = Upload(site).run([step])
         journal.forget(pair, [called])

@@ -41,7 +41,7 @@ class Pacing:
         most: int = 24,
         patience_s: float = 900.0,
         clock: Callable[[], float] = time.monotonic,
-        sleep: Callable[[float], None] = time.sleep,
+        sleep: Callable[[float], object] | None = None,
         chance: Callable[[], float] = random.random,
         observe: Callable[[Wait], None] = unseen,
     ) -> None:
@@ -52,15 +52,17 @@ class Pacing:
             most: calls under way at once, at most.
             patience_s: how long one call may wait in all before its error is raised.
             clock: monotonic seconds.
-            sleep: waits that many seconds.
+            sleep: waits that many seconds; by default until `hurry` is set, at most.
             chance: a number in [0, 1).
             observe: told before every wait.
         """
+        self.hurry = threading.Event()
+        """Set when nobody shall wait any more, because the run ends early."""
         self.patience_s = patience_s
         self.observe = observe
         self._most = most
         self._clock = clock
-        self._sleep = sleep
+        self._sleep = sleep or self.hurry.wait
         self._chance = chance
         self._free = threading.Condition()  # guards the four below
         self._limit = float(start)
@@ -120,5 +122,5 @@ class Pacing:
         self._sleep(wait.seconds)
 
     def _wait_out(self) -> None:
-        while (left := self._not_before - self._clock()) > 0:
+        while (left := self._not_before - self._clock()) > 0 and not self.hurry.is_set():
             self._sleep(left)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import queue
+import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Self, TypeVar
@@ -19,12 +20,31 @@ T = TypeVar("T")
 WORKERS = 24
 BUDGET = 56 * 1024 * 1024
 """Bytes of file content in memory at once."""
+GRACE_S = 3.0
+"""When a run ends early, what is under way has so many seconds to come to its end; then it is cut short."""
 
 
 class Crew:
     """A pool of threads with a budget, driven by the caller. Use as a context manager."""
 
-    def __init__(self, *, workers: int = WORKERS, budget: int = BUDGET) -> None:
+    def __init__(
+        self,
+        cut_short: Callable[[], contextlib.AbstractContextManager[None]] = contextlib.nullcontext,
+        *,
+        workers: int = WORKERS,
+        budget: int = BUDGET,
+        grace_s: float = GRACE_S,
+    ) -> None:
+        """Make a crew.
+
+        Args:
+            cut_short: within its block, whatever the workers wait for ends at once, with an error.
+            workers: threads.
+            budget: bytes in memory at once.
+            grace_s: seconds that work under way has when the run ends early.
+        """
+        self._cut_short = cut_short
+        self._grace_s = grace_s
         self._pool = ThreadPoolExecutor(workers, thread_name_prefix="huracan-transfer")
         self._done: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
         self._workers = workers
@@ -81,7 +101,7 @@ class Crew:
         """Call `feed` as long as it starts something, hand over results, until nothing is left.
 
         `feed` starts as much as there is room for and says whether it started anything. When something ends the run
-        early (a signal, a bug), what is under way is finished and handed over, so that the journal knows of it.
+        early (a signal, a bug), what comes to its end within the grace is handed over, so that the journal knows of it.
         """
         try:
             while True:
@@ -94,14 +114,27 @@ class Crew:
                     self._done.get()()
         except BaseException:
             self.is_ending = True
-            self._pool.shutdown(wait=True, cancel_futures=True)
-            while not self._done.empty():
-                with contextlib.suppress(BaseException):  # the first one is on its way already
-                    self._done.get()()
+            self._end()
             raise
+
+    def _end(self) -> None:
+        """Hand over what still comes. Nobody waits long: not for a pause the server asked for, nor for a slow link."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
+        until: float | None = time.monotonic() + self._grace_s
+        with contextlib.ExitStack() as cut:
+            while self._busy or not self._done.empty():
+                try:
+                    report = self._done.get(timeout=None if until is None else max(0.0, until - time.monotonic()))
+                except queue.Empty:
+                    cut.enter_context(self._cut_short())
+                    until = None
+                    continue
+                with contextlib.suppress(BaseException):  # the first one is on its way already
+                    report()
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._pool.shutdown(wait=True, cancel_futures=True)
+        with self._cut_short() if self._busy else contextlib.nullcontext():  # a second signal, while ending
+            self._pool.shutdown(wait=True, cancel_futures=True)

@@ -123,6 +123,8 @@ class Download:
             if isinstance(error, NotAuthorized | DiskFull):
                 self._stop(error)
                 return
+            if site.crew.is_ending:
+                return
             site.monitor.note(f"no zip of {group.folder or 'the folder'} ({error}); its files are fetched one by one")
             for step in group.copies:
                 self._queue(step)
