@@ -90,6 +90,15 @@ def _hostile(path: str, reason: str) -> HostilePath:
     return HostilePath(f"the path {shown} is refused: {reason}", hint="rename the file", path=shown, reason=reason)
 
 
+def refusal(path: str) -> HostilePath | None:
+    """Why no tree may hold this path; None when one may."""
+    try:
+        check(path)
+    except HostilePath as error:
+        return error
+    return None
+
+
 def check_all(paths: Sequence[str]) -> set[str]:
     """Accept many paths as `check` accepts each, at a tenth of the cost. Returns the folders they lie in."""
     folders = {path.rpartition("/")[0] for path in paths}

@@ -12,11 +12,11 @@ from collections.abc import Callable, Iterable
 import msgspec
 
 from huracan_sync.content_hash import BLOCK_SIZE, ContentHasher
-from huracan_sync.errors import FileChanged, HostilePath, LocalFailure, NotFound
+from huracan_sync.errors import CallRefused, FileChanged, HostilePath, LocalFailure, NotFound
 from huracan_sync.journal import Journal, Synced
 from huracan_sync.layout import Arranged
 from huracan_sync.local import Problem, Reading, Root, Scan, Stamp, scan
-from huracan_sync.paths import RelPath, fold
+from huracan_sync.paths import RelPath, fold, parents, refusal
 from huracan_sync.remote.client import Remote
 from huracan_sync.remote.errors import CursorReset
 from huracan_sync.remote.listing import Changes, changes, listing
@@ -88,8 +88,9 @@ def survey(
         seen.problems += _hidden(seen.problems, local_root, synced)
     refused: list[HostilePath] = []
     if snapshot is None:
-        refused = learn_remote(remote, journal, pair, remote_root, synced)
+        learn_remote(remote, journal, pair, remote_root, synced)
         elsewhere = journal.elsewhere(pair)
+        refused = [error for path in sorted(journal.refused(pair)) if (error := refusal(path))]
     else:
         elsewhere = _elsewhere_by(snapshot, synced)
     if wanted is not None:
@@ -177,38 +178,42 @@ def hash_of(root: Root, path: RelPath, stamp: Stamp | None = None) -> bytes:
 # --- the remote side --------------------------------------------------------------------------------------------
 
 
-def learn_remote(
-    remote: Remote, journal: Journal, pair: int, folder: str, synced: dict[str, Synced]
-) -> list[HostilePath]:
-    """Bring what the journal knows of the remote side up to date; names that were refused."""
+def learn_remote(remote: Remote, journal: Journal, pair: int, folder: str, synced: dict[str, Synced]) -> None:
+    """Bring what the journal knows of the remote side up to date."""
     cursor = journal.cursor(pair)
     if cursor is not None:
         try:
-            return _learn_changes(remote, journal, pair, folder, synced, cursor)
-        except CursorReset:
-            pass
+            _learn_changes(remote, journal, pair, folder, synced, cursor)
+        except (CursorReset, CallRefused):
+            pass  # a cursor of another app, or one damaged on this disk, is told by a 400
         except NotFound:
             pass  # the folder went; whether it is back, a listing tells
+        else:
+            return
     for attempt in range(1, LISTINGS + 1):
         try:
-            return _learn_anew(remote, journal, pair, folder, synced)
+            _learn_anew(remote, journal, pair, folder, synced)
         except CursorReset:  # in the middle of the listing: what it said so far is void
             if attempt == LISTINGS:
                 raise
-    raise AssertionError("unreachable")
+        else:
+            return
 
 
 def _learn_changes(
     remote: Remote, journal: Journal, pair: int, folder: str, synced: dict[str, Synced], cursor: str
-) -> list[HostilePath]:
-    refused: list[HostilePath] = []
+) -> None:
     for news in changes(remote, folder, cursor):
-        refused += news.refused
-        if not (news.files or news.gone or news.folders):
+        if not (news.files or news.gone or news.folders or news.refused):
             continue  # the cursor that is held says the same
         differences, same = _apply(news, synced, journal.elsewhere(pair))
-        journal.note_elsewhere(pair, differences, same, news.cursor, anew=False)
-    return refused
+        refused = _without(journal.refused(pair), news.gone) | set(news.refused)
+        journal.note_elsewhere(pair, differences, same, news.cursor, refused=refused, anew=False)
+
+
+def _without(refused: set[str], gone: list[str]) -> set[str]:
+    tops = {fold(path) for path in gone}
+    return {path for path in refused if fold(path) not in tops and tops.isdisjoint(_parents(fold(path)))}
 
 
 def _apply(
@@ -219,9 +224,11 @@ def _apply(
     same: list[str] = []
     gone = {fold(path) for path in news.gone}
     replaced = {fold(path) for path in news.folders}  # a folder lies there: a file of this very path is gone
-    if gone or replaced:
+    new = {fold(entry.path) for entry in news.files} - synced.keys()
+    if gone or replaced or new:
         known = synced.keys() | {key for key, entry in elsewhere.items() if entry is not None}
-        for key in known:
+        gone |= new & _folders_of(known)  # a file lies where a folder was: what was in it is gone
+        for key in known if gone or replaced else ():
             if key in replaced or key in gone or not gone.isdisjoint(_parents(key)):
                 if key in synced:
                     differences[key] = None
@@ -246,26 +253,43 @@ def _is_synced(known: Synced | None, entry: Entry) -> bool:
     )
 
 
+def _folders_of(keys: Iterable[str]) -> set[str]:
+    """Every folder that one of these lies in, at any depth."""
+    return parents({key.rpartition("/")[0] for key in keys})
+
+
 def _parents(key: str) -> list[str]:
     parts = key.split("/")
     return ["/".join(parts[:depth]) for depth in range(1, len(parts))]
 
 
-def _learn_anew(
-    remote: Remote, journal: Journal, pair: int, folder: str, synced: dict[str, Synced]
-) -> list[HostilePath]:
+def _gone_meanwhile(news: Changes, files: set[str], found: set[str], folders: set[str]) -> list[str]:
+    """What this page of a listing says is gone of what earlier pages told: it changed while it was listed."""
+    with_all_below = {fold(path) for path in news.gone} | (files & folders)  # a file replaces a folder
+    alone = {fold(path) for path in news.folders} & found
+    if not with_all_below:
+        return list(alone)
+    return [
+        key for key in found if key in alone or key in with_all_below or not with_all_below.isdisjoint(_parents(key))
+    ]
+
+
+def _learn_anew(remote: Remote, journal: Journal, pair: int, folder: str, synced: dict[str, Synced]) -> None:
     """List everything. Only a listing read to its end says what is missing, so the journal learns it at once."""
     differences: dict[str, Entry | None] = {}
-    refused: list[HostilePath] = []
+    refused: set[str] = set()
     found: set[str] = set()
+    folders: set[str] = set()
     cursor: str | None = None
     try:
         for news in listing(remote, folder):
             cursor = news.cursor
-            refused += news.refused
-            for path in news.gone:  # changed while it was listed
-                differences.pop(fold(path), None)
-                found.discard(fold(path))
+            refused = _without(refused, news.gone) | set(news.refused)
+            files = {fold(entry.path) for entry in news.files}
+            for key in _gone_meanwhile(news, files, found, folders):
+                differences.pop(key, None)
+                found.discard(key)
+            folders |= _folders_of(files)
             for entry in news.files:
                 key = fold(entry.path)
                 found.add(key)
@@ -273,9 +297,8 @@ def _learn_anew(
                 if not _is_synced(synced.get(key), entry):
                     differences[key] = entry
     except NotFound:
-        differences, found, cursor = {}, set(), None
+        differences, refused, found, cursor = {}, set(), set(), None
     for key in synced:
         if key not in found:
             differences[key] = None
-    journal.note_elsewhere(pair, differences, (), cursor, anew=True)
-    return refused
+    journal.note_elsewhere(pair, differences, (), cursor, refused=refused, anew=True)

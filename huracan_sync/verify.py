@@ -337,6 +337,6 @@ def collected(pages: Iterable[Changes]) -> dict[str, Entry]:
             found = {key: e for key, e in found.items() if key not in gone and not key.startswith(below_gone)}
         found |= tree(news.files)
         # Names that no tree may hold are not signed either.
-        names = [RelPath(str(error.facts["path"])) for error in news.refused]
+        names = [RelPath(ascii(path)) for path in news.refused]
         found |= tree(Entry(name, 0, b"") for name in names)
     return found

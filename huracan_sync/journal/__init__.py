@@ -215,7 +215,7 @@ class Journal:
         """Forget pairs altogether; what they knew is found out again when they are asked for."""
         keys = [(pair,) for pair in pairs]
         with self.transaction() as db:
-            for table in ("synced", "elsewhere", "intents", "proofs", "signed", "gone"):
+            for table in ("synced", "elsewhere", "refused", "intents", "proofs", "signed", "gone"):
                 db.executemany(f"DELETE FROM {table} WHERE pair=?", keys)  # noqa: S608 - fixed names
             db.executemany("DELETE FROM runs WHERE lower(channel)=(SELECT remote FROM pairs WHERE id=?)", keys)
             db.executemany("DELETE FROM pairs WHERE id=?", keys)
@@ -303,7 +303,14 @@ class Journal:
         }
 
     def note_elsewhere(
-        self, pair: int, differences: dict[str, Entry | None], same: Iterable[str], cursor: str | None, *, anew: bool
+        self,
+        pair: int,
+        differences: dict[str, Entry | None],
+        same: Iterable[str],
+        cursor: str | None,
+        *,
+        refused: Iterable[str] = (),
+        anew: bool,
     ) -> None:
         """The remote side was read up to `cursor`.
 
@@ -312,6 +319,7 @@ class Journal:
             differences: by key, where it differs from what was synced (None: gone).
             same: keys that hold what was synced (again).
             cursor: where the listing stands; None when there was nothing to list.
+            refused: all paths known there under names that no tree may hold.
             anew: it was listed whole, so what was noted before is void.
         """
         rows = [
@@ -325,7 +333,13 @@ class Journal:
                 db.execute("DELETE FROM elsewhere WHERE pair=?", (pair,))
             db.executemany("DELETE FROM elsewhere WHERE pair=? AND key=?", [(pair, key) for key in same])
             db.executemany("INSERT OR REPLACE INTO elsewhere VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
+            db.execute("DELETE FROM refused WHERE pair=?", (pair,))
+            db.executemany("INSERT INTO refused VALUES (?, ?)", [(pair, path) for path in refused])
             db.execute("UPDATE pairs SET cursor=? WHERE id=?", (cursor, pair))
+
+    def refused(self, pair: int) -> set[str]:
+        """Paths at the remote side under names that no tree may hold."""
+        return {path for (path,) in self._db.execute("SELECT path FROM refused WHERE pair=?", (pair,))}
 
     def distrust(self, pair: int) -> None:
         """What was heard of the remote side proved wrong: the next look lists anew."""

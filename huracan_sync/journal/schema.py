@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
 SCHEMA = """
 CREATE TABLE pairs (
     id INTEGER PRIMARY KEY, place TEXT NOT NULL, local TEXT NOT NULL, remote TEXT NOT NULL, cursor TEXT,
@@ -17,6 +17,9 @@ CREATE TABLE synced (
 CREATE TABLE elsewhere (
     pair INTEGER NOT NULL, key TEXT NOT NULL, path TEXT NOT NULL, size INTEGER, hash BLOB, rev TEXT, mtime_ms INTEGER,
     PRIMARY KEY (pair, key)) WITHOUT ROWID;
+-- Paths in Dropbox that no tree may hold: every run that would need them says so, not only the first to hear of them.
+CREATE TABLE refused (
+    pair INTEGER NOT NULL, path TEXT NOT NULL, PRIMARY KEY (pair, path)) WITHOUT ROWID;
 -- Digests this machine was about to commit: content found under them is our own.
 CREATE TABLE intents (
     pair INTEGER NOT NULL, key TEXT NOT NULL, hash BLOB NOT NULL, PRIMARY KEY (pair, key, hash)) WITHOUT ROWID;

@@ -12,8 +12,8 @@ from typing import Any
 
 import msgspec
 
-from huracan_sync.errors import HostilePath, NotFound, ServiceFault
-from huracan_sync.paths import RelPath, below, check
+from huracan_sync.errors import NotFound, ServiceFault
+from huracan_sync.paths import RelPath, below, refusal
 from huracan_sync.remote.reading import ReadOnly
 from huracan_sync.tree import Entry
 
@@ -81,8 +81,8 @@ class Changes(msgspec.Struct):
     """Paths of files or folders that are gone with everything below; their spelling may be lower-cased."""
     folders: list[str] = []
     """Paths that are folders now: a file that lay there is gone."""
-    refused: list[HostilePath] = []
-    """Names no tree may hold; they are left alone."""
+    refused: list[str] = []
+    """Paths of files under names no tree may hold; they are left alone."""
 
 
 def listing(remote: ReadOnly, folder: str) -> Iterator[Changes]:
@@ -164,10 +164,10 @@ def _relative(folder: str, page: Page) -> Changes:
         if path is None:
             raise ServiceFault(f"the listing of {folder!r} holds {item.path_display!r}", path=item.path_display)
         if isinstance(item, FileMetadata):
-            try:
-                news.files.append(entry_of(check(path), item))
-            except HostilePath as error:
-                news.refused.append(error)
+            if refusal(path):
+                news.refused.append(path)
+            else:
+                news.files.append(entry_of(RelPath(path), item))
         elif isinstance(item, FolderMetadata):
             news.folders.append(path)
         else:
