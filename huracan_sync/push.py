@@ -162,9 +162,15 @@ class Pusher:
 
 
 def _as_failure(conflict: Conflict) -> Failure:
+    if conflict.source is None:
+        hint = "what somebody else wrote is never deleted: if it is to go, delete it in Dropbox yourself"
+    elif conflict.target is None:
+        hint = "move what lies there away in Dropbox, or give the local file another name"
+    else:
+        hint = "look at both; with --overwrite the local file wins (Dropbox keeps the other revision)"
     error = ConflictError(
         f"{conflict.path}: {conflict.why}",
-        hint="look at both; with --overwrite the local file wins (Dropbox keeps the other revision)",
+        hint=hint,
         path=conflict.path,
         remote_rev=conflict.target.rev if conflict.target else None,
     )

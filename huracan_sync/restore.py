@@ -268,9 +268,15 @@ def _everything_there(seen: Survey) -> list[Entry]:
 
 
 def _as_failure(conflict: Conflict) -> Failure:
+    if conflict.source is None:
+        hint = "the local file stays; push it, or remove it yourself"
+    elif conflict.target is None:
+        hint = "move what lies there on this disk away"
+    else:
+        hint = "the local file stays; push it, or run again with --overwrite to let Dropbox win"
     error = ConflictError(
         f"{conflict.path}: {conflict.why}",
-        hint="the local file stays; push it, or run again with --overwrite to let Dropbox win",
+        hint=hint,
         path=conflict.path,
     )
     return Failure(conflict.path, error)

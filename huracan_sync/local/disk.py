@@ -28,8 +28,15 @@ class Stamp(msgspec.Struct, frozen=True, gc=False):
 
     @classmethod
     def of(cls, status: os.stat_result) -> Self:
-        """The stamp in a stat result."""
-        return cls(status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino)
+        """The stamp in a stat result. Its numbers fit 64 bits with a sign, as the journal's do, whatever the disk says.
+
+        Times after 2262 are one time, and inodes differ in 63 bits: NFS and overlays number theirs up to 2**64.
+        """
+        mtime_ns, ctime_ns = min(status.st_mtime_ns, _MOST), min(status.st_ctime_ns, _MOST)
+        return cls(status.st_size, mtime_ns, ctime_ns, status.st_ino & _MOST)
+
+
+_MOST = 2**63 - 1
 
 
 Root = Path | Arranged

@@ -17,6 +17,7 @@ from huracan_sync.remote.client import Remote, header_safe
 from huracan_sync.remote.errors import judge_failure
 from huracan_sync.remote.listing import FileMetadata
 
+FINISH = "files/upload_session/finish_batch_v2"
 FILES_IN_A_COMMIT = 1000
 """What start_batch and finish_batch_v2 take."""
 BODY = 8 * 1024 * 1024
@@ -144,7 +145,7 @@ def append(remote: Remote, pieces: Iterable[tuple[str, bytes]]) -> tuple[list[Hu
 
 def finish(remote: Remote, entries: list[tuple[Cursor, Commit]]) -> list[FileMetadata | HuracanError]:
     """Commit closed sessions, all in one call; each succeeds or fails alone."""
-    route = "files/upload_session/finish_batch_v2"
+    route = FINISH
     arg = {"entries": [{"cursor": cursor, "commit": commit} for cursor, commit in entries]}
     answer = remote.rpc(route, arg, _Finished, commit=True)
     if len(answer.entries) != len(entries):

@@ -19,7 +19,7 @@ from typing import NamedTuple
 import msgspec
 
 from huracan_sync.content_hash import block_hashes, combine
-from huracan_sync.errors import HuracanError
+from huracan_sync.errors import FileChanged, HuracanError
 from huracan_sync.local import Reading
 from huracan_sync.remote.client import Remote
 from huracan_sync.remote.errors import SessionLost, WrongOffset
@@ -193,6 +193,10 @@ class Large:
             self._failed(wish, error)
             return
         wish.stamp = reading.stamp
+        if not wish.is_large(site):
+            reading.close()
+            self._failed(wish, FileChanged(f"{wish.path} has shrunk to {wish.size} bytes", path=wish.path))
+            return
         token = token_of(reading.stamp)
         earlier = site.journal.transfer(site.pair, wish.path, "up")
         if earlier and earlier.token == token and is_fresh(earlier.started, self._now()):

@@ -20,6 +20,7 @@ from huracan_sync.errors import (
     NotAuthorized,
     OutOfSpace,
     RateLimited,
+    ServiceFault,
     Stopped,
     Unavailable,
 )
@@ -29,6 +30,8 @@ from huracan_sync.paths import fold, join
 from huracan_sync.plan import Copy
 from huracan_sync.remote.errors import SessionLost, WrongOffset
 from huracan_sync.remote.listing import FileMetadata, entry_of, listing, metadata
+from huracan_sync.remote.pacing import Wait
+from huracan_sync.remote.reading import FAULT_ATTEMPTS
 from huracan_sync.transfer import batch
 from huracan_sync.transfer.large import Large
 from huracan_sync.transfer.progress import Failure
@@ -60,7 +63,8 @@ class Upload:
         )
         self._large = Large(site, closed=self._await_commit, failed=self._fail)
         self._closed: list[Wish] = []
-        self._doubtful: list[Wish] = []
+        self._doubtful: list[tuple[Wish, HuracanError]] = []
+        """What may have been committed, and why that is not sure."""
         self._committing = False
         self._outcome = Outcome([], [])
 
@@ -119,14 +123,32 @@ class Upload:
     def _settle(self, results: list[tuple[Wish, FileMetadata | HuracanError]]) -> None:
         """Compare what the server has with what was sent; journal what agrees."""
         synced: list[tuple[Wish, Entry]] = []
+        later: list[tuple[Wish, HuracanError]] = []
         for wish, result in results:
             if isinstance(result, HuracanError):
-                self._fail(wish, result)
+                wish.refusals += 1
+                if _may_do_later(result) and wish.refusals < FAULT_ATTEMPTS:
+                    later.append((wish, result))
+                else:
+                    self._fail(wish, result, alone=not isinstance(result, OutOfSpace))
             elif result.content_hash != wish.digest.hex() or result.size != wish.size:
                 self._fail(wish, ContentMismatch(f"Dropbox holds other bytes of {wish.path} than were sent"))
             else:
                 synced.append((wish, entry_of(wish.path, result)))
         self._learn(synced)
+        if later:
+            self._commit_later(later)
+
+    def _commit_later(self, refused: list[tuple[Wish, HuracanError]]) -> None:
+        """Some files of a commit were not taken just then, the others were: what was sent waits, and is not lost."""
+        wishes, attempt = [wish for wish, _ in refused], max(wish.refusals for wish, _ in refused)
+        pacing = self._site.remote.pacing
+        wait = Wait(pacing.backoff(attempt), str(refused[0][1]), batch.FINISH, attempt)
+
+        def failed(error: HuracanError) -> None:
+            raise error  # nothing can fail in waiting
+
+        self._site.crew.start(lambda: pacing.pause(wait), lambda _: self._await_commit(wishes), failed)
 
     def _learn(self, synced: list[tuple[Wish, Entry]]) -> None:
         site = self._site
@@ -139,17 +161,21 @@ class Upload:
                 self._large.forget(wish)
             site.monitor.finished(wish.path, entry.size)
 
-    def _fail(self, wish: Wish, error: HuracanError) -> None:
-        """Ask what became of the file, send it again, leave it for the next run, or stop everything."""
+    def _fail(self, wish: Wish, error: HuracanError, *, alone: bool = False) -> None:
+        """Ask what became of the file, send it again, leave it for the next run, or stop everything.
+
+        `alone`: others in the same call were taken, so it is about this file whatever it is.
+        """
         lost = isinstance(error, SessionLost | WrongOffset)
         if wish.digest and (lost or isinstance(error, Conflict)):
-            self._doubtful.append(wish)  # the answer to an earlier attempt may have been lost: look before sending
+            # The answer to an earlier attempt may have been lost: look before sending.
+            self._doubtful.append((wish, error))
             return
         large = wish.is_large(self._site)
         if large and wish.digest:
             self._site.monitor.moved(-wish.size)
         if isinstance(error, NotAuthorized | Unavailable | OutOfSpace | RateLimited) and not (
-            lost or isinstance(error, CallRefused)
+            alone or lost or isinstance(error, CallRefused)
         ):
             self._outcome.stopped = self._outcome.stopped or error
         again = lost or isinstance(error, FileChanged | ContentMismatch)
@@ -166,7 +192,8 @@ class Upload:
         """Nothing else is left: find out what lies where commits were refused."""
         if not self._doubtful or not self._site.crew.is_idle:
             return False
-        site, wishes, self._doubtful = self._site, self._doubtful, []
+        site, doubtful, self._doubtful = self._site, self._doubtful, []
+        wishes = [wish for wish, _ in doubtful]
 
         def work() -> dict[str, Entry]:
             if len(wishes) > LOOK_ALONE:
@@ -179,19 +206,32 @@ class Upload:
                 wish.digest = b""
                 self._fail(wish, error)
 
-        site.crew.start(work, lambda there: self._resolve(wishes, there), failed)
+        site.crew.start(work, lambda there: self._resolve(doubtful, there), failed)
         return True
 
-    def _resolve(self, wishes: list[Wish], there: dict[str, Entry]) -> None:
+    def _resolve(self, doubtful: list[tuple[Wish, HuracanError]], there: dict[str, Entry]) -> None:
         found = []
-        for wish in wishes:
+        for wish, error in doubtful:
             entry, replaces = there.get(fold(wish.path)), wish.step.replaces
             if entry and entry.content_hash == wish.digest:
                 found.append((wish, entry))
                 continue
             wish.digest = b""
-            if (entry.rev if entry else None) == (replaces.rev if replaces else None):
+            if not entry and error.facts.get("with_") in {"folder", "file_ancestor"}:
+                self._fail(wish, _in_the_way(wish, error))
+            elif (entry.rev if entry else None) == (replaces.rev if replaces else None):
                 self._fail(wish, SessionLost(f"the upload session of {wish.path} was lost", path=wish.path))
             else:
                 self._fail(wish, Conflict(f"{wish.path} was changed in Dropbox by somebody else", path=wish.path))
         self._learn(found)
+
+
+def _may_do_later(error: HuracanError) -> bool:
+    lasting = isinstance(error, SessionLost | WrongOffset)
+    return isinstance(error, RateLimited | ServiceFault) and not lasting
+
+
+def _in_the_way(wish: Wish, error: HuracanError) -> Conflict:
+    what = "a folder of this name" if error.facts["with_"] == "folder" else "a file where its folder must be"
+    hint = "move what lies there away in Dropbox, or give the local file another name"
+    return Conflict(f"{wish.path}: Dropbox has {what}", hint=hint, path=wish.path)

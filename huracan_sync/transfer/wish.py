@@ -63,6 +63,8 @@ class Wish(msgspec.Struct):
 
     step: Copy
     attempts: int = 0
+    refusals: int = 0
+    """How often its commit was refused while others of the same call were taken."""
     stamp: Stamp | None = None
     """The state that was read."""
     digest: bytes = b""
