@@ -42,6 +42,7 @@
      │   ├─ RateLimited           the server asked for a pause longer than we may wait
      │   ├─ Busy                  another process of ours works on the same thing
      │   ├─ Stopped               this process was asked to end; what was done is kept
+     │   ├─ JournalDamaged        the journal could not be read; it was put aside, the next run finds out anew
      │   ├─ DiskFull              no space left on this machine
      │   └─ OutOfSpace            no space left in Dropbox
      └─ Unavailable           the network or the service
@@ -313,6 +314,12 @@ class Stopped(TryLater):
     """The run was asked to end. What was under way came to its end; the next run carries on."""
 
     default_hint = "run it again; it carries on where it stopped"
+
+
+class JournalDamaged(TryLater):
+    """The journal could not be read. It was put aside; nothing that must not be lost was in it."""
+
+    default_hint = "run the same command again; what the journal knew is found out again"
 
 
 class DiskFull(TryLater):

@@ -42,8 +42,8 @@ def hold(
     Raises:
         Busy: another process (or thread) holds it still.
     """
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     try:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     except OSError as error:
         raise LocalFailure(f"the lock {path} cannot be opened: {error.strerror}", path=str(path)) from error

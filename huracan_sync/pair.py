@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -10,7 +11,7 @@ from typing import Any, Self
 
 import msgspec
 
-from huracan_sync.errors import HuracanError
+from huracan_sync.errors import HuracanError, UsageError
 from huracan_sync.journal import Journal, Run, Synced
 from huracan_sync.layout import Arranged
 from huracan_sync.local import Root
@@ -67,13 +68,18 @@ class Options(msgspec.Struct, frozen=True):
     """Seconds since 1970: when something is signed, how old a signature is."""
 
 
+def _plain(folder: Path) -> Path:
+    """One spelling for what is known of a folder. A link to it stays one: it may lead elsewhere another time."""
+    return folder.resolve() if ".." in folder.parts else folder.absolute()
+
+
 class Pair:
     """One local folder and one remote one, as this machine's journal knows them."""
 
     def __init__(
         self, local: str | Path | Arranged, remote_folder: str, *, remote: Remote, journal: Journal, monitor: Monitor
     ) -> None:
-        self.local = (local.path if isinstance(local, Arranged) else Path(local)).absolute()
+        self.local = _plain(local.path if isinstance(local, Arranged) else Path(local))
         self.disk: Root = local if isinstance(local, Arranged) else self.local
         self.root = remote_root(remote_folder)
         self.remote = remote
@@ -129,10 +135,21 @@ class Pair:
         )
 
     def _wanted(self, asked: Callable[[str], bool] | None) -> Callable[[str], bool] | None:
-        """What takes part: in the root folder itself the signed things do not, neither here nor there."""
-        if spot_of(self.root, self.remote.root).prefix:
+        """What takes part: never this machine's state; in the root folder itself the signed things do not either."""
+        is_root = not spot_of(self.root, self.remote.root).prefix
+        home, local = (Path(os.path.realpath(folder)) for folder in (self.journal.home, self.local))
+        if home == local:
+            raise UsageError(f"{self.local} holds this machine's own state; it is for no other place", path=str(local))
+        state = fold(f"{home.relative_to(local).as_posix()}/") if home.is_relative_to(local) else ""
+        if not is_root and not state:
             return asked
-        return lambda path: not is_ours(path) and (asked is None or asked(path))
+
+        def takes_part(path: str) -> bool:
+            if (is_root and is_ours(path)) or (state and fold(path).startswith(state)):
+                return False
+            return asked is None or asked(path)
+
+        return takes_part
 
     def settle(self, seen: Survey, made: Plan) -> None:
         """Note what both sides hold alike already: found so by the plan, or only touched on disk."""

@@ -94,6 +94,9 @@ class Pusher:
         pair.settle(seen, made)
         pair.report_failures([Failure(p.path, p.error) for p in seen.problems], report)
         pair.report_failures([_as_failure(conflict) for conflict in made.conflicts], report)
+        if seen.others:
+            named = ", ".join(map(ascii, seen.others[:3])) + (", ..." if len(seen.others) > 3 else "")
+            pair.monitor.note(f"links and other special files are passed over, {len(seen.others)} here: {named}")
         if not made.copies:
             return []
         pair.monitor.planned(len(made.copies), made.bytes_to_copy)

@@ -15,7 +15,7 @@ from huracan_sync.content_hash import BLOCK_SIZE, ContentHasher
 from huracan_sync.errors import CallRefused, FileChanged, HostilePath, LocalFailure, NotFound
 from huracan_sync.journal import Journal, Synced
 from huracan_sync.layout import Arranged
-from huracan_sync.local import Problem, Reading, Root, Scan, Stamp, scan
+from huracan_sync.local import Problem, Reading, Root, Scan, Stamp, scan, stamp_of
 from huracan_sync.paths import RelPath, fold, parents, refusal
 from huracan_sync.remote.client import Remote
 from huracan_sync.remote.errors import CursorReset
@@ -24,6 +24,8 @@ from huracan_sync.tree import Entry, tree
 
 LISTINGS = 3
 """How often a listing is begun that Dropbox resets in the middle."""
+READINGS = 3
+"""How often a file is read that changes meanwhile, before it is left for the next run."""
 UNREAD = b""
 """The content hash of a local file that need not be read to know that it differs."""
 
@@ -46,6 +48,8 @@ class Survey(msgspec.Struct):
     """Remote names no tree may hold."""
     parts: list[str] = []
     """Half-written files of ours on the disk."""
+    others: list[str] = []
+    """Links and other things on the disk that are no regular files."""
 
     @property
     def unclear(self) -> frozenset[str]:
@@ -82,8 +86,10 @@ def survey(
         snapshot: what the remote side is, instead of asking Dropbox: the entries of a verified manifest.
     """
     folder = local_root.path if isinstance(local_root, Arranged) else local_root
-    seen = Scan({}, [], []) if local_may_miss and not folder.exists() else scan(local_root, wanted=wanted)
+    seen = Scan({}, []) if local_may_miss and not folder.exists() else scan(local_root, wanted=wanted)
     synced = journal.synced(pair)
+    if seen.others:
+        seen.problems += _hidden_by_links(seen.others, local_root, synced)
     if isinstance(local_root, Arranged) and seen.problems:
         seen.problems += _hidden(seen.problems, local_root, synced)
     refused: list[HostilePath] = []
@@ -96,7 +102,7 @@ def survey(
     if wanted is not None:
         synced = {key: item for key, item in synced.items() if wanted(item.entry.path)}
         elsewhere = {key: e for key, e in elsewhere.items() if (wanted(e.path) if e else key in synced)}
-    result = Survey({}, {}, {}, {}, synced, len(seen.files), False, seen.problems, refused, seen.parts)
+    result = Survey({}, {}, {}, {}, synced, len(seen.files), False, seen.problems, refused, seen.parts, seen.others)
     result.remote_vanished = bool(synced) and all(key in elsewhere and elsewhere[key] is None for key in synced)
     _compare_local(seen, elsewhere, local_root, result)
     own = journal.intents(pair)
@@ -110,6 +116,23 @@ def survey(
         if base is not None:
             result.base[key] = base
     return result
+
+
+def _hidden_by_links(others: list[str], root: Root, synced: dict[str, Synced]) -> list[Problem]:
+    """Files that were synced and now lie behind a link, or where something else lies: nobody deleted them."""
+    by_key, problems = {fold(path): path for path in others}, {}
+    for item in synced.values():
+        here = fold(root.at(item.entry.path) if isinstance(root, Arranged) else item.entry.path)
+        other = next((by_key[key] for key in (here, *_parents(here)) if key in by_key), None)
+        if other is not None:
+            error = LocalFailure(
+                f"{other} was synced and is a link or another special file now, which is not followed",
+                hint="put the files themselves there; what was synced stays in Dropbox",
+                path=other,
+            )
+            path = item.entry.path if isinstance(root, Arranged) else other
+            problems[path] = Problem(path, error)
+    return list(problems.values())
 
 
 def _hidden(problems: list[Problem], root: Arranged, synced: dict[str, Synced]) -> list[Problem]:
@@ -149,14 +172,26 @@ def _compare_local(seen: Scan, elsewhere: dict[str, Entry | None], root: Root, r
         there = elsewhere[key] if key in elsewhere else _entry(known)
         sizes = {e.size for e in (there, _entry(known)) if e is not None}
         try:
-            digest = hash_of(root, path, stamp) if stamp.size in sizes else UNREAD
+            result.here[key], result.stamps[key] = _read(root, path, stamp, sizes)
         except LocalFailure as error:
             result.problems.append(Problem(path, error))
-            continue
-        result.here[key] = Entry(path, stamp.size, digest, "", stamp.mtime_ns // 1_000_000)
     for key, item in synced.items():
         if key not in found:
             result.base[key] = item.entry  # gone from the disk (or unclear, which the plan leaves alone)
+
+
+def _read(root: Root, path: RelPath, stamp: Stamp, sizes: set[int]) -> tuple[Entry, Stamp]:
+    """A file of this disk, read where its size does not tell that it differs; again, when it changes meanwhile."""
+    for attempt in range(1, READINGS + 1):
+        try:
+            digest = hash_of(root, path, stamp) if stamp.size in sizes else UNREAD
+            return Entry(path, stamp.size, digest, "", stamp.mtime_ns // 1_000_000), stamp
+        except FileChanged:
+            now = stamp_of(root, path)
+            if now is None or attempt == READINGS:
+                raise
+            stamp = now
+    raise AssertionError("unreachable")
 
 
 def hash_of(root: Root, path: RelPath, stamp: Stamp | None = None) -> bytes:

@@ -300,3 +300,42 @@ def test_only_parts_that_nobody_writes_are_swept(tmp_path):
         assert len(parts_in(tmp_path)) == 1
         with pytest.raises(Busy):
             Placing(tmp_path, "sub/living", token="a" * 32)
+
+
+def test_a_folder_that_is_moved_away_while_it_is_scanned_is_not_half_empty(tmp_path):
+    root = tmp_path / "root"
+    for name in "abc":
+        (root / name).mkdir(parents=True)
+        (root / name / "x").write_bytes(b"1")
+
+    def move(replace):
+        def wanted(_):
+            if not list(tmp_path.glob("away*")):
+                root.rename(tmp_path / "away")
+                if replace:
+                    root.mkdir()
+            return True
+
+        return wanted
+
+    with pytest.raises(UsageError, match="no folder"):
+        scan(root, wanted=move(replace=False))
+    (tmp_path / "away").rename(root)
+    with pytest.raises(LocalFailure, match="replaced"):
+        scan(root, wanted=move(replace=True))
+
+
+def test_links_and_special_files_are_named(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "link").symlink_to("nowhere")
+    assert sorted(scan(tmp_path).others) == ["link", "pipe"]
+
+
+@pytest.mark.parametrize(("age_ns", "slept"), [(3_000_000, [0.007]), (10_000_000, []), (-5, []), (10**12, [])])
+def test_what_was_written_in_this_tick_is_read_in_the_next(tmp_path, age_ns, slept):
+    (tmp_path / "x").write_bytes(b"1")
+    written_ns = (tmp_path / "x").stat().st_ctime_ns
+    sleeps = []
+    with Reading(tmp_path, "x", clock_ns=lambda: written_ns + age_ns, sleep=sleeps.append) as reading:
+        assert reading.read(0, 1) == b"1"
+    assert sleeps == slept

@@ -85,7 +85,9 @@ def run_push(options: argparse.Namespace, context: Context) -> int:
         if options.dry_run:
             with Journal(home) as journal:
                 pair = Pair(options.local, options.remote, remote=remote, journal=journal, monitor=monitor)
-                seen, made = Pusher(pair, chosen).look()
+                pusher = Pusher(pair, chosen)
+                seen, made = pusher.look()
+                pusher.guard(seen, made)
             return dry_run(context, list(made.lines()), [str(p.error) for p in seen.problems])
         report = push(
             options.local,
@@ -121,7 +123,9 @@ def run_restore(options: argparse.Namespace, context: Context) -> int:
                 restorer = Restorer(pair, chosen)
                 restorer.verify(options.channel, keys)
                 seen, made = restorer.look()
-            return dry_run(context, list(made.lines()), [str(p.error) for p in seen.problems])
+                restorer.guard(seen, made)
+            problems = [*(problem.error for problem in seen.problems), *seen.refused]
+            return dry_run(context, list(made.lines()), list(map(str, problems)))
         report = restore(
             options.remote,
             Path(options.local),

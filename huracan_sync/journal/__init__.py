@@ -12,16 +12,17 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import os
 import sqlite3
 import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from types import TracebackType
 from typing import Any, Self
 
 import msgspec
 
-from huracan_sync.errors import DiskFull, LocalFailure
+from huracan_sync.errors import DiskFull, HuracanError, JournalDamaged, LocalFailure
+from huracan_sync.journal.file import BUSY_S, LEAST_ROOM, is_damage, room, use_wal
 from huracan_sync.journal.records import Listed, Open, Run, Sealed, Sent, Synced
 from huracan_sync.journal.schema import SCHEMA, SCHEMA_VERSION
 from huracan_sync.local import Stamp
@@ -29,24 +30,6 @@ from huracan_sync.paths import RelPath, fold
 from huracan_sync.tree import Entry
 
 __all__ = ["Journal", "Listed", "Open", "Run", "Sealed", "Sent", "Synced", "count_change"]
-
-BUSY_S = 60.0
-"""How long to wait for another process that writes."""
-
-
-def _use_wal(db: sqlite3.Connection) -> None:
-    """Many processes open a new journal at once; SQLite lets one of them make it WAL, and does not wait for it."""
-    until = time.monotonic() + BUSY_S
-    while True:
-        try:
-            db.execute("PRAGMA journal_mode = WAL")
-        except sqlite3.OperationalError as error:
-            if "locked" not in str(error) or time.monotonic() > until:
-                raise
-            time.sleep(0.02)
-        else:
-            return
-
 
 # A file that is learned again as it was keeps its count.
 _LEARN = """
@@ -70,18 +53,6 @@ def count_change(db: sqlite3.Connection, pair: int) -> int:
     return int(db.execute("SELECT changes FROM pairs WHERE id=?", (pair,)).fetchone()[0])
 
 
-LEAST_ROOM = 256 * 1024
-"""Bytes: with less on the disk, SQLite's troubles are taken for a full one."""
-
-
-def _room(folder: Path) -> int:
-    try:
-        status = os.statvfs(folder)
-    except OSError:
-        return LEAST_ROOM
-    return status.f_bavail * status.f_frsize
-
-
 class Journal:
     """The journal of this machine. Open it, use it from one thread, close it."""
 
@@ -103,7 +74,7 @@ class Journal:
         """SQLite tells a full disk in several ways (`disk I/O error` among them); the disk itself is clearer."""
         path = str(self._file)
         full = isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT}
-        if full or "full" in str(error) or _room(self.home) < LEAST_ROOM:
+        if full or "full" in str(error) or room(self.home) < LEAST_ROOM:
             return DiskFull(f"the journal {path} has no room to grow: {error}", path=path)
         hint = "check the rights of the folder, or set HURACAN_SYNC_HOME to one you may write"
         return LocalFailure(f"the journal {path} {what}: {error}", hint=hint, path=path)
@@ -113,7 +84,7 @@ class Journal:
         for attempt in (1, 2):
             db = sqlite3.connect(self._file, timeout=BUSY_S, isolation_level=None)
             try:
-                _use_wal(db)
+                use_wal(db)
                 db.execute("PRAGMA synchronous = FULL")
                 db.execute("PRAGMA foreign_keys = OFF")
                 self._make_tables(db)
@@ -146,12 +117,13 @@ class Journal:
         finally:
             db.execute("COMMIT")
 
-    def _put_aside(self) -> None:
+    def _put_aside(self) -> Path:
         """Damaged or of another version: keep it for whoever wants to look, and begin anew."""
         aside = self._file.with_name(f"journal.db.aside-{int(time.time())}")
         self._file.replace(aside)
         for suffix in ("-wal", "-shm"):
             self._file.with_name(self._file.name + suffix).unlink(missing_ok=True)
+        return aside
 
     def close(self) -> None:
         """Close it."""
@@ -160,8 +132,23 @@ class Journal:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
+        """Close it.
+
+        Raises:
+            JournalDamaged: it proved damaged while it was used; it was put aside.
+            LocalFailure, DiskFull: the disk failed us.
+        """
         self.close()
+        if isinstance(error, sqlite3.Error) and (meant := self._meaning(error)):
+            raise meant from error
+
+    def _meaning(self, error: sqlite3.Error) -> HuracanError | None:
+        """What an error of SQLite says about the file; None when it says something about us."""
+        if is_damage(error):
+            aside = self._put_aside()
+            return JournalDamaged(f"the journal {self._file} is damaged; it was put aside as {aside.name}")
+        return self._trouble(error, "cannot be read") if isinstance(error, sqlite3.OperationalError) else None
 
     @contextlib.contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
@@ -171,10 +158,13 @@ class Journal:
             try:
                 yield self._db
             except BaseException:
-                self._db.execute("ROLLBACK")
+                with contextlib.suppress(sqlite3.Error):  # SQLite ended some by itself; the first error counts
+                    self._db.execute("ROLLBACK")
                 raise
             self._db.execute("COMMIT")
         except sqlite3.OperationalError as error:
+            if is_damage(error):
+                raise  # told when the journal is closed
             raise self._trouble(error, "cannot be written") from error
 
     @contextlib.contextmanager

@@ -4,17 +4,30 @@ from __future__ import annotations
 
 import os
 import stat
+import time
+from collections.abc import Callable
 from typing import Self
 
 from huracan_sync.errors import FileChanged
 from huracan_sync.local.disk import Root, Stamp, local_failure, located, open_folder
 from huracan_sync.paths import RelPath
 
+TICK_NS = 10_000_000
+"""Many kernels stamp what is written with the time of their last tick, of which there are 100 to 1000 a second."""
+
 
 class Reading:
     """One open file whose bytes all belong to one state. Safe for several threads (`pread`)."""
 
-    def __init__(self, root: Root, path: RelPath, *, prefix_only: bool = False) -> None:
+    def __init__(
+        self,
+        root: Root,
+        path: RelPath,
+        *,
+        prefix_only: bool = False,
+        clock_ns: Callable[[], int] = time.time_ns,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
         """Open `path` below `root`.
 
         Args:
@@ -22,6 +35,8 @@ class Reading:
             path: the file, below it.
             prefix_only: the file is only ever appended to (a log): its growth while it is read is no change, and
                 the bytes that were there at the opening are a consistent state.
+            clock_ns: nanoseconds since 1970.
+            sleep: waits that many seconds.
 
         Raises:
             FileChanged: it is gone, or no regular file any more.
@@ -46,6 +61,10 @@ class Reading:
             self.close()
             raise FileChanged(f"{path} is no regular file any more", path=path)
         self.stamp = Stamp.of(status)
+        # What is written in the tick of the last change leaves no trace in the stamp: it must not come after we read.
+        left_ns = self.stamp.ctime_ns + TICK_NS - clock_ns()
+        if 0 < left_ns <= TICK_NS:
+            sleep(left_ns / 1e9)
 
     def read(self, offset: int, size: int) -> bytes:
         """Exactly the bytes at `offset`, `size` of them or up to the size at the opening.

@@ -39,6 +39,8 @@ class Scan(msgspec.Struct):
     problems: list[Problem]
     parts: list[str] = []
     """Half-written files of ours, of this run or a dead one."""
+    others: list[str] = []
+    """Symbolic links, sockets and the like: not followed, not read."""
 
     def unclear(self) -> frozenset[str]:
         """Folded paths about which nothing is known."""
@@ -54,7 +56,7 @@ def _renamed(root: Arranged, found: Scan) -> Scan:
         key, rank = fold(other), (path == root.here(other), stamp.mtime_ns)
         if rank > ranks.get(key, (not root.takes_strays, -1)):
             ranks[key], files[other], root.strays[other] = rank, stamp, path
-    return Scan(files, found.problems)
+    return Scan(files, found.problems, others=found.others)
 
 
 def _asked_by_other_name(root: Arranged, wanted: Callable[[str], bool]) -> Callable[[str], bool]:
@@ -76,19 +78,24 @@ def scan(root: Root, *, wanted: Callable[[str], bool] | None = None) -> Scan:
 
     Raises:
         UsageError: there is no such folder.
-        LocalFailure: it cannot be read.
+        LocalFailure: it cannot be read, or was moved away meanwhile: what was found then is not what it holds.
     """
     if isinstance(root, Arranged):
         return _renamed(root, scan(root.path, wanted=wanted and _asked_by_other_name(root, wanted)))
-    result = Scan({}, [], [])
+    result = Scan({}, [])
     try:
+        before = root.stat()
         _scan_folder(os.fspath(root), "", result, wanted)
+        now = root.stat()
     except NotADirectoryError as error:
         raise UsageError(f"{root} is a file, not a folder", hint="name the folder that holds it") from error
     except FileNotFoundError as error:
         raise UsageError(f"there is no folder {root}", hint="check the spelling and where you are") from error
     except OSError as error:
         raise local_failure(error, str(root), "read") from error
+    if (now.st_dev, now.st_ino) != (before.st_dev, before.st_ino):
+        hint = "run it again when the folder is in its place"
+        raise LocalFailure(f"{root} was replaced by another folder while it was read", hint=hint, path=str(root))
     return result
 
 
@@ -122,7 +129,10 @@ def _scan_folder(folder: str, prefix: str, result: Scan, wanted: Callable[[str],
 
 def _take_file(entry: os.DirEntry[str], path: str, result: Scan, wanted: Callable[[str], bool] | None) -> bool:
     """Note a file or the problem with it; False when it is none of our business."""
-    if not entry.is_file(follow_symlinks=False) or (wanted is not None and not wanted(path)):
+    if wanted is not None and not wanted(path):
+        return False
+    if not entry.is_file(follow_symlinks=False):
+        result.others.append(path)
         return False
     try:
         result.files[check(path)] = Stamp.of(entry.stat(follow_symlinks=False))

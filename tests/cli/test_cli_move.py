@@ -82,6 +82,19 @@ def test_a_dry_run_prints_the_plan_and_does_nothing(machine):
     assert json.loads(out) == {"plan": ["copy      a  1 bytes", "copy      b  2 bytes"], "problems": []}
 
 
+def test_a_dry_run_is_stopped_by_the_guard_that_would_stop_the_real_one(machine):
+    machine.write(a=b"1", b=b"2")
+    machine.run("push", machine.src, "/Engine/data")
+    for name in "ab":
+        (machine.src / name).unlink()
+    words = ("push", machine.src, "/Engine/data", "--delete")
+    dry, real = machine.run(*words, "--dry-run"), machine.run(*words)
+    assert dry == real
+    assert "is empty now" in dry[2]
+    code, out, _ = machine.run(*words, "--dry-run", "--force")
+    assert (code, out.split()) == (0, ["delete", "a", "delete", "b"])
+
+
 def test_failures_are_listed_and_the_rest_is_done(machine):
     machine.write(a=b"1", A=b"2", good=b"3")
     code, out, _ = machine.run("push", machine.src, "/Engine/data", "--json")
