@@ -46,7 +46,8 @@ def hold(
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     except OSError as error:
-        raise LocalFailure(f"the lock {path} cannot be opened: {error.strerror}", path=str(path)) from error
+        hint = "check the rights of the folder, or set HURACAN_SYNC_HOME to one you may write"
+        raise LocalFailure(f"the lock {path} cannot be opened: {error.strerror}", hint=hint, path=str(path)) from error
     try:
         until, told, pause = clock() + wait_s, False, 0.001
         while not _try(lock, path):
