@@ -24,7 +24,7 @@ from weakref import WeakSet
 import certifi
 import msgspec
 import urllib3
-from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.connection import HTTPConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import (
     ConnectTimeoutError,
@@ -413,21 +413,24 @@ def _shaped(body: Body, shape: Shape) -> Iterator[bytes]:
 def _pools(opened: Callable[[HTTPConnection], None]) -> dict[str, type[HTTPConnectionPool]]:
     """urllib3's pools, telling of each connection that is made."""
 
-    class Plain(HTTPConnection):
-        def connect(self) -> None:
-            super().connect()
-            opened(self)
+    def told(connection: HTTPConnection) -> HTTPConnection:
+        # Told by the connection, not by its class: whoever records exchanges puts a class of theirs in its place.
+        connect = connection.connect
 
-    class Tls(HTTPSConnection):
-        def connect(self) -> None:
-            super().connect()
-            opened(self)
+        def connect_and_tell() -> None:
+            connect()
+            opened(connection)
+
+        connection.connect = connect_and_tell  # type: ignore[method-assign]
+        return connection
 
     class PlainPool(HTTPConnectionPool):
-        ConnectionCls = Plain
+        def _new_conn(self) -> HTTPConnection:
+            return told(cast("HTTPConnection", super()._new_conn()))
 
     class TlsPool(HTTPSConnectionPool):
-        ConnectionCls = Tls
+        def _new_conn(self) -> HTTPConnection:  # type: ignore[override]
+            return told(cast("HTTPConnection", super()._new_conn()))
 
     return {"http": PlainPool, "https": TlsPool}
 
