@@ -120,17 +120,22 @@ class Crew:
     def _end(self) -> None:
         """Hand over what still comes. Nobody waits long: not for a pause the server asked for, nor for a slow link."""
         self._pool.shutdown(wait=False, cancel_futures=True)
-        until: float | None = time.monotonic() + self._grace_s
-        with contextlib.ExitStack() as cut:
-            while self._busy or not self._done.empty():
-                try:
-                    report = self._done.get(timeout=None if until is None else max(0.0, until - time.monotonic()))
-                except queue.Empty:
-                    cut.enter_context(self._cut_short())
-                    until = None
-                    continue
-                with contextlib.suppress(BaseException):  # the first one is on its way already
-                    report()
+        until = time.monotonic() + self._grace_s
+        with contextlib.suppress(queue.Empty):
+            while self._busy:
+                self._hand_over(max(0.0, until - time.monotonic()))
+        # Not until all have reported: the signal may have come between two lines of ours, where one is counted that
+        # never reports. The pool knows which threads there are.
+        with self._cut_short():
+            self._pool.shutdown(wait=True)
+        with contextlib.suppress(queue.Empty):
+            while True:
+                self._hand_over(0.0)
+
+    def _hand_over(self, timeout: float) -> None:
+        report = self._done.get(timeout=timeout)
+        with contextlib.suppress(BaseException):  # the first one is on its way already
+            report()
 
     def __enter__(self) -> Self:
         return self

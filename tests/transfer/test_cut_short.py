@@ -73,6 +73,42 @@ def test_what_ends_within_the_grace_is_handed_over(world):
     assert became == [300_000]
 
 
+@pytest.mark.parametrize("counted", [True, False])
+def test_a_signal_between_two_lines_leaves_nobody_to_wait_for(monkeypatch, counted):
+    """Counted but never submitted, or taken from the queue but never handed over: no report will ever come."""
+    crew = Crew(grace_s=0.1)
+
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    def feed():
+        if crew.is_idle:
+            if counted:
+                monkeypatch.setattr(crew._pool, "submit", interrupted)
+            crew.start(lambda: 1, interrupted, interrupted)
+            monkeypatch.setattr(crew, "_done", crew._done if counted else Losing(crew._done))
+            return True
+        return False
+
+    with pytest.raises(KeyboardInterrupt), crew:
+        crew.drive(feed)
+
+
+class Losing:
+    """A queue whose first item is lost to a signal."""
+
+    def __init__(self, queue):
+        self.queue, self.lost = queue, False
+        self.empty = queue.empty
+
+    def get(self, **options):
+        item = self.queue.get(**options)
+        if not self.lost:
+            self.lost = True
+            raise KeyboardInterrupt
+        return item
+
+
 def test_every_worker_keeps_its_connection(world, caplog):
     """A new one costs round trips, and urllib3 complains on stderr of each that it throws away."""
     world.write({"a.bin": 10})

@@ -89,7 +89,7 @@ def test_300_kills(world, seed):
 
 
 @pytest.mark.long
-@pytest.mark.skipif(not os.environ.get("HURACAN_SOAK"), reason="an hour long: set HURACAN_SOAK=1")
+@pytest.mark.skipif(not os.environ.get("HURACAN_SOAK"), reason="half an hour long: set HURACAN_SOAK=1")
 @pytest.mark.parametrize("seed", range(10, 20))
 def test_5000_kills(world, seed):
     Storm(world, seed).run(500)
