@@ -126,7 +126,7 @@ class Crew:
                 self._hand_over(max(0.0, until - time.monotonic()))
         # Not until all have reported: the signal may have come between two lines of ours, where one is counted that
         # never reports. The pool knows which threads there are.
-        with self._cut_short():
+        with self._cut_short() if self._busy else contextlib.nullcontext():
             self._pool.shutdown(wait=True)
         with contextlib.suppress(queue.Empty):
             while True:
