@@ -239,10 +239,12 @@ class Restorer:
         """Carry out the deletions, each only if the file is still in the state that was synced."""
         gone, stayed = [], []
         present = self._still_there(made) if made.deletes and self.options.snapshot is None else frozenset()
+        if present:
+            self.pair.journal.distrust(self.pair.id)  # a listing that lost a page said they were gone
         for step in made.deletes:
             key = fold(step.path)
             if key in present:
-                continue  # a listing that lost a page said it was gone
+                continue
             try:
                 remove(self.pair.disk, step.path, stamp=seen.stamps.get(key, seen.synced[key].stamp))
                 gone.append(step.path)

@@ -52,14 +52,16 @@ def test_full_at_every_file(world, small_disk, zipped):
     target.mkdir()
     if not zipped:
         world.dropbox.faults({"route": "files/download_zip", "fault": "error", "tags": ["too_large"]})
-    for step in range(0, 20, 3):
-        ballast = fill(small_disk, leave=350_000 * step // 10 + 1000)
-        if step < 18:
-            with pytest.raises(DiskFull) as caught:
-                world.restore(to=target)
-            assert caught.value.hint
+    for number in range(len(FILES)):
+        ballast = fill(small_disk, leave=180_000)  # room for half of the next file
+        with pytest.raises(DiskFull) as caught:
+            world.restore(to=target)
+        assert caught.value.hint
         assert is_a_part_of(local_tree(target), whole)
         ballast.unlink()
+        done = sorted(whole)[: number + 1]
+        assert world.restore(to=target, wanted=lambda path, done=done: path in done).failed == []
+        assert {path for path in local_tree(target) if not path.endswith(".part")} == set(done)
     assert world.restore(to=target).failed == []
     assert local_tree(target) == whole
 

@@ -90,3 +90,17 @@ def test_a_hostile_name_is_reported_by_every_restore_until_it_is_gone(world):
     assert len(world.restore().failed) == 1
     world.foreign_delete("sub")
     assert world.restore().failed == []
+
+
+def test_a_listing_that_lost_a_page_is_not_believed_by_the_next_run_either(world):
+    world.write({f"f{n:02}": 10 for n in range(20)})
+    world.push()
+    for _ in range(2):
+        world.restore()
+    forget_the_cursor(world)
+    world.dropbox.config(page_size=5)
+    world.dropbox.faults({"route": "files/list_folder/continue", "nth": 2, "fault": "pages", "form": "missing"})
+    assert world.restore(delete=True).deleted == 0
+    world.dropbox.faults()
+    assert world.restore(delete=True).skipped == 20
+    assert local_tree(world.dst) == local_tree(world.src)
