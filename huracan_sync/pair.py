@@ -155,8 +155,9 @@ class Pair:
         """Note what both sides hold alike already: found so by the plan, or only touched on disk."""
         forgotten = [step.path for step in made.agreements if step.entry is None]
         learned = [
-            Synced(seen.there.get(fold(step.path), step.entry), seen.stamps.get(fold(step.path)))
+            Synced(seen.there.get(key, step.entry), seen.stamps.get(key), seen.kinds.get(key))
             for step in made.agreements
+            for key in (fold(step.path),)
             if step.entry is not None
         ]
         busy = {fold(path) for path in made.paths()}
@@ -166,7 +167,7 @@ class Pair:
                 continue
             # Only touched on this disk; or committed by a run of ours that was cut before it could note it.
             if seen.synced.get(key) != Synced(there, stamp):
-                learned.append(Synced(there, stamp))
+                learned.append(Synced(there, stamp, seen.kinds.get(key)))
         if learned:
             self.journal.learn(self.id, learned)
         if forgotten:

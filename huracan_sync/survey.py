@@ -20,6 +20,7 @@ from huracan_sync.paths import RelPath, fold, parents, refusal
 from huracan_sync.remote.client import Remote
 from huracan_sync.remote.errors import CursorReset
 from huracan_sync.remote.listing import Changes, changes, listing
+from huracan_sync.signed.kinds import SNIFF, Kind, hidden
 from huracan_sync.tree import Entry, tree
 
 LISTINGS = 3
@@ -38,6 +39,8 @@ class Survey(msgspec.Struct):
     there: dict[str, Entry]
     stamps: dict[str, Stamp]
     """The local stamps of the files in `here`."""
+    kinds: dict[str, Kind]
+    """Of the files in `here` that were read, those whose bytes give away what their name does not."""
     synced: dict[str, Synced]
     """Everything that was synced before, differing or not."""
     local_count: int
@@ -102,7 +105,7 @@ def survey(
     if wanted is not None:
         synced = {key: item for key, item in synced.items() if wanted(item.entry.path)}
         elsewhere = {key: e for key, e in elsewhere.items() if (wanted(e.path) if e else key in synced)}
-    result = Survey({}, {}, {}, {}, synced, len(seen.files), False, seen.problems, refused, seen.parts, seen.others)
+    result = Survey({}, {}, {}, {}, {}, synced, len(seen.files), False, seen.problems, refused, seen.parts, seen.others)
     result.remote_vanished = bool(synced) and all(key in elsewhere and elsewhere[key] is None for key in synced)
     _compare_local(seen, elsewhere, local_root, result)
     own = journal.intents(pair)
@@ -172,20 +175,24 @@ def _compare_local(seen: Scan, elsewhere: dict[str, Entry | None], root: Root, r
         there = elsewhere[key] if key in elsewhere else _entry(known)
         sizes = {e.size for e in (there, _entry(known)) if e is not None}
         try:
-            result.here[key], result.stamps[key] = _read(root, path, stamp, sizes)
+            result.here[key], result.stamps[key], kind = _read(root, path, stamp, sizes)
         except LocalFailure as error:
             result.problems.append(Problem(path, error))
+            continue
+        if kind is not None:
+            result.kinds[key] = kind
     for key, item in synced.items():
         if key not in found:
             result.base[key] = item.entry  # gone from the disk (or unclear, which the plan leaves alone)
 
 
-def _read(root: Root, path: RelPath, stamp: Stamp, sizes: set[int]) -> tuple[Entry, Stamp]:
+def _read(root: Root, path: RelPath, stamp: Stamp, sizes: set[int]) -> tuple[Entry, Stamp, Kind | None]:
     """A file of this disk, read where its size does not tell that it differs; again, when it changes meanwhile."""
     for attempt in range(1, READINGS + 1):
         try:
-            digest = hash_of(root, path, stamp) if stamp.size in sizes else UNREAD
-            return Entry(path, stamp.size, digest, "", stamp.mtime_ns // 1_000_000), stamp
+            digest, first = _hash_of(root, path, stamp) if stamp.size in sizes else (UNREAD, b"")
+            entry = Entry(path, stamp.size, digest, "", stamp.mtime_ns // 1_000_000)
+            return entry, stamp, hidden(path, first)
         except FileChanged:
             now = stamp_of(root, path)
             if now is None or attempt == READINGS:
@@ -200,14 +207,21 @@ def hash_of(root: Root, path: RelPath, stamp: Stamp | None = None) -> bytes:
     Raises:
         FileChanged: it is not, or not during the whole reading, in the state `stamp`.
     """
-    hasher = ContentHasher()
+    return _hash_of(root, path, stamp)[0]
+
+
+def _hash_of(root: Root, path: RelPath, stamp: Stamp | None) -> tuple[bytes, bytes]:
+    """The content hash, and the first bytes."""
+    hasher, first = ContentHasher(), b""
     with Reading(root, path) as reading:
         if stamp is not None and reading.stamp != stamp:
             raise FileChanged(f"{path} changed since it was looked at", path=path)
         for offset in range(0, reading.stamp.size, BLOCK_SIZE):
-            hasher.update(reading.read(offset, BLOCK_SIZE))
+            block = reading.read(offset, BLOCK_SIZE)
+            hasher.update(block)
+            first = first or block[:SNIFF]
         reading.check_unchanged()
-    return hasher.digest()
+    return hasher.digest(), first
 
 
 # --- the remote side --------------------------------------------------------------------------------------------

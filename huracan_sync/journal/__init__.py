@@ -245,6 +245,7 @@ class Journal:
 
     def learn(self, pair: int, known: Iterable[Synced]) -> None:
         """Both sides hold these alike now; what was noted as different or about to be committed is settled."""
+        items = list(known)
         rows = [
             (
                 pair,
@@ -252,11 +253,13 @@ class Journal:
                 *msgspec.structs.astuple(item.entry),
                 *((item.stamp.mtime_ns, item.stamp.ctime_ns, item.stamp.inode) if item.stamp else (None, None, None)),
             )
-            for item in known
+            for item in items
         ]
         keys = [(pair, row[1]) for row in rows]
+        hidden = [(*row[:2], row[4], item.kind) for row, item in zip(rows, items, strict=True) if item.kind is not None]
         with self.transaction() as db:
             now = count_change(db, pair)
+            db.executemany("INSERT OR REPLACE INTO proofs VALUES (?, ?, ?, ?, x'')", hidden)
             db.executemany(_LEARN, [(*row, now) for row in rows])
             for table in ("elsewhere", "intents", "sent", "gone"):
                 db.executemany(f"DELETE FROM {table} WHERE pair=? AND key=?", keys)  # noqa: S608 - fixed names

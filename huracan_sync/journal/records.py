@@ -15,6 +15,8 @@ class Synced(msgspec.Struct, frozen=True, gc=False):
 
     entry: Entry
     stamp: Stamp | None
+    kind: int | None = None
+    """What its bytes give away and its name does not (`signed.kinds.hidden`), when it is learned; else None."""
 
 
 class Open(msgspec.Struct):

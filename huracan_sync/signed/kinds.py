@@ -69,6 +69,12 @@ def sniff(first: bytes) -> Kind | None:
     return None
 
 
+def hidden(path: str, first: bytes) -> Kind | None:
+    """The kind that a file's bytes give away and its name does not; None where the name tells."""
+    kind = of(path, first)
+    return None if kind is by_name(path) else kind
+
+
 def of(path: str, first: bytes) -> Kind:
     """The kind to publish a file under: what its bytes give away, else what its name promises."""
     named = by_name(path)

@@ -27,6 +27,7 @@ from huracan_sync.paths import fold, join
 from huracan_sync.plan import Copy
 from huracan_sync.remote.client import Ranged, Remote
 from huracan_sync.remote.listing import FileMetadata
+from huracan_sync.signed import kinds
 from huracan_sync.transfer.crew import Crew
 from huracan_sync.transfer.progress import Monitor
 from huracan_sync.tree import Entry
@@ -138,13 +139,14 @@ def commit(site: DownSite, placing: Placing, entry: Entry, *, sync_folder: bool 
         except LeftOut:
             placing.discard()
             raise
+    kind = kinds.hidden(entry.path, placing.read(0, min(kinds.SNIFF, entry.size)))
     stamp = placing.commit(
         size=entry.size,
         replaces=site.stamps.get(fold(entry.path)),
         mtime_ns=entry.mtime_ms * 1_000_000,
         sync_folder=sync_folder,
     )
-    return Synced(entry, stamp)
+    return Synced(entry, stamp, kind)
 
 
 def _other_by_now(entry: Entry) -> ContentMismatch:

@@ -11,7 +11,6 @@ import msgspec
 
 from huracan_sync.errors import CallRefused, HuracanError
 from huracan_sync.journal import Sent
-from huracan_sync.local import stamp_of
 from huracan_sync.paths import fold
 from huracan_sync.remote.errors import HeaderTooLarge
 from huracan_sync.remote.listing import FileMetadata
@@ -79,13 +78,10 @@ class Small:
     def add(self, wish: Wish) -> None:
         """Queue a file; one that an earlier run sent whole, and that is still the same, only waits for its commit."""
         earlier = self._earlier.pop(fold(wish.path), None)
-        if earlier and is_fresh(earlier.at, self._now()):
-            stamp = stamp_of(self._site.local_root, wish.path)
-            if stamp and token_of(stamp) == earlier.token:
-                wish.stamp, wish.digest, wish.session = stamp, earlier.digest, earlier.session
-                self._site.monitor.moved(stamp.size)
-                self._closed([wish])
-                return
+        if earlier and is_fresh(earlier.at, self._now()) and wish.go_on(self._site, earlier):
+            self._site.monitor.moved(wish.size)
+            self._closed([wish])
+            return
         self.queue.append(wish)
 
     def feed(self) -> bool:

@@ -8,7 +8,7 @@ import msgspec
 
 from huracan_sync.content_hash import BLOCK_SIZE, block_hashes, combine
 from huracan_sync.errors import FileChanged, HuracanError
-from huracan_sync.journal import Journal
+from huracan_sync.journal import Journal, Sent
 from huracan_sync.journal.ledger import Proof
 from huracan_sync.local import Reading, Root, Stamp
 from huracan_sync.paths import RelPath, join
@@ -131,9 +131,24 @@ class Wish(msgspec.Struct):
     def prove(self, first: bytes, blocks: bytes) -> None:
         """All of it was read: its first bytes, and the digests of its blocks."""
         self.digest = combine(blocks)
-        kind = kinds.of(self.path, first)
-        if self.size > BLOCK_SIZE or kind is not kinds.by_name(self.path):
+        hidden = kinds.hidden(self.path, first)
+        if self.size > BLOCK_SIZE or hidden is not None:
+            kind = kinds.by_name(self.path) if hidden is None else hidden
             self.proof = Proof(self.path, self.digest, int(kind), blocks if self.size > BLOCK_SIZE else b"")
+
+    def go_on(self, site: Site, earlier: Sent) -> bool:
+        """An earlier run sent all of it; whether it is still the same, so that only its commit is missing."""
+        try:
+            with Reading(site.local_root, self.path) as reading:
+                first = reading.read(0, kinds.SNIFF)
+        except HuracanError:
+            return False
+        if token_of(reading.stamp) != earlier.token:
+            return False
+        self.stamp, self.digest, self.session = reading.stamp, earlier.digest, earlier.session
+        if (hidden := kinds.hidden(self.path, first)) is not None:
+            self.proof = Proof(self.path, self.digest, int(hidden), b"")
+        return True
 
 
 def token_of(stamp: Stamp) -> str:

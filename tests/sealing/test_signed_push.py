@@ -5,11 +5,12 @@ from sealing_world import DATA
 from transfer_world import Watching, content
 
 from huracan_sync.content_hash import content_hash
-from huracan_sync.errors import NoSigningKey, NotFound
+from huracan_sync.errors import NoSigningKey, NotAuthorized, NotFound
 from huracan_sync.journal import Journal
 from huracan_sync.paths import RelPath
 from huracan_sync.refusals import ChannelName
 from huracan_sync.remote import files
+from huracan_sync.restore import restore
 from huracan_sync.sealing.board import Board
 from huracan_sync.sealing.history import lost
 from huracan_sync.signed.entries import Item
@@ -138,6 +139,31 @@ def test_pickles_are_kept_safe_and_not_signed(engine, hamilton):
     assert set(entries(hamilton)[1]) == {"data/fine.bin"}
     assert any("data/hidden.bin, data/model.pkl" in note for note in watching.notes)
     assert engine.counted(engine.push)[0] == 1
+
+
+def test_a_pickle_in_disguise_is_known_however_the_file_came_to_be_in_step(engine, hamilton):
+    pickled = b"\x80\x04K\x01."
+    engine.write({"hidden.bin": pickled, "large.bin": pickled + bytes(5 * 1024 * 1024), "fine.bin": b"1"})
+    assert engine.push().unsigned == 2
+    for path in engine.home.glob("journal.db*"):
+        path.unlink()
+    assert engine.push().unsigned == 2  # adopted: read, not sent
+    for path in engine.home.glob("journal.db*"):
+        path.unlink()
+    for path in engine.src.iterdir():
+        path.unlink()
+    restore(DATA, engine.src, remote=engine.remote, home=engine.home)
+    (engine.src / "new.bin").write_bytes(b"2")
+    assert engine.push().unsigned == 2  # fetched
+    for path in engine.home.glob("journal.db*"):
+        path.unlink()
+    engine.write({f"also/{n}.bin": pickled + bytes(300_000) for n in range(4)})
+    engine.dropbox.faults({"route": "files/upload_session/finish_batch_v2", "fault": "user_suspended", "times": 1})
+    with pytest.raises(NotAuthorized):
+        engine.push()
+    report = engine.push()
+    assert (report.bytes_sent, report.unsigned) == (0, 6)  # sent by one run, committed by another
+    assert set(entries(hamilton)[1]) == {"data/fine.bin", "data/new.bin"}
 
 
 def test_a_push_into_a_channel_of_others_keeps_theirs(engine, hamilton):
