@@ -159,7 +159,8 @@ def _plain_failure(
     if last in {"not_folder", "not_file"}:
         return UsageError(f"that is {last.replace('_', ' a ')} in Dropbox", route=route, tags=summary)
     if last in {"no_write_permission", "no_permission", "team_folder", "restricted_content"}:
-        return NotAuthorized(f"Dropbox does not allow this there ({summary})", hint="", route=route)
+        hint = "whoever owns that folder in Dropbox can allow it"
+        return NotAuthorized(f"Dropbox does not allow this there ({summary})", hint=hint, route=route, tags=summary)
     return CallRefused(f"Dropbox refused {route}: {summary}", route=route, tags=summary)
 
 

@@ -174,6 +174,7 @@ class Upload:
         large = wish.is_large(self._site)
         if large and wish.digest:
             self._site.monitor.moved(-wish.size)
+        alone = alone or (isinstance(error, NotAuthorized) and "tags" in error.facts)  # about this path, not the login
         if isinstance(error, NotAuthorized | Unavailable | OutOfSpace | RateLimited) and not (
             alone or lost or isinstance(error, CallRefused)
         ):

@@ -7,7 +7,7 @@ import pytest
 from transfer_world import MIB, Watching, local_tree
 
 from huracan_sync.content_hash import content_hash
-from huracan_sync.errors import Conflict
+from huracan_sync.errors import Conflict, NotAuthorized
 from huracan_sync.local import Stamp
 from huracan_sync.transfer import large
 
@@ -39,6 +39,13 @@ def test_an_entry_that_is_always_refused_fails_alone(world):
     assert (report.uploaded, [failure.path for failure in report.failed]) == (9, ["f0"])
     world.dropbox.faults()
     assert world.push().uploaded == 1
+
+
+def test_a_path_that_may_not_be_written_fails_alone(world):
+    world.write({"a": 10, "b": 12 * MIB})
+    world.dropbox.faults({"route": "files/upload", "fault": "error", "tags": ["path", "no_write_permission"]})
+    report = world.push()
+    assert (report.uploaded, [type(failure.error) for failure in report.failed]) == (1, [NotAuthorized])
 
 
 def meddle_before_a_commit(world, act):
