@@ -9,5 +9,5 @@ data="$(mktemp -d)"
 trap 'rm -rf "$data"' EXIT
 export COVERAGE_FILE="$data/coverage"
 rooms="huracan_sync/signed/*,huracan_sync/refusals.py,huracan_sync/reader/*,huracan_sync/seen.py,huracan_sync/hamilton.py"
-coverage run --branch --include="$rooms" -m pytest -q -p no:cacheprovider tests/signed tests/reader
+coverage run --branch --include="$rooms" -m pytest -q -p no:cacheprovider -m "not long and not peers" tests/signed tests/reader
 coverage report --show-missing --fail-under=100

@@ -10,6 +10,9 @@ if [ $# -eq 0 ]; then
   ruff check --quiet .
   ruff format --check --quiet .
   mypy --no-error-summary
-  set -- -n auto
+  set -- -n auto --dist worksteal
 fi
+# Tests wait as much as they compute: for servers, for processes, for time to pass.
+PYTEST_XDIST_AUTO_NUM_WORKERS="${PYTEST_XDIST_AUTO_NUM_WORKERS:-$((2 * $(getconf _NPROCESSORS_ONLN)))}"
+export PYTEST_XDIST_AUTO_NUM_WORKERS
 exec python -m pytest "$@"

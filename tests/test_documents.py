@@ -11,6 +11,7 @@ from urllib.parse import parse_qs, urlsplit
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from sampled import slow
 
 ROOT = Path(__file__).parent.parent
 OWN = {ROOT / "huracan_sync" / "docs" / name for name in ("login.md", "pickle.md")}
@@ -23,6 +24,7 @@ BLOCK = re.compile(r"^( *)```(console|python)\n(.*?)^ *```", re.DOTALL | re.MULT
 ELSEWHERE = {
     "bash scripts/demo.sh": ".ci/run",
     "bash scripts/test.sh": ".ci/run",
+    "bash scripts/test.sh -m slow -n auto": ".ci/run",
     "bash scripts/test.sh -m long -n auto": ".ci/run",
     "bash scripts/test_peers.sh": ".ci/run",
     "bash scripts/fuzz.sh": "scripts/fuzz.sh",
@@ -153,7 +155,7 @@ class Reader:
         return known
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+@pytest.mark.parametrize("page", [PAGES[0], *map(slow, PAGES[1:])], ids=lambda page: str(page.relative_to(ROOT)))
 def test_a_page_does_what_it_says(page, dropbox, tmp_path):
     reader = Reader(dropbox, tmp_path)
     for kind, text in steps(page):

@@ -232,6 +232,7 @@ def test_the_script_in_the_checkout_is_the_same_door(machine):
     assert re.match("logged in: profile engine, account dbid:", done.stdout)
 
 
+@pytest.mark.slow
 def test_a_passphrase_is_asked_for_once_by_every_verb_also_to_sign(bare):
     """The login and the signing key lie in one vault; one question opens it for both."""
     source = bare.home.parent / "src"

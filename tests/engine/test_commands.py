@@ -16,6 +16,7 @@ from contextlib import closing
 
 import pytest
 from engine_world import noise, write_candle
+from sampled import slow
 
 from huracan_sync.cli import continuous
 
@@ -82,7 +83,7 @@ def test_once_lists_what_failed_and_does_the_rest(world):
 @pytest.mark.parametrize(
     ("words", "env", "code", "error"),
     [
-        ((), {"HURACAN_SYNC_API": "http://127.0.0.1:1"}, 69, None),
+        slow(((), {"HURACAN_SYNC_API": "http://127.0.0.1:1"}, 69, None)),
         ((), {"HURACAN_REFRESH_TOKEN_FILE": ""}, 77, "NoCredentials"),
         (("--config", "nowhere.toml"), {}, 78, "ConfigError"),
         (("--set", "sync_interval_log_seconds=5"), {}, 78, "UnknownSetting"),

@@ -220,6 +220,7 @@ class Hurried:
         )
 
 
+@pytest.mark.slow
 def test_hours_without_a_network_are_survived_and_made_up_for_in_one_pass(world):
     settings = settings_of(watch=False)
     kinds = {

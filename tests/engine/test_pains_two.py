@@ -279,6 +279,7 @@ def test_p22_many_processes_share_what_is_known(world):
     assert {world.stranger.revisions(path) for path in paths} == {1}  # nobody sent what another had sent
 
 
+@pytest.mark.slow
 def test_p22_a_cluster_of_workers_trains_and_shares_one_login(logged_in):
     world = logged_in
     symbols = [f"C{n}/USDT" for n in range(12)]

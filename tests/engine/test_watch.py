@@ -147,6 +147,7 @@ def test_a_change_is_acted_on_within_seconds(started, folder, slow):
     assert loops.states()[0].queue == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("open_", [Outcome(waiting=1), Outcome(failed=1, error="damaged")])
 def test_a_change_that_cannot_be_acted_on_is_looked_at_less_and_less_often(started, folder, monkeypatch, open_):
     monkeypatch.setattr(watch, "WAITING_S", 0.2)

@@ -524,6 +524,7 @@ def test_attack(name, tmp_path):
     ends_well(Scene(tmp_path), *ATTACKS[name])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("page", [0, 2000])
 @pytest.mark.parametrize("name", ATTACKS)
 def test_attack_where_dropbox_forgot_the_cursor(name, page, tmp_path):

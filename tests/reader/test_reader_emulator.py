@@ -47,6 +47,7 @@ def peer(login):
     return RemotePeer(login(*READ, "files.content.write"), RemoteSource(login(*READ)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ATTACKS)
 def test_attack(name, peer, tmp_path):
     ends_well(Scene(tmp_path, peer=peer), *ATTACKS[name], looks=1)

@@ -6,6 +6,7 @@ import signal
 import pytest
 from keys_world import READ, Commands, publishing, trading, write
 from reader_world import FILES, World
+from sampled import slow
 
 from huracan_sync.cli.following import _Teller
 from huracan_sync.cli.output import Output
@@ -25,7 +26,7 @@ def hamilton(dropbox, tmp_path, engine):
     return trading(dropbox, tmp_path / "hamilton", engine)
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGTERM, slow(signal.SIGINT)])
 def test_each_set_is_told_of_until_a_signal_comes(engine, hamilton, tmp_path, number):
     src = write(tmp_path / "src", SET)
     engine.run("publish", src)

@@ -5,6 +5,7 @@ import signal
 
 import pytest
 from keys_world import publishing, trading, write
+from sampled import slow
 
 MODELS = {"BTCUSDT": b"\x00\x01btc", "ETHUSDT": b"\x00\x02eth"}
 ROSTER = b'{"date": "20251120", "symbols": [{"symbol": "BTC/USDT", "trade_ok": true, "shape": "unknown"}]}\n'
@@ -80,6 +81,7 @@ def test_what_was_published_is_what_he_reads(engine, hamilton, tmp_path):
     }
 
 
+@pytest.mark.slow
 def test_with_no_network_the_last_known_good_is_read_whole(engine, hamilton, dropbox, tmp_path):
     src = write(tmp_path / "src", SET)
     engine.run("publish", src)
@@ -92,6 +94,7 @@ def test_with_no_network_the_last_known_good_is_read_whole(engine, hamilton, dro
     assert (offline["sequence"], offline["active"], offline["status"]) == (2, "btc-43", "fresh")
 
 
+@pytest.mark.slow
 def test_a_damaged_copy_gives_way_to_the_one_before_only_unasked_for_risk(engine, hamilton, dropbox, tmp_path):
     src = write(tmp_path / "src", SET)
     engine.run("publish", src)
@@ -108,7 +111,7 @@ def test_a_damaged_copy_gives_way_to_the_one_before_only_unasked_for_risk(engine
     assert (stale["sequence"], stale["status"], stale["active"]) == (1, "stale", "btc-42")
 
 
-@pytest.mark.parametrize("deed", ["gone", "damaged"])
+@pytest.mark.parametrize("deed", ["gone", slow("damaged")])
 def test_lost_state_stops_everything_until_a_person_says_where_to_go_on(deed, engine, hamilton, tmp_path):
     src = write(tmp_path / "src", SET)
     engine.run("publish", src)

@@ -3,6 +3,7 @@
 import json
 import time
 
+import pytest
 from keys_world import READ, Commands, Machine
 
 from huracan_sync.remote import files
@@ -12,6 +13,7 @@ PODS = 8
 ROUNDS = 2
 
 
+@pytest.mark.slow
 def test_eight_processes_publish_in_one_channel(dropbox, tmp_path):
     first = Commands(dropbox, tmp_path / "pod0", key="sign.key")
     fingerprint = first.run("keys", "init")["fingerprint"]

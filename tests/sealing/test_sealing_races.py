@@ -66,6 +66,7 @@ def test_ten_thousand_schedules_with_people_who_roll_back(chunk):
 # What a careless publisher would do must be seen by the very same eyes.
 
 
+@pytest.mark.slow
 def test_a_publisher_who_does_not_look_after_a_lost_answer_is_found_out(monkeypatch):
     def blindly(made, rev, now_ms):
         (outcome,) = yield (act.Swap(act.places.head(made.head.channel), made.data, rev),)
@@ -93,6 +94,7 @@ def test_a_publisher_who_trusts_his_own_list_is_found_out(monkeypatch):
     assert "lost" in said(found(range(40)))
 
 
+@pytest.mark.slow
 def test_a_publisher_who_does_not_ask_whose_is_newer_is_found_out(monkeypatch):
     real = act.merge
 
