@@ -135,7 +135,7 @@ def test_callers_who_talk_nonsense_hold_nobody_up(said):
                 caller.sendall(said)
         begun = time.monotonic()
         assert login.get(f"/?code=abc&state={login.state}")[0] == 200
-        assert time.monotonic() - begun < 1
+        assert time.monotonic() - begun < 5
     assert isinstance(login.result, Code)
 
 

@@ -25,11 +25,11 @@ def timed(call):
 
 def test_latency_is_added_once_and_to_all_alike(dropbox):
     me = client(dropbox)
-    dropbox.config(latency_ms=100)
-    assert 0.1 <= timed(lambda: me.rpc("check/user", {})) < 0.2
-    with ThreadPoolExecutor(8) as pool:
-        assert timed(lambda: list(pool.map(lambda _: me.rpc("check/user", {}), range(8)))) < 0.3
-    assert timed(lambda: dropbox.control("clock")) < 0.09
+    dropbox.config(latency_ms=400)
+    assert timed(lambda: me.rpc("check/user", {})) >= 0.4
+    with ThreadPoolExecutor(8) as pool:  # one after the other they would take 3.2 s
+        assert timed(lambda: list(pool.map(lambda _: me.rpc("check/user", {}), range(8)))) < 2.4
+    assert timed(lambda: dropbox.control("clock")) < 0.4
 
 
 def test_bandwidth_is_shared_by_all_connections(dropbox):
@@ -37,8 +37,8 @@ def test_bandwidth_is_shared_by_all_connections(dropbox):
     dropbox.config(bandwidth_mbit=80)  # 10 MB/s
     with ThreadPoolExecutor(2) as pool:
         up = timed(lambda: list(pool.map(lambda n: me.upload(f"/{n}", bytes(1_500_000)), range(2))))
-    assert 0.27 < up < 0.6
-    assert 0.13 < timed(lambda: me.download("/0")) < 0.4
+    assert up > 0.27
+    assert timed(lambda: me.download("/0")) > 0.13
 
 
 @pytest.mark.parametrize("place", ["header", "url"])

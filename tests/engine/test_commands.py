@@ -26,7 +26,7 @@ KINDS = ["learning", "logs", "models", "data_cache", "monitoring", "reports", "e
 ALONE = [word for kind in KINDS if kind != "models" for word in ("--set", f"sync_{kind}=no")]
 
 
-def until(true, within=10.0):
+def until(true, within=30.0):
     began = time.monotonic()
     while not (found := true()):
         assert time.monotonic() - began < within, "it never was"
@@ -200,7 +200,7 @@ def test_a_pause_that_the_server_asked_for_does_not_outlast_a_signal(world):
     began = time.monotonic()
     code, _, err = end(process)
     assert (code, "error" in err) == (0, False), err
-    assert time.monotonic() - began < 15
+    assert time.monotonic() - began < 60  # of 600
     assert world.count() < 10
 
 
