@@ -206,6 +206,10 @@ class _Ways:
         return ""
 
 
-def empties_the_tree(*, base_count: int, source_count: int) -> bool:
-    """Guard: the source had files and now has none. More likely a lost disk than a wish."""
-    return base_count > 0 and source_count == 0
+MANY = 10
+"""Fewer synced files may all be replaced by others: a folder that holds today's reports is renewed whole every day."""
+
+
+def empties_the_tree(made: Plan, *, base_count: int, source_is_empty: bool) -> bool:
+    """Guard: of what was synced the source has nothing left. More likely a lost disk, or another's, than a wish."""
+    return bool(made.deletes) and (source_is_empty or len(made.deletes) >= max(base_count, MANY))

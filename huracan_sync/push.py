@@ -77,14 +77,15 @@ class Pusher:
         if self.options.force:
             return
         count = len(seen.synced)
-        if made.deletes and empties_the_tree(base_count=count, source_count=seen.local_count):
+        if empties_the_tree(made, base_count=count, source_is_empty=seen.local_count == 0):
+            became = "holds none of them" if seen.local_count else "is empty"
             raise ConflictError(
-                f"{self.pair.local} held {count} synced files and is empty now; nothing was deleted in Dropbox",
+                f"{self.pair.local} held {count} synced files and {became} now; nothing was deleted in Dropbox",
                 hint="is the disk mounted? If it is meant, run again with --force",
             )
         if seen.remote_vanished and made.copies:
             raise ConflictError(
-                f"the remote folder {self.pair.root or '/'} held {count} synced files and is gone or empty",
+                f"the remote folder {self.pair.root or '/'} held {count} synced files and holds none of them now",
                 hint="was it moved or deleted? To upload everything again, run with --force",
             )
 

@@ -45,7 +45,7 @@ class Survey(msgspec.Struct):
     """Everything that was synced before, differing or not."""
     local_count: int
     remote_vanished: bool
-    """The remote folder held synced files and is empty or gone."""
+    """The remote folder held synced files and holds none of them: it is gone, empty, or another one."""
     problems: list[Problem]
     refused: list[HostilePath]
     """Remote names no tree may hold."""

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from huracan_sync.paths import RelPath
-from huracan_sync.plan import Conflict, Copy, Delete, empties_the_tree, plan
+from huracan_sync.plan import Conflict, Copy, Delete, Plan, empties_the_tree, plan
 from huracan_sync.tree import Entry, tree
 
 
@@ -107,9 +107,15 @@ def test_steps_are_sorted_and_printable():
 
 
 def test_the_guard_against_a_lost_disk():
-    assert empties_the_tree(base_count=1, source_count=0)
-    assert not empties_the_tree(base_count=0, source_count=0)
-    assert not empties_the_tree(base_count=5, source_count=1)
+    def guarded(deletes, base_count, *, empty=False):
+        steps = tuple(Delete(entry(f"f{n}", "x")) for n in range(deletes))
+        return empties_the_tree(Plan(deletes=steps), base_count=base_count, source_is_empty=empty)
+
+    assert guarded(1, 1, empty=True)
+    assert guarded(10, 10)  # another disk at its place
+    assert not guarded(0, 10)
+    assert not guarded(9, 10)
+    assert not guarded(3, 3)  # today's reports for yesterday's
 
 
 NAMES = ["a", "b", "c", "d/e", "d/f", "d", "g/h/i", "g/h"]

@@ -235,6 +235,9 @@ def test_an_emptied_folder_is_not_mirrored(world):
     with pytest.raises(Conflict, match="is empty now"):
         world.push(delete=True)
     assert len(world.there()) == 70
+    world.write({"of another disk": 1})
+    with pytest.raises(Conflict, match="holds none of them now"):
+        world.push(delete=True)
     assert world.push(delete=True, force=True).deleted == 70
 
 
@@ -242,7 +245,7 @@ def test_a_vanished_remote_folder_is_not_filled_again_unasked(world):
     world.write({"x": b"1", "y": b"1"})
     world.push()
     world.foreign_delete("")
-    with pytest.raises(Conflict, match="gone or empty"):
+    with pytest.raises(Conflict, match="none of them now"):
         world.push()
     assert world.push(force=True).uploaded == 2
     assert world.push().requests == 1

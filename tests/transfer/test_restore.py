@@ -168,9 +168,22 @@ def test_a_vanished_remote_folder_empties_no_disk(world):
     world.push()
     world.restore()
     world.foreign_delete("")
-    with pytest.raises(Conflict, match="gone or empty"):
+    with pytest.raises(Conflict, match="none of them now"):
         world.restore(delete=True)
     assert local_tree(world.dst) == {"x": b"1"}
+
+
+def test_a_remote_folder_of_other_content_empties_no_disk(world):
+    world.write({f"f{n}": 10 + n for n in range(12)})
+    world.push()
+    world.restore()
+    before = local_tree(world.dst)
+    world.foreign_delete("")
+    world.foreign_write("other", b"1")
+    with pytest.raises(Conflict, match="holds none of them now"):
+        world.restore(delete=True)
+    assert local_tree(world.dst) == before
+    assert world.restore(delete=True, force=True).deleted == 12
 
 
 def test_what_changes_here_meanwhile_stays(world):
