@@ -193,8 +193,8 @@ class Restorer:
         """
         if made.deletes and seen.remote_vanished and not self.options.force:
             raise ConflictError(
-                f"the remote folder {self.pair.root or '/'} held {len(seen.synced)} synced files and holds none of them "
-                "now; nothing was deleted on this disk",
+                f"the remote folder {self.pair.root or '/'} held {len(seen.synced)} synced files and holds none "
+                "of them now; nothing was deleted on this disk",
                 hint="was it moved or deleted? If it is meant, run again with --force",
             )
 
