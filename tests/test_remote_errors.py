@@ -169,6 +169,11 @@ LIMIT = {"error": {"reason": {".tag": "too_many_requests"}, "retry_after": 15}, 
         (answer(429, b"", Retry_After="99999999"), MAX_PAUSE_S),
         (answer(429, b"", Retry_After="soon"), None),
         (answer(429, b'{"error": {"retry_after": true}}'), None),
+        (answer(429, b"", Retry_After="Fri, 31 Dec 99999999999 23:59:59 GMT"), None),
+        (answer(429, b"", Retry_After="Thu, 01 Jan 2026 12:00:07 +99999999999999"), None),
+        (answer(429, b"", Retry_After="Thu, 01 Jan 2026 12:00:07 GMT", Date="yesterday"), 7.0),
+        (answer(429, b'{"error": {"retry_after": 1%s}}' % (b"0" * 400)), MAX_PAUSE_S),
+        (answer(429, b'{"error": %s' % (b"[" * 100_000)), None),
     ],
 )
 def test_retry_after_in_every_form(given, seconds):

@@ -193,30 +193,31 @@ def retry_after(answer: Answer, now: datetime) -> float | None:
             return _bounded(float(header))
         except ValueError:
             pass
-        try:
-            then = email.utils.parsedate_to_datetime(header)
-            sent = email.utils.parsedate_to_datetime(answer.headers["Date"]) if "Date" in answer.headers else now
-            return _bounded((_aware(then) - _aware(sent)).total_seconds())
-        except ValueError:
-            pass
+        if then := moment(header):
+            return _bounded((then - (moment(answer.headers.get("Date", "")) or now)).total_seconds())
     error: object = _decoded(answer).get("error")
     pause = error.get("retry_after") if isinstance(error, dict) else None
-    return _bounded(float(pause)) if isinstance(pause, int | float) and not isinstance(pause, bool) else None
+    return _bounded(pause) if isinstance(pause, int | float) and not isinstance(pause, bool) else None
 
 
-def _aware(moment: datetime) -> datetime:
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+def moment(date: str) -> datetime | None:
+    """The moment that the date of a header means, None when it means none."""
+    try:
+        read = email.utils.parsedate_to_datetime(date)
+    except (ValueError, OverflowError):
+        return None
+    return read if read.tzinfo else read.replace(tzinfo=UTC)
 
 
 def _bounded(seconds: float) -> float:
-    # A NaN compares false with everything; max and min in this order turn it into 0.
-    return min(max(0.0, seconds), MAX_PAUSE_S)
+    # A NaN compares false with everything; max and min in this order turn it into 0. An integer may be any.
+    return float(min(max(0.0, seconds), MAX_PAUSE_S))
 
 
 def _decoded(answer: Answer) -> dict[str, Any]:
     try:
         value = msgspec.json.decode(answer.body)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, RecursionError):
         return {}
     return value if isinstance(value, dict) else {}
 

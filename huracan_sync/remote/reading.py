@@ -10,7 +10,6 @@ Callers never retry.
 from __future__ import annotations
 
 import contextlib
-import email.utils
 import functools
 import re
 from collections.abc import Callable, Iterator
@@ -21,7 +20,7 @@ import msgspec
 
 from huracan_sync.content_hash import BLOCK_SIZE
 from huracan_sync.errors import ServiceFault, Unreachable, UsageError
-from huracan_sync.remote.errors import TokenExpired, Verdict, judge
+from huracan_sync.remote.errors import TokenExpired, Verdict, judge, moment
 from huracan_sync.remote.pacing import Pacing, Wait
 from huracan_sync.secret import Secret
 from huracan_sync.wire import CHUNK, Answer, Body, Stream, Wire
@@ -47,6 +46,8 @@ FAULT_ATTEMPTS = 8
 """How often a call is made that the service fails, before its error is raised."""
 NETWORK_ATTEMPTS = 5
 """How often a call is made that gets no answer at all."""
+RANGE_ATTEMPTS = 2
+"""How often a part is asked for where the whole comes: who does not know ranges will not learn them."""
 
 
 class Tokens(Protocol):
@@ -125,10 +126,8 @@ class ReadOnly:
     def ahead_s(self) -> float:
         """How many seconds Dropbox's clock is ahead of ours, by its last answer; 0 before the first."""
         date, received = self._dated
-        try:
-            return (email.utils.parsedate_to_datetime(date) - received).total_seconds()
-        except ValueError:
-            return 0.0
+        sent = moment(date)
+        return (sent - received).total_seconds() if sent else 0.0
 
     @contextlib.contextmanager
     def cut_short(self) -> Iterator[None]:
@@ -326,7 +325,8 @@ class ReadOnly:
         if verdict.committed is None and not repeatable:
             verdict.error.facts["committed"] = None
             return None
-        most = NETWORK_ATTEMPTS if isinstance(verdict.error, Unreachable) else FAULT_ATTEMPTS
+        few = {Unreachable: NETWORK_ATTEMPTS, RangeIgnored: RANGE_ATTEMPTS}
+        most = next((few[kind] for kind in few if isinstance(verdict.error, kind)), FAULT_ATTEMPTS)
         if attempt >= most and not verdict.throttled:
             return None
         pause = self.pacing.backoff(attempt)
@@ -337,7 +337,7 @@ class ReadOnly:
     def _decoded(self, route: str, body: bytes, result: type[T]) -> T:
         try:
             return msgspec.json.decode(body, type=result)
-        except msgspec.DecodeError as error:
+        except (msgspec.DecodeError, RecursionError) as error:
             raise ServiceFault(
                 f"the answer to {route} is not what Dropbox answers: {error}",
                 hint="a captive portal or a proxy may stand between; check the network",

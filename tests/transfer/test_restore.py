@@ -292,8 +292,10 @@ def test_ranges_that_are_ignored(world, large):
     world.write({"x": large})
     world.push()
     world.dropbox.faults({"route": "files/download", "fault": "ignore_range"})
+    world.dropbox.control("log/reset", {})
     assert world.restore().failed == []
     assert same(world)
+    assert world.dropbox.log()["requests"]["files/download"] <= 7  # two for each of three stretches, and the whole
 
 
 def test_no_zip_to_be_had(world):
