@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import sys
+import threading
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Self
 
 import msgspec
@@ -17,6 +20,8 @@ if TYPE_CHECKING:
     from rich.progress import Progress
 
 MOST_FAILURES_SHOWN = 20
+RATE_S = 10.0
+"""A rate is that of the last so many seconds."""
 CARRIES_ON = "run the same command again, it carries on where it stopped"
 
 
@@ -81,8 +86,8 @@ class Output:
         return lines
 
     def progress(self, verb: str) -> Watching:
-        """A monitor that shows progress on stderr: a bar on a terminal, else a line a second."""
-        return Bar(verb) if sys.stderr.isatty() else Lines(verb)
+        """A monitor that shows progress on stderr: a bar on a terminal that can draw one, else a line a second."""
+        return Bar(verb) if sys.stderr.isatty() and os.environ.get("TERM") != "dumb" else Lines(verb)
 
 
 def ascii_path(path: str) -> str:
@@ -107,24 +112,61 @@ class Watching(Silent):
         """Show no more."""
 
 
+class Rate:
+    """Bytes a second of late. Any thread may ask."""
+
+    def __init__(self, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._lock = threading.Lock()  # guards _samples
+        self._samples = deque([(clock(), 0)])
+
+    def of(self, moved: int) -> float:
+        """Given how many bytes have moved so far: how many a second did in the last `RATE_S` seconds."""
+        with self._lock:
+            now = self._clock()
+            self._samples.append((now, moved))
+            while self._samples[1][0] <= now - RATE_S:
+                self._samples.popleft()
+            since, before = self._samples[0]
+            return max(0, moved - before) / max(now - since, 1e-3)
+
+    def in_words(self, moved: int, size: int) -> str:
+        """The rate, and how long the rest of `size` bytes takes at it, if anything moves."""
+        rate = self.of(moved)
+        left = f", {max(size - moved, 0) / rate:.0f} s left" if rate else ""
+        return f"{size_in_words(rate)}/s{left}"
+
+
 class Lines(Watching):
     """One plain line a second, for logs and pipes."""
 
-    def __init__(self, verb: str) -> None:
+    def __init__(self, verb: str, *, every_s: float = 1.0) -> None:
         self._verb = verb
+        self._every_s = every_s
         self._files = self._done = self._size = self._moved = 0
-        self._began = time.monotonic()
-        self._last = self._began
+        self._rate = Rate()
+        self._shown = ""
+        self._over = threading.Event()
+        self._clock = threading.Thread(target=self._tick, name="huracan-progress", daemon=True)
+
+    def __exit__(self, *_: object) -> None:
+        """Show how it ended, if anything was shown before."""
+        self._over.set()
+        if self._clock.is_alive():
+            self._clock.join()
+        if self._shown and self._line() != self._shown:
+            self._write(self._line())
 
     def planned(self, files: int, size: int) -> None:
         """See `Monitor`."""
         self._files, self._size = self._files + files, self._size + size
+        if not self._clock.ident:
+            self._rate = Rate()
+            self._clock.start()
 
     def moved(self, size: int) -> None:
         """See `Monitor`."""
         self._moved += size
-        if time.monotonic() - self._last >= 1.0:
-            self._show()
 
     def finished(self, path: str, size: int) -> None:
         """See `Monitor`."""
@@ -135,18 +177,20 @@ class Lines(Watching):
 
     def note(self, sentence: str) -> None:
         """See `Monitor`."""
-        print(redact(f"{self._verb}: {sentence}"), file=sys.stderr, flush=True)
+        self._write(sentence)
 
-    def _show(self) -> None:
-        self._last = time.monotonic()
-        rate = self._moved / max(self._last - self._began, 1e-3)
-        left = max(self._size - self._moved, 0) / max(rate, 1.0)
-        print(
-            f"{self._verb}: {self._done} of {self._files} files, {size_in_words(self._moved)} of "
-            f"{size_in_words(self._size)}, {size_in_words(rate)}/s, {left:.0f} s left",
-            file=sys.stderr,
-            flush=True,
-        )
+    def _tick(self) -> None:
+        while not self._over.wait(self._every_s):
+            self._shown = self._line()
+            self._write(f"{self._shown}, {self._rate.in_words(self._moved, self._size)}")
+
+    def _line(self) -> str:
+        return f"{self._done} of {self._files} files, {size_in_words(self._moved)} of {size_in_words(self._size)}"
+
+    def _write(self, line: str) -> None:
+        # At once, so that lines of several threads stay apart.
+        sys.stderr.write(redact(f"{self._verb}: {line}") + "\n")
+        sys.stderr.flush()
 
 
 class Bar(Watching):
@@ -170,7 +214,7 @@ class Bar(Watching):
         """See `Monitor`."""
         self._files, self._size = self._files + files, self._size + size
         if self._progress is None:
-            self._progress = _bar()
+            self._progress = _bar(Rate())
             self._task = self._progress.add_task(self._verb, total=self._size, files="")
             self._progress.start()
         self._progress.update(self._task, total=self._size)
@@ -201,23 +245,27 @@ class Bar(Watching):
             self._progress.update(self._task, files=f"{self._done}/{self._files} files")
 
 
-def _bar() -> Progress:
+def _bar(rate: Rate) -> Progress:
     from rich.console import Console  # noqa: PLC0415 - 50 ms that only a terminal with work to do pays
     from rich.progress import (  # noqa: PLC0415
         BarColumn,
         DownloadColumn,
         Progress,
+        ProgressColumn,
+        Task,
         TextColumn,
-        TimeRemainingColumn,
-        TransferSpeedColumn,
     )
+    from rich.text import Text  # noqa: PLC0415
+
+    class RateColumn(ProgressColumn):
+        def render(self, task: Task) -> Text:
+            return Text(rate.in_words(int(task.completed), int(task.total or 0)))
 
     return Progress(
         TextColumn("{task.description}"),
         BarColumn(),
         DownloadColumn(binary_units=True),
         TextColumn("{task.fields[files]}"),
-        TransferSpeedColumn(),
-        TimeRemainingColumn(),
+        RateColumn(),
         console=Console(stderr=True),
     )

@@ -114,12 +114,20 @@ class Download:
         if not self._zips or not self._site.crew.has_room(zipped.IN_MEMORY):
             return False
         site, group = self._site, self._zips.popleft()
+        size, counted = sum(step.entry.size for step in group.copies), 0
+
+        def count(total: int) -> None:
+            nonlocal counted
+            site.monitor.moved(total - counted)
+            counted = total
 
         def then(archive: zipped.Zip) -> None:
+            count(size)
             job = _Unpack(archive, group, deque(group.copies))
             self._unpacking.append(job)
 
         def failed(error: HuracanError) -> None:
+            count(0)
             if isinstance(error, NotAuthorized | DiskFull):
                 self._stop(error)
                 return
@@ -129,7 +137,9 @@ class Download:
             for step in group.copies:
                 self._queue(step)
 
-        work = lambda: zipped.fetch(site.remote, site.remote_root, group, site.scratch)  # noqa: E731 - read at once
+        # The zip is a little longer than what is in it.
+        arrived = lambda total: site.crew.tell(lambda: count(min(total, size)))  # noqa: E731
+        work = lambda: zipped.fetch(site.remote, site.remote_root, group, site.scratch, arrived)  # noqa: E731 - read at once
         site.crew.start(work, then, failed, cost=zipped.IN_MEMORY)
         return True
 
@@ -145,7 +155,10 @@ class Download:
         def then(results: list[Synced | HuracanError | None]) -> None:
             job.end()
             placed = [(s, r) for s, r in zip(chunk, results, strict=True) if isinstance(r, Synced)]
-            self._learn(placed)
+            self._learn(placed, moved=False)
+            site.monitor.moved(
+                -sum(s.entry.size for s, r in zip(chunk, results, strict=True) if not isinstance(r, Synced))
+            )
             for step, result in zip(chunk, results, strict=True):
                 if result is None or isinstance(result, ContentMismatch):
                     self._queue(step)  # changed since the plan, or damaged on the way: by revision it comes exactly
@@ -154,6 +167,7 @@ class Download:
 
         def failed(error: HuracanError) -> None:
             job.end()
+            site.monitor.moved(-sum(step.entry.size for step in chunk))
             for step in chunk:
                 self._fail(step, error)
 

@@ -11,7 +11,7 @@ import threading
 import zipfile
 import zlib
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import IO
 
@@ -141,8 +141,8 @@ class Zip:
         self._spool.close()
 
 
-def fetch(remote: Remote, root: str, group: Group, scratch: Path) -> Zip:
-    """Fetch the folder of a group.
+def fetch(remote: Remote, root: str, group: Group, scratch: Path, arrived: Callable[[int], None]) -> Zip:
+    """Fetch the folder of a group, telling again and again how many bytes have arrived.
 
     Raises:
         ServiceFault, CallRefused, ...: it cannot be had as a zip; fetch the files one by one.
@@ -153,6 +153,7 @@ def fetch(remote: Remote, root: str, group: Group, scratch: Path) -> Zip:
         with remote.stream("files/download_zip", {"path": folder}) as download:
             for piece in download.chunks():
                 spool.write(piece)
+                arrived(spool.tell())
     except OSError as error:
         spool.close()
         raise DiskFull(f"the zip of {folder} does not fit on this disk: {error.strerror}") from error

@@ -171,9 +171,16 @@ def test_progress_is_a_line_a_second_where_nobody_watches(machine):
     code, _out, err = machine.run("push", machine.src, "/Engine/data", "--json")
     lines = [line for line in err.splitlines() if " of 8 files, " in line]
     assert code == 0
-    assert 1 <= len(lines) <= 5
-    assert "/s, " in lines[0]
-    assert lines[0].endswith("s left")
+    assert 2 <= len(lines) <= 6
+    assert "/s" in lines[0]
+    assert lines[-1] == "push: 8 of 8 files, 3.1 MiB of 3.1 MiB"
+    code, _out, err = machine.run("restore", "/Engine/data", machine.dst, "--json")  # as a zip: in one answer
+    lines = [line for line in err.splitlines() if " of 8 files, " in line]
+    assert code == 0
+    assert lines[0].startswith("restore: 0 of 8 files, ")
+    assert lines[0].endswith(" s left")
+    assert not lines[0].startswith("restore: 0 of 8 files, 0 B")
+    assert lines[-1] == "restore: 8 of 8 files, 3.1 MiB of 3.1 MiB"
 
 
 def test_a_bandwidth_limit_is_kept(machine):

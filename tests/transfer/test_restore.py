@@ -308,6 +308,40 @@ def test_no_zip_to_be_had(world):
     assert any("one by one" in note for note in monitor.notes)
 
 
+@pytest.mark.parametrize(
+    "rule",
+    [
+        {"fault": "corrupt", "offset": 10_000},
+        {"fault": "truncate", "fraction": 0.9},
+        {"fault": "error", "tags": ["too_large"]},
+        {"fault": "captive_portal"},
+    ],
+    ids=lambda rule: rule["fault"],
+)
+def test_what_was_told_of_a_zip_adds_up_whatever_becomes_of_it(world, rule):
+    world.write({f"{n}.bin": 200_000 for n in range(8)})
+    world.push()
+    world.dropbox.faults({"route": "files/download_zip", **rule})
+    monitor = Watching()
+    assert world.restore(monitor=monitor).downloaded == len(monitor.files) == 8
+    assert same(world)
+    assert monitor.bytes == 1_600_000
+
+
+def test_a_zip_is_told_of_while_it_arrives(world):
+    world.write({f"{n}.bin": 200_000 for n in range(8)})
+    world.push()
+
+    class Listening(Watching):
+        def moved(self, size):
+            self.plans.append((len(self.files), size))
+
+    monitor = Listening()
+    world.restore(monitor=monitor)
+    assert len([size for files, size in monitor.plans[1:] if files == 0 and size]) > 3
+    assert sum(size for _, size in monitor.plans[1:]) == 1_600_000
+
+
 def test_a_file_changed_after_the_listing_comes_as_it_was_planned(world):
     """By its revision: a set restored while somebody writes is the set that was planned."""
     world.write(SMALL)
