@@ -27,6 +27,10 @@ MAX_DEPTH = 32
 NEVER_SYNCED = frozenset({"desktop.ini", "thumbs.db", ".ds_store", "icon\r", ".dropbox", ".dropbox.attr"})
 """Names Dropbox refuses in any case (`disallowed_name`); a scan passes over them."""
 
+PART_PREFIX = ".huracan-"
+PART_SUFFIX = ".part"
+"""How our half-written files are named."""
+
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 # Zero-width and bidirectional controls, and the byte-order mark: two names could look the same to a person.
 _INVISIBLE = re.compile("[\u200b-\u200f\u202a-\u202e\u2060-\u2064\u2066-\u206f\ufeff\u061c\u180e]")
@@ -91,7 +95,9 @@ def _hostile(path: str, reason: str) -> HostilePath:
 
 
 def refusal(path: str) -> HostilePath | None:
-    """Why no tree may hold this path; None when one may."""
+    """Why a file that lies at this path in Dropbox may lie at none here; None when it may."""
+    if is_part(path.rpartition("/")[2]):
+        return _hostile(path, "half-written files are named like this")
     try:
         check(path)
     except HostilePath as error:
@@ -156,6 +162,11 @@ def fold(path: str) -> str:
 def never_synced(name: str) -> bool:
     """Whether Dropbox would refuse this file name everywhere, so that a scan passes over it."""
     return name.lower() in NEVER_SYNCED
+
+
+def is_part(name: str) -> bool:
+    """Whether our half-written files are named like this: a scan passes over them, and they are removed."""
+    return name.startswith(PART_PREFIX) and name.endswith(PART_SUFFIX)
 
 
 def remote_root(path: str) -> str:

@@ -8,11 +8,9 @@ all belong to one state of the file, or raises `FileChanged`.
 from huracan_sync.local.disk import Root, Stamp, remove, stamp_of, sync_folders
 from huracan_sync.local.placing import Placing, sweep
 from huracan_sync.local.reading import Reading
-from huracan_sync.local.scanning import PART_PREFIX, PART_SUFFIX, Found, Problem, Scan, scan
+from huracan_sync.local.scanning import Found, Problem, Scan, scan
 
 __all__ = [
-    "PART_PREFIX",
-    "PART_SUFFIX",
     "Found",
     "Placing",
     "Problem",

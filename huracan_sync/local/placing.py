@@ -12,8 +12,7 @@ from typing import Self
 
 from huracan_sync.errors import Busy, FileChanged, LocalFailure
 from huracan_sync.local.disk import Root, Stamp, local_failure, located, open_folder
-from huracan_sync.local.scanning import PART_PREFIX, PART_SUFFIX
-from huracan_sync.paths import RelPath
+from huracan_sync.paths import PART_PREFIX, PART_SUFFIX, RelPath
 
 WRITTEN_AT_ONCE = 64 * 1024
 """Bytes of one write: with 4 MiB at once, Linux takes large pages for them, and ten times as long to get hold of."""

@@ -11,11 +11,7 @@ import msgspec
 from huracan_sync.errors import HostilePath, HuracanError, LocalFailure, UsageError
 from huracan_sync.layout import Arranged
 from huracan_sync.local.disk import Root, Stamp, local_failure
-from huracan_sync.paths import RelPath, check, fold, never_synced
-
-PART_PREFIX = ".huracan-"
-PART_SUFFIX = ".part"
-"""How our half-written files are named; a scan passes over them."""
+from huracan_sync.paths import RelPath, check, fold, is_part, never_synced
 
 
 class Found(msgspec.Struct, frozen=True, gc=False):
@@ -105,7 +101,7 @@ def _scan_folder(folder: str, prefix: str, result: Scan, wanted: Callable[[str],
     with os.scandir(folder) as entries:
         for entry in entries:
             name = entry.name
-            if name.startswith(PART_PREFIX) and name.endswith(PART_SUFFIX):
+            if is_part(name):
                 result.parts.append(prefix + name)
                 continue
             if never_synced(name):

@@ -128,7 +128,7 @@ class Download:
 
         def failed(error: HuracanError) -> None:
             count(0)
-            if isinstance(error, NotAuthorized | DiskFull):
+            if isinstance(error, NotAuthorized):
                 self._stop(error)
                 return
             if site.crew.is_ending:

@@ -32,6 +32,8 @@ MOST_BYTES = 256 * 1024 * 1024
 LARGEST = 8 * 1024 * 1024
 """A larger file is better fetched in ranges."""
 IN_MEMORY = 16 * 1024 * 1024
+SLACK = 16 * 1024 * 1024
+"""Bytes by which a zip may be longer than twice what it was to hold: names, and what was added since."""
 _LOCAL_HEADER = 30
 """Bytes before the name in an entry of a zip; the lengths of name and extra field are its last four."""
 
@@ -41,6 +43,8 @@ class Group(msgspec.Struct, frozen=True):
 
     folder: str
     copies: list[Copy]
+    size: int = 0
+    """Bytes of all files that lie in the folder, wanted or not."""
 
 
 def groups(copies: Sequence[Copy], everything: Iterable[Entry]) -> list[Group]:
@@ -65,7 +69,7 @@ def _groups(folder: str, wanted: dict[str, Copy], present: dict[str, Entry]) -> 
     fits = len(present) + len(folders) * 2 <= MOST_FILES and size <= MOST_BYTES
     # The cost of what is not wanted is weighed against a request for each wanted file (some 64 KiB of a link's time).
     if fits and size - wanted_bytes <= 64 * 1024 * len(wanted):
-        return [Group(folder, list(wanted.values()))]
+        return [Group(folder, list(wanted.values()), size)]
     inner_wanted: dict[str, dict[str, Copy]] = defaultdict(dict)
     inner_present: dict[str, dict[str, Entry]] = defaultdict(dict)
     depth = folder.count("/") + 1 if folder else 0
@@ -153,6 +157,7 @@ def fetch(remote: Remote, root: str, group: Group, scratch: Path, arrived: Calla
         with remote.stream("files/download_zip", {"path": folder}) as download:
             for piece in download.chunks():
                 spool.write(piece)
+                _check_size(folder, spool.tell(), group.size)
                 arrived(spool.tell())
     except OSError as error:
         spool.close()
@@ -162,3 +167,8 @@ def fetch(remote: Remote, root: str, group: Group, scratch: Path, arrived: Calla
         raise
     spool.seek(0)
     return Zip(spool, folder)
+
+
+def _check_size(folder: str, size: int, listed: int) -> None:
+    if size > 2 * listed + SLACK:
+        raise ServiceFault(f"{folder} holds much more than when it was listed")

@@ -10,7 +10,7 @@ from sampled import sampled
 from transfer_world import MIB, ROOT, Killed, KilledAfter, Watching, content, local_tree
 
 from huracan_sync.content_hash import block_hashes, content_hash
-from huracan_sync.errors import Conflict, ContentMismatch, LocalFailure, NotFound, ServiceFault
+from huracan_sync.errors import Conflict, ContentMismatch, HostilePath, LocalFailure, NotFound, ServiceFault
 from huracan_sync.paths import RelPath, fold
 from huracan_sync.plan import Copy
 from huracan_sync.restore import Snapshot
@@ -326,6 +326,41 @@ def test_what_was_told_of_a_zip_adds_up_whatever_becomes_of_it(world, rule):
     assert world.restore(monitor=monitor).downloaded == len(monitor.files) == 8
     assert same(world)
     assert monitor.bytes == 1_600_000
+
+
+def test_a_folder_that_has_grown_since_is_not_fetched_as_a_zip(world):
+    world.write(SMALL)
+    world.push()
+
+    class Meddling(Watching):
+        def planned(self, files, size):
+            world.foreign_write("new", content("new", 60 * MIB))
+
+    report = world.restore(monitor=Meddling())
+    assert same(world)
+    assert report.bytes_received < 20 * MIB
+
+
+def test_a_file_named_as_our_half_written_ones_is_refused(world):
+    """It would be swept away, and fetched again each time."""
+    world.foreign_write(".huracan-1.part", b"1")
+    world.foreign_write("x", b"2")
+    report = world.restore()
+    assert (report.downloaded, [type(failure.error) for failure in report.failed]) == (1, [HostilePath])
+    assert local_tree(world.dst) == {"x": b"2"}
+
+
+def test_what_stands_in_the_way_is_said_and_stays(world):
+    """To overwrite does not help, so nobody is told to."""
+    world.foreign_write("x", b"1")
+    world.foreign_write("y/z", b"2")
+    (world.dst / "x").mkdir(parents=True)
+    (world.dst / "x/kept").write_bytes(b"3")
+    (world.dst / "y").write_bytes(b"4")
+    failed = world.restore(overwrite=True).failed
+    assert sorted(failure.path for failure in failed) == ["x", "y/z"]
+    assert {failure.error.hint for failure in failed} == {"move what lies there on this disk away"}
+    assert local_tree(world.dst) == {"x/kept": b"3", "y": b"4"}
 
 
 def test_a_zip_is_told_of_while_it_arrives(world):
