@@ -159,6 +159,31 @@ def fold(path: str) -> str:
     return unicodedata.normalize("NFC", unicodedata.normalize("NFC", path).casefold())
 
 
+class Spelling:
+    """One spelling for each folder: that of the disk, else the first one met.
+
+    Dropbox shows the folders of a path in one case here and another there, and means the same one.
+    """
+
+    def __init__(self, folders: Iterable[str]) -> None:
+        """Begin with folders that are spelled right."""
+        self._folders: dict[str, str] = {}
+        for folder in folders:
+            self._spelled(folder)
+
+    def of(self, path: RelPath) -> RelPath:
+        """The path, its folders spelled as they are known."""
+        folder, slash, name = path.rpartition("/")
+        return RelPath(f"{self._spelled(folder)}{slash}{name}")
+
+    def _spelled(self, folder: str) -> str:
+        key = fold(folder)
+        if key not in self._folders:
+            above, slash, name = folder.rpartition("/")
+            self._folders[key] = f"{self._spelled(above) if above else ''}{slash}{name}"
+        return self._folders[key]
+
+
 def never_synced(name: str) -> bool:
     """Whether Dropbox would refuse this file name everywhere, so that a scan passes over it."""
     return name.lower() in NEVER_SYNCED

@@ -23,8 +23,8 @@ from huracan_sync.keys.here import KeyPlace
 from huracan_sync.layout import Arranged
 from huracan_sync.local import Reading, remove, sweep
 from huracan_sync.pair import Options, Pair, Report
-from huracan_sync.paths import fold, join
-from huracan_sync.plan import Conflict, Plan, plan
+from huracan_sync.paths import Spelling, fold, join
+from huracan_sync.plan import Conflict, Copy, Plan, plan
 from huracan_sync.remote.client import Remote
 from huracan_sync.remote.listing import listing, metadata
 from huracan_sync.sealing.signing import key_place
@@ -158,7 +158,7 @@ class Restorer:
 
     def _plan(self, seen: Survey) -> Plan:
         options = self.options
-        return plan(
+        made = plan(
             seen.base,
             seen.there,
             seen.here,
@@ -167,6 +167,8 @@ class Restorer:
             target_may_lead=True,
             unclear=seen.unclear,
         )
+        spelling = Spelling(seen.folders)
+        return msgspec.structs.replace(made, copies=tuple(_as_spelled_here(step, spelling) for step in made.copies))
 
     def _is_damaged(self, key: str, seen: Survey) -> bool:
         """Whether a file here that differs from Dropbox's is one that nobody can use."""
@@ -267,6 +269,12 @@ class Restorer:
 
 def _everything_there(seen: Survey) -> list[Entry]:
     return [*seen.there.values(), *(item.entry for key, item in seen.synced.items() if key not in seen.there)]
+
+
+def _as_spelled_here(step: Copy, spelling: Spelling) -> Copy:
+    """Where it goes: a file that lies here in another case is this one, and so is a folder."""
+    path = step.replaces.path if step.replaces else spelling.of(step.path)
+    return step if path == step.path else Copy(msgspec.structs.replace(step.entry, path=path), step.replaces)
 
 
 def _as_failure(conflict: Conflict) -> Failure:

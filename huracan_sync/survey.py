@@ -51,6 +51,8 @@ class Survey(msgspec.Struct):
     """Remote names no tree may hold."""
     parts: list[str] = []
     """Half-written files of ours on the disk."""
+    folders: list[str] = []
+    """The local folders that hold files, as they are spelled; told to a restore only."""
     others: list[str] = []
     """Links and other things on the disk that are no regular files."""
 
@@ -105,7 +107,10 @@ def survey(
     if wanted is not None:
         synced = {key: item for key, item in synced.items() if wanted(item.entry.path)}
         elsewhere = {key: e for key, e in elsewhere.items() if (wanted(e.path) if e else key in synced)}
-    result = Survey({}, {}, {}, {}, {}, synced, len(seen.files), False, seen.problems, refused, seen.parts, seen.others)
+    result = Survey({}, {}, {}, {}, {}, synced, len(seen.files), False, seen.problems, refused, seen.parts)
+    result.others = seen.others
+    if local_may_miss:
+        result.folders = sorted({path.rpartition("/")[0] for path in seen.files})
     result.remote_vanished = bool(synced) and all(key in elsewhere and elsewhere[key] is None for key in synced)
     _compare_local(seen, elsewhere, local_root, result)
     own = journal.intents(pair)

@@ -350,6 +350,35 @@ def test_a_file_named_as_our_half_written_ones_is_refused(world):
     assert local_tree(world.dst) == {"x": b"2"}
 
 
+def test_a_folder_has_one_spelling_here(world):
+    """Dropbox means the same folder in any case; on a disk that tells cases apart, two would lie there."""
+    world.dst.mkdir()
+    (world.dst / "Sub").mkdir()
+    (world.dst / "Sub/mine").write_bytes(b"0")
+    entries = [Entry(RelPath(path), 1, content_hash(b"1"), "", 0) for path in ("SUB/a", "new/Deep/b", "NEW/deep/c")]
+    for entry in entries:
+        world.foreign_write(entry.path, b"1")
+    report = world.restore(snapshot=Snapshot(entries))
+    assert (report.downloaded, report.failed) == (3, [])
+    assert sorted(local_tree(world.dst)) == ["NEW/deep/b", "NEW/deep/c", "Sub/a", "Sub/mine"]
+    assert world.restore(snapshot=Snapshot(entries)).skipped == 3
+
+
+def test_a_file_of_another_case_is_this_one(world):
+    world.foreign_write("ok.txt", b"theirs")
+    world.dst.mkdir()
+    (world.dst / "OK.txt").write_bytes(b"mine")
+    assert [type(failure.error) for failure in world.restore().failed] == [Conflict]
+    assert world.restore(overwrite=True).failed == []
+    assert local_tree(world.dst) == {"OK.txt": b"theirs"}
+    world.foreign_write("ok.txt", b"newer")
+    assert world.restore().downloaded == 1
+    assert local_tree(world.dst) == {"OK.txt": b"newer"}
+    world.foreign_delete("ok.txt")
+    assert world.restore(delete=True, force=True).deleted == 1
+    assert local_tree(world.dst) == {}
+
+
 def test_what_stands_in_the_way_is_said_and_stays(world):
     """To overwrite does not help, so nobody is told to."""
     world.foreign_write("x", b"1")
