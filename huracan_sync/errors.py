@@ -305,6 +305,8 @@ class TryLater(HuracanError):
 class RateLimited(TryLater):
     """The server asked for a longer pause than this call may wait."""
 
+    default_hint = "run the same command again later; it carries on where it stopped"
+
 
 class Busy(TryLater):
     """Another process of ours holds the same root, channel or vault."""

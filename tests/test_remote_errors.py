@@ -180,6 +180,7 @@ def test_retry_after_in_every_form(given, seconds):
     assert retry_after(given, NOW) == seconds
     verdict = judge("files/upload", given, NOW)
     assert (verdict.retry, verdict.throttled, verdict.after_s) == (True, True, seconds)
+    assert (f" in {seconds:.0f} s" if seconds else "again later") in verdict.error.hint
 
 
 def test_a_409_lock_is_a_throttle():

@@ -81,7 +81,8 @@ def judge(route: str, answer: Answer, now: datetime) -> Verdict | None:
         return _judge_409(route, answer)
     if status == 429:
         pause = retry_after(answer, now)
-        error = RateLimited(f"Dropbox asks to slow down ({route})", route=route, retry_after_s=pause)
+        later = f"run the same command again in {pause:.0f} s; it carries on where it stopped" if pause else None
+        error = RateLimited(f"Dropbox asks to slow down ({route})", hint=later, route=route, retry_after_s=pause)
         return Verdict(error, retry=True, after_s=pause, throttled=True)
     if status == 401:
         return _judge_401(route, answer)
