@@ -8,8 +8,10 @@ from __future__ import annotations
 import argparse
 import gc
 import importlib
+import json
 import sys
 from collections.abc import Sequence
+from typing import NoReturn
 
 from huracan_sync import __version__
 
@@ -58,6 +60,18 @@ Start with `huracan-sync authorize`, then `huracan-sync push LOCAL REMOTE`. `hur
 """
 
 
+class _Parser(argparse.ArgumentParser):
+    """Says also to machines what is wrong with the arguments."""
+
+    as_json = False
+
+    def error(self, message: str) -> NoReturn:
+        if self.as_json:
+            document = {"error": "UsageError", "message": message, "hint": f"see {self.prog} --help"}
+            print(json.dumps({**document, "retryable": False, "facts": {}}))
+        super().error(message)
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code.
 
@@ -68,6 +82,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = list(sys.argv[1:] if argv is None else argv)
     verb = next((word for word in arguments if not word.startswith("-")), "")
     try:
+        _Parser.as_json = "--json" in arguments
         parser = _parser(verb)
         options = parser.parse_args(arguments)
         if not options.verb:
@@ -82,7 +97,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _parser(verb: str) -> argparse.ArgumentParser:
     """The parser; only the verb that is used gets its arguments."""
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="huracan-sync",
         description="Exact, resumable, signed sync between a trading engine and Dropbox.",
         epilog=_EPILOG,

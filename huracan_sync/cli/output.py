@@ -8,6 +8,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Self
 
 import msgspec
@@ -34,6 +35,18 @@ def size_in_words(size: float) -> str:
     raise AssertionError(size)
 
 
+def tell(line: str) -> None:
+    """A line on stderr, if anybody hears it: a closed or full one is no reason to end a run."""
+    with suppress(OSError, ValueError, AttributeError):
+        sys.stderr.write(line + "\n")  # at once, so that lines of several threads stay apart
+        sys.stderr.flush()
+
+
+def is_watched() -> bool:
+    """Whether stderr is a terminal."""
+    return sys.stderr is not None and sys.stderr.isatty()
+
+
 class Output:
     """Where a verb speaks."""
 
@@ -54,7 +67,7 @@ class Output:
 
     def say(self, sentence: str) -> None:
         """Something on the way, for people only, on stderr."""
-        print(redact(sentence), file=sys.stderr, flush=True)
+        tell(redact(sentence))
 
     def error(self, error: HuracanError) -> None:
         """An error: a sentence and what to do next."""
@@ -64,15 +77,21 @@ class Output:
         if error.hint:
             self.say(f"  hint: {error.hint}")
 
+    def bug(self, error: Exception) -> None:
+        """What nobody foresaw ended it; for machines only, people have been told."""
+        if self.as_json:
+            document = {"error": "Bug", "message": f"{type(error).__name__}: {error}", "hint": "see stderr"}
+            print(redact(msgspec.json.encode({**document, "retryable": False, "facts": {}}).decode()))
+
     def show(self, text: str) -> None:
         """As `say`, but letter by letter: the address of a consent page has a value in it that only counts whole."""
-        print(text, file=sys.stderr, flush=True)
+        tell(text)
 
     def interrupted(self, hint: str) -> None:
         """A signal ended it; `hint` says what that means."""
         if self.as_json:
             print(msgspec.json.encode({"error": "Interrupted", "message": "interrupted", "hint": hint}).decode())
-        self.say(f"\ninterrupted; {hint}" if sys.stderr.isatty() else f"interrupted; {hint}")
+        self.say(f"\ninterrupted; {hint}" if is_watched() else f"interrupted; {hint}")
 
     def failures(self, failures: Sequence[Failure]) -> list[str]:
         """Lines that list what failed."""
@@ -87,7 +106,7 @@ class Output:
 
     def progress(self, verb: str) -> Watching:
         """A monitor that shows progress on stderr: a bar on a terminal that can draw one, else a line a second."""
-        return Bar(verb) if sys.stderr.isatty() and os.environ.get("TERM") != "dumb" else Lines(verb)
+        return Bar(verb) if is_watched() and os.environ.get("TERM") != "dumb" else Lines(verb)
 
 
 def ascii_path(path: str) -> str:
@@ -188,9 +207,7 @@ class Lines(Watching):
         return f"{self._done} of {self._files} files, {size_in_words(self._moved)} of {size_in_words(self._size)}"
 
     def _write(self, line: str) -> None:
-        # At once, so that lines of several threads stay apart.
-        sys.stderr.write(redact(f"{self._verb}: {line}") + "\n")
-        sys.stderr.flush()
+        tell(redact(f"{self._verb}: {line}"))
 
 
 class Bar(Watching):
@@ -238,7 +255,7 @@ class Bar(Watching):
         if self._progress:
             self._progress.console.print(redact(sentence), markup=False, highlight=False)
         else:
-            print(redact(sentence), file=sys.stderr, flush=True)
+            tell(redact(sentence))
 
     def _count(self) -> None:
         if self._progress:

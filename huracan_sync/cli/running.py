@@ -12,7 +12,7 @@ from types import FrameType
 
 from huracan_sync.auth.quiet import Environment, guard_memory, take_environment
 from huracan_sync.auth.store import Store
-from huracan_sync.cli.output import CARRIES_ON, Output
+from huracan_sync.cli.output import CARRIES_ON, Output, tell
 from huracan_sync.errors import (
     ConfigError,
     HuracanError,
@@ -65,9 +65,9 @@ def run(options: argparse.Namespace) -> int:
         # Whoever read our output is gone; there is nobody left to tell.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return FAILURES
-    except Exception:  # noqa: BLE001 - the last line of the program: a bug is shown without its secrets
-        sys.stderr.write(redact(traceback.format_exc()))
-        sys.stderr.write("This is a bug in huracan-sync. Please report it with the lines above.\n")
+    except Exception as error:  # noqa: BLE001 - the last line of the program: a bug is shown without its secrets
+        tell(redact(traceback.format_exc()) + "This is a bug in huracan-sync. Please report it with the lines above.")
+        output.bug(error)
         return FAILURES
 
 

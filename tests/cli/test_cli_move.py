@@ -183,6 +183,25 @@ def test_progress_is_a_line_a_second_where_nobody_watches(machine):
     assert lines[-1] == "restore: 8 of 8 files, 3.1 MiB of 3.1 MiB"
 
 
+@pytest.mark.parametrize("words", [["restore"], ["push", "x"], ["push", "x", "/y", "--wait", "soon"], ["mispelt"]])
+def test_wrong_usage_is_one_document_too(machine, words):
+    code, out, err = machine.run(*words, "--json")
+    assert (code, json.loads(out)["error"]) == (2, "UsageError")
+    assert "usage:" in err
+    assert machine.run(*words)[:2] == (2, "")
+
+
+@pytest.mark.parametrize("nowhere", ["2>&-", "2>/dev/full"])
+def test_whoever_does_not_listen_ends_nothing(machine, nowhere):
+    """The disk of a log may be full; that is no reason not to restore."""
+    machine.write(x=b"1")
+    machine.dropbox.faults({"route": "files/list_folder", "nth": 1, "fault": "rate_limited", "retry_after": 0})
+    command = ["sh", "-c", f'exec "$@" {nowhere}', "-", sys.executable, "-m", "huracan_sync"]
+    words = ["push", str(machine.src), "/Engine/data", "--json"]
+    done = subprocess.run([*command, *words], env=machine.env, capture_output=True, text=True, check=True)
+    assert json.loads(done.stdout)["uploaded"] == 1
+
+
 def test_a_bandwidth_limit_is_kept(machine):
     machine.write(x=os.urandom(600_000))
     began = time.monotonic()
