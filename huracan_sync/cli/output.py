@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import msgspec
 
-from huracan_sync.errors import HuracanError
+from huracan_sync.errors import HuracanError, LocalFailure
 from huracan_sync.secret import redact
 from huracan_sync.transfer.progress import Failure, Silent
 
@@ -42,6 +42,30 @@ def tell(line: str) -> None:
         sys.stderr.flush()
 
 
+def _answer(*lines: str) -> None:
+    """Lines on stdout.
+
+    Raises:
+        BrokenPipeError: whoever read it is gone.
+        LocalFailure: it takes no more.
+    """
+    try:
+        for line in lines:
+            print(line)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        give_up_stdout()
+        hint = "what was asked for was done; send the answer to where there is room"
+        raise LocalFailure(f"the answer cannot be written to stdout: {error.strerror}", hint=hint) from error
+
+
+def give_up_stdout() -> None:
+    """What is still buffered goes nowhere, so that it does not fail a second time at the end of the process."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 def is_watched() -> bool:
     """Whether stderr is a terminal."""
     return sys.stderr is not None and sys.stderr.isatty()
@@ -56,14 +80,13 @@ class Output:
     def document(self, document: Mapping[str, Any], words: Iterable[str]) -> None:
         """The verb's answer: the document for machines, the words (lines) for people."""
         if self.as_json:
-            print(msgspec.json.encode(document).decode())
+            _answer(msgspec.json.encode(document).decode())
         else:
-            for line in words:
-                print(redact(line))
+            _answer(*map(redact, words))
 
     def line(self, document: Mapping[str, Any], words: str) -> None:
         """One of several answers as they come: a line of JSON for machines, a line of words for people."""
-        print(msgspec.json.encode(document).decode() if self.as_json else redact(words), flush=True)
+        _answer(msgspec.json.encode(document).decode() if self.as_json else redact(words))
 
     def say(self, sentence: str) -> None:
         """Something on the way, for people only, on stderr."""
@@ -72,7 +95,8 @@ class Output:
     def error(self, error: HuracanError) -> None:
         """An error: a sentence and what to do next."""
         if self.as_json:
-            print(redact(msgspec.json.encode(error.as_dict()).decode()))
+            with suppress(LocalFailure):  # people are told all the same
+                _answer(redact(msgspec.json.encode(error.as_dict()).decode()))
         self.say(f"error: {error}")
         if error.hint:
             self.say(f"  hint: {error.hint}")
@@ -81,7 +105,8 @@ class Output:
         """What nobody foresaw ended it; for machines only, people have been told."""
         if self.as_json:
             document = {"error": "Bug", "message": f"{type(error).__name__}: {error}", "hint": "see stderr"}
-            print(redact(msgspec.json.encode({**document, "retryable": False, "facts": {}}).decode()))
+            with suppress(LocalFailure):
+                _answer(redact(msgspec.json.encode({**document, "retryable": False, "facts": {}}).decode()))
 
     def show(self, text: str) -> None:
         """As `say`, but letter by letter: the address of a consent page has a value in it that only counts whole."""
@@ -90,7 +115,9 @@ class Output:
     def interrupted(self, hint: str) -> None:
         """A signal ended it; `hint` says what that means."""
         if self.as_json:
-            print(msgspec.json.encode({"error": "Interrupted", "message": "interrupted", "hint": hint}).decode())
+            document = {"error": "Interrupted", "message": "interrupted", "hint": hint}
+            with suppress(LocalFailure):
+                _answer(msgspec.json.encode(document).decode())
         self.say(f"\ninterrupted; {hint}" if is_watched() else f"interrupted; {hint}")
 
     def failures(self, failures: Sequence[Failure]) -> list[str]:

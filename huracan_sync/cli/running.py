@@ -6,13 +6,12 @@ import argparse
 import logging
 import os
 import signal
-import sys
 import traceback
 from types import FrameType
 
 from huracan_sync.auth.quiet import Environment, guard_memory, take_environment
 from huracan_sync.auth.store import Store
-from huracan_sync.cli.output import CARRIES_ON, Output, tell
+from huracan_sync.cli.output import CARRIES_ON, Output, give_up_stdout, tell
 from huracan_sync.errors import (
     ConfigError,
     HuracanError,
@@ -63,7 +62,7 @@ def run(options: argparse.Namespace) -> int:
         return exit_code(error)
     except BrokenPipeError:
         # Whoever read our output is gone; there is nobody left to tell.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        give_up_stdout()
         return FAILURES
     except Exception as error:  # noqa: BLE001 - the last line of the program: a bug is shown without its secrets
         tell(redact(traceback.format_exc()) + "This is a bug in huracan-sync. Please report it with the lines above.")

@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from huracan_sync.errors import NotFound, ServiceFault
+from huracan_sync.errors import NotFound, ServiceFault, UsageError
 from huracan_sync.paths import RelPath, below, refusal
 from huracan_sync.remote.reading import ReadOnly
 from huracan_sync.tree import Entry
@@ -90,9 +90,17 @@ def listing(remote: ReadOnly, folder: str) -> Iterator[Changes]:
 
     Raises:
         NotFound: there is no such folder.
+        UsageError: it is a file.
     """
     arg = {"path": folder, "recursive": True, "limit": PAGE, "include_non_downloadable_files": False}
-    yield from _pages(remote, folder, "files/list_folder", arg)
+    try:
+        yield from _pages(remote, folder, "files/list_folder", arg)
+    except UsageError as error:
+        if "not_folder" not in str(error.facts.get("tags")):
+            raise
+        raise UsageError(
+            f"{folder} is a file in Dropbox, not a folder", hint="name the folder that holds it", path=folder
+        ) from error
 
 
 def changes(remote: ReadOnly, folder: str, cursor: str) -> Iterator[Changes]:

@@ -203,8 +203,9 @@ class Large:
             wish.session = earlier.session
             parts = _Parts(wish, reading, earlier.id, earlier.part_size, earlier.parts)
             arrived = sum(parts.length(number) for number in earlier.parts)
-            site.monitor.moved(arrived)
-            site.monitor.note(f"{wish.path}: {arrived} bytes arrived in an earlier run; going on from there")
+            if arrived:
+                site.monitor.moved(arrived)
+                site.monitor.note(f"{wish.path}: {arrived} bytes arrived in an earlier run; going on from there")
             self._open.append(parts)
             if parts.is_closed:
                 reading.close()

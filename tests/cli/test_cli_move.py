@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -200,6 +201,28 @@ def test_whoever_does_not_listen_ends_nothing(machine, nowhere):
     words = ["push", str(machine.src), "/Engine/data", "--json"]
     done = subprocess.run([*command, *words], env=machine.env, capture_output=True, text=True, check=True)
     assert json.loads(done.stdout)["uploaded"] == 1
+
+
+@pytest.mark.parametrize("json_", [[], ["--json"]])
+def test_a_full_disk_under_the_answer_is_no_bug_of_ours(machine, json_):
+    machine.write(x=b"1")
+    words = [sys.executable, "-m", "huracan_sync", "push", str(machine.src), "/Engine/data", *json_]
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(words, env=machine.env, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert done.returncode == 1
+    assert "the answer cannot be written to stdout: No space left on device" in done.stderr
+    assert "was done" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert json.loads(machine.run("push", machine.src, "/Engine/data", "--json")[1])["uploaded"] == 0
+
+
+def test_restoring_a_file_names_it_and_says_what_helps(machine):
+    machine.write(x=b"1")
+    machine.run("push", machine.src, "/Engine/data")
+    code, _, err = machine.run("restore", "/Engine/data/x", machine.src.parent / "elsewhere")
+    assert code == 2
+    assert "/Engine/data/x is a file in Dropbox, not a folder" in err
+    assert "hint: name the folder that holds it" in err
 
 
 def test_a_bandwidth_limit_is_kept(machine):
