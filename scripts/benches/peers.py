@@ -89,6 +89,7 @@ class _Race:
         for latency in self.options.latency_ms:
             for kind in self.options.only:
                 if kind == "candles" and not self.options.candles.is_dir():
+                    print(f"no candles lie in {self.options.candles}: left out (--candles DIR)", file=sys.stderr)
                     continue
                 slow: set[type[Racer]] = set()
                 for turn in range(self.options.repeat):
