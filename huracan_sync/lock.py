@@ -63,8 +63,9 @@ def hold(
                 )
             sleep(pause)
             pause = min(2 * pause, POLL_S)
-        os.ftruncate(lock, 0)
-        os.pwrite(lock, str(os.getpid()).encode(), 0)
+        with contextlib.suppress(OSError):  # a full disk keeps nobody from working: who holds it is a courtesy
+            os.ftruncate(lock, 0)
+            os.pwrite(lock, str(os.getpid()).encode(), 0)
         yield
     finally:
         os.close(lock)

@@ -8,6 +8,7 @@ import pytest
 from transfer_world import MIB, local_tree
 
 from huracan_sync.errors import DiskFull
+from huracan_sync.lock import hold
 
 FILES = {f"d{n % 3}/f{n}": 350_000 for n in range(20)}
 
@@ -98,3 +99,9 @@ def test_no_room_for_the_journal(world, small_disk):
     (small_disk / "ballast").unlink()
     assert world.push().failed == []
     assert len(world.there()) == 6
+
+
+def test_a_full_disk_keeps_nobody_from_a_lock(small_disk):
+    fill(small_disk, leave=0)
+    with hold(small_disk / "lock", what="it"):
+        assert (small_disk / "lock").read_bytes() == b""  # nobody could write who holds it
