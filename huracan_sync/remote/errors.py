@@ -133,7 +133,9 @@ def judge_failure(route: str, failure: Mapping[str, Any]) -> Verdict:
     if last == "internal_error":
         return Verdict(ServiceFault(f"Dropbox failed at {route}: {summary}", route=route), retry=True, committed=None)
     if last == "content_hash_mismatch":
-        error = ContentMismatch(f"the bytes Dropbox received by {route} were not those that were sent", route=route)
+        message = f"the bytes Dropbox received by {route} were not those that were sent"
+        hint = "run it again; if it stays so, something on this machine or its network changes bytes"
+        error = ContentMismatch(message, hint=hint, route=route)
         return Verdict(error, retry=True)  # damaged on the way: the same bytes may arrive whole
     return Verdict(_plain_failure(route, tags, last, summary, failure))
 

@@ -19,7 +19,7 @@ from typing import Protocol, Self, TypeVar
 import msgspec
 
 from huracan_sync.content_hash import BLOCK_SIZE
-from huracan_sync.errors import ServiceFault, Unreachable, UsageError
+from huracan_sync.errors import ContentMismatch, ServiceFault, Unreachable, UsageError
 from huracan_sync.remote.errors import TokenExpired, Verdict, judge, moment
 from huracan_sync.remote.pacing import Pacing, Wait
 from huracan_sync.secret import Secret
@@ -48,6 +48,8 @@ NETWORK_ATTEMPTS = 5
 """How often a call is made that gets no answer at all."""
 RANGE_ATTEMPTS = 2
 """How often a part is asked for where the whole comes: who does not know ranges will not learn them."""
+SAME_BYTES = 2
+"""How often the same bytes are sent that arrived as others: beyond that, they are wrong here."""
 
 
 class Tokens(Protocol):
@@ -325,8 +327,12 @@ class ReadOnly:
         if verdict.committed is None and not repeatable:
             verdict.error.facts["committed"] = None
             return None
-        few = {Unreachable: NETWORK_ATTEMPTS, RangeIgnored: RANGE_ATTEMPTS}
-        most = next((few[kind] for kind in few if isinstance(verdict.error, kind)), FAULT_ATTEMPTS)
+        few: dict[type, int] = {
+            Unreachable: NETWORK_ATTEMPTS,
+            RangeIgnored: RANGE_ATTEMPTS,
+            ContentMismatch: SAME_BYTES,
+        }
+        most = next((few[kind] for kind in type(verdict.error).__mro__ if kind in few), FAULT_ATTEMPTS)
         if attempt >= most and not verdict.throttled:
             return None
         pause = self.pacing.backoff(attempt)

@@ -41,6 +41,8 @@ from huracan_sync.tree import Entry
 
 ATTEMPTS = 3
 """How often a file is begun in one run, before it is left for the next."""
+READ_TWICE = 2
+"""The same of a file whose bytes Dropbox says are others: read anew once, then it is no accident."""
 LOOK_ALONE = 20
 """Up to so many files are looked up one by one; more by one listing."""
 
@@ -180,7 +182,8 @@ class Upload:
         ):
             self._outcome.stopped = self._outcome.stopped or error
         again = lost or isinstance(error, FileChanged | ContentMismatch)
-        if again and wish.attempts + 1 < ATTEMPTS and not self._outcome.stopped:
+        most = READ_TWICE if isinstance(error, ContentMismatch) else ATTEMPTS
+        if again and wish.attempts + 1 < most and not self._outcome.stopped:
             if lost and large:
                 self._large.forget(wish)
             wish.begin_again()
@@ -223,7 +226,9 @@ class Upload:
             elif (entry.rev if entry else None) == (replaces.rev if replaces else None):
                 self._fail(wish, SessionLost(f"the upload session of {wish.path} was lost", path=wish.path))
             else:
-                self._fail(wish, Conflict(f"{wish.path} was changed in Dropbox by somebody else", path=wish.path))
+                hint = "look at both; with --overwrite the local file wins (Dropbox keeps the other revision)"
+                message = f"{wish.path} was changed in Dropbox by somebody else"
+                self._fail(wish, Conflict(message, hint=hint, path=wish.path))
         self._learn(found)
 
 

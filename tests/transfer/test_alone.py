@@ -7,10 +7,12 @@ import pytest
 from transfer_world import MIB, Watching, local_tree
 
 from huracan_sync.content_hash import content_hash
-from huracan_sync.errors import Conflict, NotAuthorized
+from huracan_sync.errors import Conflict, ContentMismatch, NotAuthorized
 from huracan_sync.local import Stamp
 from huracan_sync.transfer import large
+from huracan_sync.transfer.wish import Wish
 
+MISMATCH = "content_hash_mismatch"
 FINISH = "files/upload_session/finish_batch_v2"
 TEN = {f"f{n}": 10 + n for n in range(10)}
 
@@ -46,6 +48,22 @@ def test_a_path_that_may_not_be_written_fails_alone(world):
     world.dropbox.faults({"route": "files/upload", "fault": "error", "tags": ["path", "no_write_permission"]})
     report = world.push()
     assert (report.uploaded, [type(failure.error) for failure in report.failed]) == (1, [NotAuthorized])
+
+
+@pytest.mark.parametrize(("size", "route"), [(10, "files/upload"), (12 * MIB, "files/upload_session/append_v2")])
+def test_bytes_that_never_arrive_as_they_were_sent_are_read_anew_once(world, monkeypatch, size, route):
+    world.write({"x": size})
+    world.dropbox.faults({"route": route, "nth": [1, 2, 3, 4, 5, 6, 7, 8, 9], "fault": "error", "tags": [MISMATCH]})
+    opened = []
+    open_ = Wish.open
+    monkeypatch.setattr(Wish, "open", lambda wish, site: opened.append(wish.path) or open_(wish, site))
+    (failure,) = world.push(transfer={"whole_up_to": 4 * MIB}).failed
+    assert (failure.path, type(failure.error), opened) == ("x", ContentMismatch, ["x", "x"])
+    assert failure.error.hint
+    assert world.there() == {}
+    world.dropbox.faults()
+    assert world.push().failed == []
+    assert world.there() == hashes(world.src)
 
 
 def meddle_before_a_commit(world, act):
