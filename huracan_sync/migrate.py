@@ -15,12 +15,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 
 import msgspec
 
-from huracan_sync.errors import HuracanError, NotFound
+from huracan_sync.errors import Conflict, HuracanError, NotFound
 from huracan_sync.layout import Layout, candle
 from huracan_sync.paths import below, fold, join
 from huracan_sync.remote import files
 from huracan_sync.remote.client import Remote
-from huracan_sync.remote.listing import changes, listing
+from huracan_sync.remote.listing import FileMetadata, changes, listing, metadata
 from huracan_sync.remote.removing import remove
 from huracan_sync.transfer.progress import Failure, Monitor, Silent
 from huracan_sync.tree import Entry
@@ -223,13 +223,21 @@ def _relocate(remote: Remote, steps: list[Move], *, keeps: bool, report: Migrati
     done = 0
     answers = files.relocate(remote, [(step.entry.path, step.target) for step in steps], keep=keeps) if steps else []
     for step, answer in zip(steps, answers, strict=True):
-        if isinstance(answer, HuracanError):
+        if isinstance(answer, HuracanError) and not _is_done(remote, step, answer):
             report.failed.append(Failure(step.entry.path, answer))
             monitor.failed(step.entry.path, answer)
         else:
             done += 1
             monitor.finished(step.target, step.entry.size)
     return done
+
+
+def _is_done(remote: Remote, step: Move, error: HuracanError) -> bool:
+    """Whether the refused step was taken before: the answer to an earlier attempt may have been lost."""
+    if not isinstance(error, Conflict if step.keeps else NotFound):
+        return False
+    found = metadata(remote, step.target)
+    return isinstance(found, FileMetadata) and bytes.fromhex(found.content_hash) == step.entry.content_hash
 
 
 def _proven(remote: Remote, migration: Migration, layout: Layout) -> Iterator[Duplicate]:

@@ -108,6 +108,17 @@ def test_a_migration_that_was_cut_is_finished_by_another(mess, cut, when):
     assert contents(mess) == before
 
 
+@pytest.mark.parametrize("route", ["files/move_batch_v2", "files/copy_batch_v2"])
+def test_a_step_whose_answer_was_lost_is_not_reported_as_failed(mess, route):
+    before = contents(mess)
+    mess.dropbox.faults({"route": route, "nth": 1, "fault": "close", "when": "after"})
+    remote = mess.remote()
+    report = carry_out(remote, plan(remote, LAYOUT), LAYOUT)
+    assert (report.moved, report.copied, report.deleted, report.failed) == (3, 1, 5, [])
+    assert set(mess.stranger.paths()) == AFTER
+    assert contents(mess) == before
+
+
 @pytest.mark.parametrize("happens", ["deleted", "replaced", "folder deleted"])
 def test_no_copy_is_deleted_once_its_original_is_gone(mess, happens):
     remote = mess.remote()
