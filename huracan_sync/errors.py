@@ -57,6 +57,7 @@ which says whether the same call may succeed later with nobody acting.
 
 from __future__ import annotations
 
+import errno
 from typing import ClassVar
 
 ENABLE_SCOPE = "enable the scope on the Permissions tab of https://www.dropbox.com/developers/apps"
@@ -271,6 +272,23 @@ class NotFound(HuracanError):
 
 class LocalFailure(HuracanError):
     """A file or folder on this machine cannot be read or written."""
+
+
+_HINTS = {
+    errno.EACCES: "check its owner and rights",
+    errno.EPERM: "check its owner and rights",
+    errno.EROFS: "the disk is mounted read-only",
+    errno.EMFILE: "raise the limit of open files (ulimit -n)",
+    errno.ENFILE: "the machine has too many files open",
+    errno.ELOOP: "a symbolic link stands there; it is not followed",
+    errno.ENOTDIR: "a file or a symbolic link stands where a folder must be",
+    errno.EISDIR: "a folder stands where the file must be",
+}
+
+
+def hint_of(error: OSError) -> str:
+    """What to do about what this machine's system said, empty where that says it all."""
+    return _HINTS.get(error.errno or 0, "")
 
 
 class FileChanged(LocalFailure):

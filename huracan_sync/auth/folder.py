@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from huracan_sync.errors import DiskFull, HuracanError, LocalFailure, UnsafePlace
+from huracan_sync.errors import DiskFull, HuracanError, LocalFailure, UnsafePlace, hint_of
 from huracan_sync.lock import hold
 
 LOCK_S = 10.0
@@ -169,4 +169,4 @@ class Folder:
             return self._unsafe(name, "it is a symbolic link")
         if error.errno in {errno.ENOSPC, errno.EDQUOT}:
             return DiskFull(f"{path} cannot be {verb}: {error.strerror}", path=path)
-        return LocalFailure(f"{path} cannot be {verb}: {error.strerror}", path=path)
+        return LocalFailure(f"{path} cannot be {verb}: {error.strerror}", hint=hint_of(error), path=path)

@@ -12,7 +12,7 @@ from typing import Self
 
 import msgspec
 
-from huracan_sync.errors import DiskFull, FileChanged, LocalFailure
+from huracan_sync.errors import DiskFull, FileChanged, LocalFailure, hint_of
 from huracan_sync.layout import Arranged
 from huracan_sync.paths import RelPath
 
@@ -118,19 +118,9 @@ def local_failure(error: OSError, path: str, verb: str) -> LocalFailure | DiskFu
     reason = error.strerror or str(error)
     if error.errno in {errno.ENOSPC, errno.EDQUOT}:
         return DiskFull(f"{shown} cannot be written: {reason}", path=shown)
-    hints = {
-        errno.EACCES: "check its owner and rights",
-        errno.EPERM: "check its owner and rights",
-        errno.EROFS: "the disk is mounted read-only",
-        errno.EMFILE: "raise the limit of open files (ulimit -n)",
-        errno.ENFILE: "the machine has too many files open",
-        errno.ELOOP: "a symbolic link stands there; it is not followed",
-        errno.ENOTDIR: "a file or a symbolic link stands where a folder must be",
-        errno.EISDIR: "a folder stands where the file must be",
-    }
     return LocalFailure(
         f"{shown} cannot be {'read' if verb == 'read' else 'written' if verb == 'write' else 'removed'}: {reason}",
-        hint=hints.get(error.errno or 0, ""),
+        hint=hint_of(error),
         path=shown,
         errno=error.errno,
     )
