@@ -152,7 +152,9 @@ def _plain_failure(
     if last == "not_found":
         return NotFound(f"nothing lies there in Dropbox ({route}: {summary})", route=route, tags=summary)
     if "conflict" in tags:
-        return Conflict(f"something else lies there in Dropbox ({summary})", route=route, tags=summary, with_=last)
+        hint = "look at what lies there; once it is moved away, the same command goes on"
+        message = f"something else lies there in Dropbox ({summary})"
+        return Conflict(message, hint=hint, route=route, tags=summary, with_=last)
     if last == "reset":
         return CursorReset("Dropbox no longer knows the cursor", route=route)
     if last == "insufficient_space":

@@ -3,7 +3,7 @@
 import pytest
 from engine_world import noise
 
-from huracan_sync.errors import NotFound, Unavailable
+from huracan_sync.errors import Conflict, NotFound, Unavailable
 from huracan_sync.layout import Layout
 from huracan_sync.migrate import carry_out, plan
 
@@ -117,6 +117,26 @@ def test_a_step_whose_answer_was_lost_is_not_reported_as_failed(mess, route):
     assert (report.moved, report.copied, report.deleted, report.failed) == (3, 1, 5, [])
     assert set(mess.stranger.paths()) == AFTER
     assert contents(mess) == before
+
+
+@pytest.mark.parametrize("taken", [f"{CANDLES}/SOLUSDT/{SOL}", f"{CANDLES}/SOLUSDT/{SOL}/inner", f"{CANDLES}/SOLUSDT"])
+def test_a_place_that_was_taken_meanwhile_is_left_to_who_took_it(mess, taken):
+    """By a file, by a folder, by a file where the folder must be."""
+    remote = mess.remote()
+    made = plan(remote, LAYOUT)
+    mess.stranger.write(taken, b"somebody else's")
+    before = mess.stranger.paths()
+    (failure,) = carry_out(remote, made, LAYOUT).failed
+    assert (failure.path, type(failure.error)) == (f"{CANDLES}/SOL/{SOL}", Conflict)
+    assert failure.error.hint
+    assert mess.stranger.read(taken) == b"somebody else's"
+    assert mess.stranger.read(failure.path) == b"newer"
+    assert set(mess.stranger.paths()) - set(before) <= AFTER  # no other name was made up
+    mess.stranger.delete(taken)
+    if taken.endswith("inner"):
+        mess.stranger.delete(taken.removesuffix("/inner"))
+    assert carry_out(remote, plan(remote, LAYOUT), LAYOUT).failed == []
+    assert set(mess.stranger.paths()) == AFTER
 
 
 @pytest.mark.parametrize("happens", ["deleted", "replaced", "folder deleted"])
