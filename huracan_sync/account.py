@@ -17,7 +17,8 @@ from huracan_sync.auth.profiles import profile_named
 from huracan_sync.auth.store import Store
 from huracan_sync.paths import remote_root
 from huracan_sync.secret import Secret
-from huracan_sync.wire import Endpoint, Throttle, Wire
+from huracan_sync.shape import Throttle
+from huracan_sync.wire import Endpoint, Wire
 
 DEFAULT_ROOT = "/Runpodhuracan"
 """The folder of the engine, where nothing else is said."""

@@ -10,7 +10,7 @@ from huracan_sync.auth.credentials import Credentials
 from huracan_sync.remote.client import Remote
 from huracan_sync.remote.pacing import Pacing
 from huracan_sync.secret import Secret
-from huracan_sync.wire import Throttle
+from huracan_sync.shape import Throttle
 
 __all__ = ["DEFAULT_ROOT", "connect", "credentials_of", "home_of", "root_of"]
 

@@ -17,7 +17,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from typing import Protocol, Self, cast
+from typing import Self, cast
 from urllib.parse import urlsplit
 from weakref import WeakSet
 
@@ -33,15 +33,14 @@ from urllib3.exceptions import (
     SSLError,
 )
 
-from huracan_sync.errors import ConfigError, Stopped, TlsRefused, Unreachable
+from huracan_sync.errors import ConfigError, TlsRefused, Unreachable
 from huracan_sync.secret import Secret, bare
+from huracan_sync.shape import Shape, Throttle
 
 log = logging.getLogger(__name__)
 
 CHUNK = 256 * 1024
 """Bytes handed over at a time: what one read of a socket can give."""
-SHAPED = 16 * 1024
-"""Bytes at a time where a throttle shapes them: so little that no connection is silent for long at a low rate."""
 
 
 _UNSENT = [(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, CHUNK)] if hasattr(socket, "TCP_NOTSENT_LOWAT") else []
@@ -132,39 +131,6 @@ class Meter:
     def read(self) -> Count:
         """The totals so far; subtract two readings for what lies between."""
         return self._count
-
-
-class Throttle(Protocol):
-    """Asked before bytes move."""
-
-    def __call__(self, size: int, /) -> float:
-        """In how many seconds `size` more bytes may move."""
-
-
-class Shape:
-    """How bytes may move on one wire: as fast as its throttle lets them, and not at all once it is cut short."""
-
-    def __init__(self, throttle: Throttle | None) -> None:
-        self.throttle = throttle
-        self.is_cut = threading.Event()
-
-    def most(self, size: int) -> int:
-        """How many of `size` bytes move at a time."""
-        return min(size, SHAPED) if self.throttle else size
-
-    def wait(self, size: int) -> None:
-        """Return when `size` more bytes may move.
-
-        Raises:
-            Stopped: none may.
-        """
-        self.is_cut.wait(self.throttle(size) if self.throttle and size else 0.0)
-        self.check()
-
-    def check(self) -> None:
-        """Raise `Stopped` when nothing may move."""
-        if self.is_cut.is_set():
-            raise Stopped("ended early; what was under way was cut short")
 
 
 class Answer:
@@ -320,7 +286,7 @@ class Wire:
             response = self._the_pool().request(
                 method,
                 url,
-                body=_shaped(body, self._shape) if self.throttle else _sendable(body),
+                body=_sendable(body, self._shape),
                 headers={**headers, **_bearer(token), "Content-Length": str(size)},
                 timeout=urllib3.Timeout(connect=self._timeout[0], read=read_timeout or self._timeout[1]),
                 retries=False,
@@ -396,18 +362,11 @@ def _bearer(token: Secret | None) -> dict[str, str]:
     return {} if token is None else {"Authorization": f"Bearer {token.reveal()}"}
 
 
-def _sendable(body: Body) -> bytes | Iterable[bytes]:
-    """`body` as urllib3's types know it; what it sends is any buffer."""
+def _sendable(body: Body, shape: Shape) -> bytes | Iterable[bytes]:
+    """`body`, shaped where there is a throttle, as urllib3's types know it; what it sends is any buffer."""
+    if shape.throttle:
+        body = shape.pieces([body] if isinstance(body, bytes | memoryview) else body)
     return cast("bytes | Iterable[bytes]", body)
-
-
-def _shaped(body: Body, shape: Shape) -> Iterator[bytes]:
-    for piece in [body] if isinstance(body, bytes | memoryview) else body:
-        view = memoryview(piece)
-        for at in range(0, len(view), SHAPED):
-            part = view[at : at + SHAPED]
-            shape.wait(len(part))
-            yield cast("bytes", part)
 
 
 def _pools(opened: Callable[[HTTPConnection], None]) -> dict[str, type[HTTPConnectionPool]]:

@@ -19,6 +19,7 @@ FLOORS = [
     "layout",
     "settings",
     "lock",
+    "shape",
     "wire",
     "auth",
     "remote",
