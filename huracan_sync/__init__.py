@@ -8,20 +8,18 @@ Each name is imported when it is first used: a reader loads nothing that can wri
 from __future__ import annotations
 
 import importlib
-import sys
-from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from huracan_sync.connect import connect
+    from huracan_sync.auth.connect import connect
     from huracan_sync.engine import DROPBOX_AVAILABLE, DropboxSync
     from huracan_sync.errors import HuracanError
     from huracan_sync.hamilton import Hamilton
-    from huracan_sync.push import PushOptions, PushReport, push
+    from huracan_sync.operations.push import PushOptions, PushReport, push
+    from huracan_sync.operations.restore import RestoreOptions, RestoreReport, restore
     from huracan_sync.reader import Snapshot
-    from huracan_sync.restore import RestoreOptions, RestoreReport, restore
 
 __all__ = [
     "DROPBOX_AVAILABLE",
@@ -38,40 +36,29 @@ __all__ = [
     "restore",
 ]
 
-_ROOMS = {
+_WINGS = {
     "DROPBOX_AVAILABLE": "engine",
     "DropboxSync": "engine",
     "Hamilton": "hamilton",
     "HuracanError": "errors",
-    "PushOptions": "push",
-    "PushReport": "push",
-    "RestoreOptions": "restore",
-    "RestoreReport": "restore",
+    "PushOptions": "operations.push",
+    "PushReport": "operations.push",
+    "RestoreOptions": "operations.restore",
+    "RestoreReport": "operations.restore",
     "Snapshot": "reader",
-    "connect": "connect",
-    "push": "push",
-    "restore": "restore",
+    "connect": "auth.connect",
+    "push": "operations.push",
+    "restore": "operations.restore",
 }
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _ROOMS:
+    if name not in _WINGS:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(importlib.import_module(f"{__name__}.{_ROOMS[name]}"), name)
+    value = getattr(importlib.import_module(f"{__name__}.{_WINGS[name]}"), name)
     globals()[name] = value
     return value
 
 
 def __dir__() -> list[str]:
     return sorted({*globals(), *__all__})
-
-
-class _Door(ModuleType):
-    """`huracan_sync.push` is the function, whoever imported the room of the same name before."""
-
-    def __setattr__(self, name: str, value: object) -> None:
-        if not (name in _ROOMS and isinstance(value, ModuleType)):  # as the import system does with a new submodule
-            super().__setattr__(name, value)
-
-
-sys.modules[__name__].__class__ = _Door

@@ -18,18 +18,18 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from huracan_sync.account import account_of, home_of
+from huracan_sync.auth.session import account_of, home_of
 from huracan_sync.errors import HuracanError, NotFound, UsageError
-from huracan_sync.layout import ACTIVE, CONFIGS, MODELS, ROSTER
-from huracan_sync.paths import symbol as canonical
+from huracan_sync.manifest.checks import Freshness
+from huracan_sync.manifest.refusals import ContractBroken
+from huracan_sync.manifest.scope import CHAMPIONS
+from huracan_sync.manifest.trust import Trust
 from huracan_sync.reader import Reader, Snapshot, Source
-from huracan_sync.reader.reading import KEEP_SET, Each
-from huracan_sync.refusals import ContractBroken
-from huracan_sync.remote.reading import ReadOnly
+from huracan_sync.reader.reader import KEEP_SET, Each
+from huracan_sync.remote.read_client import ReadOnly
 from huracan_sync.remote.source import RemoteSource, several
-from huracan_sync.signed.rules import Freshness
-from huracan_sync.signed.trust import Trust
-from huracan_sync.spot import CHAMPIONS
+from huracan_sync.tree.layout import ACTIVE, CONFIGS, MODELS, ROSTER
+from huracan_sync.tree.paths import symbol as canonical
 
 _MODEL_SUFFIXES = (".joblib", ".pkl", ".lightgbm", ".lgb", ".safetensors", ".onnx", ".ubj", ".bin")
 """What a model's name may end in; `.bin`, which the contract names, goes before all others."""

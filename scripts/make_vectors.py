@@ -24,8 +24,8 @@ import test_signed_body as bodies  # noqa: E402
 import test_signed_head as heads  # noqa: E402
 import test_signed_trust as trusts  # noqa: E402
 
-from huracan_sync.refusals import Refused  # noqa: E402
-from huracan_sync.signed import body, head, sshsig, trust  # noqa: E402
+from huracan_sync.manifest import body, head, sshsig, trust  # noqa: E402
+from huracan_sync.manifest.refusals import Refused  # noqa: E402
 
 Vector = dict[str, object]
 

@@ -33,7 +33,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from huracan_sync.emulator.running import Emulator
-from huracan_sync.emulator.tls import HOSTS
+from huracan_sync.emulator.serving.tls import HOSTS
 
 CANNOT = 78
 BUNDLES = ["/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/cert.pem"]

@@ -36,11 +36,11 @@ import cassette_flows as flows
 import cassette_tools as tools
 
 from huracan_sync import __version__
-from huracan_sync.auth import grants, pkce
-from huracan_sync.auth.profiles import profile_named
+from huracan_sync.auth import pkce, token_endpoint
+from huracan_sync.auth.scopes import profile_named
 from huracan_sync.emulator.running import Emulator
 from huracan_sync.errors import NotFound
-from huracan_sync.wire import Endpoint, Wire
+from huracan_sync.remote.http import Endpoint, Wire
 
 ROOT = Path(__file__).resolve().parents[1]
 READS = ["files.metadata.read", "files.content.read"]
@@ -132,7 +132,7 @@ def against_dropbox() -> Iterator[Callable[[Path], flows.Stage]]:
     for profile, name in (("engine", "refresh_token"), ("hamilton", "read_only_refresh_token")):
         request = pkce.begin(Endpoint().web, app_key, profile_named(profile).scopes, None, now=time.monotonic())
         code = pkce.pasted(_consent(f"a login of the profile {profile}", request.url)).code
-        grant = grants.exchange_code(Wire(Endpoint()), app_key, code, request.verifier, None)
+        grant = token_endpoint.exchange_code(Wire(Endpoint()), app_key, code, request.verifier, None)
         assert grant.refresh_token is not None  # noqa: S101  it was asked for
         logins[name] = grant.refresh_token.reveal()
     with tempfile.TemporaryDirectory(prefix="record-live-") as name:
@@ -144,7 +144,7 @@ def against_dropbox() -> Iterator[Callable[[Path], flows.Stage]]:
             _remove(cleaner)
             for which in ("refresh_token", "read_only_refresh_token"):
                 remote = cleaner.remote(which)
-                grants.revoke(remote.wire, remote.tokens.token())
+                token_endpoint.revoke(remote.wire, remote.tokens.token())
 
 
 def _remove(stage: flows.Stage) -> None:

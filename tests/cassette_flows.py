@@ -8,20 +8,20 @@ import os
 import random
 import time
 
-from huracan_sync.account import credentials_of
-from huracan_sync.auth.login import Wanted, log_in
-from huracan_sync.connect import connect
+from huracan_sync.auth.connect import connect
+from huracan_sync.auth.login_flow import Wanted, log_in
+from huracan_sync.auth.session import credentials_of
 from huracan_sync.errors import HuracanError
-from huracan_sync.keys.here import KeyPlace
-from huracan_sync.keys.roots import Roots
-from huracan_sync.push import PushOptions, push
+from huracan_sync.operations.push import PushOptions, push
+from huracan_sync.operations.restore import restore
 from huracan_sync.reader import Reader
+from huracan_sync.remote.http import Endpoint, Wire
 from huracan_sync.remote.listing import metadata
-from huracan_sync.remote.pacing import Pacing
+from huracan_sync.remote.rate_limit import Pacing
 from huracan_sync.remote.source import RemoteSource
-from huracan_sync.restore import restore
+from huracan_sync.signing.signing_key import KeyPlace
+from huracan_sync.signing.trust_files import Roots
 from huracan_sync.transfer.progress import Silent
-from huracan_sync.wire import Endpoint, Wire
 
 ROOT = "/huracan-sync-cassettes"
 MIB = 1024 * 1024

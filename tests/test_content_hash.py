@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from huracan_sync.content_hash import BLOCK_SIZE, EMPTY, ContentHasher, block_count, combine, content_hash, split
+from huracan_sync.tree.content_hash import BLOCK_SIZE, EMPTY, ContentHasher, block_count, combine, content_hash, split
 
 
 @pytest.mark.parametrize(

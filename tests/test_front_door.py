@@ -10,7 +10,7 @@ import huracan_sync
 
 def test_at_most_15_public_names():
     assert len(huracan_sync.__all__) <= 15
-    assert sorted(huracan_sync.__all__) == sorted(huracan_sync._ROOMS)
+    assert sorted(huracan_sync.__all__) == sorted(huracan_sync._WINGS)
 
 
 @pytest.mark.parametrize("name", huracan_sync.__all__)
@@ -28,7 +28,9 @@ def run(code):
     return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
 
 
-@pytest.mark.parametrize("before", ["import huracan_sync.push", "from huracan_sync.push import PushOptions", "pass"])
+@pytest.mark.parametrize(
+    "before", ["import huracan_sync.operations.push", "from huracan_sync.operations.push import PushOptions", "pass"]
+)
 def test_push_is_the_function_whatever_was_imported_before(before):
     code = "\nfrom huracan_sync import push, restore, connect\nprint(*(f.__name__ for f in (push, restore, connect)))"
     assert run(before + code) == ["push", "restore", "connect"]

@@ -1,4 +1,4 @@
-"""The arrows of the house (README, "The house"): who may import whom, and what a room may not know."""
+"""The arrows between the wings (README, "The house"): who may import whom, and what a wing may not know."""
 
 import ast
 from pathlib import Path
@@ -7,53 +7,25 @@ import pytest
 
 HOUSE = Path(__file__).parent.parent / "huracan_sync"
 
-# From the top of the house down. A room imports only rooms above it.
-FLOORS = [
+# From the ground up. A wing imports only itself and wings below it; the emulator stands beside the house.
+WINGS = [
     "errors",
-    "refusals",
     "secret",
-    "content_hash",
-    "paths",
     "tree",
-    "plan",
-    "layout",
-    "settings",
-    "lock",
-    "shape",
-    "wire",
-    "auth",
+    "disk",
     "remote",
-    "account",
-    "connect",
-    "signed",
-    "spot",
-    "local",
-    "journal",
-    "outbox",
-    "seen",
-    "transfer",
-    "survey",
-    "pair",
+    "manifest",
+    "auth",
     "reader",
-    "statement",
-    "keys",
-    "rooted",
-    "sealing",
-    "push",
-    "restore",
-    "migrate",
-    "verify",
-    "audit",
-    "publish",
-    "standing",
-    "watch",
-    "page",
-    "engine",
+    "transfer",
+    "signing",
+    "operations",
     "hamilton",
+    "engine",
     "cli",
     "__main__",
 ]
-PURE = {"errors", "refusals", "secret", "content_hash", "paths", "tree", "plan", "settings", "layout", "signed", "spot"}
+PURE = {"errors", "secret", "tree", "manifest"}
 IMPURE = {"socket", "os", "time", "threading", "random", "subprocess", "sqlite3", "tempfile", "shutil", "urllib3"}
 BANNED = {"manager", "helper", "helpers", "util", "utils", "common", "misc", "base", "core"}
 
@@ -62,8 +34,8 @@ def modules():
     return sorted(HOUSE.rglob("*.py"))
 
 
-def room(path):
-    """The room a file belongs to: its first name below the house."""
+def wing(path):
+    """The wing a file belongs to: its first name below the house."""
     return path.relative_to(HOUSE).with_suffix("").parts[0]
 
 
@@ -86,26 +58,26 @@ def inner(path):
 
 @pytest.mark.parametrize("path", modules(), ids=lambda p: str(p.relative_to(HOUSE)))
 def test_arrows_run_down(path):
-    here = room(path)
+    here = wing(path)
     if here in {"emulator", "__init__"}:
         return
-    assert here in FLOORS, f"{here} has no floor: add it to FLOORS and to the README's map"
-    above = set(FLOORS[: FLOORS.index(here)]) | {here}
+    assert here in WINGS, f"{here} is no wing: add it to WINGS and to the README's map"
+    below = set(WINGS[: WINGS.index(here)]) | {here}
     if here == "cli":
-        above.add("emulator")  # the one door that starts it
-    assert inner(path) <= above
+        below.add("emulator")  # the one verb that starts it
+    assert inner(path) <= below
 
 
-@pytest.mark.parametrize("path", [p for p in modules() if room(p) in PURE], ids=lambda p: p.name)
-def test_pure_rooms_know_no_world(path):
+@pytest.mark.parametrize("path", [p for p in modules() if wing(p) in PURE], ids=lambda p: p.name)
+def test_pure_wings_know_no_world(path):
     assert not {name.split(".")[0] for name in imports(path)} & IMPURE
 
 
 def test_the_emulator_imports_nothing_of_ours():
     for path in modules():
-        if room(path) == "emulator":
+        if wing(path) == "emulator":
             assert inner(path) <= {"emulator"}, path
 
 
-def test_no_room_has_a_name_that_says_nothing():
+def test_no_module_has_a_name_that_says_nothing():
     assert not {p.stem for p in modules()} & BANNED

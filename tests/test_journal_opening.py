@@ -2,7 +2,7 @@
 
 import threading
 
-from huracan_sync.journal import Journal
+from huracan_sync.transfer.journal import Journal
 
 
 def test_many_may_make_it_at_once(tmp_path):

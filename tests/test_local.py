@@ -8,8 +8,8 @@ import threading
 import pytest
 from powers import without_root_powers
 
+from huracan_sync.disk import Placing, Reading, Stamp, remove, scan, stamp_of, sweep, sync_folders
 from huracan_sync.errors import Busy, DiskFull, FileChanged, HuracanError, LocalFailure, UsageError
-from huracan_sync.local import Placing, Reading, Stamp, remove, scan, stamp_of, sweep, sync_folders
 
 TOKEN = "0123456789abcdef" * 2
 

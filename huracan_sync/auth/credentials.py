@@ -19,12 +19,12 @@ from pathlib import Path
 
 import msgspec
 
-from huracan_sync.auth import logins
-from huracan_sync.auth.delivered import read_descriptor, read_file, systemd_credential
-from huracan_sync.auth.folder import Folder
-from huracan_sync.auth.profiles import Profile, to_authorize
-from huracan_sync.auth.quiet import Environment
-from huracan_sync.auth.store import Store, open_store
+from huracan_sync.auth import login_record
+from huracan_sync.auth.keystore.secret_files import read_descriptor, read_file, systemd_credential
+from huracan_sync.auth.keystore.secret_io import Environment
+from huracan_sync.auth.keystore.store import Store, open_store
+from huracan_sync.auth.scopes import Profile, to_authorize
+from huracan_sync.disk.private_folder import Folder
 from huracan_sync.errors import (
     BoundElsewhere,
     HuracanError,
@@ -34,8 +34,8 @@ from huracan_sync.errors import (
     SecretMissing,
     UnsafePlace,
 )
+from huracan_sync.remote.http import Endpoint
 from huracan_sync.secret import Secret
-from huracan_sync.wire import Endpoint
 
 log = logging.getLogger(__name__)
 
@@ -55,7 +55,7 @@ class Credential(msgspec.Struct, frozen=True):
     """The scopes said with every refresh."""
     source: str
     """Where it came from, for people."""
-    login: logins.Login | None
+    login: login_record.Login | None
     """The stored login; None for a delivered token."""
 
     @property
@@ -156,7 +156,7 @@ class Credentials:
             )
         return self.of_login(login, token)
 
-    def of_login(self, login: logins.Login, token: Secret) -> Credential:
+    def of_login(self, login: login_record.Login, token: Secret) -> Credential:
         """The credential of a login and its refresh token."""
         profile = Profile(login.profile, login.read_only)
         asked = frozenset(login.scopes) & profile.asked(account_info=True) | profile.needed
@@ -168,9 +168,9 @@ class Credentials:
         return Credentials(self.profile, self.namespace, self.store, {})
 
     @property
-    def login(self) -> logins.Login | None:
+    def login(self) -> login_record.Login | None:
         """The profile's stored login."""
-        return logins.read(self.folder, self.namespace, self.profile.name)
+        return login_record.read(self.folder, self.namespace, self.profile.name)
 
     def find_app_key(self) -> str:
         """The app key given, of the environment, or of the profile's login.
@@ -208,8 +208,8 @@ class Credentials:
         """A delivered token does not say where it belongs, so its first use does. All emulators count as one."""
         service = self.namespace.partition(":")[0]
         if service != "dropbox":
-            for profile in logins.profiles(self.folder, "dropbox"):
-                real = logins.read(self.folder, "dropbox", profile)
+            for profile in login_record.profiles(self.folder, "dropbox"):
+                real = login_record.read(self.folder, "dropbox", profile)
                 if real is not None and real.app_key == app_key:
                     raise _elsewhere("dropbox", service)
         digest = hmac.digest(b"huracan-sync delivered token", token.reveal().encode(), hashlib.sha256).hex()[:32]

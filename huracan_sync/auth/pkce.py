@@ -18,7 +18,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import msgspec
 
-from huracan_sync.auth.profiles import spelled
+from huracan_sync.auth.scopes import spelled
 from huracan_sync.errors import UsageError
 from huracan_sync.secret import Secret, redact
 

@@ -38,14 +38,14 @@ _MODULES = {
     "logout": "login",
     "token": "login",
     "status": "status",
-    "doctor": "look",
-    "push": "move",
-    "restore": "move",
-    "publish": "publishing",
-    "run": "continuous",
-    "migrate": "migrating",
-    "verify": "proving",
-    "follow": "following",
+    "doctor": "doctor",
+    "push": "push_restore",
+    "restore": "push_restore",
+    "publish": "publish",
+    "run": "run",
+    "migrate": "migrate",
+    "verify": "verify",
+    "follow": "follow",
     "keys": "keys",
 }
 
@@ -88,7 +88,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         if not options.verb:
             parser.print_help()
             return 2
-        from huracan_sync.cli.running import run  # noqa: PLC0415 - `--help` and `--version` need none of it
+        from huracan_sync.cli.runner import run  # noqa: PLC0415 - `--help` and `--version` need none of it
 
         return run(options)
     except KeyboardInterrupt:  # before the verb began, or after it ended
@@ -119,9 +119,9 @@ def _parser(verb: str) -> argparse.ArgumentParser:
         inner.add_argument("--json", action="store_true", help="print one JSON document on stdout")
         inner.add_argument("--debug", action="store_true", help="log every decision to stderr; no secret is shown")
         if name not in _NEEDS_NO_LOGIN:
-            from huracan_sync.cli import credentials  # noqa: PLC0415
+            from huracan_sync.cli import login_options  # noqa: PLC0415
 
-            credentials.add_arguments(inner, token=name not in _MAKES_OR_ENDS_A_LOGIN)
+            login_options.add_arguments(inner, token=name not in _MAKES_OR_ENDS_A_LOGIN)
         importlib.import_module(f"huracan_sync.cli.{_MODULES[name]}").add_arguments(name, inner)
     return parser
 

@@ -9,25 +9,25 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from huracan_sync.cli import policy
-from huracan_sync.cli.credentials import add_arguments as add_secrets
-from huracan_sync.cli.credentials import credentials, key_place
-from huracan_sync.cli.running import DONE, Context
-from huracan_sync.connect import connect, home_of
+from huracan_sync.auth.connect import connect, home_of
+from huracan_sync.cli import policy_options
+from huracan_sync.cli.login_options import add_arguments as add_secrets
+from huracan_sync.cli.login_options import credentials, key_place
+from huracan_sync.cli.runner import DONE, Context
 from huracan_sync.errors import ConfigError, LocalFailure, NotAuthorized, NoTrust, UsageError
-from huracan_sync.keys import chain
-from huracan_sync.keys.here import KEY_FILE
-from huracan_sync.keys.roots import Roots
-from huracan_sync.paths import remote_root
+from huracan_sync.manifest import head, locations, rotation, sshsig, trust
+from huracan_sync.manifest.scope import CHAMPIONS
+from huracan_sync.manifest.signer import Signer
+from huracan_sync.manifest.trust import Trust
 from huracan_sync.reader import Reader
+from huracan_sync.reader.trust_store import Seen
 from huracan_sync.remote.client import Remote
 from huracan_sync.remote.source import RemoteSource, several
-from huracan_sync.rooted import reader_at
-from huracan_sync.seen import Seen
-from huracan_sync.signed import head, places, sshsig, succession, trust
-from huracan_sync.signed.keys import Signer
-from huracan_sync.signed.trust import Trust
-from huracan_sync.spot import CHAMPIONS
+from huracan_sync.signing import trust_chain
+from huracan_sync.signing.open_reader import reader_at
+from huracan_sync.signing.signing_key import KEY_FILE
+from huracan_sync.signing.trust_files import Roots
+from huracan_sync.tree.paths import remote_root
 
 PRINCIPAL = "huracan"
 """What the signer is called in an allowed-signers file."""
@@ -119,7 +119,7 @@ def _init(asked: _Asked) -> int:
     words = [
         f"{'made' if begun.made_key else 'found'} the key {fingerprint} ({asked.keys.where()})",
         f"version {begun.trust.version} of the trust file counts until {_moment(begun.trust.expires_ms)}",
-        f"it lies in Dropbox, in {asked.root}/{places.TRUST}"
+        f"it lies in Dropbox, in {asked.root}/{locations.TRUST}"
         if begun.problem is None
         else f"it is kept here, and the next push or publish takes it to Dropbox ({begun.problem})",
         f"on Hamilton's machine, run: huracan-sync keys trust {fingerprint} --profile hamilton",
@@ -138,7 +138,7 @@ def _show(asked: _Asked) -> int:
     if known is None and present is None:
         raise NoTrust("this machine has no signing key and trusts nobody")
     rows = [] if known is None else [_key_row(known, public, here) for public in _publics(known)]
-    ending = [] if known is None else succession.endings(known, now_ms=asked.now_ms)
+    ending = [] if known is None else rotation.endings(known, now_ms=asked.now_ms)
     document = {
         "fingerprint": present.fingerprint if present else (pins[0] if pins else ""),
         "key_in": asked.keys.where() if present else "",
@@ -171,7 +171,7 @@ def _known(asked: _Asked, public: bytes | None) -> tuple[Trust | None, tuple[str
             return trust.open(state.trust), state.pins
     except NotAuthorized:
         pass  # nobody is logged in, so nothing can be pinned for a login
-    found = chain.find(asked.home, public) if public else None
+    found = trust_chain.find(asked.home, public) if public else None
     return (found.newest if found else None), ()
 
 
@@ -269,7 +269,7 @@ def _ask(asked: _Asked) -> tuple[str, ...]:
             "nobody is here to compare a fingerprint, so one must be said",
             hint="run `huracan-sync keys show` where the key is, then `huracan-sync keys trust FINGERPRINT` here",
         )
-    data = RemoteSource(asked.remote, asked.root).fetch(places.trust(1), trust.FORM.max_size)
+    data = RemoteSource(asked.remote, asked.root).fetch(locations.trust(1), trust.FORM.max_size)
     found = tuple(sshsig.fingerprint(public) for public in trust.open(data).roots)
     asked.output.say(
         f"The trust file in {asked.root} is signed by {', '.join(found)}.\n"
@@ -296,19 +296,19 @@ def _read(file: Path) -> bytes:
 def _rotate_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--new-key", action="store_true", help="another key takes the place of this machine's")
     parser.add_argument("--key-file", type=Path, metavar="NEW", help="where the new key is, or is to be made")
-    policy.add_arguments(parser)
+    policy_options.add_arguments(parser)
 
 
 def _rotate(asked: _Asked) -> int:
     options = asked.options
-    change = policy.parse(options)
+    change = policy_options.parse(options)
     present = asked.keys.signer()
     following = asked.keys.make_next(options.key_file) if options.new_key or options.key_file else None
 
     def make(newest: Trust, now_ms: int) -> Trust:
-        made = succession.renewed(newest, now_ms=now_ms)
+        made = rotation.renewed(newest, now_ms=now_ms)
         if following is not None:
-            made = succession.replaced(made, present.public, following.public)
+            made = rotation.replaced(made, present.public, following.public)
         return change(made)
 
     made = asked.roots.succeed(make, following=following)
@@ -328,11 +328,11 @@ def _revoke(asked: _Asked) -> int:
     following = asked.keys.make_next(options.key_file) if own or options.key_file else None
 
     def make(newest: Trust, now_ms: int) -> Trust:
-        made = succession.renewed(newest, now_ms=now_ms)
+        made = rotation.renewed(newest, now_ms=now_ms)
         public = next((each for each in _publics(newest) if sshsig.fingerprint(each) == options.fingerprint), b"")
         if following is not None:
-            made = succession.replaced(made, public, following.public)
-        return succession.revoked(made, newest, sshsig.key_id(public), reason=options.reason)
+            made = rotation.replaced(made, public, following.public)
+        return rotation.revoked(made, newest, sshsig.key_id(public), reason=options.reason)
 
     made = asked.roots.succeed(make, following=following)
     return _tell_of_next(asked, made, following)

@@ -11,16 +11,16 @@ from typing import Any
 
 import msgspec
 
-from huracan_sync.auth import logins, pkce
-from huracan_sync.auth.access import AccessTokens
-from huracan_sync.auth.login import Identity, Wanted, log_in, log_in_for_elsewhere, log_out
-from huracan_sync.auth.profiles import WHAT_FOR
-from huracan_sync.cli.credentials import credentials
+from huracan_sync.auth import login_record, pkce
+from huracan_sync.auth.login_flow import Identity, Wanted, log_in, log_in_for_elsewhere, log_out
+from huracan_sync.auth.scopes import WHAT_FOR
+from huracan_sync.auth.tokens import AccessTokens
+from huracan_sync.cli.login_options import credentials
 from huracan_sync.cli.output import Output
-from huracan_sync.cli.running import DONE, Context
+from huracan_sync.cli.runner import DONE, Context
 from huracan_sync.errors import HuracanError, NoConsent, UsageError
+from huracan_sync.remote.http import Endpoint, Wire
 from huracan_sync.secret import Secret
-from huracan_sync.wire import Endpoint, Wire
 
 
 def add_arguments(verb: str, parser: argparse.ArgumentParser) -> None:
@@ -103,7 +103,7 @@ def run_authorize(options: argparse.Namespace, context: Context) -> int:
     return DONE
 
 
-def _as_dict(login: logins.Login) -> dict[str, Any]:
+def _as_dict(login: login_record.Login) -> dict[str, Any]:
     return {
         "profile": login.profile,
         "account_id": login.account_id,
@@ -118,7 +118,7 @@ def _allowed(scopes: tuple[str, ...]) -> list[str]:
     return [f"  {scope.ljust(width)}  {WHAT_FOR.get(scope, '')}".rstrip() for scope in scopes]
 
 
-def _hand_over(context: Context, login: logins.Login, token: Secret) -> None:
+def _hand_over(context: Context, login: login_record.Login, token: Secret) -> None:
     """The one time a refresh token is printed: it was asked for by name, and belongs to no machine yet."""
     if context.output.as_json:
         _print_secret(_json({**_as_dict(login), "refresh_token": token.reveal()}))

@@ -10,15 +10,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from huracan_sync import standing
+from huracan_sync.auth.connect import home_of
 from huracan_sync.cli.output import ascii_path, size_in_words, table
-from huracan_sync.cli.running import DONE, Context
-from huracan_sync.connect import home_of
+from huracan_sync.cli.runner import DONE, Context
+from huracan_sync.engine.daemon import status
+from huracan_sync.engine.daemon.status import Standing, State
+from huracan_sync.engine.outbox import Outbox
 from huracan_sync.errors import UsageError
-from huracan_sync.journal import Journal, Run
-from huracan_sync.outbox import Outbox
 from huracan_sync.secret import redact
-from huracan_sync.standing import Standing, State
+from huracan_sync.transfer.journal import Journal, Run
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -70,7 +70,7 @@ class Look:
         if (home / "journal.db").exists():
             with Journal(home) as journal:
                 runs = [(place, run) for place, there in journal.runs().items() for run in there]
-        return cls(now, runs, standing.read(home), len(Outbox(home).letters()))
+        return cls(now, runs, status.read(home), len(Outbox(home).letters()))
 
     def as_dict(self) -> dict[str, Any]:
         """For `--json`."""
@@ -99,8 +99,8 @@ class Look:
             return "nothing has run continuously on this machine yet; `huracan-sync run` does"
         if found.is_running(self.now):
             page = f"; its page: {found.page}" if found.page else ""
-            return f"running since {standing.words(self.now - found.started)} (process {found.pid}){page}"
-        silent = standing.words(self.now - found.written)
+            return f"running since {status.words(self.now - found.started)} (process {found.pid}){page}"
+        silent = status.words(self.now - found.written)
         return f"nothing runs continuously; the last that did was heard of {silent} ago"
 
 
@@ -132,8 +132,8 @@ def _drawn(seen: Look) -> RenderableType:
         drawn = Table(*heading, expand=False)
         for kind, row in zip(found.kinds, rows, strict=True):
             drawn.add_row(*(Text(redact(cell)) for cell in row), style="" if _is_well(kind, seen.now) else "red")
-        count = f"{found.requests:,} requests, {standing.size(found.bytes_sent)} sent, "
-        shown += [drawn, Text(f"{count}{standing.size(found.bytes_received)} received")]
+        count = f"{found.requests:,} requests, {status.size(found.bytes_sent)} sent, "
+        shown += [drawn, Text(f"{count}{status.size(found.bytes_received)} received")]
     if seen.pending:
         shown.append(Text(f"{seen.pending} wait in the outbox", "yellow"))
     shown.append(Text("Ctrl-C ends", "dim"))
@@ -168,13 +168,13 @@ def _watch_lines(home: Path, every: float, show: Callable[[str], None] = print) 
 
 def _in_a_line(kind: State, now: float) -> str:
     success = (
-        "never succeeded" if kind.last_success is None else f"succeeded {standing.words(now - kind.last_success)} ago"
+        "never succeeded" if kind.last_success is None else f"succeeded {status.words(now - kind.last_success)} ago"
     )
     parts = [
         success,
         f"{kind.files} files in step",
-        f"{standing.size(kind.bytes_sent)} sent",
-        f"lag {standing.words(kind.lag_s(now))}",
+        f"{status.size(kind.bytes_sent)} sent",
+        f"lag {status.words(kind.lag_s(now))}",
         f"{kind.queue} in the queue",
     ]
     return f"{kind.name}: {', '.join(parts)}" + (f"; {kind.last_error}" if kind.last_error else "")

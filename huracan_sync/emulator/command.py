@@ -66,7 +66,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Serve until a signal ends it. Returns the exit code."""
     try:
-        from huracan_sync.emulator.server import serve  # noqa: PLC0415  the server's libraries are an extra
+        from huracan_sync.emulator.serving.server import serve  # noqa: PLC0415  the server's libraries are an extra
     except ModuleNotFoundError as error:
         if (error.name or "").startswith("huracan_sync"):
             raise

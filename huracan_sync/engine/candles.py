@@ -7,13 +7,13 @@ from collections.abc import Callable
 
 import msgspec
 
+from huracan_sync.disk import Reading, Root
+from huracan_sync.disk.parquet import MAGIC, MOST_FOOTER, check_parquet
 from huracan_sync.errors import HalfWritten, HuracanError, LeftOut
-from huracan_sync.local import Reading, Root
-from huracan_sync.paths import RelPath
 from huracan_sync.remote import files
 from huracan_sync.remote.client import Ranged, Remote
-from huracan_sync.transfer.whole import MAGIC, MOST_FOOTER, check_parquet
-from huracan_sync.tree import Entry
+from huracan_sync.tree.entry import Entry
+from huracan_sync.tree.paths import RelPath
 
 TAIL = 64 * 1024
 """Bytes from the end that hold the footer of nearly every file."""

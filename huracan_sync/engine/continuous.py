@@ -9,19 +9,19 @@ from pathlib import Path, PurePosixPath
 
 import msgspec
 
-from huracan_sync.engine.delivery import deliver
-from huracan_sync.engine.desk import Desk
-from huracan_sync.engine.failing import Telling, is_unfinished, log, said
-from huracan_sync.engine.organised import Organised
+from huracan_sync.engine.artifacts import Organised
+from huracan_sync.engine.champion_set import QUIET_S, state
+from huracan_sync.engine.daemon.scheduler import Loops, Outcome, Task
+from huracan_sync.engine.deliver import deliver
+from huracan_sync.engine.error_boundary import Telling, is_unfinished, log, said
+from huracan_sync.engine.outbox import Letter
 from huracan_sync.engine.restores import Restores
-from huracan_sync.engine.secrets import refuse_secrets
-from huracan_sync.engine.signed_set import QUIET_S, state
+from huracan_sync.engine.secret_guard import refuse_secrets
+from huracan_sync.engine.settings import KINDS, Settings, layout_kind, load, unknown
+from huracan_sync.engine.status_reporter import Desk
 from huracan_sync.errors import HuracanError, SecretInFile
-from huracan_sync.layout import LOCAL_FOLDERS, PATTERNS
-from huracan_sync.outbox import Letter
-from huracan_sync.push import PushReport
-from huracan_sync.settings import KINDS, Settings, layout_kind, load, unknown
-from huracan_sync.watch import Loops, Outcome, Task
+from huracan_sync.operations.push import PushReport
+from huracan_sync.tree.layout import LOCAL_FOLDERS, PATTERNS
 
 WATCHED = ("learning", "models", "data_cache")
 """Kinds whose changes are noticed on the disk. Logs change all the time; their interval is soon enough."""

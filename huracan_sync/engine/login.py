@@ -11,15 +11,15 @@ import functools
 
 import msgspec
 
+from huracan_sync.auth.connect import connect
 from huracan_sync.auth.credentials import Credentials
-from huracan_sync.connect import connect
-from huracan_sync.engine.failing import for_sdk_callers, log, said
+from huracan_sync.engine.error_boundary import for_sdk_callers, log, said
+from huracan_sync.engine.settings import SENTINEL, Settings, login_of
 from huracan_sync.errors import HuracanError, NotAuthorized
 from huracan_sync.remote.client import Remote
 from huracan_sync.remote.errors import TokenExpired
-from huracan_sync.remote.pacing import Pacing
+from huracan_sync.remote.rate_limit import Pacing
 from huracan_sync.secret import Secret
-from huracan_sync.settings import SENTINEL, Settings, login_of
 
 SHORTEST = 100
 """Characters of a token that may be whole; Dropbox's have some 1,300."""

@@ -5,14 +5,14 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
-from huracan_sync.engine import passes
+from huracan_sync.engine import folder_sync
 from huracan_sync.engine.candles import facts_here
-from huracan_sync.engine.delivery import deliver
-from huracan_sync.engine.failing import TellingRestore, log
-from huracan_sync.engine.instance import Instance
+from huracan_sync.engine.deliver import deliver
+from huracan_sync.engine.error_boundary import TellingRestore, log
+from huracan_sync.engine.state import Instance
 from huracan_sync.errors import HuracanError, LocalFailure
-from huracan_sync.layout import LOCAL_FOLDERS, PATTERNS
-from huracan_sync.paths import check
+from huracan_sync.tree.layout import LOCAL_FOLDERS, PATTERNS
+from huracan_sync.tree.paths import check
 
 MOST_LOOKED_AT = 2000
 """Restored candles whose footers are read for suspicious timestamps."""
@@ -52,15 +52,17 @@ class Restores(Instance):
 
     def _restore(
         self, local: Path, remote_dir: str | None = None, *, use_latest_dated_folder: bool = False
-    ) -> passes.Restored:
+    ) -> folder_sync.Restored:
         folder = self._restored_from(local, remote_dir, use_latest_dated_folder=use_latest_dated_folder)
         _let_writers_finish(local)
         monitor = TellingRestore(local, folder.remote)
-        restored = passes.restore_candles(self._remote, self._home, folder, monitor, stop=self._stopping.is_set)
+        restored = folder_sync.restore_candles(self._remote, self._home, folder, monitor, stop=self._stopping.is_set)
         self._tell_of_restore(local, folder.remote, restored)
         return restored
 
-    def _restored_from(self, local: Path, remote_dir: str | None, *, use_latest_dated_folder: bool) -> passes.Folder:
+    def _restored_from(
+        self, local: Path, remote_dir: str | None, *, use_latest_dated_folder: bool
+    ) -> folder_sync.Folder:
         remote = self._layout.candles
         if remote_dir is not None and use_latest_dated_folder:
             remote = f"{self._dated_folder}/data/candles" if self._dated else remote
@@ -70,9 +72,9 @@ class Restores(Instance):
             local.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise LocalFailure(f"{local} cannot be made: {error.strerror}", path=str(local)) from error
-        return passes.Folder(local.absolute(), remote, PATTERNS["candles"])
+        return folder_sync.Folder(local.absolute(), remote, PATTERNS["candles"])
 
-    def _tell_of_restore(self, local: Path, remote: str, restored: passes.Restored) -> None:
+    def _tell_of_restore(self, local: Path, remote: str, restored: folder_sync.Restored) -> None:
         if not restored.found:
             log.info(
                 "data_cache_folder_not_found",
@@ -123,8 +125,8 @@ def _let_writers_finish(local: Path) -> None:
         except OSError:
             continue
         age = time.time() - status.st_ctime
-        if age < passes.UNTOUCHED_S and not _ends_well(path, status.st_size):
-            time.sleep(max(0.0, min(passes.UNTOUCHED_S, passes.UNTOUCHED_S - age)) + 0.05)
+        if age < folder_sync.UNTOUCHED_S and not _ends_well(path, status.st_size):
+            time.sleep(max(0.0, min(folder_sync.UNTOUCHED_S, folder_sync.UNTOUCHED_S - age)) + 0.05)
             return
 
 

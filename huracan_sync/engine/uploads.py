@@ -9,13 +9,14 @@ from typing import Any
 
 import msgspec
 
-from huracan_sync.engine import passes
-from huracan_sync.engine.delivery import deliver
-from huracan_sync.engine.failing import Telling, is_unfinished, log, said
-from huracan_sync.engine.instance import Instance
-from huracan_sync.engine.secrets import refuse_secrets
-from huracan_sync.engine.sending import Put, snapshot
-from huracan_sync.engine.signed_set import note
+from huracan_sync.engine import folder_sync
+from huracan_sync.engine.champion_set import note
+from huracan_sync.engine.deliver import deliver
+from huracan_sync.engine.error_boundary import Telling, is_unfinished, log, said
+from huracan_sync.engine.outbox import Letter
+from huracan_sync.engine.put import Put, snapshot
+from huracan_sync.engine.secret_guard import refuse_secrets
+from huracan_sync.engine.state import Instance
 from huracan_sync.errors import (
     Conflict,
     HuracanError,
@@ -25,10 +26,9 @@ from huracan_sync.errors import (
     SecretInFile,
     UsageError,
 )
-from huracan_sync.layout import LOCAL_FOLDERS, PATTERNS
-from huracan_sync.outbox import Letter
-from huracan_sync.paths import fold
 from huracan_sync.remote import files
+from huracan_sync.tree.layout import LOCAL_FOLDERS, PATTERNS
+from huracan_sync.tree.paths import fold
 
 _HOPELESS = (UsageError, Conflict, SecretInFile)
 """What no later pass can deliver: a person has to act, or the caller to look again."""
@@ -238,7 +238,7 @@ class Uploads(Instance):
         *,
         recursive: bool = True,
         refuse: Callable[[Path], None] | None = None,
-    ) -> passes.Passed | None:
+    ) -> folder_sync.Passed | None:
         """One pass over a folder, then whatever else waits; None when it could not be done."""
         where = {"local_path": str(local), "remote_path": target}
         more = {"patterns": patterns, "recursive": recursive, "refuses_secrets": refuse is not None}
@@ -246,7 +246,7 @@ class Uploads(Instance):
         def letter(error: HuracanError) -> Letter:
             return self._letter(target, error, local=str(local.absolute()), **more)
 
-        def work() -> passes.Passed:
+        def work() -> folder_sync.Passed:
             try:
                 return self._pass(local, target, patterns, letter, recursive=recursive, refuse=refuse)
             except HuracanError as error:
@@ -269,14 +269,14 @@ class Uploads(Instance):
         recursive: bool,
         refuse: Callable[[Path], None] | None = None,
         telling: type[Telling] = Telling,
-    ) -> passes.Passed:
+    ) -> folder_sync.Passed:
         started = time.time()
-        folder = passes.folder_at(self._layout, local, target, patterns=patterns, recursive=recursive)
+        folder = folder_sync.folder_at(self._layout, local, target, patterns=patterns, recursive=recursive)
         monitor = telling(local, folder.remote, folder.arranged)
         # Candles are stated as a whole at their interval, not at each change: that would be six requests for one.
         signs = fold(target) == fold(self._layout.candles) and telling is Telling and self._signs
         keys = self._keys if signs else None
-        passed = passes.push_folder(
+        passed = folder_sync.push_folder(
             self._remote, self._home, folder, monitor, refuse=refuse, stop=self._stopping.is_set, keys=keys
         )
         if passed.unsigned is not None:

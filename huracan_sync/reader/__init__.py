@@ -5,7 +5,7 @@ durable before it is handed out; whatever goes wrong, what was last known good s
 it imports, can write to Dropbox or reach a private key (tests/reader/test_reader_house.py).
 """
 
-from huracan_sync.reader.reading import Reader
+from huracan_sync.reader.reader import Reader
 from huracan_sync.reader.snapshot import Snapshot
 from huracan_sync.reader.source import Source
 

@@ -9,17 +9,17 @@ import itertools
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from huracan_sync.content_hash import BLOCK_SIZE, block_count
 from huracan_sync.errors import DiskFull, HuracanError, LocalFailure, NotFound, Refused, UsageError
-from huracan_sync.reader.blocks import VerifiedFile, local_block, remote_blocks, remote_pieces
-from huracan_sync.reader.shelf import Shelf
+from huracan_sync.manifest import checks
+from huracan_sync.manifest.checks import Freshness
+from huracan_sync.manifest.entries import Item
+from huracan_sync.manifest.head import Opened
+from huracan_sync.manifest.trust import Policy
+from huracan_sync.reader.cache import Shelf
 from huracan_sync.reader.source import Source
-from huracan_sync.signed import rules
-from huracan_sync.signed.entries import Item
-from huracan_sync.signed.head import Opened
-from huracan_sync.signed.rules import Freshness
-from huracan_sync.signed.trust import Policy
-from huracan_sync.tree import Entry
+from huracan_sync.reader.verified_blocks import VerifiedFile, local_block, remote_blocks, remote_pieces
+from huracan_sync.tree.content_hash import BLOCK_SIZE, block_count
+from huracan_sync.tree.entry import Entry
 
 KEEP_FILE = 64 * 1024 * 1024
 """Bytes: files up to this size are kept on this disk once they were read."""
@@ -73,7 +73,7 @@ class Snapshot:
     @property
     def status(self) -> Freshness:
         """How much it is worth now."""
-        status = rules.freshness(self.policy, expires_ms=self.head.expires_ms, now_ms=self._now_ms())
+        status = checks.freshness(self.policy, expires_ms=self.head.expires_ms, now_ms=self._now_ms())
         return Freshness.STALE if self.superseded and status is Freshness.FRESH else status
 
     @property
@@ -191,7 +191,7 @@ class Snapshot:
 
     def _check_alive(self) -> None:
         expires_ms, now_ms = self.head.expires_ms, self._now_ms()
-        rules.check_fresh(self.policy, expires_ms=expires_ms, now_ms=now_ms, allow_stale=self._allow_stale)
+        checks.check_fresh(self.policy, expires_ms=expires_ms, now_ms=now_ms, allow_stale=self._allow_stale)
 
     def _now_ms(self) -> int:
         return int(self._clock() * 1000)

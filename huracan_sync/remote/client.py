@@ -11,8 +11,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeVar
 
-from huracan_sync.remote.reading import Call, Download, Ranged, RangeIgnored, ReadOnly, Tokens, header_safe
-from huracan_sync.wire import Body
+from huracan_sync.remote.http import Body
+from huracan_sync.remote.read_client import Call, Download, Ranged, RangeIgnored, ReadOnly, Tokens, header_safe
 
 if TYPE_CHECKING:
     import dropbox

@@ -27,7 +27,7 @@ from huracan_sync.errors import (
     ServiceFault,
     UsageError,
 )
-from huracan_sync.wire import Answer
+from huracan_sync.remote.http import Answer
 
 MAX_PAUSE_S = 3600.0
 """A pause longer than this is not believed."""

@@ -9,11 +9,10 @@ from typing import Any
 
 import msgspec
 
-from huracan_sync.content_hash import content_hash
 from huracan_sync.errors import Conflict, ContentMismatch, HuracanError
+from huracan_sync.remote.async_jobs import MOST, carry_out
 from huracan_sync.remote.client import Ranged, Remote
 from huracan_sync.remote.errors import CursorReset, judge_failure
-from huracan_sync.remote.jobs import MOST, carry_out
 from huracan_sync.remote.listing import (
     PAGE,
     DeletedMetadata,
@@ -23,6 +22,7 @@ from huracan_sync.remote.listing import (
     Page,
     timestamp,
 )
+from huracan_sync.tree.content_hash import content_hash
 
 OVERWRITE = "overwrite"
 """Whatever lies there is replaced; Dropbox keeps its revision."""

@@ -13,9 +13,9 @@ from typing import Any
 import msgspec
 
 from huracan_sync.errors import NotFound, ServiceFault, UsageError
-from huracan_sync.paths import RelPath, below, refusal
-from huracan_sync.remote.reading import ReadOnly
-from huracan_sync.tree import Entry
+from huracan_sync.remote.read_client import ReadOnly
+from huracan_sync.tree.entry import Entry
+from huracan_sync.tree.paths import RelPath, below, refusal
 
 PAGE = 2000
 """Entries in a page: the most Dropbox gives."""

@@ -11,7 +11,6 @@ from typing import TypeVar
 
 import msgspec
 
-from huracan_sync.content_hash import BLOCK_SIZE
 from huracan_sync.errors import (
     ConfigError,
     HuracanError,
@@ -21,10 +20,11 @@ from huracan_sync.errors import (
     Unavailable,
     Unreachable,
 )
-from huracan_sync.paths import fold, join
 from huracan_sync.remote import listing
 from huracan_sync.remote.errors import CursorReset
-from huracan_sync.remote.reading import Ranged, ReadOnly
+from huracan_sync.remote.read_client import Ranged, ReadOnly
+from huracan_sync.tree.content_hash import BLOCK_SIZE
+from huracan_sync.tree.paths import fold, join
 
 PART = 2 * BLOCK_SIZE
 """Bytes asked for at once where a file is not read from its beginning."""

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 import msgspec
 
-from huracan_sync.content_hash import BLOCK_SIZE, content_hash
+from huracan_sync.disk import sync_folders
 from huracan_sync.errors import (
     ContentMismatch,
     DiskFull,
@@ -21,15 +21,15 @@ from huracan_sync.errors import (
     Stopped,
     Unavailable,
 )
-from huracan_sync.journal import Synced
-from huracan_sync.local import sync_folders
-from huracan_sync.paths import fold
-from huracan_sync.plan import Copy
 from huracan_sync.remote.client import RangeIgnored
-from huracan_sync.transfer import zipped
-from huracan_sync.transfer.fetch import WHOLE, DownSite, Stretches, commit, fetch_stream, fetch_whole
+from huracan_sync.transfer import download_zip
+from huracan_sync.transfer.download_file import WHOLE, DownSite, Stretches, commit, fetch_stream, fetch_whole
+from huracan_sync.transfer.journal import Synced
 from huracan_sync.transfer.progress import Failure
-from huracan_sync.tree import Entry
+from huracan_sync.tree.content_hash import BLOCK_SIZE, content_hash
+from huracan_sync.tree.entry import Entry
+from huracan_sync.tree.paths import fold
+from huracan_sync.tree.plan import Copy
 
 FILES_AT_ONCE = 4
 PLACED_TOGETHER = 125
@@ -57,7 +57,7 @@ class Download:
 
     def __init__(self, site: DownSite) -> None:
         self._site = site
-        self._zips: deque[zipped.Group] = deque()
+        self._zips: deque[download_zip.Group] = deque()
         self._unpacking: deque[_Unpack] = deque()
         self._files: deque[Copy] = deque()
         self._large: deque[Copy] = deque()
@@ -73,7 +73,7 @@ class Download:
             copies: what is wanted.
             everything: all files that lie at the remote side, to weigh whether fetching a whole folder pays.
         """
-        self._zips.extend(zipped.groups(copies, everything))
+        self._zips.extend(download_zip.groups(copies, everything))
         in_zips = {fold(step.path) for group in self._zips for step in group.copies}
         for step in copies:
             if fold(step.path) not in in_zips:
@@ -111,7 +111,7 @@ class Download:
     # --- folders as a zip -------------------------------------------------------------------------------------
 
     def _feed_zip(self) -> bool:
-        if not self._zips or not self._site.crew.has_room(zipped.IN_MEMORY):
+        if not self._zips or not self._site.crew.has_room(download_zip.IN_MEMORY):
             return False
         site, group = self._site, self._zips.popleft()
         size, counted = sum(step.entry.size for step in group.copies), 0
@@ -121,7 +121,7 @@ class Download:
             site.monitor.moved(total - counted)
             counted = total
 
-        def then(archive: zipped.Zip) -> None:
+        def then(archive: download_zip.Zip) -> None:
             count(size)
             job = _Unpack(archive, group, deque(group.copies))
             self._unpacking.append(job)
@@ -139,8 +139,8 @@ class Download:
 
         # The zip is a little longer than what is in it.
         arrived = lambda total: site.crew.tell(lambda: count(min(total, size)))  # noqa: E731
-        work = lambda: zipped.fetch(site.remote, site.remote_root, group, site.scratch, arrived)  # noqa: E731 - read at once
-        site.crew.start(work, then, failed, cost=zipped.IN_MEMORY)
+        work = lambda: download_zip.fetch(site.remote, site.remote_root, group, site.scratch, arrived)  # noqa: E731 - read at once
+        site.crew.start(work, then, failed, cost=download_zip.IN_MEMORY)
         return True
 
     def _feed_unpacking(self) -> bool:
@@ -277,8 +277,8 @@ class Download:
 class _Unpack(msgspec.Struct):
     """A zip that arrived, and what of it is not unpacked yet."""
 
-    archive: zipped.Zip
-    group: zipped.Group
+    archive: download_zip.Zip
+    group: download_zip.Group
     waiting: deque[Copy]
     running: int = 0
 

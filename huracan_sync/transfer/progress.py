@@ -7,7 +7,7 @@ from typing import Protocol
 import msgspec
 
 from huracan_sync.errors import HuracanError
-from huracan_sync.remote.pacing import Wait
+from huracan_sync.remote.rate_limit import Wait
 
 
 class Monitor(Protocol):

@@ -24,20 +24,20 @@ from huracan_sync.errors import (
     Stopped,
     Unavailable,
 )
-from huracan_sync.journal import Synced
-from huracan_sync.journal.ledger import note_proofs
-from huracan_sync.paths import fold, join
-from huracan_sync.plan import Copy
+from huracan_sync.remote import upload_session
 from huracan_sync.remote.errors import SessionLost, WrongOffset
 from huracan_sync.remote.listing import FileMetadata, entry_of, listing, metadata
-from huracan_sync.remote.pacing import Wait
-from huracan_sync.remote.reading import FAULT_ATTEMPTS
-from huracan_sync.transfer import batch
-from huracan_sync.transfer.large import Large
+from huracan_sync.remote.rate_limit import Wait
+from huracan_sync.remote.read_client import FAULT_ATTEMPTS
+from huracan_sync.transfer.journal import Synced
+from huracan_sync.transfer.journal.signed_state import note_proofs
 from huracan_sync.transfer.progress import Failure
-from huracan_sync.transfer.small import Small
-from huracan_sync.transfer.wish import Site, Wish
-from huracan_sync.tree import Entry
+from huracan_sync.transfer.upload_batches import Small
+from huracan_sync.transfer.upload_item import Site, Wish
+from huracan_sync.transfer.upload_parts import Large
+from huracan_sync.tree.entry import Entry
+from huracan_sync.tree.paths import fold, join
+from huracan_sync.tree.plan import Copy
 
 ATTEMPTS = 3
 """How often a file is begun in one run, before it is left for the next."""
@@ -103,12 +103,15 @@ class Upload:
         if self._committing or not self._closed:
             return False
         site = self._site
-        wishes, self._closed = self._closed[: batch.FILES_IN_A_COMMIT], self._closed[batch.FILES_IN_A_COMMIT :]
+        wishes, self._closed = (
+            self._closed[: upload_session.FILES_IN_A_COMMIT],
+            self._closed[upload_session.FILES_IN_A_COMMIT :],
+        )
         self._committing = True
         site.journal.intend(
             site.pair, [msgspec.structs.replace(w.step.entry, content_hash=w.digest, size=w.size) for w in wishes]
         )
-        entries = [(batch.Cursor(wish.session, wish.size), wish.commit(site)) for wish in wishes]
+        entries = [(upload_session.Cursor(wish.session, wish.size), wish.commit(site)) for wish in wishes]
 
         def then(results: list[FileMetadata | HuracanError]) -> None:
             self._committing = False
@@ -119,7 +122,7 @@ class Upload:
             for wish in wishes:
                 self._fail(wish, error)
 
-        site.crew.start(lambda: batch.finish(site.remote, entries), then, failed)
+        site.crew.start(lambda: upload_session.finish(site.remote, entries), then, failed)
         return True
 
     def _settle(self, results: list[tuple[Wish, FileMetadata | HuracanError]]) -> None:
@@ -145,7 +148,7 @@ class Upload:
         """Some files of a commit were not taken just then, the others were: what was sent waits, and is not lost."""
         wishes, attempt = [wish for wish, _ in refused], max(wish.refusals for wish, _ in refused)
         pacing = self._site.remote.pacing
-        wait = Wait(pacing.backoff(attempt), str(refused[0][1]), batch.FINISH, attempt)
+        wait = Wait(pacing.backoff(attempt), str(refused[0][1]), upload_session.FINISH, attempt)
 
         def failed(error: HuracanError) -> None:
             raise error  # nothing can fail in waiting

@@ -13,8 +13,8 @@ from benches.figures import Figure, at_most
 from benches.measured import served
 from benches.ours import Ours
 
-from huracan_sync.content_hash import ContentHasher
 from huracan_sync.emulator.running import Emulator
+from huracan_sync.tree.content_hash import ContentHasher
 
 MIB = trees.MIB
 BIG = 256 * MIB

@@ -19,8 +19,8 @@ from benches.measured import Ran, served
 from benches.ours import ROOT
 from benches.racers import REMOTE, Fails, Racer
 
-from huracan_sync.content_hash import content_hash
 from huracan_sync.emulator.running import Emulator
+from huracan_sync.tree.content_hash import content_hash
 
 ABOUT = "the race against rclone, the official SDK, Maestral, dropboxdrivefs and the engine's old class"
 CANDLES = ROOT.parent / "shared/data/candles"

@@ -19,17 +19,17 @@ from benches.figures import Figure, at_least, at_most
 from benches.measured import served
 from benches.ours import Ours
 
-from huracan_sync.connect import connect
+from huracan_sync.auth.connect import connect
 from huracan_sync.emulator.running import Emulator
 from huracan_sync.hamilton import Hamilton
-from huracan_sync.publish import publish
-from huracan_sync.push import push
+from huracan_sync.manifest import body, head, trust
+from huracan_sync.manifest.default_policy import first_trust
+from huracan_sync.manifest.entries import Item
+from huracan_sync.manifest.signer import Signer
+from huracan_sync.operations.publish import publish
+from huracan_sync.operations.push import push
 from huracan_sync.reader import Snapshot
 from huracan_sync.remote.source import RemoteSource
-from huracan_sync.signed import body, head, trust
-from huracan_sync.signed.entries import Item
-from huracan_sync.signed.keys import Signer
-from huracan_sync.signed.policy import first_trust
 
 ABOUT = "trust: verifying lists, looking for news, reading verified bytes, waiting for a new set"
 NOW = 1_763_600_000_000

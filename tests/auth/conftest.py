@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 
 from huracan_sync.auth import pkce
-from huracan_sync.auth.folder import Folder
-from huracan_sync.auth.names import SecretName
-from huracan_sync.auth.quiet import from_bytes
-from huracan_sync.auth.vault import Vault
-from huracan_sync.auth.vault_key import parse_key
+from huracan_sync.auth.keystore.secret_id import SecretName
+from huracan_sync.auth.keystore.secret_io import from_bytes
+from huracan_sync.auth.keystore.vault import Vault
+from huracan_sync.auth.keystore.vault_key import parse_key
+from huracan_sync.disk.private_folder import Folder
 from tests.auth.login_desk import Desk
 
 

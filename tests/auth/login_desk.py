@@ -5,12 +5,12 @@ import threading
 import urllib.request
 from urllib.parse import parse_qs, urlsplit
 
-from huracan_sync.auth.access import AccessTokens
 from huracan_sync.auth.credentials import Credentials
-from huracan_sync.auth.login import Wanted, log_in
-from huracan_sync.auth.profiles import Profile
-from huracan_sync.auth.store import Store
-from huracan_sync.wire import Endpoint, Wire
+from huracan_sync.auth.keystore.store import Store
+from huracan_sync.auth.login_flow import Wanted, log_in
+from huracan_sync.auth.scopes import Profile
+from huracan_sync.auth.tokens import AccessTokens
+from huracan_sync.remote.http import Endpoint, Wire
 
 READ = ("files.content.read", "files.metadata.read")
 FULL = ("files.content.read", "files.content.write", "files.metadata.read")

@@ -3,14 +3,14 @@
 import json
 import secrets
 
-from huracan_sync.auth import logins
-from huracan_sync.auth.access import AccessTokens
+from huracan_sync.auth import login_record
 from huracan_sync.auth.credentials import Credentials
-from huracan_sync.auth.profiles import Profile
-from huracan_sync.auth.shared import Clocks, Now
-from huracan_sync.auth.store import Store
+from huracan_sync.auth.keystore.store import Store
+from huracan_sync.auth.scopes import Profile
+from huracan_sync.auth.token_cache import Clocks, Now
+from huracan_sync.auth.tokens import AccessTokens
+from huracan_sync.remote.http import Endpoint, Wire
 from huracan_sync.secret import Secret
-from huracan_sync.wire import Endpoint, Wire
 
 
 class Machine:
@@ -49,13 +49,13 @@ class Machine:
         path.chmod(0o400)
         self.env |= {"HURACAN_VAULT_KEY_FILE": str(path)}
         granted = self.emulator("token", scopes=scopes or sorted(self.profile.needed))
-        login = logins.Login(
+        login = login_record.Login(
             self.endpoint.namespace, self.profile.name, self.profile.read_only, granted["app_key"],
             granted["account_id"], tuple(granted["scope"].split()), 0,
         )  # fmt: skip
         credentials = self.credentials()
         credentials.store.put(login.refresh_token, Secret(granted["refresh_token"]))
-        logins.write(credentials.folder, login)
+        login_record.write(credentials.folder, login)
         return login
 
 

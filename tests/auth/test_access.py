@@ -9,11 +9,11 @@ import time
 import msgspec
 import pytest
 
-from huracan_sync.auth import logins, shared
-from huracan_sync.auth.access import AccessTokens, ShortLived, alone
+from huracan_sync.auth import login_record, token_cache
 from huracan_sync.auth.credentials import Credentials
-from huracan_sync.auth.profiles import Profile
-from huracan_sync.auth.store import Store
+from huracan_sync.auth.keystore.store import Store
+from huracan_sync.auth.scopes import Profile
+from huracan_sync.auth.tokens import AccessTokens, ShortLived, alone
 from huracan_sync.errors import (
     BoundElsewhere,
     CallRefused,
@@ -30,8 +30,8 @@ from huracan_sync.errors import (
     UnsafePlace,
 )
 from huracan_sync.remote.client import Remote
+from huracan_sync.remote.http import Endpoint, Wire
 from huracan_sync.secret import Secret
-from huracan_sync.wire import Endpoint, Wire
 from tests.auth.conftest import everything_below
 from tests.auth.login_machine import Machine, status_with
 
@@ -67,10 +67,10 @@ def test_making_one_opens_nothing(home):
     code = f"""
 import sys
 from pathlib import Path
-from huracan_sync.auth.access import AccessTokens
+from huracan_sync.auth.tokens import AccessTokens
 from huracan_sync.auth.credentials import open_credentials
-from huracan_sync.auth.profiles import Profile
-from huracan_sync.wire import Endpoint, Wire
+from huracan_sync.auth.scopes import Profile
+from huracan_sync.remote.http import Endpoint, Wire
 seen = []
 sys.addaudithook(lambda event, _: seen.append(event))
 AccessTokens(open_credentials(Endpoint(), Path({str(home)!r}), {{}}, Profile()), Wire(Endpoint()))
@@ -123,7 +123,7 @@ def test_threat_31_after_a_401_the_scope_is_sent_again(machine, emulator):
 
 @pytest.mark.parametrize(("lifetime", "early"), [(14400, 300), (3600, 300), (1200, 100), (60, 5), (59, 0), (2, 0)])
 def test_how_early(lifetime, early):
-    assert shared.margin(lifetime) == early
+    assert token_cache.margin(lifetime) == early
 
 
 def test_a_token_of_two_seconds_works(machine, emulator):
@@ -398,7 +398,7 @@ def test_killed_between_the_new_token_and_its_first_use(machine, emulator, tmp_p
         tokens.token()
         os._exit(0)
     assert os.waitpid(child, 0)[1] == 9
-    (machine.home / "auth").joinpath(shared.file_name(login.namespace, machine.credentials().load())).unlink()
+    (machine.home / "auth").joinpath(token_cache.file_name(login.namespace, machine.credentials().load())).unlink()
     assert status_with(machine, machine.tokens().token()) == 200
     assert status_with(machine, machine.tokens().token()) == 200
 
@@ -450,8 +450,8 @@ def test_the_shared_token_cannot_be_renamed_to_another_scope_set(machine):
     machine.tokens().token()
     path = shared_file(machine)
     credential = machine.credentials().load()
-    assert shared.unseal(path.read_bytes(), credential.refresh_token, path.name).token is not None
-    assert shared.unseal(path.read_bytes(), credential.refresh_token, "access.other") == shared.State()
+    assert token_cache.unseal(path.read_bytes(), credential.refresh_token, path.name).token is not None
+    assert token_cache.unseal(path.read_bytes(), credential.refresh_token, "access.other") == token_cache.State()
 
 
 def test_a_shared_token_others_can_read_is_ignored(machine, caplog):
@@ -560,7 +560,7 @@ def test_the_order_of_sources(machine, emulator, tmp_path):
     assert load().refresh_token.reveal() == tokens["systemd"]
     del machine.env["CREDENTIALS_DIRECTORY"]
     assert (load().source, load().login) == ("vault", login)
-    logins.remove(machine.credentials().folder, login.namespace, login.profile)
+    login_record.remove(machine.credentials().folder, login.namespace, login.profile)
     assert load().refresh_token.reveal() == tokens["env"]
     del machine.env["HURACAN_DROPBOX_REFRESH_TOKEN"]
     with pytest.raises(NoCredentials) as caught:
@@ -613,8 +613,8 @@ def test_threat_34_a_real_token_is_never_sent_to_an_emulator(machine, home):
 
 
 def test_a_token_of_a_real_login_s_app_is_never_sent_to_an_emulator(machine, home, emulator):
-    login = logins.Login("dropbox", "engine", False, emulator.app_key, "dbid:A", (), 0)
-    logins.write(machine.credentials().folder, login)
+    login = login_record.Login("dropbox", "engine", False, emulator.app_key, "dbid:A", (), 0)
+    login_record.write(machine.credentials().folder, login)
     with pytest.raises(BoundElsewhere):
         machine.tokens().token()
     assert machine.emulator.refreshes() == 0

@@ -16,23 +16,23 @@ from pathlib import Path
 import pytest
 
 from huracan_sync import secret
-from huracan_sync.auth import grants, login, pkce
-from huracan_sync.auth.access import AccessTokens
+from huracan_sync.auth import login_flow, pkce, token_endpoint
+from huracan_sync.auth.connect import connect
 from huracan_sync.auth.credentials import Credentials
-from huracan_sync.auth.delivered import read_file
-from huracan_sync.auth.folder import Folder
-from huracan_sync.auth.names import SecretName, unwrap, wrap
-from huracan_sync.auth.os_keyring import OsKeyring
-from huracan_sync.auth.profiles import Profile
-from huracan_sync.auth.quiet import SECRET_VARIABLES, Environment, from_bytes, take_environment
-from huracan_sync.auth.scan import scan
-from huracan_sync.auth.store import Store
-from huracan_sync.auth.vault import Vault
-from huracan_sync.auth.vault_key import KeySources, find_key, parse_key
-from huracan_sync.connect import connect
+from huracan_sync.auth.keystore.os_keyring import OsKeyring
+from huracan_sync.auth.keystore.secret_files import read_file
+from huracan_sync.auth.keystore.secret_id import SecretName, unwrap, wrap
+from huracan_sync.auth.keystore.secret_io import SECRET_VARIABLES, Environment, from_bytes, take_environment
+from huracan_sync.auth.keystore.store import Store
+from huracan_sync.auth.keystore.vault import Vault
+from huracan_sync.auth.keystore.vault_key import KeySources, find_key, parse_key
+from huracan_sync.auth.scopes import Profile
+from huracan_sync.auth.secret_scan import scan
+from huracan_sync.auth.tokens import AccessTokens
+from huracan_sync.disk.private_folder import Folder
 from huracan_sync.errors import HuracanError
+from huracan_sync.remote.http import Endpoint, Wire
 from huracan_sync.secret import NOISY, RedactingFilter, Secret, quiet_the_wire, redact
-from huracan_sync.wire import Endpoint, Wire
 from tests.auth.curious import in_tracebacks, shows_no_secret
 from tests.canaries import found_in
 
@@ -53,22 +53,22 @@ def refuse_token(emulator, tmp_path, home):
 
 
 def lose_the_network(emulator, tmp_path, home):
-    grants.refresh(Wire(DEAD), "app", Secret(canary()), frozenset({"files.metadata.read"}))
+    token_endpoint.refresh(Wire(DEAD), "app", Secret(canary()), frozenset({"files.metadata.read"}))
 
 
 def lose_the_network_with_a_code(emulator, tmp_path, home):
-    grants.exchange_code(Wire(DEAD), "app", Secret(canary()), Secret(canary()), "http://127.0.0.1:1/")
+    token_endpoint.exchange_code(Wire(DEAD), "app", Secret(canary()), Secret(canary()), "http://127.0.0.1:1/")
 
 
 def lose_the_network_while_revoking(emulator, tmp_path, home):
-    grants.revoke(Wire(DEAD), Secret(canary()))
+    token_endpoint.revoke(Wire(DEAD), Secret(canary()))
 
 
 def answer_with_half_a_token(emulator, tmp_path, home):
     value = canary()
     Secret(value)
     body = f'{{"access_token": "{value}", "expires_in": -1, "token_type": "bearer"}}'.encode()
-    grants.read_answer(grants.Answer(200, {}, body), refreshing=True)
+    token_endpoint.read_answer(token_endpoint.Answer(200, {}, body), refreshing=True)
 
 
 def paste_nearly_a_code(emulator, tmp_path, home):
@@ -159,7 +159,7 @@ def log_in_and_be_refused(emulator, tmp_path, home):
 
     endpoint = Endpoint.from_environment({"HURACAN_SYNC_API": emulator.url})
     credentials = Credentials(Profile(), endpoint.namespace, Store(home, env), env, app_key=emulator.app_key)
-    login.log_in(credentials, Wire(endpoint), Person(), login.Wanted(browser=False))
+    login_flow.log_in(credentials, Wire(endpoint), Person(), login_flow.Wanted(browser=False))
 
 
 FAILURES = [
@@ -249,7 +249,7 @@ def test_threat_24_proc_environ_still_shows_what_a_process_began_with():
     value = canary()
     code = (
         "import os, subprocess, sys\n"
-        "from huracan_sync.auth.quiet import take_environment\n"
+        "from huracan_sync.auth.keystore.secret_io import take_environment\n"
         "env = take_environment(os.environ)\n"
         "own = open('/proc/self/environ', 'rb').read()\n"
         "show = [sys.executable, '-c', 'import os; print(dict(os.environ))']\n"
@@ -266,7 +266,7 @@ def test_threat_24_proc_environ_still_shows_what_a_process_began_with():
 def test_threat_23_memory_is_guarded():
     code = (
         "import resource\n"
-        "from huracan_sync.auth.quiet import guard_memory\n"
+        "from huracan_sync.auth.keystore.secret_io import guard_memory\n"
         "guard_memory()\n"
         "import ctypes; print(resource.getrlimit(resource.RLIMIT_CORE), ctypes.CDLL(None).prctl(3, 0, 0, 0, 0))\n"
     )

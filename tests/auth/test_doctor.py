@@ -8,14 +8,15 @@ from email.utils import formatdate
 import msgspec
 import pytest
 
-from huracan_sync.auth import doctor, logins
-from huracan_sync.auth.access import AccessTokens
+from huracan_sync.auth import login_record
 from huracan_sync.auth.credentials import open_credentials
-from huracan_sync.auth.profiles import Profile, stored_profile
-from huracan_sync.auth.store import open_store
+from huracan_sync.auth.keystore.store import open_store
+from huracan_sync.auth.scopes import Profile, stored_profile
+from huracan_sync.auth.tokens import AccessTokens
+from huracan_sync.cli import doctor_checks
 from huracan_sync.errors import NotFound, Unreachable
+from huracan_sync.remote.http import Answer, Endpoint, Wire
 from huracan_sync.secret import Secret
-from huracan_sync.wire import Answer, Endpoint, Wire
 
 READ = ["files.metadata.read", "files.content.read"]
 WRITE = "files.content.write"
@@ -34,18 +35,18 @@ def key_env(tmp_path):
 def logged_in(emulator, home, key_env):
     endpoint = Endpoint.from_environment({"HURACAN_SYNC_API": emulator.url})
     granted = emulator("token", scopes=[*READ, WRITE])
-    login = logins.Login(
+    login = login_record.Login(
         endpoint.namespace, "engine", False, granted["app_key"], granted["account_id"], (*READ, WRITE), 0
     )
     credentials = open_credentials(endpoint, home, key_env, Profile())
     credentials.store.put(login.refresh_token, Secret(granted["refresh_token"]))
-    logins.write(credentials.folder, login)
+    login_record.write(credentials.folder, login)
     return credentials, Wire(endpoint), granted
 
 
 def test_credentials(logged_in, home, key_env, tmp_path):
     credentials, wire, granted = logged_in
-    check = doctor.check_credentials(credentials)
+    check = doctor_checks.check_credentials(credentials)
     assert check.verdict == "ok"
     assert check.facts == {
         "source": "vault",
@@ -53,14 +54,14 @@ def test_credentials(logged_in, home, key_env, tmp_path):
         "profile": "engine",
         "account_id": granted["account_id"],
     }
-    nobody = doctor.check_credentials(open_credentials(wire.endpoint, tmp_path / "other", key_env, Profile()))
+    nobody = doctor_checks.check_credentials(open_credentials(wire.endpoint, tmp_path / "other", key_env, Profile()))
     assert (nobody.verdict, "huracan-sync authorize" in nobody.hint) == ("bad", True)
-    locked = doctor.check_credentials(open_credentials(wire.endpoint, home, {}, Profile()))
+    locked = doctor_checks.check_credentials(open_credentials(wire.endpoint, home, {}, Profile()))
     assert (locked.verdict, locked.facts["error"]) == ("bad", "NoVaultKey")
     (tmp_path / "token").write_text(granted["refresh_token"])
     (tmp_path / "token").chmod(0o400)
     env = {"HURACAN_REFRESH_TOKEN_FILE": str(tmp_path / "token"), "HURACAN_APP_KEY": "k"}
-    delivered = doctor.check_credentials(open_credentials(wire.endpoint, home, env, Profile()))
+    delivered = doctor_checks.check_credentials(open_credentials(wire.endpoint, home, env, Profile()))
     assert (delivered.verdict, delivered.facts["source"]) == ("ok", str(tmp_path / "token"))
 
 
@@ -68,12 +69,12 @@ def test_no_check_shows_a_secret(logged_in, home, key_env):
     credentials, wire, granted = logged_in
     env = {**key_env, "DROPBOX_ACCESS_TOKEN": "sl.canary-canary", "HURACAN_DROPBOX_REFRESH_TOKEN": "canary-two"}
     checks = [
-        doctor.check_credentials(credentials),
-        doctor.check_keeping(credentials.store),
-        doctor.check_vault_key(key_env, credentials.store),
-        doctor.check_token(AccessTokens(credentials, wire)),
-        doctor.check_environment(env),
-        doctor.check_state_folder(home),
+        doctor_checks.check_credentials(credentials),
+        doctor_checks.check_keeping(credentials.store),
+        doctor_checks.check_vault_key(key_env, credentials.store),
+        doctor_checks.check_token(AccessTokens(credentials, wire)),
+        doctor_checks.check_environment(env),
+        doctor_checks.check_state_folder(home),
     ]
     said = msgspec.json.encode(checks).decode()
     assert granted["refresh_token"] not in said
@@ -82,17 +83,17 @@ def test_no_check_shows_a_secret(logged_in, home, key_env):
 
 def test_keeping(logged_in, home, key_env):
     credentials, _, _ = logged_in
-    assert doctor.check_keeping(credentials.store).verdict == "ok"
-    assert doctor.check_keeping(open_store(home, {})).verdict == "bad"  # there is a vault, and nothing opens it
-    assert doctor.check_keeping(open_store(home / "x", {})).verdict == "warn"
+    assert doctor_checks.check_keeping(credentials.store).verdict == "ok"
+    assert doctor_checks.check_keeping(open_store(home, {})).verdict == "bad"  # there is a vault, and nothing opens it
+    assert doctor_checks.check_keeping(open_store(home / "x", {})).verdict == "warn"
 
 
 def test_vault_key_on_the_vault_s_volume(logged_in, key_env):
     credentials, _, _ = logged_in
-    check = doctor.check_vault_key(key_env, credentials.store)
+    check = doctor_checks.check_vault_key(key_env, credentials.store)
     assert (check.verdict, "one volume" in check.says) == ("warn", True)
-    assert doctor.check_vault_key({}, credentials.store) is None
-    gone = doctor.check_vault_key({"HURACAN_VAULT_KEY_FILE": "/no/such/file"}, credentials.store)
+    assert doctor_checks.check_vault_key({}, credentials.store) is None
+    gone = doctor_checks.check_vault_key({"HURACAN_VAULT_KEY_FILE": "/no/such/file"}, credentials.store)
     assert gone.verdict == "bad"
 
 
@@ -108,23 +109,23 @@ def test_vault_key_on_the_vault_s_volume(logged_in, key_env):
     ],
 )
 def test_scopes(profile, scopes, verdict, lacking):
-    check = doctor.check_scopes(profile, scopes)
+    check = doctor_checks.check_scopes(profile, scopes)
     assert check.verdict == verdict
     assert {verb for verb, missing in check.facts["verbs"].items() if missing} == lacking
 
 
 def test_token(logged_in, emulator):
     credentials, wire, _ = logged_in
-    assert doctor.check_token(AccessTokens(credentials, wire)).verdict == "ok"
+    assert doctor_checks.check_token(AccessTokens(credentials, wire)).verdict == "ok"
     emulator("revoke")
     emulator("clock", advance_s=20000)
     (home_file,) = (p for p in credentials.folder.path.glob("access.*") if p.suffix != ".lock")
     home_file.unlink()
-    check = doctor.check_token(AccessTokens(credentials, wire))
+    check = doctor_checks.check_token(AccessTokens(credentials, wire))
     assert (check.verdict, check.facts["error"]) == ("bad", "Revoked")
     dead = Wire(Endpoint.from_environment({"HURACAN_SYNC_API": "http://127.0.0.1:9"}))
     credentials.folder.remove(home_file.name)
-    lost = doctor.check_token(AccessTokens(credentials, dead, sleep=lambda _: None))
+    lost = doctor_checks.check_token(AccessTokens(credentials, dead, sleep=lambda _: None))
     assert (lost.verdict, lost.facts["error"]) == ("unknown", "Unreachable")
 
 
@@ -133,43 +134,47 @@ def test_token(logged_in, emulator):
 )
 def test_threat_36_clock_skew(ahead, verdict):
     now = 1_700_000_000.0
-    check = doctor.check_reach(Endpoint(), Answer(401, {"Date": formatdate(now - ahead, usegmt=True)}, b""), now=now)
+    check = doctor_checks.check_reach(
+        Endpoint(), Answer(401, {"Date": formatdate(now - ahead, usegmt=True)}, b""), now=now
+    )
     assert check.verdict == verdict
     assert check.facts["clock_skew_s"] == ahead
 
 
 @pytest.mark.parametrize("date", ["", "yesterday", "Mon, 99 Foo 2026 00:00:00 GMT"])
 def test_a_date_that_is_none(date):
-    check = doctor.check_reach(Endpoint(), Answer(401, {"Date": date}, b""), now=0.0)
+    check = doctor_checks.check_reach(Endpoint(), Answer(401, {"Date": date}, b""), now=0.0)
     assert (check.verdict, "clock_skew_s" in check.facts) == ("ok", False)
 
 
 def test_reach_of_a_running_service(emulator):
     wire = Wire(Endpoint.from_environment({"HURACAN_SYNC_API": emulator.url}))
     answer = wire.exchange(f"{emulator.url}/2/files/list_folder", headers={"Content-Type": "application/json"})
-    assert doctor.check_reach(wire.endpoint, answer, now=time.time()).verdict == "ok"
-    assert doctor.check_reach(wire.endpoint, Unreachable("gone"), now=0.0).verdict == "bad"
+    assert doctor_checks.check_reach(wire.endpoint, answer, now=time.time()).verdict == "ok"
+    assert doctor_checks.check_reach(wire.endpoint, Unreachable("gone"), now=0.0).verdict == "bad"
 
 
 def test_environment():
-    assert doctor.check_environment({"PATH": "/bin"}).verdict == "ok"
-    leftover = doctor.check_environment({"DROPBOX_ACCESS_TOKEN": "sl.x", "https_proxy": "http://evil"})
+    assert doctor_checks.check_environment({"PATH": "/bin"}).verdict == "ok"
+    leftover = doctor_checks.check_environment({"DROPBOX_ACCESS_TOKEN": "sl.x", "https_proxy": "http://evil"})
     assert (leftover.verdict, leftover.facts["leftover"]) == ("warn", ["DROPBOX_ACCESS_TOKEN"])
     assert leftover.facts["ignored"] == ["https_proxy"]
-    assert doctor.check_environment({"HURACAN_VAULT_KEY": "x"}).verdict == "warn"
-    assert "set and ignored: DROPBOX_DOMAIN" in doctor.check_environment({"DROPBOX_DOMAIN": ".evil.example"}).says
+    assert doctor_checks.check_environment({"HURACAN_VAULT_KEY": "x"}).verdict == "warn"
+    assert (
+        "set and ignored: DROPBOX_DOMAIN" in doctor_checks.check_environment({"DROPBOX_DOMAIN": ".evil.example"}).says
+    )
 
 
 def test_state_folder(home):
-    assert (doctor.check_state_folder(home).verdict, home.exists()) == ("ok", False)
+    assert (doctor_checks.check_state_folder(home).verdict, home.exists()) == ("ok", False)
     home.mkdir(mode=0o755)
     home.chmod(0o755)
-    assert doctor.check_state_folder(home).verdict == "warn"
+    assert doctor_checks.check_state_folder(home).verdict == "warn"
     home.chmod(0o700)
     (home / "auth").mkdir(mode=0o700)
-    assert doctor.check_state_folder(home).verdict == "ok"
+    assert doctor_checks.check_state_folder(home).verdict == "ok"
     (home / "auth").chmod(0o750)
-    check = doctor.check_state_folder(home)
+    check = doctor_checks.check_state_folder(home)
     assert (check.verdict, check.hint) == ("bad", f"run `chmod 700 {home / 'auth'}`")
 
 
@@ -177,27 +182,29 @@ def test_state_folder(home):
 def test_state_folder_of_somebody_else(home):
     (home / "auth").mkdir(parents=True, mode=0o700)
     os.chown(home / "auth", 12345, 12345)
-    assert doctor.check_state_folder(home).verdict == "bad"
+    assert doctor_checks.check_state_folder(home).verdict == "bad"
 
 
 def test_root():
-    assert doctor.check_root(Profile(), "/Runpodhuracan", seen=True).verdict == "ok"
-    assert doctor.check_root(Profile(), "/Runpodhuracan", seen=False).verdict == "warn"
-    hamilton = doctor.check_root(HAMILTON, "/Runpodhuracan", seen=False)
+    assert doctor_checks.check_root(Profile(), "/Runpodhuracan", seen=True).verdict == "ok"
+    assert doctor_checks.check_root(Profile(), "/Runpodhuracan", seen=False).verdict == "warn"
+    hamilton = doctor_checks.check_root(HAMILTON, "/Runpodhuracan", seen=False)
     assert hamilton.verdict == "bad"
     assert "App-folder" in hamilton.hint
     assert "Full Dropbox" in hamilton.hint
-    assert doctor.check_root(Profile(), "", seen=NotFound("x")).verdict == "unknown"
-    elsewhere = doctor.check_root(HAMILTON, "/Runpodhuracan", seen=False, elsewhere=["/Apps/Engine/Runpodhuracan"])
+    assert doctor_checks.check_root(Profile(), "", seen=NotFound("x")).verdict == "unknown"
+    elsewhere = doctor_checks.check_root(
+        HAMILTON, "/Runpodhuracan", seen=False, elsewhere=["/Apps/Engine/Runpodhuracan"]
+    )
     assert elsewhere.verdict == "bad"
     assert "HURACAN_APP_FOLDER=/Apps/Engine/Runpodhuracan" in elsewhere.hint
 
 
 def test_quota():
-    assert doctor.check_quota(None, None).verdict == "unknown"
-    assert doctor.check_quota(50, 100).verdict == "ok"
-    assert doctor.check_quota(99, 100).verdict == "warn"
-    assert doctor.check_quota(1, 0).verdict == "warn"
+    assert doctor_checks.check_quota(None, None).verdict == "unknown"
+    assert doctor_checks.check_quota(50, 100).verdict == "ok"
+    assert doctor_checks.check_quota(99, 100).verdict == "warn"
+    assert doctor_checks.check_quota(1, 0).verdict == "warn"
 
 
 def test_what_the_engine_s_setting_stands_for():

@@ -8,9 +8,9 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from huracan_sync.auth import logins, pkce
-from huracan_sync.auth.login import log_out
-from huracan_sync.auth.profiles import Profile
+from huracan_sync.auth import login_record, pkce
+from huracan_sync.auth.login_flow import log_out
+from huracan_sync.auth.scopes import Profile
 from huracan_sync.errors import (
     AccountChanged,
     MissingScope,
@@ -64,7 +64,7 @@ def test_allow(desk, window):
     assert (identity.account_id, identity.scopes, identity.pinned) == (login.account_id, FULL, False)
     assert desk.can_write()
     assert desk.emulator.refreshes() == 1  # the code; its access token serves the first command
-    assert logins.profiles(desk.credentials().folder, desk.endpoint.namespace) == ["engine"]
+    assert login_record.profiles(desk.credentials().folder, desk.endpoint.namespace) == ["engine"]
 
 
 @pytest.mark.long  # it is about time, and other work on the machine takes of it

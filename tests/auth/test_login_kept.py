@@ -2,10 +2,10 @@
 
 import pytest
 
-from huracan_sync.auth import grants, logins
-from huracan_sync.auth.access import AccessTokens
-from huracan_sync.auth.login import Wanted, log_in_for_elsewhere, log_out
-from huracan_sync.auth.profiles import Profile
+from huracan_sync.auth import login_record, token_endpoint
+from huracan_sync.auth.login_flow import Wanted, log_in_for_elsewhere, log_out
+from huracan_sync.auth.scopes import Profile
+from huracan_sync.auth.tokens import AccessTokens
 from huracan_sync.errors import BoundElsewhere, LocalFailure, NoConsent, NoCredentials, Revoked, StateMissing
 from tests.auth.conftest import everything_below
 from tests.auth.login_desk import FULL, READ, Operator, answering
@@ -19,7 +19,7 @@ def test_a_new_login_withdraws_the_one_it_replaces(desk, emulator):
     before, old = running.token(), desk.credentials().load().refresh_token
     desk.log_in(Operator(answering(emulator)))
     with pytest.raises(Revoked):
-        grants.refresh(desk.wire, emulator.app_key, old, frozenset(READ))
+        token_endpoint.refresh(desk.wire, emulator.app_key, old, frozenset(READ))
     assert desk.can_write()
     assert running.token().reveal() == before.reveal()  # it cannot know yet
     assert running.renew(before).reveal() != before.reveal()  # and goes on as soon as Dropbox refuses
@@ -64,7 +64,7 @@ def test_if_dropbox_withdrew_both_the_person_is_told_while_still_here(desk, emul
 
 def test_a_login_that_cannot_be_stored_is_withdrawn_and_the_one_before_stays(desk, emulator):
     login = desk.log_in(Operator(answering(emulator)))
-    lock = desk.home / "auth" / logins.LOCK
+    lock = desk.home / "auth" / login_record.LOCK
     lock.unlink()
     lock.symlink_to("elsewhere")  # the record cannot be written any more, after the secret was
     with pytest.raises(LocalFailure):
@@ -77,7 +77,7 @@ def test_a_login_that_cannot_be_stored_is_withdrawn_and_the_one_before_stays(des
 
 def test_the_first_login_that_cannot_be_stored_leaves_nothing(desk, emulator):
     (desk.home / "auth").mkdir(mode=0o700, parents=True)
-    (desk.home / "auth" / logins.LOCK).symlink_to("elsewhere")
+    (desk.home / "auth" / login_record.LOCK).symlink_to("elsewhere")
     with pytest.raises(LocalFailure):
         desk.log_in(Operator(answering(emulator)))
     assert desk.credentials().login is None
@@ -100,7 +100,7 @@ def test_a_login_for_another_machine_is_handed_over_and_not_stored(desk, emulato
     hand_over(desk, Operator(answering(emulator)), lambda login, token: taken.append((login, token)))
     ((login, token),) = taken
     assert login.scopes == FULL
-    assert grants.refresh(desk.wire, emulator.app_key, token, frozenset(READ)).access_token
+    assert token_endpoint.refresh(desk.wire, emulator.app_key, token, frozenset(READ)).access_token
     assert not desk.home.exists()
 
 
@@ -165,7 +165,7 @@ def test_logout_leaves_other_profiles(desk, emulator):
 
 def test_a_damaged_record_is_not_logged_out_and_logout_mends_it(desk, emulator):
     login = desk.log_in(Operator(answering(emulator)))
-    record = desk.home / "auth" / logins.file_name(login.namespace, "engine")
+    record = desk.home / "auth" / login_record.file_name(login.namespace, "engine")
     for damage in ("{", "[]", record.read_text().replace("engine", "other"), record.read_text().replace("scopes", "x")):
         record.write_text(damage)
         with pytest.raises(StateMissing, match="is damaged"):
@@ -179,7 +179,7 @@ def test_a_damaged_record_is_not_logged_out_and_logout_mends_it(desk, emulator):
 def test_a_record_pointing_to_another_account_does_not_get_the_secret(desk, emulator):
     """Entry bound to another account: an edited record does not make one login's secret another's."""
     login = desk.log_in(Operator(answering(emulator)))
-    record = desk.home / "auth" / logins.file_name(login.namespace, "engine")
+    record = desk.home / "auth" / login_record.file_name(login.namespace, "engine")
     record.write_text(record.read_text().replace(login.account_id, "dbid:OTHER"))
     with pytest.raises(BoundElsewhere):
         AccessTokens(desk.credentials(), desk.wire).token()
@@ -198,17 +198,17 @@ def test_revoked_then_authorize_again_works(desk, emulator):
 
 def test_no_secret_on_the_disk(desk, emulator):
     issued = []
-    original = logins.write
+    original = login_record.write
 
     def spy(folder, login):
         issued.append(desk.credentials().store.get(login.refresh_token).reveal())
         original(folder, login)
 
-    logins.write = spy
+    login_record.write = spy
     try:
         desk.log_in(Operator(answering(emulator)))
     finally:
-        logins.write = original
+        login_record.write = original
     issued.append(AccessTokens(desk.credentials(), desk.wire).token().reveal())
     written = everything_below(desk.home)
     assert len(issued) == 2

@@ -7,7 +7,7 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 import pytest
 
 from huracan_sync.auth.pkce import Code, Denied, Ignored, begin, judge, pasted, redirect_uri
-from huracan_sync.auth.profiles import Profile, check_granted, profile_named, to_authorize, writes
+from huracan_sync.auth.scopes import Profile, check_granted, profile_named, to_authorize, writes
 from huracan_sync.errors import MissingScope, ScopeWidened, UsageError
 
 ENGINE, HAMILTON = Profile(), Profile("hamilton", read_only=True)

@@ -8,8 +8,8 @@ import time
 
 import pytest
 
+from huracan_sync.auth.loopback import Door
 from huracan_sync.auth.pkce import Code, Denied, begin, judge
-from huracan_sync.auth.redirect import Door
 from huracan_sync.errors import NoConsent, PortTaken
 
 HAS_V6 = socket.has_ipv6

@@ -5,7 +5,7 @@ import string
 
 import pytest
 
-from huracan_sync.auth.scan import (
+from huracan_sync.auth.secret_scan import (
     ACCESS_TOKEN,
     APP_SECRET,
     BOT_TOKEN,

@@ -14,9 +14,9 @@ from pathlib import Path
 
 import pytest
 
-from huracan_sync.auth.names import SecretName
-from huracan_sync.auth.os_keyring import ALLOWED, OsKeyring, find_keyring
-from huracan_sync.auth.store import Store
+from huracan_sync.auth.keystore.os_keyring import ALLOWED, OsKeyring, find_keyring
+from huracan_sync.auth.keystore.secret_id import SecretName
+from huracan_sync.auth.keystore.store import Store
 from huracan_sync.errors import BoundElsewhere, KeyringRefused, NoSafePlace, NoVaultKey, VaultDamaged
 from huracan_sync.secret import Secret
 from tests.auth.conftest import everything_below
@@ -96,7 +96,7 @@ def test_a_damaged_index_is_told(home, name, with_key):
 
 
 def test_the_passphrase_is_asked_for_once_a_process(home, name):
-    from huracan_sync.auth.vault_key import KeySources
+    from huracan_sync.auth.keystore.vault_key import KeySources
 
     asked = []
 
@@ -255,8 +255,8 @@ class Keyring(KeyringBackend):
 DRIVER = """
 import os, sys
 from pathlib import Path
-from huracan_sync.auth.names import SecretName
-from huracan_sync.auth.store import Store
+from huracan_sync.auth.keystore.secret_id import SecretName
+from huracan_sync.auth.keystore.store import Store
 from huracan_sync.errors import NoSafePlace
 from huracan_sync.secret import Secret
 import keyrings.alt.file  # it is installed here

@@ -24,12 +24,12 @@ from pathlib import Path
 
 import pytest
 
-from huracan_sync.account import credentials_of
-from huracan_sync.auth.access import AccessTokens
-from huracan_sync.auth.scan import scan
+from huracan_sync.auth.secret_scan import scan
+from huracan_sync.auth.session import credentials_of
+from huracan_sync.auth.tokens import AccessTokens
 from huracan_sync.emulator.running import Emulator
 from huracan_sync.errors import TlsRefused
-from huracan_sync.wire import Endpoint, Wire
+from huracan_sync.remote.http import Endpoint, Wire
 from tests.auth.conftest import everything_below
 from tests.canaries import found_in
 from tests.cli.terminal import CLICKS_ALLOW, Bare
@@ -131,7 +131,7 @@ def test_threat_23_a_push_at_debug_shows_no_token_anywhere(machine, dropbox, tmp
         time.sleep(0.02)
     out, err = process.communicate()
     assert process.returncode == 0, err
-    assert "DEBUG huracan_sync.wire: /2/files/list_folder: 401" in err
+    assert "DEBUG huracan_sync.remote.http: /2/files/list_folder: 401" in err
     assert "an access token of profile engine" in err
     assert limits.split("Max core file size")[1].split()[:2] == ["0", "0"]
     canaries += secrets_of(machine)
@@ -144,7 +144,7 @@ def test_threat_23_a_crash_shows_no_token():
     value = "sl.u." + "crash-canary" * 5
     code = (
         "import argparse, sys\n"
-        "from huracan_sync.cli.running import run\n"
+        "from huracan_sync.cli.runner import run\n"
         "def crash(options, context): raise RuntimeError('a bug with ' + sys.stdin.read())\n"
         "sys.exit(run(argparse.Namespace(run=crash, json=False, debug=True)))\n"
     )

@@ -7,10 +7,10 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from huracan_sync.auth.access import AccessTokens, alone
-from huracan_sync.auth.shared import Clocks, Now
+from huracan_sync.auth.token_cache import Clocks, Now
+from huracan_sync.auth.tokens import AccessTokens, alone
+from huracan_sync.remote.http import Wire
 from huracan_sync.secret import Secret
-from huracan_sync.wire import Wire
 from tests.auth.login_desk import FULL
 from tests.auth.login_machine import Machine, status_with
 

@@ -11,11 +11,11 @@ import time
 
 import pytest
 
-from huracan_sync.auth.folder import Folder
-from huracan_sync.auth.names import SecretName
-from huracan_sync.auth.quiet import from_bytes
-from huracan_sync.auth.vault import Vault
-from huracan_sync.auth.vault_key import parse_key
+from huracan_sync.auth.keystore.secret_id import SecretName
+from huracan_sync.auth.keystore.secret_io import from_bytes
+from huracan_sync.auth.keystore.vault import Vault
+from huracan_sync.auth.keystore.vault_key import parse_key
+from huracan_sync.disk.private_folder import Folder
 from huracan_sync.errors import (
     BoundElsewhere,
     Busy,
@@ -333,6 +333,6 @@ def test_looking_makes_no_folder(vault, name, home):
 
 
 def test_import_costs_no_cryptography():
-    code = "import sys, huracan_sync.auth.store; print([m for m in ('cryptography', 'keyring') if m in sys.modules])"
+    code = "import sys, huracan_sync.auth.keystore.store; print({'cryptography', 'keyring'} & set(sys.modules) or [])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

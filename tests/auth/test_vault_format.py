@@ -7,9 +7,9 @@ import struct
 import pytest
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from huracan_sync.auth.quiet import from_bytes
-from huracan_sync.auth.seal import MAGIC, Kdf, new_kdf, parse_header, seal, unseal
-from huracan_sync.auth.vault_key import parse_key, parse_passphrase
+from huracan_sync.auth.keystore.secret_io import from_bytes
+from huracan_sync.auth.keystore.vault_format import MAGIC, Kdf, new_kdf, parse_header, seal, unseal
+from huracan_sync.auth.keystore.vault_key import parse_key, parse_passphrase
 from huracan_sync.errors import VaultDamaged, VaultRefused, VaultUnknown, WrongVaultKey
 from huracan_sync.secret import Secret
 

@@ -5,8 +5,8 @@ import os
 
 import pytest
 
-from huracan_sync.auth.quiet import from_bytes
-from huracan_sync.auth.vault_key import KeySources, find_key, has_key, parse_key, parse_passphrase
+from huracan_sync.auth.keystore.secret_io import from_bytes
+from huracan_sync.auth.keystore.vault_key import KeySources, find_key, has_key, parse_key, parse_passphrase
 from huracan_sync.errors import NoVaultKey, SecretMissing, UnsafePlace, WeakVaultKey
 from huracan_sync.secret import Secret
 

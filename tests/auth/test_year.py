@@ -9,12 +9,12 @@ from datetime import UTC, datetime
 
 import pytest
 
-from huracan_sync.auth.vault_key import KeySources
+from huracan_sync.auth.keystore.vault_key import KeySources
 from huracan_sync.errors import HuracanError
-from huracan_sync.push import PushOptions, push
+from huracan_sync.operations.push import PushOptions, push
 from huracan_sync.remote.client import Remote
-from huracan_sync.remote.pacing import Pacing
-from huracan_sync.wire import Wire
+from huracan_sync.remote.http import Wire
+from huracan_sync.remote.rate_limit import Pacing
 from tests.auth.login_machine import Machine
 
 HOUR, DAY = 3600.0, 86400.0

@@ -10,7 +10,7 @@ import pytest
 
 import huracan_sync
 from huracan_sync import errors
-from huracan_sync.cli.running import exit_code
+from huracan_sync.cli.runner import exit_code
 from tests.cli.terminal import CLICKS_ALLOW, Bare
 
 HOUSE = Path(huracan_sync.__file__).parent

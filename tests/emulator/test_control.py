@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from huracan_sync.emulator.pytest_plugin import dropbox as fixture
-from huracan_sync.emulator.settings import Settings
+from huracan_sync.emulator.state.settings import Settings
 from tests.emulator.calling import HTTP, Client, client, post_form
 
 

@@ -6,7 +6,7 @@ from email.utils import parsedate_to_datetime
 
 import pytest
 
-from huracan_sync.emulator.faults import KINDS
+from huracan_sync.emulator.state.faults import KINDS
 from tests.emulator.calling import Client, client, parsed, post_form
 
 

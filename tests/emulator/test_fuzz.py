@@ -18,9 +18,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from huracan_sync.emulator import routes, schema
-from huracan_sync.emulator.app import Doors
-from huracan_sync.emulator.world import APP_KEY, World
+from huracan_sync.emulator import routes
+from huracan_sync.emulator.serving.app import Doors
+from huracan_sync.emulator.spec import schema
+from huracan_sync.emulator.state.world import APP_KEY, World
 
 GOOD = ["a", "A", "b.txt", "\u00fc", "u\u0308", "\u03a3", "\U0001f600"]
 BAD = ["x" * 256, "..", "", " ", "a ", "\\", "\x7f", "\0", "desktop.ini"]

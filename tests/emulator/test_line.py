@@ -13,7 +13,7 @@ import pytest
 import urllib3
 
 from huracan_sync.emulator.running import Emulator
-from huracan_sync.emulator.tls import HOSTS
+from huracan_sync.emulator.serving.tls import HOSTS
 from tests.emulator.calling import HTTP, Client, client
 
 

@@ -7,7 +7,7 @@ import time
 import pytest
 import urllib3
 
-from huracan_sync.emulator.faults import ANSWERS, WIRES
+from huracan_sync.emulator.state.faults import ANSWERS, WIRES
 from tests.emulator.calling import Client, client
 
 

@@ -14,9 +14,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import urllib3
 
-from huracan_sync.connect import connect
+from huracan_sync.auth.connect import connect
 from huracan_sync.engine import DropboxSync
-from huracan_sync.remote.pacing import Pacing
+from huracan_sync.remote.rate_limit import Pacing
 from huracan_sync.secret import Secret
 
 SCOPES = ("files.metadata.read", "files.content.read", "files.content.write")

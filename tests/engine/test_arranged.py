@@ -6,9 +6,9 @@ import pytest
 from engine_world import write_candle
 from powers import without_root_powers
 
-from huracan_sync.layout import arranged_candles
-from huracan_sync.push import PushOptions, push
-from huracan_sync.restore import RestoreOptions, restore
+from huracan_sync.operations.push import PushOptions, push
+from huracan_sync.operations.restore import RestoreOptions, restore
+from huracan_sync.tree.layout import arranged_candles
 
 ROOT = "/Runpodhuracan/data/candles"
 SPOT = "BTC-USDT_1d_20221112_20251111.parquet"

@@ -8,9 +8,9 @@ from engine_world import write_candle
 from powers import without_root_powers
 from structlog.testing import capture_logs
 
-from huracan_sync.engine.running import run_once
+from huracan_sync.engine.run import run_once
+from huracan_sync.engine.settings import load
 from huracan_sync.errors import LocalFailure, UsageError
-from huracan_sync.settings import load
 
 APP = "/Runpodhuracan"
 SPOT = "BTC-USDT_1d_20221112_20251111.parquet"

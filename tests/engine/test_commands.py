@@ -18,7 +18,7 @@ import pytest
 from engine_world import noise, write_candle
 from sampled import slow
 
-from huracan_sync.cli import continuous
+from huracan_sync.cli import run as continuous
 
 APP = "/Runpodhuracan"
 SPOT = "BTC-USDT_1d_20221112_20251111.parquet"

@@ -11,11 +11,11 @@ import pytest
 from engine_world import noise, write_candle
 from structlog.testing import capture_logs
 
-from huracan_sync import standing
 from huracan_sync.engine import DropboxSync
-from huracan_sync.engine.running import run, run_once
-from huracan_sync.settings import load
-from huracan_sync.watch import Clock
+from huracan_sync.engine.daemon import status
+from huracan_sync.engine.daemon.scheduler import Clock
+from huracan_sync.engine.run import run, run_once
+from huracan_sync.engine.settings import load
 
 APP = "/Runpodhuracan"
 SPOT = "BTC-USDT_1d_20221112_20251111.parquet"
@@ -125,7 +125,7 @@ def test_candles_are_restored_before_any_is_pushed(world, sync):
 
 
 def test_a_candle_that_did_not_arrive_is_asked_for_again_and_the_rest_goes_on(world, sync, monkeypatch):
-    monkeypatch.setattr("huracan_sync.watch.FIRST_RETRY_S", 0.3)
+    monkeypatch.setattr("huracan_sync.engine.daemon.scheduler.FIRST_RETRY_S", 0.3)
     for base in ("BTC", "ETH", "SOL"):
         data = write_candle(world.work / "x.parquet", seed=base)
         world.stranger.write(f"{APP}/data/candles/{base}USDT/{base}-USDT_1d_20221112_20251111.parquet", data)
@@ -153,7 +153,7 @@ def test_each_kind_counts_its_own_bytes(world, sync):
     until(lambda: len(world.stranger.paths()) == 21)
     stop.set()
     thread.join(20)
-    sent = {kind.name: kind.bytes_sent for kind in standing.read(world.home).kinds}
+    sent = {kind.name: kind.bytes_sent for kind in status.read(world.home).kinds}
     assert (sent["models"], sent["logs"], sent["exports"]) == (9_000_000, 10_000, 5_000)
 
 
@@ -183,8 +183,8 @@ def test_one_failing_kind_stops_no_other(world, sync):
 
 
 def test_a_dead_network_is_survived_and_caught_up_in_one_pass(world, sync, monkeypatch):
-    monkeypatch.setattr("huracan_sync.watch.FIRST_RETRY_S", 0.3)
-    monkeypatch.setattr("huracan_sync.watch.LONGEST_RETRY_S", 0.6)
+    monkeypatch.setattr("huracan_sync.engine.daemon.scheduler.FIRST_RETRY_S", 0.3)
+    monkeypatch.setattr("huracan_sync.engine.daemon.scheduler.LONGEST_RETRY_S", 0.6)
     world.dropbox.faults(DEAD)
     world.write({f"models/{n}.bin": 300 for n in range(40)})
     with capture_logs() as events:
@@ -246,7 +246,7 @@ def test_hours_without_a_network_are_survived_and_made_up_for_in_one_pass(world)
     assert not thread.is_alive()
     assert world.requests()["files/upload_session/finish_batch_v2"] == 3  # one pass for each kind, one commit for each
     assert sync.pending == []
-    left = {kind.name: kind for kind in standing.read(world.home).kinds}
+    left = {kind.name: kind for kind in status.read(world.home).kinds}
     assert all(left[kind].last_error == "" and left[kind].failures > 10 for kind in kinds)
     assert all(left[kind].sent == 30 for kind in kinds)
 
@@ -320,7 +320,7 @@ def test_running_tells_how_it_stands(world):
     stop.set()
     thread.join(10)
     assert not thread.is_alive()
-    left = standing.read(world.home)
+    left = status.read(world.home)
     assert {kind.name for kind in left.kinds} == {
         "learning",
         "logs",
@@ -339,9 +339,9 @@ def test_running_tells_how_it_stands(world):
 RUNNING = """
 import signal, sys, threading
 from huracan_sync.engine import DropboxSync
-from huracan_sync.engine.running import run
-from huracan_sync.settings import load
-from huracan_sync.watch import Clock
+from huracan_sync.engine.run import run
+from huracan_sync.engine.settings import load
+from huracan_sync.engine.daemon.scheduler import Clock
 stop = threading.Event()
 signal.signal(signal.SIGTERM, lambda *_: stop.set())
 settings = load()

@@ -10,7 +10,7 @@ import pytest
 import huracan_sync
 from huracan_sync import engine
 from huracan_sync.cli import _parser
-from huracan_sync.settings import PRESETS, load
+from huracan_sync.engine.settings import PRESETS, load
 
 HOUSE = Path(huracan_sync.__file__).parent
 PAGES = [HOUSE / "docs" / name for name in ("engine.md", "migration.md", "runpod.md")]

@@ -2,7 +2,7 @@
 
 import pytest
 
-from huracan_sync.engine.exercise import exercise
+from huracan_sync.engine.selftest import exercise
 
 
 def test_a_healthy_account_passes_and_is_left_as_it_was(world):

@@ -7,7 +7,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from huracan_sync.errors import HostilePath, UsageError
-from huracan_sync.layout import (
+from huracan_sync.tree.layout import (
     Artifact,
     Layout,
     candle,
@@ -16,7 +16,7 @@ from huracan_sync.layout import (
     day_of,
     symbol_spellings,
 )
-from huracan_sync.paths import check
+from huracan_sync.tree.paths import check
 
 APP = Layout()
 DAY = "2025-11-14"

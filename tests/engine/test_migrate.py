@@ -4,8 +4,8 @@ import pytest
 from engine_world import noise
 
 from huracan_sync.errors import Conflict, NotFound, Unavailable
-from huracan_sync.layout import Layout
-from huracan_sync.migrate import carry_out, plan
+from huracan_sync.operations.migrate import carry_out, plan
+from huracan_sync.tree.layout import Layout
 
 APP = "/Runpodhuracan"
 CANDLES = f"{APP}/data/candles"

@@ -9,10 +9,10 @@ import xml.etree.ElementTree as ET
 
 import pytest
 
-from huracan_sync import standing
+from huracan_sync.engine.daemon import status as standing
+from huracan_sync.engine.daemon.dashboard import Page, Sample, Samples, as_html, as_metrics
+from huracan_sync.engine.daemon.status import Standing, State
 from huracan_sync.errors import PortTaken
-from huracan_sync.page import Page, Sample, Samples, as_html, as_metrics
-from huracan_sync.standing import Standing, State
 
 NOW = 1_763_100_000.0
 KINDS = [

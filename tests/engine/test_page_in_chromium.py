@@ -9,7 +9,7 @@ import time
 import pytest
 from test_page import KINDS, NOW, told
 
-from huracan_sync.page import Page, Samples
+from huracan_sync.engine.daemon.dashboard import Page, Samples
 from tests.auth.browser import chromium
 
 NIGHT = "--blink-settings=preferredColorScheme=0"

@@ -13,7 +13,7 @@ from engine_world import noise, write_candle
 from structlog.testing import capture_logs
 
 from huracan_sync import DropboxSync
-from huracan_sync.engine import passes
+from huracan_sync.engine import folder_sync as passes
 from huracan_sync.errors import Unreachable
 
 APP = "/Runpodhuracan"

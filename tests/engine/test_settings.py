@@ -2,9 +2,9 @@
 
 import pytest
 
+from huracan_sync.engine.settings import KINDS, PRESETS, Settings, layout_kind, load, login_of
 from huracan_sync.errors import ConfigError, HostilePath, UnknownSetting, UsageError
 from huracan_sync.secret import Secret
-from huracan_sync.settings import KINDS, PRESETS, Settings, layout_kind, load, login_of
 
 FILE = b"""
 app_folder = "FromFile"

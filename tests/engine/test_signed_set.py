@@ -9,16 +9,16 @@ import pytest
 from engine_world import noise, write_candle
 from structlog.testing import capture_logs
 
-from huracan_sync.engine import signed_set
-from huracan_sync.engine.running import run_once
+from huracan_sync.engine import champion_set as signed_set
+from huracan_sync.engine.run import run_once
+from huracan_sync.engine.settings import load
 from huracan_sync.errors import NoSigningKey
 from huracan_sync.hamilton import Hamilton
-from huracan_sync.keys.roots import Roots
+from huracan_sync.manifest.refusals import KindRefused
 from huracan_sync.reader import Reader
-from huracan_sync.refusals import KindRefused
 from huracan_sync.remote.source import RemoteSource
-from huracan_sync.sealing.signing import key_place
-from huracan_sync.settings import load
+from huracan_sync.signing.push_signer import key_place
+from huracan_sync.signing.trust_files import Roots
 
 ROOT = "/Runpodhuracan"
 MODELS = "models/champions/latest"

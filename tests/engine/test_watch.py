@@ -8,9 +8,9 @@ import time
 import pytest
 from structlog.testing import capture_logs
 
-from huracan_sync import watch
+from huracan_sync.engine.daemon import scheduler as watch
+from huracan_sync.engine.daemon.scheduler import Clock, Loops, Outcome, Task
 from huracan_sync.errors import Unreachable
-from huracan_sync.watch import Clock, Loops, Outcome, Task
 
 
 @pytest.fixture(autouse=True)

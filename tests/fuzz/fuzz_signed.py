@@ -14,15 +14,15 @@ from pathlib import Path
 
 import atheris
 
-with atheris.instrument_imports(include=["huracan_sync.signed"]):
-    from huracan_sync.signed import body, head, sshsig, trust
+with atheris.instrument_imports(include=["huracan_sync.manifest"]):
+    from huracan_sync.manifest import body, head, sshsig, trust
 
 import msgspec
 
 from huracan_sync.errors import Refused
-from huracan_sync.signed import frame
-from huracan_sync.signed.body import MAGIC, Body, Part, Shard
-from huracan_sync.signed.envelope import Form, pack
+from huracan_sync.manifest import zstd_frame
+from huracan_sync.manifest.body import MAGIC, Body, Part, Shard
+from huracan_sync.manifest.envelope import Form, pack
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "signed"))
 import signed_world as world
@@ -128,7 +128,7 @@ def fuzz_trust(provider: atheris.FuzzedDataProvider) -> None:
 
 def part(provider: atheris.FuzzedDataProvider, raw: bytes) -> Part:
     """A body of these bytes, sometimes in a frame that was damaged."""
-    compressed = bytearray(frame.compress(raw))
+    compressed = bytearray(zstd_frame.compress(raw))
     if provider.ConsumeIntInRange(0, 3) == 0:
         compressed[provider.ConsumeIntInRange(0, min(20, len(compressed) - 1))] = provider.ConsumeIntInRange(0, 255)
     data = MAGIC + bytes(compressed)

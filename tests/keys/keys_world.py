@@ -5,14 +5,14 @@ import os
 import subprocess
 import sys
 
-from huracan_sync.keys.here import KeyPlace
-from huracan_sync.keys.roots import Roots
 from huracan_sync.reader import Reader
 from huracan_sync.remote.client import Remote
-from huracan_sync.remote.pacing import Pacing
+from huracan_sync.remote.http import Endpoint, Wire
+from huracan_sync.remote.rate_limit import Pacing
 from huracan_sync.remote.source import RemoteSource
 from huracan_sync.secret import Secret
-from huracan_sync.wire import Endpoint, Wire
+from huracan_sync.signing.signing_key import KeyPlace
+from huracan_sync.signing.trust_files import Roots
 
 READ = ["files.metadata.read", "files.content.read"]
 WRITE = [*READ, "files.content.write"]

@@ -5,10 +5,10 @@ import subprocess
 
 import pytest
 
-from huracan_sync.auth.quiet import to_bytes
+from huracan_sync.auth.keystore.secret_io import to_bytes
 from huracan_sync.errors import NoSafePlace, NoSigningKey, SecretMissing, UnsafePlace
-from huracan_sync.keys.here import KEY_FILE, KeyPlace
-from huracan_sync.signed.keys import Signer
+from huracan_sync.manifest.signer import Signer
+from huracan_sync.signing.signing_key import KEY_FILE, KeyPlace
 
 
 @pytest.fixture

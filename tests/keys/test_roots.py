@@ -5,19 +5,19 @@ from keys_world import ROOT, Machine
 from signed_world import ENGINE, NOW, THIEF, make_trust
 
 from huracan_sync.errors import ConfigError, Conflict, MissingScope, NoSigningKey, NoTrust, StateMissing, Unavailable
-from huracan_sync.keys import chain
-from huracan_sync.refusals import TrustChain, TrustPin
+from huracan_sync.manifest import locations, rotation, trust
+from huracan_sync.manifest.default_policy import first_trust
+from huracan_sync.manifest.refusals import TrustChain, TrustPin
 from huracan_sync.remote import files
-from huracan_sync.signed import places, succession, trust
-from huracan_sync.signed.policy import first_trust
+from huracan_sync.signing import trust_chain
 
 
 def put(machine, version, data, root=ROOT):
-    files.put(machine.remote, f"{root}/{places.trust(version)}", data)
+    files.put(machine.remote, f"{root}/{locations.trust(version)}", data)
 
 
 def renew(newest, now_ms):
-    return succession.renewed(newest, now_ms=now_ms)
+    return rotation.renewed(newest, now_ms=now_ms)
 
 
 def test_one_person_one_command(engine, hamilton, dropbox):
@@ -58,7 +58,10 @@ def test_the_same_key_on_another_machine_adopts(engine, dropbox, tmp_path, clock
     clock.hours(1)
     adopted = other.roots().begin()
     assert (adopted.made_key, adopted.trust.version) == (False, 2)
-    assert chain.find(other.home, begun.signer.public).files == chain.find(engine.home, begun.signer.public).files
+    assert (
+        trust_chain.find(other.home, begun.signer.public).files
+        == trust_chain.find(engine.home, begun.signer.public).files
+    )
 
 
 def test_another_key_is_refused(engine, dropbox, tmp_path):
@@ -81,7 +84,7 @@ def test_a_trust_file_that_only_names_our_key_is_refused(engine):
     with pytest.raises(TrustPin) as caught:
         engine.roots().begin()
     assert THIEF.fingerprint in caught.value.facts["actual"]
-    assert chain.find(engine.home, signer.public) is None
+    assert trust_chain.find(engine.home, signer.public) is None
 
 
 def test_no_trust_file_anywhere(engine):
@@ -101,7 +104,7 @@ def test_a_publisher_under_somebody_elses_root(engine, dropbox, tmp_path, clock)
     pod = Machine(dropbox, tmp_path / "pod", key="pod.key", clock=clock)
     public = pod.keys.make()[0].public
     engine.roots().succeed(
-        lambda newest, now_ms: succession.with_channel(renew(newest, now_ms), "logs", signers={public: "pod"})
+        lambda newest, now_ms: rotation.with_channel(renew(newest, now_ms), "logs", signers={public: "pod"})
     )
     with pytest.raises(TrustPin):
         pod.roots().settle()
@@ -120,7 +123,7 @@ def test_more_time_and_another_key(engine, hamilton, tmp_path, clock):
     clock.hours(24)
     following = engine.keys.make_next(tmp_path / "next.key")
     made = engine.roots().succeed(
-        lambda newest, now_ms: succession.replaced(renew(newest, now_ms), first.signer.public, following.public),
+        lambda newest, now_ms: rotation.replaced(renew(newest, now_ms), first.signer.public, following.public),
         following=following,
     )
     assert (made.version, engine.reader().trust()) == (2, made)

@@ -13,7 +13,7 @@ from urllib.parse import urlencode, urljoin
 
 import urllib3
 
-from huracan_sync.content_hash import content_hash
+from huracan_sync.tree.content_hash import content_hash
 
 ROOT = Path(__file__).resolve().parents[2]
 MIB = 1024 * 1024

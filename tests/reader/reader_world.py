@@ -9,12 +9,12 @@ sys.path.insert(0, str(Path(__file__).parent.parent / "signed"))
 
 from signed_world import ENGINE, FILES, HOUR, NOW, ROOT, change, item, make_trust, policy  # noqa: F401
 
-from huracan_sync.content_hash import content_hash
 from huracan_sync.errors import NotFound, Revoked, Unreachable
+from huracan_sync.manifest import body, head, locations, sshsig, trust
+from huracan_sync.manifest.entries import Item
+from huracan_sync.manifest.trust import OTHERS
 from huracan_sync.reader import Reader
-from huracan_sync.signed import body, head, places, sshsig, trust
-from huracan_sync.signed.entries import Item
-from huracan_sync.signed.trust import OTHERS
+from huracan_sync.tree.content_hash import content_hash
 
 PIN = [sshsig.fingerprint(ROOT.public)]
 RULES = [policy(), policy(OTHERS, max_age_s=86_400, stale_limit_s=86_400 * 30)]
@@ -144,7 +144,7 @@ class Publisher:
 
     def say_whom_to_trust(self, made=None, *who):
         self.trust = made or self.trust
-        self.peer.put(places.trust(self.trust.version), trust.sign(self.trust, who or [ROOT]))
+        self.peer.put(locations.trust(self.trust.version), trust.sign(self.trust, who or [ROOT]))
 
     def publish(self, files, **changes):
         items = []
@@ -165,7 +165,7 @@ class Publisher:
         self.seq += 1
         data, digest = self.head(**changes)
         self.prev = digest
-        self.peer.put(places.head(self.channel), data)
+        self.peer.put(locations.head(self.channel), data)
         return data
 
     def head(self, **changes):

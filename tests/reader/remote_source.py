@@ -2,9 +2,9 @@
 
 import msgspec
 
-from huracan_sync.paths import join
 from huracan_sync.remote.client import Remote
 from huracan_sync.remote.source import RemoteSource
+from huracan_sync.tree.paths import join
 
 
 class Written(msgspec.Struct):

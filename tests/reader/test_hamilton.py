@@ -7,8 +7,8 @@ from reader_world import HOUR, PIN, World
 
 from huracan_sync.errors import NoCredentials, NotFound, UsageError
 from huracan_sync.hamilton import Hamilton
-from huracan_sync.refusals import ContractBroken, Stale
-from huracan_sync.signed.rules import Freshness
+from huracan_sync.manifest.checks import Freshness
+from huracan_sync.manifest.refusals import ContractBroken, Stale
 
 ROSTER = {
     "date": "20251120",

@@ -6,11 +6,10 @@ import pytest
 from reader_world import FILES, HOUR, PIN, RULES, World, change, item, make_trust, policy
 from signed_world import BACKUP, CANDLES, ENGINE, PROMOTER, ROOT, key
 
-from huracan_sync import refusals
 from huracan_sync.errors import Busy, ConfigError, NotFound, NoTrust, Revoked, StateMissing, Unreachable
-from huracan_sync.refusals import Dead, Stale
-from huracan_sync.signed import places, trust
-from huracan_sync.signed.rules import Freshness
+from huracan_sync.manifest import locations, refusals, trust
+from huracan_sync.manifest.checks import Freshness
+from huracan_sync.manifest.refusals import Dead, Stale
 
 ROSTER = "hamilton/roster.json"
 
@@ -96,7 +95,7 @@ def test_where_the_last_look_is_not_known_everything_that_moved_is_news(world, p
     assert world.reader.latest("champions").sequence == 1
     assert world.reader.trust().version == 2
     world.peer.reset = True
-    world.peer.delete(places.head("champions"))
+    world.peer.delete(locations.head("champions"))
     with pytest.raises(refusals.HeadMissing):
         world.reader.latest("champions")
 
@@ -196,7 +195,7 @@ def test_a_key_nobody_signed_with(tmp_path):
 
 def test_a_break_in_the_chain_stops_the_pinning(tmp_path):
     world = World(tmp_path, pinned=False)
-    world.peer.put(places.trust(2), b"HZTRST1\n")
+    world.peer.put(locations.trust(2), b"HZTRST1\n")
     with pytest.raises(refusals.TrustFormat):
         world.reader.pin(PIN)
 
@@ -278,7 +277,7 @@ def test_a_trust_file_that_comes_while_we_look_is_looked_for_once_more(world):
         world.engine.beat()
 
     world.engine.beat()  # the news says only that the head moved
-    world.peer.before[places.head("champions")] = rotated
+    world.peer.before[locations.head("champions")] = rotated
     assert world.reader.latest("champions").sequence == 3
 
 
@@ -519,7 +518,7 @@ def test_what_is_refused_is_not_remembered(world):
     for _ in range(2):
         with pytest.raises(refusals.BodyHash):
             world.reader.latest("champions")
-    world.peer.put(places.head("champions"), good)
+    world.peer.put(locations.head("champions"), good)
     assert world.reader.latest("champions").sequence == 1
 
 
@@ -548,7 +547,7 @@ def test_another_process_that_never_stops_moving_it(world):
 
     def racing(place, limit):
         data = fetch(place, limit)
-        if place == places.head("champions"):
+        if place == locations.head("champions"):
             world.peer.fetch = fetch
             assert other.latest("champions").sequence == world.engine.seq
             world.engine.beat()

@@ -14,14 +14,13 @@ import pytest
 from reader_world import FILES, HOUR, PIN, RULES, World, change, item, make_trust, policy, sha256
 from signed_world import BACKUP, CANDLES, ENGINE, ROOT, THIEF, key
 
-from huracan_sync import refusals
 from huracan_sync.errors import ContentMismatch, Refused
-from huracan_sync.signed import body, frame, head, places, sshsig, trust
-from huracan_sync.signed.body import MAGIC
-from huracan_sync.signed.envelope import pack, seal, unpack
-from huracan_sync.signed.head import FORM
+from huracan_sync.manifest import body, head, locations, refusals, sshsig, trust, zstd_frame
+from huracan_sync.manifest.body import MAGIC
+from huracan_sync.manifest.envelope import pack, seal, unpack
+from huracan_sync.manifest.head import FORM
 
-HEAD = places.head("champions")
+HEAD = locations.head("champions")
 BTC = "models/champions/latest/BTCUSDT.bin"
 EVIL = b"evil model"
 SET_2 = FILES | {BTC: b"model of BTC, second generation"}
@@ -210,12 +209,12 @@ def the_head_taken_away(s):
 
 @attack("HEAD_MISSING")
 def all_heads_taken_away(s):
-    s.peer.delete(places.HEADS)
+    s.peer.delete(locations.HEADS)
 
 
 @attack("HEAD_MISSING")
 def everything_signed_taken_away(s):
-    s.peer.delete(places.HOME)
+    s.peer.delete(locations.HOME)
 
 
 @attack("HEAD_FORMAT")
@@ -240,7 +239,7 @@ def a_head_of_a_gigabyte(s):
 
 @attack("HEAD_FORMAT")
 def a_trust_file_for_a_head(s):
-    s.put_head(s.peer.get(places.trust(1)))
+    s.put_head(s.peer.get(locations.trust(1)))
 
 
 @attack("HEAD_FORMAT")
@@ -282,13 +281,13 @@ def the_same_head_with_the_thief_s_signature_besides(s):
 @attack("BODY_MISSING")
 def a_body_taken_away(s):
     s.engine.publish_items([item("a.bin", b"a", s.peer.put("a.bin", b"a"))])
-    s.peer.delete(places.body(s.engine.made.sha256))
+    s.peer.delete(locations.body(s.engine.made.sha256))
 
 
 def with_body(s, data):
     """An honest publish whose body the thief replaces at once."""
     s.engine.publish_items([item("a.bin", b"a", s.peer.put("a.bin", b"a"))])
-    s.peer.put(places.body(s.engine.made.sha256), data)
+    s.peer.put(locations.body(s.engine.made.sha256), data)
 
 
 @attack("BODY_HASH")
@@ -313,14 +312,14 @@ def a_body_with_bytes_behind_it(s):
 
 @attack("BODY_HASH")
 def a_bomb_for_a_body(s):
-    with_body(s, MAGIC + frame.compress(bytes(64 << 20)))
+    with_body(s, MAGIC + zstd_frame.compress(bytes(64 << 20)))
 
 
 def signed_body(s, raw, count=1, packed=None):
     """What the engine's key would sign if its program were wrong."""
-    data = MAGIC + (frame.compress(raw) if packed is None else packed)
+    data = MAGIC + (zstd_frame.compress(raw) if packed is None else packed)
     made = body.Body(len(raw), sha256(data), data, [], count)
-    s.peer.put(places.body(made.sha256), data)
+    s.peer.put(locations.body(made.sha256), data)
     s.honest_but_bad(made)
 
 
@@ -335,13 +334,13 @@ def a_signed_body_that_is_no_frame(s):
 
 @attack("BODY_FORMAT")
 def a_signed_bomb(s):
-    signed_body(s, bytes(100), packed=frame.compress(bytes(64 << 20)))
+    signed_body(s, bytes(100), packed=zstd_frame.compress(bytes(64 << 20)))
 
 
 @attack("BODY_FORMAT")
 def a_second_frame_behind_the_first(s):
     raw = listing(item("a.bin", b"a"))
-    signed_body(s, raw, packed=frame.compress(raw) + frame.compress(raw))
+    signed_body(s, raw, packed=zstd_frame.compress(raw) + zstd_frame.compress(raw))
 
 
 @attack("BODY_FORMAT")
@@ -466,40 +465,40 @@ def files_taken_away_after_they_were_published(s):
 @attack("TRUST_SIGNATURES")
 def a_trust_file_by_the_thief(s):
     made = make_trust(version=2, roots=[THIEF], channels=[policy("champions", THIEF)], keys=[key(THIEF)])
-    s.peer.put(places.trust(2), trust.sign(made, [THIEF]))
+    s.peer.put(locations.trust(2), trust.sign(made, [THIEF]))
 
 
 @attack("TRUST_SIGNATURES")
 def a_trust_file_by_the_thief_in_the_root_s_name(s):
     made = make_trust(version=2, keys=[key(THIEF)], channels=[policy("champions", THIEF)])
     payload = trust.payload(made)
-    s.peer.put(places.trust(2), pack(trust.FORM, payload, {ROOT.key_id: THIEF.sign(sshsig.TRUST, payload)}))
+    s.peer.put(locations.trust(2), pack(trust.FORM, payload, {ROOT.key_id: THIEF.sign(sshsig.TRUST, payload)}))
 
 
 @attack("TRUST_SIGNATURES")
 def a_root_that_only_the_old_one_has_signed(s):
     made = make_trust(version=2, roots=[BACKUP])
-    s.peer.put(places.trust(2), trust.sign(made, [ROOT]))
+    s.peer.put(locations.trust(2), trust.sign(made, [ROOT]))
 
 
 @attack("TRUST_CHAIN")
 def a_version_left_out(s):
-    s.peer.put(places.trust(2), trust.sign(make_trust(version=3), [ROOT]))
+    s.peer.put(locations.trust(2), trust.sign(make_trust(version=3), [ROOT]))
 
 
 @attack("TRUST_CHAIN")
 def the_first_trust_file_again_as_the_second(s):
-    s.peer.put(places.trust(2), s.peer.get(places.trust(1)))
+    s.peer.put(locations.trust(2), s.peer.get(locations.trust(1)))
 
 
 @attack("TRUST_FORMAT")
 def a_head_for_a_trust_file(s):
-    s.peer.put(places.trust(2), s.head_2)
+    s.peer.put(locations.trust(2), s.head_2)
 
 
 @attack("TRUST_FORMAT")
 def a_trust_file_of_a_megabyte(s):
-    s.peer.put(places.trust(2), s.peer.get(places.trust(1)) + bytes(1 << 20))
+    s.peer.put(locations.trust(2), s.peer.get(locations.trust(1)) + bytes(1 << 20))
 
 
 @attack("TRUST_EXPIRED")
@@ -507,12 +506,12 @@ def an_expired_trust_file_by_the_root(s):
     """Not the thief's doing: the root's own, from a drawer. The newest version must be in its time."""
     old = s.engine.trust
     made = change(old, version=2, expires_ms=s.clock.now_ms)
-    s.peer.put(places.trust(2), trust.sign(made, [ROOT]))
+    s.peer.put(locations.trust(2), trust.sign(made, [ROOT]))
 
 
 @attack(None)
 def the_trust_file_overwritten_that_was_read_before(s):
-    s.peer.put(places.trust(1), b"")
+    s.peer.put(locations.trust(1), b"")
 
 
 def test_there_are_enough_of_them():

@@ -7,11 +7,12 @@ import random
 import pytest
 from reader_world import World, change, item
 
-from huracan_sync.content_hash import BLOCK_SIZE
 from huracan_sync.errors import ContentMismatch, DiskFull, NotFound, Unreachable, UsageError
-from huracan_sync.reader import blocks, shelf
-from huracan_sync.reader.shelf import Shelf
-from huracan_sync.refusals import KindRefused
+from huracan_sync.manifest.refusals import KindRefused
+from huracan_sync.reader import cache as shelf
+from huracan_sync.reader import verified_blocks
+from huracan_sync.reader.cache import Shelf
+from huracan_sync.tree.content_hash import BLOCK_SIZE
 
 LARGE = random.Random(1).randbytes(2 * BLOCK_SIZE + 1_000_003)
 TWO = random.Random(2).randbytes(2 * BLOCK_SIZE)
@@ -267,5 +268,5 @@ def test_no_network_in_the_middle(world, snapshot):
 
 
 def test_nothing_is_asked_for_beyond_the_end(world):
-    assert list(blocks.remote_blocks(world.peer, item("a.bin", b"abc"), 1)) == []
+    assert list(verified_blocks.remote_blocks(world.peer, item("a.bin", b"abc"), 1)) == []
     assert world.peer.requests() == 0

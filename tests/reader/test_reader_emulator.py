@@ -9,13 +9,13 @@ from reader_world import FILES, PIN, World
 from remote_source import RemotePeer
 from test_reader_attacks import ATTACKS, HEAD, Scene, ends_well
 
-from huracan_sync.paths import join
-from huracan_sync.refusals import HeadMissing
+from huracan_sync.manifest.refusals import HeadMissing
 from huracan_sync.remote.client import Remote
-from huracan_sync.remote.reading import ReadOnly
+from huracan_sync.remote.http import Endpoint, Wire
+from huracan_sync.remote.read_client import ReadOnly
 from huracan_sync.remote.source import RemoteSource
 from huracan_sync.secret import Secret
-from huracan_sync.wire import Endpoint, Wire
+from huracan_sync.tree.paths import join
 
 READ = ["files.metadata.read", "files.content.read"]
 ROOT = "/Runpodhuracan"

@@ -4,8 +4,8 @@ import pytest
 from reader_world import FILES, HOUR, World
 
 from huracan_sync.errors import NotFound, NoTrust, Revoked, Unreachable
-from huracan_sync.refusals import HeadFormat, Stale
-from huracan_sync.signed import places
+from huracan_sync.manifest import locations
+from huracan_sync.manifest.refusals import HeadFormat, Stale
 
 ROSTER = "hamilton/roster.json"
 
@@ -77,7 +77,7 @@ def test_what_is_refused_is_told_and_following_goes_on(world):
     world.publish()
 
     def damage():
-        world.peer.put(places.head("champions"), b"")
+        world.peer.put(locations.head("champions"), b"")
 
     story = Story(world, damage, nothing, nothing, nothing, lambda: world.publish(FILES | {ROSTER: b"2"}), nothing)
     assert story.told() == [1, 2]

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from huracan_sync.errors import Busy, ConfigError, DiskFull, HuracanError, LocalFailure, NoTrust, StateMissing
-from huracan_sync.seen import Channel, Seen, _in_our_words, pinned
-from huracan_sync.signed.rules import Mark
+from huracan_sync.manifest.checks import Mark
+from huracan_sync.reader.trust_store import Channel, Seen, _in_our_words, pinned
 from tests.powers import without_root_powers
 
 PLACE = "dropbox/dbid:1/Runpodhuracan"
@@ -139,7 +139,7 @@ def test_not_what_it_was(seen, tmp_path, deed):
 def test_a_document_of_another_version(seen):
     import hashlib
 
-    from huracan_sync.seen import _SEAL
+    from huracan_sync.reader.trust_store import _SEAL
 
     db = sqlite3.connect(seen.folder / "seen.db")
     document = b"\x80"
@@ -220,8 +220,8 @@ CLIMBER = """
 import sys
 from pathlib import Path
 sys.path.insert(0, sys.argv[2])
-from huracan_sync.seen import Channel, Seen
-from huracan_sync.signed.rules import Mark
+from huracan_sync.reader.trust_store import Channel, Seen
+from huracan_sync.manifest.checks import Mark
 seen = Seen(Path(sys.argv[1]), sys.argv[3])
 while True:
     held = seen.load().channels["champions"].mark

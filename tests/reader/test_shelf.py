@@ -5,7 +5,7 @@ import hashlib
 import pytest
 from reader_world import World, item
 
-from huracan_sync.reader.shelf import Shelf
+from huracan_sync.reader.cache import Shelf
 
 
 @pytest.fixture

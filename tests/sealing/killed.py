@@ -6,7 +6,7 @@ import signal
 import sys
 
 from huracan_sync.cli import main
-from huracan_sync.sealing.board import Board
+from huracan_sync.signing.executor import Board
 
 step, when = int(sys.argv[1]), sys.argv[2]
 numbers = itertools.count(1)

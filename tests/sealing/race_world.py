@@ -16,19 +16,19 @@ sys.path.insert(0, str(Path(__file__).parent.parent / "signed"))
 from signed_world import ENGINE, NOW, make_trust
 
 from huracan_sync.errors import Busy, ServiceFault
-from huracan_sync.journal import Sealed
-from huracan_sync.paths import fold
-from huracan_sync.sealing import act as acts
-from huracan_sync.sealing.act import Again, Asked, Glimpse, Swapped, publishing
-from huracan_sync.sealing.chain import Held, Lying, named_in
-from huracan_sync.sealing.merging import Change, change_of
-from huracan_sync.signed import body, head, places
-from huracan_sync.signed.entries import Item
-from huracan_sync.signed.rules import Mark
+from huracan_sync.manifest import body, head, locations
+from huracan_sync.manifest.checks import Mark
+from huracan_sync.manifest.entries import Item
+from huracan_sync.signing import transaction as acts
+from huracan_sync.signing.merge import Change, change_of
+from huracan_sync.signing.next_head import Held, Lying, named_in
+from huracan_sync.signing.transaction import Again, Asked, Glimpse, Swapped, publishing
+from huracan_sync.transfer.journal import Sealed
+from huracan_sync.tree.paths import fold
 
 CHANNEL = "champions"
 TRUST = make_trust()
-HEAD = places.head(CHANNEL)
+HEAD = locations.head(CHANNEL)
 LOST = 0.08
 LATE = 0.3
 KILLED = 0.02
@@ -280,7 +280,7 @@ def race(seed, *, machines=3, paths=4, rounds=3, rollbacks=0.0):
 def listed(dropbox, said):
     found = dropbox.lists.get(said.body_sha256)
     if found is None:
-        data = dropbox.files[places.body(said.body_sha256)][0]
+        data = dropbox.files[locations.body(said.body_sha256)][0]
         items = body.read(said, TRUST.policy(CHANNEL), lambda *_: data)
         found = dropbox.lists[said.body_sha256] = {item.path: item.rev for item in items}
     return found

@@ -3,9 +3,9 @@
 from keys_world import Machine
 from transfer_world import content
 
-from huracan_sync.publish import publish, renew, roll_back
-from huracan_sync.push import PushOptions, push
-from huracan_sync.sealing.sealer import Sealer
+from huracan_sync.operations.publish import publish, renew, roll_back
+from huracan_sync.operations.push import PushOptions, push
+from huracan_sync.signing.channel_publisher import Sealer
 
 DATA = "/Engine/data"
 

@@ -5,11 +5,11 @@ import pytest
 from keys_world import Commands
 from sealing_world import Publisher
 
-from huracan_sync.audit import audit_copy, audit_remote
 from huracan_sync.errors import NotFound, NoTrust
+from huracan_sync.manifest import head, locations, rotation, sshsig, trust
+from huracan_sync.operations.audit import audit_copy, audit_remote
 from huracan_sync.remote import files
 from huracan_sync.remote.listing import listing
-from huracan_sync.signed import head, places, sshsig, succession, trust
 
 ROOT = "/Engine"
 LOG = f"{ROOT}/.huracan/log/champions"
@@ -122,11 +122,11 @@ def test_the_head_put_back_or_gone(published, hamilton):
     hamilton.reader().latest("champions")
     names = sorted(log_of(published))
     old = files.fetch(published.remote, f"{LOG}/{names[0]}", limit=4096)[1]
-    files.put(published.remote, f"{ROOT}/{places.head('champions')}", old)
+    files.put(published.remote, f"{ROOT}/{locations.head('champions')}", old)
     history = told(hamilton)
     assert "was already seen" in history.faults[0]
     assert sequences(history)[0] == (1, 5)
-    published.remote.rpc("files/delete_v2", {"path": f"{ROOT}/{places.head('champions')}"}, msgspec.Raw)
+    published.remote.rpc("files/delete_v2", {"path": f"{ROOT}/{locations.head('champions')}"}, msgspec.Raw)
     history = told(hamilton)
     assert (history.faults, len(history.rows)) == (["the head is gone"], 5)
 
@@ -140,10 +140,10 @@ def test_a_head_without_its_copy(published):
 
 
 def test_a_head_that_came_second_took_no_effect(published):
-    top = files.fetch(published.remote, f"{ROOT}/{places.head('champions')}", limit=4096)[1]
+    top = files.fetch(published.remote, f"{ROOT}/{locations.head('champions')}", limit=4096)[1]
     said = msgspec.structs.replace(head.linked(top, head.digest_of(top)), publisher="the slower one")
     data = head.sign(said, [published.keys.signer()])
-    files.put(published.remote, f"{ROOT}/{places.log('champions', 1, 5, head.digest(said))}", data)
+    files.put(published.remote, f"{ROOT}/{locations.log('champions', 1, 5, head.digest(said))}", data)
     history = told(published)
     assert (history.ok, history.superseded, len(history.rows)) == (True, ["1-5"], 5)
 
@@ -151,7 +151,7 @@ def test_a_head_that_came_second_took_no_effect(published):
 def test_lists_that_are_gone_are_no_fault(published):
     said = told(published).rows[-1]
     body = head.linked(*_head(published, said)).body_sha256
-    published.remote.rpc("files/delete_v2", {"path": f"{ROOT}/{places.body(body)}"}, msgspec.Raw)
+    published.remote.rpc("files/delete_v2", {"path": f"{ROOT}/{locations.body(body)}"}, msgspec.Raw)
     history = told(published)
     assert history.ok
     assert [row.changed is None for row in history.rows] == [True, True, True, True, True]
@@ -166,8 +166,8 @@ def test_the_history_goes_on_through_another_key_and_another_epoch(published, cl
     present = published.keys.signer()
 
     def fresh(newest, now_ms):
-        made = succession.renewed(newest, now_ms=now_ms)
-        return succession.with_channel(made, "champions", epoch=2)
+        made = rotation.renewed(newest, now_ms=now_ms)
+        return rotation.with_channel(made, "champions", epoch=2)
 
     clock.now += 60
     published.roots().succeed(fresh)

@@ -11,7 +11,7 @@ import pytest
 from keys_world import READ, Commands
 
 import huracan_sync
-from huracan_sync.signed import kinds
+from huracan_sync.manifest import file_kinds
 
 PAGE = (Path(huracan_sync.__file__).parent / "docs" / "pickle.md").read_text(encoding="utf-8")
 STEPS = re.findall(r"^```(python|console)\n(.*?)^```", PAGE, re.DOTALL | re.MULTILINE)
@@ -68,7 +68,7 @@ def test_the_page_from_top_to_bottom(machines, tmp_path):
 
 def test_the_names_it_recommends_are_of_the_kinds_it_says():
     table = dict(re.findall(r"^\| .* \| ([\w' ]+)(?:, [^|]*)? \| `(.+?)` \|", PAGE, re.MULTILINE))
-    assert {kinds.by_name(name).name for name in table.values()} == {
+    assert {file_kinds.by_name(name).name for name in table.values()} == {
         "XGBOOST",
         "LIGHTGBM",
         "ONNX",

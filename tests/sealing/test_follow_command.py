@@ -8,10 +8,10 @@ from keys_world import READ, Commands, publishing, trading, write
 from reader_world import FILES, World
 from sampled import slow
 
-from huracan_sync.cli.following import _Teller
+from huracan_sync.cli.follow import _Teller
 from huracan_sync.cli.output import Output
 from huracan_sync.errors import Unreachable
-from huracan_sync.refusals import Dead, HeadFormat, Stale
+from huracan_sync.manifest.refusals import Dead, HeadFormat, Stale
 
 SET = {"models/champions/latest/BTCUSDT.bin": b"1", "hamilton/roster.json": b"{}"}
 

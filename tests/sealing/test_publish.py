@@ -8,9 +8,9 @@ from sealing_world import Publisher
 
 from huracan_sync.errors import Conflict, HalfWritten, NoSigningKey, NotFound
 from huracan_sync.hamilton import Hamilton
-from huracan_sync.refusals import KindRefused, WrongEpoch
+from huracan_sync.manifest import rotation
+from huracan_sync.manifest.refusals import KindRefused, WrongEpoch
 from huracan_sync.remote import files
-from huracan_sync.signed import succession
 
 SET = {
     "models/champions/latest/BTCUSDT.bin": b"bitcoin",
@@ -180,7 +180,7 @@ def test_a_new_epoch_begins_with_the_next_publish(engine, trader, hamilton):
     engine.publish()
 
     def raised(newest, now_ms):
-        made = succession.renewed(newest, now_ms=now_ms)
+        made = rotation.renewed(newest, now_ms=now_ms)
         replace = msgspec.structs.replace
         return replace(made, channels=tuple(replace(channel, epoch=2) for channel in made.channels))
 

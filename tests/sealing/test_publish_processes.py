@@ -6,8 +6,8 @@ import time
 import pytest
 from keys_world import READ, Commands, Machine
 
+from huracan_sync.manifest import head
 from huracan_sync.remote import files
-from huracan_sync.signed import head
 
 PODS = 8
 ROUNDS = 2

@@ -12,14 +12,14 @@ from race_world import CHANNEL, HEAD, TRUST, Dropbox, signed
 from signed_world import ENGINE, NOW, ROOT, change, make_head, make_trust
 
 from huracan_sync.errors import Busy, NotFound, ServiceFault
-from huracan_sync.refusals import BodyMissing, TrustChain, TrustExpired
-from huracan_sync.sealing import act
-from huracan_sync.sealing.act import Again, Asked, Glimpse, Keep, Pause, Read, Swap, Swapped, publishing
-from huracan_sync.sealing.chain import Held, Lying, named_in
-from huracan_sync.sealing.merging import Change
-from huracan_sync.signed import body, head, places, trust
-from huracan_sync.signed.entries import Item
-from huracan_sync.signed.rules import Mark
+from huracan_sync.manifest import body, head, locations, trust
+from huracan_sync.manifest.checks import Mark
+from huracan_sync.manifest.entries import Item
+from huracan_sync.manifest.refusals import BodyMissing, TrustChain, TrustExpired
+from huracan_sync.signing import transaction
+from huracan_sync.signing.merge import Change
+from huracan_sync.signing.next_head import Held, Lying, named_in
+from huracan_sync.signing.transaction import Again, Asked, Glimpse, Keep, Pause, Read, Swap, Swapped, publishing
 
 
 def item(path, rev="1", **more):
@@ -64,9 +64,9 @@ class World(Dropbox):
     def answer(self, step, fates):
         if isinstance(step, Read):
             return self.read(step.place)
-        if isinstance(step, act.Store):
+        if isinstance(step, transaction.Store):
             return self.store(step.place, step.data)
-        if isinstance(step, act.Current):
+        if isinstance(step, transaction.Current):
             return {path: self.blobs.get(path) for path in step.paths}
         if not isinstance(step, Swap):
             return None
@@ -87,11 +87,11 @@ class World(Dropbox):
     def by_another(self, *items, above=None, keep_log=True):
         """Somebody else publishes now."""
         made = body.encode(CHANNEL, items)
-        self.store(places.body(made.sha256), made.data)
+        self.store(locations.body(made.sha256), made.data)
         seq, prev = (1, head.FIRST) if above is None else (above.seq + 1, head.digest(above))
         said = make_head(made, CHANNEL, seq=seq, prev=prev, publisher="other")
         if keep_log:
-            self.store(places.log(CHANNEL, 1, seq, head.digest(said)), signed(said))
+            self.store(locations.log(CHANNEL, 1, seq, head.digest(said)), signed(said))
         self.files[HEAD] = (signed(said), self.rev())
         self.heads.append(signed(said))
         return said
@@ -108,7 +108,7 @@ def seen(said):
 
 def listed(world, said):
     return [
-        each.path for each in body.read(said, TRUST.policy(CHANNEL), lambda sha, _: world.files[places.body(sha)][0])
+        each.path for each in body.read(said, TRUST.policy(CHANNEL), lambda sha, _: world.files[locations.body(sha)][0])
     ]
 
 
@@ -117,7 +117,7 @@ def test_the_order_of_things(world):
     assert made.made
     kinds = [type(step).__name__ for step in world.steps]
     assert kinds == ["Read", "Store", "Store", "Intend", "Swap"]
-    assert [step.place.split("/")[1] for step in world.of(act.Store)] == ["bodies", "log"]
+    assert [step.place.split("/")[1] for step in world.of(transaction.Store)] == ["bodies", "log"]
     again = world.perform(mine(item("a"), last=frozenset({made.digest})), held=seen(made.head))
     assert (again.made, again.digest) == (False, made.digest)
     assert [type(step).__name__ for step in world.steps] == ["Read", "Read"]
@@ -148,7 +148,7 @@ def test_lost_requests_and_answers(world, fates):
 
 def test_an_answer_that_never_comes(world):
     with pytest.raises(ServiceFault) as caught:
-        world.perform(mine(item("a")), fates=["lost request"] * act.SWAPS)
+        world.perform(mine(item("a")), fates=["lost request"] * transaction.SWAPS)
     assert "finds out" in caught.value.hint
     assert world.heads == []
 
@@ -204,7 +204,7 @@ def test_a_roll_back_and_a_renewal(world):
     assert (made.head.seq, listed(world, made.head)) == (3, ["a"])
     kept = world.perform(Keep(), held=seen(made.head))
     assert (kept.head.seq, kept.made, listed(world, kept.head)) == (4, True, ["a"])
-    assert len(world.of(act.Store)) == 1  # the copy in the log
+    assert len(world.of(transaction.Store)) == 1  # the copy in the log
     assert world.perform(Again(named_in(first)), held=seen(kept.head)).made is False
 
 
@@ -230,8 +230,8 @@ def test_who_is_always_slower_gives_up_some_time(world):
         last.append(world.by_another(item(f"x{len(last)}"), above=last[-1]))
 
     with pytest.raises(Busy):
-        world.perform(mine(item("a")), held=seen(last[0]), fates=[faster] * act.ATTEMPTS)
-    assert [pause.attempt for pause in world.of(Pause)] == list(range(1, act.ATTEMPTS + 1))
+        world.perform(mine(item("a")), held=seen(last[0]), fates=[faster] * transaction.ATTEMPTS)
+    assert [pause.attempt for pause in world.of(Pause)] == list(range(1, transaction.ATTEMPTS + 1))
 
 
 def test_newer_trust_files_are_followed_and_handed_back(world):
@@ -239,7 +239,7 @@ def test_newer_trust_files_are_followed_and_handed_back(world):
     third = change(TRUST, version=3)
     files = [trust.sign(each, [ROOT]) for each in (second, third)]
     for version, data in enumerate(files, 2):
-        world.store(places.trust(version), data)
+        world.store(locations.trust(version), data)
     made = world.perform(mine(item("a")))
     assert (made.head.trust_version, list(made.trust_files)) == (3, files)
     glimpse = Glimpse(1, None, third, tuple(files))
@@ -249,7 +249,7 @@ def test_newer_trust_files_are_followed_and_handed_back(world):
 
 
 def test_a_trust_file_that_does_not_follow_stops_it(world):
-    world.store(places.trust(2), trust.sign(change(TRUST, version=3), [ROOT]))
+    world.store(locations.trust(2), trust.sign(change(TRUST, version=3), [ROOT]))
     with pytest.raises(TrustChain):
         world.perform(mine(item("a")))
     old = make_trust(created=NOW - 200 * 86_400_000)
@@ -268,13 +268,13 @@ def test_a_glimpse_that_is_out_of_date_costs_one_more_look(world):
 def test_kinds_that_the_channel_does_not_allow(world):
     made = world.perform(mine(item("a"), item("b.pkl", kind=30)))
     assert (listed(world, made.head), made.left_out) == (["a"], ("b.pkl",))
-    with pytest.raises(act.Refused):
+    with pytest.raises(transaction.Refused):
         World().perform(mine(item("a"), item("b.pkl", kind=30), strict=True))
 
 
 def test_the_list_of_others_must_be_there(world):
     first = world.by_another(item("x"))
-    world.files.pop(places.body(first.body_sha256))
+    world.files.pop(locations.body(first.body_sha256))
     with pytest.raises(BodyMissing):
         world.perform(mine(item("a")), held=seen(first))
 
@@ -288,4 +288,4 @@ def test_a_large_list_of_others_is_read_shard_by_shard(world):
     world.files[HEAD] = (head.sign(said, [ENGINE]), world.rev())
     made = world.perform(mine(item("data/x")), held=seen(said))
     assert made.head.entry_count == 50_002
-    assert len(world.of(act.Store)) <= 4  # the shard it is in, the index, the log
+    assert len(world.of(transaction.Store)) <= 4  # the shard it is in, the index, the log

@@ -9,11 +9,10 @@ import msgspec
 import pytest
 from signed_world import CANDLES, DAY_MS, ENGINE, HOUR, NOW, THIEF, key, make_head, make_trust, policy
 
-from huracan_sync import refusals
-from huracan_sync.sealing import chain
-from huracan_sync.sealing.chain import Held, Lying, Named
-from huracan_sync.signed import head
-from huracan_sync.signed.rules import Mark
+from huracan_sync.manifest import head, refusals
+from huracan_sync.manifest.checks import Mark
+from huracan_sync.signing import next_head
+from huracan_sync.signing.next_head import Held, Lying, Named
 
 T1 = make_trust()
 FIRST = make_head(seq=1, prev=head.FIRST)
@@ -30,7 +29,7 @@ def held(said):
 
 
 def stand(there, seen=None, *, trust=T1, now_ms=NOW):
-    return chain.stand(there, seen, trust=trust, channel="champions", now_ms=now_ms)
+    return next_head.stand(there, seen, trust=trust, channel="champions", now_ms=now_ms)
 
 
 def went_on(standing):
@@ -122,9 +121,9 @@ def test_a_new_epoch_begins_at_one_and_remembers_what_came_before():
 
 def test_the_next_head_and_when_it_wants_to_be_renewed():
     named = Named(b"b" * 32, 10, 20, 3)
-    made = chain.follow(stand(lying(FIRST)), named, trust=T1, channel="champions", now_ms=NOW, publisher="pod")
+    made = next_head.follow(stand(lying(FIRST)), named, trust=T1, channel="champions", now_ms=NOW, publisher="pod")
     assert (made.seq, made.prev, made.epoch, made.publisher) == (2, head.digest(FIRST), 1, "pod")
     assert (made.created_ms, made.expires_ms) == (NOW, NOW + 7_200_000)
-    assert chain.named_in(made) == named
-    assert chain.due_ms(made, T1) == NOW + 900_000
+    assert next_head.named_in(made) == named
+    assert next_head.due_ms(made, T1) == NOW + 900_000
     assert stand(lying(made), held(FIRST)).seq == 3

@@ -2,9 +2,9 @@
 
 import pytest
 
-from huracan_sync.journal import Sealed
-from huracan_sync.sealing.merging import Change, change_of, doubtful, merge
-from huracan_sync.signed.entries import Item
+from huracan_sync.manifest.entries import Item
+from huracan_sync.signing.merge import Change, change_of, doubtful, merge
+from huracan_sync.transfer.journal import Sealed
 
 
 def item(path, rev):

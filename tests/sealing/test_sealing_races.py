@@ -6,9 +6,9 @@ import pytest
 import race_world
 from race_world import race
 
-from huracan_sync.refusals import Fork
-from huracan_sync.sealing import act
-from huracan_sync.signed import sshsig
+from huracan_sync.manifest import sshsig
+from huracan_sync.manifest.refusals import Fork
+from huracan_sync.signing import transaction as act
 
 CHUNK = 2_500
 CHUNKS = 40

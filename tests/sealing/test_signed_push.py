@@ -4,18 +4,18 @@ import pytest
 from sealing_world import DATA
 from transfer_world import Watching, content
 
-from huracan_sync.content_hash import content_hash
 from huracan_sync.errors import NoSigningKey, NotAuthorized, NotFound
-from huracan_sync.journal import Journal
-from huracan_sync.paths import RelPath
-from huracan_sync.refusals import ChannelName
+from huracan_sync.manifest.entries import Item
+from huracan_sync.manifest.refusals import ChannelName
+from huracan_sync.operations.restore import restore
 from huracan_sync.remote import files
-from huracan_sync.restore import restore
-from huracan_sync.sealing.board import Board
-from huracan_sync.sealing.history import lost
-from huracan_sync.signed.entries import Item
-from huracan_sync.transfer.wish import Options as Transfer
-from huracan_sync.tree import Entry
+from huracan_sync.signing.executor import Board
+from huracan_sync.signing.head_log import lost
+from huracan_sync.transfer.journal import Journal
+from huracan_sync.transfer.upload_item import Options as Transfer
+from huracan_sync.tree.content_hash import content_hash
+from huracan_sync.tree.entry import Entry
+from huracan_sync.tree.paths import RelPath
 
 MIB = 1024 * 1024
 WIDE = Transfer(header_limit=192 * 1024)

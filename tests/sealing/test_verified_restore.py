@@ -3,13 +3,13 @@
 import pytest
 from sealing_world import DATA, Publisher
 
-from huracan_sync.content_hash import content_hash
 from huracan_sync.errors import ContentMismatch, NotFound, UsageError
-from huracan_sync.refusals import HeadFormat, Stale
+from huracan_sync.manifest.entries import Item
+from huracan_sync.manifest.refusals import HeadFormat, Stale
+from huracan_sync.operations.restore import RestoreOptions, restore
 from huracan_sync.remote import files
-from huracan_sync.restore import RestoreOptions, restore
-from huracan_sync.sealing.merging import Change
-from huracan_sync.signed.entries import Item
+from huracan_sync.signing.merge import Change
+from huracan_sync.tree.content_hash import content_hash
 
 MIB = 1024 * 1024
 

@@ -9,15 +9,15 @@ from powers import without_root_powers
 from sealing_world import DATA, Publisher
 
 from huracan_sync.errors import Busy, DiskFull, NotFound, NoTrust, Refused, Unavailable
-from huracan_sync.layout import Arranged, arranged_candles
-from huracan_sync.paths import RelPath, fold
-from huracan_sync.push import PushOptions, push
+from huracan_sync.operations.push import PushOptions, push
+from huracan_sync.operations.restore import RestoreOptions, restore
+from huracan_sync.operations.verify import collected, compare, verify, verify_local
 from huracan_sync.remote.listing import Changes, listing
-from huracan_sync.restore import RestoreOptions, restore
-from huracan_sync.statement import find, keep
-from huracan_sync.transfer.wish import Options as TransferOptions
-from huracan_sync.tree import Entry, tree
-from huracan_sync.verify import collected, compare, verify, verify_local
+from huracan_sync.signing.local_manifest import find, keep
+from huracan_sync.transfer.upload_item import Options as TransferOptions
+from huracan_sync.tree.entry import Entry, tree
+from huracan_sync.tree.layout import Arranged, arranged_candles
+from huracan_sync.tree.paths import RelPath, fold
 
 
 def look(machine, folder=DATA, **more):
@@ -159,13 +159,13 @@ def test_a_push_between_the_two_looks_is_no_difference(engine, monkeypatch):
     engine.push()
 
     def listing_after_a_push(*which):
-        monkeypatch.setattr("huracan_sync.verify.listing", listing)
+        monkeypatch.setattr("huracan_sync.operations.verify.listing", listing)
         engine.write({"a.json": b"2"})
         engine.push()
         return listing(*which)
 
-    monkeypatch.setattr("huracan_sync.verify.several", map)  # the head first
-    monkeypatch.setattr("huracan_sync.verify.listing", listing_after_a_push)
+    monkeypatch.setattr("huracan_sync.operations.verify.several", map)  # the head first
+    monkeypatch.setattr("huracan_sync.operations.verify.listing", listing_after_a_push)
     verdict = look(engine)
     assert (verdict.ok, verdict.sequence) == (True, 2)
 
@@ -179,8 +179,8 @@ def test_a_folder_that_is_published_all_the_time(engine, monkeypatch):
         engine.push()
         return listing(*which)
 
-    monkeypatch.setattr("huracan_sync.verify.several", map)
-    monkeypatch.setattr("huracan_sync.verify.listing", listing_after_a_push)
+    monkeypatch.setattr("huracan_sync.operations.verify.several", map)
+    monkeypatch.setattr("huracan_sync.operations.verify.listing", listing_after_a_push)
     with pytest.raises(Busy):
         look(engine)
 
@@ -388,7 +388,7 @@ def test_a_statement_is_there_before_the_push_is_noted_as_signed(engine, monkeyp
         raise DiskFull("no room")
 
     with monkeypatch.context() as patch:
-        patch.setattr("huracan_sync.statement.keep", cut)
+        patch.setattr("huracan_sync.signing.local_manifest.keep", cut)
         with pytest.raises(DiskFull):
             engine.push()
     assert engine.push().sequence == 1

@@ -2,12 +2,12 @@
 
 import msgspec
 
-from huracan_sync.content_hash import block_hashes, content_hash
-from huracan_sync.signed import body, head, trust
-from huracan_sync.signed.entries import Item
-from huracan_sync.signed.keys import Signer
-from huracan_sync.signed.kinds import DATA, by_name
-from huracan_sync.signed.trust import DAY_MS, Key, Policy, Revocation, Trust
+from huracan_sync.manifest import body, head, trust
+from huracan_sync.manifest.entries import Item
+from huracan_sync.manifest.file_kinds import DATA, by_name
+from huracan_sync.manifest.signer import Signer
+from huracan_sync.manifest.trust import DAY_MS, Key, Policy, Revocation, Trust
+from huracan_sync.tree.content_hash import block_hashes, content_hash
 
 NOW = 1_763_600_000_000  # 2025-11-20, UTC
 HOUR = 3_600_000

@@ -7,13 +7,12 @@ import pytest
 import zstandard
 from signed_world import FILES, NOW, change, fetcher, item, items, make_head, policy
 
-from huracan_sync import refusals
-from huracan_sync.content_hash import EMPTY
 from huracan_sync.errors import Refused
-from huracan_sync.signed import body, entries, frame, sshsig
-from huracan_sync.signed.body import MAGIC, Body, Part, Shard
-from huracan_sync.signed.entries import Item, from_entry
-from huracan_sync.tree import Entry
+from huracan_sync.manifest import body, entries, refusals, sshsig, zstd_frame
+from huracan_sync.manifest.body import MAGIC, Body, Part, Shard
+from huracan_sync.manifest.entries import Item, from_entry
+from huracan_sync.tree.content_hash import EMPTY
+from huracan_sync.tree.entry import Entry
 
 ENTRIES = items()
 BODY = body.encode("champions", ENTRIES)
@@ -27,7 +26,7 @@ def read(made, channel="champions", *, rules=None, fetch=None, **changes):
     return body.read(make_head(made, channel, **changes), rules or policy(), fetch or fetcher(made))
 
 
-def packed(raw, count, frame_of=frame.compress):
+def packed(raw, count, frame_of=zstd_frame.compress):
     """A body that no honest tool would write."""
     data = MAGIC + frame_of(raw)
     return Body(len(raw), sshsig.sha256(data), data, [], count)
@@ -133,16 +132,20 @@ BAD_BODIES = {
     "another magic": Body(len(RAW), sshsig.sha256(b"HZHEAD1\n"), b"HZHEAD1\n", [], COUNT),
     "no frame": packed(RAW, COUNT, lambda raw: b""),
     "not compressed": packed(RAW, COUNT, lambda raw: raw),
-    "a frame cut short": packed(RAW, COUNT, lambda raw: frame.compress(raw)[:-1]),
-    "bytes behind the frame": packed(RAW, COUNT, lambda raw: frame.compress(raw) + b"\0"),
-    "a second frame": packed(RAW, COUNT, lambda raw: frame.compress(raw) + frame.compress(b"")),
-    "a frame to skip first": packed(RAW, COUNT, lambda raw: b"\x50\x2a\x4d\x18\0\0\0\0" + frame.compress(raw)),
+    "a frame cut short": packed(RAW, COUNT, lambda raw: zstd_frame.compress(raw)[:-1]),
+    "bytes behind the frame": packed(RAW, COUNT, lambda raw: zstd_frame.compress(raw) + b"\0"),
+    "a second frame": packed(RAW, COUNT, lambda raw: zstd_frame.compress(raw) + zstd_frame.compress(b"")),
+    "a frame to skip first": packed(RAW, COUNT, lambda raw: b"\x50\x2a\x4d\x18\0\0\0\0" + zstd_frame.compress(raw)),
     "a frame that does not say its size": packed(RAW, COUNT, UNSIZED.compress),
-    "a window of 16 MiB": packed(RAW, COUNT, lambda raw: widened(frame.compress(raw), raw)),
+    "a window of 16 MiB": packed(RAW, COUNT, lambda raw: widened(zstd_frame.compress(raw), raw)),
     "not MessagePack": packed(b"\xc1", COUNT),
     "nothing": packed(b"", 0),
-    "a frame that holds less than it says": packed(RAW, COUNT, lambda raw: lying(frame.compress(raw[:-1]), len(raw))),
-    "a frame that holds more than it says": packed(RAW[:-1], COUNT, lambda raw: lying(frame.compress(RAW), len(raw))),
+    "a frame that holds less than it says": packed(
+        RAW, COUNT, lambda raw: lying(zstd_frame.compress(raw[:-1]), len(raw))
+    ),
+    "a frame that holds more than it says": packed(
+        RAW[:-1], COUNT, lambda raw: lying(zstd_frame.compress(RAW), len(raw))
+    ),
     "an index of nothing": packed(b"\x93\x02\xa9champions\x90", 0),
     "version three": packed(listing(version=3), 0),
     "an array of four thousand million": packed(b"\x93\x01\xa9champions\xdd\xff\xff\xff\xff", 0),
@@ -161,24 +164,24 @@ def test_refused_bodies(name):
 
 
 def test_the_wide_window_is_what_is_refused():
-    narrow = frame.compress(RAW)
+    narrow = zstd_frame.compress(RAW)
     start = zstandard.frame_header_size(narrow)
     same = narrow[:4] + bytes([0b1000_0000, 8 << 3]) + len(RAW).to_bytes(4, "little") + narrow[start:]
     assert read(packed(RAW, COUNT, lambda raw: same)) == by_path(ENTRIES)
 
 
-BOMB = frame.compress(bytes(64 << 20))
+BOMB = zstd_frame.compress(bytes(64 << 20))
 
 
 def test_a_bomb_takes_no_memory():
     """Its own header says 64 MiB, the signature says less: refused before any of it is unpacked."""
     with pytest.raises(refusals.BodyFormat):
-        frame.decompress(BOMB, len(RAW))
+        zstd_frame.decompress(BOMB, len(RAW))
     with pytest.raises(refusals.BodyFormat):
-        frame.decompress(lying(BOMB, len(RAW)), len(RAW))
+        zstd_frame.decompress(lying(BOMB, len(RAW)), len(RAW))
     endless = BOMB[:4] + b"\xe0" + (2**60).to_bytes(8, "little") + BOMB[zstandard.frame_header_size(BOMB) :]
     with pytest.raises(refusals.BodyFormat):
-        frame.decompress(endless, 2**60)
+        zstd_frame.decompress(endless, 2**60)
 
 
 @pytest.mark.parametrize(
@@ -320,7 +323,7 @@ def reindex(edit, **changes):
 
 
 def peek(part: Part):
-    decoded = msgspec.msgpack.decode(frame.decompress(part.data[len(MAGIC) :], part.raw_len))
+    decoded = msgspec.msgpack.decode(zstd_frame.decompress(part.data[len(MAGIC) :], part.raw_len))
     return decoded[2][0][0], len(decoded[2])
 
 

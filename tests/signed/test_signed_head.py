@@ -19,12 +19,11 @@ from signed_world import (
     policy,
 )
 
-from huracan_sync import refusals
 from huracan_sync.errors import Refused
-from huracan_sync.signed import head, sshsig
-from huracan_sync.signed.envelope import pack, seal, unpack
-from huracan_sync.signed.head import FORM
-from huracan_sync.signed.trust import OTHERS
+from huracan_sync.manifest import head, refusals, sshsig
+from huracan_sync.manifest.envelope import pack, seal, unpack
+from huracan_sync.manifest.head import FORM
+from huracan_sync.manifest.trust import OTHERS
 
 HEAD = make_head()
 GOOD = head.sign(HEAD, [ENGINE])

@@ -12,8 +12,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
 
 from huracan_sync.errors import NoSigningKey
-from huracan_sync.signed import sshsig
-from huracan_sync.signed.keys import Signer
+from huracan_sync.manifest import sshsig
+from huracan_sync.manifest.signer import Signer
 
 RAW = bytes(range(1, 33))
 KEY = Ed25519PrivateKey.from_private_bytes(RAW)

@@ -6,8 +6,8 @@ import zipfile
 
 import pytest
 
-from huracan_sync.signed import kinds, places
-from huracan_sync.signed.kinds import Kind
+from huracan_sync.manifest import file_kinds, locations
+from huracan_sync.manifest.file_kinds import Kind
 
 NAMES = {
     "data/candles/BTC/BTC-USDT:USDT_1m_20250101_20250601.parquet": Kind.PARQUET,
@@ -32,7 +32,7 @@ NAMES = {
 
 @pytest.mark.parametrize("name", NAMES)
 def test_by_name(name):
-    assert kinds.by_name(name) is NAMES[name]
+    assert file_kinds.by_name(name) is NAMES[name]
 
 
 def torch_file():
@@ -44,26 +44,26 @@ def torch_file():
 
 @pytest.mark.parametrize("protocol", [2, 3, 4, 5])
 def test_a_pickle_is_known_whatever_it_is_called(protocol):
-    assert kinds.of("BTCUSDT.bin", pickle.dumps({"a": [1, 2]}, protocol)) is Kind.PICKLE
-    assert kinds.of("BTCUSDT.joblib", pickle.dumps(1, protocol)) is Kind.JOBLIB
+    assert file_kinds.of("BTCUSDT.bin", pickle.dumps({"a": [1, 2]}, protocol)) is Kind.PICKLE
+    assert file_kinds.of("BTCUSDT.joblib", pickle.dumps(1, protocol)) is Kind.JOBLIB
 
 
 def test_a_torch_file_is_known_whatever_it_is_called():
-    assert kinds.of("BTCUSDT.bin", torch_file()) is Kind.PICKLE
+    assert file_kinds.of("BTCUSDT.bin", torch_file()) is Kind.PICKLE
 
 
 @pytest.mark.parametrize("first", [b"", b"\x80", b"PAR1", b"{}", b"tree\nversion=v4\n", b"PK\x03\x04", b"\x80\x06"])
 def test_data_is_not_taken_for_a_pickle(first):
-    assert kinds.sniff(first) is None
-    assert kinds.of("a.parquet", first) is Kind.PARQUET
+    assert file_kinds.sniff(first) is None
+    assert file_kinds.of("a.parquet", first) is Kind.PARQUET
 
 
 def test_where_signed_things_lie():
-    assert places.trust(3) == ".huracan/trust/3.hzt"
-    assert places.head("models/pod-a") == ".huracan/heads/models/pod-a.hzh"
-    assert places.log("candles", 1, 42, bytes.fromhex("deadbeef" * 8)) == ".huracan/log/candles/1-42-deadbeef.hzh"
-    assert places.body(bytes(32)) == f".huracan/bodies/{'0' * 64}.hzm"
-    assert places.is_ours(".huracan/x")
-    assert places.is_ours(".Huracan")
-    assert not places.is_ours("a/.huracan/x")
-    assert not places.is_ours(".huracan2/x")
+    assert locations.trust(3) == ".huracan/trust/3.hzt"
+    assert locations.head("models/pod-a") == ".huracan/heads/models/pod-a.hzh"
+    assert locations.log("candles", 1, 42, bytes.fromhex("deadbeef" * 8)) == ".huracan/log/candles/1-42-deadbeef.hzh"
+    assert locations.body(bytes(32)) == f".huracan/bodies/{'0' * 64}.hzm"
+    assert locations.is_ours(".huracan/x")
+    assert locations.is_ours(".Huracan")
+    assert not locations.is_ours("a/.huracan/x")
+    assert not locations.is_ours(".huracan2/x")

@@ -16,8 +16,8 @@ from signed_world import (
     policy,
 )
 
-from huracan_sync.refusals import EntryCount, HeadFormat, KeyNotForChannel, WrongChannel, WrongEpoch
-from huracan_sync.signed import body, head, sshsig, trust
+from huracan_sync.manifest import body, head, sshsig, trust
+from huracan_sync.manifest.refusals import EntryCount, HeadFormat, KeyNotForChannel, WrongChannel, WrongEpoch
 
 OLD = make_head(created_ms=1_000, expires_ms=1_000 + 400 * HOUR)
 """Made in 1970, for longer than any policy allows."""

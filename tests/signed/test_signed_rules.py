@@ -3,9 +3,9 @@
 import pytest
 from signed_world import HOUR, NOW, policy
 
-from huracan_sync import refusals
 from huracan_sync.errors import Refused
-from huracan_sync.signed.rules import MAX_JUMP, Freshness, Mark, advances, check_clock, check_fresh, freshness
+from huracan_sync.manifest import refusals
+from huracan_sync.manifest.checks import MAX_JUMP, Freshness, Mark, advances, check_clock, check_fresh, freshness
 
 A, B, C = (letter.encode() * 32 for letter in "abc")
 SEEN = Mark(2, 10, A)

@@ -7,10 +7,9 @@ import subprocess
 import pytest
 from signed_world import ENGINE, make_head, open_head, signer
 
-from huracan_sync import refusals
-from huracan_sync.signed import head, sshsig
-from huracan_sync.signed.keys import Signer
-from huracan_sync.signed.sshsig import Signature, armor, dearmor
+from huracan_sync.manifest import head, refusals, sshsig
+from huracan_sync.manifest.signer import Signer
+from huracan_sync.manifest.sshsig import Signature, armor, dearmor
 
 openssh = pytest.mark.skipif(shutil.which("ssh-keygen") is None, reason="needs ssh-keygen")
 

@@ -18,12 +18,11 @@ from signed_world import (
     signed_trust,
 )
 
-from huracan_sync import refusals
 from huracan_sync.errors import Refused
-from huracan_sync.signed import head, sshsig, trust
-from huracan_sync.signed.envelope import pack, seal
-from huracan_sync.signed.policy import first_trust
-from huracan_sync.signed.trust import DAY_MS, FORM, OTHERS, Key, Policy, Revocation
+from huracan_sync.manifest import head, refusals, sshsig, trust
+from huracan_sync.manifest.default_policy import first_trust
+from huracan_sync.manifest.envelope import pack, seal
+from huracan_sync.manifest.trust import DAY_MS, FORM, OTHERS, Key, Policy, Revocation
 
 V1 = make_trust()
 GOOD = signed_trust(V1)

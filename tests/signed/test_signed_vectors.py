@@ -12,10 +12,9 @@ import msgspec
 import pytest
 from signed_world import change, make_head, policy
 
-from huracan_sync import refusals
 from huracan_sync.errors import Refused
-from huracan_sync.signed import body, head, trust
-from huracan_sync.signed.body import Body
+from huracan_sync.manifest import body, head, refusals, trust
+from huracan_sync.manifest.body import Body
 
 HERE = Path(__file__).parent.parent / "vectors"
 SCRIPT = Path(__file__).parent.parent.parent / "scripts" / "make_vectors.py"

@@ -17,7 +17,7 @@ from transfer_world import Watching
 
 from huracan_sync import errors
 from huracan_sync.emulator.running import Emulator
-from huracan_sync.emulator.tls import certificates
+from huracan_sync.emulator.serving.tls import certificates
 
 COUNTS = {}
 

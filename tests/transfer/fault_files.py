@@ -15,7 +15,7 @@ from powers import without_root_powers
 from transfer_world import Watching, local_tree
 
 from huracan_sync import errors
-from huracan_sync.paths import PART_SUFFIX
+from huracan_sync.tree.paths import PART_SUFFIX
 
 FOLDERS = 5
 PLACE = {"first": 0, "middle": FOLDERS // 2, "last": FOLDERS - 1}

@@ -7,13 +7,13 @@ import shutil
 import transfer_world
 from transfer_world import MIB, ROOT, Tokens, World, local_tree
 
-from huracan_sync import migrate
-from huracan_sync.auth.access import AccessTokens
-from huracan_sync.content_hash import content_hash
-from huracan_sync.layout import Layout
+from huracan_sync.auth.tokens import AccessTokens
+from huracan_sync.operations import migrate
 from huracan_sync.remote.client import Remote
+from huracan_sync.remote.http import Endpoint, Wire
 from huracan_sync.remote.source import RemoteSource
-from huracan_sync.wire import Endpoint, Wire
+from huracan_sync.tree.content_hash import content_hash
+from huracan_sync.tree.layout import Layout
 from tests.auth import login_machine
 from tests.reader import reader_world
 from tests.reader.remote_source import RemotePeer

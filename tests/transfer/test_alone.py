@@ -6,11 +6,11 @@ from types import SimpleNamespace
 import pytest
 from transfer_world import MIB, Watching, local_tree
 
-from huracan_sync.content_hash import content_hash
+from huracan_sync.disk import Stamp
 from huracan_sync.errors import Conflict, ContentMismatch, NotAuthorized
-from huracan_sync.local import Stamp
-from huracan_sync.transfer import large
-from huracan_sync.transfer.wish import Wish
+from huracan_sync.transfer import upload_parts
+from huracan_sync.transfer.upload_item import Wish
+from huracan_sync.tree.content_hash import content_hash
 
 MISMATCH = "content_hash_mismatch"
 FINISH = "files/upload_session/finish_batch_v2"
@@ -115,13 +115,13 @@ def test_hints_name_what_helps(world):
 @pytest.mark.parametrize("size", [0, 5])
 def test_a_large_file_that_shrinks_is_sent_as_a_small_one(world, monkeypatch, size):
     world.write({"x": 20 * MIB})
-    begin = large.Large._begin
+    begin = upload_parts.Large._begin
 
     def shrinking(self, wish):
         world.write({"x": size})
         begin(self, wish)
 
-    monkeypatch.setattr(large.Large, "_begin", shrinking)
+    monkeypatch.setattr(upload_parts.Large, "_begin", shrinking)
     report = world.push()
     assert (report.uploaded, report.failed, report.bytes_sent) == (1, [], size)
     assert world.there() == hashes(world.src)

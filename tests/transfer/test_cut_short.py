@@ -8,11 +8,11 @@ from transfer_world import ROOT, content
 
 from huracan_sync.errors import Stopped
 from huracan_sync.remote.client import Remote
+from huracan_sync.remote.http import Endpoint, Wire
 from huracan_sync.remote.listing import FileMetadata
-from huracan_sync.remote.pacing import Pacing
+from huracan_sync.remote.rate_limit import Pacing
 from huracan_sync.transfer.bandwidth import TokenBucket
-from huracan_sync.transfer.crew import WORKERS, Crew
-from huracan_sync.wire import Endpoint, Wire
+from huracan_sync.transfer.worker_pool import WORKERS, Crew
 
 LONG_S = 30
 """So long it would take if anybody waited."""

@@ -18,7 +18,9 @@ from fault_jobs import LARGE, SMALL, TRANSFER, Files
 from fault_table import CELLS, ELSEWHERE, OPERATIONS, named
 
 from huracan_sync import errors
-from huracan_sync.remote import files, jobs, removing
+from huracan_sync.remote import async_jobs as jobs
+from huracan_sync.remote import delete as removing
+from huracan_sync.remote import files
 
 STRIKERS = {"names": strike_name, "disk": strike_disk}
 TESTS = Path(__file__).parent.parent

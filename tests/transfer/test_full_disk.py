@@ -7,8 +7,8 @@ import subprocess
 import pytest
 from transfer_world import MIB, local_tree
 
+from huracan_sync.disk.lock import hold
 from huracan_sync.errors import DiskFull
-from huracan_sync.lock import hold
 
 FILES = {f"d{n % 3}/f{n}": 350_000 for n in range(20)}
 

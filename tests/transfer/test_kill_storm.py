@@ -11,7 +11,7 @@ import time
 import pytest
 from transfer_world import MIB, ROOT, content, local_tree
 
-from huracan_sync.content_hash import content_hash
+from huracan_sync.tree.content_hash import content_hash
 
 SMALL, SLOTS, LARGE_EVERY = 12, 40, 3  # files written anew in a round, the names they share, rounds with a large one
 STARTED = 0.15  # seconds in which Python has only begun: nothing to interrupt yet

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 from transfer_world import MIB, ROOT, World, content, local_tree
 
-from huracan_sync.content_hash import content_hash
-from huracan_sync.restore import restore
+from huracan_sync.operations.restore import restore
+from huracan_sync.tree.content_hash import content_hash
 
 NAMES = ["a", "b.log", "sub/c", "sub/deep/d", "Größe.json", "BTC/BTC-USDT:USDT_1m.bin"]
 SIZES = [0, 1, 1000, 200_000, 9 * MIB]

@@ -8,9 +8,9 @@ import pytest
 from powers import without_root_powers
 from transfer_world import ROOT, Watching, content, local_tree
 
-from huracan_sync.content_hash import content_hash
 from huracan_sync.errors import JournalDamaged, LocalFailure, UsageError
-from huracan_sync.push import push
+from huracan_sync.operations.push import push
+from huracan_sync.tree.content_hash import content_hash
 
 SMALL = {f"a/f{n}": 10 + n for n in range(400)}
 

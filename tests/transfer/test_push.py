@@ -8,10 +8,10 @@ import pytest
 from powers import without_root_powers
 from transfer_world import MIB, ROOT, Watching, content, local_tree
 
-from huracan_sync.content_hash import content_hash
+from huracan_sync.disk import Reading
+from huracan_sync.disk.lock import hold
 from huracan_sync.errors import Busy, Conflict, HalfWritten, HostilePath, MissingScope, UsageError
-from huracan_sync.local import Reading
-from huracan_sync.lock import hold
+from huracan_sync.tree.content_hash import content_hash
 
 
 def hashes(root):
@@ -366,7 +366,7 @@ def test_hostile_and_twin_names_fail_alone_and_delete_nothing(world):
 
 
 def test_a_hostile_remote_root_is_refused(world):
-    from huracan_sync.push import push
+    from huracan_sync.operations.push import push
 
     for root in ("/a/../b", "/a\x00", "/a//b"):
         with pytest.raises(HostilePath):

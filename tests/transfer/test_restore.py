@@ -9,13 +9,13 @@ from powers import without_root_powers
 from sampled import sampled
 from transfer_world import MIB, ROOT, Killed, KilledAfter, Watching, content, local_tree
 
-from huracan_sync.content_hash import block_hashes, content_hash
 from huracan_sync.errors import Conflict, ContentMismatch, HostilePath, LocalFailure, NotFound, ServiceFault
-from huracan_sync.paths import RelPath, fold
-from huracan_sync.plan import Copy
-from huracan_sync.restore import Snapshot
-from huracan_sync.transfer.zipped import groups
-from huracan_sync.tree import Entry
+from huracan_sync.operations.restore import Snapshot
+from huracan_sync.transfer.download_zip import groups
+from huracan_sync.tree.content_hash import block_hashes, content_hash
+from huracan_sync.tree.entry import Entry
+from huracan_sync.tree.paths import RelPath, fold
+from huracan_sync.tree.plan import Copy
 
 SMALL = {f"{'abc'[n % 3]}/file {n}.json": 500 + n for n in range(70)}
 MIXED = {**SMALL, "größe/📈.bin": 20 * MIB, "empty": b"", "BTC/BTC-USDT:USDT_1m.bin": 5}

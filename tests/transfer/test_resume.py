@@ -5,8 +5,8 @@ import time
 import pytest
 from transfer_world import MIB, Killed, KilledAfter, Watching, content, local_tree
 
-from huracan_sync.content_hash import content_hash
 from huracan_sync.errors import HuracanError, Unreachable
+from huracan_sync.tree.content_hash import content_hash
 
 
 def equal(world):

@@ -5,8 +5,8 @@ import heapq
 import pytest
 from transfer_world import MIB
 
-from huracan_sync.transfer.fetch import SHORTEST_STRETCH, STRETCHES_AT_ONCE, stretches
-from huracan_sync.transfer.window import ALONE, Window
+from huracan_sync.transfer.download_file import SHORTEST_STRETCH, STRETCHES_AT_ONCE, stretches
+from huracan_sync.transfer.send_window import ALONE, Window
 
 PART = 8 * MIB
 ROOMS = 7

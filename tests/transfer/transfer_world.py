@@ -7,15 +7,15 @@ import time
 
 import urllib3
 
-from huracan_sync.push import PushOptions, push
+from huracan_sync.disk.parquet import check_whole
+from huracan_sync.operations.push import PushOptions, push
+from huracan_sync.operations.restore import RestoreOptions, restore
 from huracan_sync.remote.client import Remote
-from huracan_sync.remote.pacing import Pacing
-from huracan_sync.restore import RestoreOptions, restore
+from huracan_sync.remote.http import Endpoint, Wire
+from huracan_sync.remote.rate_limit import Pacing
 from huracan_sync.secret import Secret
-from huracan_sync.transfer import wish
+from huracan_sync.transfer import upload_item
 from huracan_sync.transfer.progress import Silent
-from huracan_sync.transfer.whole import check_whole
-from huracan_sync.wire import Endpoint, Wire
 
 ROOT = "/Engine/data"
 MIB = 1024 * 1024
@@ -134,7 +134,7 @@ class World:
     def push(self, *, monitor=None, remote=None, check=check_whole, transfer=None, **options):
         """Push the local folder to ROOT."""
         transfer = transfer or {}
-        transfer = wish.Options(check=check, append_only=lambda p: p.endswith(".log"), **transfer)
+        transfer = upload_item.Options(check=check, append_only=lambda p: p.endswith(".log"), **transfer)
         options = PushOptions(transfer=transfer, **{"wait_s": 0.0, **options})
         return push(self.src, ROOT, remote=remote or self.remote, home=self.home, options=options, monitor=monitor)
 

@@ -4,7 +4,7 @@ import sys
 import threading
 import time
 
-from huracan_sync.connect import connect
+from huracan_sync.auth.connect import connect
 from huracan_sync.remote.listing import metadata
 
 THREADS = 16

@@ -1,0 +1,48 @@
+"""From the name of a profile to its Dropbox, to read and to write."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from huracan_sync.auth.credentials import Credentials
+from huracan_sync.auth.session import DEFAULT_ROOT, account_of, credentials_of, home_of, root_of
+from huracan_sync.remote.client import Remote
+from huracan_sync.remote.rate_limit import Pacing
+from huracan_sync.remote.throttle import Throttle
+from huracan_sync.secret import Secret
+
+__all__ = ["DEFAULT_ROOT", "connect", "credentials_of", "home_of", "root_of"]
+
+
+def connect(
+    profile: str | None = "engine",
+    *,
+    env: Mapping[str, str] | None = None,
+    home: Path | None = None,
+    access_token: Secret | None = None,
+    credentials: Credentials | None = None,
+    pacing: Pacing | None = None,
+    throttle: Throttle | None = None,
+    root: str | None = None,
+) -> Remote:
+    """A profile's Dropbox. Opens no socket and reads no secret before its first use.
+
+    Args:
+        profile: `engine`, `hamilton` (which only reads), or another name that was authorized.
+        env: the environment; the process's own by default.
+        home: the state folder; by default as the environment says.
+        access_token: a short-lived token to use instead of the stored login; nothing can renew it.
+        credentials: the login to use, where not the profile alone says it (`credentials_of`).
+        pacing: how much at once, and who watches the waits.
+        throttle: a limit of bandwidth.
+        root: the remote folder of the engine; by default as the environment says, else `/Runpodhuracan`.
+
+    Raises:
+        ConfigError: the environment names an emulator that is none.
+        UsageError: the profile's name is none.
+    """
+    account = account_of(
+        profile, env=env, home=home, access_token=access_token, credentials=credentials, throttle=throttle, root=root
+    )
+    return Remote(account.wire, account.tokens, pacing=pacing, identity=account.identity, root=account.root)

@@ -1,0 +1,111 @@
+"""The operating system's keyring, by an exact list of classes.
+
+The `keyring` package chooses its backend by an environment variable, a config file that may also change `sys.path`,
+and entry points of whatever is installed; `keyrings.alt` adds backends that keep plain text. None of that is asked
+here: the four classes below are tried by name, in order, and no other can be reached. Its `KEYRING_PROPERTY_*`
+variables, which set any attribute of a backend, are undone.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
+
+from huracan_sync.auth.keystore.secret_id import SecretName, unwrap, wrap
+from huracan_sync.errors import KeyringRefused
+from huracan_sync.secret import Secret
+
+ALLOWED = (
+    ("keyring.backends.macOS", "Keyring", "darwin"),
+    ("keyring.backends.Windows", "WinVaultKeyring", "win32"),
+    ("keyring.backends.SecretService", "Keyring", "linux"),
+    ("keyring.backends.kwallet", "DBusKeyring", "linux"),
+)
+SERVICE = "huracan-sync"
+T = TypeVar("T")
+
+
+class OsKeyring:
+    """One allowed backend of the `keyring` package."""
+
+    kind = "keyring"
+
+    def __init__(self, backend: Any) -> None:
+        self._backend = backend
+        self.backend = f"{type(backend).__module__}.{type(backend).__name__}"
+
+    def check(self) -> None:
+        """Find out whether it is open, by asking for what is not there.
+
+        Raises:
+            KeyringRefused: it is locked or failed.
+        """
+        self._read(SecretName("none", "nobody", "nothing"))
+
+    def get(self, name: SecretName) -> Secret | None:
+        """The secret, or None when the keyring holds none of that name.
+
+        Raises:
+            KeyringRefused: the keyring is locked or failed.
+            BoundElsewhere: what lies there belongs to another login.
+        """
+        text = self._read(name)
+        return None if text is None else unwrap(name, text)
+
+    def put(self, name: SecretName, secret: Secret) -> None:
+        """Keep it, in place of an earlier one, and read it back."""
+        text = wrap(name, secret)
+        self._ask("written", lambda: self._backend.set_password(SERVICE, name.place, text.reveal()))
+        kept = self._read(name)
+        if kept is None or kept.reveal() != text.reveal():
+            raise KeyringRefused(f"{self.backend} did not keep what it was given", backend=self.backend)
+
+    def forget(self, name: SecretName) -> bool:
+        """Remove it; False when there was none."""
+        if self._read(name) is None:
+            return False
+        self._ask("changed", lambda: self._backend.delete_password(SERVICE, name.place))
+        return True
+
+    def _read(self, name: SecretName) -> Secret | None:
+        text = self._ask("read", lambda: self._backend.get_password(SERVICE, name.place))
+        return None if text is None else Secret(text)
+
+    def _ask(self, verb: str, call: Callable[[], T]) -> T:
+        try:
+            return call()
+        except Exception as error:  # noqa: BLE001 - backends raise what their desktops raise: D-Bus, Cocoa, COM
+            kind = type(error).__name__
+        # The error itself stays behind: its message is not ours, and its frames hold what was to be stored.
+        raise KeyringRefused(f"the keyring {self.backend} cannot be {verb}: {kind}", backend=self.backend)
+
+
+def find_keyring(env: Mapping[str, str]) -> OsKeyring | None:
+    """The first allowed backend that works here, or None."""
+    for module, name, platform in ALLOWED:
+        if sys.platform != platform:
+            continue
+        # Both Linux keyrings speak over the session bus. Without one there is nothing to import 80 ms of code for.
+        if platform == "linux" and not env.get("DBUS_SESSION_BUS_ADDRESS"):
+            continue
+        backend = _make(module, name)
+        if backend is not None:
+            return OsKeyring(backend)
+    return None
+
+
+def _make(module: str, name: str) -> Any:
+    try:
+        kind = getattr(importlib.import_module(module), name)
+        _ = kind.priority  # raises where the backend cannot work
+        backend = kind()
+    except Exception:  # noqa: BLE001 - whatever it is, this keyring does not work here
+        return None
+    for variable in os.environ:
+        _, found, attribute = variable.partition("KEYRING_PROPERTY_")
+        if found:
+            vars(backend).pop(attribute.lower(), None)
+    return backend if type(backend) is kind else None

@@ -1,0 +1,80 @@
+"""Secrets that the machine's operator delivers: a file, an inherited descriptor, a systemd credential.
+
+What the environment names must be there: a name that leads nowhere refuses, it never means "look elsewhere".
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Mapping
+from pathlib import Path
+
+from huracan_sync.auth.keystore.secret_io import from_bytes
+from huracan_sync.errors import SecretMissing, UnsafePlace
+from huracan_sync.secret import Secret
+
+MOST = 4096
+"""Bytes; no secret of ours is longer."""
+
+
+def systemd_credential(env: Mapping[str, str], name: str) -> Path | None:
+    """The file of the credential `name` that systemd delivered to this service, if it did."""
+    folder = env.get("CREDENTIALS_DIRECTORY")
+    path = Path(folder, name) if folder else None
+    return path if path is not None and path.is_file() else None
+
+
+def read_file(path: Path, named_by: str) -> Secret:
+    """What a delivered file holds (`quiet.to_bytes` gives its bytes).
+
+    Container platforms deliver secrets through symbolic links and often world-readable, inside a container that is
+    all ours; so links are followed, and who may read is `doctor`'s to judge. Nobody else may change it, though.
+
+    Raises:
+        SecretMissing: it is not there, cannot be read, is empty or too large.
+        UnsafePlace: others may change it, or it is no regular file.
+    """
+    try:
+        with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb") as stream:  # noqa: PTH123 - a pipe must not hang us
+            reason = who_may_change(os.fstat(stream.fileno()))
+            if reason:
+                hint = f"deliver {named_by} as a file of ours with mode 0400"
+                raise UnsafePlace(f"{path} is refused: {reason}", hint=hint, path=path, reason=reason)
+            found = from_bytes(stream.read(MOST + 1))
+    except OSError as error:
+        raise SecretMissing(f"{named_by} names {path}, which cannot be read: {error.strerror}", path=path) from error
+    return _of_fair_size(found, f"{named_by} names {path}, which holds")
+
+
+def read_descriptor(number: int) -> Secret:
+    """All of an inherited descriptor. It is closed, so that no child inherits it.
+
+    Raises:
+        SecretMissing: it is not open, or gives nothing, or too much.
+    """
+    try:
+        with open(number, "rb") as stream:
+            found = from_bytes(stream.read(MOST + 1))
+    except OSError as error:
+        raise SecretMissing(f"descriptor {number} cannot be read: {error.strerror}", fd=number) from error
+    return _of_fair_size(found, f"descriptor {number} gave")
+
+
+def who_may_change(found: os.stat_result) -> str:
+    """Why a delivered file cannot be trusted; empty when it can."""
+    if not stat.S_ISREG(found.st_mode):
+        return "it is no regular file"
+    if found.st_uid not in {os.geteuid(), 0}:
+        return f"it belongs to user {found.st_uid}, neither to us nor to root"
+    if found.st_mode & 0o022:
+        return f"others may change it (mode {stat.S_IMODE(found.st_mode):04o})"
+    return ""
+
+
+def _of_fair_size(found: Secret, where: str) -> Secret:
+    if not found:
+        raise SecretMissing(f"{where} nothing")
+    if len(found.reveal()) > MOST:
+        raise SecretMissing(f"{where} more than {MOST} bytes")
+    return found

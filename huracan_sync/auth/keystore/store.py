@@ -1,0 +1,159 @@
+"""The one door to stored secrets: the OS keyring, else the vault, else a refusal. Never plain text.
+
+A secret is put in the first place that works, and which one that was is written down (`stored.json`, no secret in
+it). So a place that cannot be opened today refuses: what was put there is not taken for missing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import cached_property
+from pathlib import Path
+
+import msgspec
+
+from huracan_sync.auth.keystore.os_keyring import OsKeyring, find_keyring
+from huracan_sync.auth.keystore.secret_id import SecretName
+from huracan_sync.auth.keystore.secret_io import Environment
+from huracan_sync.auth.keystore.vault import Shelf, Vault
+from huracan_sync.auth.keystore.vault_key import KeySources, find_key, has_key
+from huracan_sync.disk.private_folder import Folder
+from huracan_sync.errors import KeyringRefused, NoSafePlace, NoVaultKey, VaultDamaged
+from huracan_sync.secret import Secret
+
+INDEX = "stored.json"
+LOCK = "stored.lock"
+_MOST = 1024 * 1024
+
+
+FOLDER = "auth"
+"""The folder below the state folder that is ours alone. The state folder itself may be one that others made."""
+
+
+def open_store(home: Path, env: Mapping[str, str], *, sources: KeySources | None = None) -> Store:
+    """The secrets of this machine, in the state folder `home`. Opens nothing yet."""
+    return Store(home / FOLDER, env, sources=sources)
+
+
+class Store:
+    """Secrets of this machine, under `home`. Nothing is opened before it is needed."""
+
+    def __init__(
+        self,
+        home: Path,
+        env: Mapping[str, str],
+        *,
+        sources: KeySources | None = None,
+        find_keyring: Callable[[Mapping[str, str]], OsKeyring | None] = find_keyring,
+    ) -> None:
+        self.folder = Folder(home)
+        self._env = Environment(env)
+        self._sources = sources
+        self._find_keyring = find_keyring
+        self.vault = Vault(self.folder, lambda: find_key(self._env, sources))
+
+    @cached_property
+    def keyring(self) -> OsKeyring | None:
+        """The allowed OS keyring that works here, if one does."""
+        return self._find_keyring(self._env)
+
+    def get(self, name: SecretName) -> Secret | None:
+        """The secret, or None when none was put.
+
+        Raises:
+            VaultRefused: the place it was put in cannot be opened.
+            BoundElsewhere: it belongs to another service, app or account.
+        """
+        kept_in = self.kept_in(name)
+        if kept_in is not None:
+            return self._shelf(kept_in).get(name)
+        # Never put, or put by a process that died before it wrote down where.
+        for shelf in (self.keyring, self.vault if self.vault.exists() else None):
+            found = shelf.get(name) if shelf is not None else None
+            if found is not None:
+                return found
+        return None
+
+    def put(self, name: SecretName, secret: Secret) -> str:
+        """Keep the secret durably where an earlier one lies, else in the first place that works; says where.
+
+        Raises:
+            NoSafePlace: there is neither a keyring nor a key for the vault.
+            VaultRefused: the place cannot be opened or written.
+        """
+        kept_in = self.kept_in(name)
+        if kept_in == self.vault.kind:
+            shelf: Shelf = self.vault
+        else:  # a keyring that no longer answers must not stop a new login; what it holds is no longer asked for
+            shelf = self._first_that_works()
+        shelf.put(name, secret)
+        self._note(name, shelf.kind)
+        return shelf.kind
+
+    def forget(self, name: SecretName) -> bool:
+        """Remove the secret; False when there was none."""
+        kept_in = self.kept_in(name)
+        shelves: list[Shelf | None] = [self.keyring, self.vault] if kept_in is None else [self._shelf(kept_in)]
+        had = [shelf.forget(name) for shelf in shelves if shelf is not None]
+        self._note(name, None)
+        return any(had)
+
+    def kept_in(self, name: SecretName) -> str | None:
+        """Where the secret lies: `keyring`, `vault`, or None when it was never put."""
+        return self._index().get(name.place)
+
+    def would_keep_in(self) -> str | None:
+        """Where a new secret would go, or None when it would be refused."""
+        if self.keyring is not None:
+            return self.keyring.kind
+        return self.vault.kind if has_key(self._env, self._sources) else None
+
+    def check_can_keep(self) -> None:
+        """Find out whether `put` would work, without putting anything.
+
+        Raises:
+            VaultRefused: there is no place, or it cannot be opened.
+        """
+        self._first_that_works().check()
+
+    def _first_that_works(self) -> Shelf:
+        if self.keyring is not None:
+            return self.keyring
+        if has_key(self._env, self._sources):
+            return self.vault
+        if self.vault.exists():
+            raise NoVaultKey(f"there is a vault in {self.folder.path}, and nothing here opens it")
+        raise NoSafePlace("there is no OS keyring here and no key for a vault, so no secret is kept")
+
+    def _shelf(self, kind: str) -> Shelf:
+        if kind == self.vault.kind:
+            if not self.vault.exists():
+                raise VaultDamaged(
+                    f"the vault in {self.folder.path} is gone, and a secret was in it",
+                    hint="bring it back, or remove `stored.json` beside it and run `huracan-sync authorize`",
+                )
+            return self.vault
+        if self.keyring is None:
+            raise KeyringRefused("the secret lies in the OS keyring, which does not answer here")
+        return self.keyring
+
+    def _index(self) -> dict[str, str]:
+        data = self.folder.read(INDEX, most=_MOST)
+        try:
+            return {} if data is None else msgspec.json.decode(data, type=dict[str, str])
+        except msgspec.DecodeError:
+            raise VaultDamaged(
+                f"{self.folder.path / INDEX} is damaged: where secrets lie is not known",
+                hint="remove that file: the keyring and the vault are then searched",
+            ) from None
+
+    def _note(self, name: SecretName, kind: str | None) -> None:
+        if self.kept_in(name) == kind:
+            return
+        with self.folder.locked(LOCK):
+            self.folder.sweep(INDEX)
+            index = self._index()
+            index.pop(name.place, None)
+            if kind is not None:
+                index[name.place] = kind
+            self.folder.write(INDEX, msgspec.json.format(msgspec.json.encode(dict(sorted(index.items())))))

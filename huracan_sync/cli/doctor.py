@@ -1,0 +1,210 @@
+"""`doctor`: what is, changed by nothing here but the probe of `--exercise`."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import shutil
+import textwrap
+import time
+from collections import Counter
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+
+import msgspec
+
+from huracan_sync import __version__
+from huracan_sync.auth.connect import connect, home_of
+from huracan_sync.auth.credentials import Credentials
+from huracan_sync.auth.scopes import Profile
+from huracan_sync.auth.secret_scan import scan_tree
+from huracan_sync.auth.token_endpoint import account_name
+from huracan_sync.auth.tokens import AccessTokens
+from huracan_sync.cli import doctor_checks
+from huracan_sync.cli.login_options import credentials
+from huracan_sync.cli.output import ascii_path
+from huracan_sync.cli.runner import DONE, FAILURES, Context
+from huracan_sync.engine.settings import load
+from huracan_sync.errors import HuracanError, UsageError
+from huracan_sync.remote.client import Remote
+from huracan_sync.remote.http import Answer, Endpoint, Wire
+from huracan_sync.remote.listing import FolderMetadata, folders, metadata
+
+
+def add_arguments(_: str, parser: argparse.ArgumentParser) -> None:
+    """Give the parser the verb's arguments."""
+    parser.add_argument("--scan", type=Path, metavar="DIR", help="find tokens and app secrets in a source tree")
+    parser.add_argument(
+        "--exercise", action="store_true", help="also try the whole way: write, list, read and delete a small probe"
+    )
+    parser.set_defaults(run=run_doctor)
+
+
+def run_doctor(options: argparse.Namespace, context: Context) -> int:
+    """`doctor`: everything that could be wrong, looked at. Nothing is written in Dropbox, but for `--exercise`."""
+    if options.scan is not None:
+        return _scan(options.scan, context)
+    home = home_of(context.env)
+    login = credentials(options, context)
+    reach = _reach(context)
+    checks = [
+        doctor_checks.check_credentials(login),
+        doctor_checks.check_delivered(context.env),
+        doctor_checks.check_keeping(login.store),
+        doctor_checks.check_vault_key(context.env, login.store),
+        doctor_checks.check_environment(context.env),
+        doctor_checks.check_state_folder(home),
+        reach,
+        *(_ask_dropbox(login, context) if reach.verdict != "bad" else []),
+        *(_exercise(options, context, login) if options.exercise else []),
+    ]
+    found = [check for check in checks if check is not None]
+    bad = sum(check.verdict == "bad" for check in found)
+    document = {
+        "profile": login.profile.name,
+        "version": __version__,
+        "healthy": not bad,
+        "checks": [msgspec.to_builtins(check) for check in found],
+    }
+    context.output.document(document, _in_words(found))
+    return FAILURES if bad else DONE
+
+
+_APPS = "/Apps"
+"""Where Dropbox keeps the folders of App-folder apps, for who sees the whole Dropbox."""
+_MOST_APPS = 20
+_MARKS = {"ok": "ok  ", "warn": "look", "bad": "BAD ", "unknown": "?   "}
+
+
+def _in_words(found: Sequence[doctor_checks.Check]) -> list[str]:
+    """One screen: a line or two for each check, and what to do about it."""
+    margin = max(len(check.name) for check in found) + 7
+    width = max(60, min(120, shutil.get_terminal_size((100, 24)).columns))
+    lines = []
+    for check in found:
+        head = f"{_MARKS[check.verdict]} {check.name}".ljust(margin)
+        lines += _wrapped(head, check.says, margin, width)
+        if check.hint:
+            lines += _wrapped(" " * margin, f"hint: {check.hint}", margin, width)
+    counts = Counter(check.verdict for check in found)
+    lines.append(
+        f"{counts['ok']} well, {counts['warn']} to look at, {counts['bad']} bad"
+        + (f", {counts['unknown']} not known" if counts["unknown"] else "")
+    )
+    return lines
+
+
+def _wrapped(head: str, text: str, margin: int, width: int) -> list[str]:
+    return textwrap.wrap(
+        ascii_path(text),
+        width,
+        initial_indent=head,
+        subsequent_indent=" " * margin,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+
+
+def _reach(context: Context) -> doctor_checks.Check:
+    endpoint = Endpoint.from_environment(context.env)
+    answer: Answer | HuracanError
+    try:
+        headers = {"Content-Type": "application/json"}
+        answer = Wire(endpoint, connect_timeout=5.0, read_timeout=10.0).exchange(
+            f"{endpoint.api}/2/check/user", headers=headers, body=b"{}"
+        )
+    except HuracanError as error:
+        answer = error
+    return doctor_checks.check_reach(endpoint, answer, now=time.time())
+
+
+def _ask_dropbox(credentials: Credentials, context: Context) -> list[doctor_checks.Check]:
+    """What only a login can tell: does it still work, what may it do, what does it see."""
+    try:
+        credential = credentials.load()
+    except HuracanError:
+        return []  # said already
+    remote = connect(env=context.env, credentials=credentials)
+    tokens = remote.tokens
+    assert isinstance(tokens, AccessTokens)  # noqa: S101 - connect was given no token
+    # What a delivered token was granted is not known; if it serves, then at least what is asked for with every refresh.
+    granted = credential.login.scopes if credential.login is not None else credential.asked
+    may_see = "account_info.read" in granted
+    login = doctor_checks.check_token(tokens, name_of=partial(account_name, remote.wire) if may_see else None)
+    checks = [login, doctor_checks.check_scopes(credential.profile, granted)]
+    if login.verdict != "ok":
+        return checks
+    if reader := doctor_checks.check_reader(credentials, remote.wire):
+        checks.append(reader)
+    checks.append(_root(remote, credential.profile))
+    checks.append(doctor_checks.check_quota(*_quota(remote)) if may_see else doctor_checks.check_quota(None, None))
+    return checks
+
+
+def _root(remote: Remote, profile: Profile) -> doctor_checks.Check:
+    """Whether the login sees the root; if not, whether it lies in the folder of an App-folder app."""
+    elsewhere = []
+    try:
+        if not remote.root or isinstance(metadata(remote, remote.root), FolderMetadata):
+            return doctor_checks.check_root(profile, remote.root, seen=True)
+        for app in folders(remote, _APPS)[:_MOST_APPS]:
+            place = f"{_APPS}/{app}{remote.root}"
+            if isinstance(metadata(remote, place), FolderMetadata):
+                elsewhere.append(place)
+    except HuracanError as error:
+        return doctor_checks.check_root(profile, remote.root, seen=error)
+    return doctor_checks.check_root(profile, remote.root, seen=False, elsewhere=elsewhere)
+
+
+def _exercise(options: argparse.Namespace, context: Context, login: Credentials) -> list[doctor_checks.Check]:
+    """The whole way, tried with a probe, as the engine goes it."""
+    from huracan_sync.cli import log_lines  # noqa: PLC0415 - the engine is slow to import, and only this needs it
+    from huracan_sync.engine import DropboxSync  # noqa: PLC0415
+    from huracan_sync.engine.selftest import exercise  # noqa: PLC0415
+
+    log_lines.show_events(debug=options.debug, least=logging.WARNING)
+    try:
+        settings = load(arguments={"profile": login.profile.name}, environment=context.env)
+        settings = msgspec.structs.replace(settings, access_token=None, strict=False)
+        steps = exercise(DropboxSync(settings=settings, credentials=login))
+        return [
+            doctor_checks.Check(
+                f"exercise: {step.name}",
+                "ok" if step.good else "bad",
+                f"{step.says}.",
+                {"seconds": round(step.seconds, 3)},
+                step.hint,
+            )
+            for step in steps
+        ]
+    except HuracanError as error:
+        return [doctor_checks.Check("exercise", "bad", f"{error}.", {"error": type(error).__name__}, error.hint)]
+
+
+class _Allocation(msgspec.Struct):
+    allocated: int = 0
+
+
+class _Usage(msgspec.Struct):
+    used: int
+    allocation: _Allocation
+
+
+def _quota(remote: Remote) -> tuple[int | None, int | None]:
+    try:
+        usage = remote.rpc("users/get_space_usage", None, _Usage)
+    except HuracanError:  # what is wrong with the login was said above
+        return None, None
+    return usage.used, usage.allocation.allocated
+
+
+def _scan(folder: Path, context: Context) -> int:
+    if not folder.is_dir():
+        raise UsageError(f"--scan {folder} is no folder", hint="name the folder of the sources to look through")
+    found = list(scan_tree(folder))
+    document = {"findings": [{"path": f.path, "line": f.finding.line, "kind": f.finding.kind} for f in found]}
+    lines = [f"{ascii_path(f.path)}:{f.finding.line}: {f.finding.kind}" for f in found]
+    lines.append(f"{len(found)} found; revoke each, then remove it (the history keeps it)" if found else "none found")
+    context.output.document(document, lines)
+    return FAILURES if found else DONE

@@ -1,0 +1,102 @@
+"""Whose login a verb works with, and what opens it: the options every such verb has, and a person at a terminal."""
+
+from __future__ import annotations
+
+import argparse
+import getpass
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from huracan_sync.auth.connect import credentials_of, home_of
+from huracan_sync.auth.credentials import Credentials
+from huracan_sync.auth.keystore.store import FOLDER, Store, open_store
+from huracan_sync.auth.keystore.vault import FILE
+from huracan_sync.auth.keystore.vault_key import SHORTEST_PASSPHRASE, KeySources
+from huracan_sync.cli.runner import Context
+from huracan_sync.errors import UsageError, WeakVaultKey
+from huracan_sync.remote.http import Endpoint
+from huracan_sync.signing.signing_key import KeyPlace
+
+
+def add_arguments(parser: argparse.ArgumentParser, *, token: bool = True, inner: bool = False) -> None:
+    """The options that say where secrets come from.
+
+    Args:
+        parser: gets them.
+        token: whether a delivered refresh token may be one of them.
+        inner: whether an outer parser has them too; what is said there holds where nothing is said here.
+    """
+    default = argparse.SUPPRESS if inner else None
+    group = parser.add_argument_group("secrets", "delivered by descriptor or command; never as an argument")
+    if token:
+        what = "read the refresh token from this descriptor"
+        group.add_argument("--token-fd", type=int, metavar="N", default=default, help=what)
+    what = "read the vault's key from this descriptor"
+    group.add_argument("--vault-key-fd", type=int, metavar="N", default=default, help=what)
+    what = "run this, without a shell, for the vault's key"
+    group.add_argument("--vault-key-command", metavar="CMD", default=default, help=what)
+
+
+def key_sources(options: argparse.Namespace, context: Context) -> KeySources:
+    """Where the vault's key may come from, beside the environment."""
+    ask = passphrase_of(home_of(context.env)) if sys.stdin.isatty() else None
+    return KeySources(fd=options.vault_key_fd, command=options.vault_key_command, ask=ask)
+
+
+def store(options: argparse.Namespace, context: Context) -> Store:
+    """The secrets of this machine. One for the whole run: a passphrase is asked for once, a descriptor read once."""
+    if context.store is None:
+        context.store = open_store(home_of(context.env), context.env, sources=key_sources(options, context))
+    return context.store
+
+
+def key_place(options: argparse.Namespace, context: Context) -> KeyPlace:
+    """Where this machine's signing key is, or would be."""
+    namespace = Endpoint.from_environment(context.env).namespace
+    return KeyPlace(context.env, home_of(context.env), namespace, store=store(options, context))
+
+
+def credentials(
+    options: argparse.Namespace, context: Context, *, read_only: bool = False, app_key: str | None = None
+) -> Credentials:
+    """The login that the options name. Opens nothing yet.
+
+    Raises:
+        UsageError: there is no such profile or descriptor.
+    """
+    token_fd: int | None = getattr(options, "token_fd", None)
+    for name, number in (("--token-fd", token_fd), ("--vault-key-fd", options.vault_key_fd)):
+        if number is not None and not 0 <= number < 1 << 20:
+            raise UsageError(f"{name} {number} is no descriptor")
+    return credentials_of(
+        options.profile,
+        env=context.env,
+        home=home_of(context.env),
+        read_only=read_only,
+        app_key=app_key,
+        token_fd=token_fd,
+        store=store(options, context),
+    )
+
+
+def passphrase_of(home: Path, ask: Callable[[str], str] = getpass.getpass) -> Callable[[], str]:
+    """Asks a person for the vault's passphrase; for a new vault twice, so that a slip of the hand does not lock it."""
+
+    def passphrase() -> str:
+        if (home / FOLDER / FILE).exists():
+            return ask("Passphrase of the vault: ")
+        print(_NEW_VAULT, file=sys.stderr)
+        chosen = ask("New passphrase: ")
+        if len(chosen) >= SHORTEST_PASSPHRASE and ask("The same again: ") != chosen:
+            raise WeakVaultKey(
+                "the two passphrases differ", hint="run the command again; nothing was stored", source="the terminal"
+            )
+        return chosen
+
+    return passphrase
+
+
+_NEW_VAULT = f"""\
+There is no OS keyring here, so secrets go into an encrypted vault. Choose a passphrase for it, at least
+{SHORTEST_PASSPHRASE} characters. For a machine that starts by itself, use a key file: HURACAN_VAULT_KEY_FILE."""

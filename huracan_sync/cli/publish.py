@@ -1,0 +1,116 @@
+"""`publish`: a set of files that counts all at once or not at all."""
+
+from __future__ import annotations
+
+import argparse
+import time
+
+from huracan_sync.auth.connect import home_of
+from huracan_sync.cli.login_options import key_place
+from huracan_sync.cli.output import size_in_words
+from huracan_sync.cli.push_restore import add_wait, dry_run, remote_of
+from huracan_sync.cli.runner import DONE, FAILURES, Context
+from huracan_sync.errors import UsageError
+from huracan_sync.manifest.scope import CHAMPIONS
+from huracan_sync.operations.publish import publish, publisher_of, renew, roll_back
+from huracan_sync.operations.push import PushOptions
+from huracan_sync.signing.channel_publisher import Sealer
+from huracan_sync.transfer.journal import Journal
+from huracan_sync.transfer.pair import Pair
+from huracan_sync.tree.paths import remote_root
+
+
+def add_arguments(verb: str, parser: argparse.ArgumentParser) -> None:
+    """Give the parser the verb's arguments."""
+    del verb
+    parser.epilog = (
+        "LOCAL is laid out as readers look for it: models/champions/latest/BTCUSDT.bin, hamilton/roster.json, "
+        "hamilton/configs/BTCUSDT.json, hamilton/active/BTCUSDT.txt. Readers see the set before until all of it is "
+        "there. Pickle and joblib files are refused."
+    )
+    parser.add_argument("local", metavar="LOCAL", nargs="?", help="the folder that holds the set")
+    parser.add_argument(
+        "remote", metavar="REMOTE", nargs="?", help="where it goes (default: the profile's root folder)"
+    )
+    parser.add_argument("--channel", metavar="C", default=CHAMPIONS, help=f"the channel ({CHAMPIONS})")
+    parser.add_argument("--overwrite", action="store_true", help="where both differ, let what is on the disk win")
+    parser.add_argument("--force", action="store_true", help="go on although a guard objects (a vanished folder)")
+    parser.add_argument("--dry-run", action="store_true", help="print what would be done, and do nothing")
+    instead = parser.add_mutually_exclusive_group()
+    instead.add_argument(
+        "--rollback", type=int, metavar="SEQ", help="make the set of an earlier sequence current again; sends no file"
+    )
+    instead.add_argument(
+        "--heartbeat", action="store_true", help="give the set that is current more time; sends no file"
+    )
+    parser.add_argument(
+        "--root", metavar="REMOTE", help="with --rollback, --heartbeat: another root than the profile's"
+    )
+    add_wait(parser)
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace, context: Context) -> int:
+    """`publish LOCAL [REMOTE]`, `publish --rollback SEQ`, `publish --heartbeat`."""
+    renews = options.heartbeat or options.rollback is not None
+    if renews and (options.local is not None or options.dry_run):
+        raise UsageError("--rollback and --heartbeat go without LOCAL and --dry-run", hint="they send no file")
+    if not renews and (options.local is None or options.root is not None):
+        raise UsageError("say LOCAL, the folder that holds the set; REMOTE says where it goes")
+    return _head_only(options, context) if renews else _set(options, context)
+
+
+def _set(options: argparse.Namespace, context: Context) -> int:
+    began = time.monotonic()
+    chosen = PushOptions(overwrite=options.overwrite, force=options.force, wait_s=options.wait)
+    with context.output.progress("publish") as monitor:
+        remote, home = remote_of(options, context, monitor), home_of(context.env)
+        folder = remote.root if options.remote is None else options.remote
+        keys = key_place(options, context)
+        if options.dry_run:
+            with Journal(home) as journal:
+                pair = Pair(options.local, folder, remote=remote, journal=journal, monitor=monitor)
+                _, made = publisher_of(pair, chosen, options.channel, keys).look()
+            return dry_run(context, list(made.lines()), [])
+        report = publish(
+            options.local,
+            folder,
+            remote=remote,
+            home=home,
+            options=chosen,
+            monitor=monitor,
+            channel=options.channel,
+            keys=keys,
+        )
+    how = "published" if report.made else "already published"
+    what = f"{how} as sequence {report.sequence} of {report.channel}: {report.files} files, {report.uploaded} uploaded"
+    seconds = time.monotonic() - began
+    words = [f"{what}; {size_in_words(report.bytes_sent)} sent in {report.requests} requests, {seconds:.1f} s"]
+    words += context.output.failures(report.failed)
+    context.output.document(report.as_dict(), words)
+    return FAILURES if report.failed else DONE
+
+
+def _head_only(options: argparse.Namespace, context: Context) -> int:
+    with context.output.progress("publish") as monitor:
+        remote, home = remote_of(options, context, monitor), home_of(context.env)
+        root = remote.root if options.root is None else remote_root(options.root)
+        keys = key_place(options, context)
+        sealer = Sealer(remote, home, keys, root=root, channel=options.channel)
+        before = remote.wire.meter.read()
+        made = renew(sealer) if options.heartbeat else roll_back(sealer, options.rollback, home)
+        requests = (remote.wire.meter.read() - before).requests
+    said = made.head
+    document = {
+        "channel": said.channel,
+        "sequence": said.seq,
+        "files": said.entry_count,
+        "made": made.made,
+        "expires_ms": said.expires_ms,
+        "requests": requests,
+    }
+    until = time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(said.expires_ms / 1000))
+    what = "renewed" if options.heartbeat else f"as sequence {options.rollback} was"
+    words = [f"sequence {said.seq} of {said.channel}: {said.entry_count} files, {what}; fresh until {until}"]
+    context.output.document(document, words)
+    return DONE

@@ -1,0 +1,113 @@
+"""One state of a file, or `FileChanged`."""
+
+from __future__ import annotations
+
+import os
+import stat
+import time
+from collections.abc import Callable
+from typing import Self
+
+from huracan_sync.disk.files import Root, Stamp, local_failure, located, open_folder
+from huracan_sync.errors import FileChanged
+from huracan_sync.tree.paths import RelPath
+
+TICK_NS = 10_000_000
+"""Many kernels stamp what is written with the time of their last tick, of which there are 100 to 1000 a second."""
+
+
+class Reading:
+    """One open file whose bytes all belong to one state. Safe for several threads (`pread`)."""
+
+    def __init__(
+        self,
+        root: Root,
+        path: RelPath,
+        *,
+        prefix_only: bool = False,
+        clock_ns: Callable[[], int] = time.time_ns,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        """Open `path` below `root`.
+
+        Args:
+            root: the folder.
+            path: the file, below it.
+            prefix_only: the file is only ever appended to (a log): its growth while it is read is no change, and
+                the bytes that were there at the opening are a consistent state.
+            clock_ns: nanoseconds since 1970.
+            sleep: waits that many seconds.
+
+        Raises:
+            FileChanged: it is gone, or no regular file any more.
+            LocalFailure: it cannot be read.
+        """
+        self.path = path
+        self._prefix_only = prefix_only
+        folder_path, spot = located(root, path)
+        try:
+            folder = open_folder(folder_path, spot, make=False)
+            try:
+                flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+                self._fd = os.open(spot.rpartition("/")[2], flags, dir_fd=folder)
+            finally:
+                os.close(folder)
+        except FileNotFoundError as error:
+            raise FileChanged(f"{path} disappeared before it could be read", path=path) from error
+        except OSError as error:
+            raise local_failure(error, path, "read") from error
+        status = os.fstat(self._fd)
+        if not stat.S_ISREG(status.st_mode):
+            self.close()
+            raise FileChanged(f"{path} is no regular file any more", path=path)
+        self.stamp = Stamp.of(status)
+        # What is written in the tick of the last change leaves no trace in the stamp: it must not come after we read.
+        left_ns = self.stamp.ctime_ns + TICK_NS - clock_ns()
+        if 0 < left_ns <= TICK_NS:
+            sleep(left_ns / 1e9)
+
+    def read(self, offset: int, size: int) -> bytes:
+        """Exactly the bytes at `offset`, `size` of them or up to the size at the opening.
+
+        Raises:
+            FileChanged: they are not there any more.
+        """
+        data = bytearray(min(size, self.stamp.size - offset))
+        self.read_into(offset, memoryview(data))
+        return bytes(data)
+
+    def read_into(self, offset: int, view: memoryview) -> None:
+        """Fill the view with the bytes at `offset`.
+
+        Raises:
+            FileChanged: they are not there any more.
+        """
+        try:
+            while view:  # a signal or a network disk may give less at once
+                done = os.preadv(self._fd, [view], offset)
+                if not done:
+                    raise FileChanged(f"{self.path} became shorter while it was read", path=self.path)
+                offset, view = offset + done, view[done:]
+        except OSError as error:
+            raise local_failure(error, self.path, "read") from error
+
+    def check_unchanged(self) -> None:
+        """Say whether everything read so far belongs to one state.
+
+        Raises:
+            FileChanged: it does not.
+        """
+        now = Stamp.of(os.fstat(self._fd))
+        grown_log = self._prefix_only and now.inode == self.stamp.inode and now.size >= self.stamp.size
+        if now != self.stamp and not grown_log:
+            raise FileChanged(f"{self.path} changed while it was read", path=self.path)
+
+    def close(self) -> None:
+        """Close the file."""
+        os.close(self._fd)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()

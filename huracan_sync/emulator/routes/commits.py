@@ -1,0 +1,155 @@
+"""Writing a file: what counts as a conflict, and what becomes of one.
+
+    target                     add              overwrite        update(rev)
+    nothing                    written          written          written; strict: conflict/file
+    a folder                   conflict/folder  conflict/folder  conflict/folder
+    a file, same content,      as it is         as it is         as it is
+      not strict
+    a file                     conflict/file    written          written if rev is current, else conflict/file
+
+With autorename a conflict becomes a new name beside. "As it is" means that nothing is written: the old rev and times
+come back. Strict (`strict_conflict`) takes that row away, so that the last row decides.
+"""
+
+from typing import Any
+
+from huracan_sync.emulator.calls.calls import Call
+from huracan_sync.emulator.spec import arguments
+from huracan_sync.emulator.spec.failures import Failure
+from huracan_sync.emulator.spec.schema import Invalid, Text
+from huracan_sync.emulator.state import metadata, names
+from huracan_sync.emulator.state.records import Blob
+from huracan_sync.emulator.state.tree import Node
+from huracan_sync.emulator.state.view import Target, View
+
+Json = dict[str, Any]
+
+
+async def commit(call: Call, info: Json, blob: Blob, *fields: str) -> Node:
+    """Write a file as a CommitInfo says: `ready`, then `place`."""
+    await ready(call, info, blob, *fields)
+    return place(call, info, blob, *fields)
+
+
+async def ready(call: Call, info: Json, blob: Blob, *fields: str) -> None:
+    """Take the account's turn, if a CommitInfo has something to write.
+
+    Args:
+        call: who writes.
+        info: the CommitInfo.
+        blob: the content.
+        fields: the names that lead to `info` in the argument.
+
+    Raises:
+        Failure: a WriteError. Invalid: an id that leads nowhere. RateLimited: not our turn.
+    """
+    settled(call, info["path"], arguments.WRITE_PATH_OR_ID, *fields, "path")
+    aim(call.view, info, *fields)
+    if not is_there(call, info, blob):
+        await call.turn()
+
+
+def settled(call: Call, path: str, kind: Text, *fields: str) -> None:
+    """Scripted misfortune: an id of something that was just made is not known everywhere yet.
+
+    Raises:
+        Invalid: so it is.
+    """
+    if path.startswith("id:") and call.quirk("unsettled_id"):
+        said = kind.mismatch(path)
+        said.parents = list(reversed(fields))
+        raise said
+
+
+def aim(view: View, info: Json, *fields: str) -> Target:
+    """Where a CommitInfo leads."""
+    return view.aim(info["path"], arguments.WRITE_PATH_OR_ID, *fields, "path")
+
+
+def is_there(call: Call, info: Json, blob: Blob) -> bool:
+    """Whether the same content already lies where it is to go, and that is good enough."""
+    try:
+        there = aim(call.view, info).there
+    except (Failure, Invalid):
+        return False
+    return _same(there, info, blob)
+
+
+def _same(there: Node | None, info: Json, blob: Blob) -> bool:
+    revision = there.revision if there else None
+    return revision is not None and not info["strict_conflict"] and revision.content_hash == blob.content_hash
+
+
+def place(call: Call, info: Json, blob: Blob, *fields: str) -> Node:
+    """Write a file as a CommitInfo says, at once.
+
+    Raises:
+        Failure: a WriteError. Invalid: an id that leads nowhere.
+    """
+    view, there = call.view, None
+    target = aim(view, info, *fields)
+    there = target.there
+    if there is not None and _same(there, info, blob):
+        return there
+    conflict = _conflict(there, info)
+    if conflict:
+        if not info["autorename"]:
+            raise Failure("conflict", conflict)
+        target = _renamed(call, target, info)
+        there = None
+    _room(call, blob.size - (there.revision.size if there and there.revision else 0))
+    modified = info["client_modified"] or call.moment.stamp
+    if there is not None:
+        call.account.write(there, blob, modified, call.moment)
+        return there
+    return call.account.add_file(view.make(target), target.name, blob, modified, call.moment)
+
+
+def _conflict(there: Node | None, info: Json) -> str | None:
+    """The tag of what is in the way, or None."""
+    mode, rev = info["mode"]
+    if there is None:
+        return "file" if mode == "update" and info["strict_conflict"] else None
+    if there.revision is None:
+        return "folder"
+    free = mode == "overwrite" or (mode == "update" and rev == there.revision.rev)
+    return None if free else "file"
+
+
+def _renamed(call: Call, target: Target, info: Json) -> Target:
+    person = call.account.person
+    who = f"{person.given_name} {person.surname}".strip()
+    if info["mode"][0] != "update":
+        return free_name(call.view, target)
+    number = 0
+    while True:
+        name = names.conflicted(target.name, who, number)
+        if call.account.child(target.parent, name) is None:
+            return Target(target.parent, target.missing, name, None)
+        number += 1
+
+
+def free_name(view: View, target: Target) -> Target:
+    """The same place under the first numbered name that nothing has."""
+    if target.missing:
+        return target
+    number = 1
+    while view.account.child(target.parent, names.numbered(target.name, number)):
+        number += 1
+    return Target(target.parent, target.missing, names.numbered(target.name, number), None)
+
+
+def _room(call: Call, more: int) -> None:
+    if more > 0 and call.account.used + more > quota(call):
+        raise Failure("insufficient_space")
+
+
+def quota(call: Call) -> int:
+    """How many bytes the account may hold."""
+    override = call.world.settings.quota_bytes
+    return call.account.person.quota_bytes if override is None else override
+
+
+def bare(call: Call, node: Node) -> Json:
+    """A file's metadata as the routes that write one answer it: without a tag."""
+    return metadata.of(call.view, node, tagged=False)

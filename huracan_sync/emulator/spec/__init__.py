@@ -1,0 +1,1 @@
+"""What the Dropbox API is: schema, argument checks, error texts, identifiers. Pure; imports nothing."""

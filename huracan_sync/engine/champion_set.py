@@ -1,0 +1,179 @@
+# ruff: noqa: SLF001 - it is a part of DropboxSync that stands on a page of its own
+"""What the engine puts where Hamilton reads, stated in the signed list of the `champions` channel.
+
+Laws. Only what this machine has put there itself is ever stated, with the hash of the bytes it had and the revision
+they became: whatever else lies there is nobody's word. It is noted durably when it is put, and stated together with
+all else that was noted: after a roster or a pointer, because those name what they need; by continuous sync, when
+nothing more has been put for a while; and when asked to. Without a signing key on this machine nothing happens.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from huracan_sync.disk import Reading
+from huracan_sync.disk.lock import hold
+from huracan_sync.engine.daemon.scheduler import Outcome
+from huracan_sync.engine.error_boundary import log
+from huracan_sync.engine.put import Put
+from huracan_sync.errors import FileChanged, LocalFailure
+from huracan_sync.manifest import file_kinds
+from huracan_sync.manifest.entries import Item
+from huracan_sync.manifest.scope import CHAMPIONS
+from huracan_sync.remote.listing import FileMetadata, metadata
+from huracan_sync.tree.content_hash import BLOCK_SIZE, block_hashes, combine
+from huracan_sync.tree.entry import Entry
+from huracan_sync.tree.paths import RelPath, below, fold
+
+if TYPE_CHECKING:
+    from huracan_sync.engine.state import Instance
+    from huracan_sync.signing.channel_publisher import Sealer
+    from huracan_sync.signing.transaction import Wish
+
+PLACES = ("models/champions/latest/", "hamilton/")
+"""What begins so, below the app folder, is for Hamilton."""
+POINTERS = ("hamilton/roster.json", "hamilton/champion.json")
+"""They name what must be there, so they are put last, and the set is stated after them."""
+QUIET_S = 60.0
+"""Continuous sync states a set when nothing was put for so long: whoever is at it may not be done."""
+LONGEST_S = 900.0
+"""Who is never done waits for this long."""
+
+
+class Noted(msgspec.Struct):
+    """What was put and is not stated yet."""
+
+    items: dict[str, Item] = {}
+    """By folded path."""
+    first: float = 0.0
+    latest: float = 0.0
+    """When the first and the last of them were put, seconds since 1970."""
+
+    def is_ready(self, now: float, quiet_s: float) -> bool:
+        """Whether nothing was put for so long, or the first of them has waited long enough."""
+        return now - self.latest >= quiet_s or now - self.first >= LONGEST_S
+
+
+def note(sync: Instance, put: Put, target: str, source: bytes | Path) -> None:
+    """After a file was put: if it is for Hamilton, and this machine can sign, note what was put; a pointer is stated.
+
+    Raises in strict mode only: the file lies where it was to be put.
+    """
+    path = below(sync._layout.root, target)
+    if put.differs or not path or not path.startswith(PLACES) or not sync._signs:
+        return
+
+    def work() -> None:
+        item = _item(path, put.there, source)
+        with _noted(sync) as noted:
+            before = noted.items.get(fold(path))
+            if before is not None and before.rev != item.rev and _is_current(sync, target, before.rev):
+                return  # another process was later there, and faster here
+            noted.latest = time.time()
+            noted.first = noted.first if noted.items else noted.latest
+            noted.items[fold(path)] = item
+        if path in POINTERS:
+            state(sync)
+
+    sync._attempt("champions_not_signed", None, work, path=target)
+
+
+def state(sync: Instance, *, quiet_s: float = 0.0) -> Outcome:
+    """State what was noted, if nothing was for `quiet_s` seconds; else renew what is stated, when that is due.
+
+    Returns:
+        How many files are stated, how many of them anew, and how many wait still.
+
+    Raises:
+        NoSigningKey, NoTrust, Refused: it cannot be stated; it goes on waiting.
+        NotAuthorized, TryLater, Unavailable: it could not be asked.
+    """
+    with _noted(sync) as noted:
+        sealer = _sealer(sync)
+        held = sealer.held()
+        items = list(noted.items.values()) if noted.is_ready(time.time(), quiet_s) else []
+        wish = _wish(items, is_due=held is not None and held[1])
+        if wish is None:
+            return Outcome(held[0].entry_count if held else 0, waiting=len(noted.items))
+        published = sealer.publish(wish)
+        if items:
+            noted.items.clear()
+        waiting, stated = len(noted.items), published.head
+    log.info("champions_signed", sequence=stated.seq, files=stated.entry_count, changed=len(items))
+    for path in published.superseded:
+        log.warning("champion_superseded", path=path, message="somebody else has put another since; theirs counts")
+    return Outcome(stated.entry_count, len(items), waiting=waiting)
+
+
+def _wish(items: list[Item], *, is_due: bool) -> Wish | None:
+    from huracan_sync.signing.merge import Change  # noqa: PLC0415
+    from huracan_sync.signing.transaction import Keep  # noqa: PLC0415 - 50 ms of cryptography
+
+    if items:
+        return Change(items, None, {}, strict=True)
+    return Keep() if is_due else None
+
+
+def _sealer(sync: Instance) -> Sealer:
+    from huracan_sync.signing.channel_publisher import Sealer  # noqa: PLC0415 - 50 ms of cryptography
+
+    return Sealer(sync._remote, sync._home, sync._keys, root=sync._layout.root, channel=CHAMPIONS)
+
+
+def _is_current(sync: Instance, path: str, rev: str) -> bool:
+    there = metadata(sync._remote, path)
+    return isinstance(there, FileMetadata) and there.rev == rev
+
+
+def _item(path: str, there: Entry, source: bytes | Path) -> Item:
+    first, blocks = _read(source) if isinstance(source, Path) else (source[: file_kinds.SNIFF], block_hashes(source))
+    if combine(blocks) != there.content_hash:
+        raise FileChanged(f"{path} is not what was put there any more; put it again", path=path)
+    large = there.size > BLOCK_SIZE
+    kind = int(file_kinds.of(path, first))
+    return Item(path, there.size, there.content_hash, there.rev, max(0, there.mtime_ms), kind, blocks if large else b"")
+
+
+def _read(local: Path) -> tuple[bytes, bytes]:
+    local, blocks = local.resolve(), bytearray()
+    with Reading(local.parent, RelPath(local.name)) as reading:
+        for offset in range(0, reading.stamp.size, BLOCK_SIZE):
+            blocks += block_hashes(reading.read(offset, BLOCK_SIZE))
+        return reading.read(0, file_kinds.SNIFF), bytes(blocks)
+
+
+@contextlib.contextmanager
+def _noted(sync: Instance) -> Iterator[Noted]:
+    """What was noted, for one process at a time; what is changed in it is durable afterwards."""
+    name = hashlib.sha256(f"{sync._remote.place}\0{fold(sync._layout.root)}".encode()).hexdigest()[:16]
+    file = sync._home / "unsigned" / f"{name}.champions"
+    with hold(file.with_suffix(".lock"), what="what Hamilton reads", wait_s=60.0):
+        try:
+            before = file.read_bytes()
+        except FileNotFoundError:
+            before = b""
+        noted = msgspec.msgpack.decode(before, type=Noted) if before else Noted(items={})
+        yield noted
+        after = msgspec.msgpack.encode(noted)
+        if after != before:
+            _write(file, after)
+
+
+def _write(file: Path, data: bytes) -> None:
+    scratch = file.with_name(f"{file.name}.new")
+    try:
+        with scratch.open("wb") as out:
+            out.write(data)
+            out.flush()
+            os.fsync(out.fileno())
+        scratch.replace(file)
+    except OSError as error:
+        raise LocalFailure(f"{file} cannot be written: {error.strerror}", path=str(file)) from error

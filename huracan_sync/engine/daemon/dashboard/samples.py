@@ -1,0 +1,50 @@
+"""What the counters read during the last hour."""
+
+from __future__ import annotations
+
+from collections import deque
+
+import msgspec
+
+from huracan_sync.engine.daemon.status import Standing
+
+SAMPLE_S = 5.0
+"""Seconds between samples."""
+SAMPLES = 720
+"""How many are kept: an hour of them."""
+
+
+class Sample(msgspec.Struct, frozen=True):
+    """What the counters read at a moment (seconds since 1970)."""
+
+    at: float
+    requests: int
+    token_requests: int
+    bytes_sent: int
+    bytes_received: int
+    lag_s: float
+
+
+class Samples:
+    """The last hour."""
+
+    def __init__(self) -> None:
+        self._kept: deque[Sample] = deque(maxlen=SAMPLES)
+
+    def take(self, standing: Standing, now: float) -> None:
+        """Note what the counters read now."""
+        lag = max((kind.lag_s(now) for kind in standing.kinds), default=0.0)
+        self._kept.append(
+            Sample(
+                now,
+                standing.requests,
+                standing.token_requests,
+                standing.bytes_sent,
+                standing.bytes_received,
+                lag,
+            )
+        )
+
+    def all(self) -> list[Sample]:
+        """Oldest first."""
+        return list(self._kept)

@@ -1,0 +1,142 @@
+# ruff: noqa: SLF001 - it is a part of DropboxSync that stands on a page of its own
+"""Delivering what waits in the outbox. Every pass that reaches Dropbox does it; one process at a time.
+
+A letter that was overtaken is void: whoever wrote the same path later, here or elsewhere, wrote the newer state.
+"""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from huracan_sync.disk.lock import hold
+from huracan_sync.engine import folder_sync
+from huracan_sync.engine.champion_set import note
+from huracan_sync.engine.champion_swap import Succession
+from huracan_sync.engine.error_boundary import Telling, log, said
+from huracan_sync.engine.outbox import Letter
+from huracan_sync.engine.put import Put
+from huracan_sync.engine.secret_guard import refuse_secrets
+from huracan_sync.errors import (
+    Busy,
+    HuracanError,
+    LocalFailure,
+    NotAuthorized,
+    NotFound,
+    TryLater,
+    Unavailable,
+)
+from huracan_sync.remote import files
+from huracan_sync.tree.content_hash import content_hash
+
+if TYPE_CHECKING:
+    from huracan_sync.engine.state import Instance
+
+DATE_S = 2.0
+"""How exactly an answer tells the server's time."""
+
+
+def deliver(sync: Instance, *, at_most: int | None = None) -> int:
+    """Deliver what waits, oldest first, until something says that now is not the time. How many were delivered.
+
+    Never raises: whoever calls has succeeded already, and what waits goes on waiting.
+    """
+    if sync._outbox.is_empty():
+        return 0
+    try:
+        with hold(sync._home / "locks" / "delivery.lock", what="the outbox"):
+            return _deliver_all(sync, _ours(sync)[:at_most])
+    except Busy:
+        return 0  # another process is at it
+    except Exception as error:  # noqa: BLE001 - see above
+        log.error("outbox_delivery_failed", **said(error))
+        return 0
+
+
+def _deliver_all(sync: Instance, letters: list[Letter]) -> int:
+    done = 0
+    for letter in letters:
+        try:
+            done += _deliver(sync, letter)
+        except HuracanError as error:
+            sync._outbox.failed_again(letter, error.as_dict())
+            if isinstance(error, NotAuthorized | Unavailable | TryLater):
+                break
+    return done
+
+
+def _ours(sync: Instance) -> list[Letter]:
+    account = sync._remote.place.partition("/")[2]
+    return [letter for letter in sync.pending if letter.account in {"", account} or letter.account.startswith("token-")]
+
+
+def _deliver(sync: Instance, letter: Letter) -> bool:
+    """Deliver one; whether that is done."""
+    if letter.is_folder:
+        return _deliver_folder(sync, letter)
+    outbox, sender = sync._outbox, sync._sender
+    content = outbox.content(letter)
+    if content is None and letter.kept is not None:
+        return False  # a newer letter took its place meanwhile
+    if content is None and not Path(letter.local).is_file():
+        log.error("outbox_file_gone", remote_path=letter.remote, local_path=letter.local)
+        sync._last_error = LocalFailure(
+            f"{letter.local} was to be delivered to {letter.remote} and is gone", path=letter.local
+        )
+        outbox.drop(letter)
+        return False
+    if _is_overtaken(sync, letter, content):
+        log.warning("outbox_overtaken", remote_path=letter.remote)
+        outbox.drop(letter)
+        return False
+
+    def put(**how: Any) -> Put:
+        if content is not None:
+            return sender.put_content(content, letter.remote, **how)
+        return sender.put_file(Path(letter.local), letter.remote, **how)
+
+    if letter.champion:
+        digest = content_hash(content) if content is not None else b""
+        succession = Succession(sync._remote, sync._layout, letter.champion, sync._today())
+        there = succession.succeed(digest, put, archive=True, overwrite=letter.overwrite)
+    else:
+        there = put(overwrite=letter.overwrite)
+    note(sync, there, letter.remote, Path(letter.local) if content is None else content)
+    outbox.drop(letter)
+    log.info("outbox_delivered", remote_path=letter.remote, waited_s=round(time.time() - letter.queued, 1))
+    return True
+
+
+def _is_overtaken(sync: Instance, letter: Letter, content: bytes | None) -> bool:
+    """Whether somebody wrote the path after the letter was."""
+    try:
+        there = files.written(sync._remote, letter.remote)
+    except NotFound:
+        return False
+    if content is not None and there.content_hash == content_hash(content).hex():
+        return False
+    # By Dropbox's clock: ours may be wrong by hours, and what is thrown away here is nowhere else.
+    return there.server_modified.timestamp() > letter.queued + sync._remote.ahead_s + DATE_S
+
+
+def _deliver_folder(sync: Instance, letter: Letter) -> bool:
+    local = Path(letter.local)
+    if not local.is_dir():
+        sync._outbox.drop(letter)
+        return False
+    folder = folder_sync.folder_at(
+        sync._layout,
+        local,
+        letter.remote,
+        patterns=letter.patterns,
+        recursive=letter.recursive,
+    )
+    telling = Telling(local, folder.remote, folder.arranged)
+    refuse = refuse_secrets if letter.refuses_secrets else None
+    passed = folder_sync.push_folder(sync._remote, sync._home, folder, telling, refuse=refuse)
+    failed = [failure.error for failure in passed.report.failed]
+    if failed:
+        raise failed[0]
+    sync._outbox.drop(letter)
+    return True

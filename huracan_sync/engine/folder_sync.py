@@ -1,0 +1,409 @@
+"""One pass over a folder: push or restore, with the engine's answer to every conflict.
+
+The disk leads a push, Dropbox a restore, and neither loses work (three ways: here, there, what was last synced):
+
+    nothing is known of an earlier sync     a whole local file is taken as the newer one
+    changed only there, since the last sync it is left there (a push does not put old content over new)
+    changed on both sides, candles          the file with more rows wins; the other had fewer of the same
+    changed on both sides, anything else    the other revision is copied beside it (`.conflict-<hash>`), then replaced
+
+Content that lies in Dropbox already (yesterday's folder, an older place of a candle) is copied there, not sent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from pathlib import Path, PurePosixPath
+
+import msgspec
+
+from huracan_sync.disk import Stamp
+from huracan_sync.engine.candles import facts_here, facts_there
+from huracan_sync.errors import CallRefused, HuracanError, ServiceFault, Stopped
+from huracan_sync.errors import Conflict as ConflictError
+from huracan_sync.operations.push import Pusher, PushOptions, PushReport
+from huracan_sync.operations.restore import RestoreOptions, Restorer
+from huracan_sync.remote import files
+from huracan_sync.remote.client import Remote
+from huracan_sync.remote.listing import entry_of
+from huracan_sync.signing.push_signer import Signing
+from huracan_sync.signing.signing_key import KeyPlace
+from huracan_sync.transfer.compare import Survey, hash_of
+from huracan_sync.transfer.journal import Journal, Synced
+from huracan_sync.transfer.pair import Pair, never
+from huracan_sync.transfer.progress import Failure, Monitor
+from huracan_sync.tree.entry import Entry
+from huracan_sync.tree.layout import Arranged, Layout, arranged_candles, candle, candle_there
+from huracan_sync.tree.paths import RelPath, below, check, fold, join
+from huracan_sync.tree.plan import Conflict, Copy, Plan
+
+TARGETS_KEPT = 2
+"""How many earlier remote folders of one local folder the journal remembers: yesterday's, and one more."""
+UNTOUCHED_S = 2.0
+"""A damaged candle that nothing has touched for so long gives way at start-up."""
+
+
+class Folder(msgspec.Struct, frozen=True):
+    """Which files of a local folder go where."""
+
+    local: Path
+    remote: str
+    """Absolute. The folder of candles, or one below it, when `arranged`."""
+    patterns: tuple[str, ...] = ("*",)
+    recursive: bool = True
+    arranged: Arranged | None = None
+    """How its files are called in Dropbox, when otherwise."""
+
+    def wants(self, path: str) -> bool:
+        """Whether a relative path is one of its files: any pattern matches its end, as `rglob` does."""
+        pure = PurePosixPath(path)
+        if not self.recursive:
+            return any(len(pure.parts) == len(PurePosixPath(p).parts) and pure.match(p) for p in self.patterns)
+        return any(pure.match(pattern.removeprefix("**/")) for pattern in self.patterns)
+
+
+def folder_at(
+    layout: Layout, local: Path, remote: str, *, patterns: tuple[str, ...] = ("*",), recursive: bool = True
+) -> Folder:
+    """A folder to be synced to a remote path; candles go to their one place, whatever folder they are sent to."""
+    local = local.absolute()
+    inner = below(layout.candles, remote)
+    if inner is None:
+        return Folder(local, remote, patterns, recursive)
+    if not inner:
+        return Folder(local, layout.candles, patterns, recursive, arranged_candles(local))
+
+    def there(path: str) -> RelPath:
+        return candle_there(path) if candle(path) else check(f"{inner}/{path}")
+
+    def here(path: str) -> RelPath:
+        return RelPath(path.rpartition("/")[2]) if candle(path) else RelPath(path.removeprefix(f"{inner}/"))
+
+    return Folder(local, layout.candles, patterns, recursive, Arranged(local, f"candles/{inner}", there, here))
+
+
+class Passed(msgspec.Struct):
+    """What a push pass came to."""
+
+    report: PushReport
+    newer_there: list[RelPath] = []
+    """Files somebody else changed in Dropbox, and nobody here: left as they are."""
+    copied: int = 0
+    """Files that were copied inside Dropbox instead of sent; they count as uploaded."""
+    unsigned: HuracanError | None = None
+    """Why what is in step could not be stated in a signed list; everything lies in Dropbox all the same."""
+
+    @property
+    def in_step(self) -> int:
+        """How many files are known to be identical on both sides."""
+        return self.report.uploaded + max(0, self.report.skipped - len(self.newer_there))
+
+
+class _Counting(Monitor):
+    """Counts the bytes of one pass; the login's own meter counts those of all that run beside it."""
+
+    def __init__(self, told: Monitor) -> None:
+        self._told = told
+        self.bytes = 0
+
+    def planned(self, files: int, size: int) -> None:
+        self._told.planned(files, size)
+
+    def moved(self, size: int) -> None:
+        self.bytes += size
+        self._told.moved(size)
+
+    def finished(self, path: str, size: int) -> None:
+        self._told.finished(path, size)
+
+    def failed(self, path: str, error: HuracanError) -> None:
+        self._told.failed(path, error)
+
+    def note(self, sentence: str) -> None:
+        self._told.note(sentence)
+
+
+def push_folder(
+    remote: Remote,
+    home: Path,
+    folder: Folder,
+    monitor: Monitor,
+    *,
+    refuse: Callable[[Path], None] | None = None,
+    stop: Callable[[], bool] = never,
+    keys: KeyPlace | None = None,
+) -> Passed:
+    """Bring what the folder holds to Dropbox. Nothing is deleted there.
+
+    Args:
+        remote: the login.
+        home: the state folder.
+        folder: what goes where.
+        monitor: told what moves.
+        refuse: asked with every file that would be sent; raises when it must not be.
+        stop: asked before anything is begun: whether to end here.
+        keys: with these, state in a signed list what is in step then, in the channel called as the remote folder.
+
+    Raises:
+        UsageError: there is no such folder.
+        Busy, NotAuthorized, Unavailable, TryLater: it ended early; run it again, it carries on.
+    """
+    options = PushOptions(wanted=folder.wants, stop=stop)
+    with Journal(home) as journal:
+        counting = _Counting(monitor)
+        pair = Pair(folder.arranged or folder.local, folder.remote, remote=remote, journal=journal, monitor=counting)
+        pusher = Pusher(pair, options)
+        passed = Passed(pusher.report)
+        with pair.run("push", pusher.report, wait_s=options.wait_s):
+            seen, made = pusher.look()
+            made = _settled(pair, seen, made, passed)
+            made = _without_refused(pair, made, refuse, pusher.report)
+            made = _Adopting(pair, seen, folder, passed).adopt(made)
+            pusher.transfer(seen, made)
+            pusher.report.bytes_sent = max(0, counting.bytes)
+            if keys is not None:
+                passed.unsigned = _signed(pusher, made, keys)
+            pusher.count_skipped(seen)
+    return passed
+
+
+def _signed(pusher: Pusher, made: Plan, keys: KeyPlace) -> HuracanError | None:
+    """State what both sides hold alike; why not, when it could not be."""
+    try:
+        pusher.sign(Signing(pusher.pair, None, keys), made)
+    except Stopped:
+        raise
+    except HuracanError as error:
+        return error
+    return None
+
+
+def _without_refused(pair: Pair, made: Plan, refuse: Callable[[Path], None] | None, report: PushReport) -> Plan:
+    if refuse is None:
+        return made
+    allowed = []
+    for step in made.copies:
+        try:
+            refuse(pair.local / step.path)
+            allowed.append(step)
+        except HuracanError as error:
+            pair.report_failures([Failure(step.path, error)], report)
+    return msgspec.structs.replace(made, copies=tuple(allowed))
+
+
+# --- conflicts --------------------------------------------------------------------------------------------------
+
+
+def _settled(pair: Pair, seen: Survey, made: Plan, passed: Passed) -> Plan:
+    """The plan with the engine's answers to its conflicts."""
+    copies, conflicts = list(made.copies), []
+    for conflict in made.conflicts:
+        here, there, base = conflict.source, conflict.target, seen.base.get(fold(conflict.path))
+        if here is None or there is None or _blocks(conflict):
+            conflicts.append(conflict)
+        elif base is None:
+            copies.append(Copy(here, there))
+        elif base.content_hash == here.content_hash or _holds_more_there(pair, here, there):
+            passed.newer_there.append(conflict.path)
+        elif conflict.path.endswith(".parquet") or _kept_beside(pair, there):
+            copies.append(Copy(here, there))
+        else:
+            conflicts.append(conflict)
+    copies.sort(key=lambda step: step.path)
+    return msgspec.structs.replace(made, copies=tuple(copies), conflicts=tuple(conflicts))
+
+
+def _blocks(conflict: Conflict) -> bool:
+    """Whether a folder lies where the file must go, or the other way round: nobody can settle that here."""
+    return "folder" in conflict.why
+
+
+def _holds_more_there(pair: Pair, here: Entry, there: Entry) -> bool:
+    if not here.path.endswith(".parquet"):
+        return False
+    mine, theirs = facts_here(pair.disk, here.path), facts_there(pair.remote, there)
+    return theirs is not None and (mine is None or theirs > mine)
+
+
+def _kept_beside(pair: Pair, there: Entry) -> bool:
+    """Copy the revision that will be replaced beside its place; whether it lies there now."""
+    path = join(pair.root, there.path)
+    beside = f"{path}.conflict-{there.content_hash.hex()[:12]}"
+    try:
+        kept = files.copy(pair.remote, path, beside)
+    except ConflictError:
+        return True  # the same content was kept before: the name says which it is
+    return kept.content_hash == there.content_hash.hex()
+
+
+# --- content that is there already ------------------------------------------------------------------------------
+
+
+class _Adopting:
+    """Copies inside Dropbox what lies there under another path."""
+
+    def __init__(self, pair: Pair, seen: Survey, folder: Folder, passed: Passed) -> None:
+        self._pair = pair
+        self._seen = seen
+        self._folder = folder
+        self._passed = passed
+
+    def adopt(self, made: Plan) -> Plan:
+        """The plan without what could be copied."""
+        new = [step for step in made.copies if step.replaces is None]
+        found = {} if not new else self._older_places(new) if self._folder.arranged else self._yesterday(new)
+        if not found:
+            return made
+        pair, steps = self._pair, list(found)
+        entries = [entry for _, entry in found.values()]
+        pair.journal.intend(pair.id, entries)
+        sources = [(path, join(pair.root, step.path)) for step, (path, _) in found.items()]
+        try:
+            answers = files.relocate(pair.remote, sources, keep=True)
+        except (CallRefused, ServiceFault):
+            return made  # it only saves sending
+        done: list[Synced] = []
+        for step, entry, answer in zip(steps, entries, answers, strict=True):
+            if isinstance(answer, HuracanError) or answer.content_hash != entry.content_hash.hex():
+                continue  # then it is sent
+            done.append(Synced(entry_of(step.path, answer), self._seen.stamps.get(fold(step.path))))
+            pair.monitor.finished(step.path, step.entry.size)
+        pair.journal.learn(pair.id, done)
+        self._passed.copied += len(done)
+        self._passed.report.uploaded += len(done)
+        settled = {fold(item.entry.path) for item in done}
+        return msgspec.structs.replace(made, copies=tuple(s for s in made.copies if fold(s.path) not in settled))
+
+    def _yesterday(self, new: Iterable[Copy]) -> dict[Copy, tuple[str, Entry]]:
+        """Files whose very state was synced to the same folder of an earlier day."""
+        journal, pair = self._pair.journal, self._pair
+        name = pair.root.rpartition("/")[2]
+        earlier = [(id_, root) for id_, root in journal.earlier_targets(pair.id) if root.endswith(f"/{fold(name)}")]
+        journal.drop_pairs([id_ for id_, _ in earlier[TARGETS_KEPT:]])
+        if not earlier:
+            return {}
+        found: dict[Copy, tuple[str, Entry]] = {}
+        id_, root = earlier[0]
+        synced = journal.synced(id_)
+        for step in new:
+            known = synced.get(fold(step.path))
+            if known and known.stamp is not None and known.stamp == self._seen.stamps.get(fold(step.path)):
+                found[step] = (join(root, known.entry.path), known.entry)
+        return found
+
+    def _older_places(self, new: Iterable[Copy]) -> dict[Copy, tuple[str, Entry]]:
+        """Candles whose content lies in a place where earlier writers put them."""
+        pair = self._pair
+        by_name: dict[str, list[Entry]] = {}
+        for entry in everything_there(pair):
+            by_name.setdefault(fold(candle_there(entry.path)), []).append(entry)
+        found: dict[Copy, tuple[str, Entry]] = {}
+        for step in new:
+            same_size = [e for e in by_name.get(fold(step.path), ()) if e.size == step.entry.size]
+            digest = self._digest(step) if same_size else None
+            for entry in same_size:
+                if entry.content_hash == digest:
+                    found[step] = (join(pair.root, entry.path), msgspec.structs.replace(entry, path=step.path))
+        return found
+
+    def _digest(self, step: Copy) -> bytes | None:
+        stamp: Stamp | None = self._seen.stamps.get(fold(step.path))
+        try:
+            return hash_of(self._pair.disk, step.path, stamp)
+        except HuracanError:
+            return None
+
+
+def everything_there(pair: Pair) -> list[Entry]:
+    """All files of the remote folder, as the journal knows them after a survey."""
+    there: dict[str, Entry | None] = {key: item.entry for key, item in pair.journal.synced(pair.id).items()}
+    there |= pair.journal.elsewhere(pair.id)
+    return [entry for entry in there.values() if entry is not None]
+
+
+# --- restore ----------------------------------------------------------------------------------------------------
+
+
+class Restored(msgspec.Struct):
+    """What a restore pass came to."""
+
+    downloaded: int = 0
+    failed: list[Failure] = []
+    kept_here: list[RelPath] = []
+    """Files that differ and stay: work that Dropbox does not have yet."""
+    found: bool = True
+    """Whether there is such a folder in Dropbox."""
+
+
+def restore_candles(
+    remote: Remote, home: Path, folder: Folder, monitor: Monitor, *, stop: Callable[[], bool] = never
+) -> Restored:
+    """Bring the candles of a remote folder to where the loader looks for them.
+
+    Raises:
+        Busy, NotAuthorized, Unavailable, TryLater: it ended early; run it again, it carries on.
+    """
+    result = Restored(failed=[], kept_here=[])
+    proper = lambda path: folder.wants(path) and fold(candle_there(path)) == fold(path)  # noqa: E731 - one expression
+    with Journal(home) as journal:
+        disk = arranged_candles(folder.local, takes_strays=False)
+        pair = Pair(disk, folder.remote, remote=remote, journal=journal, monitor=monitor)
+        _restore(pair, RestoreOptions(wanted=proper, untouched_s=UNTOUCHED_S, stop=stop), result)
+        result.found = journal.cursor(pair.id) is not None
+        winners = _winners(pair, folder)
+        if winners:
+            _restore_older(pair, winners, result, stop)
+    return result
+
+
+def _restore(pair: Pair, options: RestoreOptions, result: Restored) -> None:
+    restorer = Restorer(pair, options)
+    with pair.run("restore", restorer.report, wait_s=options.wait_s):
+        seen, made = restorer.look()
+        copies, conflicts = list(made.copies), []
+        for conflict in made.conflicts:
+            there, here, base = conflict.source, conflict.target, seen.base.get(fold(conflict.path))
+            if there is None or here is None or _blocks(conflict):
+                conflicts.append(conflict)
+            elif base is not None and _holds_more_there(pair, here, there):
+                copies.append(Copy(there, here))
+            else:
+                result.kept_here.append(conflict.path)
+        restorer.transfer(seen, msgspec.structs.replace(made, copies=tuple(copies), conflicts=tuple(conflicts)))
+        restorer.report.skipped = seen.unchanged + len(made.agreements)
+    result.downloaded += restorer.report.downloaded
+    result.failed += restorer.report.failed
+
+
+def _winners(pair: Pair, folder: Folder) -> dict[str, RelPath]:
+    """Of candles that lie only in places of earlier writers: which of them to take, by the proper name."""
+    groups: dict[str, list[Entry]] = {}
+    proper: set[str] = set()
+    for entry in everything_there(pair):
+        name = fold(candle_there(entry.path))
+        if name == fold(entry.path):
+            proper.add(name)
+        elif folder.wants(entry.path):
+            groups.setdefault(name, []).append(entry)
+    return {name: _newest(pair, entries).path for name, entries in groups.items() if name not in proper}
+
+
+def _newest(pair: Pair, entries: list[Entry]) -> Entry:
+    """Of several copies of a candle, the one that was written last; any, when they are alike."""
+    if len({entry.content_hash for entry in entries}) == 1:
+        return entries[0]
+    written = [files.written(pair.remote, join(pair.root, entry.path)).server_modified for entry in entries]
+    return entries[written.index(max(written))]
+
+
+def _restore_older(pair: Pair, winners: dict[str, RelPath], result: Restored, stop: Callable[[], bool]) -> None:
+    """The same folder once more, its candles known by the older places they are taken from."""
+    disk = arranged_candles(pair.local, takes_strays=False)
+    proper_name = disk.there
+    disk = msgspec.structs.replace(
+        disk, there=lambda path: winners.get(fold(proper_name(path)), proper_name(path)), strays={}
+    )
+    wanted = {fold(path) for path in winners.values()}
+    again = Pair(disk, pair.root, remote=pair.remote, journal=pair.journal, monitor=pair.monitor)
+    options = RestoreOptions(wanted=lambda path: fold(path) in wanted, untouched_s=UNTOUCHED_S, stop=stop)
+    _restore(again, options, result)

@@ -1,0 +1,193 @@
+"""What the engine wanted in Dropbox and could not put there: kept on disk until a later pass delivers it.
+
+One letter for each remote path: a newer one takes the place of an older one. A letter is one file, written beside its
+place, fsynced and renamed, so a kill leaves the old letter, the new one, or none that was promised. Small contents lie
+in the letter itself, because callers delete their files once they were told False; large ones are named by their path.
+The outbox is no cache: nothing but delivery (or a newer version of the same path in Dropbox) empties it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from huracan_sync.disk.lock import hold
+from huracan_sync.errors import DiskFull, LocalFailure
+from huracan_sync.tree.paths import fold
+
+KEPT = 16 * 1024 * 1024
+"""Bytes of the largest content that lies in a letter."""
+_SUFFIX = ".letter"
+_HEADER = 64 * 1024
+
+
+class Letter(msgspec.Struct, frozen=True, kw_only=True):
+    """One thing to deliver."""
+
+    remote: str
+    """The absolute remote path; of a folder when `patterns` are given."""
+    service: str
+    """Which service it is for: what was meant for an emulator never goes to Dropbox."""
+    account: str = ""
+    """Whose Dropbox it is for; empty when nobody was logged in."""
+    id: str = ""
+    """Which letter: a newer one for the same path has another. The outbox sets it."""
+    queued: float = 0.0
+    """Seconds since 1970, when it was put there first."""
+    local: str = ""
+    """The file or folder it was to be read from; empty for text."""
+    overwrite: bool = True
+    champion: str = ""
+    """Of a champion: its symbol, so that the one before it is archived first."""
+    patterns: tuple[str, ...] = ()
+    """Of a folder: which of its files."""
+    recursive: bool = True
+    refuses_secrets: bool = False
+    """Of a folder: whether files with a token or a password in them stay here."""
+    kept: int | None = None
+    """Bytes of content that lie in the letter; None when it lies in `local` only."""
+    error: dict[str, Any] = {}
+    """Why it was not delivered, last time: as `HuracanError.as_dict` tells."""
+    attempts: int = 0
+
+    @property
+    def is_folder(self) -> bool:
+        """Whether a folder is to be synced, not a file."""
+        return bool(self.patterns)
+
+
+class Outbox:
+    """The letters of a machine. Any thread, any process."""
+
+    def __init__(self, home: Path) -> None:
+        """The outbox in the state folder `home`; nothing is opened or made."""
+        self.folder = home / "outbox"
+
+    def put(self, letter: Letter, content: bytes | None = None) -> None:
+        """Keep a letter durably, in the place of an earlier one for the same path.
+
+        Raises:
+            DiskFull: there is no room for it.
+            LocalFailure: the state folder cannot be written.
+        """
+        with self._alone():
+            self._write(msgspec.structs.replace(letter, id=os.urandom(8).hex()), content)
+
+    @contextlib.contextmanager
+    def _alone(self) -> Iterator[None]:
+        """No other thread or process changes the outbox: a newer letter must not fall to an older one's note."""
+        with hold(self.folder / "outbox.lock", what="the outbox", wait_s=60.0):
+            yield
+
+    def _write(self, letter: Letter, content: bytes | None) -> None:
+        letter = msgspec.structs.replace(letter, kept=None if content is None else len(content))
+        header = msgspec.json.encode(letter)
+        if len(header) >= _HEADER:
+            header = msgspec.json.encode(msgspec.structs.replace(letter, error={"error": letter.error.get("error")}))
+        target = self._file(letter)
+        scratch = target.with_name(f"{target.name}.{os.getpid()}-{os.urandom(4).hex()}")
+        try:
+            descriptor = os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(header + b"\n")
+                file.write(content or b"")
+                file.flush()
+                os.fsync(file.fileno())
+            scratch.replace(target)
+            self._sync()
+        except OSError as error:
+            with contextlib.suppress(OSError):
+                scratch.unlink()
+            kind = DiskFull if error.errno in {28, 122} else LocalFailure
+            raise kind(f"{letter.remote} cannot be kept for later: {error.strerror}", path=letter.remote) from error
+
+    def letters(self) -> list[Letter]:
+        """Everything that waits, oldest first. What is no letter is passed over."""
+        found = [letter for _, letter in self._all()]
+        return sorted(found, key=lambda letter: letter.queued)
+
+    def is_empty(self) -> bool:
+        """Whether nothing waits; costs one look at a folder."""
+        return next(iter(self._files()), None) is None
+
+    def content(self, letter: Letter) -> bytes | None:
+        """The content that lies in a letter, None when none does or the letter is gone."""
+        if letter.kept is None:
+            return None
+        try:
+            data = self._file(letter).read_bytes()
+        except FileNotFoundError:
+            return None
+        header, _, content = data.partition(b"\n")
+        found = _read(header)
+        return content if found is not None and found.id == letter.id and len(content) == letter.kept else None
+
+    def drop(self, letter: Letter) -> None:
+        """The letter was delivered, or is void. A newer one for the same path stays."""
+        self._drop(self._file(letter), lambda found: found.id == letter.id)
+
+    def overtake(self, letter: Letter) -> None:
+        """What the letter would say is done by other means: whatever waited for its path until now is void."""
+        self._drop(self._file(letter), lambda found: found.queued <= letter.queued)
+
+    def _drop(self, file: Path, applies: Callable[[Letter], bool]) -> None:
+        if not file.exists():
+            return
+        with self._alone(), contextlib.suppress(FileNotFoundError):
+            found = _read(_first_line(file))
+            if found is None or applies(found):
+                file.unlink()
+                self._sync()
+
+    def failed_again(self, letter: Letter, error: dict[str, Any]) -> None:
+        """Note why a letter still waits."""
+        with self._alone():
+            present = dict(self._all()).get(self._file(letter))
+            if present is None or present.id != letter.id:
+                return  # delivered or replaced meanwhile
+            content = self.content(letter)
+            if letter.kept is None or content is not None:
+                self._write(msgspec.structs.replace(letter, error=error, attempts=letter.attempts + 1), content)
+
+    def _file(self, letter: Letter) -> Path:
+        what = "folder" if letter.is_folder else "file"
+        name = hashlib.sha256(f"{letter.service}\0{what}\0{fold(letter.remote)}".encode()).hexdigest()[:32]
+        return self.folder / f"{name}{_SUFFIX}"
+
+    def _files(self) -> Iterator[Path]:
+        try:
+            yield from (path for path in self.folder.iterdir() if path.suffix == _SUFFIX)
+        except FileNotFoundError:
+            return
+
+    def _all(self) -> Iterator[tuple[Path, Letter]]:
+        for path in self._files():
+            with contextlib.suppress(FileNotFoundError):
+                letter = _read(_first_line(path))
+                if letter is not None:
+                    yield path, letter
+
+    def _sync(self) -> None:
+        descriptor = os.open(self.folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def _first_line(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return file.readline(_HEADER)
+
+
+def _read(header: bytes) -> Letter | None:
+    try:
+        return msgspec.json.decode(header, type=Letter)
+    except msgspec.DecodeError:
+        return None

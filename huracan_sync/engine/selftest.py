@@ -1,0 +1,96 @@
+"""`huracan-sync doctor --exercise`: does the whole way work? Writes, reads, lists and deletes a probe, and says so.
+
+What the engine's own check scripts ask: authentication, a file, a folder, and the engine's class itself.
+"""
+
+# ruff: noqa: SLF001 - it drives a DropboxSync from the inside
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterator
+
+import msgspec
+
+from huracan_sync.engine import DropboxSync
+from huracan_sync.errors import ContentMismatch, HuracanError, NotFound
+from huracan_sync.remote import files
+from huracan_sync.remote.delete import remove_folder
+
+FOLDER = ".huracan-exercise-"
+"""Begins the name of the probe's own folder, below the app folder."""
+
+
+class Step(msgspec.Struct, frozen=True):
+    """One thing that was tried."""
+
+    name: str
+    good: bool
+    says: str
+    hint: str = ""
+    seconds: float = 0.0
+
+
+def exercise(sync: DropboxSync, *, clock: Callable[[], float] = time.monotonic) -> Iterator[Step]:
+    """Try everything once, in order; what needs a step that failed is not tried. The probe is gone afterwards.
+
+    Args:
+        sync: the engine's class, as the engine makes it.
+        clock: monotonic seconds.
+    """
+    probe = _Probe(sync)
+    steps: list[tuple[str, Callable[[], str]]] = [
+        ("authentication", probe.ask),
+        ("engine", probe.write),
+        ("folder", probe.find),
+        ("file", probe.read),
+        ("clean", probe.delete),
+    ]
+    written = False
+    for name, step in steps:
+        began = clock()
+        try:
+            says = step()
+        except HuracanError as error:
+            yield Step(name, good=False, says=str(error), hint=error.hint, seconds=clock() - began)
+            if name == "clean" or not written:
+                return
+            continue  # the probe lies there: go on to its deletion
+        written = written or name == "engine"
+        yield Step(name, good=True, says=says, seconds=clock() - began)
+
+
+class _Probe:
+    """A small file with content that nobody else has."""
+
+    def __init__(self, sync: DropboxSync) -> None:
+        self._sync = sync
+        self._remote = sync._remote
+        self._content = os.urandom(64).hex()
+        self._folder = f"{sync._layout.root}/{FOLDER}{os.urandom(8).hex()}"
+        self._path = f"{self._folder}/probe.txt"
+
+    def ask(self) -> str:
+        try:
+            count = len(files.children(self._remote, self._sync._layout.root))
+        except NotFound:
+            return f"logged in; {self._sync._layout.root or '/'} is not there yet"
+        return f"logged in; {count} files lie directly in {self._sync._layout.root or '/'}"
+
+    def write(self) -> str:
+        self._sync._sender.put_content(self._content.encode(), self._path)
+        return f"wrote {len(self._content)} bytes to {self._path}"
+
+    def find(self) -> str:
+        if self._path.lower() not in {found.path_lower for found in files.children(self._remote, self._folder)}:
+            raise NotFound(f"{self._path} was written and is not in the listing of its folder")
+        return f"{self._folder} lists it"
+
+    def read(self) -> str:
+        if files.fetch(self._remote, self._path, limit=4096)[1] != self._content.encode():
+            raise ContentMismatch(f"{self._path} holds other bytes than were written to it")
+        return "read it back, byte for byte"
+
+    def delete(self) -> str:
+        remove_folder(self._remote, self._folder)
+        return "deleted it again, with its folder"

@@ -1,0 +1,317 @@
+"""Every knob of continuous sync: its default, where it may be said, and what was said there.
+
+Precedence: arguments > environment > file > defaults. A name that no knob has is an error that names the nearest one.
+Pure: environment and file come as values; nothing is read here.
+
+The environment spells a knob `DROPBOX__<KNOB>` (as the engine's own settings do) or `HURACAN_<KNOB>`; the file is TOML
+with the knobs at the top, or in a table `[dropbox]`. A preset sets the four intervals that the engine documents; an
+interval that is said anywhere wins over any preset.
+"""
+
+from __future__ import annotations
+
+import difflib
+import math
+import re
+import tomllib
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+import msgspec
+
+from huracan_sync.errors import ConfigError, UnknownSetting, UsageError
+from huracan_sync.secret import Secret
+from huracan_sync.tree.layout import CONTRACT_ROOTS, LOCAL_FOLDERS, Layout
+
+SENTINEL = "sl.keyring:"
+"""A setting that begins so names a profile whose stored login is used: `sl.keyring:engine`. It is no secret, is
+truthy and begins like a token, because the engine asks its setting for both."""
+
+PRESETS: Mapping[str, Mapping[str, float]] = {
+    "development": {"learning": 90, "logs": 90, "models": 450, "data_cache": 3600},
+    "production": {"learning": 300, "logs": 300, "models": 1800, "data_cache": 7200},
+    "constrained": {"learning": 750, "logs": 1350, "models": 5400, "data_cache": 18000},
+}
+"""Seconds between passes: the engine's documented defaults are `production`."""
+
+KINDS = ("learning", "logs", "models", "data_cache", "monitoring", "reports", "exports", "config")
+"""What is synced, in the engine's words; `data_cache` is the candles."""
+
+_FOLLOWS = {"monitoring": "logs", "reports": "logs", "exports": "logs", "config": "models"}
+"""Kinds that are synced as often as another unless their own interval is said."""
+_LAYOUT_NAMES = {"data_cache": "candles"}
+
+_WORDS = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False, "off": False}
+_NEAR = 0.9
+"""How alike a name in the common `HURACAN_` space must be to count as a misspelt knob."""
+_LONGEST_S = 366 * 24 * 3600.0
+_LEGACY_NAMES = {"DROPBOX_ACCESS_TOKEN": "access_token", "HURACAN_SYNC_STRICT": "strict"}
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """What continuous sync does. Seconds are between passes; 0 or less disables a kind."""
+
+    enabled: bool = True
+    access_token: Secret | None = None
+    """A short-lived token that was pasted; None: the stored login of `profile`."""
+    profile: str = "engine"
+    app_folder: str = "Runpodhuracan"
+    contract_roots: tuple[str, ...] = CONTRACT_ROOTS
+    kind_first: bool = False
+    preset: str = "production"
+    strict: bool = False
+    """Raise instead of returning False, 0, None or []."""
+    allow_secrets: bool = False
+    """Upload config files although a secret was found in them."""
+    sign: bool = True
+    """State in signed lists what Hamilton reads, and the candles, where this machine has a key."""
+    restore_data_cache_on_startup: bool = True
+    watch: bool = True
+    """Notice changed candles, notes and models on the disk instead of waiting for the next pass."""
+    watch_debounce_seconds: float = 0.5
+    """How long a changed file must lie still before it is sent."""
+    quick_scan_seconds: float = 300.0
+    """Seconds between looks at candles, notes and models, at most, where the disk is not or cannot be watched; 0 or
+    less leaves it at their intervals."""
+    jitter: float = 0.1
+    """Each interval is varied by up to this share, so that many machines do not call at once."""
+
+    sync_learning: bool = True
+    sync_logs: bool = True
+    sync_models: bool = True
+    sync_data_cache: bool = True
+    sync_monitoring: bool = True
+    sync_reports: bool = True
+    sync_exports: bool = True
+    sync_config: bool = True
+
+    sync_interval_learning_seconds: float | None = None
+    sync_interval_logs_seconds: float | None = None
+    sync_interval_models_seconds: float | None = None
+    sync_interval_data_cache_seconds: float | None = None
+    sync_interval_monitoring_seconds: float | None = None
+    sync_interval_reports_seconds: float | None = None
+    sync_interval_exports_seconds: float | None = None
+    sync_interval_config_seconds: float | None = None
+
+    learning_dir: str = LOCAL_FOLDERS["learning"]
+    logs_dir: str = LOCAL_FOLDERS["logs"]
+    models_dir: str = LOCAL_FOLDERS["models"]
+    data_cache_dir: str = LOCAL_FOLDERS["candles"]
+    monitoring_dir: str = LOCAL_FOLDERS["monitoring"]
+    reports_dir: str = LOCAL_FOLDERS["reports"]
+    exports_dir: str = LOCAL_FOLDERS["exports"]
+    config_dir: str = LOCAL_FOLDERS["config"]
+
+    origins: Mapping[str, str] = {}
+    """For every knob that was said: `argument`, the name of the environment variable, or the name of the file."""
+
+    _SILENT: ClassVar[frozenset[str]] = frozenset({"origins"})
+
+    def interval(self, kind: str) -> float:
+        """Seconds between passes of a kind; 0 when it is disabled."""
+        if not (self.enabled and getattr(self, f"sync_{kind}")):
+            return 0.0
+        said: float | None = getattr(self, f"sync_interval_{kind}_seconds")
+        if said is None and kind in _FOLLOWS:
+            leader = _FOLLOWS[kind]
+            said = getattr(self, f"sync_interval_{leader}_seconds")
+            kind = leader
+        return max(0.0, PRESETS[self.preset][kind] if said is None else said)
+
+    @property
+    def quick_s(self) -> float:
+        """`quick_scan_seconds`, infinite where there is no such scan."""
+        return self.quick_scan_seconds if self.quick_scan_seconds > 0 else math.inf
+
+    def folder(self, kind: str) -> str:
+        """The local folder of a kind."""
+        return str(getattr(self, f"{kind}_dir"))
+
+    @property
+    def layout(self) -> Layout:
+        """Where things go in Dropbox."""
+        return Layout(self.app_folder, self.contract_roots, self.kind_first)
+
+    def disabled(self) -> tuple[str, ...]:
+        """The kinds that are not synced, for saying so once."""
+        return tuple(kind for kind in KINDS if self.interval(kind) <= 0)
+
+
+def layout_kind(kind: str) -> str:
+    """The layout's name of a kind: the engine says `data_cache`, the layout `candles`."""
+    return _LAYOUT_NAMES.get(kind, kind)
+
+
+_KNOBS = {field.name: field for field in msgspec.structs.fields(Settings) if field.name != "origins"}
+
+
+def load(
+    *,
+    arguments: Mapping[str, object] | None = None,
+    environment: Mapping[str, str] | None = None,
+    file: bytes | None = None,
+    file_name: str = "huracan-sync.toml",
+) -> Settings:
+    """The settings that were said, over the defaults.
+
+    Args:
+        arguments: knobs by name; a value of None was not said.
+        environment: all of it; only names of knobs are looked at.
+        file: the content of a TOML file.
+        file_name: what it is called in messages.
+
+    Raises:
+        UnknownSetting: a name no knob has.
+        ConfigError: a value a knob cannot have, or a file that is no TOML or holds a token.
+    """
+    said: dict[str, Any] = {}
+    origins: dict[str, str] = {}
+    layers = (
+        _from_file(file, file_name) if file is not None else {},
+        _from_environment(environment or {}),
+        {name: (value, "argument") for name, value in (arguments or {}).items() if value is not None},
+    )
+    for layer in layers:
+        for name, (value, origin) in layer.items():
+            if name not in _KNOBS:
+                raise unknown(name, origin)
+            said[name] = _value(name, value, origin)
+            origins[name] = origin
+    said = _with_login(said, origins)
+    settings = Settings(**said, origins=origins)
+    _ = settings.layout.root  # refuses a name that can be no folder
+    return settings
+
+
+def unknown(name: str, origin: str) -> UnknownSetting:
+    """A setting nobody knows, with the nearest that somebody does."""
+    near = difflib.get_close_matches(name, _KNOBS, 1, 0.0)
+    return UnknownSetting(f"no setting is called {name!r} ({origin})", hint=f"did you mean {near[0]!r}?", setting=name)
+
+
+def _from_file(content: bytes, name: str) -> dict[str, tuple[object, str]]:
+    try:
+        table = tomllib.loads(content.decode())
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{name} is no TOML: {error}", path=name) from error
+    nested = table.pop("dropbox", {})
+    if not isinstance(nested, dict):
+        raise ConfigError(f"`dropbox` in {name} is no table", hint="write [dropbox] on a line of its own", path=name)
+    if twice := sorted(table.keys() & nested.keys()):
+        raise ConfigError(f"{name} says {', '.join(twice)} twice, at the top and in [dropbox]", path=name)
+    found = {**table, **nested}
+    token = found.get("access_token")
+    if isinstance(token, str) and token and not token.startswith(SENTINEL):
+        raise ConfigError(
+            f"{name} holds an access token",
+            hint="remove it and revoke it; log in once with `huracan-sync authorize`",
+            path=name,
+        )
+    return {key: (value, name) for key, value in found.items()}
+
+
+def _from_environment(environment: Mapping[str, str]) -> dict[str, tuple[object, str]]:
+    """Knobs the environment says. `DROPBOX__*` is the engine's own space; `HURACAN_*` is shared with much else."""
+    found: dict[str, tuple[object, str]] = {}
+    for name in sorted(environment):
+        upper, value = name.upper(), environment[name]
+        if upper.startswith("DROPBOX__"):
+            knob = upper.removeprefix("DROPBOX__").lower()
+        elif upper in _LEGACY_NAMES:
+            knob = _LEGACY_NAMES[upper]
+        elif upper.startswith("HURACAN_"):
+            knob = upper.removeprefix("HURACAN_").lower()
+            if knob not in _KNOBS and not difflib.get_close_matches(knob, _KNOBS, 1, _NEAR):
+                continue
+        else:
+            continue
+        if value.strip() or knob == "access_token":
+            found[knob] = (value, name)
+    return found
+
+
+def _value(name: str, value: object, origin: str) -> object:
+    """The value as the knob's type, however it was spelled."""
+    kind = _KNOBS[name].type
+    if kind is bool:
+        return _as_bool(name, value, origin)
+    if kind in {float, float | None}:
+        return _as_seconds(name, value, origin)
+    if name == "contract_roots":
+        parts = re.split(r"[,\s]+", value.strip()) if isinstance(value, str) else value
+        if isinstance(parts, list | tuple) and all(isinstance(part, str) and part for part in parts):
+            return tuple(parts)
+        raise _bad(name, value, origin, "a list of names")
+    if name == "access_token":
+        if isinstance(value, Secret):
+            return value
+        value = str(value) if isinstance(value, str) else ""
+        return Secret(value.strip().strip("\"'")) if value else None
+    if not isinstance(value, str) and not hasattr(value, "__fspath__"):
+        raise _bad(name, value, origin, "text")
+    text = str(value)
+    if name == "preset" and text not in PRESETS:
+        near = difflib.get_close_matches(text, PRESETS, 1, 0.0)[0]
+        raise ConfigError(f"there is no preset {text!r} ({origin})", hint=f"did you mean {near!r}?", setting=name)
+    return text
+
+
+def _as_bool(name: str, value: object, origin: str) -> bool:
+    if isinstance(value, bool):
+        return value
+    if isinstance(value, str) and value.strip().lower() in _WORDS:
+        return _WORDS[value.strip().lower()]
+    raise _bad(name, value, origin, "true or false")
+
+
+def _as_seconds(name: str, value: object, origin: str) -> float:
+    if isinstance(value, str):
+        try:
+            value = float(value)
+        except ValueError:
+            raise _bad(name, value, origin, "a number") from None
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value) or value > _LONGEST_S:
+        raise _bad(name, value, origin, "a number")
+    if name == "jitter" and not 0 <= value < 1:
+        raise _bad(name, value, origin, "a share from 0 to less than 1")
+    return float(value)
+
+
+def _bad(name: str, value: object, origin: str, wanted: str) -> ConfigError:
+    return ConfigError(
+        f"{name} cannot be {str(value)[:60]!r} ({origin})", hint=f"it wants {wanted}", setting=name, origin=origin
+    )
+
+
+def _with_login(said: dict[str, Any], origins: dict[str, str]) -> dict[str, Any]:
+    """A sentinel in place of a token names the profile."""
+    token = said.get("access_token")
+    if token is None:
+        return said
+    profile, pasted = login_of(token)
+    if pasted is None:
+        del said["access_token"]
+        if profile is not None:
+            said.setdefault("profile", profile)
+            origins.setdefault("profile", origins["access_token"])
+    return said
+
+
+def login_of(token: Secret | None) -> tuple[str | None, Secret | None]:
+    """What a token setting means: the profile it names (None: whichever is set), or the token it is.
+
+    Raises:
+        UsageError: it begins like a profile and names none.
+    """
+    text = token.reveal() if token is not None else ""
+    if not text:
+        return None, None
+    if text.startswith(SENTINEL):
+        profile = text.removeprefix(SENTINEL)
+        if not profile:
+            return None, None
+        if not re.fullmatch(r"[A-Za-z0-9_-]{1,64}", profile):
+            raise UsageError(f"{text!r} names no profile", hint=f"write {SENTINEL}engine")
+        return profile, None
+    return None, token

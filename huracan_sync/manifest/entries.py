@@ -1,0 +1,163 @@
+"""The entries of a body, and everything that must be true of them.
+
+A million entries are looked at in about a second, so the rules are asked of many entries at once wherever one answer
+serves for all: are all characters harmless, is any name twice there. Only where the short answer is no is each entry
+looked at alone, to say which one and why.
+"""
+
+from __future__ import annotations
+
+import bisect
+import hashlib
+import itertools
+from collections.abc import Sequence
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
+from huracan_sync.errors import HostilePath
+from huracan_sync.manifest import file_kinds
+from huracan_sync.manifest.canonical import Digest, Millis, ascending
+from huracan_sync.manifest.locations import HOME, is_ours
+from huracan_sync.manifest.refusals import (
+    BlocksMismatch,
+    Collision,
+    KindRefused,
+    LimitExceeded,
+    NotCanonical,
+    PathOutside,
+    PathRefused,
+    WrongOrder,
+)
+from huracan_sync.manifest.trust import Policy
+from huracan_sync.tree.content_hash import BLOCK_SIZE, DIGEST_SIZE, block_count
+from huracan_sync.tree.entry import Entry
+from huracan_sync.tree.paths import RelPath, check_all, fold, fold_all, parents
+
+MAX_FILE = 2**41 - 2**22
+"""Bytes: the largest file Dropbox holds."""
+
+_REV = b"0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_-"
+
+
+class Item(msgspec.Struct, array_like=True, frozen=True, gc=False):
+    """One file of the list, its fields in the order in which they are written."""
+
+    path: Annotated[str, Meta(max_length=1024)]
+    """Relative to the root."""
+    size: Annotated[int, Meta(ge=0, le=MAX_FILE)]
+    content_hash: Digest
+    rev: Annotated[str, Meta(max_length=64)] = ""
+    """The revision that holds the content in Dropbox; empty when it is not known."""
+    mtime_ms: Millis = 0
+    kind: Annotated[int, Meta(ge=0, le=255)] = file_kinds.Kind.OPAQUE
+    blocks: bytes = b""
+    """The SHA-256 of each 4 MiB block, 32 bytes each; only for files of more than one block."""
+
+    def entry(self) -> Entry:
+        """The same file as the rest of the house describes it."""
+        return Entry(RelPath(self.path), self.size, self.content_hash, self.rev, self.mtime_ms)
+
+
+def from_entry(entry: Entry, *, kind: int, blocks: bytes = b"") -> Item:
+    """The list's item for an entry. `blocks` are all its block hashes; they are kept only where they are needed."""
+    kept = blocks if entry.size > BLOCK_SIZE else b""
+    return Item(entry.path, entry.size, entry.content_hash, entry.rev, entry.mtime_ms, kind, kept)
+
+
+class Audit:
+    """Looks at a list, stretch by stretch in order, and raises the first thing that is not as it must be."""
+
+    def __init__(self, policy: Policy | None = None) -> None:
+        self._policy = policy
+        self._last = self._last_folded = ""
+        self._folders = {HOME}  # which is a folder, so that no file may take its place
+        # Names nearly always have the same order folded as they have written. While they do, no two are one, and
+        # nothing need be remembered.
+        self._folds_in_order = True
+        self.count = 0
+
+    def add(self, items: Sequence[Item]) -> None:
+        """The next stretch of the list."""
+        if not items:
+            return
+        paths = [item.path for item in items]
+        if not (self.count == 0 or self._last < paths[0]) or not ascending(paths):
+            raise WrongOrder("the entries of a body are not in the order of their paths, each path once")
+        self._last = paths[-1]
+        self._check_paths(paths)
+        self._check_policy(items, paths)
+        self._check_fields(items)
+        self.count += len(items)
+        if self._policy is not None and self.count > self._policy.max_entries:
+            raise LimitExceeded(f"there are more than {self._policy.max_entries} entries", channel=self._policy.name)
+        if self._folds_in_order:
+            folded = fold_all(paths)
+            self._folds_in_order = self._last_folded < folded[0] and ascending(folded)
+            self._last_folded = folded[-1]
+
+    def finish(self, items: Sequence[Item]) -> None:
+        """After the last stretch, with the whole list: nothing in it is in the way of anything else."""
+        # As they stand, or sorted anew: either way a list in the order of folded names, to search in.
+        names: Sequence[Item] | Sequence[str] = items
+        if not self._folds_in_order:
+            names = sorted(fold_all([item.path for item in items]))
+            twin = next((left for left, right in itertools.pairwise(names) if left == right), None)
+            if twin is not None:
+                written = [item.path for item in items if fold(item.path) == twin]
+                raise Collision(f"{written[0]!a} and {written[1]!a} are one name to Dropbox", path=twin)
+        for folder in parents(self._folders):
+            at = bisect.bisect_left(names, folder, key=_folded)
+            if at < len(names) and _folded(names[at]) == folder:
+                raise Collision(f"{folder!a} is both a file and a folder", path=folder)
+
+    def _check_paths(self, paths: Sequence[str]) -> None:
+        try:
+            folders = check_all(paths)
+        except HostilePath as error:
+            raise PathRefused(str(error), path=error.facts["path"], reason=error.facts["reason"]) from None
+        for folder in folders:
+            if is_ours(folder):
+                raise PathOutside(f"{folder!a} is where signatures lie; nothing else may", path=folder)
+        self._folders.update(map(fold, folders))
+
+    def _check_policy(self, items: Sequence[Item], paths: Sequence[str]) -> None:
+        policy = self._policy
+        if policy is None:
+            return
+        inside = f"{policy.path_prefix}/"
+        # In the order of bytes everything between two paths of a folder lies in it.
+        if policy.path_prefix and not (paths[0].startswith(inside) and paths[-1].startswith(inside)):
+            raise PathOutside(f"an entry lies outside {policy.path_prefix!a}", expected=policy.path_prefix)
+        refused = {item.kind for item in items}.difference(policy.kinds)
+        if refused:
+            found = next(item for item in items if item.kind in refused)
+            raise KindRefused(
+                f"{found.path!a} is of kind {kind_name(found.kind)}, which {policy.name} does not allow",
+                path=found.path,
+                kind=found.kind,
+            )
+
+    def _check_fields(self, items: Sequence[Item]) -> None:
+        revs = "".join([item.rev for item in items])
+        if not revs.isascii() or revs.encode().translate(None, _REV):
+            raise NotCanonical("an entry has a rev that Dropbox cannot have given")
+        for found in [item for item in items if item.size > BLOCK_SIZE or item.blocks]:
+            expected = block_count(found.size) * DIGEST_SIZE if found.size > BLOCK_SIZE else 0
+            if len(found.blocks) != expected or hashlib.sha256(found.blocks).digest() != found.content_hash:
+                raise BlocksMismatch(
+                    f"the block hashes of {found.path!a} do not make its content hash", path=found.path
+                )
+
+
+def _folded(name: Item | str) -> str:
+    return name if isinstance(name, str) else fold(name.path)
+
+
+def kind_name(kind: int) -> str:
+    """The kind in words, or its number when it has none."""
+    try:
+        return file_kinds.Kind(kind).name.lower()
+    except ValueError:
+        return str(kind)

@@ -1,0 +1,97 @@
+"""The outer form that heads and trust files share: a payload, and signatures over exactly its bytes.
+
+    8    magic
+    2    payload length L, big-endian          1    number of signatures n (1..8)
+    L    payload (MessagePack)
+    n *  ( 16 key id    64 Ed25519 signature )     in ascending order of key id
+
+Nothing here is trusted yet. The payload is looked into only after its signatures were counted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import NamedTuple, Protocol
+
+from huracan_sync.errors import Refused
+from huracan_sync.manifest.canonical import ascending
+from huracan_sync.manifest.sshsig import KEY_ID_SIZE, SIGNATURE_SIZE
+
+MAX_SIGNATURES = 8
+_FIXED = 11
+_PAIR = KEY_ID_SIZE + SIGNATURE_SIZE
+
+
+class Signs(Protocol):
+    """Whoever can sign: `signed.keys.Signer` where private keys may be, anything else in a test."""
+
+    @property
+    def key_id(self) -> bytes:
+        """16 bytes."""
+
+    def sign(self, namespace: str, payload: bytes) -> bytes:
+        """An SSHSIG signature, 64 bytes."""
+
+
+class Form(NamedTuple):
+    """One of the two forms there are."""
+
+    name: str
+    magic: bytes
+    namespace: str
+    max_payload: int
+    refusal: type[Refused]
+
+    @property
+    def max_size(self) -> int:
+        """Bytes in the largest file of this form."""
+        return _FIXED + self.max_payload + MAX_SIGNATURES * _PAIR
+
+
+class Envelope(NamedTuple):
+    """A file taken apart, not yet trusted."""
+
+    payload: bytes
+    signatures: dict[bytes, bytes]
+    """Signature (64 bytes) by key id (16 bytes)."""
+
+
+def seal(form: Form, payload: bytes, signers: Iterable[Signs]) -> bytes:
+    """The file: `payload` signed by each of `signers`."""
+    return pack(form, payload, {signer.key_id: signer.sign(form.namespace, payload) for signer in signers})
+
+
+def pack(form: Form, payload: bytes, signatures: dict[bytes, bytes]) -> bytes:
+    """The file of a payload and signatures that were made elsewhere."""
+    if not 1 <= len(signatures) <= MAX_SIGNATURES or len(payload) > form.max_payload:
+        raise form.refusal(
+            f"a {form.name} of {len(payload)} bytes with {len(signatures)} signatures cannot be written",
+            payload_bytes=len(payload),
+            max_payload_bytes=form.max_payload,
+            signatures=len(signatures),
+        )
+    fixed = form.magic + len(payload).to_bytes(2, "big") + bytes([len(signatures)])
+    return fixed + payload + b"".join(key + signatures[key] for key in sorted(signatures))
+
+
+def unpack(form: Form, data: bytes) -> Envelope:
+    """Take a file apart, or raise the form's refusal. Reads lengths only; decodes nothing."""
+    if len(data) > form.max_size:
+        raise form.refusal(f"a {form.name} of {len(data)} bytes is larger than {form.max_size}", actual_bytes=len(data))
+    if data[:8] != form.magic:
+        raise form.refusal(f"a {form.name} does not begin with {form.magic!r}", actual=data[:8].hex())
+    length, count = int.from_bytes(data[8:10], "big"), int.from_bytes(data[10:11], "big")
+    if length > form.max_payload or not 1 <= count <= MAX_SIGNATURES:
+        raise form.refusal(f"a {form.name} claims {length} bytes and {count} signatures", length=length, count=count)
+    end = _FIXED + length
+    if len(data) != end + count * _PAIR:
+        raise form.refusal(
+            f"a {form.name} has {len(data)} bytes where its lengths make {end + count * _PAIR}",
+            actual_bytes=len(data),
+            expected_bytes=end + count * _PAIR,
+        )
+    pairs = [data[at : at + _PAIR] for at in range(end, len(data), _PAIR)]
+    keys = [pair[:KEY_ID_SIZE] for pair in pairs]
+    if not ascending(keys):
+        raise form.refusal(f"the signatures of a {form.name} are not in ascending order of key id")
+    return Envelope(data[_FIXED:end], {pair[:KEY_ID_SIZE]: pair[KEY_ID_SIZE:] for pair in pairs})

@@ -1,0 +1,209 @@
+"""The head: the small signed pointer to a channel's current body. FORMAT.md, section 2.
+
+A head is opened in one order, and the first rule that fails raises: size, magic and lengths; signatures over the raw
+payload, counted against the trust file; the fields, in their one spelling; the channel, the trust version, the epoch;
+the times and the keys' windows; the limits. What comes after (the channel's history, freshness) is in `rules`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Annotated, Literal, NamedTuple
+
+import msgspec
+from msgspec import Meta
+
+from huracan_sync.manifest import checks, sshsig
+from huracan_sync.manifest.canonical import Count, Digest, Label, Millis, Ordinal, decode
+from huracan_sync.manifest.canonical import encode as _encode
+from huracan_sync.manifest.envelope import Form, Signs, pack, seal, unpack
+from huracan_sync.manifest.locations import check_channel
+from huracan_sync.manifest.refusals import (
+    FromTheFuture,
+    HeadFormat,
+    LifetimeTooLong,
+    LimitExceeded,
+    TrustTooOld,
+    WrongChannel,
+    WrongEpoch,
+)
+from huracan_sync.manifest.trust import Key, Trust
+
+FORM = Form("head", b"HZHEAD1\n", sshsig.HEAD, 2_048, HeadFormat)
+MAX_SIZE = 4_096
+"""Bytes a reader asks for; no head is larger."""
+
+FUTURE_MS = 120_000
+"""How far a head may be ahead of the reader's clock."""
+
+MAX_BODY = 64 * 1024 * 1024
+MAX_RAW = 256 * 1024 * 1024
+MAX_ENTRIES = 2_000_000
+
+FIRST = bytes(32)
+"""The `prev` of a channel's first head."""
+
+
+class Head(msgspec.Struct, array_like=True, frozen=True, kw_only=True):
+    """The signed payload, its fields in the order in which they are written."""
+
+    v: Literal[1] = 1
+    channel: Annotated[str, Meta(max_length=128)]
+    epoch: Ordinal
+    seq: Ordinal
+    created_ms: Millis
+    expires_ms: Millis
+    trust_version: Ordinal
+    prev: Digest
+    """SHA-256 of the payload of the head before, of whatever epoch; `FIRST` when there was none."""
+    body_sha256: Digest
+    body_len: Count
+    """Bytes of the body and of all its shards."""
+    raw_len: Count
+    """The same, unpacked."""
+    entry_count: Count
+    publisher: Label
+    """Who published, for people."""
+
+
+class Opened(NamedTuple):
+    """A head that its channel's keys have signed."""
+
+    head: Head
+    digest: bytes
+    """SHA-256 of the payload: what the next head names as `prev`, whoever else signs this one."""
+    data: bytes
+    signers: list[Key]
+
+
+_decoder = msgspec.msgpack.Decoder(Head)
+
+
+def encode(head: Head) -> bytes:
+    """The payload: the bytes that are signed."""
+    check_channel(head.channel)
+    return _encode(head)
+
+
+def digest(head: Head) -> bytes:
+    """What the next head names as `prev`."""
+    return sshsig.sha256(encode(head))
+
+
+def digest_of(data: bytes) -> bytes:
+    """What the next head names as `prev`, of a head file that need not count any more."""
+    return sshsig.sha256(unpack(FORM, data).payload)
+
+
+def linked(data: bytes, expected: bytes) -> Head:
+    """A head of the past, believed because one that is believed names its digest.
+
+    Raises:
+        HeadFormat: it is another one, or none.
+    """
+    envelope = unpack(FORM, data)
+    if sshsig.sha256(envelope.payload) != expected:
+        raise HeadFormat("a head is not the one that its successor names", expected=expected.hex())
+    return decode(_decoder, envelope.payload, HeadFormat, "a head")
+
+
+def sign(head: Head, signers: Iterable[Signs]) -> bytes:
+    """The head file. The body, the blobs and the copy in the log must be in place before it is."""
+    return seal(FORM, encode(head), signers)
+
+
+def open(data: bytes, *, trust: Trust, channel: str, now_ms: int) -> Opened:  # noqa: A001 - the verb of the house
+    """Read a head that keys of `channel` have signed, or raise the first reason not to.
+
+    Args:
+        data: the file, as it came.
+        trust: the newest trust file, itself verified.
+        channel: the channel that was asked for.
+        now_ms: milliseconds since 1970.
+
+    Raises:
+        Refused: each reason its own class, in the order of `refusals`.
+    """
+    policy = trust.policy(channel)
+    envelope = unpack(FORM, data)
+    keys = checks.signers(trust, policy, envelope, FORM.namespace)
+    head = decode(_decoder, envelope.payload, HeadFormat, "a head")
+    _check_place(head, trust, channel, policy.epoch)
+    if head.created_ms > now_ms + FUTURE_MS:
+        raise FromTheFuture(
+            f"the head was made {(head.created_ms - now_ms) // 1000} s after now",
+            created_ms=head.created_ms,
+            now_ms=now_ms,
+        )
+    lifetime_ms = head.expires_ms - head.created_ms
+    if not 0 < lifetime_ms <= policy.max_age_s * 1000:
+        raise LifetimeTooLong(
+            f"the head claims {lifetime_ms // 1000} s where {channel} allows {policy.max_age_s} s",
+            actual_ms=lifetime_ms,
+            expected_s=policy.max_age_s,
+        )
+    checks.check_windows(keys, policy, created_ms=head.created_ms, now_ms=now_ms)
+    for name, actual, most in (
+        ("body_len", head.body_len, MAX_BODY),
+        ("raw_len", head.raw_len, MAX_RAW),
+        ("entry_count", head.entry_count, policy.max_entries),
+    ):
+        if actual > most:
+            raise LimitExceeded(f"{name} is {actual}, more than {most}", field=name, actual=actual, expected=most)
+    return Opened(head, sshsig.sha256(envelope.payload), data, keys)
+
+
+def past(data: bytes, *, trust: Trust, channel: str) -> Opened:
+    """Read a head of the channel's present epoch that was signed at some time, whatever its age and its limits.
+
+    That keys of the channel have signed it does not say that it ever took effect: the chain does.
+
+    Raises:
+        Refused: nobody who counts has signed it.
+    """
+    policy = trust.policy(channel)
+    envelope = unpack(FORM, data)
+    keys = checks.signers(trust, policy, envelope, FORM.namespace)
+    head = decode(_decoder, envelope.payload, HeadFormat, "a head")
+    _check_place(head, trust, channel, policy.epoch)
+    return Opened(head, sshsig.sha256(envelope.payload), data, keys)
+
+
+def _check_place(head: Head, trust: Trust, channel: str, epoch: int) -> None:
+    """The head is of this channel, of a trust file we know, and of the epoch that counts."""
+    if head.channel != channel:
+        raise WrongChannel(
+            f"the head is signed for {head.channel!a}, not for {channel}", actual=head.channel, expected=channel
+        )
+    if head.trust_version > trust.version:
+        raise TrustTooOld(
+            f"the head was made under version {head.trust_version} of the trust file, and {trust.version} is known",
+            actual=trust.version,
+            expected=head.trust_version,
+        )
+    if head.epoch != epoch:
+        message = f"the head is of epoch {head.epoch}, and {channel} is in epoch {epoch}"
+        raise WrongEpoch(message, actual=head.epoch, expected=epoch)
+
+
+def export_sshsig(data: bytes, publics: Iterable[bytes]) -> tuple[bytes, list[str]]:
+    """A head as `ssh-keygen -Y verify` wants it: the message, and one armored signature for each known key.
+
+    Args:
+        data: the head file.
+        publics: public keys (32 bytes), of the trust file for one; signatures of others are left out.
+    """
+    envelope = unpack(FORM, data)
+    known = [(public, envelope.signatures.get(sshsig.key_id(public))) for public in publics]
+    armored = [
+        sshsig.armor(sshsig.Signature(public, FORM.namespace, signature)) for public, signature in known if signature
+    ]
+    return envelope.payload, armored
+
+
+def import_sshsig(payload: bytes, armored: Iterable[str]) -> bytes:
+    """The head file of a payload that `ssh-keygen -Y sign -n huracan-sync/head/v1` has signed."""
+    signatures = [sshsig.dearmor(text) for text in armored]
+    if any(signature.namespace != FORM.namespace for signature in signatures):
+        raise HeadFormat(f"a signature is not in the namespace {FORM.namespace}")
+    return pack(FORM, payload, {sshsig.key_id(signature.public): signature.value for signature in signatures})

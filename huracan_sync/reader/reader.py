@@ -1,0 +1,431 @@
+"""The order of reading (FORMAT.md, section 7): what to fetch, what to judge it by, what to remember, what to give.
+
+This workflow knows which failures are ordinary; the rules themselves are in `signed`, and always raise.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+import msgspec
+
+from huracan_sync.errors import Busy, HuracanError, NotAuthorized, NotFound, Refused, TryLater, Unavailable
+from huracan_sync.manifest import body, checks, head, locations, trust
+from huracan_sync.manifest.checks import Freshness, Mark
+from huracan_sync.manifest.entries import Item
+from huracan_sync.manifest.head import Head, Opened
+from huracan_sync.manifest.refusals import BodyMissing, HeadMissing
+from huracan_sync.manifest.trust import Policy, Trust
+from huracan_sync.reader.cache import Shelf, shelf
+from huracan_sync.reader.poll import News, look_for_news
+from huracan_sync.reader.snapshot import Snapshot, bring
+from huracan_sync.reader.source import Source
+from huracan_sync.reader.trust_pin import Pinning
+from huracan_sync.reader.trust_store import Channel, Seen
+
+KEEP_SET = 256 * 1024 * 1024
+"""Bytes: a set up to this size is brought to this disk whole before it takes effect, so that it can be read offline."""
+
+_POLL_S = 60
+_POLL_LEAST_S = 30
+_PAUSE_MOST_S = 5.0
+
+Each = Callable[[Callable[[Item], object], Iterable[Item]], Iterable[object]]
+
+
+class _Look(NamedTuple):
+    """One look at a channel: what is asked, and what it is judged by."""
+
+    channel: str
+    known: Trust
+    now_ms: int
+    allow_stale: bool
+    remember: bool = True
+
+
+class _Entries(NamedTuple):
+    """The entries of a body, and what they were judged by."""
+
+    items: list[Item]
+    parts: tuple[bytes, ...]
+    """SHA-256 of the files they came in."""
+    named: tuple[object, ...]
+    """What the head says of the body, the policy, and whether the files were wanted here."""
+
+
+class Reader:
+    """Reads the channels of one root folder. Safe for several threads; a lock lets one look at a time."""
+
+    def __init__(
+        self,
+        source: Source,
+        home: Path,
+        *,
+        place: str = "",
+        keep_set: int = KEEP_SET,
+        each: Each = map,
+        clock: Callable[[], float] = time.time,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        """No network and no disk before the first call.
+
+        Args:
+            source: where to read.
+            home: HURACAN_SYNC_HOME, where what was seen is remembered and what was read is kept.
+            place: tells this root folder from others on this machine: service, account, path.
+            keep_set: bytes up to which a set is brought here whole before it takes effect; larger ones are fetched
+                file by file as they are read.
+            each: applies a function to many entries, as `map` does; an executor's `map` fetches several at once.
+            clock: seconds since 1970.
+            sleep: waits that many seconds.
+        """
+        self._source = source
+        self._seen = Seen(home, place)
+        self._pinning = Pinning(source, self._seen)
+        self._keep_set = keep_set
+        self._each = each
+        self._clock = clock
+        self._sleep = sleep
+        self._lock = threading.RLock()  # guards _entries; one look at a time
+        self._entries: dict[str, _Entries] = {}
+
+    # --- whom to trust ----------------------------------------------------------------------------------------
+
+    def pin(
+        self, fingerprints: Iterable[str], *, at_least: Mapping[str, int] | None = None, anew: bool = False
+    ) -> Trust:
+        """Trust the root keys of these fingerprints, and whatever they have signed since.
+
+        Args:
+            fingerprints: `SHA256:...`, one or more; each of them must have signed.
+            at_least: for channels the sequence below which nothing may be accepted. Where what was seen is lost or
+                damaged, this must be said; it begins anew from there.
+            anew: forget what was pinned and seen, also where it is whole.
+
+        Raises:
+            NotFound: there is no trust file.
+            TrustPin: there is none that these keys have signed.
+            ConfigError: other keys are pinned here.
+            StateMissing: what was seen is lost, and `at_least` is not said.
+        """
+        return self._pinning.by_fingerprint(fingerprints, at_least=at_least, anew=anew, now_ms=self._now_ms())
+
+    def pin_file(self, data: bytes, *, at_least: Mapping[str, int] | None = None, anew: bool = False) -> Trust:
+        """Trust this trust file, which a person brought here, and whatever its root keys have signed since."""
+        return self._pinning.by_file(data, at_least=at_least, anew=anew, now_ms=self._now_ms())
+
+    def raise_floor(self, channel: str, sequence: int) -> None:
+        """Accept nothing of the channel below that sequence of its present epoch."""
+        self._pinning.raise_floor(channel, sequence)
+
+    def trust(self) -> Trust:
+        """The trust file that is held, as of the last look. Raises `NoTrust`, `StateMissing`."""
+        return self._pinning.newest(self._seen.load(), look=False)
+
+    # --- reading ----------------------------------------------------------------------------------------------
+
+    def latest(self, channel: str, *, allow_stale: bool = False, remember: bool = True) -> Snapshot:
+        """The newest generation of a channel, verified. One request when nothing has changed.
+
+        While Dropbox cannot be reached, or the login was withdrawn, what was last known good is given instead, for as
+        long as its own signature says that it is fresh (`snapshot.problem` tells). What Dropbox holds being refused
+        is an error; with `allow_stale` it also gives what was last known good, until that is dead.
+
+        A reader that keeps no sets (`keep_set=0`) takes nothing from one that does: where what was last known good
+        lies on this disk whole, the newest is brought here too before it takes that place; or, with `remember=False`,
+        it is only told of and takes no place.
+
+        Raises:
+            Refused: the first reason found; nothing later was looked at, nothing was remembered.
+            NotFound: nothing was ever published in the channel.
+            NoTrust: nobody has pinned a root key here.
+            StateMissing: what was seen before is lost; an operator must say where to go on.
+            Unavailable: Dropbox cannot be reached, and nothing that is still good is here.
+        """
+        locations.check_channel(channel)
+        with self._lock:
+            try:
+                return self._latest(channel, allow_stale=allow_stale, remember=remember)
+            except (Unavailable, TryLater, NotAuthorized) as error:
+                return self._instead(channel, error, allow_stale=allow_stale)
+            except Refused as error:
+                if not allow_stale:
+                    raise
+                return self._instead(channel, error, allow_stale=True)
+
+    def last_good(self, channel: str, *, allow_stale: bool = False) -> Snapshot:
+        """What was last known good, proved again from this disk. No network.
+
+        With `allow_stale`, where the newest is damaged, the generation before it, as stale.
+
+        Raises:
+            NotFound: nothing of the channel is on this disk.
+            Refused: it does not stand up to what is known now (a revoked key, an old age).
+        """
+        locations.check_channel(channel)
+        with self._lock:
+            state = self._seen.load()
+            held = state.channels.get(channel)
+            if held is None or not held.head:
+                raise NotFound(f"nothing of {channel} was ever read on this machine", channel=channel)
+            known = self._pinning.newest(state, look=False)
+            look = _Look(channel, known, max(self._now_ms(), state.clock_ms), allow_stale)
+            trust.check_current(known, look.now_ms)
+            try:
+                return self._held(look, held.head, online=False)
+            except BodyMissing as error:
+                if not (allow_stale and held.previous):
+                    raise
+                snapshot = self._held(look, held.previous, online=False)
+                snapshot.problem, snapshot.superseded = error, True
+                return snapshot
+
+    def follow(
+        self,
+        channel: str,
+        *,
+        allow_stale: bool = False,
+        stop: Callable[[], bool] = lambda: False,
+        observe: Callable[[HuracanError], None] = lambda _: None,
+        seen: Callable[[Snapshot], None] = lambda _: None,
+        poll_s: int = _POLL_S,
+    ) -> Iterator[Snapshot]:
+        """The newest generation, and then each new one as soon as it is published (a heartbeat is none).
+
+        Args:
+            channel: its name.
+            allow_stale: as for `latest`.
+            stop: asked before and after each wait; ends the iteration.
+            observe: told of everything that keeps the newest from being read; following goes on.
+            seen: told of what each look finds, also when it is more time for the same.
+            poll_s: the longest wait for news, 30 to 480 seconds; then freshness is looked at again.
+
+        Raises:
+            ConfigError: no key is pinned, or what was seen is lost. Waiting would not help.
+            NotAuthorized: the same; what was last known good is given before.
+        """
+        given, pause = b"", 1.0
+        while not stop():
+            try:
+                snapshot = self.latest(channel, allow_stale=allow_stale)
+                seen(snapshot)
+                if snapshot.head.body_sha256 != given:
+                    given = snapshot.head.body_sha256
+                    yield snapshot
+                problem: HuracanError | None = snapshot.problem
+                if stop():
+                    return
+                if problem is None:
+                    self._source.wait(self._seen.load().channels[channel].cursor, self._until(snapshot, poll_s))
+                    pause = 1.0
+                    continue
+            except (Refused, Unavailable, TryLater, NotFound) as error:
+                problem = error
+            if isinstance(problem, NotAuthorized):
+                raise problem
+            observe(problem)
+            self._sleep(pause)
+            pause = min(2 * pause, _PAUSE_MOST_S)
+
+    def _until(self, snapshot: Snapshot, poll_s: int) -> int:
+        """How long to wait: until it is no longer fresh, as far as a longpoll may be so short."""
+        left_s = (snapshot.head.expires_ms - self._now_ms()) // 1000 + 1
+        return min(poll_s, max(_POLL_LEAST_S, left_s)) if left_s > 0 else poll_s
+
+    def kept(self, channel: str) -> tuple[bytes, dict[bytes, bytes]]:
+        """The head file that was accepted last and the files of its list, by SHA-256, as they lie on this disk."""
+        held = self._seen.load().channels[channel]
+        here = self._shelf(channel)
+        parts = {sha256: here.part(sha256) for sha256 in held.parts}
+        return held.head, {sha256: data for sha256, data in parts.items() if data is not None}
+
+    # --- one look ---------------------------------------------------------------------------------------------
+
+    def _latest(self, channel: str, *, allow_stale: bool, remember: bool) -> Snapshot:
+        for _ in range(5):
+            state = self._seen.load()
+            now_ms = self._now_ms()
+            checks.check_clock(now_ms, state.clock_ms)
+            held = state.channels.get(channel)
+            try:
+                news = look_for_news(self._source, channel, held, trust.open(state.trust))
+            except NotFound as error:
+                raise self._gone(channel, held) from error
+            look = _Look(channel, self._pinning.newest(state, look=news.trust), now_ms, allow_stale, remember)
+            trust.check_current(look.known, now_ms)
+            if held and held.head and not news.head:
+                # Judged again: keys are revoked, windows end, time goes on.
+                snapshot = self._held(look, held.head, online=True)
+                self._seen.note_cursor(channel, held.mark, before=held.cursor, cursor=news.cursor)
+                return snapshot
+            found = self._changed(look, held, news)
+            if found is not None:
+                return found
+        raise Busy(f"another process keeps moving what was seen of {channel}", channel=channel)
+
+    def _changed(self, look: _Look, held: Channel | None, news: News) -> Snapshot | None:
+        """Steps 3 to 12. None when another process has moved the mark meanwhile."""
+        data = self._head_file(look.channel, held)
+        try:
+            opened = self._judged(look, data)
+        except Refused:
+            # Perhaps it was made under a trust file that came after we looked.
+            newer = look.known if news.trust else self._pinning.newest(self._seen.load(), look=True)
+            if newer == look.known:
+                raise
+            look = look._replace(known=newer)
+            opened = self._judged(look, data)
+        said, policy = opened.head, look.known.policy(look.channel)
+        mark = held.mark if held else None
+        checks.advances(mark, said.epoch, said.seq, opened.digest, said.prev)
+        fresh = checks.check_fresh(policy, expires_ms=said.expires_ms, now_ms=look.now_ms, allow_stale=look.allow_stale)
+        here = self._shelf(look.channel)
+        with here.in_use():
+            kept = not self._keep_set and self._is_whole(look, held, here)
+            entries = self._read_body(said, policy, online=True, keep=kept and look.remember)
+            if kept and not look.remember:
+                return self._snapshot(look, opened, entries.items)
+            new = _following(held, opened, entries.parts, news.cursor)
+            clock_ms = look.now_ms if fresh is Freshness.FRESH else 0
+            if not self._seen.advance(look.channel, new, after=mark, clock_ms=clock_ms):
+                return None
+        if held is None or new.parts != held.parts:
+            self._tidy(look, new, entries.items)
+        return self._snapshot(look, opened, entries.items)
+
+    def _held(self, look: _Look, data: bytes, *, online: bool) -> Snapshot:
+        """The generation of a head file that is on this disk; online, what is missing of it is fetched again."""
+        opened = self._judged(look, data)
+        policy = look.known.policy(look.channel)
+        expires_ms = opened.head.expires_ms
+        checks.check_fresh(policy, expires_ms=expires_ms, now_ms=look.now_ms, allow_stale=look.allow_stale)
+        entries = self._read_body(opened.head, policy, online=online)
+        return self._snapshot(look, opened, entries.items)
+
+    @staticmethod
+    def _judged(look: _Look, data: bytes) -> Opened:
+        return head.open(data, trust=look.known, channel=look.channel, now_ms=look.now_ms)
+
+    def _snapshot(self, look: _Look, opened: Opened, items: list[Item]) -> Snapshot:
+        return Snapshot(
+            opened,
+            look.known.policy(look.channel),
+            items,
+            source=self._source,
+            shelf=self._shelf(look.channel),
+            allow_stale=look.allow_stale,
+            # A clock that falls back does not make it young again.
+            clock=lambda: max(self._clock(), look.now_ms / 1000),
+        )
+
+    # --- fetching ---------------------------------------------------------------------------------------------
+
+    def _head_file(self, channel: str, held: Channel | None) -> bytes:
+        try:
+            return self._source.fetch(locations.head(channel), head.MAX_SIZE)
+        except NotFound as error:
+            raise self._gone(channel, held) from error
+
+    @staticmethod
+    def _gone(channel: str, held: Channel | None) -> HuracanError:
+        if held is not None:
+            return HeadMissing(f"the head of {channel} is gone", channel=channel)
+        return NotFound(
+            f"nothing was ever published in {channel}",
+            hint="run `huracan-sync publish` on the machine that publishes; check the profile's root folder",
+            channel=channel,
+        )
+
+    def _read_body(self, said: Head, policy: Policy, *, online: bool, keep: bool = False) -> _Entries:
+        """The entries of a head, from memory, from this disk, or from Dropbox, which is then kept here.
+
+        `keep`: their files too, although this reader keeps no sets.
+        """
+        named = (said.body_sha256, said.body_len, said.raw_len, said.entry_count, policy, keep)
+        kept = self._entries.get(said.channel)
+        if kept is not None and kept.named == named:
+            return kept
+        here = self._shelf(said.channel)
+        parts: list[bytes] = []
+
+        def fetch(sha256: bytes, length: int) -> bytes:
+            parts.append(sha256)
+            data = here.body(sha256, length)
+            if data is None:
+                data = self._body_file(sha256, length) if online else None
+                if data is None:
+                    raise BodyMissing(f"the body of sequence {said.seq} is not there", sha256=sha256.hex())
+                body.check_part(data, sha256, length)
+                here.put_body(sha256, data)
+            return data
+
+        with here.in_use() if online else contextlib.nullcontext():
+            entries = _Entries(body.read(said, policy, fetch), tuple(parts), named)
+            if online and sum(item.size for item in entries.items) <= (KEEP_SET if keep else self._keep_set):
+                # A set of ordinary size is on this disk whole, every block proved, before it takes effect.
+                for _ in self._each(lambda item: bring(self._source, here, item), entries.items):
+                    pass
+        self._entries[said.channel] = entries
+        return entries
+
+    def _is_whole(self, look: _Look, held: Channel | None, here: Shelf) -> bool:
+        """Whether every file of what was last known good is on this disk."""
+        if held is None or not held.head:
+            return False
+        with contextlib.suppress(Refused):
+            said, policy = self._judged(look, held.head).head, look.known.policy(look.channel)
+            items = body.read(said, policy, lambda sha256, length: here.body(sha256, length) or b"")
+            return bool(items) and all(here.blob(item) for item in items)
+        return False
+
+    def _body_file(self, sha256: bytes, length: int) -> bytes | None:
+        try:
+            return self._source.fetch(locations.body(sha256), length)
+        except NotFound:
+            return None
+
+    # --- what is kept -----------------------------------------------------------------------------------------
+
+    def _instead(self, channel: str, problem: HuracanError, *, allow_stale: bool) -> Snapshot:
+        """What was last known good, or the problem that made us look for it."""
+        try:
+            snapshot = self.last_good(channel, allow_stale=allow_stale)
+        except HuracanError:
+            raise problem from None
+        snapshot.problem = problem
+        return snapshot
+
+    def _tidy(self, look: _Look, new: Channel, items: list[Item]) -> None:
+        """Throw away what neither this generation nor the one before names; another time, if somebody fetches."""
+        here = self._shelf(look.channel)
+        blobs = {item.content_hash for item in items}
+        if new.previous:
+            # What does not stand up to be read again need not be kept.
+            with contextlib.suppress(Refused):
+                said, policy = self._judged(look, new.previous).head, look.known.policy(look.channel)
+                before = body.read(said, policy, lambda sha256, length: here.body(sha256, length) or b"")
+                blobs |= {item.content_hash for item in before}
+        with here.unused() as alone:
+            if alone and self._seen.load().channels[look.channel] == new:
+                here.keep_only((*new.parts, *new.previous_parts), blobs)
+
+    def _shelf(self, channel: str) -> Shelf:
+        return shelf(self._seen.folder, channel)
+
+    def _now_ms(self) -> int:
+        return int(self._clock() * 1000)
+
+
+def _following(held: Channel | None, opened: Opened, parts: tuple[bytes, ...], cursor: str) -> Channel:
+    """What is known once this head is accepted. A heartbeat leaves the generation before as it was."""
+    new = Channel(Mark(opened.head.epoch, opened.head.seq, opened.digest), opened.data, parts, cursor=cursor)
+    if held is None or not held.head:
+        return new
+    if held.parts == parts:
+        return msgspec.structs.replace(new, previous=held.previous, previous_parts=held.previous_parts)
+    return msgspec.structs.replace(new, previous=held.head, previous_parts=held.parts)

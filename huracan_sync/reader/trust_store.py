@@ -1,0 +1,278 @@
+"""What a reader has seen and must never forget: whom it trusts, and the highest head of every channel.
+
+Without it an old head could be put back and be believed, so it is not disposable: if it is missing or damaged after it
+once was there, nothing is read until an operator says where to go on (`StateMissing`, `keys trust --at-least`).
+
+One SQLite file for each root folder, holding one document and its SHA-256: a cut, a flipped bit, a page of another
+time in it is noticed. Beside it a small marker says that the file must exist. Every change is one transaction, on
+disk when the method returns (`synchronous = EXTRA`, no write-ahead log that could be lost by itself). Several processes
+may use it; each method looks anew and keeps nothing in memory.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import sqlite3
+import stat
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Literal
+from urllib.parse import quote
+
+import msgspec
+
+from huracan_sync.errors import Busy, ConfigError, DiskFull, HuracanError, LocalFailure, NoTrust, StateMissing
+from huracan_sync.manifest.checks import Mark
+
+_SEAL = b"huracan-sync/seen/v1\0"
+_MARKER = "a root key is pinned here; seen.db must lie beside this file\n"
+
+
+class Channel(msgspec.Struct, frozen=True):
+    """What was seen of one channel. The heads are kept whole, to be judged again at every start."""
+
+    mark: Mark
+    head: bytes = b""
+    """The head file at the mark; empty where only a floor was set."""
+    parts: tuple[bytes, ...] = ()
+    """SHA-256 of the body and its shards."""
+    previous: bytes = b""
+    """The head file that was current before."""
+    previous_parts: tuple[bytes, ...] = ()
+    cursor: str = ""
+    """Where the listing of signed things stood before the head was read; empty: look at everything."""
+
+
+class State(msgspec.Struct, frozen=True):
+    """Everything that is known of one root folder."""
+
+    v: Literal[1]
+    place: str
+    """The service, account and root folder it is about."""
+    pins: tuple[str, ...]
+    """Fingerprints of the root keys a person has pinned; empty when a trust file was pinned by its bytes."""
+    trust: bytes
+    """The newest trust file that was verified."""
+    clock_ms: int
+    """The latest time at which something fresh was accepted."""
+    channels: dict[str, Channel]
+
+
+_decoder = msgspec.msgpack.Decoder(State)
+
+
+class Seen:
+    """The state of one root folder on this machine."""
+
+    def __init__(self, home: Path, place: str) -> None:
+        """Nothing is opened yet.
+
+        Args:
+            home: HURACAN_SYNC_HOME.
+            place: tells one root folder from another: service, account, path.
+        """
+        self._place = place
+        self.folder = home / "trust" / hashlib.sha256(place.encode()).hexdigest()[:16]
+        self._file = self.folder / "seen.db"
+        self._marker = self.folder / "pinned"
+
+    def load(self) -> State:
+        """What is known.
+
+        Raises:
+            NoTrust: nobody has pinned a root key on this machine.
+            StateMissing: somebody has, and what was seen since is missing or damaged.
+        """
+        self._check_there()
+        with self._connected() as db:
+            return self._read(db)
+
+    def exists(self) -> bool:
+        """Whether a root key was ever pinned here, in whatever state that is now."""
+        return os.path.lexists(self._file) or os.path.lexists(self._marker)
+
+    def pins(self) -> tuple[str, ...]:
+        """The fingerprints that were pinned, also where what was seen since is lost; none where it cannot be told."""
+        return _pins(self._marker)
+
+    def pin(self, trust: bytes, pins: tuple[str, ...], floors: Mapping[str, Mark]) -> None:
+        """Begin anew, forgetting what was seen: a person's decision.
+
+        Args:
+            trust: the verified trust file to start from.
+            pins: the fingerprints it was verified by.
+            floors: for channels of which a person knows it, the place below which nothing may be accepted.
+        """
+        channels = {name: Channel(mark) for name, mark in floors.items()}
+        document = msgspec.msgpack.encode(State(1, self._place, pins, trust, 0, channels))
+        new = self.folder / "seen.db.new"
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            new.unlink(missing_ok=True)
+            new.touch(mode=0o600)
+            with contextlib.closing(sqlite3.connect(new, isolation_level=None)) as db:
+                db.execute("PRAGMA synchronous = EXTRA")
+                db.execute("CREATE TABLE seen (one INTEGER PRIMARY KEY CHECK (one = 1), document BLOB, seal BLOB)")
+                db.execute("INSERT INTO seen VALUES (1, ?, ?)", (document, _seal(document)))
+            for suffix in ("-journal", "-wal", "-shm"):  # of a file that is no more: they must not be applied to this
+                (self.folder / f"seen.db{suffix}").unlink(missing_ok=True)
+            new.replace(self._file)
+            self._mark_pinned(pins)
+        except (OSError, sqlite3.Error) as error:
+            raise _in_our_words(error, self._file) from error
+
+    def remember_trust(self, trust: bytes, *, after: bytes) -> None:
+        """Go on from the trust file `after` to its verified successor; nothing, when another process already has."""
+        with self._changing() as (db, state):
+            if state.trust == after:
+                self._write(db, msgspec.structs.replace(state, trust=trust))
+
+    def advance(self, name: str, news: Channel, *, after: Mark | None, clock_ms: int) -> bool:
+        """Note that a head was verified, before anything of it is handed out.
+
+        Args:
+            name: the channel.
+            news: what is now known of it.
+            after: the mark it was judged against.
+            clock_ms: now, when what was accepted is fresh; else 0.
+
+        Returns:
+            False when another process has moved the mark meanwhile; then nothing was written, and the head must be
+            judged again.
+        """
+        with self._changing() as (db, state):
+            held = state.channels.get(name)
+            if (held.mark if held else None) != after:
+                return False
+            channels = state.channels | {name: news}
+            clock_ms = max(state.clock_ms, clock_ms)
+            self._write(db, msgspec.structs.replace(state, channels=channels, clock_ms=clock_ms))
+            return True
+
+    def note_cursor(self, name: str, mark: Mark, *, before: str, cursor: str) -> None:
+        """Note how far the listing was read, when nothing in it concerned the channel; `before` is where it stood."""
+        if cursor == before:
+            return
+        with self._changing() as (db, state):
+            held = state.channels.get(name)
+            if held is not None and held.mark == mark:
+                channels = state.channels | {name: msgspec.structs.replace(held, cursor=cursor)}
+                self._write(db, msgspec.structs.replace(state, channels=channels))
+
+    def raise_floor(self, name: str, floor: Mark) -> None:
+        """Accept nothing below `floor` any more. A floor is never lowered: `pin` begins anew."""
+        with self._changing() as (db, state):
+            held = state.channels.get(name)
+            if held and (held.mark.epoch, held.mark.sequence) > (floor.epoch, floor.sequence):
+                raise ConfigError(
+                    f"{name} was already seen at {held.mark.epoch}-{held.mark.sequence}, above the floor that is asked",
+                    hint="nothing needs to be done: nothing older will be accepted",
+                    channel=name,
+                )
+            if held is None or (held.mark.epoch, held.mark.sequence) != (floor.epoch, floor.sequence):
+                self._write(db, msgspec.structs.replace(state, channels=state.channels | {name: Channel(floor)}))
+
+    def _check_there(self) -> None:
+        try:
+            status = self._file.lstat()
+        except FileNotFoundError:
+            if os.path.lexists(self._marker):
+                raise self._missing("it is gone") from None
+            raise NoTrust("no root key is pinned on this machine", place=self._place) from None
+        except OSError as error:
+            raise _in_our_words(error, self._file) from error
+        if not stat.S_ISREG(status.st_mode) or status.st_uid != os.geteuid() or status.st_size == 0:
+            raise self._missing("it is empty, no file, or another user's")
+
+    def _missing(self, why: str) -> StateMissing:
+        return StateMissing(f"what was seen before cannot be read from {self._file}: {why}", path=str(self._file))
+
+    def _mark_pinned(self, pins: tuple[str, ...]) -> None:
+        with self._marker.open("w", encoding="ascii") as marker:
+            marker.writelines([_MARKER, *(f"{pin}\n" for pin in pins)])
+            marker.flush()
+            os.fsync(marker.fileno())
+        folder = os.open(self.folder, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+
+    @contextlib.contextmanager
+    def _connected(self) -> Iterator[sqlite3.Connection]:
+        try:
+            address = f"file:{quote(str(self._file))}?mode=rw"
+            with contextlib.closing(sqlite3.connect(address, uri=True, isolation_level=None, timeout=30.0)) as db:
+                db.execute("PRAGMA synchronous = EXTRA")
+                yield db
+        except sqlite3.Error as error:
+            raise _in_our_words(error, self._file) from error
+        except (UnicodeDecodeError, MemoryError) as error:
+            # Damage inside can also show as names that are no text, or lengths that no memory holds.
+            raise self._missing("it is damaged") from error
+
+    @contextlib.contextmanager
+    def _changing(self) -> Iterator[tuple[sqlite3.Connection, State]]:
+        """What is known, with nobody else writing until the block ends."""
+        self._check_there()
+        with self._connected() as db:
+            db.execute("BEGIN IMMEDIATE")
+            try:
+                yield db, self._read(db)
+            except BaseException:
+                db.rollback()
+                raise
+            db.commit()
+
+    def _read(self, db: sqlite3.Connection) -> State:
+        rows = db.execute("SELECT document, seal FROM seen").fetchall()
+        if len(rows) != 1 or not isinstance(rows[0][0], bytes) or rows[0][1] != _seal(rows[0][0]):
+            raise self._missing("its checksum is wrong")
+        try:
+            state = _decoder.decode(rows[0][0])
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            raise self._missing(f"it is of another version ({error})") from None
+        if state.place != self._place:
+            raise self._missing(f"it is about {state.place}")
+        return state
+
+    def _write(self, db: sqlite3.Connection, state: State) -> None:
+        document = msgspec.msgpack.encode(state)
+        db.execute("UPDATE seen SET document = ?, seal = ? WHERE one = 1", (document, _seal(document)))
+
+
+def pinned(home: Path) -> list[tuple[str, ...]]:
+    """The fingerprints that were pinned on this machine, for each root folder."""
+    return [pins for marker in sorted((home / "trust").glob("*/pinned")) if (pins := _pins(marker))]
+
+
+def _pins(marker: Path) -> tuple[str, ...]:
+    try:
+        lines = marker.read_text(encoding="ascii").splitlines()
+    except (OSError, UnicodeDecodeError):
+        return ()
+    return tuple(line for line in lines if line.startswith("SHA256:"))
+
+
+def _seal(document: bytes) -> bytes:
+    return hashlib.sha256(_SEAL + document).digest()
+
+
+_BUSY = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
+_OF_THE_DISK = {sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_IOERR}
+
+
+def _in_our_words(error: OSError | sqlite3.Error, file: Path) -> HuracanError:
+    """A full or unwritable disk is its owner's to mend; anything else SQLite stumbles over is damage."""
+    if isinstance(error, OSError):
+        return LocalFailure(f"{file} cannot be used: {error.strerror or error}", path=str(file))
+    code = getattr(error, "sqlite_errorcode", 0)
+    if code & 0xFF in _BUSY:
+        return Busy(f"another process keeps {file} locked", path=str(file))
+    if code & 0xFF == sqlite3.SQLITE_FULL:
+        return DiskFull(f"{file} cannot be written: the disk is full", path=str(file))
+    if code & 0xFF in _OF_THE_DISK and code != sqlite3.SQLITE_IOERR_SHORT_READ:
+        return LocalFailure(f"{file} cannot be used: {error}", hint="check its owner and rights", path=str(file))
+    return StateMissing(f"what was seen before cannot be read from {file}: {error}", path=str(file))

@@ -1,0 +1,153 @@
+"""Many small files in few requests: `start_batch`, `append_batch`, `finish_batch_v2`, 1,000 files a commit.
+
+An append carries the content of many files in one body; its argument, one line a file, travels in a header whose limit
+Dropbox does not publish. `HeaderBudget` holds what we dare: 8 KiB unless told otherwise, or learned upwards.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import msgspec
+
+from huracan_sync.errors import HuracanError
+from huracan_sync.remote.client import Remote, header_safe
+from huracan_sync.remote.errors import judge_failure
+from huracan_sync.remote.listing import FileMetadata
+from huracan_sync.tree.content_hash import block_hashes, combine
+
+FINISH = "files/upload_session/finish_batch_v2"
+FILES_IN_A_COMMIT = 1000
+"""What start_batch and finish_batch_v2 take."""
+BODY = 8 * 1024 * 1024
+"""Bytes of content in one append."""
+
+
+class HeaderBudget:
+    """How long the argument header of an append may be. Owned by the caller's thread."""
+
+    FIRST = 8 * 1024
+    MOST = 192 * 1024
+
+    def __init__(self, limit: int = FIRST, *, learn: bool = False) -> None:
+        """A budget of `limit` bytes; with `learn` it doubles as long as the server accepts it."""
+        self.limit = limit
+        self._learn = learn
+        self._ceiling = self.MOST
+
+    def accepted(self, size: int) -> None:
+        """A header of this size was taken."""
+        if self._learn and size > self.limit // 2:
+            self.limit = max(self.limit, min(self.limit * 2, self._ceiling))
+
+    def refused(self, size: int) -> None:
+        """A header of this size was refused: stay well below it from now on."""
+        self._ceiling = min(self._ceiling, max(1024, size // 2))
+        self.limit = min(self.limit, self._ceiling)
+
+
+class Cursor(msgspec.Struct):
+    """A place in an upload session."""
+
+    session_id: str
+    offset: int
+
+
+class _AppendEntry(msgspec.Struct):
+    cursor: Cursor
+    length: int
+    close: bool
+
+
+class _AppendArg(msgspec.Struct):
+    entries: list[_AppendEntry]
+    content_hash: str
+
+
+class _Success(msgspec.Struct, tag_field=".tag", tag="success"):
+    pass
+
+
+class _Failure(msgspec.Struct, tag_field=".tag", tag="failure"):
+    failure: dict[str, Any]
+
+
+class _Appended(msgspec.Struct):
+    entries: list[_Success | _Failure]
+
+
+class _Committed(FileMetadata, tag_field=".tag", tag="success"):
+    pass
+
+
+class _Finished(msgspec.Struct):
+    entries: list[_Committed | _Failure]
+
+
+class _Sessions(msgspec.Struct):
+    session_ids: list[str]
+
+
+class Commit(msgspec.Struct, frozen=True):
+    """Where content goes and what it may replace."""
+
+    path: str
+    mode: str | dict[str, str]
+    client_modified: str
+    strict_conflict: bool = False
+    mute: bool = True
+
+
+def commit_of(path: str, client_modified: str, *, replaces_rev: str | None) -> Commit:
+    """A commit that adds a new file, or replaces exactly the revision that was seen; never anything else."""
+    mode: str | dict[str, str] = "add" if replaces_rev is None else {".tag": "update", "update": replaces_rev}
+    return Commit(path, mode, client_modified)
+
+
+def start(remote: Remote, count: int) -> list[str]:
+    """Open `count` sessions; their ids."""
+    return remote.rpc("files/upload_session/start_batch", {"num_sessions": count}, _Sessions).session_ids
+
+
+def entry_length(session_id: str, size: int) -> int:
+    """Bytes an entry takes in the argument header of an append."""
+    return len(header_safe(_AppendEntry(Cursor(session_id, 0), size, close=True))) + 1
+
+
+ARG_OVERHEAD = len(header_safe(_AppendArg([], "0" * 64)))
+"""Bytes of an append's argument header beside its entries."""
+
+
+def append(remote: Remote, pieces: Iterable[tuple[str, bytes]]) -> tuple[list[HuracanError | None], int]:
+    """Send whole contents, each into its own session and closing it.
+
+    Args:
+        remote: the login.
+        pieces: session ids and contents.
+
+    Returns:
+        For each content None or why it was not taken; and the length of the argument header.
+    """
+    listed = list(pieces)
+    body = b"".join(content for _, content in listed)
+    arg = _AppendArg(
+        [_AppendEntry(Cursor(session, 0), len(content), close=True) for session, content in listed],
+        combine(block_hashes(body)).hex(),
+    )
+    route = "files/upload_session/append_batch"
+    answer = remote.send(route, arg, body, _Appended)
+    if len(answer.entries) != len(listed):
+        answer.entries = [_Failure({".tag": "other"})] * len(listed)
+    errors = [judge_failure(route, e.failure).error if isinstance(e, _Failure) else None for e in answer.entries]
+    return errors, len(header_safe(arg))
+
+
+def finish(remote: Remote, entries: list[tuple[Cursor, Commit]]) -> list[FileMetadata | HuracanError]:
+    """Commit closed sessions, all in one call; each succeeds or fails alone."""
+    route = FINISH
+    arg = {"entries": [{"cursor": cursor, "commit": commit} for cursor, commit in entries]}
+    answer = remote.rpc(route, arg, _Finished, commit=True)
+    if len(answer.entries) != len(entries):
+        answer.entries = [_Failure({".tag": "other"})] * len(entries)
+    return [judge_failure(route, e.failure).error if isinstance(e, _Failure) else e for e in answer.entries]

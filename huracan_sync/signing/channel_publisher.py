@@ -1,0 +1,226 @@
+"""The act of publishing for this machine: its keys, and what it has seen."""
+
+from __future__ import annotations
+
+import platform
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+
+from huracan_sync.errors import NoSigningKey, NotFound
+from huracan_sync.manifest import checks, head, trust
+from huracan_sync.manifest.checks import Mark
+from huracan_sync.manifest.envelope import MAX_SIGNATURES
+from huracan_sync.manifest.head import Head, Opened
+from huracan_sync.manifest.signer import Signer
+from huracan_sync.manifest.trust import Policy, Trust
+from huracan_sync.reader.cache import Shelf, shelf
+from huracan_sync.reader.trust_store import Channel, Seen, State
+from huracan_sync.remote.client import Remote
+from huracan_sync.remote.source import RemoteSource
+from huracan_sync.signing import next_head
+from huracan_sync.signing.executor import Board
+from huracan_sync.signing.head_log import committed, lost
+from huracan_sync.signing.next_head import Held
+from huracan_sync.signing.signing_key import KeyPlace
+from huracan_sync.signing.transaction import Asked, Glimpse, Published, Wish, listed, look, publishing
+from huracan_sync.signing.trust_files import Roots
+
+
+class Sealer:
+    """Who publishes in one channel of one root folder."""
+
+    def __init__(
+        self,
+        remote: Remote,
+        home: Path,
+        keys: KeyPlace,
+        *,
+        root: str,
+        channel: str,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        """No request is made and no key is read.
+
+        Args:
+            remote: the login.
+            home: the state folder.
+            keys: where this machine's key is.
+            root: the root folder.
+            channel: its channel.
+            clock: seconds since 1970.
+        """
+        self.root = root
+        self.channel = channel
+        self._remote = remote
+        self._keys = keys
+        self._clock = clock
+        self._roots = Roots(remote, keys, home, root=root, clock=clock)
+        self.place = RemoteSource(remote, root).place
+        """Tells this root folder from others on this machine."""
+
+    def publish(
+        self,
+        wish: Wish,
+        *,
+        known: frozenset[bytes] = frozenset(),
+        intend: Callable[[Published], None] = lambda _: None,
+        glimpse: Glimpse | None = None,
+    ) -> Published:
+        """State it in a head, unless the one that lies there does.
+
+        Args:
+            wish: what to state.
+            known: SHA-256 of bodies and shards that lie in Dropbox for certain.
+            intend: notes durably what is about to be committed.
+            glimpse: how the channel stood a moment ago, if that is known.
+
+        Raises:
+            NoTrust: nothing is known for which this machine's key could sign.
+            NoSigningKey: too few of the channel's keys are here.
+            Refused: no reader would accept it, or what lies there cannot be gone on from.
+            NotAuthorized, TryLater, Unavailable: Dropbox could not be asked. Nothing half-done counts.
+        """
+        state, seen = self._settled(), self._roots.seen
+        asked = Asked(
+            self.channel,
+            wish,
+            _held(state.channels.get(self.channel)),
+            known,
+            self._sign,
+            self._clock,
+            _publisher(),
+            glimpse,
+        )
+        board = Board(self._remote, self.root, intend=intend)
+        published = board.perform(publishing(asked, trust.open(state.trust)))
+        before = state.trust
+        for data in published.trust_files:
+            seen.remember_trust(data, after=before)
+            before = data
+        here = shelf(seen.folder, self.channel)
+        with here.in_use():
+            here.put_bodies((part.sha256, part.data) for part in published.bodies)
+            self._remember(seen, published)
+        self._tidy(seen, here)
+        return published
+
+    def glimpse(self) -> Glimpse:
+        """How the channel stands. Raises as `publish`."""
+        state, added = self._settled(), list[bytes]()
+        known = trust.open(state.trust)
+        act = look(self.channel, known, added, head_too=self.channel in state.channels)
+        lying, newest = Board(self._remote, self.root).perform(act)
+        return Glimpse(known.version, lying, newest, tuple(added))
+
+    def check(self) -> Policy:
+        """What the channel allows, if this machine may publish in it. Makes no request once that was ever settled.
+
+        Raises:
+            NoSigningKey, NoTrust: it may not.
+        """
+        self._keys.signer()
+        self._roots.settle()
+        policy = trust.open(self._roots.seen.load().trust).policy(self.channel)
+        self._signers(policy)
+        return policy
+
+    def held(self) -> tuple[Head, bool] | None:
+        """The newest head that was seen here, and whether it wants to be renewed. Makes no request."""
+        if not self._roots.seen.exists():
+            return None
+        state = self._roots.seen.load()
+        held = state.channels.get(self.channel)
+        if held is None or not held.head:
+            return None
+        said = head.linked(held.head, held.mark.digest)
+        return said, self._clock() * 1000 >= next_head.due_ms(said, trust.open(state.trust))
+
+    def newest(self) -> tuple[Opened, Trust]:
+        """The newest head, verified, and the trust file; of whatever age. Nothing is remembered.
+
+        Raises:
+            NotFound: nothing that counts was published.
+            Refused: what lies there is not it.
+        """
+        state = self._settled()
+        held = state.channels.get(self.channel)
+        board = Board(self._remote, self.root)
+        lying, known = board.perform(look(self.channel, trust.open(state.trust), []))
+        now_ms = int(self._clock() * 1000)
+        standing = next_head.stand(lying, _held(held), trust=known, channel=self.channel, now_ms=now_ms)
+        if standing.base is None:
+            raise NotFound(f"nothing that counts was published in {self.channel}", channel=self.channel)
+        return standing.base, known
+
+    def earlier(self, sequence: int) -> tuple[Head, list[str]]:
+        """The head of an earlier set that took effect; and which files of the set can no longer be had.
+
+        Raises:
+            NotFound: there is none, or no way leads to it any more.
+        """
+        top, known = self.newest()
+        board = Board(self._remote, self.root)
+        said = board.perform(committed(top, sequence, known)).head
+        items = board.perform(listed(said, known.policy(self.channel), {}))
+        return said, board.perform(lost(items))
+
+    def _settled(self) -> State:
+        self._roots.settle()
+        state = self._roots.seen.load()
+        checks.check_clock(int(self._clock() * 1000), state.clock_ms)
+        return state
+
+    def _sign(self, said: Head, known: Trust) -> bytes:
+        return head.sign(said, self._signers(known.policy(said.channel)))
+
+    def _signers(self, policy: Policy) -> list[Signer]:
+        """The keys on this machine that may sign for the channel, enough of them."""
+        signers = [signer for signer in self._keys.all() if signer.key_id in policy.key_ids][:MAX_SIGNATURES]
+        if len(signers) < policy.threshold:
+            raise NoSigningKey(
+                f"{len(signers)} keys of {self.channel} are on this machine where {policy.threshold} must sign",
+                hint="let the owner of the root key add this machine's key (`huracan-sync keys show` prints it) with "
+                f"`huracan-sync keys rotate --channel {self.channel} --signer KEY`",
+                channel=self.channel,
+            )
+        return signers
+
+    def _remember(self, seen: Seen, published: Published) -> None:
+        """What was published here is seen here: nobody can put an older head back without being noticed."""
+        said = published.head
+        mark = Mark(said.epoch, said.seq, published.digest)
+        while True:
+            held = seen.load().channels.get(self.channel)
+            if held is not None and (held.mark.epoch, held.mark.sequence) >= (said.epoch, said.seq) and held.head:
+                return
+            new = Channel(mark, published.data, published.parts, cursor=held.cursor if held else "")
+            if held is not None and held.head:
+                if held.parts[:1] == published.parts[:1]:  # the same list: the generation before it stays
+                    new = msgspec.structs.replace(
+                        new, parts=held.parts, previous=held.previous, previous_parts=held.previous_parts
+                    )
+                else:
+                    new = msgspec.structs.replace(new, previous=held.head, previous_parts=held.parts)
+            now_ms = int(self._clock() * 1000)
+            if seen.advance(self.channel, new, after=held.mark if held else None, clock_ms=now_ms):
+                return
+
+    def _tidy(self, seen: Seen, here: Shelf) -> None:
+        """Throw away bodies that neither the newest list of this machine nor the one before names."""
+        with here.unused() as alone:
+            held = seen.load().channels[self.channel]
+            if alone:
+                here.keep_only((*held.parts, *held.previous_parts))
+
+
+def _held(held: Channel | None) -> Held | None:
+    return Held(held.mark, held.head) if held else None
+
+
+def _publisher() -> str:
+    """This machine's name, for people who read the log."""
+    name = platform.node().encode("ascii", "replace").decode()
+    return "".join(letter for letter in name if letter.isprintable())[:64]

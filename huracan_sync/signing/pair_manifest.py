@@ -1,0 +1,141 @@
+"""Stating what a pair holds: the signed list of a push or of a set."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable
+
+import msgspec
+
+from huracan_sync.disk import Reading
+from huracan_sync.errors import Conflict, HuracanError
+from huracan_sync.manifest import file_kinds
+from huracan_sync.manifest.entries import Item
+from huracan_sync.signing import local_manifest, next_head
+from huracan_sync.signing.channel_publisher import Sealer
+from huracan_sync.signing.local_manifest import Statement
+from huracan_sync.signing.merge import change_of
+from huracan_sync.signing.push_signer import Signing, Stated, mark_of
+from huracan_sync.signing.signing_key import KeyPlace
+from huracan_sync.signing.transaction import Glimpse, Published
+from huracan_sync.transfer.journal import Listed, Sealed
+from huracan_sync.transfer.journal.signed_state import Proof, note_proofs
+from huracan_sync.transfer.pair import Pair
+from huracan_sync.transfer.progress import Failure
+from huracan_sync.tree.content_hash import BLOCK_SIZE, block_hashes, combine
+from huracan_sync.tree.paths import RelPath, fold
+
+
+class PairSealer:
+    """Signs what a pair holds, in one channel."""
+
+    def __init__(self, signing: Signing, pair: Pair, keys: KeyPlace, clock: Callable[[], float]) -> None:
+        """No request is made and no key is read."""
+        self._ledger = signing.ledger
+        self._spot = signing.spot
+        self._pair = pair
+        self._sealer = Sealer(
+            pair.remote, pair.journal.home, keys, root=signing.spot.root, channel=signing.channel, clock=clock
+        )
+
+    def glimpse(self) -> Glimpse:
+        """How the channel stands. Raises as `Sealer.publish`. For a thread of its own: it leaves the journal alone."""
+        return self._sealer.glimpse()
+
+    def state(self, left_out: frozenset[str], *, strict: bool, anew: bool, glimpse: Glimpse | None = None) -> Stated:
+        """Publish a list of everything both sides hold alike, unless the one that is signed says so.
+
+        Args:
+            left_out: folded paths, below the pair, that are no part of it any more.
+            strict: as `Signing.state`. The body is sent then although it lies there for all we know: it is small.
+            anew: as `Signing.state`.
+            glimpse: how the channel stood a moment ago.
+        """
+        ledger, at = self._ledger, self._spot.path
+        last, following = ledger.last(), ledger.next()
+        changes, since = ledger.changes(), last.changes if last else -1
+        ledger.leave_out(left_out)
+        listed = list(ledger.listed())
+        gone = {fold(at(path)): rev for path, rev in ledger.gone(since).items()}
+        gone |= {fold(at(each.path)): each.rev for each in listed if fold(each.path) in left_out}
+        listed = [each for each in listed if fold(each.path) not in left_out]
+        items, unproved = self._items(listed)
+        counts = {fold(at(each.path)): each.changed for each in listed}
+        change = change_of(items, counts, gone, last=last, following=following, strict=strict, anew=anew)
+        published = self._sealer.publish(
+            change,
+            known=frozenset(last.parts if last and not strict else ()),
+            intend=lambda made: ledger.intend(_sealed(made, changes, left_out)),
+            glimpse=glimpse,
+        )
+        sealed = _sealed(published, changes, left_out)
+        self._keep(published, items)
+        ledger.settle(sealed)
+        superseded = tuple(map(_superseded, published.superseded))
+        return Stated(sealed, published.made, (*published.left_out, *unproved), superseded)
+
+    def _keep(self, published: Published, mine: list[Item]) -> None:
+        """Leave on this disk what was signed of the folder."""
+        pair, prefix = self._pair, self._spot.prefix
+        arranged = local_manifest.arrangement(pair.disk)
+        if arranged is None:
+            return
+        parts = {part.sha256: part.data for part in published.bodies}
+        made = Statement(self._sealer.place, prefix, published.head.channel, published.data, parts, arranged)
+        if published.shared:
+            _, listed = made.open(published.trust)
+            own = {fold(item.path) for item in mine}
+            theirs = (item.entry() for item in listed if fold(item.path) not in own)
+            absent = tuple(fold(entry.path) for entry in local_manifest.below_prefix(prefix, theirs))
+            made = msgspec.structs.replace(made, absent=absent)
+        local_manifest.keep(pair.journal.home, pair.local, made)
+
+    def _items(self, listed: list[Listed]) -> tuple[list[Item], list[str]]:
+        """The list's items; and the paths of large files whose blocks nobody can tell."""
+        items, unproved = [], []
+        proofs: list[Proof] = []
+        for each in listed:
+            kind = file_kinds.by_name(each.path) if each.kind is None else each.kind
+            blocks = each.blocks
+            if each.size > BLOCK_SIZE and not blocks:
+                proof = self._proved(each)
+                if proof is None:
+                    unproved.append(self._spot.path(each.path))
+                    continue
+                proofs.append(proof)
+                blocks, kind = proof.blocks, proof.kind
+            path, mtime_ms = self._spot.path(each.path), max(0, each.mtime_ms)
+            items.append(Item(path, each.size, each.content_hash, each.rev, mtime_ms, int(kind), blocks))
+        note_proofs(self._pair.journal, self._pair.id, proofs)
+        return items, unproved
+
+    def _proved(self, each: Listed) -> Proof | None:
+        """The blocks of a large file, from this disk, if it still lies here as it was synced."""
+        blocks = bytearray()
+        with contextlib.suppress(HuracanError), Reading(self._pair.disk, RelPath(each.path)) as reading:
+            kind = file_kinds.of(each.path, reading.read(0, file_kinds.SNIFF))
+            for offset in range(0, reading.stamp.size, BLOCK_SIZE):
+                blocks += block_hashes(reading.read(offset, BLOCK_SIZE))
+            reading.check_unchanged()
+            if combine(bytes(blocks)) == each.content_hash:
+                return Proof(each.path, each.content_hash, int(kind), bytes(blocks))
+        return None
+
+
+def _sealed(published: Published, changes: int, left_out: frozenset[str]) -> Sealed:
+    said = published.head
+    return Sealed(
+        said.epoch,
+        said.seq,
+        published.digest,
+        next_head.due_ms(said, published.trust),
+        published.parts,
+        changes,
+        published.shared,
+        mark_of(left_out),
+    )
+
+
+def _superseded(path: str) -> Failure:
+    message = f"{path} was published by somebody else since; theirs stays in the signed list"
+    return Failure(path, Conflict(message, hint="look at both; with --overwrite the local file wins", path=path))

@@ -1,0 +1,129 @@
+"""Whether a run has anything to sign. Where it has not, nothing of what signing takes is imported."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import threading
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from huracan_sync.errors import HuracanError
+from huracan_sync.manifest.locations import check_channel
+from huracan_sync.manifest.scope import channel_of, spot_of
+from huracan_sync.remote.client import Remote
+from huracan_sync.signing.signing_key import KeyPlace
+from huracan_sync.transfer.journal import Sealed
+from huracan_sync.transfer.journal.signed_state import Ledger
+from huracan_sync.transfer.pair import Pair
+from huracan_sync.transfer.progress import Failure
+from huracan_sync.tree.paths import fold
+
+if TYPE_CHECKING:
+    from huracan_sync.signing.pair_manifest import PairSealer
+    from huracan_sync.signing.transaction import Glimpse
+
+
+class Stated(msgspec.Struct, frozen=True):
+    """What a signed head says now of a pair."""
+
+    sealed: Sealed
+    made: bool = False
+    """Whether it took a new head."""
+    unsigned: tuple[str, ...] = ()
+    """Paths that lie in Dropbox and are not in the list: programs, and large files whose blocks nobody can tell."""
+    superseded: tuple[Failure, ...] = ()
+    """Files that others have changed since; theirs are in the list."""
+
+
+def key_place(home: Path, remote: Remote) -> KeyPlace:
+    """Where this machine's key is, by the environment."""
+    return KeyPlace(os.environ, home, remote.wire.endpoint.namespace)
+
+
+class Signing:
+    """The signed list of one pair in one channel."""
+
+    def __init__(
+        self, pair: Pair, channel: str | None, keys: KeyPlace, *, clock: Callable[[], float] = time.time
+    ) -> None:
+        """No request is made and no key is read.
+
+        Args:
+            pair: whose files.
+            channel: the channel; by default called as the last component of the remote folder.
+            keys: where this machine's key is.
+            clock: seconds since 1970.
+
+        Raises:
+            ChannelName: no channel can be called so.
+            UsageError: the remote folder is the one of signed things.
+        """
+        self.spot = spot_of(pair.root, pair.remote.root)
+        self.channel = check_channel(channel or channel_of(pair.root))
+        self.ledger = Ledger(pair.journal, pair.id, self.spot.root, self.channel)
+        self._pair = pair
+        self._keys = keys
+        self._clock = clock
+        self._ahead: threading.Thread | None = None
+        self._glimpse: Glimpse | None = None  # the thread's until it has ended
+
+    def foresee(self) -> None:
+        """Something will have to be signed: load what that takes and look at the channel while files are moved."""
+        if self._keys.exists():
+            # A daemon: a run that is interrupted does not wait for it.
+            self._ahead = threading.Thread(target=self._look_ahead, name="huracan-signing", daemon=True)
+            self._ahead.start()
+
+    def _look_ahead(self) -> None:
+        with contextlib.suppress(HuracanError):  # it will be said when it is time to sign
+            self._glimpse = self._pair_sealer().glimpse()
+
+    def _pair_sealer(self) -> PairSealer:
+        from huracan_sync.signing.pair_manifest import PairSealer  # noqa: PLC0415 - 50 ms of cryptography
+
+        return PairSealer(self, self._pair, self._keys, self._clock)
+
+    def state(self, *, without: Iterable[str] = (), strict: bool = False, anew: bool = False) -> Stated | None:
+        """State what both sides hold alike; None where this machine has no key.
+
+        Args:
+            without: paths, below the pair, that are about to be deleted, or no part of it any more.
+            strict: a file of a kind that the channel does not allow refuses the whole.
+            anew: also what others have put in the place of this machine's is replaced.
+
+        Raises:
+            NoTrust, NoSigningKey: this machine may not sign here.
+            Refused: no reader would accept it, or what lies there cannot be gone on from.
+            NotAuthorized, TryLater, Unavailable: Dropbox could not be asked. Nothing half-done counts.
+        """
+        left_out = frozenset(map(fold, without))
+        last = self.ledger.last()
+        if last and not anew and self._says_it_all(last, left_out):
+            return Stated(last)
+        if not self._keys.exists():
+            return None
+        if self._ahead is not None:
+            self._ahead.join()
+        glimpse, self._glimpse = self._glimpse, None
+        return self._pair_sealer().state(left_out, strict=strict, anew=anew, glimpse=glimpse)
+
+    def _says_it_all(self, last: Sealed, left_out: frozenset[str]) -> bool:
+        young = self._clock() * 1000 < last.due_ms
+        return young and last.without == mark_of(left_out) and self.ledger.is_as_of(last.changes, left_out)
+
+    def caught_up(self) -> None:
+        """What was left out as about to be deleted is deleted: there is nothing new to state."""
+        last = self.ledger.last()
+        if last is not None:
+            self.ledger.settle(msgspec.structs.replace(last, changes=self.ledger.changes(), without=b""))
+
+
+def mark_of(left_out: frozenset[str]) -> bytes:
+    """What tells one set of paths from another; empty for none."""
+    return hashlib.sha256("\0".join(sorted(left_out)).encode()).digest() if left_out else b""

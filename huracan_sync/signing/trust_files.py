@@ -1,0 +1,240 @@
+"""Making trust files and putting them where readers look: `keys init`, `rotate`, `revoke`, and the first publish.
+
+Laws: a trust file in Dropbox is never replaced. One that is there counts only when this machine's own key is a root
+that has signed it, or when a person pinned its roots: anybody with a token could put one there that merely names our
+key. A new key is durably kept before the trust file that names it is sent. What was made while Dropbox could not be
+reached lies here until the next push or publish takes it along.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from huracan_sync.errors import (
+    Conflict,
+    HuracanError,
+    NoSigningKey,
+    NotAuthorized,
+    NotFound,
+    NoTrust,
+    TryLater,
+    Unavailable,
+)
+from huracan_sync.manifest import locations, sshsig, trust
+from huracan_sync.manifest.default_policy import first_trust
+from huracan_sync.manifest.refusals import TrustPin
+from huracan_sync.manifest.signer import Signer
+from huracan_sync.manifest.trust import Trust
+from huracan_sync.reader.trust_pin import Pinning
+from huracan_sync.reader.trust_store import Seen
+from huracan_sync.remote import files
+from huracan_sync.remote.client import Remote
+from huracan_sync.remote.source import RemoteSource
+from huracan_sync.signing import trust_chain as chains
+from huracan_sync.signing.signing_key import KeyPlace
+from huracan_sync.signing.trust_chain import Chain
+from huracan_sync.transfer.journal import Journal
+from huracan_sync.transfer.journal.signed_state import want_anew
+from huracan_sync.tree.paths import join
+
+
+class Begun(NamedTuple):
+    """What `keys init` came to."""
+
+    signer: Signer
+    made_key: bool
+    trust: Trust
+    problem: HuracanError | None
+    """Why the trust file is not in Dropbox yet; None when it is."""
+
+
+class Roots:
+    """Whom readers of one root folder shall trust, as the machine that signs sees it."""
+
+    def __init__(
+        self,
+        remote: Remote,
+        keys: KeyPlace,
+        home: Path,
+        *,
+        root: str | None = None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        """No request is made and nothing is opened.
+
+        Args:
+            remote: the login.
+            keys: where this machine's key is.
+            home: the state folder.
+            root: the root folder; the login's own by default.
+            clock: seconds since 1970.
+        """
+        self.source = RemoteSource(remote, root)
+        self.keys = keys
+        self._remote = remote
+        self._home = home
+        self._clock = clock
+
+    @property
+    def seen(self) -> Seen:
+        """What this machine knows of the root folder. Raises `NotAuthorized` where nobody is logged in."""
+        return Seen(self._home, self.source.place)
+
+    def begin(self) -> Begun:
+        """One key that is root and publisher, and a trust file that says so: here, and in Dropbox if it can be.
+
+        Raises:
+            TrustPin: the root folder has a trust file of another key.
+            NoSafePlace: there is no place for a private key.
+        """
+        signer, made = self.keys.make()
+        try:
+            self._settle(signer, make=True)
+        except (Unavailable, TryLater, NotAuthorized) as error:
+            return Begun(signer, made, self._local(signer).newest, error)
+        return Begun(signer, made, trust.open(self.seen.load().trust), None)
+
+    def settle(self) -> None:
+        """Pin here what this machine's own key stands for, where nobody has pinned anything; and have it in Dropbox.
+
+        Raises:
+            NoTrust: nothing is known for which this machine's key could sign.
+            TrustPin: the root folder has a trust file of another key.
+        """
+        if not self.seen.exists():
+            self._settle(self.keys.signer(), make=False)
+
+    def send(self) -> int:
+        """Put the trust files of this machine into a root folder that has none; how many."""
+        held = trust.open(self.seen.load().trust)
+        found = next(filter(None, (chains.find(self._home, public) for public in _publics(held))), None)
+        if found is None or trust.digest(found.files[-1]) != trust.digest(self.seen.load().trust):
+            return 0
+        self._send(found)
+        return len(found.files)
+
+    def succeed(self, make: Callable[[Trust, int], Trust], *, following: Signer | None = None) -> Trust:
+        """Begin the next version of the trust file.
+
+        Args:
+            make: from the newest version and the time (milliseconds) the next one.
+            following: a key that counts from now on, so that it signs too.
+
+        Raises:
+            NoSigningKey: too few root keys of the newest version are here.
+            Conflict: somebody else has just made a next version.
+            TrustFormat, TrustChain: no reader would accept it.
+        """
+        self.settle()
+        newest = Pinning(self.source, self.seen).newest(self.seen.load(), look=True)
+        lying = self._lying()
+        made = make(newest, int(self._clock() * 1000))
+        data = trust.sign(made, self._root_signers(newest, made, following))
+        whole = chains.read([*lying[: newest.version], data])
+        if len(lying) != newest.version or not self._put(made.version, data):
+            raise Conflict(
+                f"somebody else has made version {made.version} of the trust file",
+                hint="look at it with `huracan-sync keys show`, then run this again if it is still needed",
+            )
+        self.seen.remember_trust(data, after=self.seen.load().trust)
+        chains.keep(self._home, whole)
+        with Journal(self._home) as journal:
+            want_anew(journal)  # what was signed before may not count any more
+        if following is not None:
+            self.keys.take_next(following)
+        return made
+
+    def _settle(self, signer: Signer, *, make: bool) -> None:
+        """The root folder has a trust file that our key stands for, and it is pinned here."""
+        seen = self.seen
+        lying = self._lying()
+        if not lying:
+            ours = self._local(signer) if make else chains.find(self._home, signer.public)
+            if ours is None:
+                raise NoTrust(
+                    "this machine has a signing key, and no trust file says what it may sign",
+                    hint="run `huracan-sync keys init` here, or where the root key is; then push again",
+                )
+            self._send(ours)
+        else:
+            ours = self._own(lying, signer)
+            chains.keep(self._home, ours)
+        if not seen.exists():
+            seen.pin(ours.files[-1], _fingerprints(ours), {})
+
+    def _own(self, lying: Sequence[bytes], signer: Signer) -> Chain:
+        """What lies in the root folder, if a key of ours has signed it as a root."""
+        roots: list[bytes] = []
+        for data in lying:
+            with contextlib.suppress(TrustPin):
+                trust.pin(data, [signer.fingerprint])
+                return chains.read(lying)
+            roots += trust.open(data).roots
+        raise TrustPin(
+            "the root folder already has a trust file, and this machine's key is no root of it",
+            hint="use that root key (HURACAN_SIGNING_KEY_FILE); or, to publish under it with this key, run "
+            "`huracan-sync keys trust FINGERPRINT` here and let its owner add this key with `keys rotate --signer`",
+            expected=signer.fingerprint,
+            actual=", ".join(map(sshsig.fingerprint, dict.fromkeys(roots))),
+        )
+
+    def _local(self, signer: Signer) -> Chain:
+        """The trust files of our key on this machine, begun now where there are none."""
+        found = chains.find(self._home, signer.public)
+        if found is None:
+            made = first_trust(signer.public, now_ms=int(self._clock() * 1000))
+            found = Chain((trust.sign(made, [signer]),), made)
+            chains.keep(self._home, found)
+        return found
+
+    def _root_signers(self, newest: Trust, made: Trust, following: Signer | None) -> list[Signer]:
+        """The root keys that are here, enough of both versions."""
+        here = {signer.public: signer for signer in self.keys.all()}
+        if following is not None:
+            here[following.public] = following
+        for version in (newest, made):
+            count = len(here.keys() & set(version.roots))
+            if count < version.root_threshold:
+                raise NoSigningKey(
+                    f"{count} root keys of version {version.version} are here where {version.root_threshold} must sign",
+                    hint="run this where the root key is",
+                    fingerprints=", ".join(map(sshsig.fingerprint, version.roots)),
+                )
+        return [signer for public, signer in here.items() if public in {*newest.roots, *made.roots}]
+
+    def _lying(self) -> list[bytes]:
+        """The trust files in the root folder, from version 1 on."""
+        found: list[bytes] = []
+        while True:
+            try:
+                found.append(self.source.fetch(locations.trust(len(found) + 1), trust.FORM.max_size))
+            except NotFound:
+                return found
+
+    def _send(self, chain: Chain) -> None:
+        for version, data in enumerate(chain.files, 1):
+            if not self._put(version, data):
+                raise TrustPin("somebody else has just put a trust file there", version=version)
+
+    def _put(self, version: int, data: bytes) -> bool:
+        """Whether it lies there now; it replaces nothing."""
+        path = join(self.source.root, locations.trust(version))
+        try:
+            files.put(self._remote, path, data, mode=files.ADD)
+        except Conflict:
+            return False
+        return True
+
+
+def _publics(held: Trust) -> list[bytes]:
+    return [*held.roots, *(key.public for key in held.keys)]
+
+
+def _fingerprints(chain: Chain) -> tuple[str, ...]:
+    """Of the root keys that have signed the newest version."""
+    signed = trust.signers(chain.files[-1])
+    return tuple(sshsig.fingerprint(public) for public in chain.newest.roots if sshsig.key_id(public) in signed)

@@ -1,0 +1,358 @@
+"""Look at both sides of a pair, and tell only where they differ from what was synced.
+
+The disk is compared by stamps (size, mtime, ctime, inode), and only what moved is read; Dropbox is asked what changed
+since the cursor. So an unchanged tree of any size costs one request and no file byte. A file whose size differs from
+the other side's is not read either: it cannot be equal.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+import msgspec
+
+from huracan_sync.disk import Problem, Reading, Root, Scan, Stamp, scan, stamp_of
+from huracan_sync.errors import CallRefused, FileChanged, HostilePath, LocalFailure, NotFound
+from huracan_sync.manifest.file_kinds import SNIFF, Kind, hidden
+from huracan_sync.remote.client import Remote
+from huracan_sync.remote.errors import CursorReset
+from huracan_sync.remote.listing import Changes, changes, listing
+from huracan_sync.transfer.journal import Journal, Synced
+from huracan_sync.tree.content_hash import BLOCK_SIZE, ContentHasher
+from huracan_sync.tree.entry import Entry, tree
+from huracan_sync.tree.layout import Arranged
+from huracan_sync.tree.paths import RelPath, fold, parents, refusal
+
+LISTINGS = 3
+"""How often a listing is begun that Dropbox resets in the middle."""
+READINGS = 3
+"""How often a file is read that changes meanwhile, before it is left for the next run."""
+UNREAD = b""
+"""The content hash of a local file that need not be read to know that it differs."""
+
+
+class Survey(msgspec.Struct):
+    """Both sides, where they differ from `base`; and what could not be seen."""
+
+    base: dict[str, Entry]
+    here: dict[str, Entry]
+    there: dict[str, Entry]
+    stamps: dict[str, Stamp]
+    """The local stamps of the files in `here`."""
+    kinds: dict[str, Kind]
+    """Of the files in `here` that were read, those whose bytes give away what their name does not."""
+    synced: dict[str, Synced]
+    """Everything that was synced before, differing or not."""
+    local_count: int
+    remote_vanished: bool
+    """The remote folder held synced files and holds none of them: it is gone, empty, or another one."""
+    problems: list[Problem]
+    refused: list[HostilePath]
+    """Remote names no tree may hold."""
+    parts: list[str] = []
+    """Half-written files of ours on the disk."""
+    folders: list[str] = []
+    """The local folders that hold files, as they are spelled; told to a restore only."""
+    others: list[str] = []
+    """Links and other things on the disk that are no regular files."""
+
+    @property
+    def unclear(self) -> frozenset[str]:
+        """Folded local paths about which nothing is known."""
+        return frozenset(fold(problem.path) for problem in self.problems)
+
+    @property
+    def unchanged(self) -> int:
+        """How many files are as they were synced, on both sides."""
+        return sum(1 for key in self.synced if key not in self.here and key not in self.there)
+
+
+def survey(
+    remote: Remote,
+    journal: Journal,
+    *,
+    pair: int,
+    local_root: Root,
+    remote_root: str,
+    wanted: Callable[[str], bool] | None = None,
+    local_may_miss: bool = False,
+    snapshot: Iterable[Entry] | None = None,
+) -> Survey:
+    """Look at the disk and at Dropbox.
+
+    Args:
+        remote: the login.
+        journal: what was synced; it learns where the remote listing stands.
+        pair: whose.
+        local_root: the local folder.
+        remote_root: the remote folder; one that does not exist is empty.
+        wanted: which relative paths are looked at, on both sides.
+        local_may_miss: a missing local folder is an empty one (a restore makes it).
+        snapshot: what the remote side is, instead of asking Dropbox: the entries of a verified manifest.
+    """
+    folder = local_root.path if isinstance(local_root, Arranged) else local_root
+    seen = Scan({}, []) if local_may_miss and not folder.exists() else scan(local_root, wanted=wanted)
+    synced = journal.synced(pair)
+    if seen.others:
+        seen.problems += _hidden_by_links(seen.others, local_root, synced)
+    if isinstance(local_root, Arranged) and seen.problems:
+        seen.problems += _hidden(seen.problems, local_root, synced)
+    refused: list[HostilePath] = []
+    if snapshot is None:
+        learn_remote(remote, journal, pair, remote_root, synced)
+        elsewhere = journal.elsewhere(pair)
+        refused = [error for path in sorted(journal.refused(pair)) if (error := refusal(path))]
+    else:
+        elsewhere = _elsewhere_by(snapshot, synced)
+    if wanted is not None:
+        synced = {key: item for key, item in synced.items() if wanted(item.entry.path)}
+        elsewhere = {key: e for key, e in elsewhere.items() if (wanted(e.path) if e else key in synced)}
+    result = Survey({}, {}, {}, {}, {}, synced, len(seen.files), False, seen.problems, refused, seen.parts)
+    result.others = seen.others
+    if local_may_miss:
+        result.folders = sorted({path.rpartition("/")[0] for path in seen.files})
+    result.remote_vanished = bool(synced) and all(key in elsewhere and elsewhere[key] is None for key in synced)
+    _compare_local(seen, elsewhere, local_root, result)
+    own = journal.intents(pair)
+    for key in elsewhere.keys() | result.here.keys() | result.base.keys():
+        there = elsewhere[key] if key in elsewhere else _entry(synced.get(key))
+        base = _entry(synced.get(key))
+        if there is not None:
+            result.there[key] = there
+            if (key, there.content_hash) in own:
+                base = there  # committed by a run of ours that was cut before it could note it
+        if base is not None:
+            result.base[key] = base
+    return result
+
+
+def _hidden_by_links(others: list[str], root: Root, synced: dict[str, Synced]) -> list[Problem]:
+    """Files that were synced and now lie behind a link, or where something else lies: nobody deleted them."""
+    by_key, problems = {fold(path): path for path in others}, {}
+    for item in synced.values():
+        here = fold(root.at(item.entry.path) if isinstance(root, Arranged) else item.entry.path)
+        other = next((by_key[key] for key in (here, *_parents(here)) if key in by_key), None)
+        if other is not None:
+            error = LocalFailure(
+                f"{other} was synced and is a link or another special file now, which is not followed",
+                hint="put the files themselves there; what was synced stays in Dropbox",
+                path=other,
+            )
+            path = item.entry.path if isinstance(root, Arranged) else other
+            problems[path] = Problem(path, error)
+    return list(problems.values())
+
+
+def _hidden(problems: list[Problem], root: Arranged, synced: dict[str, Synced]) -> list[Problem]:
+    """Files that go by another name, below folders here that could not be read: they are unclear too."""
+    unread = {problem.path: problem.error for problem in problems}
+    return [
+        Problem(item.entry.path, unread[ancestor])
+        for item in synced.values()
+        for ancestor in _parents(root.at(item.entry.path))
+        if ancestor in unread
+    ]
+
+
+def _elsewhere_by(snapshot: Iterable[Entry], synced: dict[str, Synced]) -> dict[str, Entry | None]:
+    there = tree(snapshot)
+    gone: dict[str, Entry | None] = {key: None for key in synced if key not in there}
+    return gone | {key: entry for key, entry in there.items() if not _is_synced(synced.get(key), entry)}
+
+
+def _entry(item: Synced | None) -> Entry | None:
+    return item.entry if item else None
+
+
+def _compare_local(seen: Scan, elsewhere: dict[str, Entry | None], root: Root, result: Survey) -> None:
+    """Fill in what the disk holds otherwise than synced, and what it lost."""
+    synced, found = result.synced, set()
+    for path, stamp in seen.files.items():
+        key = fold(path)
+        found.add(key)
+        known = synced.get(key)
+        if known is not None and known.stamp == stamp and key not in elsewhere:
+            continue
+        result.stamps[key] = stamp
+        if known is not None and known.stamp == stamp:
+            result.here[key] = known.entry
+            continue
+        there = elsewhere[key] if key in elsewhere else _entry(known)
+        sizes = {e.size for e in (there, _entry(known)) if e is not None}
+        try:
+            result.here[key], result.stamps[key], kind = _read(root, path, stamp, sizes)
+        except LocalFailure as error:
+            result.problems.append(Problem(path, error))
+            continue
+        if kind is not None:
+            result.kinds[key] = kind
+    for key, item in synced.items():
+        if key not in found:
+            result.base[key] = item.entry  # gone from the disk (or unclear, which the plan leaves alone)
+
+
+def _read(root: Root, path: RelPath, stamp: Stamp, sizes: set[int]) -> tuple[Entry, Stamp, Kind | None]:
+    """A file of this disk, read where its size does not tell that it differs; again, when it changes meanwhile."""
+    for attempt in range(1, READINGS + 1):
+        try:
+            digest, first = _hash_of(root, path, stamp) if stamp.size in sizes else (UNREAD, b"")
+            entry = Entry(path, stamp.size, digest, "", stamp.mtime_ns // 1_000_000)
+            return entry, stamp, hidden(path, first)
+        except FileChanged:
+            now = stamp_of(root, path)
+            if now is None or attempt == READINGS:
+                raise
+            stamp = now
+    raise AssertionError("unreachable")
+
+
+def hash_of(root: Root, path: RelPath, stamp: Stamp | None = None) -> bytes:
+    """The content hash of a local file.
+
+    Raises:
+        FileChanged: it is not, or not during the whole reading, in the state `stamp`.
+    """
+    return _hash_of(root, path, stamp)[0]
+
+
+def _hash_of(root: Root, path: RelPath, stamp: Stamp | None) -> tuple[bytes, bytes]:
+    """The content hash, and the first bytes."""
+    hasher, first = ContentHasher(), b""
+    with Reading(root, path) as reading:
+        if stamp is not None and reading.stamp != stamp:
+            raise FileChanged(f"{path} changed since it was looked at", path=path)
+        for offset in range(0, reading.stamp.size, BLOCK_SIZE):
+            block = reading.read(offset, BLOCK_SIZE)
+            hasher.update(block)
+            first = first or block[:SNIFF]
+        reading.check_unchanged()
+    return hasher.digest(), first
+
+
+# --- the remote side --------------------------------------------------------------------------------------------
+
+
+def learn_remote(remote: Remote, journal: Journal, pair: int, folder: str, synced: dict[str, Synced]) -> None:
+    """Bring what the journal knows of the remote side up to date."""
+    cursor = journal.cursor(pair)
+    if cursor is not None:
+        try:
+            _learn_changes(remote, journal, pair, folder, synced, cursor)
+        except (CursorReset, CallRefused):
+            pass  # a cursor of another app, or one damaged on this disk, is told by a 400
+        except NotFound:
+            pass  # the folder went; whether it is back, a listing tells
+        else:
+            return
+    for attempt in range(1, LISTINGS + 1):
+        try:
+            _learn_anew(remote, journal, pair, folder, synced)
+        except CursorReset:  # in the middle of the listing: what it said so far is void
+            if attempt == LISTINGS:
+                raise
+        else:
+            return
+
+
+def _learn_changes(
+    remote: Remote, journal: Journal, pair: int, folder: str, synced: dict[str, Synced], cursor: str
+) -> None:
+    for news in changes(remote, folder, cursor):
+        if not (news.files or news.gone or news.folders or news.refused):
+            continue  # the cursor that is held says the same
+        differences, same = _apply(news, synced, journal.elsewhere(pair))
+        refused = _without(journal.refused(pair), news.gone) | set(news.refused)
+        journal.note_elsewhere(pair, differences, same, news.cursor, refused=refused, anew=False)
+
+
+def _without(refused: set[str], gone: list[str]) -> set[str]:
+    tops = {fold(path) for path in gone}
+    return {path for path in refused if fold(path) not in tops and tops.isdisjoint(_parents(fold(path)))}
+
+
+def _apply(
+    news: Changes, synced: dict[str, Synced], elsewhere: dict[str, Entry | None]
+) -> tuple[dict[str, Entry | None], list[str]]:
+    """One page of changes on top of what is known: where the remote side differs now, and where it no longer does."""
+    differences: dict[str, Entry | None] = {}
+    same: list[str] = []
+    gone = {fold(path) for path in news.gone}
+    replaced = {fold(path) for path in news.folders}  # a folder lies there: a file of this very path is gone
+    new = {fold(entry.path) for entry in news.files} - synced.keys()
+    if gone or replaced or new:
+        known = synced.keys() | {key for key, entry in elsewhere.items() if entry is not None}
+        gone |= new & _folders_of(known)  # a file lies where a folder was: what was in it is gone
+        for key in known if gone or replaced else ():
+            if key in replaced or key in gone or not gone.isdisjoint(_parents(key)):
+                if key in synced:
+                    differences[key] = None
+                else:
+                    same.append(key)  # it was only there, and is no more
+    for entry in news.files:
+        key = fold(entry.path)
+        if _is_synced(synced.get(key), entry):
+            differences.pop(key, None)
+            same.append(key)
+        else:
+            differences[key] = entry
+    return differences, same
+
+
+def _is_synced(known: Synced | None, entry: Entry) -> bool:
+    return (
+        known is not None
+        and known.entry.rev == entry.rev
+        and known.entry.content_hash == entry.content_hash
+        and known.entry.size == entry.size
+    )
+
+
+def _folders_of(keys: Iterable[str]) -> set[str]:
+    """Every folder that one of these lies in, at any depth."""
+    return parents({key.rpartition("/")[0] for key in keys})
+
+
+def _parents(key: str) -> list[str]:
+    parts = key.split("/")
+    return ["/".join(parts[:depth]) for depth in range(1, len(parts))]
+
+
+def _gone_meanwhile(news: Changes, files: set[str], found: set[str], folders: set[str]) -> list[str]:
+    """What this page of a listing says is gone of what earlier pages told: it changed while it was listed."""
+    with_all_below = {fold(path) for path in news.gone} | (files & folders)  # a file replaces a folder
+    alone = {fold(path) for path in news.folders} & found
+    if not with_all_below:
+        return list(alone)
+    return [
+        key for key in found if key in alone or key in with_all_below or not with_all_below.isdisjoint(_parents(key))
+    ]
+
+
+def _learn_anew(remote: Remote, journal: Journal, pair: int, folder: str, synced: dict[str, Synced]) -> None:
+    """List everything. Only a listing read to its end says what is missing, so the journal learns it at once."""
+    differences: dict[str, Entry | None] = {}
+    refused: set[str] = set()
+    found: set[str] = set()
+    folders: set[str] = set()
+    cursor: str | None = None
+    try:
+        for news in listing(remote, folder):
+            cursor = news.cursor
+            refused = _without(refused, news.gone) | set(news.refused)
+            files = {fold(entry.path) for entry in news.files}
+            for key in _gone_meanwhile(news, files, found, folders):
+                differences.pop(key, None)
+                found.discard(key)
+            folders |= _folders_of(files)
+            for entry in news.files:
+                key = fold(entry.path)
+                found.add(key)
+                differences.pop(key, None)
+                if not _is_synced(synced.get(key), entry):
+                    differences[key] = entry
+    except NotFound:
+        differences, refused, found, cursor = {}, set(), set(), None
+    for key in synced:
+        if key not in found:
+            differences[key] = None
+    journal.note_elsewhere(pair, differences, (), cursor, refused=refused, anew=True)

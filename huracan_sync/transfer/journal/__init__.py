@@ -1,0 +1,428 @@
+"""What survives a crash: what was synced, which bytes of an open transfer have arrived, where a listing stood.
+
+SQLite, one file for all roots of a machine. It is disposable: lost or damaged, it is made anew, and the next pass finds
+out again what it knew, from the signed manifest, the listing and the disk. Nothing that must not be lost lies here
+(the highest head seen: `seen.py`; the outbox: `engine`).
+
+Laws: one thread at a time, the one that plans; worker threads report to it. Every method that writes is one
+transaction, and durable when it returns.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import sqlite3
+import time
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import msgspec
+
+from huracan_sync.disk import Stamp
+from huracan_sync.errors import DiskFull, HuracanError, JournalDamaged, LocalFailure
+from huracan_sync.transfer.journal.records import Listed, Open, Run, Sealed, Sent, Synced
+from huracan_sync.transfer.journal.schema import SCHEMA, SCHEMA_VERSION
+from huracan_sync.transfer.journal.sqlite import BUSY_S, LEAST_ROOM, is_damage, room, use_wal
+from huracan_sync.tree.entry import Entry
+from huracan_sync.tree.paths import RelPath, fold
+
+__all__ = ["Journal", "Listed", "Open", "Run", "Sealed", "Sent", "Synced", "count_change"]
+
+# A file that is learned again as it was keeps its count.
+_LEARN = """
+INSERT INTO synced (pair, key, path, size, hash, rev, mtime_ms, mtime_ns, ctime_ns, inode, changed)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT DO UPDATE SET
+    changed = CASE WHEN path = excluded.path AND hash = excluded.hash AND rev = excluded.rev
+                    AND mtime_ms = excluded.mtime_ms THEN changed ELSE excluded.changed END,
+    path = excluded.path, size = excluded.size, hash = excluded.hash, rev = excluded.rev, mtime_ms = excluded.mtime_ms,
+    mtime_ns = excluded.mtime_ns, ctime_ns = excluded.ctime_ns, inode = excluded.inode
+"""
+_GONE = """
+INSERT OR REPLACE INTO gone (changed, pair, key, path, rev)
+SELECT ?, pair, key, path, rev FROM synced WHERE pair=? AND key=? AND pair IN (SELECT pair FROM signed)
+"""
+
+
+def count_change(db: sqlite3.Connection, pair: int) -> int:
+    """One more change of the pair; how many there were with it."""
+    db.execute("UPDATE pairs SET changes = changes + 1 WHERE id=?", (pair,))
+    return int(db.execute("SELECT changes FROM pairs WHERE id=?", (pair,)).fetchone()[0])
+
+
+class Journal:
+    """The journal of this machine. Open it, use it from one thread, close it."""
+
+    def __init__(self, home: Path) -> None:
+        """Open `home/journal.db`, making what is missing; a damaged one is put aside.
+
+        Raises:
+            LocalFailure: the folder cannot be written.
+        """
+        self.home = home
+        self._file = home / "journal.db"
+        try:
+            home.mkdir(parents=True, exist_ok=True, mode=0o700)
+            self._db = self._opened()
+        except (OSError, sqlite3.OperationalError) as error:
+            raise self._trouble(error, "cannot be opened") from error
+
+    def _trouble(self, error: Exception, what: str) -> LocalFailure | DiskFull:
+        """SQLite tells a full disk in several ways (`disk I/O error` among them); the disk itself is clearer."""
+        path = str(self._file)
+        full = isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT}
+        if full or "full" in str(error) or room(self.home) < LEAST_ROOM:
+            return DiskFull(f"the journal {path} has no room to grow: {error}", path=path)
+        hint = "check the rights of the folder, or set HURACAN_SYNC_HOME to one you may write"
+        return LocalFailure(f"the journal {path} {what}: {error}", hint=hint, path=path)
+
+    def _opened(self) -> sqlite3.Connection:
+        self._file.touch(mode=0o600, exist_ok=True)
+        for attempt in (1, 2):
+            db = sqlite3.connect(self._file, timeout=BUSY_S, isolation_level=None)
+            try:
+                use_wal(db)
+                db.execute("PRAGMA synchronous = FULL")
+                db.execute("PRAGMA foreign_keys = OFF")
+                self._make_tables(db)
+            except sqlite3.OperationalError:
+                db.close()
+                raise
+            except sqlite3.DatabaseError:
+                db.close()
+                if attempt == 2:
+                    raise
+                self._put_aside()
+            else:
+                return db
+        raise AssertionError("unreachable")
+
+    def _make_tables(self, db: sqlite3.Connection) -> None:
+        (version,) = db.execute("PRAGMA user_version").fetchone()
+        if version == SCHEMA_VERSION:
+            db.execute("SELECT count(*) FROM pairs").fetchone()  # a damaged file speaks up here
+            return
+        db.execute("BEGIN IMMEDIATE")
+        try:
+            (version,) = db.execute("PRAGMA user_version").fetchone()
+            if version == 0:
+                for statement in SCHEMA.split(";\n"):
+                    db.execute(statement)
+                db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+            elif version != SCHEMA_VERSION:
+                raise sqlite3.DatabaseError(f"schema version {version}")
+        finally:
+            db.execute("COMMIT")
+
+    def _put_aside(self) -> Path:
+        """Damaged or of another version: keep it for whoever wants to look, and begin anew."""
+        aside = self._file.with_name(f"journal.db.aside-{int(time.time())}")
+        self._file.replace(aside)
+        for suffix in ("-wal", "-shm"):
+            self._file.with_name(self._file.name + suffix).unlink(missing_ok=True)
+        return aside
+
+    def close(self) -> None:
+        """Close it."""
+        self._db.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
+        """Close it.
+
+        Raises:
+            JournalDamaged: it proved damaged while it was used; it was put aside.
+            LocalFailure, DiskFull: the disk failed us.
+        """
+        self.close()
+        if isinstance(error, sqlite3.Error) and (meant := self._meaning(error)):
+            raise meant from error
+
+    def _meaning(self, error: sqlite3.Error) -> HuracanError | None:
+        """What an error of SQLite says about the file; None when it says something about us."""
+        if is_damage(error):
+            aside = self._put_aside()
+            return JournalDamaged(f"the journal {self._file} is damaged; it was put aside as {aside.name}")
+        return self._trouble(error, "cannot be read") if isinstance(error, sqlite3.OperationalError) else None
+
+    @contextlib.contextmanager
+    def transaction(self) -> Iterator[sqlite3.Connection]:
+        """All of the block's writes, durable when it ends, or none. For the rooms of the journal."""
+        try:
+            self._db.execute("BEGIN IMMEDIATE")
+            try:
+                yield self._db
+            except BaseException:
+                with contextlib.suppress(sqlite3.Error):  # SQLite ended some by itself; the first error counts
+                    self._db.execute("ROLLBACK")
+                raise
+            self._db.execute("COMMIT")
+        except sqlite3.OperationalError as error:
+            if is_damage(error):
+                raise  # told when the journal is closed
+            raise self._trouble(error, "cannot be written") from error
+
+    @contextlib.contextmanager
+    def _lazily(self) -> Iterator[None]:
+        """What is committed in the block outlives a killed process, and a power failure once a later commit did."""
+        self._db.execute("PRAGMA synchronous = NORMAL")
+        try:
+            yield
+        finally:
+            self._db.execute("PRAGMA synchronous = FULL")
+
+    def rows(self, query: str, arguments: tuple[object, ...]) -> Iterator[Any]:
+        """What a query finds. For the rooms of the journal."""
+        return iter(self._db.execute(query, arguments))
+
+    # --- pairs: a local folder and a remote one ---------------------------------------------------------------
+
+    def pair(self, place: str, local: Path, remote: str) -> int:
+        """The id of a local folder and a remote one, on an account of a service."""
+        key = (place, str(local), fold(remote))
+        found = self._db.execute("SELECT id FROM pairs WHERE place=? AND local=? AND remote=?", key).fetchone()
+        if found:
+            return int(found[0])
+        with self.transaction() as db:
+            db.execute("INSERT OR IGNORE INTO pairs (place, local, remote) VALUES (?, ?, ?)", key)
+        return self.pair(place, local, remote)
+
+    def earlier_targets(self, pair: int) -> list[tuple[int, str]]:
+        """Other remote folders the same local one was synced to, the latest first: their pairs, and where they are."""
+        rows = self._db.execute(
+            "SELECT other.id, other.remote FROM pairs AS me JOIN pairs AS other"
+            " ON other.place = me.place AND other.local = me.local AND other.id < me.id WHERE me.id=? ORDER BY 1 DESC",
+            (pair,),
+        )
+        return rows.fetchall()
+
+    def drop_pairs(self, pairs: Iterable[int]) -> None:
+        """Forget pairs altogether; what they knew is found out again when they are asked for."""
+        keys = [(pair,) for pair in pairs]
+        with self.transaction() as db:
+            for table in ("synced", "elsewhere", "refused", "intents", "proofs", "signed", "gone"):
+                db.executemany(f"DELETE FROM {table} WHERE pair=?", keys)  # noqa: S608 - fixed names
+            db.executemany("DELETE FROM runs WHERE lower(channel)=(SELECT remote FROM pairs WHERE id=?)", keys)
+            db.executemany("DELETE FROM pairs WHERE id=?", keys)
+
+    def cursor(self, pair: int) -> str | None:
+        """Where the last listing of the remote side ended; None when none was read to its end."""
+        found = self._db.execute("SELECT cursor FROM pairs WHERE id=?", (pair,)).fetchone()
+        return found[0] if found else None
+
+    # --- what was synced --------------------------------------------------------------------------------------
+
+    def synced(self, pair: int) -> dict[str, Synced]:
+        """Everything both sides held alike, by `fold(path)`."""
+        rows = self._db.execute(
+            "SELECT key, path, size, hash, rev, mtime_ms, mtime_ns, ctime_ns, inode FROM synced WHERE pair=?", (pair,)
+        )
+        return {
+            key: Synced(
+                Entry(RelPath(path), size, digest, rev, mtime_ms),
+                None if inode is None else Stamp(size, mtime_ns, ctime_ns, inode),
+            )
+            for key, path, size, digest, rev, mtime_ms, mtime_ns, ctime_ns, inode in rows
+        }
+
+    def known(self, pair: int, path: str) -> bytes | None:
+        """The content hash under which one file was synced, None when it was not."""
+        query = "SELECT hash FROM synced WHERE pair=? AND key=?"
+        found = self._db.execute(query, (pair, fold(path))).fetchone()
+        return found[0] if found else None
+
+    def forget_all(self, pair: int, *, beyond: int) -> None:
+        """Forget every file of a pair that has more than `beyond`: what is known of them only saves work."""
+        (count,) = self._db.execute("SELECT count(*) FROM synced WHERE pair=?", (pair,)).fetchone()
+        if count > beyond:
+            with self.transaction() as db:
+                db.execute("DELETE FROM synced WHERE pair=?", (pair,))
+
+    def learn(self, pair: int, known: Iterable[Synced]) -> None:
+        """Both sides hold these alike now; what was noted as different or about to be committed is settled."""
+        items = list(known)
+        rows = [
+            (
+                pair,
+                fold(item.entry.path),
+                *msgspec.structs.astuple(item.entry),
+                *((item.stamp.mtime_ns, item.stamp.ctime_ns, item.stamp.inode) if item.stamp else (None, None, None)),
+            )
+            for item in items
+        ]
+        keys = [(pair, row[1]) for row in rows]
+        hidden = [(*row[:2], row[4], item.kind) for row, item in zip(rows, items, strict=True) if item.kind is not None]
+        with self.transaction() as db:
+            now = count_change(db, pair)
+            db.executemany("INSERT OR REPLACE INTO proofs VALUES (?, ?, ?, ?, x'')", hidden)
+            db.executemany(_LEARN, [(*row, now) for row in rows])
+            for table in ("elsewhere", "intents", "sent", "gone"):
+                db.executemany(f"DELETE FROM {table} WHERE pair=? AND key=?", keys)  # noqa: S608 - fixed names
+
+    def forget(self, pair: int, paths: Iterable[str]) -> None:
+        """Neither side has these any more."""
+        keys = [(pair, fold(path)) for path in paths]
+        with self.transaction() as db:
+            now = count_change(db, pair)
+            db.executemany(_GONE, [(now, *key) for key in keys])
+            for table in ("synced", "elsewhere", "intents", "proofs"):
+                db.executemany(f"DELETE FROM {table} WHERE pair=? AND key=?", keys)  # noqa: S608 - fixed names
+
+    def intend(self, pair: int, entries: Iterable[Entry]) -> None:
+        """These contents are about to be committed: whoever finds them there later knows whose they are."""
+        with self.transaction() as db:
+            db.executemany(
+                "INSERT OR IGNORE INTO intents (pair, key, hash) VALUES (?, ?, ?)",
+                [(pair, fold(entry.path), entry.content_hash) for entry in entries],
+            )
+
+    def intents(self, pair: int) -> frozenset[tuple[str, bytes]]:
+        """Keys and digests that were about to be committed when the last run ended."""
+        return frozenset(self._db.execute("SELECT key, hash FROM intents WHERE pair=?", (pair,)))
+
+    # --- the remote side, where it differs --------------------------------------------------------------------
+
+    def elsewhere(self, pair: int) -> dict[str, Entry | None]:
+        """Where the remote side differs from what was synced: its entry, or None for gone."""
+        rows = self._db.execute("SELECT key, path, size, hash, rev, mtime_ms FROM elsewhere WHERE pair=?", (pair,))
+        return {
+            key: None if digest is None else Entry(RelPath(path), size, digest, rev, mtime_ms)
+            for key, path, size, digest, rev, mtime_ms in rows
+        }
+
+    def note_elsewhere(
+        self,
+        pair: int,
+        differences: dict[str, Entry | None],
+        same: Iterable[str],
+        cursor: str | None,
+        *,
+        refused: Iterable[str] = (),
+        anew: bool,
+    ) -> None:
+        """The remote side was read up to `cursor`.
+
+        Args:
+            pair: whose.
+            differences: by key, where it differs from what was synced (None: gone).
+            same: keys that hold what was synced (again).
+            cursor: where the listing stands; None when there was nothing to list.
+            refused: all paths known there under names that no tree may hold.
+            anew: it was listed whole, so what was noted before is void.
+        """
+        rows = [
+            (pair, key, entry.path, entry.size, entry.content_hash, entry.rev, entry.mtime_ms)
+            if entry
+            else (pair, key, key, None, None, None, None)
+            for key, entry in differences.items()
+        ]
+        with self.transaction() as db:
+            if anew:
+                db.execute("DELETE FROM elsewhere WHERE pair=?", (pair,))
+            db.executemany("DELETE FROM elsewhere WHERE pair=? AND key=?", [(pair, key) for key in same])
+            db.executemany("INSERT OR REPLACE INTO elsewhere VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
+            db.execute("DELETE FROM refused WHERE pair=?", (pair,))
+            db.executemany("INSERT INTO refused VALUES (?, ?)", [(pair, path) for path in refused])
+            db.execute("UPDATE pairs SET cursor=? WHERE id=?", (cursor, pair))
+
+    def refused(self, pair: int) -> set[str]:
+        """Paths at the remote side under names that no tree may hold."""
+        return {path for (path,) in self._db.execute("SELECT path FROM refused WHERE pair=?", (pair,))}
+
+    def distrust(self, pair: int) -> None:
+        """What was heard of the remote side proved wrong: the next look lists anew."""
+        with self.transaction() as db:
+            db.execute("UPDATE pairs SET cursor=NULL WHERE id=?", (pair,))
+
+    # --- open transfers ---------------------------------------------------------------------------------------
+
+    def transfer(self, pair: int, path: str, direction: str) -> Open | None:
+        """The open transfer of a file, with the parts that have arrived."""
+        row = self._db.execute(
+            "SELECT id, token, session, part_size, started FROM transfers WHERE pair=? AND key=? AND direction=?",
+            (pair, fold(path), direction),
+        ).fetchone()
+        if row is None:
+            return None
+        parts = dict(self._db.execute("SELECT number, blocks FROM parts WHERE transfer=?", (row[0],)).fetchall())
+        number, token, session, part_size, started = row
+        return Open(number, token, session, part_size, started, parts)
+
+    def begin_transfer(
+        self, pair: int, path: str, direction: str, *, token: str, session: str, part_size: int, now: float
+    ) -> Open:
+        """Note a new transfer; an older one of the same file is void."""
+        self.end_transfer(pair, path, direction)
+        with self.transaction() as db:
+            made = db.execute(
+                "INSERT INTO transfers (pair, key, direction, token, session, part_size, started)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?)",
+                (pair, fold(path), direction, token, session, part_size, now),
+            ).lastrowid
+        assert made is not None  # noqa: S101 - an INSERT always has one
+        return Open(made, token, session, part_size, now, {})
+
+    def note_part(self, transfer: int, number: int, blocks: bytes, *, durable: bool = True) -> None:
+        """A part has arrived; `blocks` are its block digests.
+
+        Args:
+            transfer: of which transfer.
+            number: which part.
+            blocks: SHA-256 of each of its blocks, one after the other.
+            durable: outlives a power failure. Of no use where the part itself may not.
+        """
+        with contextlib.nullcontext() if durable else self._lazily(), self.transaction() as db:
+            db.execute("INSERT OR REPLACE INTO parts VALUES (?, ?, ?)", (transfer, number, blocks))
+
+    def end_transfer(self, pair: int, path: str, direction: str) -> None:
+        """The transfer is done or void."""
+        with self.transaction() as db:
+            key = (pair, fold(path), direction)
+            db.execute(
+                "DELETE FROM parts WHERE transfer IN (SELECT id FROM transfers WHERE pair=? AND key=? AND direction=?)",
+                key,
+            )
+            db.execute("DELETE FROM transfers WHERE pair=? AND key=? AND direction=?", key)
+
+    def note_sent(self, pair: int, files: Iterable[tuple[str, Sent]]) -> None:
+        """These small files were sent whole; only their commit is missing."""
+        rows = [(pair, fold(path), *msgspec.structs.astuple(item)) for path, item in files]
+        with self.transaction() as db:
+            db.executemany("INSERT OR REPLACE INTO sent VALUES (?, ?, ?, ?, ?, ?)", rows)
+
+    def sent(self, pair: int) -> dict[str, Sent]:
+        """What an earlier run sent and did not come to commit, by `fold(path)`."""
+        rows = self._db.execute("SELECT key, token, session, hash, at FROM sent WHERE pair=?", (pair,))
+        return {key: Sent(token, session, digest, at) for key, token, session, digest, at in rows}
+
+    def forget_sent(self, pair: int, paths: Iterable[str]) -> None:
+        """Their sessions are of no use (any more)."""
+        with self.transaction() as db:
+            db.executemany("DELETE FROM sent WHERE pair=? AND key=?", [(pair, fold(path)) for path in paths])
+
+    # --- runs -------------------------------------------------------------------------------------------------
+
+    def note_run(self, place: str, run: Run) -> None:
+        """How a run went; the time of the last success stays when this was none."""
+        with self.transaction() as db:
+            db.execute(
+                "INSERT INTO runs VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET finished=excluded.finished,"
+                " succeeded=coalesce(excluded.succeeded, succeeded), report=excluded.report",
+                (place, run.channel, run.verb, run.finished, run.succeeded, msgspec.json.encode(run.report)),
+            )
+
+    def runs(self) -> dict[str, list[Run]]:
+        """The last run of every verb on every channel, by place."""
+        result: dict[str, list[Run]] = {}
+        rows = self._db.execute(
+            "SELECT place, channel, verb, finished, succeeded, report FROM runs ORDER BY place, channel, verb"
+        )
+        for place, channel, verb, finished, succeeded, report in rows:
+            run = Run(channel, verb, finished, succeeded, msgspec.json.decode(report, type=dict[str, object]))
+            result.setdefault(place, []).append(run)
+        return result

@@ -1,0 +1,86 @@
+"""What the journal tells of a file, a transfer, a run."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import msgspec
+
+from huracan_sync.disk import Stamp
+from huracan_sync.tree.entry import Entry
+
+
+class Synced(msgspec.Struct, frozen=True, gc=False):
+    """A file both sides held alike, and the local stamp then (None: the local file has not been seen since)."""
+
+    entry: Entry
+    stamp: Stamp | None
+    kind: int | None = None
+    """What its bytes give away and its name does not (`signed.kinds.hidden`), when it is learned; else None."""
+
+
+class Open(msgspec.Struct):
+    """A transfer that was begun, and the block digests of each part that has arrived."""
+
+    id: int
+    token: str
+    """What tells the content: for an upload the stamp it was read at, for a download its rev and hash."""
+    session: str
+    part_size: int
+    started: float
+    """Seconds since 1970."""
+    parts: dict[int, bytes]
+
+
+class Sent(msgspec.Struct, frozen=True):
+    """A small file that lies whole in a closed upload session."""
+
+    token: str
+    """The state of the local file that was sent."""
+    session: str
+    digest: bytes
+    at: float
+    """Seconds since 1970."""
+
+
+class Run(msgspec.Struct, frozen=True):
+    """How the last run of a verb on a channel went."""
+
+    channel: str
+    verb: str
+    finished: float
+    succeeded: float | None
+    report: dict[str, object]
+
+
+class Sealed(msgspec.Struct, frozen=True):
+    """A head of ours that states what a pair held."""
+
+    epoch: int
+    seq: int
+    digest: bytes
+    """SHA-256 of the head's payload."""
+    due_ms: int
+    """When it wants to be renewed, milliseconds since 1970."""
+    parts: tuple[bytes, ...]
+    """SHA-256 of the body and its shards: they lie in Dropbox."""
+    changes: int
+    """The pair's count of changes when its files were listed."""
+    shared: bool = False
+    """Whether it is another list than the pair's alone."""
+    without: bytes = b""
+    """What tells the files that both sides hold and that were left out; empty for none."""
+
+
+class Listed(NamedTuple):
+    """A file that both sides hold alike, as a signed list needs it."""
+
+    path: str
+    size: int
+    content_hash: bytes
+    rev: str
+    mtime_ms: int
+    changed: int
+    kind: int | None
+    """None: its name tells."""
+    blocks: bytes

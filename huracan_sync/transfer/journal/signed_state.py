@@ -1,0 +1,128 @@
+"""What was signed of each pair, and what has changed since: the part of the journal that sealing asks."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator
+
+import msgspec
+
+from huracan_sync.transfer.journal import Journal, count_change
+from huracan_sync.transfer.journal.records import Listed, Sealed
+from huracan_sync.tree.paths import fold
+
+_LISTED = """
+SELECT s.path, s.size, s.hash, s.rev, s.mtime_ms, s.changed, p.kind, coalesce(p.blocks, x'')
+FROM synced AS s LEFT JOIN proofs AS p ON p.pair = s.pair AND p.key = s.key AND p.hash = s.hash
+WHERE s.pair=?
+"""
+_decoder = msgspec.msgpack.Decoder(Sealed)
+
+
+class Proof(msgspec.Struct, frozen=True):
+    """What a signed list says of one content beside its name, size and hash."""
+
+    path: str
+    content_hash: bytes
+    kind: int
+    blocks: bytes
+
+
+def note_proofs(journal: Journal, pair: int, proofs: Iterable[Proof]) -> None:
+    """Keep what was found out while the files were read, so that they need not be read again."""
+    rows = [(pair, fold(each.path), each.content_hash, each.kind, each.blocks) for each in proofs]
+    if rows:
+        with journal.transaction() as db:
+            db.executemany("INSERT OR REPLACE INTO proofs VALUES (?, ?, ?, ?, ?)", rows)
+
+
+def want_anew(journal: Journal) -> None:
+    """Whom to trust has changed: the next run signs everything again, whatever its age."""
+    with journal.transaction() as db:
+        for *key, last in db.execute("SELECT pair, root, channel, last FROM signed WHERE last NOTNULL").fetchall():
+            due = msgspec.structs.replace(_decoder.decode(last), due_ms=0)
+            db.execute("UPDATE signed SET last=? WHERE pair=? AND root=? AND channel=?", (_encoded(due), *key))
+
+
+class Ledger:
+    """The signed lists of one pair in one channel."""
+
+    def __init__(self, journal: Journal, pair: int, root: str, channel: str) -> None:
+        """Nothing is asked yet.
+
+        Args:
+            journal: the journal.
+            pair: whose files.
+            root: the root folder whose channel it is.
+            channel: its name.
+        """
+        self._journal = journal
+        self._pair = pair
+        self._key = (pair, fold(root), channel)
+
+    def last(self) -> Sealed | None:
+        """The head that was signed last, as far as this machine knows."""
+        return self._get("last")
+
+    def next(self) -> Sealed | None:
+        """The head that was about to take its place when the last run ended."""
+        return self._get("next")
+
+    def intend(self, sealed: Sealed) -> None:
+        """This head is about to be committed: whoever finds it there later knows that it is ours."""
+        with self._journal.transaction() as db:
+            db.execute(
+                "INSERT INTO signed VALUES (?, ?, ?, NULL, ?) ON CONFLICT DO UPDATE SET next=excluded.next",
+                (*self._key, _encoded(sealed)),
+            )
+
+    def settle(self, sealed: Sealed) -> None:
+        """This head lies there, and states what the pair held at `sealed.changes`."""
+        with self._journal.transaction() as db:
+            db.execute("INSERT OR REPLACE INTO signed VALUES (?, ?, ?, ?, NULL)", (*self._key, _encoded(sealed)))
+            lists = db.execute("SELECT last FROM signed WHERE pair=?", (self._pair,)).fetchall()
+            # What no list can still name need not be remembered.
+            least = min((_decoder.decode(last).changes for (last,) in lists if last is not None), default=0)
+            if all(last is not None for (last,) in lists):
+                db.execute("DELETE FROM gone WHERE pair=? AND changed<=?", (self._pair, least))
+
+    def changes(self) -> int:
+        """How often anything of the pair was learned or forgotten."""
+        rows = self._journal.rows("SELECT changes FROM pairs WHERE id=?", (self._pair,))
+        return int(next(rows)[0])
+
+    def is_as_of(self, changes: int, left_out: Collection[str] = ()) -> bool:
+        """Whether the pair holds what it held then; of the folded paths that are left out nothing is asked."""
+        if self.changes() == changes:
+            return True
+        key = (self._pair, changes)
+        return not any(
+            path not in left_out
+            for table in ("synced", "gone")
+            for (path,) in self._journal.rows(f"SELECT key FROM {table} WHERE pair=? AND changed>?", key)  # noqa: S608 - fixed names
+        )
+
+    def leave_out(self, keys: Collection[str]) -> None:
+        """These folded paths are not in the list about to be signed, so they are new to the next that has them."""
+        if keys:
+            with self._journal.transaction() as db:
+                now = count_change(db, self._pair)
+                db.executemany(
+                    "UPDATE synced SET changed=? WHERE pair=? AND key=?", [(now, self._pair, key) for key in keys]
+                )
+
+    def listed(self) -> Iterator[Listed]:
+        """Everything both sides hold alike, in no order."""
+        return map(Listed._make, self._journal.rows(_LISTED, (self._pair,)))
+
+    def gone(self, since: int) -> dict[str, str]:
+        """Paths that neither side has any more, and did then; with each the last revision that both had."""
+        return dict(self._journal.rows("SELECT path, rev FROM gone WHERE pair=? AND changed>?", (self._pair, since)))
+
+    def _get(self, column: str) -> Sealed | None:
+        query = f"SELECT {column} FROM signed WHERE pair=? AND root=? AND channel=?"  # noqa: S608 - one of two names
+        found = next(self._journal.rows(query, self._key), None)
+        return _decoder.decode(found[0]) if found and found[0] is not None else None
+
+
+def _encoded(sealed: Sealed) -> bytes:
+    return msgspec.msgpack.encode(sealed)

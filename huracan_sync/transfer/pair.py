@@ -1,0 +1,180 @@
+"""A local folder and a remote one, kept in step by runs that never overlap. What push and restore share."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Self
+
+import msgspec
+
+from huracan_sync.disk import Root
+from huracan_sync.disk.lock import hold
+from huracan_sync.errors import HuracanError, UsageError
+from huracan_sync.manifest.locations import is_ours
+from huracan_sync.manifest.scope import spot_of
+from huracan_sync.remote.client import Remote
+from huracan_sync.transfer.compare import Survey, survey
+from huracan_sync.transfer.journal import Journal, Run, Synced
+from huracan_sync.transfer.progress import Failure, Monitor
+from huracan_sync.tree.entry import Entry
+from huracan_sync.tree.layout import Arranged
+from huracan_sync.tree.paths import fold, remote_root
+from huracan_sync.tree.plan import Plan
+
+
+class Report(msgspec.Struct):
+    """What a run came to."""
+
+    skipped: int = 0
+    """Files that were in step already."""
+    deleted: int = 0
+    failed: list[Failure] = []
+    """Files that are not in step, each with its typed error; conflicts are among them."""
+    requests: int = 0
+    """Calls of the API."""
+    sequence: int = 0
+    """The sequence of the signed manifest that states all this; 0 when nothing was signed."""
+
+    def as_dict(self) -> dict[str, Any]:
+        """For `--json`."""
+        return {**msgspec.structs.asdict(self), "failed": [failure.as_dict() for failure in self.failed]}
+
+
+def never() -> bool:
+    """Nobody asks this run to end."""
+    return False
+
+
+class Options(msgspec.Struct, frozen=True):
+    """How to bring one side to the other. The defaults lose nothing."""
+
+    delete: bool = False
+    """Remove from the following side what was synced and is gone from the leading one."""
+    overwrite: bool = False
+    """Let the leading side win where the other holds other content."""
+    force: bool = False
+    """Go on although a guard objects: an emptied tree, a vanished folder."""
+    wanted: Callable[[str], bool] | None = None
+    """Which relative paths take part; None: all."""
+    stop: Callable[[], bool] = never
+    """Asked before anything is begun: whether to end here. What is under way comes to its end."""
+    wait_s: float = 60.0
+    """How long to wait for another process that works on the same pair."""
+    clock: Callable[[], float] = time.time
+    """Seconds since 1970: when something is signed, how old a signature is."""
+
+
+def _plain(folder: Path) -> Path:
+    """One spelling for what is known of a folder. A link to it stays one: it may lead elsewhere another time."""
+    return folder.resolve() if ".." in folder.parts else folder.absolute()
+
+
+class Pair:
+    """One local folder and one remote one, as this machine's journal knows them."""
+
+    def __init__(
+        self, local: str | Path | Arranged, remote_folder: str, *, remote: Remote, journal: Journal, monitor: Monitor
+    ) -> None:
+        self.local = _plain(local.path if isinstance(local, Arranged) else Path(local))
+        self.disk: Root = local if isinstance(local, Arranged) else self.local
+        self.root = remote_root(remote_folder)
+        self.remote = remote
+        self.journal = journal
+        self.monitor = monitor
+        known_as = Path(f"{self.local}?{local.name}") if isinstance(local, Arranged) else self.local
+        self.id = journal.pair(remote.place, known_as, self.root)
+
+    @contextmanager
+    def run(self, verb: str, report: Report, *, wait_s: float) -> Iterator[Self]:
+        """Hold the pair alone while the block runs, and leave for `status` how it went.
+
+        Raises:
+            Busy: another process holds it still after `wait_s`.
+        """
+        before = self.remote.wire.meter.read()
+        lock = self.journal.home / "locks" / f"pair-{self.id}.lock"
+        with hold(lock, what=f"{self.local} and {self.root}", wait_s=wait_s, observe=self.monitor.note):
+            try:
+                yield self
+            except HuracanError as error:
+                self._note(verb, report, error)
+                raise
+            finally:
+                report.requests = (self.remote.wire.meter.read() - before).requests
+            self._note(verb, report, None)
+
+    def _note(self, verb: str, report: Report, error: HuracanError | None) -> None:
+        now = time.time()
+        facts = report.as_dict()
+        if error is not None:
+            facts["error"] = error.as_dict()
+        good = error is None and not report.failed
+        self.journal.note_run(self.remote.place, Run(self.root, verb, now, now if good else None, facts))
+
+    def survey(
+        self,
+        options: Options,
+        *,
+        local_may_miss: bool = False,
+        snapshot: list[Entry] | None = None,
+    ) -> Survey:
+        """Both sides, where they differ from what was synced."""
+        return survey(
+            self.remote,
+            self.journal,
+            pair=self.id,
+            local_root=self.disk,
+            remote_root=self.root,
+            wanted=self._wanted(options.wanted),
+            local_may_miss=local_may_miss,
+            snapshot=snapshot,
+        )
+
+    def _wanted(self, asked: Callable[[str], bool] | None) -> Callable[[str], bool] | None:
+        """What takes part: never this machine's state; in the root folder itself the signed things do not either."""
+        is_root = not spot_of(self.root, self.remote.root).prefix
+        home, local = (Path(os.path.realpath(folder)) for folder in (self.journal.home, self.local))
+        if home == local:
+            raise UsageError(f"{self.local} holds this machine's own state; it is for no other place", path=str(local))
+        state = fold(f"{home.relative_to(local).as_posix()}/") if home.is_relative_to(local) else ""
+        if not is_root and not state:
+            return asked
+
+        def takes_part(path: str) -> bool:
+            if (is_root and is_ours(path)) or (state and fold(path).startswith(state)):
+                return False
+            return asked is None or asked(path)
+
+        return takes_part
+
+    def settle(self, seen: Survey, made: Plan) -> None:
+        """Note what both sides hold alike already: found so by the plan, or only touched on disk."""
+        forgotten = [step.path for step in made.agreements if step.entry is None]
+        learned = [
+            Synced(seen.there.get(key, step.entry), seen.stamps.get(key), seen.kinds.get(key))
+            for step in made.agreements
+            for key in (fold(step.path),)
+            if step.entry is not None
+        ]
+        busy = {fold(path) for path in made.paths()}
+        for key, stamp in seen.stamps.items():
+            here, there = seen.here.get(key), seen.there.get(key)
+            if here is None or there is None or key in busy or here.content_hash != there.content_hash:
+                continue
+            # Only touched on this disk; or committed by a run of ours that was cut before it could note it.
+            if seen.synced.get(key) != Synced(there, stamp):
+                learned.append(Synced(there, stamp, seen.kinds.get(key)))
+        if learned:
+            self.journal.learn(self.id, learned)
+        if forgotten:
+            self.journal.forget(self.id, forgotten)
+
+    def report_failures(self, failures: list[Failure], report: Report) -> None:
+        """Add files that will not be in step, and tell the monitor."""
+        report.failed += failures
+        for failure in failures:
+            self.monitor.failed(failure.path, failure.error)

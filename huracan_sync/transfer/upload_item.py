@@ -1,0 +1,161 @@
+"""A file on its way up, and what all who carry it share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import msgspec
+
+from huracan_sync.disk import Reading, Root, Stamp
+from huracan_sync.errors import FileChanged, HuracanError
+from huracan_sync.manifest import file_kinds
+from huracan_sync.remote import upload_session
+from huracan_sync.remote.client import Remote
+from huracan_sync.remote.listing import timestamp
+from huracan_sync.transfer.journal import Journal, Sent
+from huracan_sync.transfer.journal.signed_state import Proof
+from huracan_sync.transfer.progress import Monitor
+from huracan_sync.transfer.worker_pool import Crew
+from huracan_sync.tree.content_hash import BLOCK_SIZE, block_hashes, combine
+from huracan_sync.tree.paths import RelPath, join
+from huracan_sync.tree.plan import Copy
+
+SESSION_DAYS = 6.0
+"""Dropbox keeps a session for seven days; one older than this is not trusted to live until its commit."""
+
+
+class Options(msgspec.Struct, frozen=True):
+    """How to upload."""
+
+    check: Callable[[Reading], None] | None = None
+    """Asked before a file is sent; raises when it must not be (a parquet without its footer)."""
+    append_only: Callable[[str], bool] = lambda _: False
+    """Which files only ever grow, so that their beginning is a consistent state (logs)."""
+    header_limit: int = upload_session.HeaderBudget.FIRST
+    """Bytes the argument header of one append may have."""
+    learn_headers: bool = False
+    """Whether to try longer ones as long as the server takes them."""
+    batches: bool = True
+    """Whether to send small files in batches."""
+    whole_up_to: int = 2 * BLOCK_SIZE
+    """Bytes of the largest file that is sent in one piece."""
+    part_size: int = 2 * BLOCK_SIZE
+    """Bytes in a part of a larger one: a multiple of 4 MiB, as concurrent sessions ask."""
+
+
+class Site(msgspec.Struct, frozen=True):
+    """From where to where, and with what."""
+
+    remote: Remote
+    journal: Journal
+    pair: int
+    local_root: Root
+    remote_root: str
+    options: Options
+    monitor: Monitor
+    crew: Crew
+    stop: Callable[[], bool] = lambda: False
+    """Whether to begin nothing more."""
+
+
+class Wish(msgspec.Struct):
+    """One file. Its worker fills in what was read; everything else is the caller's thread's."""
+
+    step: Copy
+    attempts: int = 0
+    refusals: int = 0
+    """How often its commit was refused while others of the same call were taken."""
+    stamp: Stamp | None = None
+    """The state that was read."""
+    digest: bytes = b""
+    """The content hash of what was sent; empty until all of it was read."""
+    session: str = ""
+    first: bytes = b""
+    """Of a large file the first bytes: they may tell its kind."""
+    proof: Proof | None = None
+    """What a signed list wants to know of the content, where name and hash do not tell."""
+
+    @property
+    def path(self) -> RelPath:
+        """Where, below both roots."""
+        return self.step.entry.path
+
+    @property
+    def size(self) -> int:
+        """Bytes: of what was read, before that of what was seen."""
+        return self.stamp.size if self.stamp else self.step.entry.size
+
+    def begin_again(self) -> None:
+        """Forget what was read and sent."""
+        self.attempts += 1
+        self.stamp, self.digest, self.session, self.proof = None, b"", "", None
+
+    def commit(self, site: Site) -> upload_session.Commit:
+        """Where it goes, and the one revision it may replace."""
+        replaces = self.step.replaces
+        modified = self.stamp.mtime_ns // 1_000_000 if self.stamp else self.step.entry.mtime_ms
+        return upload_session.commit_of(
+            join(site.remote_root, self.path), timestamp(modified), replaces_rev=replaces.rev if replaces else None
+        )
+
+    def open(self, site: Site) -> Reading:
+        """The file, open for reading and fit to be sent."""
+        reading = Reading(site.local_root, self.path, prefix_only=site.options.append_only(self.path))
+        if site.options.check:
+            try:
+                site.options.check(reading)
+            except HuracanError:
+                reading.close()
+                raise
+        return reading
+
+    def is_large(self, site: Site) -> bool:
+        """Whether it is sent in parts."""
+        return self.size > site.options.whole_up_to
+
+    def read_whole(self, site: Site) -> bytes | HuracanError:
+        """On a worker: the content, all of one state, with its digest noted; or why not."""
+        try:
+            with self.open(site) as reading:
+                if reading.stamp.size > site.options.whole_up_to:
+                    self.stamp = reading.stamp
+                    return FileChanged(f"{self.path} has grown to {reading.stamp.size} bytes", path=self.path)
+                content = reading.read(0, reading.stamp.size)
+                reading.check_unchanged()
+        except HuracanError as error:
+            return error
+        self.stamp = reading.stamp
+        self.prove(content[: file_kinds.SNIFF], block_hashes(content))
+        return content
+
+    def prove(self, first: bytes, blocks: bytes) -> None:
+        """All of it was read: its first bytes, and the digests of its blocks."""
+        self.digest = combine(blocks)
+        hidden = file_kinds.hidden(self.path, first)
+        if self.size > BLOCK_SIZE or hidden is not None:
+            kind = file_kinds.by_name(self.path) if hidden is None else hidden
+            self.proof = Proof(self.path, self.digest, int(kind), blocks if self.size > BLOCK_SIZE else b"")
+
+    def go_on(self, site: Site, earlier: Sent) -> bool:
+        """An earlier run sent all of it; whether it is still the same, so that only its commit is missing."""
+        try:
+            with Reading(site.local_root, self.path) as reading:
+                first = reading.read(0, file_kinds.SNIFF)
+        except HuracanError:
+            return False
+        if token_of(reading.stamp) != earlier.token:
+            return False
+        self.stamp, self.digest, self.session = reading.stamp, earlier.digest, earlier.session
+        if (hidden := file_kinds.hidden(self.path, first)) is not None:
+            self.proof = Proof(self.path, self.digest, int(hidden), b"")
+        return True
+
+
+def token_of(stamp: Stamp) -> str:
+    """What tells one state of a local file from another."""
+    return f"{stamp.size}.{stamp.mtime_ns}.{stamp.ctime_ns}.{stamp.inode}"
+
+
+def is_fresh(since: float, now: float) -> bool:
+    """Whether a session of then may be gone on with. One of the future (a clock set back) may not."""
+    return 0 <= now - since < SESSION_DAYS * 86400

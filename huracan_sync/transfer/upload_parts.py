@@ -1,0 +1,308 @@
+"""Large files in parts: one concurrent upload session each, parts in parallel, every part hashed and journalled.
+
+The state of a session, and every legal step (`_Parts.next_part` is this table):
+
+    state       legal next                      ends when
+    begun       any part but the last           all parts but the last have arrived
+    all but     the last part, closing          it has arrived
+    closed      commit (not here)
+    lost        begin again                     unknown, expired, or older than six days
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+import msgspec
+
+from huracan_sync.disk import Reading
+from huracan_sync.errors import FileChanged, HuracanError
+from huracan_sync.manifest import file_kinds
+from huracan_sync.remote.client import Remote
+from huracan_sync.remote.errors import SessionLost, WrongOffset
+from huracan_sync.remote.http import CHUNK
+from huracan_sync.remote.upload_session import Cursor
+from huracan_sync.transfer.send_window import Window
+from huracan_sync.transfer.upload_item import Site, Wish, is_fresh, token_of
+from huracan_sync.tree.content_hash import block_hashes, combine
+
+FILES_AT_ONCE = 4
+AHEAD = 2
+"""Parts that are read and hashed while others go out."""
+
+
+class _Parts:
+    """Which parts of one open file have arrived. Lives in the caller's thread."""
+
+    def __init__(self, wish: Wish, reading: Reading, transfer: int, part_size: int, arrived: dict[int, bytes]) -> None:
+        self.wish = wish
+        self.reading = reading
+        self.transfer = transfer
+        self.part_size = part_size
+        self.arrived = arrived
+        self.error: HuracanError | None = None
+        """Why it failed: the first of its parts that did."""
+        self._under_way = 0
+        self._last = -(-reading.stamp.size // part_size) - 1
+        self._waiting = deque(number for number in range(self._last) if number not in arrived)
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether every part, the closing one included, has arrived."""
+        return self._last in self.arrived
+
+    def is_last(self, number: int) -> bool:
+        return number == self._last
+
+    def length(self, number: int) -> int:
+        return min(self.part_size, self.reading.stamp.size - number * self.part_size)
+
+    def next_part(self) -> int | None:
+        """The part to send now, or None when none may be: the last one closes, so it waits for all others."""
+        if self.error or self.is_closed:
+            return None
+        if self._waiting:
+            number = self._waiting.popleft()
+        elif self._under_way == 0:
+            number = self._last
+        else:
+            return None
+        self._under_way += 1
+        return number
+
+    def end(self, number: int, outcome: bytes | HuracanError) -> bool:
+        """A part has arrived with these block digests, or failed; whether that was the end of the whole file.
+
+        A file that failed ends when its last part under way does: until then its bytes are read.
+        """
+        self._under_way -= 1
+        if isinstance(outcome, HuracanError):
+            self.error = self.error or outcome
+        else:
+            self.arrived[number] = outcome
+        ended = self._under_way == 0 and (self.error is not None or self.is_closed)
+        if ended:
+            self.reading.close()
+        return ended
+
+    def blocks(self) -> bytes:
+        """The digests of all its blocks."""
+        return b"".join(self.arrived[number] for number in range(self._last + 1))
+
+    def read(self, number: int, room: bytearray) -> _Part:
+        """On a worker: read and hash one part."""
+        data = memoryview(room)[: self.length(number)]
+        self.reading.read_into(number * self.part_size, data)
+        self.reading.check_unchanged()
+        return _Part(self, number, room, data, block_hashes(data))
+
+
+class _Part(NamedTuple):
+    """A part that was read, and its block digests."""
+
+    file: _Parts
+    number: int
+    room: bytearray
+    """What `data` lies in."""
+    data: memoryview
+    blocks: bytes
+
+    def send(self, remote: Remote, left: Callable[[], None]) -> None:
+        """On a worker: send it. Calls `left` when all but the last of its bytes have left, at every attempt."""
+        close = self.file.is_last(self.number)
+        cursor = Cursor(self.file.wish.session, self.number * self.file.part_size)
+        arg = {"cursor": cursor, "close": close, "content_hash": combine(self.blocks).hex()}
+        body = _Body(self.data, left)
+        try:
+            remote.send("files/upload_session/append_v2", arg, body, type(None), size=len(self.data))
+        except SessionLost as error:
+            # Closed by an earlier attempt of this very call, whose answer was lost; the commit tells if bytes miss.
+            if not (close and error.facts.get("tags") == "closed"):
+                raise
+
+
+EARLY = 8 * CHUNK
+"""Bytes of a part that may still go out when the next one begins, so that the link is not idle between them."""
+
+
+class Large:
+    """The queue of large files. Lives in the caller's thread."""
+
+    def __init__(
+        self,
+        site: Site,
+        *,
+        closed: Callable[[list[Wish]], None],
+        failed: Callable[[Wish, HuracanError], None],
+        now: Callable[[], float] = time.time,
+    ) -> None:
+        """Make a queue.
+
+        Args:
+            site: from where to where.
+            closed: told of files whose sessions are closed, ready for a commit.
+            failed: told of files that did not come so far.
+            now: seconds since 1970.
+        """
+        self.queue: deque[Wish] = deque()
+        self._site = site
+        self._closed = closed
+        self._failed = failed
+        self._now = now
+        self._open: list[_Parts] = []
+        self._opening = 0
+        self._window = Window()
+        self._reading = 0
+        self._read: deque[_Part] = deque()
+        self._rooms: list[bytearray] = []
+        """Memory for parts, used over and over: new memory costs more time than hashing what lies in it."""
+
+    def feed(self) -> bool:
+        """Start one thing if there is room; whether something was started."""
+        if self._read and self._window.has_room:
+            self._send(self._read.popleft())
+            return True
+        for parts in self._open if self._reading + len(self._read) < AHEAD else ():
+            room = self._site.crew.has_room(parts.part_size * (1 + len(self._read)))
+            if room and (number := parts.next_part()) is not None:
+                self._read_part(parts, number)
+                return True
+        if self.queue and len(self._open) + self._opening < FILES_AT_ONCE:
+            self._begin(self.queue.popleft())
+            return True
+        return False
+
+    def close(self) -> None:
+        """Stopped early: close what is open. What has arrived is journalled."""
+        for parts in self._open:
+            parts.reading.close()
+
+    def forget(self, wish: Wish) -> None:
+        """Its session is of no use any more (or it is committed)."""
+        self._site.journal.end_transfer(self._site.pair, wish.path, "up")
+
+    def _begin(self, wish: Wish) -> None:
+        site = self._site
+        try:
+            reading = wish.open(site)
+            wish.first = reading.read(0, file_kinds.SNIFF)
+        except HuracanError as error:
+            self._failed(wish, error)
+            return
+        wish.stamp = reading.stamp
+        if not wish.is_large(site):
+            reading.close()
+            self._failed(wish, FileChanged(f"{wish.path} has shrunk to {wish.size} bytes", path=wish.path))
+            return
+        token = token_of(reading.stamp)
+        earlier = site.journal.transfer(site.pair, wish.path, "up")
+        if earlier and earlier.token == token and is_fresh(earlier.started, self._now()):
+            wish.session = earlier.session
+            parts = _Parts(wish, reading, earlier.id, earlier.part_size, earlier.parts)
+            arrived = sum(parts.length(number) for number in earlier.parts)
+            if arrived:
+                site.monitor.moved(arrived)
+                site.monitor.note(f"{wish.path}: {arrived} bytes arrived in an earlier run; going on from there")
+            self._open.append(parts)
+            if parts.is_closed:
+                reading.close()
+                self._end(parts)
+            return
+        self._opening += 1
+
+        def then(session: str) -> None:
+            self._opening -= 1
+            wish.session = session
+            part_size = site.options.part_size
+            opened = site.journal.begin_transfer(
+                site.pair, wish.path, "up", token=token, session=session, part_size=part_size, now=self._now()
+            )
+            self._open.append(_Parts(wish, reading, opened.id, part_size, {}))
+
+        def failed(error: HuracanError) -> None:
+            self._opening -= 1
+            reading.close()
+            self._failed(wish, error)
+
+        site.crew.start(lambda: _start_session(site.remote), then, failed)
+
+    def _read_part(self, parts: _Parts, number: int) -> None:
+        self._reading += 1
+        room = self._rooms.pop() if self._rooms else bytearray()
+        if len(room) != parts.part_size:  # the first time, or the session is of an earlier run with other parts
+            room = bytearray(parts.part_size)
+
+        def then(part: _Part) -> None:
+            self._reading -= 1
+            self._read.append(part)
+
+        def failed(error: HuracanError) -> None:
+            self._reading -= 1
+            self._end_part(parts, number, room, error)
+
+        self._site.crew.start(lambda: parts.read(number, room), then, failed, cost=parts.part_size)
+
+    def _send(self, part: _Part) -> None:
+        site, parts, size = self._site, part.file, len(part.data)
+        if parts.error:
+            self._end_part(parts, part.number, part.room, parts.error)
+            return
+        passage = self._window.begin()
+
+        def then(_: None) -> None:
+            passage.end()
+            site.journal.note_part(parts.transfer, part.number, part.blocks)
+            site.monitor.moved(size)
+            self._end_part(parts, part.number, part.room, part.blocks)
+
+        def failed(error: HuracanError) -> None:
+            passage.end()
+            self._end_part(parts, part.number, part.room, error)
+
+        left = lambda: site.crew.tell(lambda: passage.left(size))  # noqa: E731 - from the worker to this thread
+        site.crew.start(lambda: part.send(site.remote, left), then, failed, cost=parts.part_size)
+
+    def _end_part(self, parts: _Parts, number: int, room: bytearray, outcome: bytes | HuracanError) -> None:
+        self._rooms.append(room)
+        if parts.end(number, outcome):
+            self._end(parts)
+
+    def _end(self, parts: _Parts) -> None:
+        self._open.remove(parts)
+        if parts.error is None:
+            parts.wish.prove(parts.wish.first, parts.blocks())
+            self._closed([parts.wish])
+            return
+        self._site.monitor.moved(-sum(map(parts.length, parts.arrived)))
+        if isinstance(parts.error, SessionLost | WrongOffset):
+            self.forget(parts.wish)
+        self._failed(parts.wish, parts.error)
+
+
+class _Body:
+    """The bytes of a part, which can be sent again. Says when all but the last of them have left."""
+
+    def __init__(self, data: memoryview, left: Callable[[], None]) -> None:
+        self._data = data
+        self._left = left
+
+    def __iter__(self) -> Iterator[memoryview]:
+        early = max(0, len(self._data) - EARLY) // CHUNK * CHUNK
+        for at in range(0, early, CHUNK):
+            yield self._data[at : at + CHUNK]
+        self._left()
+        for at in range(early, len(self._data), CHUNK):
+            yield self._data[at : at + CHUNK]
+
+
+class _Session(msgspec.Struct):
+    session_id: str
+
+
+def _start_session(remote: Remote) -> str:
+    # No data with the start: under concurrency it is the first call to be refused.
+    arg = {"session_type": {".tag": "concurrent"}}
+    return remote.send("files/upload_session/start", arg, b"", _Session).session_id

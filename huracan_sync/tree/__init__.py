@@ -1,0 +1,1 @@
+"""Pure: paths, entries, content hash, plan, layout, symbols. May import `errors` only."""
