@@ -17,9 +17,11 @@ HOUSE = Path(__file__).parent.parent.parent / "huracan_sync"
 # Rooms that move bytes up, delete, or find private keys. What a login needs (refresh tokens) a reader does reach: he
 # has a login of his own, which cannot write, and the store it lies in gives a secret only to who knows its name.
 FORBIDDEN = {"transfer", "signing", "operations", "engine", "cli"}
-FORBIDDEN_PAGES = {"huracan_sync.auth.connect", "huracan_sync.manifest.signer", "huracan_sync.manifest.default_policy"} | {
-    f"huracan_sync.remote.{name}" for name in ("client", "files", "async_jobs", "delete", "sdk")
-}
+FORBIDDEN_PAGES = {
+    "huracan_sync.auth.connect",
+    "huracan_sync.manifest.signer",
+    "huracan_sync.manifest.default_policy",
+} | {f"huracan_sync.remote.{name}" for name in ("client", "files", "async_jobs", "delete", "sdk")}
 ROUTE = re.compile(r"(?:\A|/2/)((?:files|users|sharing|check|auth|file_requests|file_properties)/[a-z_/0-9]+)\Z")
 
 
