@@ -8,7 +8,7 @@ import threading
 import pytest
 from powers import without_root_powers
 
-from huracan_sync.disk import Placing, Reading, Stamp, remove, scan, stamp_of, sweep, sync_folders
+from huracan_sync.disk import AtomicWrite, StableRead, Stamp, remove, scan, stamp_of, sweep, sync_folders
 from huracan_sync.errors import Busy, DiskFull, FileChanged, HuracanError, LocalFailure, UsageError
 
 TOKEN = "0123456789abcdef" * 2
@@ -92,7 +92,7 @@ def test_an_unreadable_folder_is_unclear_not_empty(tmp_path):
 
 def test_reading_hands_out_one_state(tmp_path):
     (tmp_path / "x").write_bytes(b"0123456789")
-    with Reading(tmp_path, "x") as reading:
+    with StableRead(tmp_path, "x") as reading:
         assert reading.read(2, 3) == b"234"
         assert reading.read(8, 100) == b"89"
         reading.check_unchanged()
@@ -112,7 +112,7 @@ def test_a_change_while_reading_is_noticed(tmp_path, change):
     path = tmp_path / "x"
     path.write_bytes(b"0123456789")
     os.utime(path, ns=(5, 5))
-    with Reading(tmp_path, "x") as reading:
+    with StableRead(tmp_path, "x") as reading:
         change(path)
         with pytest.raises(FileChanged):
             read_and_check(reading)
@@ -126,7 +126,7 @@ def read_and_check(reading):
 def test_a_log_may_grow_and_its_beginning_is_whole(tmp_path):
     path = tmp_path / "x.log"
     path.write_bytes(b"line 1\n")
-    with Reading(tmp_path, "x.log", prefix_only=True) as reading:
+    with StableRead(tmp_path, "x.log", prefix_only=True) as reading:
         with path.open("ab") as log:
             log.write(b"line 2\n")
         assert reading.read(0, 100) == b"line 1\n"
@@ -149,7 +149,7 @@ def test_a_log_may_grow_and_its_beginning_is_whole(tmp_path):
 def test_only_a_regular_file_is_read(tmp_path, prepare, error):
     prepare(tmp_path)
     with pytest.raises(error):
-        Reading(tmp_path, "x")
+        StableRead(tmp_path, "x")
 
 
 def test_reading_does_not_walk_through_links(tmp_path):
@@ -159,11 +159,11 @@ def test_reading_does_not_walk_through_links(tmp_path):
     root.mkdir()
     (root / "dir").symlink_to(tmp_path / "outside")
     with pytest.raises(LocalFailure):
-        Reading(root, "dir/secret")
+        StableRead(root, "dir/secret")
 
 
 def test_placing_is_whole_and_has_its_time(tmp_path):
-    with Placing(tmp_path, "a/b/c.txt", token=TOKEN) as placing:
+    with AtomicWrite(tmp_path, "a/b/c.txt", token=TOKEN) as placing:
         placing.write(4, b"efgh")
         placing.write(0, b"abcd")
         assert not (tmp_path / "a/b/c.txt").exists()
@@ -176,16 +176,16 @@ def test_placing_is_whole_and_has_its_time(tmp_path):
 
 
 def test_a_part_left_behind_is_found_again(tmp_path):
-    with Placing(tmp_path, "x", token=TOKEN) as placing:
+    with AtomicWrite(tmp_path, "x", token=TOKEN) as placing:
         placing.write(0, b"abcd")
-    with Placing(tmp_path, "x", token=TOKEN) as placing:
+    with AtomicWrite(tmp_path, "x", token=TOKEN) as placing:
         assert (placing.size, placing.read(0, 10)) == (4, b"abcd")
         placing.discard()
     assert parts_in(tmp_path) == []
 
 
 def test_a_longer_part_is_cut(tmp_path):
-    with Placing(tmp_path, "x", token=TOKEN) as placing:
+    with AtomicWrite(tmp_path, "x", token=TOKEN) as placing:
         placing.write(0, b"abcdefgh")
         placing.commit(size=4, replaces=None)
     assert (tmp_path / "x").read_bytes() == b"abcd"
@@ -194,7 +194,7 @@ def test_a_longer_part_is_cut(tmp_path):
 def test_what_changed_meanwhile_stays(tmp_path):
     (tmp_path / "x").write_text("old")
     seen = stamp_of(tmp_path, "x")
-    with Placing(tmp_path, "x", token=TOKEN) as placing:
+    with AtomicWrite(tmp_path, "x", token=TOKEN) as placing:
         placing.write(0, b"new")
         (tmp_path / "x").write_text("mine!")
         with pytest.raises(FileChanged):
@@ -204,7 +204,7 @@ def test_what_changed_meanwhile_stays(tmp_path):
 
 def test_placing_replaces_what_it_was_told_to(tmp_path):
     (tmp_path / "x").write_text("old")
-    with Placing(tmp_path, "x", token=TOKEN) as placing:
+    with AtomicWrite(tmp_path, "x", token=TOKEN) as placing:
         placing.write(0, b"new")
         placing.commit(size=3, replaces=stamp_of(tmp_path, "x"))
     assert (tmp_path / "x").read_text() == "new"
@@ -218,7 +218,7 @@ def test_placing_does_not_walk_through_links(tmp_path, way):
     (root / way).parent.mkdir(parents=True)
     (root / way).symlink_to(outside)
     with pytest.raises(LocalFailure) as caught:
-        Placing(root, f"{way}/x", token=TOKEN)
+        AtomicWrite(root, f"{way}/x", token=TOKEN)
     assert "link" in caught.value.hint
     assert [p.name for p in outside.rglob("*")] == ["inner"]
 
@@ -226,12 +226,12 @@ def test_placing_does_not_walk_through_links(tmp_path, way):
 def test_a_file_in_the_way_of_a_folder(tmp_path):
     (tmp_path / "a").write_text("x")
     with pytest.raises(LocalFailure):
-        Placing(tmp_path, "a/b", token=TOKEN)
+        AtomicWrite(tmp_path, "a/b", token=TOKEN)
 
 
 def test_a_folder_in_the_way_of_a_file(tmp_path):
     (tmp_path / "a").mkdir()
-    with Placing(tmp_path, "a", token=TOKEN) as placing, pytest.raises(LocalFailure, match="a folder lies there"):
+    with AtomicWrite(tmp_path, "a", token=TOKEN) as placing, pytest.raises(LocalFailure, match="a folder lies there"):
         placing.commit(size=0, replaces=None)
 
 
@@ -258,7 +258,7 @@ def test_racing_links_never_lead_outside(tmp_path):
     placed = 0
     for number in range(400):
         try:
-            with Placing(root, f"real/f{number}", token=TOKEN) as placing:
+            with AtomicWrite(root, f"real/f{number}", token=TOKEN) as placing:
                 placing.commit(size=0, replaces=None)
             placed += 1
         except HuracanError:
@@ -282,7 +282,7 @@ def test_a_full_disk_is_try_later(tmp_path, monkeypatch):
     def full(*_):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    with Placing(tmp_path, "x", token=TOKEN) as placing:
+    with AtomicWrite(tmp_path, "x", token=TOKEN) as placing:
         monkeypatch.setattr(os, "pwrite", full)  # a real full disk is in the long proofs
         with pytest.raises(DiskFull) as caught:
             placing.write(0, b"x")
@@ -291,15 +291,15 @@ def test_a_full_disk_is_try_later(tmp_path, monkeypatch):
 
 
 def test_only_parts_that_nobody_writes_are_swept(tmp_path):
-    with Placing(tmp_path, "dead", token="d" * 32):
+    with AtomicWrite(tmp_path, "dead", token="d" * 32):
         pass
-    with Placing(tmp_path, "sub/living", token="a" * 32):
+    with AtomicWrite(tmp_path, "sub/living", token="a" * 32):
         parts = scan(tmp_path).parts
         assert len(parts) == 2
         assert sweep(tmp_path, [*parts, "gone"]) == 1
         assert len(parts_in(tmp_path)) == 1
         with pytest.raises(Busy):
-            Placing(tmp_path, "sub/living", token="a" * 32)
+            AtomicWrite(tmp_path, "sub/living", token="a" * 32)
 
 
 def test_a_folder_that_is_moved_away_while_it_is_scanned_is_not_half_empty(tmp_path):
@@ -336,6 +336,6 @@ def test_what_was_written_in_this_tick_is_read_in_the_next(tmp_path, age_ns, sle
     (tmp_path / "x").write_bytes(b"1")
     written_ns = (tmp_path / "x").stat().st_ctime_ns
     sleeps = []
-    with Reading(tmp_path, "x", clock_ns=lambda: written_ns + age_ns, sleep=sleeps.append) as reading:
+    with StableRead(tmp_path, "x", clock_ns=lambda: written_ns + age_ns, sleep=sleeps.append) as reading:
         assert reading.read(0, 1) == b"1"
     assert sleeps == slept

@@ -17,7 +17,7 @@ import msgspec
 
 from huracan_sync.auth import login_record, pkce, token_cache, token_endpoint
 from huracan_sync.auth.credentials import Credential, Credentials
-from huracan_sync.auth.loopback import Door
+from huracan_sync.auth.loopback import LoopbackListener
 from huracan_sync.auth.scopes import check_granted, writes
 from huracan_sync.auth.token_cache import Clocks, State, Token
 from huracan_sync.auth.token_endpoint import Grant
@@ -203,7 +203,7 @@ def _ask(
         request = pkce.begin(web, app_key, scopes, None, now=clock())
         person.show(request.url, opens=False)
         return request, pkce.pasted(person.paste())
-    with Door.open(pkce.PORTS if wanted.port is None else [wanted.port], clock=clock) as door:
+    with LoopbackListener.open(pkce.PORTS if wanted.port is None else [wanted.port], clock=clock) as door:
         request = pkce.begin(web, app_key, scopes, door.uri, now=clock())
         person.show(request.url, opens=True)
         answer = door.wait(

@@ -46,7 +46,7 @@ h1{{font-size:1.5em;font-weight:600}}</style></head>
 _REASONS = {200: "OK", 400: "Bad Request", 404: "Not Found", 405: "Method Not Allowed", 421: "Misdirected Request"}
 
 
-class Door:
+class LoopbackListener:
     """One loopback port, listening on 127.0.0.1 and, where the machine has it, on ::1."""
 
     def __init__(self, listeners: list[socket.socket], port: int, clock: Callable[[], float]) -> None:

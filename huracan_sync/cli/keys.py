@@ -20,7 +20,7 @@ from huracan_sync.manifest.scope import CHAMPIONS
 from huracan_sync.manifest.signer import Signer
 from huracan_sync.manifest.trust import Trust
 from huracan_sync.reader import Reader
-from huracan_sync.reader.trust_store import Seen
+from huracan_sync.reader.trust_store import TrustStore
 from huracan_sync.remote.client import Remote
 from huracan_sync.remote.source import RemoteSource, several
 from huracan_sync.signing import trust_chain
@@ -259,7 +259,7 @@ def _pinned_before(asked: _Asked) -> tuple[str, ...]:
     """With --at-least alone: the keys that were pinned already, whatever became of the rest."""
     if asked.options.at_least is None or asked.options.anew:
         return ()
-    return Seen(asked.home, RemoteSource(asked.remote, asked.root).place).pins()
+    return TrustStore(asked.home, RemoteSource(asked.remote, asked.root).place).pins()
 
 
 def _ask(asked: _Asked) -> tuple[str, ...]:

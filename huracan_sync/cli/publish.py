@@ -14,7 +14,7 @@ from huracan_sync.errors import UsageError
 from huracan_sync.manifest.scope import CHAMPIONS
 from huracan_sync.operations.publish import publish, publisher_of, renew, roll_back
 from huracan_sync.operations.push import PushOptions
-from huracan_sync.signing.channel_publisher import Sealer
+from huracan_sync.signing.channel_publisher import ChannelPublisher
 from huracan_sync.transfer.journal import Journal
 from huracan_sync.transfer.pair import Pair
 from huracan_sync.tree.paths import remote_root
@@ -96,9 +96,9 @@ def _head_only(options: argparse.Namespace, context: Context) -> int:
         remote, home = remote_of(options, context, monitor), home_of(context.env)
         root = remote.root if options.root is None else remote_root(options.root)
         keys = key_place(options, context)
-        sealer = Sealer(remote, home, keys, root=root, channel=options.channel)
+        channel_publisher = ChannelPublisher(remote, home, keys, root=root, channel=options.channel)
         before = remote.wire.meter.read()
-        made = renew(sealer) if options.heartbeat else roll_back(sealer, options.rollback, home)
+        made = renew(channel_publisher) if options.heartbeat else roll_back(channel_publisher, options.rollback, home)
         requests = (remote.wire.meter.read() - before).requests
     said = made.head
     document = {

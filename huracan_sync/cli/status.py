@@ -14,7 +14,7 @@ from huracan_sync.auth.connect import home_of
 from huracan_sync.cli.output import ascii_path, size_in_words, table
 from huracan_sync.cli.runner import DONE, Context
 from huracan_sync.engine.daemon import status
-from huracan_sync.engine.daemon.status import Standing, State
+from huracan_sync.engine.daemon.status import State, Status
 from huracan_sync.engine.outbox import Outbox
 from huracan_sync.errors import UsageError
 from huracan_sync.secret import redact
@@ -57,7 +57,7 @@ def run_status(options: argparse.Namespace, context: Context) -> int:
 class Look:
     """What one look found."""
 
-    def __init__(self, now: float, runs: list[tuple[str, Run]], continuous: Standing | None, pending: int) -> None:
+    def __init__(self, now: float, runs: list[tuple[str, Run]], continuous: Status | None, pending: int) -> None:
         self.now = now
         self.runs = runs
         self.continuous = continuous
@@ -70,7 +70,7 @@ class Look:
         if (home / "journal.db").exists():
             with Journal(home) as journal:
                 runs = [(place, run) for place, there in journal.runs().items() for run in there]
-        return cls(now, runs, status.read(home), len(Outbox(home).letters()))
+        return cls(now, runs, status.read(home), len(Outbox(home).queued_writes()))
 
     def as_dict(self) -> dict[str, Any]:
         """For `--json`."""

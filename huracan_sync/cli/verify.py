@@ -11,7 +11,7 @@ from huracan_sync.cli.login_options import credentials, key_place
 from huracan_sync.cli.output import ascii_path, table
 from huracan_sync.cli.runner import DONE, REFUSED, Context
 from huracan_sync.errors import UsageError
-from huracan_sync.manifest.scope import CHAMPIONS, channel_of, spot_of
+from huracan_sync.manifest.scope import CHAMPIONS, channel_of, scope_of
 from huracan_sync.operations.audit import MOST, History, Row, audit_copy, audit_remote
 from huracan_sync.operations.verify import Verdict, verify, verify_local
 from huracan_sync.tree.paths import below
@@ -86,9 +86,9 @@ def _history(options: argparse.Namespace, context: Context) -> int:
     else:
         remote = connect(env=context.env, credentials=credentials(options, context))
         keys = key_place(options, context)
-        spot = spot_of(target or remote.root, remote.root)
-        channel = options.channel or (channel_of(target) if spot.prefix else CHAMPIONS)
-        history = audit_remote(remote, home, spot.root, channel, keys=keys, most=options.limit)
+        scope = scope_of(target or remote.root, remote.root)
+        channel = options.channel or (channel_of(target) if scope.prefix else CHAMPIONS)
+        history = audit_remote(remote, home, scope.root, channel, keys=keys, most=options.limit)
     context.output.document(history.as_dict(), _told(history))
     return DONE if history.ok else REFUSED
 

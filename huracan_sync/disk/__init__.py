@@ -5,18 +5,18 @@ beside it, fsync, rename, fsync of the folder: a crash leaves the old file or th
 all belong to one state of the file, or raises `FileChanged`.
 """
 
-from huracan_sync.disk.atomic_write import Placing, sweep
+from huracan_sync.disk.atomic_write import AtomicWrite, sweep
 from huracan_sync.disk.files import Root, Stamp, remove, stamp_of, sync_folders
 from huracan_sync.disk.scan import Found, Problem, Scan, scan
-from huracan_sync.disk.stable_read import Reading
+from huracan_sync.disk.stable_read import StableRead
 
 __all__ = [
+    "AtomicWrite",
     "Found",
-    "Placing",
     "Problem",
-    "Reading",
     "Root",
     "Scan",
+    "StableRead",
     "Stamp",
     "remove",
     "scan",

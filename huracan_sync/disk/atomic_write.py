@@ -18,7 +18,7 @@ WRITTEN_AT_ONCE = 64 * 1024
 """Bytes of one write: with 4 MiB at once, Linux takes large pages for them, and ten times as long to get hold of."""
 
 
-class Placing:
+class AtomicWrite:
     """A file being written beside its place. `commit` puts it there; leaving without it keeps the part for later.
 
     The part's name depends on path and content only, so an interrupted download finds it again.
@@ -38,11 +38,11 @@ class Placing:
             LocalFailure: a link or a file stands where a folder must be, or writing is not allowed.
         """
         self.path = path
-        folder_path, spot = located(root, path)
-        self._name = spot.rpartition("/")[2]
+        folder_path, scope = located(root, path)
+        self._name = scope.rpartition("/")[2]
         self.part_name = f"{PART_PREFIX}{token[:32]}{PART_SUFFIX}"
         try:
-            self._folder = open_folder(folder_path, spot, make=True)
+            self._folder = open_folder(folder_path, scope, make=True)
             try:
                 flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
                 self._fd = os.open(self.part_name, flags, 0o666, dir_fd=self._folder)

@@ -50,7 +50,7 @@ def located(root: Root, path: RelPath) -> tuple[Path, RelPath]:
 
 def sync_folders(root: Root, paths: Iterable[RelPath]) -> None:
     """Make the names of files that were just put in place durable: one fsync for each of their folders."""
-    for folder in {(where / spot).parent for where, spot in (located(root, path) for path in paths)}:
+    for folder in {(where / scope).parent for where, scope in (located(root, path) for path in paths)}:
         descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
             os.fsync(descriptor)
@@ -60,9 +60,9 @@ def sync_folders(root: Root, paths: Iterable[RelPath]) -> None:
 
 def stamp_of(root: Root, path: RelPath) -> Stamp | None:
     """The stamp of the file that lies there now, None when there is none (or something that is no file)."""
-    folder, spot = located(root, path)
+    folder, scope = located(root, path)
     try:
-        status = (folder / spot).lstat()
+        status = (folder / scope).lstat()
     except OSError:
         return None
     return Stamp.of(status) if stat.S_ISREG(status.st_mode) else None
@@ -76,10 +76,10 @@ def remove(root: Root, path: RelPath, *, stamp: Stamp | None) -> None:
     """
     if stamp_of(root, path) != stamp:
         raise FileChanged(f"{path} changed since it was looked at; it stays", path=path)
-    folder, spot = located(root, path)
+    folder, scope = located(root, path)
     try:
-        (folder / spot).unlink()
-        parent = spot.rpartition("/")[0]
+        (folder / scope).unlink()
+        parent = scope.rpartition("/")[0]
         while parent:
             (folder / parent).rmdir()
             parent = parent.rpartition("/")[0]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 
-from huracan_sync.disk import Reading
+from huracan_sync.disk import StableRead
 from huracan_sync.errors import HalfWritten
 
 MAGIC = b"PAR1"
@@ -13,7 +13,7 @@ _FOOTER_TAIL = 8
 MOST_FOOTER = 64 * 1024 * 1024
 
 
-def check_whole(reading: Reading) -> None:
+def check_whole(reading: StableRead) -> None:
     """Let every file pass but a parquet without a readable footer.
 
     Raises:
@@ -23,7 +23,7 @@ def check_whole(reading: Reading) -> None:
         check_parquet(reading)
 
 
-def check_parquet(reading: Reading) -> None:
+def check_parquet(reading: StableRead) -> None:
     """`PAR1` at both ends, and a footer that pyarrow reads. Only the footer is read, not the columns.
 
     Raises:
@@ -47,5 +47,5 @@ def check_parquet(reading: Reading) -> None:
         raise _half_written(reading, f"its footer cannot be read ({str(error)[:100]})") from error
 
 
-def _half_written(reading: Reading, why: str) -> HalfWritten:
+def _half_written(reading: StableRead, why: str) -> HalfWritten:
     return HalfWritten(f"{reading.path} is not sent: {why}", path=reading.path, size=reading.stamp.size)

@@ -16,7 +16,7 @@ TICK_NS = 10_000_000
 """Many kernels stamp what is written with the time of their last tick, of which there are 100 to 1000 a second."""
 
 
-class Reading:
+class StableRead:
     """One open file whose bytes all belong to one state. Safe for several threads (`pread`)."""
 
     def __init__(
@@ -44,12 +44,12 @@ class Reading:
         """
         self.path = path
         self._prefix_only = prefix_only
-        folder_path, spot = located(root, path)
+        folder_path, scope = located(root, path)
         try:
-            folder = open_folder(folder_path, spot, make=False)
+            folder = open_folder(folder_path, scope, make=False)
             try:
                 flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-                self._fd = os.open(spot.rpartition("/")[2], flags, dir_fd=folder)
+                self._fd = os.open(scope.rpartition("/")[2], flags, dir_fd=folder)
             finally:
                 os.close(folder)
         except FileNotFoundError as error:

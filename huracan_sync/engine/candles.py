@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import msgspec
 
-from huracan_sync.disk import Reading, Root
+from huracan_sync.disk import Root, StableRead
 from huracan_sync.disk.parquet import MAGIC, MOST_FOOTER, check_parquet
 from huracan_sync.errors import HalfWritten, HuracanError, LeftOut
 from huracan_sync.remote import files
@@ -51,7 +51,7 @@ def refuse_suspect(path: str, read: Callable[[int, int], bytes], size: int) -> N
 def facts_here(root: Root, path: RelPath) -> Facts | None:
     """The facts of a local file, None when it is no whole parquet."""
     try:
-        with Reading(root, path) as reading:
+        with StableRead(root, path) as reading:
             check_parquet(reading)
             size = reading.stamp.size
             return _facts(reading.read(max(0, size - TAIL), TAIL), reading.read, size)

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from huracan_sync.disk import Reading
+from huracan_sync.disk import StableRead
 from huracan_sync.disk.lock import hold
 from huracan_sync.engine.daemon.scheduler import Outcome
 from huracan_sync.engine.error_boundary import log
@@ -35,8 +35,8 @@ from huracan_sync.tree.paths import RelPath, below, fold
 
 if TYPE_CHECKING:
     from huracan_sync.engine.state import Instance
-    from huracan_sync.signing.channel_publisher import Sealer
-    from huracan_sync.signing.transaction import Wish
+    from huracan_sync.signing.channel_publisher import ChannelPublisher
+    from huracan_sync.signing.transaction import UploadItem
 
 PLACES = ("models/champions/latest/", "hamilton/")
 """What begins so, below the app folder, is for Hamilton."""
@@ -97,13 +97,13 @@ def state(sync: Instance, *, quiet_s: float = 0.0) -> Outcome:
         NotAuthorized, TryLater, Unavailable: it could not be asked.
     """
     with _noted(sync) as noted:
-        sealer = _sealer(sync)
-        held = sealer.held()
+        channel_publisher = _channel_publisher(sync)
+        held = channel_publisher.held()
         items = list(noted.items.values()) if noted.is_ready(time.time(), quiet_s) else []
         wish = _wish(items, is_due=held is not None and held[1])
         if wish is None:
             return Outcome(held[0].entry_count if held else 0, waiting=len(noted.items))
-        published = sealer.publish(wish)
+        published = channel_publisher.publish(wish)
         if items:
             noted.items.clear()
         waiting, stated = len(noted.items), published.head
@@ -113,7 +113,7 @@ def state(sync: Instance, *, quiet_s: float = 0.0) -> Outcome:
     return Outcome(stated.entry_count, len(items), waiting=waiting)
 
 
-def _wish(items: list[Item], *, is_due: bool) -> Wish | None:
+def _wish(items: list[Item], *, is_due: bool) -> UploadItem | None:
     from huracan_sync.signing.merge import Change  # noqa: PLC0415
     from huracan_sync.signing.transaction import Keep  # noqa: PLC0415 - 50 ms of cryptography
 
@@ -122,10 +122,10 @@ def _wish(items: list[Item], *, is_due: bool) -> Wish | None:
     return Keep() if is_due else None
 
 
-def _sealer(sync: Instance) -> Sealer:
-    from huracan_sync.signing.channel_publisher import Sealer  # noqa: PLC0415 - 50 ms of cryptography
+def _channel_publisher(sync: Instance) -> ChannelPublisher:
+    from huracan_sync.signing.channel_publisher import ChannelPublisher  # noqa: PLC0415 - 50 ms of cryptography
 
-    return Sealer(sync._remote, sync._home, sync._keys, root=sync._layout.root, channel=CHAMPIONS)
+    return ChannelPublisher(sync._remote, sync._home, sync._keys, root=sync._layout.root, channel=CHAMPIONS)
 
 
 def _is_current(sync: Instance, path: str, rev: str) -> bool:
@@ -144,7 +144,7 @@ def _item(path: str, there: Entry, source: bytes | Path) -> Item:
 
 def _read(local: Path) -> tuple[bytes, bytes]:
     local, blocks = local.resolve(), bytearray()
-    with Reading(local.parent, RelPath(local.name)) as reading:
+    with StableRead(local.parent, RelPath(local.name)) as reading:
         for offset in range(0, reading.stamp.size, BLOCK_SIZE):
             blocks += block_hashes(reading.read(offset, BLOCK_SIZE))
         return reading.read(0, file_kinds.SNIFF), bytes(blocks)

@@ -14,11 +14,11 @@ from huracan_sync.engine.champion_set import QUIET_S, state
 from huracan_sync.engine.daemon.scheduler import Loops, Outcome, Task
 from huracan_sync.engine.deliver import deliver
 from huracan_sync.engine.error_boundary import Telling, is_unfinished, log, said
-from huracan_sync.engine.outbox import Letter
+from huracan_sync.engine.outbox import QueuedWrite
 from huracan_sync.engine.restores import Restores
 from huracan_sync.engine.secret_guard import refuse_secrets
 from huracan_sync.engine.settings import KINDS, Settings, layout_kind, load, unknown
-from huracan_sync.engine.status_reporter import Desk
+from huracan_sync.engine.status_reporter import StatusReporter
 from huracan_sync.errors import HuracanError, SecretInFile
 from huracan_sync.operations.push import PushReport
 from huracan_sync.tree.layout import LOCAL_FOLDERS, PATTERNS
@@ -109,11 +109,11 @@ class Continuous(Organised, Restores):
             log.info("continuous_sync_kind_disabled", kind=kind)
         threads = self._loops.start()
         self._left = threading.Event()
-        desk, left = Desk(self, self._loops), self._left
+        reporter, left = StatusReporter(self, self._loops), self._left
 
         def sit() -> None:
-            desk.sit(left)
-            desk.close()
+            reporter.sit(left)
+            reporter.close()
 
         self._teller = threading.Thread(target=sit, daemon=True, name="DropboxSync-Desk")
         self._teller.start()
@@ -148,12 +148,14 @@ class Continuous(Organised, Restores):
         target = self._layout.folder(name, self._today() if self._dated else "")
         refuse = refuse_secrets if kind == "config" and not self._allow_secrets else None
 
-        def letter(error: HuracanError) -> Letter:
+        def queued_write(error: HuracanError) -> QueuedWrite:
             local = str(folder.absolute())
-            return self._letter(target, error, local=local, patterns=PATTERNS[name], refuses_secrets=bool(refuse))
+            return self._queued_write(target, error, local=local, patterns=PATTERNS[name], refuses_secrets=bool(refuse))
 
         telling = TellingOfCandles if kind == "data_cache" and because_of_the_disk else Telling
-        passed = self._pass(folder, target, PATTERNS[name], letter, recursive=True, refuse=refuse, telling=telling)
+        passed = self._pass(
+            folder, target, PATTERNS[name], queued_write, recursive=True, refuse=refuse, telling=telling
+        )
         deliver(self)
         outcome = outcome_of(passed.in_step, passed.report)
         if passed.unsigned is None:

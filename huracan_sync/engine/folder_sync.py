@@ -26,9 +26,9 @@ from huracan_sync.operations.restore import RestoreOptions, Restorer
 from huracan_sync.remote import files
 from huracan_sync.remote.client import Remote
 from huracan_sync.remote.listing import entry_of
-from huracan_sync.signing.push_signer import Signing
+from huracan_sync.signing.push_signer import PushSigner
 from huracan_sync.signing.signing_key import KeyPlace
-from huracan_sync.transfer.compare import Survey, hash_of
+from huracan_sync.transfer.compare import ChangeSet, hash_of
 from huracan_sync.transfer.journal import Journal, Synced
 from huracan_sync.transfer.pair import Pair, never
 from huracan_sync.transfer.progress import Failure, Monitor
@@ -170,7 +170,7 @@ def push_folder(
 def _signed(pusher: Pusher, made: Plan, keys: KeyPlace) -> HuracanError | None:
     """State what both sides hold alike; why not, when it could not be."""
     try:
-        pusher.sign(Signing(pusher.pair, None, keys), made)
+        pusher.sign(PushSigner(pusher.pair, None, keys), made)
     except Stopped:
         raise
     except HuracanError as error:
@@ -194,7 +194,7 @@ def _without_refused(pair: Pair, made: Plan, refuse: Callable[[Path], None] | No
 # --- conflicts --------------------------------------------------------------------------------------------------
 
 
-def _settled(pair: Pair, seen: Survey, made: Plan, passed: Passed) -> Plan:
+def _settled(pair: Pair, seen: ChangeSet, made: Plan, passed: Passed) -> Plan:
     """The plan with the engine's answers to its conflicts."""
     copies, conflicts = list(made.copies), []
     for conflict in made.conflicts:
@@ -242,9 +242,9 @@ def _kept_beside(pair: Pair, there: Entry) -> bool:
 class _Adopting:
     """Copies inside Dropbox what lies there under another path."""
 
-    def __init__(self, pair: Pair, seen: Survey, folder: Folder, passed: Passed) -> None:
+    def __init__(self, pair: Pair, seen: ChangeSet, folder: Folder, passed: Passed) -> None:
         self._pair = pair
-        self._seen = seen
+        self._trust_store = seen
         self._folder = folder
         self._passed = passed
 
@@ -266,7 +266,7 @@ class _Adopting:
         for step, entry, answer in zip(steps, entries, answers, strict=True):
             if isinstance(answer, HuracanError) or answer.content_hash != entry.content_hash.hex():
                 continue  # then it is sent
-            done.append(Synced(entry_of(step.path, answer), self._seen.stamps.get(fold(step.path))))
+            done.append(Synced(entry_of(step.path, answer), self._trust_store.stamps.get(fold(step.path))))
             pair.monitor.finished(step.path, step.entry.size)
         pair.journal.learn(pair.id, done)
         self._passed.copied += len(done)
@@ -287,7 +287,7 @@ class _Adopting:
         synced = journal.synced(id_)
         for step in new:
             known = synced.get(fold(step.path))
-            if known and known.stamp is not None and known.stamp == self._seen.stamps.get(fold(step.path)):
+            if known and known.stamp is not None and known.stamp == self._trust_store.stamps.get(fold(step.path)):
                 found[step] = (join(root, known.entry.path), known.entry)
         return found
 
@@ -307,7 +307,7 @@ class _Adopting:
         return found
 
     def _digest(self, step: Copy) -> bytes | None:
-        stamp: Stamp | None = self._seen.stamps.get(fold(step.path))
+        stamp: Stamp | None = self._trust_store.stamps.get(fold(step.path))
         try:
             return hash_of(self._pair.disk, step.path, stamp)
         except HuracanError:

@@ -27,7 +27,7 @@ _SUFFIX = ".letter"
 _HEADER = 64 * 1024
 
 
-class Letter(msgspec.Struct, frozen=True, kw_only=True):
+class QueuedWrite(msgspec.Struct, frozen=True, kw_only=True):
     """One thing to deliver."""
 
     remote: str
@@ -69,7 +69,7 @@ class Outbox:
         """The outbox in the state folder `home`; nothing is opened or made."""
         self.folder = home / "outbox"
 
-    def put(self, letter: Letter, content: bytes | None = None) -> None:
+    def put(self, queued_write: QueuedWrite, content: bytes | None = None) -> None:
         """Keep a letter durably, in the place of an earlier one for the same path.
 
         Raises:
@@ -77,7 +77,7 @@ class Outbox:
             LocalFailure: the state folder cannot be written.
         """
         with self._alone():
-            self._write(msgspec.structs.replace(letter, id=os.urandom(8).hex()), content)
+            self._write(msgspec.structs.replace(queued_write, id=os.urandom(8).hex()), content)
 
     @contextlib.contextmanager
     def _alone(self) -> Iterator[None]:
@@ -85,12 +85,14 @@ class Outbox:
         with hold(self.folder / "outbox.lock", what="the outbox", wait_s=60.0):
             yield
 
-    def _write(self, letter: Letter, content: bytes | None) -> None:
-        letter = msgspec.structs.replace(letter, kept=None if content is None else len(content))
-        header = msgspec.json.encode(letter)
+    def _write(self, queued_write: QueuedWrite, content: bytes | None) -> None:
+        queued_write = msgspec.structs.replace(queued_write, kept=None if content is None else len(content))
+        header = msgspec.json.encode(queued_write)
         if len(header) >= _HEADER:
-            header = msgspec.json.encode(msgspec.structs.replace(letter, error={"error": letter.error.get("error")}))
-        target = self._file(letter)
+            header = msgspec.json.encode(
+                msgspec.structs.replace(queued_write, error={"error": queued_write.error.get("error")})
+            )
+        target = self._file(queued_write)
         scratch = target.with_name(f"{target.name}.{os.getpid()}-{os.urandom(4).hex()}")
         try:
             descriptor = os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
@@ -105,38 +107,42 @@ class Outbox:
             with contextlib.suppress(OSError):
                 scratch.unlink()
             kind = DiskFull if error.errno in {28, 122} else LocalFailure
-            raise kind(f"{letter.remote} cannot be kept for later: {error.strerror}", path=letter.remote) from error
+            raise kind(
+                f"{queued_write.remote} cannot be kept for later: {error.strerror}", path=queued_write.remote
+            ) from error
 
-    def letters(self) -> list[Letter]:
+    def queued_writes(self) -> list[QueuedWrite]:
         """Everything that waits, oldest first. What is no letter is passed over."""
-        found = [letter for _, letter in self._all()]
-        return sorted(found, key=lambda letter: letter.queued)
+        found = [queued_write for _, queued_write in self._all()]
+        return sorted(found, key=lambda queued_write: queued_write.queued)
 
     def is_empty(self) -> bool:
         """Whether nothing waits; costs one look at a folder."""
         return next(iter(self._files()), None) is None
 
-    def content(self, letter: Letter) -> bytes | None:
+    def content(self, queued_write: QueuedWrite) -> bytes | None:
         """The content that lies in a letter, None when none does or the letter is gone."""
-        if letter.kept is None:
+        if queued_write.kept is None:
             return None
         try:
-            data = self._file(letter).read_bytes()
+            data = self._file(queued_write).read_bytes()
         except FileNotFoundError:
             return None
         header, _, content = data.partition(b"\n")
         found = _read(header)
-        return content if found is not None and found.id == letter.id and len(content) == letter.kept else None
+        return (
+            content if found is not None and found.id == queued_write.id and len(content) == queued_write.kept else None
+        )
 
-    def drop(self, letter: Letter) -> None:
+    def drop(self, queued_write: QueuedWrite) -> None:
         """The letter was delivered, or is void. A newer one for the same path stays."""
-        self._drop(self._file(letter), lambda found: found.id == letter.id)
+        self._drop(self._file(queued_write), lambda found: found.id == queued_write.id)
 
-    def overtake(self, letter: Letter) -> None:
+    def overtake(self, queued_write: QueuedWrite) -> None:
         """What the letter would say is done by other means: whatever waited for its path until now is void."""
-        self._drop(self._file(letter), lambda found: found.queued <= letter.queued)
+        self._drop(self._file(queued_write), lambda found: found.queued <= queued_write.queued)
 
-    def _drop(self, file: Path, applies: Callable[[Letter], bool]) -> None:
+    def _drop(self, file: Path, applies: Callable[[QueuedWrite], bool]) -> None:
         if not file.exists():
             return
         with self._alone(), contextlib.suppress(FileNotFoundError):
@@ -145,19 +151,21 @@ class Outbox:
                 file.unlink()
                 self._sync()
 
-    def failed_again(self, letter: Letter, error: dict[str, Any]) -> None:
+    def failed_again(self, queued_write: QueuedWrite, error: dict[str, Any]) -> None:
         """Note why a letter still waits."""
         with self._alone():
-            present = dict(self._all()).get(self._file(letter))
-            if present is None or present.id != letter.id:
+            present = dict(self._all()).get(self._file(queued_write))
+            if present is None or present.id != queued_write.id:
                 return  # delivered or replaced meanwhile
-            content = self.content(letter)
-            if letter.kept is None or content is not None:
-                self._write(msgspec.structs.replace(letter, error=error, attempts=letter.attempts + 1), content)
+            content = self.content(queued_write)
+            if queued_write.kept is None or content is not None:
+                self._write(
+                    msgspec.structs.replace(queued_write, error=error, attempts=queued_write.attempts + 1), content
+                )
 
-    def _file(self, letter: Letter) -> Path:
-        what = "folder" if letter.is_folder else "file"
-        name = hashlib.sha256(f"{letter.service}\0{what}\0{fold(letter.remote)}".encode()).hexdigest()[:32]
+    def _file(self, queued_write: QueuedWrite) -> Path:
+        what = "folder" if queued_write.is_folder else "file"
+        name = hashlib.sha256(f"{queued_write.service}\0{what}\0{fold(queued_write.remote)}".encode()).hexdigest()[:32]
         return self.folder / f"{name}{_SUFFIX}"
 
     def _files(self) -> Iterator[Path]:
@@ -166,12 +174,12 @@ class Outbox:
         except FileNotFoundError:
             return
 
-    def _all(self) -> Iterator[tuple[Path, Letter]]:
+    def _all(self) -> Iterator[tuple[Path, QueuedWrite]]:
         for path in self._files():
             with contextlib.suppress(FileNotFoundError):
-                letter = _read(_first_line(path))
-                if letter is not None:
-                    yield path, letter
+                queued_write = _read(_first_line(path))
+                if queued_write is not None:
+                    yield path, queued_write
 
     def _sync(self) -> None:
         descriptor = os.open(self.folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
@@ -186,8 +194,8 @@ def _first_line(path: Path) -> bytes:
         return file.readline(_HEADER)
 
 
-def _read(header: bytes) -> Letter | None:
+def _read(header: bytes) -> QueuedWrite | None:
     try:
-        return msgspec.json.decode(header, type=Letter)
+        return msgspec.json.decode(header, type=QueuedWrite)
     except msgspec.DecodeError:
         return None

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import msgspec
 
-from huracan_sync.disk import Reading, Stamp
+from huracan_sync.disk import StableRead, Stamp
 from huracan_sync.disk.lock import hold
 from huracan_sync.disk.parquet import check_whole
 from huracan_sync.engine.outbox import KEPT
@@ -26,7 +26,7 @@ from huracan_sync.transfer.compare import UNREAD, hash_of
 from huracan_sync.transfer.journal import Journal, Synced
 from huracan_sync.transfer.progress import Silent
 from huracan_sync.transfer.upload import Upload
-from huracan_sync.transfer.worker_pool import Crew
+from huracan_sync.transfer.worker_pool import WorkerPool
 from huracan_sync.tree.content_hash import content_hash
 from huracan_sync.tree.entry import Entry
 from huracan_sync.tree.layout import Arranged
@@ -93,7 +93,7 @@ class Sender:
         local = local.resolve()
         for last in range(TRIES, 0, -1):
             try:
-                with Reading(local.parent, RelPath(local.name), prefix_only=_grows(local.name)) as reading:
+                with StableRead(local.parent, RelPath(local.name), prefix_only=_grows(local.name)) as reading:
                     check_whole(reading)
                     stamp = reading.stamp
                     if stamp.size > SMALL:
@@ -162,9 +162,9 @@ class Sender:
         disk = Arranged(local.parent, "file", lambda _: called, lambda _: lies)
         options = upload_item.Options(check=check_whole, append_only=_grows)
         step = Copy(Entry(called, stamp.size, UNREAD, "", stamp.mtime_ns // 1_000_000), there)
-        with Crew(self._remote.cut_short) as crew:
-            site = upload_item.Site(self._remote, journal, pair, disk, folder, options, Silent(), crew)
-            outcome = Upload(site).run([step])
+        with WorkerPool(self._remote.cut_short) as pool:
+            context = upload_item.UploadContext(self._remote, journal, pair, disk, folder, options, Silent(), pool)
+            outcome = Upload(context).run([step])
         journal.forget(pair, [called])
         if outcome.stopped:
             raise outcome.stopped
@@ -182,7 +182,7 @@ def snapshot(local: Path) -> bytes | None:
     """The content of a small file, whole and of one state; None when it is large, gone, or being written."""
     try:
         local = local.resolve()
-        with Reading(local.parent, RelPath(local.name)) as reading:
+        with StableRead(local.parent, RelPath(local.name)) as reading:
             if reading.stamp.size > KEPT:
                 return None
             check_whole(reading)

@@ -20,7 +20,7 @@ from huracan_sync.engine.daemon.scheduler import Clock, Loops, Outcome, Task
 from huracan_sync.engine.deliver import deliver
 from huracan_sync.engine.error_boundary import is_unfinished, log, said
 from huracan_sync.engine.settings import KINDS, Settings
-from huracan_sync.engine.status_reporter import Desk
+from huracan_sync.engine.status_reporter import StatusReporter
 from huracan_sync.errors import HuracanError, Stopped
 
 
@@ -146,20 +146,20 @@ def run(
         clock=clock,
         prefix="DropboxSync-",
     )
-    desk = Desk(sync, loops, clock.wall)
+    reporter = StatusReporter(sync, loops, clock.wall)
     if port is not None:
-        say(f"the page is at {desk.serve(port)}")
+        say(f"the page is at {reporter.serve(port)}")
     for kind in settings.disabled():
         say(f"{kind} is disabled")
     sync._stopping = stop
     loops.start()
     try:
-        desk.sit(stop)
+        reporter.sit(stop)
     finally:
         stop.set()
         ended = loops.stop()
         sync._stopping = threading.Event()
-        desk.close()
+        reporter.close()
     return ended
 
 

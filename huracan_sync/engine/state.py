@@ -19,7 +19,7 @@ from huracan_sync.auth.connect import home_of
 from huracan_sync.auth.credentials import Credentials
 from huracan_sync.engine.error_boundary import for_sdk_callers, log, said
 from huracan_sync.engine.login import Chosen, choose, chosen_by, log_in
-from huracan_sync.engine.outbox import Letter, Outbox
+from huracan_sync.engine.outbox import Outbox, QueuedWrite
 from huracan_sync.engine.put import Sender
 from huracan_sync.engine.settings import Settings
 from huracan_sync.errors import HuracanError, Stopped
@@ -134,11 +134,11 @@ class Instance:
         return getattr(self, "_last_error", None)
 
     @property
-    def pending(self) -> list[Letter]:
+    def pending(self) -> list[QueuedWrite]:
         """What waits in this machine's outbox for this service, oldest first."""
         if not self._enabled:
             return []
-        return [letter for letter in self._outbox.letters() if letter.service == self._service]
+        return [queued_write for queued_write in self._outbox.queued_writes() if queued_write.service == self._service]
 
     @property
     def _signs(self) -> bool:
@@ -229,12 +229,12 @@ class Instance:
         if self._strict:
             raise error
 
-    def _letter(self, remote: str, error: HuracanError, **more: Any) -> Letter:
+    def _queued_write(self, remote: str, error: HuracanError, **more: Any) -> QueuedWrite:
         try:
             account = self._remote.place.partition("/")[2]
         except HuracanError:
             account = ""  # nobody is logged in: whoever logs in on this machine delivers it
-        return Letter(
+        return QueuedWrite(
             remote=remote,
             service=self._service,
             account=account,

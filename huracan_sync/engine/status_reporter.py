@@ -11,14 +11,14 @@ from collections.abc import Callable
 from huracan_sync.engine.daemon import status as standings
 from huracan_sync.engine.daemon.dashboard import SAMPLE_S, Page, Samples
 from huracan_sync.engine.daemon.scheduler import Loops
-from huracan_sync.engine.daemon.status import Standing, State
+from huracan_sync.engine.daemon.status import State, Status
 from huracan_sync.engine.state import Instance
 
 WRITE_S = 30.0
 """A standing that has not changed is written again after this, so that others see that somebody lives."""
 
 
-class Desk:
+class StatusReporter:
     """One for each run of continuous sync."""
 
     def __init__(self, sync: Instance, loops: Loops, now: Callable[[], float] = time.time) -> None:
@@ -40,10 +40,10 @@ class Desk:
         self._page.start()
         return self._page.url
 
-    def standing(self) -> Standing:
+    def standing(self) -> Status:
         """How everything stands now."""
         count = self._sync._remote.wire.meter.read()
-        return Standing(
+        return Status(
             pid=os.getpid(),
             started=self._started,
             written=self._now(),

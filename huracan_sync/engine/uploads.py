@@ -13,7 +13,7 @@ from huracan_sync.engine import folder_sync
 from huracan_sync.engine.champion_set import note
 from huracan_sync.engine.deliver import deliver
 from huracan_sync.engine.error_boundary import Telling, is_unfinished, log, said
-from huracan_sync.engine.outbox import Letter
+from huracan_sync.engine.outbox import QueuedWrite
 from huracan_sync.engine.put import Put, snapshot
 from huracan_sync.engine.secret_guard import refuse_secrets
 from huracan_sync.engine.state import Instance
@@ -32,7 +32,7 @@ from huracan_sync.tree.paths import fold
 
 _HOPELESS = (UsageError, Conflict, SecretInFile)
 """What no later pass can deliver: a person has to act, or the caller to look again."""
-LETTERS_ALONG = 8
+QUEUED_AT_ONCE = 8
 """How many letters one uploaded file takes along; a pass takes all."""
 
 
@@ -100,8 +100,10 @@ class Uploads(Instance):
         return put is not None
 
     def _keep(self, local: Path, target: str, error: HuracanError, *, overwrite: bool, champion: str = "") -> None:
-        letter = self._letter(target, error, local=str(local.absolute()), overwrite=overwrite, champion=champion)
-        self._outbox.put(letter, snapshot(local))
+        queued_write = self._queued_write(
+            target, error, local=str(local.absolute()), overwrite=overwrite, champion=champion
+        )
+        self._outbox.put(queued_write, snapshot(local))
 
     def _or_later(
         self,
@@ -122,12 +124,12 @@ class Uploads(Instance):
             except HuracanError as error:
                 later(error)
                 raise
-            self._outbox.overtake(Letter(remote=target, service=self._service, queued=started))
+            self._outbox.overtake(QueuedWrite(remote=target, service=self._service, queued=started))
             return put
 
         put = self._attempt(event, None, attempt, **where)
         if put is not None:
-            deliver(self, at_most=LETTERS_ALONG)
+            deliver(self, at_most=QUEUED_AT_ONCE)
         return put
 
     def _tell_of(self, put: Put, target: str, *, local_path: str = "") -> None:
@@ -175,7 +177,7 @@ class Uploads(Instance):
         put = self._or_later(
             event,
             lambda: self._sender.put_content(content, target, overwrite=overwrite, rev=rev),
-            lambda error: self._outbox.put(self._letter(target, error, overwrite=overwrite), content),
+            lambda error: self._outbox.put(self._queued_write(target, error, overwrite=overwrite), content),
             target,
             remote_path=target,
         )
@@ -243,15 +245,15 @@ class Uploads(Instance):
         where = {"local_path": str(local), "remote_path": target}
         more = {"patterns": patterns, "recursive": recursive, "refuses_secrets": refuse is not None}
 
-        def letter(error: HuracanError) -> Letter:
-            return self._letter(target, error, local=str(local.absolute()), **more)
+        def queued_write(error: HuracanError) -> QueuedWrite:
+            return self._queued_write(target, error, local=str(local.absolute()), **more)
 
         def work() -> folder_sync.Passed:
             try:
-                return self._pass(local, target, patterns, letter, recursive=recursive, refuse=refuse)
+                return self._pass(local, target, patterns, queued_write, recursive=recursive, refuse=refuse)
             except HuracanError as error:
                 if not isinstance(error, _HOPELESS):
-                    self._outbox.put(letter(error))
+                    self._outbox.put(queued_write(error))
                 raise
 
         passed = self._attempt("file_upload_failed", None, work, **where)
@@ -264,7 +266,7 @@ class Uploads(Instance):
         local: Path,
         target: str,
         patterns: tuple[str, ...],
-        letter: Callable[[HuracanError], Letter],
+        queued_write: Callable[[HuracanError], QueuedWrite],
         *,
         recursive: bool,
         refuse: Callable[[Path], None] | None = None,
@@ -286,9 +288,9 @@ class Uploads(Instance):
         if failed:
             self._last_error = failed[0]
         if any(not isinstance(error, _HOPELESS) for error in failed):
-            self._outbox.put(letter(failed[0]))
+            self._outbox.put(queued_write(failed[0]))
         else:
-            self._outbox.overtake(msgspec.structs.replace(letter(HuracanError("")), queued=started))
+            self._outbox.overtake(msgspec.structs.replace(queued_write(HuracanError("")), queued=started))
         log.info(
             "directory_synced",
             local_dir=str(local),

@@ -118,11 +118,11 @@ def encode(channel: str, entries: Iterable[Item], policy: Policy | None = None) 
     if len(items) <= SHARD_OVER:
         whole = _listing_part(channel, items)
         return Body(whole.raw_len, whole.sha256, whole.data, [], len(items))
-    stretches = list(_stretches(items))
-    shards = [_listing_part(channel, stretch) for stretch in stretches]
+    ranges = list(_ranges(items))
+    shards = [_listing_part(channel, part_range) for part_range in ranges]
     named = [
-        Shard(stretch[0].path, part.sha256, len(part.data), part.raw_len, len(stretch))
-        for stretch, part in zip(stretches, shards, strict=True)
+        Shard(part_range[0].path, part.sha256, len(part.data), part.raw_len, len(part_range))
+        for part_range, part in zip(ranges, shards, strict=True)
     ]
     index = _part(_encode(_Index(2, channel, named)))
     return Body(index.raw_len, index.sha256, index.data, shards, len(items))
@@ -151,15 +151,15 @@ def read(head: Head, policy: Policy, fetch: Callable[[bytes, int], bytes]) -> li
     items = []
     for shard in shards:
         raw = _unpack(fetch, shard.sha256, shard.body_len, shard.raw_len)
-        stretch = _entries(raw, head.channel)
-        if len(stretch) != shard.entry_count or not stretch or stretch[0].path != shard.first:
+        part_range = _entries(raw, head.channel)
+        if len(part_range) != shard.entry_count or not part_range or part_range[0].path != shard.first:
             raise EntryCount(
-                f"a shard holds {len(stretch)} entries where {shard.entry_count} from {shard.first!a} on are signed",
-                actual=len(stretch),
+                f"a shard holds {len(part_range)} entries where {shard.entry_count} from {shard.first!a} on are signed",
+                actual=len(part_range),
                 expected=shard.entry_count,
             )
-        audit.add(stretch)
-        items += stretch
+        audit.add(part_range)
+        items += part_range
     _finish(audit, items, head)
     return items
 
@@ -242,7 +242,7 @@ def _part(raw: bytes) -> Part:
     return Part(sshsig.sha256(data), data, len(raw))
 
 
-def _stretches(items: list[Item]) -> Iterator[list[Item]]:
+def _ranges(items: list[Item]) -> Iterator[list[Item]]:
     """The list in pieces. A cut falls where a path's checksum says so, which other entries do not change."""
     start = 0
     for at, item in enumerate(items):

@@ -19,7 +19,7 @@ CHAMPIONS = "champions"
 _NOT_IN_A_CHANNEL = re.compile(r"[^a-z0-9._-]+")
 
 
-class Spot(NamedTuple):
+class Scope(NamedTuple):
     """A remote folder as manifests name it."""
 
     root: str
@@ -32,7 +32,7 @@ class Spot(NamedTuple):
         return f"{self.prefix}/{relative}" if self.prefix else relative
 
 
-def spot_of(remote_folder: str, profile_root: str) -> Spot:
+def scope_of(remote_folder: str, profile_root: str) -> Scope:
     """Where a remote folder lies.
 
     Raises:
@@ -43,7 +43,7 @@ def spot_of(remote_folder: str, profile_root: str) -> Spot:
     prefix = below(root, folder) or ""
     if prefix and is_ours(prefix):
         raise UsageError(f"{folder} is where signatures lie; nothing else may", path=folder)
-    return Spot(root, prefix)
+    return Scope(root, prefix)
 
 
 def channel_of(remote_folder: str) -> str:

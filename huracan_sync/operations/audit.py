@@ -25,7 +25,7 @@ from huracan_sync.manifest.entries import Item
 from huracan_sync.manifest.head import Head, Opened
 from huracan_sync.manifest.refusals import HeadFormat
 from huracan_sync.manifest.trust import Trust
-from huracan_sync.reader.trust_store import Seen, pinned
+from huracan_sync.reader.trust_store import TrustStore, pinned
 from huracan_sync.remote.client import Remote
 from huracan_sync.remote.listing import listing
 from huracan_sync.remote.read_client import ReadOnly
@@ -352,7 +352,7 @@ def audit_remote(
     before = remote.wire.meter.read()
     reader_at(remote, home, root, keys=keys)
     archive = InDropbox(remote, root)
-    state = Seen(home, archive.place).load()
+    state = TrustStore(home, archive.place).load()
     held = state.channels.get(channel)
     known = trusts(archive, state.pins, trust.open(state.trust))
     history = audit(archive, channel, known, mark=held.mark if held else None, most=most, each=several)

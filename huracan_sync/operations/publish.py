@@ -13,7 +13,7 @@ import json
 from pathlib import Path
 
 from huracan_sync.auth.session import home_of
-from huracan_sync.disk import Reading
+from huracan_sync.disk import StableRead
 from huracan_sync.errors import Conflict, HalfWritten, NoSigningKey, NotFound
 from huracan_sync.manifest import file_kinds
 from huracan_sync.manifest.entries import kind_name
@@ -22,11 +22,11 @@ from huracan_sync.manifest.scope import CHAMPIONS
 from huracan_sync.operations.push import Pusher, PushOptions, PushReport
 from huracan_sync.remote.client import Remote
 from huracan_sync.signing import next_head
-from huracan_sync.signing.channel_publisher import Sealer
-from huracan_sync.signing.push_signer import Signing, key_place
+from huracan_sync.signing.channel_publisher import ChannelPublisher
+from huracan_sync.signing.push_signer import PushSigner, key_place
 from huracan_sync.signing.signing_key import KeyPlace
 from huracan_sync.signing.transaction import Again, Keep, Published
-from huracan_sync.transfer.compare import Survey
+from huracan_sync.transfer.compare import ChangeSet
 from huracan_sync.transfer.journal import Journal
 from huracan_sync.transfer.journal.signed_state import want_anew
 from huracan_sync.transfer.pair import Pair
@@ -51,15 +51,17 @@ class PublishReport(PushReport):
 class Publisher:
     """One publish of one set."""
 
-    def __init__(self, pair: Pair, options: PushOptions, signing: Signing, sealer: Sealer) -> None:
+    def __init__(
+        self, pair: Pair, options: PushOptions, signing: PushSigner, channel_publisher: ChannelPublisher
+    ) -> None:
         self.report = PublishReport(channel=signing.channel)
         self.pusher = Pusher(pair, options)
         self.pusher.report = self.report
         self._pair = pair
         self._signing = signing
-        self._sealer = sealer
+        self._channel_publisher = channel_publisher
 
-    def look(self) -> tuple[Survey, Plan]:
+    def look(self) -> tuple[ChangeSet, Plan]:
         """What would have to happen. Writes nothing but the journal.
 
         Raises:
@@ -84,7 +86,7 @@ class Publisher:
         self._check_kinds(seen, made)
         return seen, made
 
-    def carry_out(self, seen: Survey, made: Plan) -> None:
+    def carry_out(self, seen: ChangeSet, made: Plan) -> None:
         """Bring the files over, then let the set take effect.
 
         Raises:
@@ -104,26 +106,26 @@ class Publisher:
         self._pair.report_failures(list(stated.superseded), report)
         pusher.count_skipped(seen)
 
-    def _check_kinds(self, seen: Survey, made: Plan) -> None:
-        policy = self._sealer.check()
+    def _check_kinds(self, seen: ChangeSet, made: Plan) -> None:
+        policy = self._channel_publisher.check()
         gone = set(_gone(seen))
         for path in (item.entry.path for item in seen.synced.values()):
             if path not in gone and file_kinds.by_name(path) not in policy.kinds:
                 raise _refused(path, file_kinds.by_name(path), policy.name)
         for step in made.copies:
-            with Reading(self._pair.disk, step.path) as reading:
+            with StableRead(self._pair.disk, step.path) as reading:
                 kind = file_kinds.of(step.path, reading.read(0, file_kinds.SNIFF))
                 _check_json(reading, kind)
             if kind not in policy.kinds:
                 raise _refused(step.path, kind, policy.name)
 
 
-def _gone(seen: Survey) -> list[RelPath]:
+def _gone(seen: ChangeSet) -> list[RelPath]:
     """What was part of the set and is not on the disk any more."""
     return [item.entry.path for key, item in seen.synced.items() if key in seen.base and key not in seen.here]
 
 
-def _check_json(reading: Reading, kind: file_kinds.Kind) -> None:
+def _check_json(reading: StableRead, kind: file_kinds.Kind) -> None:
     """A JSON file that ends in the middle would be a set nobody can use. What it says is between reader and writer."""
     if kind is not file_kinds.Kind.JSON or reading.stamp.size > MOST_JSON:
         return
@@ -187,27 +189,29 @@ def publish(
 
 def publisher_of(pair: Pair, options: PushOptions, channel: str, keys: KeyPlace) -> Publisher:
     """Who publishes what a pair holds. No request is made."""
-    signing = Signing(pair, channel, keys, clock=options.clock)
+    signing = PushSigner(pair, channel, keys, clock=options.clock)
     home = pair.journal.home
-    sealer = Sealer(pair.remote, home, keys, root=signing.spot.root, channel=signing.channel, clock=options.clock)
-    return Publisher(pair, options, signing, sealer)
+    channel_publisher = ChannelPublisher(
+        pair.remote, home, keys, root=signing.scope.root, channel=signing.channel, clock=options.clock
+    )
+    return Publisher(pair, options, signing, channel_publisher)
 
 
-def renew(sealer: Sealer) -> Published:
+def renew(channel_publisher: ChannelPublisher) -> Published:
     """Give the set of a channel more time: the same list under a new head.
 
     Raises:
         NotFound: nothing that counts was published.
         As `Sealer.publish`.
     """
-    return sealer.publish(Keep())
+    return channel_publisher.publish(Keep())
 
 
-def roll_back(sealer: Sealer, sequence: int, home: Path) -> Published:
+def roll_back(channel_publisher: ChannelPublisher, sequence: int, home: Path) -> Published:
     """Make an earlier set current again, under a new sequence. Nothing but the new head is sent.
 
     Args:
-        sealer: of the channel.
+        channel_publisher: of the channel.
         sequence: of the set, in the present epoch.
         home: the state folder.
 
@@ -215,15 +219,15 @@ def roll_back(sealer: Sealer, sequence: int, home: Path) -> Published:
         NotFound: there is no such set any more, or a file of it can no longer be had.
         As `Sealer.publish`.
     """
-    said, lost = sealer.earlier(sequence)
+    said, lost = channel_publisher.earlier(sequence)
     if lost:
         raise NotFound(
             f"{lost[0]!a} of sequence {sequence} can no longer be had from Dropbox",
             hint="choose another sequence, or publish the set from a folder that still holds it",
-            channel=sealer.channel,
+            channel=channel_publisher.channel,
             files=len(lost),
         )
-    published = sealer.publish(Again(next_head.named_in(said)))
+    published = channel_publisher.publish(Again(next_head.named_in(said)))
     with Journal(home) as journal:
         want_anew(journal)  # what a push of this machine stated last is not what is stated now
     return published

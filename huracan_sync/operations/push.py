@@ -16,15 +16,15 @@ from huracan_sync.errors import Conflict as ConflictError
 from huracan_sync.remote.client import Remote
 from huracan_sync.remote.delete import remove
 from huracan_sync.remote.listing import PAGE
-from huracan_sync.signing.push_signer import Signing, key_place
+from huracan_sync.signing.push_signer import PushSigner, key_place
 from huracan_sync.signing.signing_key import KeyPlace
 from huracan_sync.transfer import upload_item
-from huracan_sync.transfer.compare import Survey, learn_remote
+from huracan_sync.transfer.compare import ChangeSet, learn_remote
 from huracan_sync.transfer.journal import Journal, Synced
 from huracan_sync.transfer.pair import Options, Pair, Report
 from huracan_sync.transfer.progress import Failure, Monitor, Silent
 from huracan_sync.transfer.upload import Upload
-from huracan_sync.transfer.worker_pool import Crew
+from huracan_sync.transfer.worker_pool import WorkerPool
 from huracan_sync.tree.layout import Arranged
 from huracan_sync.tree.paths import fold, join
 from huracan_sync.tree.plan import Conflict, Plan, empties_the_tree, plan
@@ -56,10 +56,10 @@ class Pusher:
         self.options = options
         self.report = PushReport()
 
-    def look(self) -> tuple[Survey, Plan]:
+    def look(self) -> tuple[ChangeSet, Plan]:
         """What would have to happen. Writes nothing but the journal."""
         options = self.options
-        seen = self.pair.survey(options)
+        seen = self.pair.find_changes(options)
         made = plan(
             seen.base,
             seen.here,
@@ -70,7 +70,7 @@ class Pusher:
         )
         return seen, made
 
-    def guard(self, seen: Survey, made: Plan) -> None:
+    def guard(self, seen: ChangeSet, made: Plan) -> None:
         """Stop before a byte moves when the world looks wrong.
 
         Raises:
@@ -91,7 +91,7 @@ class Pusher:
                 hint="was it moved or deleted? To upload everything again, run with --force",
             )
 
-    def transfer(self, seen: Survey, made: Plan) -> list[Synced]:
+    def transfer(self, seen: ChangeSet, made: Plan) -> list[Synced]:
         """Upload what the plan says and settle what agrees already; what is synced now and was not."""
         pair, report = self.pair, self.report
         pair.settle(seen, made)
@@ -104,8 +104,8 @@ class Pusher:
             return []
         pair.monitor.planned(len(made.copies), made.bytes_to_copy)
         before = pair.remote.wire.meter.read()
-        with Crew(pair.remote.cut_short) as crew:
-            site = upload_item.Site(
+        with WorkerPool(pair.remote.cut_short) as pool:
+            context = upload_item.UploadContext(
                 pair.remote,
                 pair.journal,
                 pair.id,
@@ -113,10 +113,10 @@ class Pusher:
                 pair.root,
                 self.options.transfer,
                 pair.monitor,
-                crew,
+                pool,
                 self.options.stop,
             )
-            outcome = Upload(site).run(made.copies)
+            outcome = Upload(context).run(made.copies)
         report.bytes_sent += (pair.remote.wire.meter.read() - before).bytes_sent
         report.uploaded += len(outcome.done)
         report.failed += outcome.failures
@@ -129,7 +129,7 @@ class Pusher:
             learn_remote(pair.remote, pair.journal, pair.id, pair.root, pair.journal.synced(pair.id))
         return outcome.done
 
-    def sign(self, signing: Signing, made: Plan) -> None:
+    def sign(self, signing: PushSigner, made: Plan) -> None:
         """State in a signed head what both sides hold alike, without what is about to be deleted."""
         stated = signing.state(without=[step.path for step in made.deletes])
         if stated is None:
@@ -161,7 +161,7 @@ class Pusher:
         pair.report_failures(stayed, self.report)
         return not stayed
 
-    def count_skipped(self, seen: Survey) -> None:
+    def count_skipped(self, seen: ChangeSet) -> None:
         """What was looked at and is in step without having moved."""
         failed = {fold(failure.path) for failure in self.report.failed} & (seen.here.keys() | seen.synced.keys())
         self.report.skipped = max(0, seen.local_count - self.report.uploaded - len(failed))
@@ -218,7 +218,7 @@ def push(
     with Journal(home) as journal:
         pair = Pair(local, remote_folder, remote=remote, journal=journal, monitor=monitor or Silent())
         pusher = Pusher(pair, options)
-        signing = Signing(pair, channel, keys or key_place(home, remote), clock=options.clock)
+        signing = PushSigner(pair, channel, keys or key_place(home, remote), clock=options.clock)
         with pair.run("push", pusher.report, wait_s=options.wait_s):
             seen, made = pusher.look()
             pusher.guard(seen, made)

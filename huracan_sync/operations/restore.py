@@ -16,30 +16,30 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from huracan_sync.auth.session import home_of
-from huracan_sync.disk import Reading, remove, sweep
+from huracan_sync.disk import StableRead, remove, sweep
 from huracan_sync.disk.parquet import check_whole
 from huracan_sync.errors import Conflict as ConflictError
 from huracan_sync.errors import HuracanError, NotFound, UsageError
 from huracan_sync.manifest.locations import check_channel
-from huracan_sync.manifest.scope import channel_of, spot_of
+from huracan_sync.manifest.scope import channel_of, scope_of
 from huracan_sync.remote.client import Remote
 from huracan_sync.remote.listing import listing, metadata
 from huracan_sync.signing.push_signer import key_place
 from huracan_sync.signing.signing_key import KeyPlace
-from huracan_sync.transfer.compare import Survey
+from huracan_sync.transfer.compare import ChangeSet
 from huracan_sync.transfer.download import Download
-from huracan_sync.transfer.download_file import DownSite, Validate
+from huracan_sync.transfer.download_file import DownloadContext, Validate
 from huracan_sync.transfer.journal import Journal, Synced
 from huracan_sync.transfer.pair import Options, Pair, Report
 from huracan_sync.transfer.progress import Failure, Monitor, Silent
-from huracan_sync.transfer.worker_pool import Crew
+from huracan_sync.transfer.worker_pool import WorkerPool
 from huracan_sync.tree.entry import Entry
 from huracan_sync.tree.layout import Arranged
 from huracan_sync.tree.paths import Spelling, fold, join
 from huracan_sync.tree.plan import Conflict, Copy, Plan, plan
 
 if TYPE_CHECKING:
-    from huracan_sync.signing.local_manifest import Statement
+    from huracan_sync.signing.local_manifest import LocalManifest
 
 LOOK_ALONE = 20
 """Up to so many files are looked up one by one; more by one listing."""
@@ -86,7 +86,7 @@ class Restorer:
     def __init__(self, pair: Pair, options: RestoreOptions) -> None:
         self.pair = pair
         self.options = options
-        self._statement: Statement | None = None
+        self._local_manifest: LocalManifest | None = None
         self.report = RestoreReport(sequence=options.snapshot.sequence if options.snapshot else 0)
 
     def verify(self, channel: str | None, keys: KeyPlace) -> None:
@@ -103,50 +103,50 @@ class Restorer:
             return
         from huracan_sync.signing.fetch_manifest import stated  # noqa: PLC0415 - cryptography, only for who asks for it
 
-        spot, home = spot_of(pair.root, pair.remote.root), pair.journal.home
+        scope, home = scope_of(pair.root, pair.remote.root), pair.journal.home
         check_channel(channel)
-        found = stated(pair.remote, home, spot, channel, at=options.at, keys=keys, clock=options.clock)
+        found = stated(pair.remote, home, scope, channel, at=options.at, keys=keys, clock=options.clock)
         blocks = {fold(item.path): item.blocks for item in found.items if item.blocks}
         snapshot = Snapshot([item.entry() for item in found.items], blocks, found.sequence)
         self.options = msgspec.structs.replace(options, snapshot=snapshot)
         self.report.sequence = found.sequence
-        self._statement = found.statement
+        self._local_manifest = found.local_manifest
 
-    def leave_statement(self) -> None:
+    def write_local_manifest(self) -> None:
         """Leave on this disk what was signed of the folder, if all of it is there.
 
         Without a channel: what this machine knows to be signed already, if that is what was restored.
         """
         report, home, local = self.report, self.pair.journal.home, self.pair.local
         changed = (report.downloaded or report.deleted) and (home / "trust").is_dir()
-        if report.failed or report.left_out or not (self._statement or changed):
+        if report.failed or report.left_out or not (self._local_manifest or changed):
             return
         from huracan_sync.signing import local_manifest  # noqa: PLC0415 - as above
 
         arranged = local_manifest.arrangement(self.pair.disk)
-        found = self._statement or self._known()
+        found = self._local_manifest or self._known()
         if found is not None and arranged is not None:
             local_manifest.keep(home, local, msgspec.structs.replace(found, arranged=arranged))
 
-    def _known(self) -> Statement | None:
-        from huracan_sync.reader.trust_store import Seen  # noqa: PLC0415
+    def _known(self) -> LocalManifest | None:
+        from huracan_sync.reader.trust_store import TrustStore  # noqa: PLC0415
         from huracan_sync.remote.source import RemoteSource  # noqa: PLC0415 - as above
         from huracan_sync.signing.local_manifest import recall  # noqa: PLC0415
 
         pair = self.pair
-        spot = spot_of(pair.root, pair.remote.root)
-        place = RemoteSource(pair.remote, spot.root).place
+        scope = scope_of(pair.root, pair.remote.root)
+        place = RemoteSource(pair.remote, scope.root).place
         held = {key: item.entry for key, item in pair.journal.synced(pair.id).items()}
-        return recall(Seen(pair.journal.home, place), channel_of(pair.root), place, spot.prefix, held)
+        return recall(TrustStore(pair.journal.home, place), channel_of(pair.root), place, scope.prefix, held)
 
-    def look(self) -> tuple[Survey, Plan]:
+    def look(self) -> tuple[ChangeSet, Plan]:
         """What would have to happen. Writes nothing but the journal.
 
         Raises:
             NotFound: there is no such remote folder, and the options say that there must be.
         """
         pair, snapshot = self.pair, self.options.snapshot
-        seen = pair.survey(self.options, local_may_miss=True, snapshot=snapshot.entries if snapshot else None)
+        seen = pair.find_changes(self.options, local_may_miss=True, snapshot=snapshot.entries if snapshot else None)
         if not self.options.missing_ok and snapshot is None and pair.journal.cursor(pair.id) is None:
             raise NotFound(f"there is no folder {pair.root or '/'} in Dropbox", hint="check the spelling")
         made = self._plan(seen)
@@ -156,7 +156,7 @@ class Restorer:
             made = self._plan(seen)
         return seen, made
 
-    def _plan(self, seen: Survey) -> Plan:
+    def _plan(self, seen: ChangeSet) -> Plan:
         options = self.options
         made = plan(
             seen.base,
@@ -170,7 +170,7 @@ class Restorer:
         spelling = Spelling(seen.folders)
         return msgspec.structs.replace(made, copies=tuple(_as_spelled_here(step, spelling) for step in made.copies))
 
-    def _is_damaged(self, key: str, seen: Survey) -> bool:
+    def _is_damaged(self, key: str, seen: ChangeSet) -> bool:
         """Whether a file here that differs from Dropbox's is one that nobody can use."""
         here, there, stamp = seen.here[key], seen.there.get(key), seen.stamps.get(key)
         if not key.endswith(".parquet") or stamp is None or there is None or here.content_hash == there.content_hash:
@@ -181,13 +181,13 @@ class Restorer:
         if now - touched_ns < self.options.untouched_s * 1e9:
             return False
         try:
-            with Reading(self.pair.disk, here.path) as reading:
+            with StableRead(self.pair.disk, here.path) as reading:
                 check_whole(reading)
         except HuracanError:
             return True
         return False
 
-    def guard(self, seen: Survey, made: Plan) -> None:
+    def guard(self, seen: ChangeSet, made: Plan) -> None:
         """Stop before a byte moves when the world looks wrong.
 
         Raises:
@@ -200,7 +200,7 @@ class Restorer:
                 hint="was it moved or deleted? If it is meant, run again with --force",
             )
 
-    def transfer(self, seen: Survey, made: Plan) -> list[Synced]:
+    def transfer(self, seen: ChangeSet, made: Plan) -> list[Synced]:
         """Download what the plan says; what is synced now and was not."""
         pair, report, snapshot = self.pair, self.report, self.options.snapshot
         pair.settle(seen, made)
@@ -213,22 +213,22 @@ class Restorer:
         before = pair.remote.wire.meter.read()
         scratch = pair.journal.home / "scratch"
         scratch.mkdir(exist_ok=True, mode=0o700)
-        with Crew(pair.remote.cut_short) as crew:
-            site = DownSite(
+        with WorkerPool(pair.remote.cut_short) as pool:
+            context = DownloadContext(
                 pair.remote,
                 pair.journal,
                 pair.id,
                 pair.disk,
                 pair.root,
                 pair.monitor,
-                crew,
+                pool,
                 scratch,
                 seen.stamps,
                 self.options.stop,
                 snapshot.blocks if snapshot else {},
                 self.options.validate,
             )
-            outcome = Download(site).run(made.copies, _everything_there(seen))
+            outcome = Download(context).run(made.copies, _everything_there(seen))
         report.bytes_received += (pair.remote.wire.meter.read() - before).bytes_received
         report.downloaded += len(outcome.done)
         report.failed += outcome.failures
@@ -237,7 +237,7 @@ class Restorer:
             raise outcome.stopped
         return outcome.done
 
-    def delete(self, seen: Survey, made: Plan) -> None:
+    def delete(self, seen: ChangeSet, made: Plan) -> None:
         """Carry out the deletions, each only if the file is still in the state that was synced."""
         gone, stayed = [], []
         present = self._still_there(made) if made.deletes and self.options.snapshot is None else frozenset()
@@ -267,7 +267,7 @@ class Restorer:
         return frozenset(fold(path) for path in paths if metadata(pair.remote, join(pair.root, path)) is not None)
 
 
-def _everything_there(seen: Survey) -> list[Entry]:
+def _everything_there(seen: ChangeSet) -> list[Entry]:
     return [*seen.there.values(), *(item.entry for key, item in seen.synced.items() if key not in seen.there)]
 
 
@@ -335,7 +335,7 @@ def restore(
             restorer.delete(seen, made)
             sweep(pair.local, seen.parts)  # of an older plan: what this one needed is in its place
             restorer.report.skipped = seen.unchanged + len(made.agreements)
-            restorer.leave_statement()
+            restorer.write_local_manifest()
             if restorer.options.snapshot is not None:
                 journal.distrust(pair.id)  # what lies in Dropbox now may be something else
     return restorer.report

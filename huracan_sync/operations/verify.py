@@ -22,9 +22,9 @@ from huracan_sync.disk import Problem, Root, scan
 from huracan_sync.errors import Busy, LocalFailure, NotFound
 from huracan_sync.manifest import trust
 from huracan_sync.manifest.locations import HEADS, is_ours
-from huracan_sync.manifest.scope import Spot, channel_of, spot_of
+from huracan_sync.manifest.scope import Scope, channel_of, scope_of
 from huracan_sync.reader import Reader, Snapshot
-from huracan_sync.reader.trust_store import Seen
+from huracan_sync.reader.trust_store import TrustStore
 from huracan_sync.remote.client import Remote
 from huracan_sync.remote.listing import Changes, listing
 from huracan_sync.remote.source import several
@@ -112,14 +112,14 @@ def verify(
         NotFound: nothing was published there.
         Unavailable, NotAuthorized: Dropbox could not be asked.
     """
-    spot = spot_of(remote_folder, remote.root)
+    scope = scope_of(remote_folder, remote.root)
     channel = channel or channel_of(remote_folder)
     before = remote.wire.meter.read()
-    reader = reader_at(remote, home or home_of(), spot.root, keys=keys, clock=clock)
-    looks = _Looks(remote, spot, reader, channel)
+    reader = reader_at(remote, home or home_of(), scope.root, keys=keys, clock=clock)
+    looks = _Looks(remote, scope, reader, channel)
     snapshot, first = looks.at_once()
-    signed = _signed(spot, snapshot, remote_folder)
-    alone = bool(spot.prefix)
+    signed = _signed(scope, snapshot, remote_folder)
+    alone = bool(scope.prefix)
     differences = compare(signed, looks.lying(first, signed), alone=alone)
     for _ in range(LOOKS):
         if not differences:
@@ -129,7 +129,7 @@ def verify(
         newest = looks.newest()
         if newest.digest == snapshot.digest:
             break
-        snapshot, signed = newest, _signed(spot, newest, remote_folder)
+        snapshot, signed = newest, _signed(scope, newest, remote_folder)
     else:
         raise Busy(f"{channel} is being published all the time; nothing can be compared with it", channel=channel)
     return Verdict(
@@ -148,9 +148,9 @@ def verify(
 class _Looks:
     """Looks at a channel and at what lies in a folder."""
 
-    def __init__(self, remote: Remote, spot: Spot, reader: Reader, channel: str) -> None:
+    def __init__(self, remote: Remote, scope: Scope, reader: Reader, channel: str) -> None:
         self._remote = remote
-        self._spot = spot
+        self._scope = scope
         self._reader = reader
         self._channel = channel
 
@@ -172,7 +172,7 @@ class _Looks:
 
     def begin(self) -> Pages:
         """The listing of the folder, its first page asked for; nothing where there is no such folder."""
-        pages = listing(self._remote, join(self._spot.root, self._spot.prefix))
+        pages = listing(self._remote, join(self._scope.root, self._scope.prefix))
         try:
             return [next(pages)], pages
         except NotFound:
@@ -181,16 +181,16 @@ class _Looks:
     def lying(self, begun: Pages, signed: Tree) -> dict[str, Entry]:
         """What lies in the folder; of a large root folder, which others share, only where the channel has files."""
         first, rest = begun
-        if first and first[0].has_more and not self._spot.prefix:
+        if first and first[0].has_more and not self._scope.prefix:
             folders = _folders(signed)
             if len(folders) <= MOST_FOLDERS and "" not in folders:
                 return {key: entry for each in several(self._inside, folders) for key, entry in each.items()}
         found = collected(itertools.chain(first, rest))
-        return found if self._spot.prefix else {key: e for key, e in found.items() if not is_ours(e.path)}
+        return found if self._scope.prefix else {key: e for key, e in found.items() if not is_ours(e.path)}
 
     def _inside(self, folder: str) -> dict[str, Entry]:
         try:
-            found = collected(listing(self._remote, join(self._spot.root, folder))).values()
+            found = collected(listing(self._remote, join(self._scope.root, folder))).values()
         except NotFound:
             return {}
         return tree(msgspec.structs.replace(entry, path=RelPath(f"{folder}/{entry.path}")) for entry in found)
@@ -198,7 +198,7 @@ class _Looks:
     def _nothing(self, error: NotFound) -> NotFound:
         """Nothing is published in the channel: say in which something is."""
         try:
-            page = next(listing(self._remote, join(self._spot.root, HEADS)))
+            page = next(listing(self._remote, join(self._scope.root, HEADS)))
         except NotFound:
             return error
         there = sorted(entry.path.removesuffix(".hzh") for entry in page.files)
@@ -237,7 +237,7 @@ def verify_local(
             hint=f"leave --channel out, or restore the folder with --channel {channel}",
             path=str(local),
         )
-    opened, items = said.open(trust.open(Seen(home, said.place).load().trust))
+    opened, items = said.open(trust.open(TrustStore(home, said.place).load().trust))
     signed = tree(below_prefix(said.prefix, (item.entry() for item in items)))
     absent = frozenset(said.absent)
     verdict = Verdict(
@@ -306,9 +306,9 @@ def _is_in(folders: set[str], key: str) -> bool:
     return key.rpartition("/")[0] in folders or any("/".join(parts[:n]) in folders for n in range(1, len(parts)))
 
 
-def _signed(spot: Spot, snapshot: Snapshot, said: str) -> dict[str, Entry]:
+def _signed(scope: Scope, snapshot: Snapshot, said: str) -> dict[str, Entry]:
     """What a list has below the folder, by paths relative to it."""
-    signed = tree(below_prefix(spot.prefix, snapshot))
+    signed = tree(below_prefix(scope.prefix, snapshot))
     if not signed:
         raise NotFound(
             f"sequence {snapshot.sequence} of {snapshot.channel} has no file below {said}",

@@ -14,7 +14,7 @@ import secrets
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from huracan_sync.disk import Placing, stamp_of
+from huracan_sync.disk import AtomicWrite, stamp_of
 from huracan_sync.errors import FileChanged, Refused
 from huracan_sync.manifest import body
 from huracan_sync.manifest.entries import Item
@@ -23,7 +23,7 @@ from huracan_sync.tree.content_hash import block_count
 from huracan_sync.tree.paths import RelPath
 
 
-class Shelf:
+class BlobCache:
     """What is kept of one channel."""
 
     def __init__(self, folder: Path) -> None:
@@ -125,7 +125,7 @@ class Shelf:
 
     def _put(self, path: RelPath, pieces: Iterable[bytes]) -> Path:
         # A name of its own for each writer: two processes may fetch the same file at once.
-        with Placing(self._folder, path, token=secrets.token_hex(16)) as placing:
+        with AtomicWrite(self._folder, path, token=secrets.token_hex(16)) as placing:
             try:
                 size = 0
                 for piece in pieces:
@@ -140,9 +140,9 @@ class Shelf:
         return self._folder / path
 
 
-def shelf(folder: Path, channel: str) -> Shelf:
+def blob_cache(folder: Path, channel: str) -> BlobCache:
     """The shelf of a channel: one flat folder each (`+` is in no channel's name)."""
-    return Shelf(folder / "kept" / channel.replace("/", "+"))
+    return BlobCache(folder / "kept" / channel.replace("/", "+"))
 
 
 def _body(sha256: bytes) -> RelPath:

@@ -12,7 +12,7 @@ from huracan_sync.tree.content_hash import content_hash
 from huracan_sync.tree.paths import fold
 
 
-class News(NamedTuple):
+class PollResult(NamedTuple):
     """What the listing says has moved."""
 
     cursor: str
@@ -21,7 +21,7 @@ class News(NamedTuple):
     head: bool
 
 
-def look_for_news(source: Source, channel: str, held: Channel | None, known: Trust) -> News:
+def look_for_news(source: Source, channel: str, held: Channel | None, known: Trust) -> PollResult:
     """Ask once what has moved.
 
     Args:
@@ -42,18 +42,18 @@ def look_for_news(source: Source, channel: str, held: Channel | None, known: Tru
     folded = {fold(path): digest for path, digest in moved.items()}
     trust_moved = any(path.startswith(f"{locations.TRUST}/") or _holds(path, locations.TRUST) for path in folded)
     head_moved = any(_holds(path, wanted) and (path, digest) != (wanted, own) for path, digest in folded.items())
-    return News(cursor, trust_moved, head_moved)
+    return PollResult(cursor, trust_moved, head_moved)
 
 
-def _all_news(source: Source, channel: str, held: Channel | None, known: Trust) -> News:
+def _all_news(source: Source, channel: str, held: Channel | None, known: Trust) -> PollResult:
     """Where the last look is not known: what lies there, if one answer tells; else everything may have moved."""
     answer = source.lying(locations.HOME)
     if answer is None:
-        return News(source.cursor(locations.HOME), trust=True, head=True)
+        return PollResult(source.cursor(locations.HOME), trust=True, head=True)
     cursor, lying = answer
     folded = {fold(path): digest for path, digest in lying.items()}
     same = held is not None and folded.get(locations.head(channel)) == content_hash(held.head)
-    return News(cursor, trust=locations.trust(known.version + 1) in folded, head=not same)
+    return PollResult(cursor, trust=locations.trust(known.version + 1) in folded, head=not same)
 
 
 def _holds(moved: str, wanted: str) -> bool:

@@ -21,12 +21,12 @@ from huracan_sync.manifest.entries import Item
 from huracan_sync.manifest.head import Head, Opened
 from huracan_sync.manifest.refusals import BodyMissing, HeadMissing
 from huracan_sync.manifest.trust import Policy, Trust
-from huracan_sync.reader.cache import Shelf, shelf
-from huracan_sync.reader.poll import News, look_for_news
+from huracan_sync.reader.cache import BlobCache, blob_cache
+from huracan_sync.reader.poll import PollResult, look_for_news
 from huracan_sync.reader.snapshot import Snapshot, bring
 from huracan_sync.reader.source import Source
 from huracan_sync.reader.trust_pin import Pinning
-from huracan_sync.reader.trust_store import Channel, Seen
+from huracan_sync.reader.trust_store import Channel, TrustStore
 
 KEEP_SET = 256 * 1024 * 1024
 """Bytes: a set up to this size is brought to this disk whole before it takes effect, so that it can be read offline."""
@@ -85,8 +85,8 @@ class Reader:
             sleep: waits that many seconds.
         """
         self._source = source
-        self._seen = Seen(home, place)
-        self._pinning = Pinning(source, self._seen)
+        self._trust_store = TrustStore(home, place)
+        self._pinning = Pinning(source, self._trust_store)
         self._keep_set = keep_set
         self._each = each
         self._clock = clock
@@ -125,7 +125,7 @@ class Reader:
 
     def trust(self) -> Trust:
         """The trust file that is held, as of the last look. Raises `NoTrust`, `StateMissing`."""
-        return self._pinning.newest(self._seen.load(), look=False)
+        return self._pinning.newest(self._trust_store.load(), look=False)
 
     # --- reading ----------------------------------------------------------------------------------------------
 
@@ -169,7 +169,7 @@ class Reader:
         """
         locations.check_channel(channel)
         with self._lock:
-            state = self._seen.load()
+            state = self._trust_store.load()
             held = state.channels.get(channel)
             if held is None or not held.head:
                 raise NotFound(f"nothing of {channel} was ever read on this machine", channel=channel)
@@ -221,7 +221,7 @@ class Reader:
                 if stop():
                     return
                 if problem is None:
-                    self._source.wait(self._seen.load().channels[channel].cursor, self._until(snapshot, poll_s))
+                    self._source.wait(self._trust_store.load().channels[channel].cursor, self._until(snapshot, poll_s))
                     pause = 1.0
                     continue
             except (Refused, Unavailable, TryLater, NotFound) as error:
@@ -239,8 +239,8 @@ class Reader:
 
     def kept(self, channel: str) -> tuple[bytes, dict[bytes, bytes]]:
         """The head file that was accepted last and the files of its list, by SHA-256, as they lie on this disk."""
-        held = self._seen.load().channels[channel]
-        here = self._shelf(channel)
+        held = self._trust_store.load().channels[channel]
+        here = self._blob_cache(channel)
         parts = {sha256: here.part(sha256) for sha256 in held.parts}
         return held.head, {sha256: data for sha256, data in parts.items() if data is not None}
 
@@ -248,7 +248,7 @@ class Reader:
 
     def _latest(self, channel: str, *, allow_stale: bool, remember: bool) -> Snapshot:
         for _ in range(5):
-            state = self._seen.load()
+            state = self._trust_store.load()
             now_ms = self._now_ms()
             checks.check_clock(now_ms, state.clock_ms)
             held = state.channels.get(channel)
@@ -261,21 +261,21 @@ class Reader:
             if held and held.head and not news.head:
                 # Judged again: keys are revoked, windows end, time goes on.
                 snapshot = self._held(look, held.head, online=True)
-                self._seen.note_cursor(channel, held.mark, before=held.cursor, cursor=news.cursor)
+                self._trust_store.note_cursor(channel, held.mark, before=held.cursor, cursor=news.cursor)
                 return snapshot
             found = self._changed(look, held, news)
             if found is not None:
                 return found
         raise Busy(f"another process keeps moving what was seen of {channel}", channel=channel)
 
-    def _changed(self, look: _Look, held: Channel | None, news: News) -> Snapshot | None:
+    def _changed(self, look: _Look, held: Channel | None, news: PollResult) -> Snapshot | None:
         """Steps 3 to 12. None when another process has moved the mark meanwhile."""
         data = self._head_file(look.channel, held)
         try:
             opened = self._judged(look, data)
         except Refused:
             # Perhaps it was made under a trust file that came after we looked.
-            newer = look.known if news.trust else self._pinning.newest(self._seen.load(), look=True)
+            newer = look.known if news.trust else self._pinning.newest(self._trust_store.load(), look=True)
             if newer == look.known:
                 raise
             look = look._replace(known=newer)
@@ -284,7 +284,7 @@ class Reader:
         mark = held.mark if held else None
         checks.advances(mark, said.epoch, said.seq, opened.digest, said.prev)
         fresh = checks.check_fresh(policy, expires_ms=said.expires_ms, now_ms=look.now_ms, allow_stale=look.allow_stale)
-        here = self._shelf(look.channel)
+        here = self._blob_cache(look.channel)
         with here.in_use():
             kept = not self._keep_set and self._is_whole(look, held, here)
             entries = self._read_body(said, policy, online=True, keep=kept and look.remember)
@@ -292,7 +292,7 @@ class Reader:
                 return self._snapshot(look, opened, entries.items)
             new = _following(held, opened, entries.parts, news.cursor)
             clock_ms = look.now_ms if fresh is Freshness.FRESH else 0
-            if not self._seen.advance(look.channel, new, after=mark, clock_ms=clock_ms):
+            if not self._trust_store.advance(look.channel, new, after=mark, clock_ms=clock_ms):
                 return None
         if held is None or new.parts != held.parts:
             self._tidy(look, new, entries.items)
@@ -317,7 +317,7 @@ class Reader:
             look.known.policy(look.channel),
             items,
             source=self._source,
-            shelf=self._shelf(look.channel),
+            blob_cache=self._blob_cache(look.channel),
             allow_stale=look.allow_stale,
             # A clock that falls back does not make it young again.
             clock=lambda: max(self._clock(), look.now_ms / 1000),
@@ -350,7 +350,7 @@ class Reader:
         kept = self._entries.get(said.channel)
         if kept is not None and kept.named == named:
             return kept
-        here = self._shelf(said.channel)
+        here = self._blob_cache(said.channel)
         parts: list[bytes] = []
 
         def fetch(sha256: bytes, length: int) -> bytes:
@@ -373,7 +373,7 @@ class Reader:
         self._entries[said.channel] = entries
         return entries
 
-    def _is_whole(self, look: _Look, held: Channel | None, here: Shelf) -> bool:
+    def _is_whole(self, look: _Look, held: Channel | None, here: BlobCache) -> bool:
         """Whether every file of what was last known good is on this disk."""
         if held is None or not held.head:
             return False
@@ -402,7 +402,7 @@ class Reader:
 
     def _tidy(self, look: _Look, new: Channel, items: list[Item]) -> None:
         """Throw away what neither this generation nor the one before names; another time, if somebody fetches."""
-        here = self._shelf(look.channel)
+        here = self._blob_cache(look.channel)
         blobs = {item.content_hash for item in items}
         if new.previous:
             # What does not stand up to be read again need not be kept.
@@ -411,11 +411,11 @@ class Reader:
                 before = body.read(said, policy, lambda sha256, length: here.body(sha256, length) or b"")
                 blobs |= {item.content_hash for item in before}
         with here.unused() as alone:
-            if alone and self._seen.load().channels[look.channel] == new:
+            if alone and self._trust_store.load().channels[look.channel] == new:
                 here.keep_only((*new.parts, *new.previous_parts), blobs)
 
-    def _shelf(self, channel: str) -> Shelf:
-        return shelf(self._seen.folder, channel)
+    def _blob_cache(self, channel: str) -> BlobCache:
+        return blob_cache(self._trust_store.folder, channel)
 
     def _now_ms(self) -> int:
         return int(self._clock() * 1000)

@@ -15,7 +15,7 @@ from huracan_sync.manifest.checks import Freshness
 from huracan_sync.manifest.entries import Item
 from huracan_sync.manifest.head import Opened
 from huracan_sync.manifest.trust import Policy
-from huracan_sync.reader.cache import Shelf
+from huracan_sync.reader.cache import BlobCache
 from huracan_sync.reader.source import Source
 from huracan_sync.reader.verified_blocks import VerifiedFile, local_block, remote_blocks, remote_pieces
 from huracan_sync.tree.content_hash import BLOCK_SIZE, block_count
@@ -40,7 +40,7 @@ class Snapshot:
         items: Sequence[Item],
         *,
         source: Source,
-        shelf: Shelf,
+        blob_cache: BlobCache,
         allow_stale: bool,
         clock: Callable[[], float],
     ) -> None:
@@ -54,7 +54,7 @@ class Snapshot:
         """Why this is what was last known good, and not what lies in Dropbox now; None when it is."""
         self._items = items
         self._source = source
-        self._shelf = shelf
+        self._blob_cache = blob_cache
         self._allow_stale = allow_stale
         self.superseded = False
         """Whether it is known not to be the newest of its channel: then it is stale, however young."""
@@ -120,7 +120,7 @@ class Snapshot:
         """
         item = self._item(path)
         self._check_alive()
-        file = self._shelf.blob(item)
+        file = self._blob_cache.blob(item)
         if file is not None:
             with contextlib.suppress(OSError, Refused):
                 return b"".join(_local(file, item, 0, None))
@@ -128,7 +128,7 @@ class Snapshot:
         if item.size <= KEEP_FILE:
             # A full disk is no reason not to read: then it is not kept.
             with contextlib.suppress(DiskFull, LocalFailure):
-                self._shelf.put_blob(item, [data])
+                self._blob_cache.put_blob(item, [data])
         return data
 
     def read_range(self, path: str, start: int, length: int) -> bytes:
@@ -158,11 +158,11 @@ class Snapshot:
         """
         item = self._item(path)
         self._check_alive()
-        return bring(self._source, self._shelf, item)
+        return bring(self._source, self._blob_cache, item)
 
     def _blocks(self, item: Item, first: int, count: int | None) -> Iterator[bytes]:
         """From the copy on this disk while it proves, else from Dropbox."""
-        file = self._shelf.blob(item)
+        file = self._blob_cache.blob(item)
         last = block_count(item.size) if count is None else first + count
         at = first
         if file is not None:
@@ -200,9 +200,9 @@ class Snapshot:
         return f"Snapshot({self.channel} {self.head.epoch}-{self.sequence}, {len(self)} files, {self.status.value})"
 
 
-def bring(source: Source, shelf: Shelf, item: Item) -> Path:
+def bring(source: Source, blob_cache: BlobCache, item: Item) -> Path:
     """A proved copy of an entry on this disk: the one that is there, or a new one."""
-    return shelf.check(item) or shelf.put_blob(item, remote_blocks(source, item))
+    return blob_cache.check(item) or blob_cache.put_blob(item, remote_blocks(source, item))
 
 
 def _local(file: Path, item: Item, first: int, count: int | None) -> Iterator[bytes]:

@@ -9,16 +9,16 @@ from huracan_sync.manifest import locations, trust
 from huracan_sync.manifest.checks import Mark
 from huracan_sync.manifest.trust import Trust
 from huracan_sync.reader.source import Source
-from huracan_sync.reader.trust_store import Seen, State
+from huracan_sync.reader.trust_store import State, TrustStore
 
 
 class Pinning:
     """The trust file of one root folder, from the pinned first one to the newest."""
 
-    def __init__(self, source: Source, seen: Seen) -> None:
+    def __init__(self, source: Source, seen: TrustStore) -> None:
         """No network and no disk yet."""
         self._source = source
-        self._seen = seen
+        self._trust_store = seen
 
     def by_fingerprint(
         self, fingerprints: Iterable[str], *, at_least: Mapping[str, int] | None, anew: bool, now_ms: int
@@ -35,8 +35,8 @@ class Pinning:
 
     def raise_floor(self, channel: str, sequence: int) -> None:
         """Accept nothing of the channel below that sequence of its present epoch."""
-        policy = trust.open(self._seen.load().trust).policy(channel)
-        self._seen.raise_floor(channel, Mark(policy.epoch, sequence, b""))
+        policy = trust.open(self._trust_store.load().trust).policy(channel)
+        self._trust_store.raise_floor(channel, Mark(policy.epoch, sequence, b""))
 
     def newest(self, state: State, *, look: bool) -> Trust:
         """The trust file that is held; when told to look, every verified successor, each remembered."""
@@ -44,16 +44,16 @@ class Pinning:
         current = trust.open(data)
         while look and (following := self._file(current.version + 1)) is not None:
             current = trust.follow(current, following)
-            self._seen.remember_trust(following, after=data)
+            self._trust_store.remember_trust(following, after=data)
             data = following
         return current
 
     def _already(self, pins: tuple[str, ...], at_least: Mapping[str, int] | None, *, anew: bool) -> Trust | None:
         """What is pinned already, with the floors raised; None where a person wants to begin anew, or must."""
-        if anew or not self._seen.exists():
+        if anew or not self._trust_store.exists():
             return None
         try:
-            state = self._seen.load()
+            state = self._trust_store.load()
         except StateMissing:
             if at_least is None:
                 raise
@@ -94,7 +94,7 @@ class Pinning:
     ) -> Trust:
         trust.check_current(made, now_ms)
         floors = {name: Mark(made.policy(name).epoch, sequence, b"") for name, sequence in (at_least or {}).items()}
-        self._seen.pin(data, pins, floors)
+        self._trust_store.pin(data, pins, floors)
         return made
 
     def _file(self, version: int) -> bytes | None:

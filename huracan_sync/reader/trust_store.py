@@ -63,7 +63,7 @@ class State(msgspec.Struct, frozen=True):
 _decoder = msgspec.msgpack.Decoder(State)
 
 
-class Seen:
+class TrustStore:
     """The state of one root folder on this machine."""
 
     def __init__(self, home: Path, place: str) -> None:

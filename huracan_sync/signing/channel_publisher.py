@@ -16,20 +16,20 @@ from huracan_sync.manifest.envelope import MAX_SIGNATURES
 from huracan_sync.manifest.head import Head, Opened
 from huracan_sync.manifest.signer import Signer
 from huracan_sync.manifest.trust import Policy, Trust
-from huracan_sync.reader.cache import Shelf, shelf
-from huracan_sync.reader.trust_store import Channel, Seen, State
+from huracan_sync.reader.cache import BlobCache, blob_cache
+from huracan_sync.reader.trust_store import Channel, State, TrustStore
 from huracan_sync.remote.client import Remote
 from huracan_sync.remote.source import RemoteSource
 from huracan_sync.signing import next_head
-from huracan_sync.signing.executor import Board
+from huracan_sync.signing.executor import Executor
 from huracan_sync.signing.head_log import committed, lost
 from huracan_sync.signing.next_head import Held
 from huracan_sync.signing.signing_key import KeyPlace
-from huracan_sync.signing.transaction import Asked, Glimpse, Published, Wish, listed, look, publishing
+from huracan_sync.signing.transaction import Asked, Glimpse, Published, UploadItem, listed, look, publishing
 from huracan_sync.signing.trust_files import Roots
 
 
-class Sealer:
+class ChannelPublisher:
     """Who publishes in one channel of one root folder."""
 
     def __init__(
@@ -63,7 +63,7 @@ class Sealer:
 
     def publish(
         self,
-        wish: Wish,
+        wish: UploadItem,
         *,
         known: frozenset[bytes] = frozenset(),
         intend: Callable[[Published], None] = lambda _: None,
@@ -94,13 +94,13 @@ class Sealer:
             _publisher(),
             glimpse,
         )
-        board = Board(self._remote, self.root, intend=intend)
-        published = board.perform(publishing(asked, trust.open(state.trust)))
+        executor = Executor(self._remote, self.root, intend=intend)
+        published = executor.perform(publishing(asked, trust.open(state.trust)))
         before = state.trust
         for data in published.trust_files:
             seen.remember_trust(data, after=before)
             before = data
-        here = shelf(seen.folder, self.channel)
+        here = blob_cache(seen.folder, self.channel)
         with here.in_use():
             here.put_bodies((part.sha256, part.data) for part in published.bodies)
             self._remember(seen, published)
@@ -112,7 +112,7 @@ class Sealer:
         state, added = self._settled(), list[bytes]()
         known = trust.open(state.trust)
         act = look(self.channel, known, added, head_too=self.channel in state.channels)
-        lying, newest = Board(self._remote, self.root).perform(act)
+        lying, newest = Executor(self._remote, self.root).perform(act)
         return Glimpse(known.version, lying, newest, tuple(added))
 
     def check(self) -> Policy:
@@ -147,8 +147,8 @@ class Sealer:
         """
         state = self._settled()
         held = state.channels.get(self.channel)
-        board = Board(self._remote, self.root)
-        lying, known = board.perform(look(self.channel, trust.open(state.trust), []))
+        executor = Executor(self._remote, self.root)
+        lying, known = executor.perform(look(self.channel, trust.open(state.trust), []))
         now_ms = int(self._clock() * 1000)
         standing = next_head.stand(lying, _held(held), trust=known, channel=self.channel, now_ms=now_ms)
         if standing.base is None:
@@ -162,10 +162,10 @@ class Sealer:
             NotFound: there is none, or no way leads to it any more.
         """
         top, known = self.newest()
-        board = Board(self._remote, self.root)
-        said = board.perform(committed(top, sequence, known)).head
-        items = board.perform(listed(said, known.policy(self.channel), {}))
-        return said, board.perform(lost(items))
+        executor = Executor(self._remote, self.root)
+        said = executor.perform(committed(top, sequence, known)).head
+        items = executor.perform(listed(said, known.policy(self.channel), {}))
+        return said, executor.perform(lost(items))
 
     def _settled(self) -> State:
         self._roots.settle()
@@ -188,7 +188,7 @@ class Sealer:
             )
         return signers
 
-    def _remember(self, seen: Seen, published: Published) -> None:
+    def _remember(self, seen: TrustStore, published: Published) -> None:
         """What was published here is seen here: nobody can put an older head back without being noticed."""
         said = published.head
         mark = Mark(said.epoch, said.seq, published.digest)
@@ -208,7 +208,7 @@ class Sealer:
             if seen.advance(self.channel, new, after=held.mark if held else None, clock_ms=now_ms):
                 return
 
-    def _tidy(self, seen: Seen, here: Shelf) -> None:
+    def _tidy(self, seen: TrustStore, here: BlobCache) -> None:
         """Throw away bodies that neither the newest list of this machine nor the one before names."""
         with here.unused() as alone:
             held = seen.load().channels[self.channel]
@@ -223,4 +223,4 @@ def _held(held: Channel | None) -> Held | None:
 def _publisher() -> str:
     """This machine's name, for people who read the log."""
     name = platform.node().encode("ascii", "replace").decode()
-    return "".join(letter for letter in name if letter.isprintable())[:64]
+    return "".join(queued_write for queued_write in name if queued_write.isprintable())[:64]

@@ -38,7 +38,7 @@ _PAUSE_MOST_S = 2.0
 T = TypeVar("T")
 
 
-class Board:
+class Executor:
     """The signed things of one root folder, to be written."""
 
     def __init__(self, remote: Remote, root: str, *, intend: Callable[[Published], None] = lambda _: None) -> None:

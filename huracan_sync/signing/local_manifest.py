@@ -15,7 +15,7 @@ from typing import Literal
 
 import msgspec
 
-from huracan_sync.disk import Placing, Root, stamp_of
+from huracan_sync.disk import AtomicWrite, Root, stamp_of
 from huracan_sync.errors import HuracanError, NotFound
 from huracan_sync.manifest import body, head, trust
 from huracan_sync.manifest.checks import Mark
@@ -23,8 +23,8 @@ from huracan_sync.manifest.entries import Item
 from huracan_sync.manifest.head import Opened
 from huracan_sync.manifest.refusals import BodyMissing
 from huracan_sync.manifest.trust import Trust
-from huracan_sync.reader.cache import shelf
-from huracan_sync.reader.trust_store import Channel, Seen
+from huracan_sync.reader.cache import blob_cache
+from huracan_sync.reader.trust_store import Channel, TrustStore
 from huracan_sync.tree.entry import Entry, Tree, tree
 from huracan_sync.tree.layout import Arranged, arranged_candles
 from huracan_sync.tree.paths import RelPath, below
@@ -33,7 +33,7 @@ ARRANGEMENTS: dict[str, Callable[[Path], Root]] = {"": lambda folder: folder, "c
 """How a folder on disk is read, by what its statement calls it."""
 
 
-class Statement(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class LocalManifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What was signed of a folder."""
 
     place: str
@@ -68,7 +68,7 @@ class Statement(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return data
 
 
-_decoder = msgspec.msgpack.Decoder(Statement)
+_decoder = msgspec.msgpack.Decoder(LocalManifest)
 
 
 def arrangement(disk: Path | Arranged) -> str | None:
@@ -77,7 +77,7 @@ def arrangement(disk: Path | Arranged) -> str | None:
     return name if name in ARRANGEMENTS else None
 
 
-def recall(seen: Seen, channel: str, place: str, prefix: str, held: Tree) -> Statement | None:
+def recall(seen: TrustStore, channel: str, place: str, prefix: str, held: Tree) -> LocalManifest | None:
     """The newest list that this machine has seen of a channel, where it says of a folder exactly what is held there.
 
     No network. None also where nothing was seen, or nobody who counts has signed it.
@@ -85,13 +85,13 @@ def recall(seen: Seen, channel: str, place: str, prefix: str, held: Tree) -> Sta
     with contextlib.suppress(HuracanError):
         state = seen.load()
         known = state.channels[channel] if channel in state.channels else Channel(Mark(0, 0, b""))
-        here = shelf(seen.folder, channel)
+        here = blob_cache(seen.folder, channel)
         parts = {sha256: data for sha256 in known.parts if (data := here.part(sha256)) is not None}
-        statement = Statement(place, prefix, channel, known.head, parts)
-        _, items = statement.open(trust.open(state.trust))
+        local_manifest = LocalManifest(place, prefix, channel, known.head, parts)
+        _, items = local_manifest.open(trust.open(state.trust))
         listed = tree(below_prefix(prefix, (item.entry() for item in items)))
         if {key: _content(entry) for key, entry in listed.items()} == {k: _content(e) for k, e in held.items()}:
-            return statement
+            return local_manifest
     return None
 
 
@@ -107,15 +107,15 @@ def _content(entry: Entry) -> tuple[int, bytes]:
     return entry.size, entry.content_hash
 
 
-def keep(home: Path, local: Path, statement: Statement) -> None:
+def keep(home: Path, local: Path, local_manifest: LocalManifest) -> None:
     """This is what the folder holds now. On disk when the call returns.
 
     Raises:
         DiskFull, LocalFailure: it could not be written; the one before stays.
     """
     folder, name = home / "statements", _name(local)
-    data = msgspec.msgpack.encode(statement)
-    with Placing(folder, name, token=secrets.token_hex(16)) as placing:
+    data = msgspec.msgpack.encode(local_manifest)
+    with AtomicWrite(folder, name, token=secrets.token_hex(16)) as placing:
         try:
             placing.write(0, data)
             placing.commit(size=len(data), replaces=stamp_of(folder, name))
@@ -124,7 +124,7 @@ def keep(home: Path, local: Path, statement: Statement) -> None:
             raise
 
 
-def find(home: Path, local: Path) -> Statement:
+def find(home: Path, local: Path) -> LocalManifest:
     """The statement of a local folder, not judged yet.
 
     Raises:

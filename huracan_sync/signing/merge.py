@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from huracan_sync.manifest.entries import Item
-from huracan_sync.transfer.journal.records import Sealed
+from huracan_sync.transfer.journal.records import SignedState
 from huracan_sync.tree.paths import fold
 
 
@@ -50,8 +50,8 @@ def change_of(
     counts: Mapping[str, int],
     gone: Mapping[str, str],
     *,
-    last: Sealed | None,
-    following: Sealed | None,
+    last: SignedState | None,
+    following: SignedState | None,
     strict: bool = False,
     anew: bool = False,
 ) -> Change:

@@ -99,10 +99,10 @@ def stand(lying: Lying | None, held: Held | None, *, trust: Trust, channel: str,
     prev = mark.digest or head.FIRST
     if mark.epoch != epoch:
         return Standing(None, epoch, 1, prev, rev, whole=False)
-    return Standing(_seen(held, trust, channel, now_ms), epoch, mark.sequence + 1, prev, rev, whole=False)
+    return Standing(_trust_store(held, trust, channel, now_ms), epoch, mark.sequence + 1, prev, rev, whole=False)
 
 
-def _seen(held: Held | None, trust: Trust, channel: str, now_ms: int) -> Opened | None:
+def _trust_store(held: Held | None, trust: Trust, channel: str, now_ms: int) -> Opened | None:
     if held is None or not held.head:
         return None
     try:

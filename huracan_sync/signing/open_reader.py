@@ -7,15 +7,15 @@ from collections.abc import Callable
 from pathlib import Path
 
 from huracan_sync.errors import NoTrust
-from huracan_sync.manifest.scope import Spot, spot_of
+from huracan_sync.manifest.scope import Scope, scope_of
 from huracan_sync.reader import Reader
-from huracan_sync.reader.trust_store import Seen
+from huracan_sync.reader.trust_store import TrustStore
 from huracan_sync.remote.client import Remote
 from huracan_sync.remote.source import RemoteSource, several
 from huracan_sync.signing.signing_key import KeyPlace
 from huracan_sync.signing.trust_files import Roots
 
-__all__ = ["Spot", "reader_at", "spot_of"]
+__all__ = ["Scope", "reader_at", "scope_of"]
 
 
 def reader_at(
@@ -42,9 +42,9 @@ def reader_at(
     """
     source = RemoteSource(remote, root)
     reader = Reader(source, home, place=source.place, keep_set=keep_set, each=several, clock=clock)
-    if Seen(home, source.place).exists():
+    if TrustStore(home, source.place).exists():
         return reader
-    own = Seen(home, RemoteSource(remote).place)
+    own = TrustStore(home, RemoteSource(remote).place)
     if own.exists() and own.load().pins:
         reader.pin(own.load().pins)
     elif keys is not None and keys.exists():

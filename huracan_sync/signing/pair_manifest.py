@@ -7,18 +7,18 @@ from collections.abc import Callable
 
 import msgspec
 
-from huracan_sync.disk import Reading
+from huracan_sync.disk import StableRead
 from huracan_sync.errors import Conflict, HuracanError
 from huracan_sync.manifest import file_kinds
 from huracan_sync.manifest.entries import Item
 from huracan_sync.signing import local_manifest, next_head
-from huracan_sync.signing.channel_publisher import Sealer
-from huracan_sync.signing.local_manifest import Statement
+from huracan_sync.signing.channel_publisher import ChannelPublisher
+from huracan_sync.signing.local_manifest import LocalManifest
 from huracan_sync.signing.merge import change_of
-from huracan_sync.signing.push_signer import Signing, Stated, mark_of
+from huracan_sync.signing.push_signer import PushSigner, SignedResult, mark_of
 from huracan_sync.signing.signing_key import KeyPlace
 from huracan_sync.signing.transaction import Glimpse, Published
-from huracan_sync.transfer.journal import Listed, Sealed
+from huracan_sync.transfer.journal import Listed, SignedState
 from huracan_sync.transfer.journal.signed_state import Proof, note_proofs
 from huracan_sync.transfer.pair import Pair
 from huracan_sync.transfer.progress import Failure
@@ -26,23 +26,25 @@ from huracan_sync.tree.content_hash import BLOCK_SIZE, block_hashes, combine
 from huracan_sync.tree.paths import RelPath, fold
 
 
-class PairSealer:
+class PairPublisher:
     """Signs what a pair holds, in one channel."""
 
-    def __init__(self, signing: Signing, pair: Pair, keys: KeyPlace, clock: Callable[[], float]) -> None:
+    def __init__(self, signing: PushSigner, pair: Pair, keys: KeyPlace, clock: Callable[[], float]) -> None:
         """No request is made and no key is read."""
         self._ledger = signing.ledger
-        self._spot = signing.spot
+        self._scope = signing.scope
         self._pair = pair
-        self._sealer = Sealer(
-            pair.remote, pair.journal.home, keys, root=signing.spot.root, channel=signing.channel, clock=clock
+        self._channel_publisher = ChannelPublisher(
+            pair.remote, pair.journal.home, keys, root=signing.scope.root, channel=signing.channel, clock=clock
         )
 
     def glimpse(self) -> Glimpse:
         """How the channel stands. Raises as `Sealer.publish`. For a thread of its own: it leaves the journal alone."""
-        return self._sealer.glimpse()
+        return self._channel_publisher.glimpse()
 
-    def state(self, left_out: frozenset[str], *, strict: bool, anew: bool, glimpse: Glimpse | None = None) -> Stated:
+    def state(
+        self, left_out: frozenset[str], *, strict: bool, anew: bool, glimpse: Glimpse | None = None
+    ) -> SignedResult:
         """Publish a list of everything both sides hold alike, unless the one that is signed says so.
 
         Args:
@@ -51,7 +53,7 @@ class PairSealer:
             anew: as `Signing.state`.
             glimpse: how the channel stood a moment ago.
         """
-        ledger, at = self._ledger, self._spot.path
+        ledger, at = self._ledger, self._scope.path
         last, following = ledger.last(), ledger.next()
         changes, since = ledger.changes(), last.changes if last else -1
         ledger.leave_out(left_out)
@@ -62,7 +64,7 @@ class PairSealer:
         items, unproved = self._items(listed)
         counts = {fold(at(each.path)): each.changed for each in listed}
         change = change_of(items, counts, gone, last=last, following=following, strict=strict, anew=anew)
-        published = self._sealer.publish(
+        published = self._channel_publisher.publish(
             change,
             known=frozenset(last.parts if last and not strict else ()),
             intend=lambda made: ledger.intend(_sealed(made, changes, left_out)),
@@ -72,16 +74,18 @@ class PairSealer:
         self._keep(published, items)
         ledger.settle(sealed)
         superseded = tuple(map(_superseded, published.superseded))
-        return Stated(sealed, published.made, (*published.left_out, *unproved), superseded)
+        return SignedResult(sealed, published.made, (*published.left_out, *unproved), superseded)
 
     def _keep(self, published: Published, mine: list[Item]) -> None:
         """Leave on this disk what was signed of the folder."""
-        pair, prefix = self._pair, self._spot.prefix
+        pair, prefix = self._pair, self._scope.prefix
         arranged = local_manifest.arrangement(pair.disk)
         if arranged is None:
             return
         parts = {part.sha256: part.data for part in published.bodies}
-        made = Statement(self._sealer.place, prefix, published.head.channel, published.data, parts, arranged)
+        made = LocalManifest(
+            self._channel_publisher.place, prefix, published.head.channel, published.data, parts, arranged
+        )
         if published.shared:
             _, listed = made.open(published.trust)
             own = {fold(item.path) for item in mine}
@@ -100,11 +104,11 @@ class PairSealer:
             if each.size > BLOCK_SIZE and not blocks:
                 proof = self._proved(each)
                 if proof is None:
-                    unproved.append(self._spot.path(each.path))
+                    unproved.append(self._scope.path(each.path))
                     continue
                 proofs.append(proof)
                 blocks, kind = proof.blocks, proof.kind
-            path, mtime_ms = self._spot.path(each.path), max(0, each.mtime_ms)
+            path, mtime_ms = self._scope.path(each.path), max(0, each.mtime_ms)
             items.append(Item(path, each.size, each.content_hash, each.rev, mtime_ms, int(kind), blocks))
         note_proofs(self._pair.journal, self._pair.id, proofs)
         return items, unproved
@@ -112,7 +116,7 @@ class PairSealer:
     def _proved(self, each: Listed) -> Proof | None:
         """The blocks of a large file, from this disk, if it still lies here as it was synced."""
         blocks = bytearray()
-        with contextlib.suppress(HuracanError), Reading(self._pair.disk, RelPath(each.path)) as reading:
+        with contextlib.suppress(HuracanError), StableRead(self._pair.disk, RelPath(each.path)) as reading:
             kind = file_kinds.of(each.path, reading.read(0, file_kinds.SNIFF))
             for offset in range(0, reading.stamp.size, BLOCK_SIZE):
                 blocks += block_hashes(reading.read(offset, BLOCK_SIZE))
@@ -122,9 +126,9 @@ class PairSealer:
         return None
 
 
-def _sealed(published: Published, changes: int, left_out: frozenset[str]) -> Sealed:
+def _sealed(published: Published, changes: int, left_out: frozenset[str]) -> SignedState:
     said = published.head
-    return Sealed(
+    return SignedState(
         said.epoch,
         said.seq,
         published.digest,

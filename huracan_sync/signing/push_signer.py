@@ -15,24 +15,24 @@ import msgspec
 
 from huracan_sync.errors import HuracanError
 from huracan_sync.manifest.locations import check_channel
-from huracan_sync.manifest.scope import channel_of, spot_of
+from huracan_sync.manifest.scope import channel_of, scope_of
 from huracan_sync.remote.client import Remote
 from huracan_sync.signing.signing_key import KeyPlace
-from huracan_sync.transfer.journal import Sealed
+from huracan_sync.transfer.journal import SignedState
 from huracan_sync.transfer.journal.signed_state import Ledger
 from huracan_sync.transfer.pair import Pair
 from huracan_sync.transfer.progress import Failure
 from huracan_sync.tree.paths import fold
 
 if TYPE_CHECKING:
-    from huracan_sync.signing.pair_manifest import PairSealer
+    from huracan_sync.signing.pair_manifest import PairPublisher
     from huracan_sync.signing.transaction import Glimpse
 
 
-class Stated(msgspec.Struct, frozen=True):
+class SignedResult(msgspec.Struct, frozen=True):
     """What a signed head says now of a pair."""
 
-    sealed: Sealed
+    sealed: SignedState
     made: bool = False
     """Whether it took a new head."""
     unsigned: tuple[str, ...] = ()
@@ -46,7 +46,7 @@ def key_place(home: Path, remote: Remote) -> KeyPlace:
     return KeyPlace(os.environ, home, remote.wire.endpoint.namespace)
 
 
-class Signing:
+class PushSigner:
     """The signed list of one pair in one channel."""
 
     def __init__(
@@ -64,9 +64,9 @@ class Signing:
             ChannelName: no channel can be called so.
             UsageError: the remote folder is the one of signed things.
         """
-        self.spot = spot_of(pair.root, pair.remote.root)
+        self.scope = scope_of(pair.root, pair.remote.root)
         self.channel = check_channel(channel or channel_of(pair.root))
-        self.ledger = Ledger(pair.journal, pair.id, self.spot.root, self.channel)
+        self.ledger = Ledger(pair.journal, pair.id, self.scope.root, self.channel)
         self._pair = pair
         self._keys = keys
         self._clock = clock
@@ -82,14 +82,14 @@ class Signing:
 
     def _look_ahead(self) -> None:
         with contextlib.suppress(HuracanError):  # it will be said when it is time to sign
-            self._glimpse = self._pair_sealer().glimpse()
+            self._glimpse = self._pair_publisher().glimpse()
 
-    def _pair_sealer(self) -> PairSealer:
-        from huracan_sync.signing.pair_manifest import PairSealer  # noqa: PLC0415 - 50 ms of cryptography
+    def _pair_publisher(self) -> PairPublisher:
+        from huracan_sync.signing.pair_manifest import PairPublisher  # noqa: PLC0415 - 50 ms of cryptography
 
-        return PairSealer(self, self._pair, self._keys, self._clock)
+        return PairPublisher(self, self._pair, self._keys, self._clock)
 
-    def state(self, *, without: Iterable[str] = (), strict: bool = False, anew: bool = False) -> Stated | None:
+    def state(self, *, without: Iterable[str] = (), strict: bool = False, anew: bool = False) -> SignedResult | None:
         """State what both sides hold alike; None where this machine has no key.
 
         Args:
@@ -105,15 +105,15 @@ class Signing:
         left_out = frozenset(map(fold, without))
         last = self.ledger.last()
         if last and not anew and self._says_it_all(last, left_out):
-            return Stated(last)
+            return SignedResult(last)
         if not self._keys.exists():
             return None
         if self._ahead is not None:
             self._ahead.join()
         glimpse, self._glimpse = self._glimpse, None
-        return self._pair_sealer().state(left_out, strict=strict, anew=anew, glimpse=glimpse)
+        return self._pair_publisher().state(left_out, strict=strict, anew=anew, glimpse=glimpse)
 
-    def _says_it_all(self, last: Sealed, left_out: frozenset[str]) -> bool:
+    def _says_it_all(self, last: SignedState, left_out: frozenset[str]) -> bool:
         young = self._clock() * 1000 < last.due_ms
         return young and last.without == mark_of(left_out) and self.ledger.is_as_of(last.changes, left_out)
 

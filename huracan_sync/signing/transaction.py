@@ -122,7 +122,7 @@ class Again(NamedTuple):
     named: Named
 
 
-Wish = Change | Keep | Again
+UploadItem = Change | Keep | Again
 
 
 class Glimpse(NamedTuple):
@@ -140,7 +140,7 @@ class Asked(NamedTuple):
     """What is asked, and by whom."""
 
     channel: str
-    wish: Wish
+    wish: UploadItem
     held: Held | None
     """What this machine has seen of the channel."""
     known: frozenset[bytes]
@@ -240,7 +240,7 @@ def publishing(asked: Asked, known: Trust) -> Act[Published]:
     raise Busy(f"others were faster {ATTEMPTS} times to publish in {asked.channel}", channel=asked.channel)
 
 
-def _says_it_all(wish: Wish, base: Opened, content: _Content, known: Trust, now_ms: int) -> bool:
+def _says_it_all(wish: UploadItem, base: Opened, content: _Content, known: Trust, now_ms: int) -> bool:
     """Whether no new head is needed."""
     same = next_head.named_in(base.head) == content.named
     return same and not isinstance(wish, Keep) and now_ms < next_head.due_ms(base.head, known)

@@ -30,7 +30,7 @@ from huracan_sync.manifest.refusals import TrustPin
 from huracan_sync.manifest.signer import Signer
 from huracan_sync.manifest.trust import Trust
 from huracan_sync.reader.trust_pin import Pinning
-from huracan_sync.reader.trust_store import Seen
+from huracan_sync.reader.trust_store import TrustStore
 from huracan_sync.remote import files
 from huracan_sync.remote.client import Remote
 from huracan_sync.remote.source import RemoteSource
@@ -80,9 +80,9 @@ class Roots:
         self._clock = clock
 
     @property
-    def seen(self) -> Seen:
+    def seen(self) -> TrustStore:
         """What this machine knows of the root folder. Raises `NotAuthorized` where nobody is logged in."""
-        return Seen(self._home, self.source.place)
+        return TrustStore(self._home, self.source.place)
 
     def begin(self) -> Begun:
         """One key that is root and publisher, and a trust file that says so: here, and in Dropbox if it can be.

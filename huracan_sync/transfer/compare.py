@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 
 import msgspec
 
-from huracan_sync.disk import Problem, Reading, Root, Scan, Stamp, scan, stamp_of
+from huracan_sync.disk import Problem, Root, Scan, StableRead, Stamp, scan, stamp_of
 from huracan_sync.errors import CallRefused, FileChanged, HostilePath, LocalFailure, NotFound
 from huracan_sync.manifest.file_kinds import SNIFF, Kind, hidden
 from huracan_sync.remote.client import Remote
@@ -31,7 +31,7 @@ UNREAD = b""
 """The content hash of a local file that need not be read to know that it differs."""
 
 
-class Survey(msgspec.Struct):
+class ChangeSet(msgspec.Struct):
     """Both sides, where they differ from `base`; and what could not be seen."""
 
     base: dict[str, Entry]
@@ -67,7 +67,7 @@ class Survey(msgspec.Struct):
         return sum(1 for key in self.synced if key not in self.here and key not in self.there)
 
 
-def survey(
+def find_changes(
     remote: Remote,
     journal: Journal,
     *,
@@ -77,7 +77,7 @@ def survey(
     wanted: Callable[[str], bool] | None = None,
     local_may_miss: bool = False,
     snapshot: Iterable[Entry] | None = None,
-) -> Survey:
+) -> ChangeSet:
     """Look at the disk and at Dropbox.
 
     Args:
@@ -107,7 +107,7 @@ def survey(
     if wanted is not None:
         synced = {key: item for key, item in synced.items() if wanted(item.entry.path)}
         elsewhere = {key: e for key, e in elsewhere.items() if (wanted(e.path) if e else key in synced)}
-    result = Survey({}, {}, {}, {}, {}, synced, len(seen.files), False, seen.problems, refused, seen.parts)
+    result = ChangeSet({}, {}, {}, {}, {}, synced, len(seen.files), False, seen.problems, refused, seen.parts)
     result.others = seen.others
     if local_may_miss:
         result.folders = sorted({path.rpartition("/")[0] for path in seen.files})
@@ -164,7 +164,7 @@ def _entry(item: Synced | None) -> Entry | None:
     return item.entry if item else None
 
 
-def _compare_local(seen: Scan, elsewhere: dict[str, Entry | None], root: Root, result: Survey) -> None:
+def _compare_local(seen: Scan, elsewhere: dict[str, Entry | None], root: Root, result: ChangeSet) -> None:
     """Fill in what the disk holds otherwise than synced, and what it lost."""
     synced, found = result.synced, set()
     for path, stamp in seen.files.items():
@@ -218,7 +218,7 @@ def hash_of(root: Root, path: RelPath, stamp: Stamp | None = None) -> bytes:
 def _hash_of(root: Root, path: RelPath, stamp: Stamp | None) -> tuple[bytes, bytes]:
     """The content hash, and the first bytes."""
     hasher, first = ContentHasher(), b""
-    with Reading(root, path) as reading:
+    with StableRead(root, path) as reading:
         if stamp is not None and reading.stamp != stamp:
             raise FileChanged(f"{path} changed since it was looked at", path=path)
         for offset in range(0, reading.stamp.size, BLOCK_SIZE):

@@ -23,7 +23,7 @@ from huracan_sync.errors import (
 )
 from huracan_sync.remote.client import RangeIgnored
 from huracan_sync.transfer import download_zip
-from huracan_sync.transfer.download_file import WHOLE, DownSite, Stretches, commit, fetch_stream, fetch_whole
+from huracan_sync.transfer.download_file import WHOLE, DownloadContext, RangeDownload, commit, fetch_stream, fetch_whole
 from huracan_sync.transfer.journal import Synced
 from huracan_sync.transfer.progress import Failure
 from huracan_sync.tree.content_hash import BLOCK_SIZE, content_hash
@@ -55,14 +55,14 @@ class Downloaded(msgspec.Struct):
 class Download:
     """One download. `run` it once, inside the site's crew."""
 
-    def __init__(self, site: DownSite) -> None:
-        self._site = site
+    def __init__(self, context: DownloadContext) -> None:
+        self._context = context
         self._zips: deque[download_zip.Group] = deque()
         self._unpacking: deque[_Unpack] = deque()
         self._files: deque[Copy] = deque()
         self._large: deque[Copy] = deque()
         self._streams: deque[Copy] = deque()
-        self._open: list[Stretches] = []
+        self._open: list[RangeDownload] = []
         self._attempts: dict[str, int] = {}
         self._outcome = Downloaded([], [], [])
 
@@ -79,10 +79,10 @@ class Download:
             if fold(step.path) not in in_zips:
                 self._queue(step)
         try:
-            self._site.crew.drive(self._feed)
+            self._context.pool.drive(self._feed)
         finally:
             self._close()
-        if self._site.stop() and self._outcome.count < len(copies):
+        if self._context.stop() and self._outcome.count < len(copies):
             self._stop(Stopped("asked to end; the rest is for the next run"))
         return self._outcome
 
@@ -97,10 +97,10 @@ class Download:
         (self._large if step.entry.size > WHOLE else self._files).append(step)
 
     def _feed(self) -> bool:
-        if self._outcome.stopped or self._site.stop():
+        if self._outcome.stopped or self._context.stop():
             return False
         return (
-            self._feed_stretches()
+            self._feed_ranges()
             or self._feed_unpacking()
             or self._feed_zip()
             or self._feed_large()
@@ -111,14 +111,14 @@ class Download:
     # --- folders as a zip -------------------------------------------------------------------------------------
 
     def _feed_zip(self) -> bool:
-        if not self._zips or not self._site.crew.has_room(download_zip.IN_MEMORY):
+        if not self._zips or not self._context.pool.has_room(download_zip.IN_MEMORY):
             return False
-        site, group = self._site, self._zips.popleft()
+        context, group = self._context, self._zips.popleft()
         size, counted = sum(step.entry.size for step in group.copies), 0
 
         def count(total: int) -> None:
             nonlocal counted
-            site.monitor.moved(total - counted)
+            context.monitor.moved(total - counted)
             counted = total
 
         def then(archive: download_zip.Zip) -> None:
@@ -131,22 +131,24 @@ class Download:
             if isinstance(error, NotAuthorized):
                 self._stop(error)
                 return
-            if site.crew.is_ending:
+            if context.pool.is_ending:
                 return
-            site.monitor.note(f"no zip of {group.folder or 'the folder'} ({error}); its files are fetched one by one")
+            context.monitor.note(
+                f"no zip of {group.folder or 'the folder'} ({error}); its files are fetched one by one"
+            )
             for step in group.copies:
                 self._queue(step)
 
         # The zip is a little longer than what is in it.
-        arrived = lambda total: site.crew.tell(lambda: count(min(total, size)))  # noqa: E731
-        work = lambda: download_zip.fetch(site.remote, site.remote_root, group, site.scratch, arrived)  # noqa: E731 - read at once
-        site.crew.start(work, then, failed, cost=download_zip.IN_MEMORY)
+        arrived = lambda total: context.pool.tell(lambda: count(min(total, size)))  # noqa: E731
+        work = lambda: download_zip.fetch(context.remote, context.remote_root, group, context.scratch, arrived)  # noqa: E731 - read at once
+        context.pool.start(work, then, failed, cost=download_zip.IN_MEMORY)
         return True
 
     def _feed_unpacking(self) -> bool:
         if not self._unpacking:
             return False
-        site, job = self._site, self._unpacking[0]
+        context, job = self._context, self._unpacking[0]
         chunk = [job.waiting.popleft() for _ in range(min(PLACED_TOGETHER, len(job.waiting)))]
         job.running += 1
         if not job.waiting:
@@ -156,7 +158,7 @@ class Download:
             job.end()
             placed = [(s, r) for s, r in zip(chunk, results, strict=True) if isinstance(r, Synced)]
             self._learn(placed, moved=False)
-            site.monitor.moved(
+            context.monitor.moved(
                 -sum(s.entry.size for s, r in zip(chunk, results, strict=True) if not isinstance(r, Synced))
             )
             for step, result in zip(chunk, results, strict=True):
@@ -167,31 +169,31 @@ class Download:
 
         def failed(error: HuracanError) -> None:
             job.end()
-            site.monitor.moved(-sum(step.entry.size for step in chunk))
+            context.monitor.moved(-sum(step.entry.size for step in chunk))
             for step in chunk:
                 self._fail(step, error)
 
-        site.crew.start(lambda: _unpack(site, job, chunk), then, failed)
+        context.pool.start(lambda: _unpack(context, job, chunk), then, failed)
         return True
 
     # --- files ------------------------------------------------------------------------------------------------
 
     def _feed_file(self) -> bool:
-        if not self._files or not self._site.crew.has_room(self._files[0].entry.size):
+        if not self._files or not self._context.pool.has_room(self._files[0].entry.size):
             return False
         step = self._files.popleft()
         self._start_file(step, fetch_whole, cost=step.entry.size)
         return True
 
     def _feed_stream(self) -> bool:
-        if not self._streams or not self._site.crew.has_room(WHOLE):
+        if not self._streams or not self._context.pool.has_room(WHOLE):
             return False
         self._start_file(self._streams.popleft(), fetch_stream, cost=WHOLE)
         return True
 
-    def _start_file(self, step: Copy, fetch: Callable[[DownSite, Entry], Synced], *, cost: int) -> None:
-        self._site.crew.start(
-            lambda: fetch(self._site, step.entry),
+    def _start_file(self, step: Copy, fetch: Callable[[DownloadContext, Entry], Synced], *, cost: int) -> None:
+        self._context.pool.start(
+            lambda: fetch(self._context, step.entry),
             lambda result: self._learn([(step, result)]),
             lambda error: self._fail(step, error),
             cost=cost,
@@ -202,7 +204,7 @@ class Download:
             return False
         step = self._large.popleft()
         try:
-            self._open.append(Stretches(self._site, step))
+            self._open.append(RangeDownload(self._context, step))
         except HuracanError as error:
             self._fail(step, error)
             return True
@@ -210,17 +212,17 @@ class Download:
             self._settle(self._open[-1])
         return True
 
-    def _feed_stretches(self) -> bool:
-        site = self._site
+    def _feed_ranges(self) -> bool:
+        context = self._context
         for file in self._open:
-            if not site.crew.has_room(BLOCK_SIZE) or (blocks := file.next_stretch()) is None:
+            if not context.pool.has_room(BLOCK_SIZE) or (blocks := file.next_range()) is None:
                 continue
 
-            def ended(error: HuracanError | None, file: Stretches = file) -> None:
+            def ended(error: HuracanError | None, file: RangeDownload = file) -> None:
                 if file.end(error):
                     self._settle(file)
 
-            site.crew.start(
+            context.pool.start(
                 lambda file=file, blocks=blocks: file.fetch(blocks),  # type: ignore[misc]
                 ended,
                 ended,
@@ -229,25 +231,25 @@ class Download:
             return True
         return False
 
-    def _settle(self, file: Stretches) -> None:
+    def _settle(self, file: RangeDownload) -> None:
         """All that will come of a large file has come."""
         self._open.remove(file)
         try:
             self._learn([(file.step, file.commit())], moved=False)
         except HuracanError as error:
-            self._site.monitor.moved(-file.size_arrived)
+            self._context.monitor.moved(-file.size_arrived)
             self._fail(file.step, error)
 
     # --- what became of them ----------------------------------------------------------------------------------
 
     def _learn(self, placed: list[tuple[Copy, Synced]], *, moved: bool = True) -> None:
-        site = self._site
-        site.journal.learn(site.pair, (item for _, item in placed))
+        context = self._context
+        context.journal.learn(context.pair, (item for _, item in placed))
         for step, item in placed:
             self._outcome.done.append(item)
             if moved:
-                site.monitor.moved(step.entry.size)
-            site.monitor.finished(step.path, step.entry.size)
+                context.monitor.moved(step.entry.size)
+            context.monitor.finished(step.path, step.entry.size)
 
     def _stop(self, error: HuracanError) -> None:
         self._outcome.stopped = self._outcome.stopped or error
@@ -255,8 +257,8 @@ class Download:
     def _fail(self, step: Copy, error: HuracanError) -> None:
         if isinstance(error, LeftOut):
             self._outcome.left_out.append(step.path)
-            self._site.monitor.note(str(error))
-            self._site.monitor.finished(step.path, step.entry.size)
+            self._context.monitor.note(str(error))
+            self._context.monitor.finished(step.path, step.entry.size)
             return
         is_service = isinstance(error, Unavailable) and error.retryable and not isinstance(error, RangeIgnored)
         if is_service or isinstance(error, NotAuthorized | DiskFull):
@@ -271,7 +273,7 @@ class Download:
                 self._queue(step)
                 return
         self._outcome.failures.append(Failure(step.path, error))
-        self._site.monitor.failed(step.path, error)
+        self._context.monitor.failed(step.path, error)
 
 
 class _Unpack(msgspec.Struct):
@@ -288,7 +290,7 @@ class _Unpack(msgspec.Struct):
             self.archive.close()
 
 
-def _unpack(site: DownSite, job: _Unpack, chunk: list[Copy]) -> list[Synced | HuracanError | None]:
+def _unpack(context: DownloadContext, job: _Unpack, chunk: list[Copy]) -> list[Synced | HuracanError | None]:
     """On a worker: put files of a zip in place; None for one the zip does not hold as planned."""
     results: list[Synced | HuracanError | None] = []
     skip = len(job.group.folder) + 1 if job.group.folder else 0
@@ -299,10 +301,10 @@ def _unpack(site: DownSite, job: _Unpack, chunk: list[Copy]) -> list[Synced | Hu
             if content is None or content_hash(content) != entry.content_hash:
                 results.append(None)
                 continue
-            with site.placing(entry) as placing:
+            with context.placing(entry) as placing:
                 placing.write(0, content)
-                results.append(commit(site, placing, entry, sync_folder=False))
+                results.append(commit(context, placing, entry, sync_folder=False))
         except HuracanError as error:
             results.append(error)
-    sync_folders(site.local_root, [r.entry.path for r in results if isinstance(r, Synced)])
+    sync_folders(context.local_root, [r.entry.path for r in results if isinstance(r, Synced)])
     return results

@@ -11,14 +11,14 @@ from pathlib import Path
 
 import msgspec
 
-from huracan_sync.disk import Placing, Root, Stamp
+from huracan_sync.disk import AtomicWrite, Root, Stamp
 from huracan_sync.errors import ContentMismatch, HuracanError, LeftOut, NotFound
 from huracan_sync.manifest import file_kinds
 from huracan_sync.remote.client import Ranged, Remote
 from huracan_sync.remote.listing import FileMetadata
 from huracan_sync.transfer.journal import Journal, Synced
 from huracan_sync.transfer.progress import Monitor
-from huracan_sync.transfer.worker_pool import Crew
+from huracan_sync.transfer.worker_pool import WorkerPool
 from huracan_sync.tree.content_hash import (
     BLOCK_SIZE,
     DIGEST_SIZE,
@@ -34,11 +34,11 @@ from huracan_sync.tree.plan import Copy
 
 WHOLE = 2 * BLOCK_SIZE
 """A file up to this size is fetched in one piece."""
-STRETCHES_AT_ONCE = 4
+RANGES_AT_ONCE = 4
 """Requests for one file under way at once. Each brings a long stretch, verified and kept block by block: a kill costs
 less than a block of each, and nobody waits for answers between."""
-LONGEST_STRETCH = 64
-SHORTEST_STRETCH = 2
+LONGEST_RANGE = 64
+SHORTEST_RANGE = 2
 """Blocks that one request asks for, at most and at least."""
 
 
@@ -46,7 +46,7 @@ Validate = Callable[[str, Callable[[int, int], bytes], int], None]
 """Given a path, a way to read so many bytes at an offset, and the size; raises `LeftOut` for what is not wanted."""
 
 
-class DownSite(msgspec.Struct, frozen=True):
+class DownloadContext(msgspec.Struct, frozen=True):
     """From where to where, and with what."""
 
     remote: Remote
@@ -55,7 +55,7 @@ class DownSite(msgspec.Struct, frozen=True):
     local_root: Root
     remote_root: str
     monitor: Monitor
-    crew: Crew
+    pool: WorkerPool
     scratch: Path
     """A folder for what lies on disk only while it is unpacked."""
     stamps: Mapping[str, Stamp]
@@ -67,55 +67,55 @@ class DownSite(msgspec.Struct, frozen=True):
     validate: Validate | None = None
     """Asked about each file before it is put in its place."""
 
-    def placing(self, entry: Entry) -> Placing:
+    def placing(self, entry: Entry) -> AtomicWrite:
         """Where the entry is written. The name of its part depends on path and content, so a later run finds it."""
         token = content_hash(fold(entry.path).encode() + entry.content_hash).hex()
-        return Placing(self.local_root, entry.path, token=token)
+        return AtomicWrite(self.local_root, entry.path, token=token)
 
 
-def _places(site: DownSite, entry: Entry) -> list[str]:
+def _places(context: DownloadContext, entry: Entry) -> list[str]:
     """Where the content of an entry may lie: by revision, where it is known, else by path."""
-    by_path = join(site.remote_root, entry.path)
+    by_path = join(context.remote_root, entry.path)
     return [f"rev:{entry.rev}", by_path] if entry.rev else [by_path]
 
 
-def _content(site: DownSite, entry: Entry) -> bytes:
+def _content(context: DownloadContext, entry: Entry) -> bytes:
     """The bytes of a small entry."""
-    for path in _places(site, entry):
-        with _gone_elsewhere(site, entry, path):
+    for path in _places(context, entry):
+        with _gone_elsewhere(context, entry, path):
             arg = {"path": path}
-            described, data = site.remote.fetch("files/download", arg, FileMetadata, limit=entry.size)
+            described, data = context.remote.fetch("files/download", arg, FileMetadata, limit=entry.size)
             if described.content_hash == entry.content_hash.hex() and len(data) == entry.size:
                 return data
     raise _other_by_now(entry)
 
 
 @contextlib.contextmanager
-def _gone_elsewhere(site: DownSite, entry: Entry, path: str) -> Iterator[None]:
+def _gone_elsewhere(context: DownloadContext, entry: Entry, path: str) -> Iterator[None]:
     """A revision that is not to be had is looked for by its path; a path where nothing lies is an error."""
     try:
         yield
     except NotFound:
-        if path == _places(site, entry)[-1]:
+        if path == _places(context, entry)[-1]:
             raise
 
 
-def fetch_whole(site: DownSite, entry: Entry) -> Synced:
+def fetch_whole(context: DownloadContext, entry: Entry) -> Synced:
     """On a worker: fetch a file that fits one request, verify it, put it in place."""
-    data = _content(site, entry)
+    data = _content(context, entry)
     if content_hash(data) != entry.content_hash:
         raise _mismatch(entry)
-    with site.placing(entry) as placing:
+    with context.placing(entry) as placing:
         placing.write(0, data)
-        return commit(site, placing, entry)
+        return commit(context, placing, entry)
 
 
-def fetch_stream(site: DownSite, entry: Entry) -> Synced:
+def fetch_stream(context: DownloadContext, entry: Entry) -> Synced:
     """On a worker: fetch a large file in one piece, because ranges are not to be had."""
-    path = f"rev:{entry.rev}" if entry.rev else join(site.remote_root, entry.path)
+    path = f"rev:{entry.rev}" if entry.rev else join(context.remote_root, entry.path)
     hasher = ContentHasher()
-    with site.placing(entry) as placing:
-        with site.remote.stream("files/download", {"path": path}) as download:
+    with context.placing(entry) as placing:
+        with context.remote.stream("files/download", {"path": path}) as download:
             for piece in download.chunks():
                 placing.write(hasher.size, piece)
                 hasher.update(piece)
@@ -124,25 +124,25 @@ def fetch_stream(site: DownSite, entry: Entry) -> Synced:
         if hasher.size != entry.size or hasher.digest() != entry.content_hash:
             placing.discard()
             raise _mismatch(entry)
-        return commit(site, placing, entry)
+        return commit(context, placing, entry)
 
 
-def commit(site: DownSite, placing: Placing, entry: Entry, *, sync_folder: bool = True) -> Synced:
+def commit(context: DownloadContext, placing: AtomicWrite, entry: Entry, *, sync_folder: bool = True) -> Synced:
     """Put a part whose bytes were verified in its place.
 
     Raises:
         LeftOut: it is not wanted there.
     """
-    if site.validate:
+    if context.validate:
         try:
-            site.validate(entry.path, placing.read, entry.size)
+            context.validate(entry.path, placing.read, entry.size)
         except LeftOut:
             placing.discard()
             raise
     kind = file_kinds.hidden(entry.path, placing.read(0, min(file_kinds.SNIFF, entry.size)))
     stamp = placing.commit(
         size=entry.size,
-        replaces=site.stamps.get(fold(entry.path)),
+        replaces=context.stamps.get(fold(entry.path)),
         mtime_ns=entry.mtime_ms * 1_000_000,
         sync_folder=sync_folder,
     )
@@ -157,30 +157,32 @@ def _mismatch(entry: Entry) -> ContentMismatch:
     return ContentMismatch(f"{entry.path} arrived with other bytes than it must have", path=entry.path)
 
 
-class Stretches:
+class RangeDownload:
     """A large file arriving in stretches of blocks. Lives in the caller's thread; `fetch` runs on the crew's."""
 
-    def __init__(self, site: DownSite, step: Copy) -> None:
+    def __init__(self, context: DownloadContext, step: Copy) -> None:
         self.step = step
         self._error: HuracanError | None = None
-        self._site = site
-        self._known = site.blocks.get(fold(step.path), b"")
-        self._placing = site.placing(step.entry)
+        self._context = context
+        self._known = context.blocks.get(fold(step.path), b"")
+        self._placing = context.placing(step.entry)
         self._under_way = 0
         self._count = block_count(step.entry.size)
         self._token = f"{step.entry.rev}:{step.entry.content_hash.hex()}"
-        earlier = site.journal.transfer(site.pair, step.path, "down")
+        earlier = context.journal.transfer(context.pair, step.path, "down")
         if earlier is None or earlier.token != self._token or earlier.part_size != BLOCK_SIZE:
-            earlier = site.journal.begin_transfer(
-                site.pair, step.path, "down", token=self._token, session="", part_size=BLOCK_SIZE, now=time.time()
+            earlier = context.journal.begin_transfer(
+                context.pair, step.path, "down", token=self._token, session="", part_size=BLOCK_SIZE, now=time.time()
             )
         self._transfer = earlier.id
         # What the journal says has arrived must also lie on the disk as it arrived: a crash may have lost it.
         self._arrived = {number: block for number, block in earlier.parts.items() if self._lies_there(number, block)}
         if self._arrived:
-            site.monitor.moved(self.size_arrived)
-            site.monitor.note(f"{step.path}: {self.size_arrived} bytes arrived in an earlier run; going on from there")
-        self._waiting = stretches(self._count, self._arrived)
+            context.monitor.moved(self.size_arrived)
+            context.monitor.note(
+                f"{step.path}: {self.size_arrived} bytes arrived in an earlier run; going on from there"
+            )
+        self._waiting = ranges(self._count, self._arrived)
 
     @property
     def is_complete(self) -> bool:
@@ -196,9 +198,9 @@ class Stretches:
         """Bytes in a block."""
         return min(BLOCK_SIZE, self.step.entry.size - number * BLOCK_SIZE)
 
-    def next_stretch(self) -> range | None:
+    def next_range(self) -> range | None:
         """The blocks to fetch now, or None when none may be."""
-        if self._error or not self._waiting or self._under_way >= STRETCHES_AT_ONCE:
+        if self._error or not self._waiting or self._under_way >= RANGES_AT_ONCE:
             return None
         self._under_way += 1
         return self._waiting.popleft()
@@ -207,8 +209,8 @@ class Stretches:
         """A block has arrived, with this digest."""
         self._arrived[number] = block
         # Not durable: nor are the bytes yet. After a power failure both are looked at.
-        self._site.journal.note_part(self._transfer, number, block, durable=False)
-        self._site.monitor.moved(self.length(number))
+        self._context.journal.note_part(self._transfer, number, block, durable=False)
+        self._context.monitor.moved(self.length(number))
 
     def end(self, error: HuracanError | None) -> bool:
         """A stretch has come to its end; whether that was the end of the whole file.
@@ -221,12 +223,12 @@ class Stretches:
 
     def fetch(self, blocks: range) -> None:
         """On a worker: fetch a stretch, verify each block if that is possible alone, write it, tell of it."""
-        site, entry = self._site, self.step.entry
+        context, entry = self._context, self.step.entry
         part = Ranged(blocks.start * BLOCK_SIZE, min(blocks.stop * BLOCK_SIZE, entry.size))
-        for path in _places(site, entry):
-            with _gone_elsewhere(site, entry, path):
+        for path in _places(context, entry):
+            with _gone_elsewhere(context, entry, path):
                 number, hasher, arg = blocks.start, sha256(), {"path": path}
-                for described, at, data in site.remote.pieces("files/download", arg, FileMetadata, part):
+                for described, at, data in context.remote.pieces("files/download", arg, FileMetadata, part):
                     if described.content_hash != entry.content_hash.hex() or described.size != entry.size:
                         break
                     # While it is in the processor's cache; what a block holds counts when the whole block is verified.
@@ -237,7 +239,7 @@ class Stretches:
                     self._verify(number, hasher.digest())
                     self._placing.begin_to_settle(number * BLOCK_SIZE, self.length(number))
                     number, hasher = number + 1, sha256()
-                    if self._error or site.stop() or site.crew.is_ending:
+                    if self._error or context.stop() or context.pool.is_ending:
                         return
                 else:
                     return
@@ -246,24 +248,24 @@ class Stretches:
     def _verify(self, number: int, block: bytes) -> None:
         if self._known and block != self._known[number * DIGEST_SIZE : (number + 1) * DIGEST_SIZE]:
             raise ContentMismatch(f"block {number} of {self.step.path} arrived damaged", path=self.step.path)
-        self._site.crew.tell(lambda: self.arrived(number, block))
+        self._context.pool.tell(lambda: self.arrived(number, block))
 
     def commit(self) -> Synced:
         """It has ended: verify the whole and put it in place, or say why not."""
-        site, entry = self._site, self.step.entry
+        context, entry = self._context, self.step.entry
         with self._placing as placing:
             if self._error is not None:
                 raise self._error
             if combine(b"".join(self._arrived[number] for number in range(self._count))) != entry.content_hash:
                 placing.discard()
-                site.journal.end_transfer(site.pair, entry.path, "down")
+                context.journal.end_transfer(context.pair, entry.path, "down")
                 raise _mismatch(entry)
             try:
-                result = commit(site, placing, entry)
+                result = commit(context, placing, entry)
             except LeftOut:  # nothing of it is there for a later run
-                site.journal.end_transfer(site.pair, entry.path, "down")
+                context.journal.end_transfer(context.pair, entry.path, "down")
                 raise
-        site.journal.end_transfer(site.pair, entry.path, "down")
+        context.journal.end_transfer(context.pair, entry.path, "down")
         return result
 
     def close(self) -> None:
@@ -275,10 +277,10 @@ class Stretches:
         return len(data) == self.length(number) and block_hashes(data) == block
 
 
-def stretches(count: int, arrived: Container[int]) -> deque[range]:
+def ranges(count: int, arrived: Container[int]) -> deque[range]:
     """How the blocks of a file that have not arrived are asked for: in few long stretches, a request each. Pure."""
     missing = [number for number in range(count) if number not in arrived]
-    longest = max(SHORTEST_STRETCH, min(LONGEST_STRETCH, -(-len(missing) // STRETCHES_AT_ONCE)))
+    longest = max(SHORTEST_RANGE, min(LONGEST_RANGE, -(-len(missing) // RANGES_AT_ONCE)))
     made: deque[range] = deque()
     for number in missing:
         if made and made[-1].stop == number and len(made[-1]) < longest:

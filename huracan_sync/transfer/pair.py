@@ -15,9 +15,9 @@ from huracan_sync.disk import Root
 from huracan_sync.disk.lock import hold
 from huracan_sync.errors import HuracanError, UsageError
 from huracan_sync.manifest.locations import is_ours
-from huracan_sync.manifest.scope import spot_of
+from huracan_sync.manifest.scope import scope_of
 from huracan_sync.remote.client import Remote
-from huracan_sync.transfer.compare import Survey, survey
+from huracan_sync.transfer.compare import ChangeSet, find_changes
 from huracan_sync.transfer.journal import Journal, Run, Synced
 from huracan_sync.transfer.progress import Failure, Monitor
 from huracan_sync.tree.entry import Entry
@@ -115,15 +115,15 @@ class Pair:
         good = error is None and not report.failed
         self.journal.note_run(self.remote.place, Run(self.root, verb, now, now if good else None, facts))
 
-    def survey(
+    def find_changes(
         self,
         options: Options,
         *,
         local_may_miss: bool = False,
         snapshot: list[Entry] | None = None,
-    ) -> Survey:
+    ) -> ChangeSet:
         """Both sides, where they differ from what was synced."""
-        return survey(
+        return find_changes(
             self.remote,
             self.journal,
             pair=self.id,
@@ -136,7 +136,7 @@ class Pair:
 
     def _wanted(self, asked: Callable[[str], bool] | None) -> Callable[[str], bool] | None:
         """What takes part: never this machine's state; in the root folder itself the signed things do not either."""
-        is_root = not spot_of(self.root, self.remote.root).prefix
+        is_root = not scope_of(self.root, self.remote.root).prefix
         home, local = (Path(os.path.realpath(folder)) for folder in (self.journal.home, self.local))
         if home == local:
             raise UsageError(f"{self.local} holds this machine's own state; it is for no other place", path=str(local))
@@ -151,7 +151,7 @@ class Pair:
 
         return takes_part
 
-    def settle(self, seen: Survey, made: Plan) -> None:
+    def settle(self, seen: ChangeSet, made: Plan) -> None:
         """Note what both sides hold alike already: found so by the plan, or only touched on disk."""
         forgotten = [step.path for step in made.agreements if step.entry is None]
         learned = [

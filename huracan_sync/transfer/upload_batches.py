@@ -14,7 +14,7 @@ from huracan_sync.remote import upload_session
 from huracan_sync.remote.errors import HeaderTooLarge
 from huracan_sync.remote.listing import FileMetadata
 from huracan_sync.transfer.journal import Sent
-from huracan_sync.transfer.upload_item import Site, Wish, is_fresh, token_of
+from huracan_sync.transfer.upload_item import UploadContext, UploadItem, is_fresh, token_of
 from huracan_sync.tree.paths import fold
 
 ROUND_BYTES = 128 * 1024 * 1024
@@ -36,53 +36,53 @@ WORTH_NOTING_S = 0.5
 class _Round(msgspec.Struct):
     """Files that will be committed together."""
 
-    waiting: deque[Wish]
-    closed: list[Wish]
+    waiting: deque[UploadItem]
+    closed: list[UploadItem]
     appending: int = 0
     started: bool = False
 
 
-class Small:
+class BatchUploader:
     """The queue of small files. Lives in the caller's thread."""
 
     def __init__(
         self,
-        site: Site,
+        context: UploadContext,
         *,
-        closed: Callable[[list[Wish]], None],
-        sent: Callable[[Wish, FileMetadata], None],
-        failed: Callable[[Wish, HuracanError], None],
+        closed: Callable[[list[UploadItem]], None],
+        sent: Callable[[UploadItem, FileMetadata], None],
+        failed: Callable[[UploadItem, HuracanError], None],
         now: Callable[[], float] = time.time,
     ) -> None:
         """Make a queue.
 
         Args:
-            site: from where to where.
+            context: from where to where.
             closed: told of files whose sessions are closed, ready for a commit.
             sent: told of files that were committed alone.
             failed: told of files that were not.
             now: seconds since 1970.
         """
-        self.queue: deque[Wish] = deque()
-        self._site = site
+        self.queue: deque[UploadItem] = deque()
+        self._context = context
         self._closed = closed
         self._sent = sent
         self._failed = failed
         self._now = now
         self._rounds: list[_Round] = []
-        self._earlier = site.journal.sent(site.pair)
+        self._earlier = context.journal.sent(context.pair)
         self._body = FIRST_BODY
-        self._budget = upload_session.HeaderBudget(site.options.header_limit, learn=site.options.learn_headers)
-        self._batches = site.options.batches
+        self._budget = upload_session.HeaderBudget(context.options.header_limit, learn=context.options.learn_headers)
+        self._batches = context.options.batches
 
-    def add(self, wish: Wish) -> None:
+    def add(self, item: UploadItem) -> None:
         """Queue a file; one that an earlier run sent whole, and that is still the same, only waits for its commit."""
-        earlier = self._earlier.pop(fold(wish.path), None)
-        if earlier and is_fresh(earlier.at, self._now()) and wish.go_on(self._site, earlier):
-            self._site.monitor.moved(wish.size)
-            self._closed([wish])
+        earlier = self._earlier.pop(fold(item.path), None)
+        if earlier and is_fresh(earlier.at, self._now()) and item.go_on(self._context, earlier):
+            self._context.monitor.moved(item.size)
+            self._closed([item])
             return
-        self.queue.append(wish)
+        self.queue.append(item)
 
     def feed(self) -> bool:
         """Start one thing if there is room; whether something was started."""
@@ -90,7 +90,7 @@ class Small:
 
     def _feed_append(self) -> bool:
         for opened in self._rounds:
-            if opened.started and opened.waiting and self._site.crew.has_room(upload_session.BODY):
+            if opened.started and opened.waiting and self._context.pool.has_room(upload_session.BODY):
                 self._start_append(opened, self._cut(opened.waiting))
                 return True
         return False
@@ -99,7 +99,7 @@ class Small:
         if not self.queue or len(self._rounds) >= OPEN_ROUNDS:
             return False
         if not self._batches or (len(self.queue) <= SINGLES and not self._rounds):
-            if not self._site.crew.has_room(self.queue[0].size):
+            if not self._context.pool.has_room(self.queue[0].size):
                 return False
             self._start_single(self.queue.popleft())
             return True
@@ -112,41 +112,41 @@ class Small:
 
     def _start_round(self, opened: _Round) -> None:
         self._rounds.append(opened)
-        wishes = list(opened.waiting)
+        items = list(opened.waiting)
 
         def then(sessions: list[str]) -> None:
-            for wish, session in zip(wishes, sessions, strict=True):
-                wish.session = session
+            for item, session in zip(items, sessions, strict=True):
+                item.session = session
             opened.started = True
 
         def failed(error: HuracanError) -> None:
             self._rounds.remove(opened)
-            self._refused(wishes, error)
+            self._refused(items, error)
 
-        self._site.crew.start(lambda: upload_session.start(self._site.remote, len(wishes)), then, failed)
+        self._context.pool.start(lambda: upload_session.start(self._context.remote, len(items)), then, failed)
 
-    def _cut(self, waiting: deque[Wish]) -> list[Wish]:
+    def _cut(self, waiting: deque[UploadItem]) -> list[UploadItem]:
         """The files of the next append: as many as its header and its body may hold, at least one."""
-        chunk: list[Wish] = []
+        chunk: list[UploadItem] = []
         header, body = upload_session.ARG_OVERHEAD, 0
         while waiting:
-            wish = waiting[0]
-            entry = upload_session.entry_length(wish.session, wish.size)
-            if chunk and (header + entry > self._budget.limit or body + wish.size > self._body):
+            item = waiting[0]
+            entry = upload_session.entry_length(item.session, item.size)
+            if chunk and (header + entry > self._budget.limit or body + item.size > self._body):
                 break
             chunk.append(waiting.popleft())
-            header, body = header + entry, body + wish.size
+            header, body = header + entry, body + item.size
         return chunk
 
-    def _start_append(self, opened: _Round, chunk: list[Wish]) -> None:
+    def _start_append(self, opened: _Round, chunk: list[UploadItem]) -> None:
         opened.appending += 1
-        site = self._site
+        context = self._context
 
         def work() -> tuple[list[HuracanError | None], int, float]:
             began = time.monotonic()
-            contents = [wish.read_whole(site) for wish in chunk]
+            contents = [item.read_whole(context) for item in chunk]
             pieces = [(w.session, c) for w, c in zip(chunk, contents, strict=True) if isinstance(c, bytes)]
-            errors, header = upload_session.append(site.remote, pieces) if pieces else ([], 0)
+            errors, header = upload_session.append(context.remote, pieces) if pieces else ([], 0)
             answers = iter(errors)
             said = [c if isinstance(c, HuracanError) else next(answers) for c in contents]
             return said, header, time.monotonic() - began
@@ -154,11 +154,11 @@ class Small:
         def then(result: tuple[list[HuracanError | None], int, float]) -> None:
             errors, header, seconds = result
             self._budget.accepted(header)
-            closed = [wish for wish, error in zip(chunk, errors, strict=True) if error is None]
+            closed = [item for item, error in zip(chunk, errors, strict=True) if error is None]
             self._note_closed(opened, closed, seconds)
-            for wish, error in zip(chunk, errors, strict=True):
+            for item, error in zip(chunk, errors, strict=True):
                 if error is not None:
-                    self._failed(wish, error)
+                    self._failed(item, error)
             self._end_append(opened)
 
         def failed(error: HuracanError) -> None:
@@ -172,22 +172,22 @@ class Small:
                 self._refused(chunk, error)
             self._end_append(opened)
 
-        site.crew.start(work, then, failed, cost=sum(map(attrgetter("size"), chunk)))
+        context.pool.start(work, then, failed, cost=sum(map(attrgetter("size"), chunk)))
 
-    def _note_closed(self, opened: _Round, wishes: list[Wish], seconds: float) -> None:
-        site = self._site
-        opened.closed += wishes
-        size = sum(wish.size for wish in wishes)
-        site.monitor.moved(size)
+    def _note_closed(self, opened: _Round, items: list[UploadItem], seconds: float) -> None:
+        context = self._context
+        opened.closed += items
+        size = sum(item.size for item in items)
+        context.monitor.moved(size)
         # As much in one body as the link takes in a second or two: a kill costs what was under way.
         self._body = max(FIRST_BODY, min(upload_session.BODY, int(size / max(seconds, 1e-3) * BODY_S)))
         if seconds > WORTH_NOTING_S or size > WORTH_NOTING:
-            site.journal.note_sent(
-                site.pair,
+            context.journal.note_sent(
+                context.pair,
                 [
-                    (wish.path, Sent(token_of(wish.stamp), wish.session, wish.digest, self._now()))
-                    for wish in wishes
-                    if wish.stamp
+                    (item.path, Sent(token_of(item.stamp), item.session, item.digest, self._now()))
+                    for item in items
+                    if item.stamp
                 ],
             )
 
@@ -197,39 +197,39 @@ class Small:
             self._rounds.remove(opened)
             self._closed(opened.closed)
 
-    def _refused(self, wishes: Iterable[Wish], error: HuracanError) -> None:
+    def _refused(self, items: Iterable[UploadItem], error: HuracanError) -> None:
         if isinstance(error, CallRefused) and self._batches:
             # A server without batch routes: every small file goes alone, for the rest of the run.
             self._batches = False
-            self._site.monitor.note("the server does not take batches; small files are sent one by one")
+            self._context.monitor.note("the server does not take batches; small files are sent one by one")
         if isinstance(error, CallRefused):
-            self.queue.extend(wishes)
+            self.queue.extend(items)
             return
-        for wish in wishes:
-            self._failed(wish, error)
+        for item in items:
+            self._failed(item, error)
 
-    def _start_single(self, wish: Wish) -> None:
+    def _start_single(self, item: UploadItem) -> None:
         """Read, then note what is about to be committed, then send: after a kill it is known for our own."""
-        site = self._site
+        context = self._context
 
         def read() -> bytes:
-            content = wish.read_whole(site)
+            content = item.read_whole(context)
             if isinstance(content, HuracanError):
                 raise content
             return content
 
         def send(content: bytes) -> None:
-            entry = msgspec.structs.replace(wish.step.entry, content_hash=wish.digest, size=wish.size)
-            site.journal.intend(site.pair, [entry])
-            arg = {**msgspec.structs.asdict(wish.commit(site)), "content_hash": wish.digest.hex()}
-            work = lambda: site.remote.send("files/upload", arg, content, FileMetadata, commit=True)  # noqa: E731
-            site.crew.start(work, sent, failed, cost=wish.size)
+            entry = msgspec.structs.replace(item.step.entry, content_hash=item.digest, size=item.size)
+            context.journal.intend(context.pair, [entry])
+            arg = {**msgspec.structs.asdict(item.commit(context)), "content_hash": item.digest.hex()}
+            work = lambda: context.remote.send("files/upload", arg, content, FileMetadata, commit=True)  # noqa: E731
+            context.pool.start(work, sent, failed, cost=item.size)
 
         def sent(result: FileMetadata) -> None:
-            site.monitor.moved(wish.size)
-            self._sent(wish, result)
+            context.monitor.moved(item.size)
+            self._sent(item, result)
 
         def failed(error: HuracanError) -> None:
-            self._failed(wish, error)
+            self._failed(item, error)
 
-        site.crew.start(read, send, failed, cost=wish.size)
+        context.pool.start(read, send, failed, cost=item.size)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import msgspec
 
-from huracan_sync.disk import Reading, Root, Stamp
+from huracan_sync.disk import Root, StableRead, Stamp
 from huracan_sync.errors import FileChanged, HuracanError
 from huracan_sync.manifest import file_kinds
 from huracan_sync.remote import upload_session
@@ -15,7 +15,7 @@ from huracan_sync.remote.listing import timestamp
 from huracan_sync.transfer.journal import Journal, Sent
 from huracan_sync.transfer.journal.signed_state import Proof
 from huracan_sync.transfer.progress import Monitor
-from huracan_sync.transfer.worker_pool import Crew
+from huracan_sync.transfer.worker_pool import WorkerPool
 from huracan_sync.tree.content_hash import BLOCK_SIZE, block_hashes, combine
 from huracan_sync.tree.paths import RelPath, join
 from huracan_sync.tree.plan import Copy
@@ -27,7 +27,7 @@ SESSION_DAYS = 6.0
 class Options(msgspec.Struct, frozen=True):
     """How to upload."""
 
-    check: Callable[[Reading], None] | None = None
+    check: Callable[[StableRead], None] | None = None
     """Asked before a file is sent; raises when it must not be (a parquet without its footer)."""
     append_only: Callable[[str], bool] = lambda _: False
     """Which files only ever grow, so that their beginning is a consistent state (logs)."""
@@ -43,7 +43,7 @@ class Options(msgspec.Struct, frozen=True):
     """Bytes in a part of a larger one: a multiple of 4 MiB, as concurrent sessions ask."""
 
 
-class Site(msgspec.Struct, frozen=True):
+class UploadContext(msgspec.Struct, frozen=True):
     """From where to where, and with what."""
 
     remote: Remote
@@ -53,12 +53,12 @@ class Site(msgspec.Struct, frozen=True):
     remote_root: str
     options: Options
     monitor: Monitor
-    crew: Crew
+    pool: WorkerPool
     stop: Callable[[], bool] = lambda: False
     """Whether to begin nothing more."""
 
 
-class Wish(msgspec.Struct):
+class UploadItem(msgspec.Struct):
     """One file. Its worker fills in what was read; everything else is the caller's thread's."""
 
     step: Copy
@@ -90,34 +90,34 @@ class Wish(msgspec.Struct):
         self.attempts += 1
         self.stamp, self.digest, self.session, self.proof = None, b"", "", None
 
-    def commit(self, site: Site) -> upload_session.Commit:
+    def commit(self, context: UploadContext) -> upload_session.Commit:
         """Where it goes, and the one revision it may replace."""
         replaces = self.step.replaces
         modified = self.stamp.mtime_ns // 1_000_000 if self.stamp else self.step.entry.mtime_ms
         return upload_session.commit_of(
-            join(site.remote_root, self.path), timestamp(modified), replaces_rev=replaces.rev if replaces else None
+            join(context.remote_root, self.path), timestamp(modified), replaces_rev=replaces.rev if replaces else None
         )
 
-    def open(self, site: Site) -> Reading:
+    def open(self, context: UploadContext) -> StableRead:
         """The file, open for reading and fit to be sent."""
-        reading = Reading(site.local_root, self.path, prefix_only=site.options.append_only(self.path))
-        if site.options.check:
+        reading = StableRead(context.local_root, self.path, prefix_only=context.options.append_only(self.path))
+        if context.options.check:
             try:
-                site.options.check(reading)
+                context.options.check(reading)
             except HuracanError:
                 reading.close()
                 raise
         return reading
 
-    def is_large(self, site: Site) -> bool:
+    def is_large(self, context: UploadContext) -> bool:
         """Whether it is sent in parts."""
-        return self.size > site.options.whole_up_to
+        return self.size > context.options.whole_up_to
 
-    def read_whole(self, site: Site) -> bytes | HuracanError:
+    def read_whole(self, context: UploadContext) -> bytes | HuracanError:
         """On a worker: the content, all of one state, with its digest noted; or why not."""
         try:
-            with self.open(site) as reading:
-                if reading.stamp.size > site.options.whole_up_to:
+            with self.open(context) as reading:
+                if reading.stamp.size > context.options.whole_up_to:
                     self.stamp = reading.stamp
                     return FileChanged(f"{self.path} has grown to {reading.stamp.size} bytes", path=self.path)
                 content = reading.read(0, reading.stamp.size)
@@ -136,10 +136,10 @@ class Wish(msgspec.Struct):
             kind = file_kinds.by_name(self.path) if hidden is None else hidden
             self.proof = Proof(self.path, self.digest, int(kind), blocks if self.size > BLOCK_SIZE else b"")
 
-    def go_on(self, site: Site, earlier: Sent) -> bool:
+    def go_on(self, context: UploadContext, earlier: Sent) -> bool:
         """An earlier run sent all of it; whether it is still the same, so that only its commit is missing."""
         try:
-            with Reading(site.local_root, self.path) as reading:
+            with StableRead(context.local_root, self.path) as reading:
                 first = reading.read(0, file_kinds.SNIFF)
         except HuracanError:
             return False

@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from huracan_sync.disk import Reading
+from huracan_sync.disk import StableRead
 from huracan_sync.errors import FileChanged, HuracanError
 from huracan_sync.manifest import file_kinds
 from huracan_sync.remote.client import Remote
@@ -26,7 +26,7 @@ from huracan_sync.remote.errors import SessionLost, WrongOffset
 from huracan_sync.remote.http import CHUNK
 from huracan_sync.remote.upload_session import Cursor
 from huracan_sync.transfer.send_window import Window
-from huracan_sync.transfer.upload_item import Site, Wish, is_fresh, token_of
+from huracan_sync.transfer.upload_item import UploadContext, UploadItem, is_fresh, token_of
 from huracan_sync.tree.content_hash import block_hashes, combine
 
 FILES_AT_ONCE = 4
@@ -37,8 +37,10 @@ AHEAD = 2
 class _Parts:
     """Which parts of one open file have arrived. Lives in the caller's thread."""
 
-    def __init__(self, wish: Wish, reading: Reading, transfer: int, part_size: int, arrived: dict[int, bytes]) -> None:
-        self.wish = wish
+    def __init__(
+        self, item: UploadItem, reading: StableRead, transfer: int, part_size: int, arrived: dict[int, bytes]
+    ) -> None:
+        self.item = item
         self.reading = reading
         self.transfer = transfer
         self.part_size = part_size
@@ -113,7 +115,7 @@ class _Part(NamedTuple):
     def send(self, remote: Remote, left: Callable[[], None]) -> None:
         """On a worker: send it. Calls `left` when all but the last of its bytes have left, at every attempt."""
         close = self.file.is_last(self.number)
-        cursor = Cursor(self.file.wish.session, self.number * self.file.part_size)
+        cursor = Cursor(self.file.item.session, self.number * self.file.part_size)
         arg = {"cursor": cursor, "close": close, "content_hash": combine(self.blocks).hex()}
         body = _Body(self.data, left)
         try:
@@ -128,27 +130,27 @@ EARLY = 8 * CHUNK
 """Bytes of a part that may still go out when the next one begins, so that the link is not idle between them."""
 
 
-class Large:
+class PartUploader:
     """The queue of large files. Lives in the caller's thread."""
 
     def __init__(
         self,
-        site: Site,
+        context: UploadContext,
         *,
-        closed: Callable[[list[Wish]], None],
-        failed: Callable[[Wish, HuracanError], None],
+        closed: Callable[[list[UploadItem]], None],
+        failed: Callable[[UploadItem, HuracanError], None],
         now: Callable[[], float] = time.time,
     ) -> None:
         """Make a queue.
 
         Args:
-            site: from where to where.
+            context: from where to where.
             closed: told of files whose sessions are closed, ready for a commit.
             failed: told of files that did not come so far.
             now: seconds since 1970.
         """
-        self.queue: deque[Wish] = deque()
-        self._site = site
+        self.queue: deque[UploadItem] = deque()
+        self._context = context
         self._closed = closed
         self._failed = failed
         self._now = now
@@ -166,7 +168,7 @@ class Large:
             self._send(self._read.popleft())
             return True
         for parts in self._open if self._reading + len(self._read) < AHEAD else ():
-            room = self._site.crew.has_room(parts.part_size * (1 + len(self._read)))
+            room = self._context.pool.has_room(parts.part_size * (1 + len(self._read)))
             if room and (number := parts.next_part()) is not None:
                 self._read_part(parts, number)
                 return True
@@ -180,32 +182,32 @@ class Large:
         for parts in self._open:
             parts.reading.close()
 
-    def forget(self, wish: Wish) -> None:
+    def forget(self, item: UploadItem) -> None:
         """Its session is of no use any more (or it is committed)."""
-        self._site.journal.end_transfer(self._site.pair, wish.path, "up")
+        self._context.journal.end_transfer(self._context.pair, item.path, "up")
 
-    def _begin(self, wish: Wish) -> None:
-        site = self._site
+    def _begin(self, item: UploadItem) -> None:
+        context = self._context
         try:
-            reading = wish.open(site)
-            wish.first = reading.read(0, file_kinds.SNIFF)
+            reading = item.open(context)
+            item.first = reading.read(0, file_kinds.SNIFF)
         except HuracanError as error:
-            self._failed(wish, error)
+            self._failed(item, error)
             return
-        wish.stamp = reading.stamp
-        if not wish.is_large(site):
+        item.stamp = reading.stamp
+        if not item.is_large(context):
             reading.close()
-            self._failed(wish, FileChanged(f"{wish.path} has shrunk to {wish.size} bytes", path=wish.path))
+            self._failed(item, FileChanged(f"{item.path} has shrunk to {item.size} bytes", path=item.path))
             return
         token = token_of(reading.stamp)
-        earlier = site.journal.transfer(site.pair, wish.path, "up")
+        earlier = context.journal.transfer(context.pair, item.path, "up")
         if earlier and earlier.token == token and is_fresh(earlier.started, self._now()):
-            wish.session = earlier.session
-            parts = _Parts(wish, reading, earlier.id, earlier.part_size, earlier.parts)
+            item.session = earlier.session
+            parts = _Parts(item, reading, earlier.id, earlier.part_size, earlier.parts)
             arrived = sum(parts.length(number) for number in earlier.parts)
             if arrived:
-                site.monitor.moved(arrived)
-                site.monitor.note(f"{wish.path}: {arrived} bytes arrived in an earlier run; going on from there")
+                context.monitor.moved(arrived)
+                context.monitor.note(f"{item.path}: {arrived} bytes arrived in an earlier run; going on from there")
             self._open.append(parts)
             if parts.is_closed:
                 reading.close()
@@ -215,19 +217,19 @@ class Large:
 
         def then(session: str) -> None:
             self._opening -= 1
-            wish.session = session
-            part_size = site.options.part_size
-            opened = site.journal.begin_transfer(
-                site.pair, wish.path, "up", token=token, session=session, part_size=part_size, now=self._now()
+            item.session = session
+            part_size = context.options.part_size
+            opened = context.journal.begin_transfer(
+                context.pair, item.path, "up", token=token, session=session, part_size=part_size, now=self._now()
             )
-            self._open.append(_Parts(wish, reading, opened.id, part_size, {}))
+            self._open.append(_Parts(item, reading, opened.id, part_size, {}))
 
         def failed(error: HuracanError) -> None:
             self._opening -= 1
             reading.close()
-            self._failed(wish, error)
+            self._failed(item, error)
 
-        site.crew.start(lambda: _start_session(site.remote), then, failed)
+        context.pool.start(lambda: _start_session(context.remote), then, failed)
 
     def _read_part(self, parts: _Parts, number: int) -> None:
         self._reading += 1
@@ -243,10 +245,10 @@ class Large:
             self._reading -= 1
             self._end_part(parts, number, room, error)
 
-        self._site.crew.start(lambda: parts.read(number, room), then, failed, cost=parts.part_size)
+        self._context.pool.start(lambda: parts.read(number, room), then, failed, cost=parts.part_size)
 
     def _send(self, part: _Part) -> None:
-        site, parts, size = self._site, part.file, len(part.data)
+        context, parts, size = self._context, part.file, len(part.data)
         if parts.error:
             self._end_part(parts, part.number, part.room, parts.error)
             return
@@ -254,16 +256,16 @@ class Large:
 
         def then(_: None) -> None:
             passage.end()
-            site.journal.note_part(parts.transfer, part.number, part.blocks)
-            site.monitor.moved(size)
+            context.journal.note_part(parts.transfer, part.number, part.blocks)
+            context.monitor.moved(size)
             self._end_part(parts, part.number, part.room, part.blocks)
 
         def failed(error: HuracanError) -> None:
             passage.end()
             self._end_part(parts, part.number, part.room, error)
 
-        left = lambda: site.crew.tell(lambda: passage.left(size))  # noqa: E731 - from the worker to this thread
-        site.crew.start(lambda: part.send(site.remote, left), then, failed, cost=parts.part_size)
+        left = lambda: context.pool.tell(lambda: passage.left(size))  # noqa: E731 - from the worker to this thread
+        context.pool.start(lambda: part.send(context.remote, left), then, failed, cost=parts.part_size)
 
     def _end_part(self, parts: _Parts, number: int, room: bytearray, outcome: bytes | HuracanError) -> None:
         self._rooms.append(room)
@@ -273,13 +275,13 @@ class Large:
     def _end(self, parts: _Parts) -> None:
         self._open.remove(parts)
         if parts.error is None:
-            parts.wish.prove(parts.wish.first, parts.blocks())
-            self._closed([parts.wish])
+            parts.item.prove(parts.item.first, parts.blocks())
+            self._closed([parts.item])
             return
-        self._site.monitor.moved(-sum(map(parts.length, parts.arrived)))
+        self._context.monitor.moved(-sum(map(parts.length, parts.arrived)))
         if isinstance(parts.error, SessionLost | WrongOffset):
-            self.forget(parts.wish)
-        self._failed(parts.wish, parts.error)
+            self.forget(parts.item)
+        self._failed(parts.item, parts.error)
 
 
 class _Body:

@@ -24,7 +24,7 @@ GRACE_S = 3.0
 """When a run ends early, what is under way has so many seconds to come to its end; then it is cut short."""
 
 
-class Crew:
+class WorkerPool:
     """A pool of threads with a budget, driven by the caller. Use as a context manager."""
 
     def __init__(

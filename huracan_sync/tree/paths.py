@@ -227,11 +227,11 @@ def symbol(text: str) -> str:
 
     A perpetual (`BTC/USDT:USDT`) is another instrument and is kept apart: `BTCUSDT_PERP`.
     """
-    spot, colon, settle = text.strip().upper().partition(":")
+    scope, colon, settle = text.strip().upper().partition(":")
     perpetual = bool(colon)
-    if spot.endswith("_PERP") and not colon:
-        spot, perpetual = spot[: -len("_PERP")], True
-    key = re.sub(r"[/_-]", "", spot)
+    if scope.endswith("_PERP") and not colon:
+        scope, perpetual = scope[: -len("_PERP")], True
+    key = re.sub(r"[/_-]", "", scope)
     # Upper-casing could make ASCII of what was none (sharp s becomes SS): the text itself must be ASCII.
     if not text.isascii() or not _SYMBOL.fullmatch(key) or (colon and not _SYMBOL.fullmatch(settle)):
         raise UsageError(

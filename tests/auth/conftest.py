@@ -14,7 +14,7 @@ from huracan_sync.auth.keystore.secret_io import from_bytes
 from huracan_sync.auth.keystore.vault import Vault
 from huracan_sync.auth.keystore.vault_key import parse_key
 from huracan_sync.disk.private_folder import Folder
-from tests.auth.login_desk import Desk
+from tests.auth.login_desk import LoginPerson
 
 
 @pytest.fixture
@@ -72,11 +72,11 @@ def emulator(dropbox):
 
 
 @pytest.fixture
-def desk(emulator, home, tmp_path, monkeypatch):
+def reporter(emulator, home, tmp_path, monkeypatch):
     """Three free ports take the place of the registered ones, which another login on this machine may hold."""
     with contextlib.ExitStack() as held:
         servers = [held.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(3)]
         ports = tuple(server.getsockname()[1] for server in servers)
     monkeypatch.setattr(pkce, "PORTS", ports)
     emulator("apps", app_key=emulator.app_key, redirect_uris=[pkce.redirect_uri(port) for port in ports])
-    return Desk(emulator, home, tmp_path)
+    return LoginPerson(emulator, home, tmp_path)

@@ -42,7 +42,7 @@ class Operator:
         return self.confirms
 
 
-class Desk:
+class LoginPerson:
     """A machine that somebody logs in on."""
 
     def __init__(self, emulator, home, tmp_path):

@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from huracan_sync.auth.loopback import Door
+from huracan_sync.auth.loopback import LoopbackListener
 from huracan_sync.auth.pkce import Code, Denied, begin, judge
 from huracan_sync.errors import NoConsent, PortTaken
 
@@ -30,7 +30,7 @@ class Login:
     """A door and somebody waiting at it in a thread."""
 
     def __init__(self, timeout=5.0):
-        self.door = Door.open([free_port()])
+        self.door = LoopbackListener.open([free_port()])
         self.request = begin("http://x", "app", frozenset(), self.door.uri, now=time.monotonic())
         self.state = self.request.state.reveal()
         self.timeout = timeout
@@ -153,7 +153,7 @@ def test_the_same_port_serves_the_next_login_at_once():
     """The door never hangs up first, so its port is not left in TIME_WAIT."""
     port = free_port()
     for _ in range(5):
-        door = Door.open([port])
+        door = LoopbackListener.open([port])
         request = begin("http://x", "app", frozenset(), door.uri, now=time.monotonic())
         got = []
 
@@ -185,23 +185,23 @@ def test_threat_32_a_port_held_on_one_family_is_not_used(family):
     port = free_port()
     with hold(family, port):
         with pytest.raises(PortTaken) as caught:
-            Door.open([port])
+            LoopbackListener.open([port])
         assert str(port) in str(caught.value)
         assert "--no-browser" in caught.value.hint
         other = free_port()
-        with Door.open([port, other]) as door:
+        with LoopbackListener.open([port, other]) as door:
             assert (door.port, door.uri) == (other, f"http://127.0.0.1:{other}/")
-    with Door.open([port]):  # nothing of us stayed on the other family
+    with LoopbackListener.open([port]):  # nothing of us stayed on the other family
         pass
 
 
 @pytest.mark.parametrize("family", [socket.AF_INET, pytest.param(socket.AF_INET6, marks=needs_v6)])
 @pytest.mark.parametrize("reuse_port", [False, True])
 def test_threat_32_nobody_comes_to_stand_beside_us(family, reuse_port):
-    with Door.open([free_port()]) as door, pytest.raises(OSError, match="in use"):
+    with LoopbackListener.open([free_port()]) as door, pytest.raises(OSError, match="in use"):
         hold(family, door.port, reuse_port=reuse_port)
 
 
 def test_threat_32_a_port_held_on_all_addresses_is_not_used():
     with socket.create_server(("0.0.0.0", 0)) as server, pytest.raises(PortTaken):  # noqa: S104
-        Door.open([server.getsockname()[1]])
+        LoopbackListener.open([server.getsockname()[1]])

@@ -309,10 +309,10 @@ def test_the_doctor_names_what_does_not_work(world):
 
 
 def test_migrate_shows_does_and_then_has_nothing_to_do(world):
-    spot = write_candle(world.work / "x.parquet")
+    scope = write_candle(world.work / "x.parquet")
     for place in (SPOT, f"BTC/{SPOT}", f"BTCUSDT/{SPOT}"):
-        world.stranger.write(f"{APP}/data/candles/{place}", spot)
-    world.stranger.write(f"{APP}/data/candles/ETH/ETH-USDT_1d_20221112_20251111.parquet", spot + b"x")
+        world.stranger.write(f"{APP}/data/candles/{place}", scope)
+    world.stranger.write(f"{APP}/data/candles/ETH/ETH-USDT_1d_20221112_20251111.parquet", scope + b"x")
     before = world.stranger.paths()
     code, out, _ = world.command("migrate", "--dry-run")
     assert code == 0

@@ -147,10 +147,10 @@ def test_candles_go_there_and_back(base, settle, frame):
 
 
 def test_a_perpetual_shares_the_folder_and_not_the_key():
-    spot, perp = candle(SPOT), candle(PERP)
-    assert spot.there.split("/")[0] == perp.there.split("/")[0]
-    assert spot.there != perp.there
-    assert (spot.symbol, perp.symbol) == ("BTCUSDT", "BTCUSDT_PERP")
+    scope, perp = candle(SPOT), candle(PERP)
+    assert scope.there.split("/")[0] == perp.there.split("/")[0]
+    assert scope.there != perp.there
+    assert (scope.symbol, perp.symbol) == ("BTCUSDT", "BTCUSDT_PERP")
     assert perp.older_places == (
         f"BTC/{PERP}",
         f"BTC-USDT/{PERP}",

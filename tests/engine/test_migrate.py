@@ -19,12 +19,12 @@ LAYOUT = Layout()
 @pytest.fixture
 def mess(world):
     """Candles as a year of different writers left them."""
-    spot, perp, eth = noise("spot", 900), noise("perp", 900), noise("eth", 500)
+    scope, perp, eth = noise("spot", 900), noise("perp", 900), noise("eth", 500)
     for path, content in {
-        f"{CANDLES}/BTC/{SPOT}": spot,
-        f"{CANDLES}/BTC-USDT/{SPOT}": spot,
-        f"{CANDLES}/{SPOT}": spot,
-        f"{APP}/2025-11-01/data/candles/BTC/{SPOT}": spot,
+        f"{CANDLES}/BTC/{SPOT}": scope,
+        f"{CANDLES}/BTC-USDT/{SPOT}": scope,
+        f"{CANDLES}/{SPOT}": scope,
+        f"{APP}/2025-11-01/data/candles/BTC/{SPOT}": scope,
         f"{CANDLES}/BTC/{PERP}": perp,  # another instrument: same size, other bytes
         f"{CANDLES}/BTCUSDT:USDT/{PERP}": perp,
         f"{CANDLES}/ETHUSDT/{ETH}": eth,  # in its place already
@@ -33,7 +33,7 @@ def mess(world):
         f"{CANDLES}/{SOL}": b"older",
         f"{CANDLES}/notes/readme.txt": b"kept",
         f"{APP}/2025-11-01/logs/engine.log": b"kept",
-        f"{APP}/models/training/2025-11-01/BTCUSDT/data/{SPOT}": spot,  # part of a run's record
+        f"{APP}/models/training/2025-11-01/BTCUSDT/data/{SPOT}": scope,  # part of a run's record
         f"{APP}/2025-11-01/huracan/champion/latest.json": b"{}",
         f"{APP}/huracan/heartbeats/engine.json": b"beat",
         "/huracan/heartbeats/engine.json": b"newer beat",

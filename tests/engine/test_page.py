@@ -11,7 +11,7 @@ import pytest
 
 from huracan_sync.engine.daemon import status as standing
 from huracan_sync.engine.daemon.dashboard import Page, Sample, Samples, as_html, as_metrics
-from huracan_sync.engine.daemon.status import Standing, State
+from huracan_sync.engine.daemon.status import State, Status
 from huracan_sync.errors import PortTaken
 
 NOW = 1_763_100_000.0
@@ -24,7 +24,7 @@ KINDS = [
 
 
 def told(kinds=KINDS, **more):
-    return Standing(os.getpid(), NOW - 900, NOW, "dropbox", "Runpodhuracan", kinds, **more)
+    return Status(os.getpid(), NOW - 900, NOW, "dropbox", "Runpodhuracan", kinds, **more)
 
 
 @pytest.fixture

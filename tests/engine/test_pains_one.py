@@ -13,7 +13,7 @@ from engine_world import noise, write_candle
 from structlog.testing import capture_logs
 
 from huracan_sync import DropboxSync
-from huracan_sync.engine import folder_sync as passes
+from huracan_sync.engine import folder_sync
 from huracan_sync.errors import Unreachable
 
 APP = "/Runpodhuracan"
@@ -231,7 +231,7 @@ def test_p09_a_large_upload_goes_on_where_it_was_cut(world):
 
 
 def test_p10_a_truncated_file_is_not_kept_and_a_damaged_download_not_installed(world, monkeypatch):
-    monkeypatch.setattr(passes, "UNTOUCHED_S", 0.2)  # how long a half-written file must lie still
+    monkeypatch.setattr(folder_sync, "UNTOUCHED_S", 0.2)  # how long a half-written file must lie still
     sync = world.sync()
     path = world.work / "data/candles/BTC" / SPOT
     whole = write_candle(path, rows=500)
@@ -338,9 +338,9 @@ def test_p14_false_is_kept_and_the_next_pass_delivers_it(world):
     assert sync.upload_file("big.csv", "exports/big.csv") is False
     assert sync.write_text("champion/latest.json", "{}") is False
     assert sync.upload_logs() == 0
-    waiting = [Path(letter.remote).name for letter in sync.pending]
+    waiting = [Path(queued_write.remote).name for queued_write in sync.pending]
     assert waiting == ["metrics.json", "big.csv", "latest.json", "logs"]
-    assert all(letter.error["error"] == "Unreachable" for letter in sync.pending)
+    assert all(queued_write.error["error"] == "Unreachable" for queued_write in sync.pending)
     world.dropbox.faults()
     world.moment += timedelta(hours=20)  # what is delivered late belongs to its own day
     assert world.sync().upload_logs() == 1
@@ -354,7 +354,7 @@ def test_p14_false_is_kept_and_the_next_pass_delivers_it(world):
 KILLED = """
 import os, signal
 from huracan_sync import DropboxSync
-from huracan_sync.engine import passes
+from huracan_sync.engine import folder_sync
 sync = DropboxSync()
 answer = sync.upload_file("metrics.json", "/keep/metrics.json")
 os.unlink("metrics.json")
@@ -409,11 +409,11 @@ def test_p14_what_is_for_another_account_waits_for_it(world, logged_in):
     sync = DropboxSync(now=world.now)
     world.dropbox.faults({"route": "files/upload", "fault": "insufficient_space"})
     assert not sync.write_text("theirs", "x")
-    letter = sync.pending[0]
-    sync._outbox.put(msgspec.structs.replace(letter, account="dbid:another"), b"x")
+    queued_write = sync.pending[0]
+    sync._outbox.put(msgspec.structs.replace(queued_write, account="dbid:another"), b"x")
     world.dropbox.faults()
     assert sync.write_text("mine", "x")
-    assert [letter.remote for letter in sync.pending] == [f"{APP}/theirs"]
+    assert [queued_write.remote for queued_write in sync.pending] == [f"{APP}/theirs"]
 
 
 def test_p14_a_folder_is_no_file(world):

@@ -173,8 +173,8 @@ def test_what_is_stated_is_renewed_before_it_is_stale(world, hamilton, monkeypat
     promote(world, sync, "BTC/USDT")
     assert signed_set.state(sync, quiet_s=60).files == 4
     assert hamilton.latest().sequence == 1
-    sealer = signed_set._sealer
-    monkeypatch.setattr(signed_set, "_sealer", lambda s: _later(sealer(s)))
+    channel_publisher = signed_set._channel_publisher
+    monkeypatch.setattr(signed_set, "_channel_publisher", lambda s: _later(channel_publisher(s)))
     hamilton.reader._clock = _in_a_while
     assert signed_set.state(sync, quiet_s=60).files == 4
     assert hamilton.latest().sequence == 2
@@ -185,9 +185,9 @@ def _in_a_while():
     return time.time() + 1000
 
 
-def _later(sealer):
-    sealer._clock = sealer._roots._clock = _in_a_while
-    return sealer
+def _later(channel_publisher):
+    channel_publisher._clock = channel_publisher._roots._clock = _in_a_while
+    return channel_publisher
 
 
 def test_continuous_sync_states_what_was_put_when_it_lies_still(world, hamilton):

@@ -143,11 +143,11 @@ def fuzz_body(provider: atheris.FuzzedDataProvider) -> None:
     else:
         half = len(RIGHT["body"][2]) // 2
         entries = sorted(RIGHT["body"][2])
-        stretches = [entries[:half], entries[half:]]
-        shards = [part(provider, spell(provider, bend(provider, [1, "champions", some]))) for some in stretches]
+        ranges = [entries[:half], entries[half:]]
+        shards = [part(provider, spell(provider, bend(provider, [1, "champions", some]))) for some in ranges]
         named = [
             Shard(some[0][0], each.sha256, len(each.data), each.raw_len, len(some))
-            for some, each in zip(stretches, shards, strict=True)
+            for some, each in zip(ranges, shards, strict=True)
         ]
         raw = spell(provider, bend(provider, [2, "champions", [list(msgspec.structs.astuple(each)) for each in named]]))
     whole = part(provider, raw)

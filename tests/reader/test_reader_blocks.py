@@ -9,9 +9,9 @@ from reader_world import World, change, item
 
 from huracan_sync.errors import ContentMismatch, DiskFull, NotFound, Unreachable, UsageError
 from huracan_sync.manifest.refusals import KindRefused
-from huracan_sync.reader import cache as shelf
+from huracan_sync.reader import cache as blob_cache
 from huracan_sync.reader import verified_blocks
-from huracan_sync.reader.cache import Shelf
+from huracan_sync.reader.cache import BlobCache
 from huracan_sync.tree.content_hash import BLOCK_SIZE
 
 LARGE = random.Random(1).randbytes(2 * BLOCK_SIZE + 1_000_003)
@@ -231,7 +231,7 @@ def test_a_full_disk_is_no_reason_not_to_read(world, snapshot, monkeypatch):
     def full(self, item, pieces):
         raise DiskFull("no space")
 
-    monkeypatch.setattr(Shelf, "put_blob", full)
+    monkeypatch.setattr(BlobCache, "put_blob", full)
     assert snapshot.read("large.bin") == LARGE
     with pytest.raises(DiskFull):
         snapshot.path("large.bin")
@@ -239,14 +239,14 @@ def test_a_full_disk_is_no_reason_not_to_read(world, snapshot, monkeypatch):
 
 def test_another_process_puts_the_same_copy_there_first(world, snapshot, monkeypatch):
     """Between our looking at what lies there and our putting ours."""
-    real = shelf.stamp_of
+    real = blob_cache.stamp_of
 
     def raced(root, path):
         stamp = real(root, path)
         (root / path).write_bytes(LARGE)
         return stamp
 
-    monkeypatch.setattr(shelf, "stamp_of", raced)
+    monkeypatch.setattr(blob_cache, "stamp_of", raced)
     assert snapshot.path("large.bin").read_bytes() == LARGE
     assert not list(world.home.rglob("*.part"))
 

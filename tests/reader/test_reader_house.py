@@ -34,7 +34,7 @@ def page(name):
     return None
 
 
-def statements(tree):
+def local_manifests(tree):
     """All nodes of a page, but for what only the type checker sees."""
     waiting = [tree]
     while waiting:
@@ -55,7 +55,7 @@ def reached(*names):
             continue
         found.add(name)
         waiting.append(name.rpartition(".")[0])
-        for node in statements(ast.parse(file.read_text(encoding="utf-8"))):
+        for node in local_manifests(ast.parse(file.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Import):
                 waiting += [alias.name for alias in node.names]
             elif isinstance(node, ast.ImportFrom):

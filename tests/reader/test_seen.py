@@ -10,7 +10,7 @@ import pytest
 
 from huracan_sync.errors import Busy, ConfigError, DiskFull, HuracanError, LocalFailure, NoTrust, StateMissing
 from huracan_sync.manifest.checks import Mark
-from huracan_sync.reader.trust_store import Channel, Seen, _in_our_words, pinned
+from huracan_sync.reader.trust_store import Channel, TrustStore, _in_our_words, pinned
 from tests.powers import without_root_powers
 
 PLACE = "dropbox/dbid:1/Runpodhuracan"
@@ -20,7 +20,7 @@ SIX = Mark(1, 6, b"6" * 32)
 
 @pytest.fixture
 def seen(tmp_path):
-    made = Seen(tmp_path, PLACE)
+    made = TrustStore(tmp_path, PLACE)
     made.pin(b"trust 1", ("SHA256:x",), {})
     assert made.advance("champions", Channel(MARK, b"head", (b"part",), cursor="c"), after=None, clock_ms=7)
     return made
@@ -31,14 +31,14 @@ def files(seen):
 
 
 def test_nothing_is_pinned_at_first(tmp_path):
-    fresh = Seen(tmp_path, PLACE)
+    fresh = TrustStore(tmp_path, PLACE)
     assert not fresh.exists()
     with pytest.raises(NoTrust):
         fresh.load()
 
 
 def test_what_was_noted_is_known(seen, tmp_path):
-    state = Seen(tmp_path, PLACE).load()
+    state = TrustStore(tmp_path, PLACE).load()
     assert (state.trust, state.pins, state.clock_ms) == (b"trust 1", ("SHA256:x",), 7)
     assert state.channels == {"champions": Channel(MARK, b"head", (b"part",), cursor="c")}
     assert seen.exists()
@@ -47,7 +47,7 @@ def test_what_was_noted_is_known(seen, tmp_path):
 
 
 def test_the_pins_outlive_what_was_seen(seen, tmp_path):
-    Seen(tmp_path, "elsewhere").pin(b"trust 1", (), {})
+    TrustStore(tmp_path, "elsewhere").pin(b"trust 1", (), {})
     assert (seen.pins(), pinned(tmp_path)) == (("SHA256:x",), [("SHA256:x",)])
     (seen.folder / "seen.db").unlink()
     assert seen.pins() == ("SHA256:x",)
@@ -116,7 +116,7 @@ def test_not_what_it_was(seen, tmp_path, deed):
         file.unlink()
         file.mkdir()
     elif deed == "another place":
-        other = Seen(tmp_path, "another")
+        other = TrustStore(tmp_path, "another")
         other.pin(b"trust", (), {})
         (other.folder / "seen.db").rename(file)
     else:
@@ -197,7 +197,7 @@ def test_a_page_of_another_time(seen):
 
 
 def climb(home, count):
-    seen = Seen(Path(home), PLACE)
+    seen = TrustStore(Path(home), PLACE)
     for _ in range(count):
         while True:
             held = seen.load().channels["champions"].mark
@@ -220,9 +220,9 @@ CLIMBER = """
 import sys
 from pathlib import Path
 sys.path.insert(0, sys.argv[2])
-from huracan_sync.reader.trust_store import Channel, Seen
+from huracan_sync.reader.trust_store import Channel, TrustStore
 from huracan_sync.manifest.checks import Mark
-seen = Seen(Path(sys.argv[1]), sys.argv[3])
+seen = TrustStore(Path(sys.argv[1]), sys.argv[3])
 while True:
     held = seen.load().channels["champions"].mark
     seen.advance("champions", Channel(Mark(1, held.sequence + 1, b"")), after=held, clock_ms=0)
@@ -257,7 +257,7 @@ def test_killed_while_writing_two_hundred_times(seen, tmp_path):
 def test_damage_that_shows_as_text_or_size(seen, monkeypatch):
     for error in (UnicodeDecodeError("utf-8", b"x", 0, 1, "no text"), MemoryError()):
         with monkeypatch.context() as patched:
-            patched.setattr(Seen, "_read", lambda self, db, error=error: (_ for _ in ()).throw(error))
+            patched.setattr(TrustStore, "_read", lambda self, db, error=error: (_ for _ in ()).throw(error))
             with pytest.raises(StateMissing):
                 seen.load()
 
@@ -265,9 +265,9 @@ def test_damage_that_shows_as_text_or_size(seen, monkeypatch):
 def test_a_disk_that_cannot_be_written(tmp_path):
     (tmp_path / "trust").write_bytes(b"a file where the folder must be")
     with pytest.raises(LocalFailure):
-        Seen(tmp_path, PLACE).pin(b"trust", (), {})
+        TrustStore(tmp_path, PLACE).pin(b"trust", (), {})
     with pytest.raises(LocalFailure):
-        Seen(tmp_path, PLACE).load()
+        TrustStore(tmp_path, PLACE).load()
 
 
 def test_a_change_that_fails_leaves_what_was(seen):

@@ -5,42 +5,42 @@ import hashlib
 import pytest
 from reader_world import World, item
 
-from huracan_sync.reader.cache import Shelf
+from huracan_sync.reader.cache import BlobCache
 
 
 @pytest.fixture
-def shelf(tmp_path):
-    return Shelf(tmp_path / "kept")
+def blob_cache(tmp_path):
+    return BlobCache(tmp_path / "kept")
 
 
 def named(*bodies):
     return [(hashlib.sha256(data).digest(), data) for data in bodies]
 
 
-def test_bodies_are_kept_once_and_proved_whenever_they_are_read(shelf, tmp_path):
+def test_bodies_are_kept_once_and_proved_whenever_they_are_read(blob_cache, tmp_path):
     (one, _), (two, _) = parts = named(b"one", b"two")
-    shelf.put_bodies(parts)
-    assert (shelf.body(one, 3), shelf.body(one, 4)) == (b"one", None)
-    assert (shelf.part(two), shelf.part(bytes(32))) == (b"two", None)
+    blob_cache.put_bodies(parts)
+    assert (blob_cache.body(one, 3), blob_cache.body(one, 4)) == (b"one", None)
+    assert (blob_cache.part(two), blob_cache.part(bytes(32))) == (b"two", None)
     file = tmp_path / "kept" / "bodies" / f"{two.hex()}.hzm"
     before = (tmp_path / "kept" / "bodies" / f"{one.hex()}.hzm").stat().st_ino
     file.write_bytes(b"rot")
-    assert (shelf.body(two, 3), shelf.part(two)) == (None, None)
-    shelf.put_bodies(parts)
-    assert shelf.part(two) == b"two"
+    assert (blob_cache.body(two, 3), blob_cache.part(two)) == (None, None)
+    blob_cache.put_bodies(parts)
+    assert blob_cache.part(two) == b"two"
     assert (tmp_path / "kept" / "bodies" / f"{one.hex()}.hzm").stat().st_ino == before
 
 
-def test_what_nothing_names_is_thrown_away(shelf):
+def test_what_nothing_names_is_thrown_away(blob_cache):
     (one, _), (two, _) = parts = named(b"one", b"two")
-    shelf.put_bodies(parts)
+    blob_cache.put_bodies(parts)
     blob = item("a", b"a")
-    shelf.put_blob(blob, [b"a"])
-    shelf.keep_only([two])
-    assert (shelf.part(one), shelf.part(two)) == (None, b"two")
-    assert shelf.blob(blob), "whoever publishes throws no file of a reader away"
-    shelf.keep_only([two], [])
-    assert shelf.blob(blob) is None
+    blob_cache.put_blob(blob, [b"a"])
+    blob_cache.keep_only([two])
+    assert (blob_cache.part(one), blob_cache.part(two)) == (None, b"two")
+    assert blob_cache.blob(blob), "whoever publishes throws no file of a reader away"
+    blob_cache.keep_only([two], [])
+    assert blob_cache.blob(blob) is None
 
 
 def test_what_was_accepted_last_as_it_lies_here(tmp_path):

@@ -6,11 +6,11 @@ import signal
 import sys
 
 from huracan_sync.cli import main
-from huracan_sync.signing.executor import Board
+from huracan_sync.signing.executor import Executor
 
 step, when = int(sys.argv[1]), sys.argv[2]
 numbers = itertools.count(1)
-do = Board._do
+do = Executor._do
 
 
 def killed(self, asked):
@@ -23,5 +23,5 @@ def killed(self, asked):
     return result
 
 
-Board._do = killed
+Executor._do = killed
 sys.exit(main(sys.argv[3:]))

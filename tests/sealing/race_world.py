@@ -23,7 +23,7 @@ from huracan_sync.signing import transaction as acts
 from huracan_sync.signing.merge import Change, change_of
 from huracan_sync.signing.next_head import Held, Lying, named_in
 from huracan_sync.signing.transaction import Again, Asked, Glimpse, Swapped, publishing
-from huracan_sync.transfer.journal import Sealed
+from huracan_sync.transfer.journal import SignedState
 from huracan_sync.tree.paths import fold
 
 CHANNEL = "champions"
@@ -121,7 +121,7 @@ class Machine:
         self.tombs[path] = Row(row.rev, self.changes)
 
     def sealed(self, made, changes):
-        return Sealed(made.head.epoch, made.head.seq, made.digest, 0, made.parts, changes, made.shared)
+        return SignedState(made.head.epoch, made.head.seq, made.digest, 0, made.parts, changes, made.shared)
 
     # what a run does, in steps
 

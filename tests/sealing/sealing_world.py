@@ -5,7 +5,7 @@ from transfer_world import content
 
 from huracan_sync.operations.publish import publish, renew, roll_back
 from huracan_sync.operations.push import PushOptions, push
-from huracan_sync.signing.channel_publisher import Sealer
+from huracan_sync.signing.channel_publisher import ChannelPublisher
 
 DATA = "/Engine/data"
 
@@ -58,11 +58,11 @@ class Publisher(Machine):
             monitor=monitor,
         )
 
-    def sealer(self, channel="champions", root="/Engine"):
-        return Sealer(self.remote, self.home, self.keys, root=root, channel=channel, clock=self.clock)
+    def channel_publisher(self, channel="champions", root="/Engine"):
+        return ChannelPublisher(self.remote, self.home, self.keys, root=root, channel=channel, clock=self.clock)
 
     def roll_back(self, sequence, **where):
-        return roll_back(self.sealer(**where), sequence, self.home)
+        return roll_back(self.channel_publisher(**where), sequence, self.home)
 
     def renew(self, **where):
-        return renew(self.sealer(**where))
+        return renew(self.channel_publisher(**where))

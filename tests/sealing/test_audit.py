@@ -68,7 +68,7 @@ def test_every_head_is_told_of_with_what_it_changed(published, clock):
         "-hamilton/configs/BTCUSDT.json",
     ]
     assert [row.created_ms for row in history.rows] == [int((clock.now - 60 * n) * 1000) for n in range(5)]
-    assert history.rows[0].signed_by == [trust.open(published.reader()._seen.load().trust).keys[0].label]
+    assert history.rows[0].signed_by == [trust.open(published.reader()._trust_store.load().trust).keys[0].label]
     assert history.rows[0].entries == 3
 
 

@@ -181,7 +181,7 @@ def test_two_machines_that_share_a_key_and_not_their_memory_are_told_apart(engin
     """A head of the same sequence that this machine has not made: nobody may paper over that."""
     engine.write({"a": b"1"})
     engine.push()
-    newest, _ = engine.sealer("data").newest()
+    newest, _ = engine.channel_publisher("data").newest()
     forged = msgspec.structs.replace(newest.head, publisher="x")
     files.put(engine.remote, HEAD, head.sign(forged, [engine.keys.signer()]))
     engine.write({"a": b"2"})

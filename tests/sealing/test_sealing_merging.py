@@ -4,7 +4,7 @@ import pytest
 
 from huracan_sync.manifest.entries import Item
 from huracan_sync.signing.merge import Change, change_of, doubtful, merge
-from huracan_sync.transfer.journal import Sealed
+from huracan_sync.transfer.journal import SignedState
 
 
 def item(path, rev):
@@ -67,7 +67,7 @@ def test_names_are_compared_as_dropbox_compares_them():
 
 
 def sealed(digest, changes, *, shared=False):
-    return Sealed(1, 1, digest, 0, (), changes, shared)
+    return SignedState(1, 1, digest, 0, (), changes, shared)
 
 
 def test_what_has_changed_is_told_by_counts():

@@ -9,7 +9,7 @@ from huracan_sync.manifest.entries import Item
 from huracan_sync.manifest.refusals import ChannelName
 from huracan_sync.operations.restore import restore
 from huracan_sync.remote import files
-from huracan_sync.signing.executor import Board
+from huracan_sync.signing.executor import Executor
 from huracan_sync.signing.head_log import lost
 from huracan_sync.transfer.journal import Journal
 from huracan_sync.transfer.upload_item import Options as Transfer
@@ -250,6 +250,6 @@ def test_what_dropbox_no_longer_has_is_named(engine):
         Item("data/1", 1, content_hash(b"x"), "0123456789abcdef0"),
         Item("data/none", 1, content_hash(b"x"), "f" * 17),
     ]
-    board = Board(engine.remote, "/Engine")
-    assert board.perform(lost(kept)) == []
-    assert sorted(board.perform(lost([*kept[2:], *gone]))) == ["data/1", "data/none"]
+    executor = Executor(engine.remote, "/Engine")
+    assert executor.perform(lost(kept)) == []
+    assert sorted(executor.perform(lost([*kept[2:], *gone]))) == ["data/1", "data/none"]

@@ -83,8 +83,8 @@ def test_what_cannot_be_had_any_more_is_refused_and_not_put_in_place(engine, oth
     files.put(engine.remote, f"{DATA}/a", b"by a thief")
     kept = other.reader().latest("data").item("data/b")
     gone = Item("data/a", 10, content_hash(b"as it was."), "0123456789abcdef0")
-    newest = engine.sealer("data").newest()[0]
-    engine.sealer("data").publish(Change([gone, kept], None, {}, frozenset({newest.digest})))
+    newest = engine.channel_publisher("data").newest()[0]
+    engine.channel_publisher("data").publish(Change([gone, kept], None, {}, frozenset({newest.digest})))
     report, found = brought(other, tmp_path / "to")
     assert found == {"b": b"2"}
     assert [type(failure.error) for failure in report.failed] == [ContentMismatch]

@@ -310,9 +310,9 @@ def test_a_statement_that_was_tampered_with_is_refused(engine):
 def test_a_statement_of_another_channel_is_refused(engine):
     engine.write({"a.json": 100})
     engine.push()
-    statement = find(engine.home, engine.src)
-    assert statement.channel == "data"
-    keep(engine.home, engine.src, msgspec.structs.replace(statement, channel="champions"))
+    local_manifest = find(engine.home, engine.src)
+    assert local_manifest.channel == "data"
+    keep(engine.home, engine.src, msgspec.structs.replace(local_manifest, channel="champions"))
     with pytest.raises(Refused):
         verify_local(engine.src, home=engine.home)
 

@@ -369,22 +369,22 @@ def test_the_index_of_another_channel():
         read(made, "candles", rules=WIDE_POLICY)
 
 
-def shards_of(*stretches, channel="candles"):
+def shards_of(*ranges, channel="candles"):
     """An index over stretches that no honest tool would cut."""
     parts = []
-    for stretch in stretches:
-        whole = packed(listing(*stretch, channel=channel), len(stretch))
+    for part_range in ranges:
+        whole = packed(listing(*part_range, channel=channel), len(part_range))
         parts.append(Part(whole.sha256, whole.data, whole.raw_len))
     index = [
-        Shard(stretch[0].path if stretch else "zz", part.sha256, len(part.data), part.raw_len, len(stretch))
-        for stretch, part in zip(stretches, parts, strict=True)
+        Shard(part_range[0].path if part_range else "zz", part.sha256, len(part.data), part.raw_len, len(part_range))
+        for part_range, part in zip(ranges, parts, strict=True)
     ]
-    count = sum(map(len, stretches))
+    count = sum(map(len, ranges))
     made = packed(msgspec.msgpack.encode([2, "candles", index]), count)
     return Body(made.raw_len, made.sha256, made.data, parts, count)
 
 
-A, B, C, D = (item(letter, b"") for letter in "abcd")
+A, B, C, D = (item(queued_write, b"") for queued_write in "abcd")
 BAD_STRETCHES = {
     "overlapping": (shards_of([A, C], [B, D]), refusals.WrongOrder),
     "empty": (shards_of([A], []), refusals.EntryCount),

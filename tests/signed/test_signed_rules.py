@@ -7,7 +7,7 @@ from huracan_sync.errors import Refused
 from huracan_sync.manifest import refusals
 from huracan_sync.manifest.checks import MAX_JUMP, Freshness, Mark, advances, check_clock, check_fresh, freshness
 
-A, B, C = (letter.encode() * 32 for letter in "abc")
+A, B, C = (queued_write.encode() * 32 for queued_write in "abc")
 SEEN = Mark(2, 10, A)
 FLOOR = Mark(2, 10, b"")
 

@@ -9,7 +9,7 @@ from transfer_world import MIB, Watching, local_tree
 from huracan_sync.disk import Stamp
 from huracan_sync.errors import Conflict, ContentMismatch, NotAuthorized
 from huracan_sync.transfer import upload_parts
-from huracan_sync.transfer.upload_item import Wish
+from huracan_sync.transfer.upload_item import UploadItem
 from huracan_sync.tree.content_hash import content_hash
 
 MISMATCH = "content_hash_mismatch"
@@ -55,8 +55,8 @@ def test_bytes_that_never_arrive_as_they_were_sent_are_read_anew_once(world, mon
     world.write({"x": size})
     world.dropbox.faults({"route": route, "nth": [1, 2, 3, 4, 5, 6, 7, 8, 9], "fault": "error", "tags": [MISMATCH]})
     opened = []
-    open_ = Wish.open
-    monkeypatch.setattr(Wish, "open", lambda wish, site: opened.append(wish.path) or open_(wish, site))
+    open_ = UploadItem.open
+    monkeypatch.setattr(UploadItem, "open", lambda item, context: opened.append(item.path) or open_(item, context))
     (failure,) = world.push(transfer={"whole_up_to": 4 * MIB}).failed
     assert (failure.path, type(failure.error), opened) == ("x", ContentMismatch, ["x", "x"])
     assert failure.error.hint
@@ -115,13 +115,13 @@ def test_hints_name_what_helps(world):
 @pytest.mark.parametrize("size", [0, 5])
 def test_a_large_file_that_shrinks_is_sent_as_a_small_one(world, monkeypatch, size):
     world.write({"x": 20 * MIB})
-    begin = upload_parts.Large._begin
+    begin = upload_parts.PartUploader._begin
 
-    def shrinking(self, wish):
+    def shrinking(self, item):
         world.write({"x": size})
-        begin(self, wish)
+        begin(self, item)
 
-    monkeypatch.setattr(upload_parts.Large, "_begin", shrinking)
+    monkeypatch.setattr(upload_parts.PartUploader, "_begin", shrinking)
     report = world.push()
     assert (report.uploaded, report.failed, report.bytes_sent) == (1, [], size)
     assert world.there() == hashes(world.src)

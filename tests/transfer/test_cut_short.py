@@ -12,7 +12,7 @@ from huracan_sync.remote.http import Endpoint, Wire
 from huracan_sync.remote.listing import FileMetadata
 from huracan_sync.remote.rate_limit import Pacing
 from huracan_sync.transfer.bandwidth import TokenBucket
-from huracan_sync.transfer.worker_pool import WORKERS, Crew
+from huracan_sync.transfer.worker_pool import WORKERS, WorkerPool
 
 LONG_S = 30
 """So long it would take if anybody waited."""
@@ -46,11 +46,11 @@ def test_what_is_under_way_is_cut_short(world, dropbox, hindrance):
                 pass
             raise KeyboardInterrupt
         begun.append(True)
-        crew.start(lambda: fetch(remote), became.append, became.append)
+        pool.start(lambda: fetch(remote), became.append, became.append)
         return True
 
-    with pytest.raises(KeyboardInterrupt), Crew(remote.cut_short, grace_s=0.2) as crew:
-        crew.drive(feed)
+    with pytest.raises(KeyboardInterrupt), WorkerPool(remote.cut_short, grace_s=0.2) as pool:
+        pool.drive(feed)
     assert [type(each) for each in became] == [Stopped]
     if rule:
         assert fetch(Remote(wire, world.tokens)) == 300_000  # and nothing of it stays
@@ -65,33 +65,33 @@ def test_what_ends_within_the_grace_is_handed_over(world):
         if begun:
             raise KeyboardInterrupt
         begun.append(True)
-        crew.start(lambda: fetch(world.remote), became.append, became.append)
+        pool.start(lambda: fetch(world.remote), became.append, became.append)
         return True
 
-    with pytest.raises(KeyboardInterrupt), Crew(world.remote.cut_short, grace_s=60.0) as crew:
-        crew.drive(feed)
+    with pytest.raises(KeyboardInterrupt), WorkerPool(world.remote.cut_short, grace_s=60.0) as pool:
+        pool.drive(feed)
     assert became == [300_000]
 
 
 @pytest.mark.parametrize("counted", [True, False])
 def test_a_signal_between_two_lines_leaves_nobody_to_wait_for(monkeypatch, counted):
     """Counted but never submitted, or taken from the queue but never handed over: no report will ever come."""
-    crew = Crew(grace_s=0.1)
+    pool = WorkerPool(grace_s=0.1)
 
     def interrupted(*_):
         raise KeyboardInterrupt
 
     def feed():
-        if crew.is_idle:
+        if pool.is_idle:
             if counted:
-                monkeypatch.setattr(crew._pool, "submit", interrupted)
-            crew.start(lambda: 1, interrupted, interrupted)
-            monkeypatch.setattr(crew, "_done", crew._done if counted else Losing(crew._done))
+                monkeypatch.setattr(pool._pool, "submit", interrupted)
+            pool.start(lambda: 1, interrupted, interrupted)
+            monkeypatch.setattr(pool, "_done", pool._done if counted else Losing(pool._done))
             return True
         return False
 
-    with pytest.raises(KeyboardInterrupt), crew:
-        crew.drive(feed)
+    with pytest.raises(KeyboardInterrupt), pool:
+        pool.drive(feed)
 
 
 class Losing:

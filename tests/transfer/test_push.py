@@ -8,7 +8,7 @@ import pytest
 from powers import without_root_powers
 from transfer_world import MIB, ROOT, Watching, content, local_tree
 
-from huracan_sync.disk import Reading
+from huracan_sync.disk import StableRead
 from huracan_sync.disk.lock import hold
 from huracan_sync.errors import Busy, Conflict, HalfWritten, HostilePath, MissingScope, UsageError
 from huracan_sync.tree.content_hash import content_hash
@@ -159,7 +159,7 @@ def test_a_foreign_change_between_look_and_commit_is_not_overwritten(world):
     world.push()
     world.write({"x": b"2"})
 
-    def write_theirs(reading: Reading):
+    def write_theirs(reading: StableRead):
         world.foreign_write("x", b"theirs")
 
     (failure,) = world.push(check=write_theirs).failed
@@ -283,7 +283,7 @@ def test_a_file_that_changes_while_it_is_read_is_never_sent_mixed(world):
     world.write({"x": bytes(size)})
     changed = []
 
-    def change(reading: Reading):
+    def change(reading: StableRead):
         if not changed:
             changed.append(1)
             (world.src / "x").write_bytes(b"\1" * size)
@@ -296,7 +296,7 @@ def test_a_file_that_never_rests_is_left_for_the_next_pass(world):
     world.write({"x": b"1", "y": b"1"})
     count = [0]
 
-    def change(reading: Reading):
+    def change(reading: StableRead):
         if reading.path == "x":
             count[0] += 1
             (world.src / "x").write_bytes(bytes(count[0]))
@@ -310,7 +310,7 @@ def test_a_file_that_never_rests_is_left_for_the_next_pass(world):
 def test_a_growing_log_is_sent_as_a_whole_beginning(world):
     world.write({"run.log": b"line 1\n"})
 
-    def grow(reading: Reading):
+    def grow(reading: StableRead):
         with (world.src / "run.log").open("ab") as log:
             log.write(b"line 2\n")
 
@@ -324,7 +324,7 @@ def test_a_small_file_that_grows_large_is_sent_in_parts(world):
     world.write({f"f{n}": b"1" for n in range(5)})
     grown = []
 
-    def grow(reading: Reading):
+    def grow(reading: StableRead):
         if reading.path == "f3" and not grown:
             grown.append(1)
             world.write({"f3": 9 * MIB})

@@ -282,10 +282,10 @@ def judge_body(parts, sha, length, raw_len, count, *, channel, kinds, max_entrie
         need(rising([shard[0] for shard in shards]), "ORDER")
         need(sum(shard[4] for shard in shards) == count, "ENTRY_COUNT")
         for first, shard_sha, shard_len, shard_raw, shard_count in shards:
-            stretch = listing(frame(parts, shard_sha, shard_len, shard_raw), 1, channel)
-            need(stretch and len(stretch) == shard_count and stretch[0][0] == first, "ENTRY_COUNT")
-            check_stretch(stretch, rows[-1][0] if rows else None, kinds)
-            rows += stretch
+            part_range = listing(frame(parts, shard_sha, shard_len, shard_raw), 1, channel)
+            need(part_range and len(part_range) == shard_count and part_range[0][0] == first, "ENTRY_COUNT")
+            check_stretch(part_range, rows[-1][0] if rows else None, kinds)
+            rows += part_range
     need(len(rows) <= max_entries, "LIMIT")
     files, folders = set(), {".huracan"}
     for row in rows:

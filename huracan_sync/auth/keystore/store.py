@@ -15,7 +15,7 @@ import msgspec
 from huracan_sync.auth.keystore.os_keyring import OsKeyring, find_keyring
 from huracan_sync.auth.keystore.secret_id import SecretName
 from huracan_sync.auth.keystore.secret_io import Environment
-from huracan_sync.auth.keystore.vault import Shelf, Vault
+from huracan_sync.auth.keystore.vault import Vault, VaultStorage
 from huracan_sync.auth.keystore.vault_key import KeySources, find_key, has_key
 from huracan_sync.disk.private_folder import Folder
 from huracan_sync.errors import KeyringRefused, NoSafePlace, NoVaultKey, VaultDamaged
@@ -66,10 +66,10 @@ class Store:
         """
         kept_in = self.kept_in(name)
         if kept_in is not None:
-            return self._shelf(kept_in).get(name)
+            return self._blob_cache(kept_in).get(name)
         # Never put, or put by a process that died before it wrote down where.
-        for shelf in (self.keyring, self.vault if self.vault.exists() else None):
-            found = shelf.get(name) if shelf is not None else None
+        for blob_cache in (self.keyring, self.vault if self.vault.exists() else None):
+            found = blob_cache.get(name) if blob_cache is not None else None
             if found is not None:
                 return found
         return None
@@ -83,18 +83,20 @@ class Store:
         """
         kept_in = self.kept_in(name)
         if kept_in == self.vault.kind:
-            shelf: Shelf = self.vault
+            blob_cache: VaultStorage = self.vault
         else:  # a keyring that no longer answers must not stop a new login; what it holds is no longer asked for
-            shelf = self._first_that_works()
-        shelf.put(name, secret)
-        self._note(name, shelf.kind)
-        return shelf.kind
+            blob_cache = self._first_that_works()
+        blob_cache.put(name, secret)
+        self._note(name, blob_cache.kind)
+        return blob_cache.kind
 
     def forget(self, name: SecretName) -> bool:
         """Remove the secret; False when there was none."""
         kept_in = self.kept_in(name)
-        shelves: list[Shelf | None] = [self.keyring, self.vault] if kept_in is None else [self._shelf(kept_in)]
-        had = [shelf.forget(name) for shelf in shelves if shelf is not None]
+        shelves: list[VaultStorage | None] = (
+            [self.keyring, self.vault] if kept_in is None else [self._blob_cache(kept_in)]
+        )
+        had = [blob_cache.forget(name) for blob_cache in shelves if blob_cache is not None]
         self._note(name, None)
         return any(had)
 
@@ -116,7 +118,7 @@ class Store:
         """
         self._first_that_works().check()
 
-    def _first_that_works(self) -> Shelf:
+    def _first_that_works(self) -> VaultStorage:
         if self.keyring is not None:
             return self.keyring
         if has_key(self._env, self._sources):
@@ -125,7 +127,7 @@ class Store:
             raise NoVaultKey(f"there is a vault in {self.folder.path}, and nothing here opens it")
         raise NoSafePlace("there is no OS keyring here and no key for a vault, so no secret is kept")
 
-    def _shelf(self, kind: str) -> Shelf:
+    def _blob_cache(self, kind: str) -> VaultStorage:
         if kind == self.vault.kind:
             if not self.vault.exists():
                 raise VaultDamaged(

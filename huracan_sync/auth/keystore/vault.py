@@ -29,7 +29,7 @@ MOST = 1024 * 1024
 """Bytes of the largest vault we read; a login takes about 300."""
 
 
-class Shelf(Protocol):
+class VaultStorage(Protocol):
     """A place that keeps secrets: the vault, the OS keyring."""
 
     kind: str

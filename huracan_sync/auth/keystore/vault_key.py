@@ -109,8 +109,8 @@ def _decode(given: Secret) -> Secret:
 
 def _parse_either(given: Secret, source: str) -> VaultKey:
     """A key if it is spelled as one, else a passphrase: sources that a person or a tool may fill with either."""
-    is_letters = len(given.reveal()) == 32 and given.reveal().isascii()  # a person's: random bytes are not all ASCII
-    if _decode(given) and not is_letters:
+    is_passphrase = len(given.reveal()) == 32 and given.reveal().isascii()  # a person's: random bytes are not all ASCII
+    if _decode(given) and not is_passphrase:
         return parse_key(given, source)
     try:
         phrase = Secret(to_bytes(given).decode().removesuffix("\n"))

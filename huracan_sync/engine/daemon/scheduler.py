@@ -109,7 +109,7 @@ class Loop:
         self._quick_s = math.inf
         self._ended = float("-inf")
         self._retries = 0
-        self._failing = False
+        self._error_boundary = False
         self._stopping = False
         self.thread = threading.Thread(target=self._run, daemon=True, name=f"{prefix}{task.name}")
 
@@ -144,7 +144,7 @@ class Loop:
             return self._due
         still = min(self._last_change + self._debounce_s, self._first_change + LATEST_S)
         soon = max(still, self._ended + GAP_S)
-        return self._due if self._failing else min(self._due, soon)
+        return self._due if self._error_boundary else min(self._due, soon)
 
     def _run(self) -> None:
         while True:
@@ -182,7 +182,7 @@ class Loop:
         state, now = self.state, self._clock.monotonic()
         state.running, state.passes = False, state.passes + 1
         self._ended = now
-        self._failing = isinstance(outcome, HuracanError)
+        self._error_boundary = isinstance(outcome, HuracanError)
         varied = min(self.task.interval_s, self._quick_s) * (1 + self._jitter * (2 * self._clock.chance() - 1))
         if isinstance(outcome, HuracanError):
             if not isinstance(outcome, Stopped):
@@ -244,7 +244,7 @@ class Loops:
             if task.interval_s > 0
         ]
         watched = [loop for loop in self.loops if loop.task.folders]
-        self._eyes = Eyes(watched, name=f"{prefix}Watch", quick_s=quick_s) if watches and watched else None
+        self._eyes = Watcher(watched, name=f"{prefix}Watch", quick_s=quick_s) if watches and watched else None
         if self._eyes is None:
             for loop in watched:
                 loop.see(quick_s=quick_s)
@@ -275,7 +275,7 @@ class Loops:
         return [msgspec.structs.replace(loop.state) for loop in self.loops]
 
 
-class Eyes:
+class Watcher:
     """Watches folders, also those that do not exist yet, and tells the loops what changed."""
 
     def __init__(self, loops: Sequence[Loop], *, name: str, quick_s: float) -> None:

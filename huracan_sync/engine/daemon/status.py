@@ -51,7 +51,7 @@ class State(msgspec.Struct):
         return now - good < max(3 * self.interval_s, 60.0)
 
 
-class Standing(msgspec.Struct):
+class Status(msgspec.Struct):
     """How a whole process stands."""
 
     pid: int
@@ -136,7 +136,7 @@ def size(count: float) -> str:
     return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
 
 
-def write(home: Path, standing: Standing) -> None:
+def write(home: Path, standing: Status) -> None:
     """Leave it for others to read. It is news, not knowledge: what cannot be written is left unsaid."""
     target = home / FILE
     scratch = home / f".{FILE}.{os.getpid()}"
@@ -147,9 +147,9 @@ def write(home: Path, standing: Standing) -> None:
         scratch.replace(target)
 
 
-def read(home: Path) -> Standing | None:
+def read(home: Path) -> Status | None:
     """What the last process that ran left; None when none did."""
     try:
-        return msgspec.json.decode((home / FILE).read_bytes(), type=Standing)
+        return msgspec.json.decode((home / FILE).read_bytes(), type=Status)
     except (OSError, msgspec.DecodeError):
         return None

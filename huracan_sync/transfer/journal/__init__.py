@@ -23,13 +23,13 @@ import msgspec
 
 from huracan_sync.disk import Stamp
 from huracan_sync.errors import DiskFull, HuracanError, JournalDamaged, LocalFailure
-from huracan_sync.transfer.journal.records import Listed, Open, Run, Sealed, Sent, Synced
+from huracan_sync.transfer.journal.records import Listed, Open, Run, Sent, SignedState, Synced
 from huracan_sync.transfer.journal.schema import SCHEMA, SCHEMA_VERSION
 from huracan_sync.transfer.journal.sqlite import BUSY_S, LEAST_ROOM, is_damage, room, use_wal
 from huracan_sync.tree.entry import Entry
 from huracan_sync.tree.paths import RelPath, fold
 
-__all__ = ["Journal", "Listed", "Open", "Run", "Sealed", "Sent", "Synced", "count_change"]
+__all__ = ["Journal", "Listed", "Open", "Run", "Sent", "SignedState", "Synced", "count_change"]
 
 # A file that is learned again as it was keeps its count.
 _LEARN = """
@@ -109,8 +109,8 @@ class Journal:
         try:
             (version,) = db.execute("PRAGMA user_version").fetchone()
             if version == 0:
-                for statement in SCHEMA.split(";\n"):
-                    db.execute(statement)
+                for local_manifest in SCHEMA.split(";\n"):
+                    db.execute(local_manifest)
                 db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
             elif version != SCHEMA_VERSION:
                 raise sqlite3.DatabaseError(f"schema version {version}")

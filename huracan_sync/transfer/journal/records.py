@@ -53,7 +53,7 @@ class Run(msgspec.Struct, frozen=True):
     report: dict[str, object]
 
 
-class Sealed(msgspec.Struct, frozen=True):
+class SignedState(msgspec.Struct, frozen=True):
     """A head of ours that states what a pair held."""
 
     epoch: int

@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Iterator
 import msgspec
 
 from huracan_sync.transfer.journal import Journal, count_change
-from huracan_sync.transfer.journal.records import Listed, Sealed
+from huracan_sync.transfer.journal.records import Listed, SignedState
 from huracan_sync.tree.paths import fold
 
 _LISTED = """
@@ -15,7 +15,7 @@ SELECT s.path, s.size, s.hash, s.rev, s.mtime_ms, s.changed, p.kind, coalesce(p.
 FROM synced AS s LEFT JOIN proofs AS p ON p.pair = s.pair AND p.key = s.key AND p.hash = s.hash
 WHERE s.pair=?
 """
-_decoder = msgspec.msgpack.Decoder(Sealed)
+_decoder = msgspec.msgpack.Decoder(SignedState)
 
 
 class Proof(msgspec.Struct, frozen=True):
@@ -59,15 +59,15 @@ class Ledger:
         self._pair = pair
         self._key = (pair, fold(root), channel)
 
-    def last(self) -> Sealed | None:
+    def last(self) -> SignedState | None:
         """The head that was signed last, as far as this machine knows."""
         return self._get("last")
 
-    def next(self) -> Sealed | None:
+    def next(self) -> SignedState | None:
         """The head that was about to take its place when the last run ended."""
         return self._get("next")
 
-    def intend(self, sealed: Sealed) -> None:
+    def intend(self, sealed: SignedState) -> None:
         """This head is about to be committed: whoever finds it there later knows that it is ours."""
         with self._journal.transaction() as db:
             db.execute(
@@ -75,7 +75,7 @@ class Ledger:
                 (*self._key, _encoded(sealed)),
             )
 
-    def settle(self, sealed: Sealed) -> None:
+    def settle(self, sealed: SignedState) -> None:
         """This head lies there, and states what the pair held at `sealed.changes`."""
         with self._journal.transaction() as db:
             db.execute("INSERT OR REPLACE INTO signed VALUES (?, ?, ?, ?, NULL)", (*self._key, _encoded(sealed)))
@@ -118,11 +118,11 @@ class Ledger:
         """Paths that neither side has any more, and did then; with each the last revision that both had."""
         return dict(self._journal.rows("SELECT path, rev FROM gone WHERE pair=? AND changed>?", (self._pair, since)))
 
-    def _get(self, column: str) -> Sealed | None:
+    def _get(self, column: str) -> SignedState | None:
         query = f"SELECT {column} FROM signed WHERE pair=? AND root=? AND channel=?"  # noqa: S608 - one of two names
         found = next(self._journal.rows(query, self._key), None)
         return _decoder.decode(found[0]) if found and found[0] is not None else None
 
 
-def _encoded(sealed: Sealed) -> bytes:
+def _encoded(sealed: SignedState) -> bytes:
     return msgspec.msgpack.encode(sealed)

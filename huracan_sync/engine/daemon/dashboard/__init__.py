@@ -16,7 +16,7 @@ import msgspec
 
 from huracan_sync.engine.daemon.dashboard.drawing import as_html
 from huracan_sync.engine.daemon.dashboard.samples import SAMPLE_S, Sample, Samples
-from huracan_sync.engine.daemon.status import Standing
+from huracan_sync.engine.daemon.status import Status
 from huracan_sync.errors import PortTaken
 from huracan_sync.secret import redact
 
@@ -28,7 +28,7 @@ _HOSTS = {"127.0.0.1", "localhost", "[::1]"}
 class Page:
     """A server on a thread of its own."""
 
-    def __init__(self, port: int, standing: Callable[[], Standing], samples: Samples, now: Callable[[], float]) -> None:
+    def __init__(self, port: int, standing: Callable[[], Status], samples: Samples, now: Callable[[], float]) -> None:
         """Listen on `port` of 127.0.0.1; 0 takes any.
 
         Raises:
@@ -116,7 +116,7 @@ class _Handler(BaseHTTPRequestHandler):
 # --- for Prometheus ---------------------------------------------------------------------------------------------
 
 
-def as_metrics(standing: Standing, now: float) -> str:
+def as_metrics(standing: Status, now: float) -> str:
     """The counters in Prometheus' text format. Pure."""
     lines: list[str] = []
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 import msgspec
 
 from huracan_sync.engine.daemon.dashboard.samples import SAMPLE_S, Sample
-from huracan_sync.engine.daemon.status import Standing, size, words
+from huracan_sync.engine.daemon.status import Status, size, words
 from huracan_sync.secret import redact
 
 REFRESH_S = 5
@@ -35,7 +35,7 @@ class _Chart(msgspec.Struct, frozen=True):
     """`bars` (an amount in each span), `line` or `steps`."""
 
 
-def as_html(standing: Standing, samples: Sequence[Sample], now: float) -> str:
+def as_html(standing: Status, samples: Sequence[Sample], now: float) -> str:
     """The page."""
     mood, verdict, why = _verdict(standing, now)
     facts = (
@@ -61,7 +61,7 @@ def as_html(standing: Standing, samples: Sequence[Sample], now: float) -> str:
     )
 
 
-def _verdict(standing: Standing, now: float) -> tuple[str, str, list[str]]:
+def _verdict(standing: Status, now: float) -> tuple[str, str, list[str]]:
     """A mood, the verdict, and why it is not better."""
     why = []
     for kind in standing.kinds:
@@ -90,7 +90,7 @@ def _verdict(standing: Standing, now: float) -> tuple[str, str, list[str]]:
 _NUMBERS = {"files", "bytes sent", "queue"}
 
 
-def _table(standing: Standing, now: float) -> str:
+def _table(standing: Status, now: float) -> str:
     heading, *rows = standing.rows(now)
     drawn = []
     for kind, row in zip(standing.kinds, rows, strict=True):

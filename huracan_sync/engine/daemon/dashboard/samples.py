@@ -6,7 +6,7 @@ from collections import deque
 
 import msgspec
 
-from huracan_sync.engine.daemon.status import Standing
+from huracan_sync.engine.daemon.status import Status
 
 SAMPLE_S = 5.0
 """Seconds between samples."""
@@ -31,7 +31,7 @@ class Samples:
     def __init__(self) -> None:
         self._kept: deque[Sample] = deque(maxlen=SAMPLES)
 
-    def take(self, standing: Standing, now: float) -> None:
+    def take(self, standing: Status, now: float) -> None:
         """Note what the counters read now."""
         lag = max((kind.lag_s(now) for kind in standing.kinds), default=0.0)
         self._kept.append(
