@@ -69,7 +69,7 @@ class Emulator:
         self._http = urllib3.PoolManager(retries=False, timeout=30)
 
     def control(self, door: str, **given):
-        """Call one of the emulator's own doors."""
+        """Call one of the emulator's control endpoints."""
         url = f"{self.ready['control']}/{door}"
         answer = self._http.request("POST", url, json=given) if given else self._http.request("GET", url)
         return answer.json()

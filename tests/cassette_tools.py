@@ -11,7 +11,7 @@ import vcr
 import yaml
 from vcr.request import Request
 
-from huracan_sync.emulator.routes import ROUTES
+from huracan_sync.emulator.routes.table import ROUTES
 
 logging.getLogger("vcr").setLevel(logging.WARNING)  # it logs whole requests, tokens and all
 CASSETTES = Path(__file__).parents[1] / "cassettes"

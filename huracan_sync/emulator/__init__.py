@@ -1,6 +1,14 @@
-"""A local Dropbox. It imports nothing of ours: it is a peer, not a relative.
+"""A local Dropbox for tests. It imports nothing else of huracan_sync, so that the two check each other.
 
-The way a request goes: `app` (which door) -> `exchange` (one request and its answer) -> `gate` (who calls, with what
-argument) -> a handler -> `tree`, `content` (an account's files, their bytes) -> `ledger` (what survives a restart).
+Sub-packages, each of which imports only those before it:
+
+    spec      what the API is: argument schemas, error shapes and texts, identifiers
+    state     what the emulator remembers: accounts, files, revisions, cursors, sessions, faults, settings, the clock
+    calls     from one HTTP request to one checked call
+    routes    a handler for every route; `routes.table` lists them
+    serving   the HTTP server, the pages, the control endpoints, fault injection
+
+A request passes `serving.app` (which kind of endpoint), `serving.exchange` (one request and its answer), `calls.checks`
+(who calls, with which argument), its handler in `routes`, and `state.ledger` (what survives a restart).
 README.md beside this file says what is emulated, what is not, and which answers are choices because nobody knows.
 """

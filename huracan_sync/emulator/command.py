@@ -1,4 +1,4 @@
-"""`huracan-sync emulator`: its options, and the door to the server. Cheap to import; running it loads the server."""
+"""`huracan-sync emulator`: its options, and how the server is started. Cheap to import; `run` loads the server."""
 
 import argparse
 import sys

@@ -106,7 +106,7 @@ class Emulator:
         return log
 
     def faults(self, *rules: Json) -> None:
-        """Put further rules of misfortune in force; without one, take them all away."""
+        """Add fault rules; without one, remove them all."""
         if rules:
             self.control("faults", list(rules))
         else:

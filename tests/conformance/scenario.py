@@ -8,7 +8,7 @@ A file has a `name`, its `grounds` (what is known from where), perhaps `folder` 
     body                  content: text, {"repeat", "size"}, {"base64"}, or a list of these
     auth, token           bearer (default), none, url, or a literal value; another token
     headers, arg_in       added headers, null takes one away; arg_in "url" puts the argument there
-    control               instead of a call: one of the emulator's own doors, [path, body]; save from "control/..."
+    control               instead of a call: a control endpoint of the emulator, [path, body]; save from "control/..."
     expect                one expectation or a list of alternatives: status, headers, json, text, result, body,
                           error_summary, zip_contains, within
     save                  {"name": "json/path/0/to"}; an item of a list also as key=value
@@ -82,7 +82,7 @@ HTTP = urllib3.PoolManager(maxsize=32, retries=False, timeout=150)
 
 
 class Player:
-    """Plays scenarios against a server. `values` are what scenarios need; `control` reaches the emulator's doors."""
+    """Plays scenarios against a server. `values` are what scenarios need; `control` calls the control endpoints."""
 
     def __init__(self, url, token, values, control=None):
         self.url, self.token, self.values, self.control = url, token, values, control

@@ -1,4 +1,4 @@
-"""The emulator's own doors: for this machine only, exact about what they take, and complete in what they tell."""
+"""The control endpoints: for this machine only, exact about what they take, and complete in what they tell."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""Every kind of misfortune does what it says, when it says, and leaves the account in the state it promises."""
+"""Every kind of scripted fault does what it says, when it says, and leaves the account in the state it promises."""
 
 import re
 import time

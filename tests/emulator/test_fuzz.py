@@ -18,8 +18,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from huracan_sync.emulator import routes
-from huracan_sync.emulator.serving.app import Doors
+from huracan_sync.emulator.routes import table
+from huracan_sync.emulator.serving.app import Application
 from huracan_sync.emulator.spec import schema
 from huracan_sync.emulator.state.world import APP_KEY, World
 
@@ -117,7 +117,7 @@ def spoiled(value):
     return JSON
 
 
-ROUTES = sorted(routes.ROUTES)
+ROUTES = sorted(table.ROUTES)
 RAW = st.binary(max_size=40) | st.sampled_from(
     [b"", b"null", b"{", b"[" * 5000, b'{"path": "\\ud800"}', b"1e999", b"NaN"]
 )
@@ -126,7 +126,7 @@ RAW = st.binary(max_size=40) | st.sampled_from(
 CALLS = st.sampled_from(ROUTES).flatmap(
     lambda name: st.tuples(
         st.just(name),
-        drawn(routes.ROUTES[name].argument).flatmap(lambda value: rarely(spoiled(value), st.just(value))),
+        drawn(table.ROUTES[name].argument).flatmap(lambda value: rarely(spoiled(value), st.just(value))),
         rarely(RAW, st.none()),
         st.binary(max_size=30),
     )
@@ -158,7 +158,7 @@ class Served:
 
     def renew(self):
         self.world = World(Path(tempfile.mkdtemp()))
-        self.app = Doors(self.world)
+        self.app = Application(self.world)
         self.world.settings.longpoll_cap_s = 0.0001
         self.log_in()
         account = self.world.accounts[self.world.default_account_id]
@@ -219,7 +219,7 @@ def served():
 
 def one(served, call, headers, query):
     name, value, raw, content = call
-    route = routes.ROUTES[name]
+    route = table.ROUTES[name]
     text = raw if raw is not None else served.filled(json.dumps(value)).encode()
     given = {"host": "127.0.0.1"}
     if route.auth != "none":

@@ -13,7 +13,7 @@ come back. Strict (`strict_conflict`) takes that row away, so that the last row 
 
 from typing import Any
 
-from huracan_sync.emulator.calls.calls import Call
+from huracan_sync.emulator.calls.call import Call
 from huracan_sync.emulator.spec import arguments
 from huracan_sync.emulator.spec.failures import Failure
 from huracan_sync.emulator.spec.schema import Invalid, Text
@@ -50,7 +50,7 @@ async def ready(call: Call, info: Json, blob: Blob, *fields: str) -> None:
 
 
 def settled(call: Call, path: str, kind: Text, *fields: str) -> None:
-    """Scripted misfortune: an id of something that was just made is not known everywhere yet.
+    """Scripted fault: an id of something that was just made is not known everywhere yet.
 
     Raises:
         Invalid: so it is.

@@ -5,7 +5,7 @@ import zipfile
 from collections.abc import Iterator
 from typing import Any
 
-from huracan_sync.emulator.calls.calls import Answer, Call, header_json, route
+from huracan_sync.emulator.calls.call import Answer, Call, header_json, route
 from huracan_sync.emulator.spec import arguments
 from huracan_sync.emulator.spec.failures import Failure, Headers
 from huracan_sync.emulator.state import metadata

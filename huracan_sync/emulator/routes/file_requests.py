@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from huracan_sync.emulator.calls.calls import Call, route
+from huracan_sync.emulator.calls.call import Call, route
 from huracan_sync.emulator.spec import arguments, idents
 from huracan_sync.emulator.spec.failures import Failure
 from huracan_sync.emulator.state.records import FileRequest

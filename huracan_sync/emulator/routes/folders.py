@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from huracan_sync.emulator.calls.calls import Call, route
+from huracan_sync.emulator.calls.call import Call, route
 from huracan_sync.emulator.routes import jobs
 from huracan_sync.emulator.routes.commits import free_name, settled
 from huracan_sync.emulator.spec import arguments

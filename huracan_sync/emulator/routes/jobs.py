@@ -5,7 +5,7 @@ import json
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from huracan_sync.emulator.calls.calls import Call, route
+from huracan_sync.emulator.calls.call import Call, route
 from huracan_sync.emulator.spec import arguments, idents
 from huracan_sync.emulator.spec.failures import ApiError, Failure
 from huracan_sync.emulator.state.records import Job

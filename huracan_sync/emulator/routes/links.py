@@ -6,8 +6,8 @@ import re
 from typing import Any
 from urllib.parse import urlsplit
 
-from huracan_sync.emulator.calls.calls import Answer, Call, route
-from huracan_sync.emulator.calls.incoming import Body, store
+from huracan_sync.emulator.calls.call import Answer, Call, route
+from huracan_sync.emulator.calls.request_body import Body, store
 from huracan_sync.emulator.routes import commits, jobs
 from huracan_sync.emulator.routes.downloads import content_of, serve
 from huracan_sync.emulator.spec import arguments, idents

@@ -11,12 +11,12 @@ from bisect import bisect_right
 from collections.abc import Iterator
 from typing import Any
 
-from huracan_sync.emulator.calls.calls import Answer, Call, route
+from huracan_sync.emulator.calls.call import Answer, Call, route
 from huracan_sync.emulator.spec import arguments
 from huracan_sync.emulator.spec.failures import BadInput, Failure
 from huracan_sync.emulator.state import metadata, names
 from huracan_sync.emulator.state.cursors import CHANGES, DELETED, FILES, FOLDERS, Cursor, Scope, seal, unseal
-from huracan_sync.emulator.state.records import Grave
+from huracan_sync.emulator.state.records import Tombstone
 from huracan_sync.emulator.state.tree import Account, Node
 from huracan_sync.emulator.state.view import View
 from huracan_sync.emulator.state.world import World
@@ -27,7 +27,7 @@ _REMEMBERED = 8  # first listings whose order is kept between pages
 _FOREIGN = "unsupported cursor type"  # the recorded words of longpoll; those of continue are not known
 
 # The order of a first listing: (phase, change number) of each item, and the items.
-Order = tuple[list[tuple[int, int]], list[Node | Grave]]
+Order = tuple[list[tuple[int, int]], list[Node | Tombstone]]
 
 
 @route("files/list_folder", arguments.LIST_FOLDER, READ)
@@ -129,7 +129,7 @@ def _begin(call: Call, *, phase: int) -> Cursor:
 
 
 def _page(call: Call, cursor: Cursor, *, first: bool) -> Json:
-    """One page from a cursor on, with the scripted misfortunes of pages."""
+    """One page from a cursor on, with the scripted faults of pages."""
     view, settings = call.view, call.world.settings
     try:
         folder = view.folder(cursor.scope.folder)
@@ -163,9 +163,9 @@ def _twisted(
     return entries[::-1], more
 
 
-def _entry(view: View, scope: Scope, item: Node | Grave) -> Json:
-    if isinstance(item, Grave):
-        return metadata.of_grave(view, item, restorable=scope.restorable)
+def _entry(view: View, scope: Scope, item: Node | Tombstone) -> Json:
+    if isinstance(item, Tombstone):
+        return metadata.of_tombstone(view, item, restorable=scope.restorable)
     entry = metadata.of(view, item)
     if scope.members and item.revision:
         entry["has_explicit_shared_members"] = False
@@ -188,10 +188,10 @@ def _first_listing(call: Call, folder: Node, cursor: Cursor, most: int, entries:
         cursor.phase, cursor.at = CHANGES, cursor.start
 
 
-def _still(account: Account, item: Node | Grave, seq: int) -> bool:
+def _still(account: Account, item: Node | Tombstone, seq: int) -> bool:
     """Whether an item is as it was when the listing began; if not, it comes with the changes."""
-    if isinstance(item, Grave):
-        return account.graves.get(item.path_lower) is item
+    if isinstance(item, Tombstone):
+        return account.tombstones.get(item.path_lower) is item
     return item.seq == seq and account.nodes.get(item.node_id) is item
 
 
@@ -213,7 +213,7 @@ def _order(call: Call, folder: Node, cursor: Cursor) -> Order:
     return order
 
 
-def _items(view: View, folder: Node, scope: Scope) -> Iterator[tuple[int, Node | Grave]]:
+def _items(view: View, folder: Node, scope: Scope) -> Iterator[tuple[int, Node | Tombstone]]:
     nodes = folder.walk() if scope.recursive else iter((folder.children or {}).values())
     hidden = _hidden(view, scope)
     for node in nodes:
@@ -221,9 +221,9 @@ def _items(view: View, folder: Node, scope: Scope) -> Iterator[tuple[int, Node |
             yield FOLDERS if node.is_folder else FILES, node
     if scope.include_deleted:
         top = names.lower(folder.path())
-        for path, grave in view.account.graves.items():
+        for path, tombstone in view.account.tombstones.items():
             if _in_scope(path, top, recursive=scope.recursive) and not _within(path, hidden):
-                yield DELETED, grave
+                yield DELETED, tombstone
 
 
 def _hidden(view: View, scope: Scope) -> list[str]:
@@ -272,14 +272,14 @@ def _changes(view: View, folder: Node, cursor: Cursor, most: int, *, all_childre
         if len(entries) >= most:
             break
         at = seq
-        grave = account.graves.get(path)
-        if grave is None:
+        tombstone = account.tombstones.get(path)
+        if tombstone is None:
             node = view.account.root
             for part in path[1:].split("/"):
                 node = account.child(node, part) or node
             entries.append(_entry(view, cursor.scope, node))
         elif all_children or not _taken_along(account, path, names.lower(folder.path())):
-            entries.append(_entry(view, cursor.scope, grave))
+            entries.append(_entry(view, cursor.scope, tombstone))
     else:
         at = account.seq
     cursor.at = at
@@ -290,7 +290,7 @@ def _taken_along(account: Account, path: str, top: str) -> bool:
     """Whether a folder above it is deleted too: its deletion is reported, or was, and says that all below is gone."""
     path = path.rpartition("/")[0]
     while len(path) > len(top):
-        if path in account.graves:
+        if path in account.tombstones:
             return True
         path = path.rpartition("/")[0]
     return False

@@ -11,8 +11,8 @@ from hashlib import sha256
 from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
-from huracan_sync.emulator.calls.calls import Answer, Call
-from huracan_sync.emulator.calls.gate import basic
+from huracan_sync.emulator.calls.call import Answer, Call
+from huracan_sync.emulator.calls.checks import basic
 from huracan_sync.emulator.spec import idents
 from huracan_sync.emulator.state.records import App, Grant
 from huracan_sync.emulator.state.world import World
@@ -245,7 +245,7 @@ def _verify(request: Request, form: dict[str, str]) -> None:
 
 
 def _scripted(call: Call, scopes: list[str]) -> list[str]:
-    """Scripted misfortune: more or less is granted than was asked."""
+    """Scripted fault: more or less is granted than was asked."""
     struck = call.quirk("scope")
     return sorted(struck.scope) if struck else scopes
 

@@ -7,7 +7,7 @@ are made. A moved file keeps id and client_modified and gets a new rev; a copy g
 import random
 from typing import Any
 
-from huracan_sync.emulator.calls.calls import Call, route
+from huracan_sync.emulator.calls.call import Call, route
 from huracan_sync.emulator.routes import commits, jobs
 from huracan_sync.emulator.spec import arguments
 from huracan_sync.emulator.spec.failures import Failure
@@ -60,7 +60,7 @@ def _relocate(call: Call, arg: Json, *, autorename: bool, keep: bool) -> Node:
         return call.account.copy(node, parent, target.name, call.moment)
     order = call.world.settings.rename_order
     first = order == "deleted_first" or (order == "random" and random.random() < 0.5)  # noqa: S311
-    call.account.move(node, parent, target.name, call.moment, grave_first=first)
+    call.account.move(node, parent, target.name, call.moment, deleted_first=first)
     return node
 
 

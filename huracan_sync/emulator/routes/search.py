@@ -7,7 +7,7 @@ from binascii import Error as BadBase64
 from collections.abc import Iterator
 from typing import Any
 
-from huracan_sync.emulator.calls.calls import Answer, Call, route
+from huracan_sync.emulator.calls.call import Answer, Call, route
 from huracan_sync.emulator.spec import arguments, idents
 from huracan_sync.emulator.spec.failures import BadInput, Failure
 from huracan_sync.emulator.spec.schema import Invalid
@@ -81,9 +81,9 @@ def _found(call: Call, query: str, options: Json) -> Iterator[Json]:
         return
     if options["file_status"][0] == "deleted":
         root = names.lower(top.path()) + "/"
-        for path, grave in call.account.graves.items():
+        for path, tombstone in call.account.tombstones.items():
             if path.startswith(root) and _matches(path.rpartition("/")[2], query):
-                yield metadata.of_grave(call.view, grave)
+                yield metadata.of_tombstone(call.view, tombstone)
         return
     nodes = [node for node in top.walk() if node is not top and _wanted(node, query, options)]
     if options["order_by"] == ("last_modified_time", None):

@@ -13,8 +13,8 @@ after seven days; an error does not consume it. A block of a concurrent session 
 import asyncio
 from itertools import accumulate
 
-from huracan_sync.emulator.calls.calls import Call
-from huracan_sync.emulator.calls.incoming import Part
+from huracan_sync.emulator.calls.call import Call
+from huracan_sync.emulator.calls.request_body import Part
 from huracan_sync.emulator.spec import idents
 from huracan_sync.emulator.spec.failures import Failure
 from huracan_sync.emulator.state.content import BLOCK, Blocks, Content, content_hash

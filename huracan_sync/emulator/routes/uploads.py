@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from huracan_sync.emulator.calls.calls import Call, route
-from huracan_sync.emulator.calls.incoming import Received, store
+from huracan_sync.emulator.calls.call import Call, route
+from huracan_sync.emulator.calls.request_body import Received, store
 from huracan_sync.emulator.routes import commits, jobs, sessions
 from huracan_sync.emulator.spec import arguments
 from huracan_sync.emulator.spec.failures import Failure, UploadFailed
@@ -120,7 +120,7 @@ async def _append(call: Call, cursor: Json, *, close: bool) -> None:
 
 
 def _mislay(call: Call, cursor: Json) -> None:
-    """Scripted misfortune: the session, or the end of it, was lost."""
+    """Scripted fault: the session, or the end of it, was lost."""
     session = call.world.sessions.get(cursor["session_id"])
     if session and call.quirk("session_lost"):
         sessions.end(call.world, session)

@@ -1,1 +1,1 @@
-"""The HTTP server: application, consent page, control routes, simulated line, faults. Imports all of the emulator."""
+"""The HTTP server, consent page, control endpoints, bandwidth limit, fault injection. Imports all of the emulator."""

@@ -3,7 +3,7 @@
 import secrets
 from html import escape
 
-from huracan_sync.emulator.calls.calls import Answer
+from huracan_sync.emulator.calls.call import Answer
 from huracan_sync.emulator.routes import oauth
 from huracan_sync.emulator.serving.page import document
 from huracan_sync.emulator.state.world import World

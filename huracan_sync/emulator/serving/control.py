@@ -1,4 +1,4 @@
-"""The emulator's own doors, under /emulator: for tests and for people, from this machine only.
+"""The control endpoints, under /emulator: for tests and for people, from this machine only.
 
     GET  /emulator                  what there is: accounts, apps, settings
     POST /emulator/reset            forget everything and begin anew
@@ -13,7 +13,7 @@
     GET, POST /emulator/config
     POST /emulator/cursors/reset    every cursor issued so far is invalid
 
-A name that no door knows is a 400 that says so. Calls here are neither counted nor slowed.
+A field that an endpoint does not know is a 400 that says so. Calls here are neither counted nor slowed.
 """
 
 import ipaddress
@@ -81,7 +81,7 @@ class Control:
 
     def routes(self) -> list[Route]:
         """What Starlette routes by."""
-        doors: dict[str, dict[str, Callable[[Json], Any]]] = {
+        table: dict[str, dict[str, Callable[[Json], Any]]] = {
             "": {"GET": self.overview},
             "/reset": {"POST": self.reset},
             "/account": {"POST": self.account},
@@ -96,9 +96,9 @@ class Control:
             "/config": {"GET": self.config, "POST": self.config},
             "/cursors/reset": {"POST": self.reset_cursors},
         }
-        return [Route("/emulator" + path, self._door(works), methods=list(works)) for path, works in doors.items()]
+        return [Route("/emulator" + path, self._endpoint(works), methods=list(works)) for path, works in table.items()]
 
-    def _door(self, works: dict[str, Callable[[Json], Any]]) -> Callable[[Request], Awaitable[Response]]:
+    def _endpoint(self, works: dict[str, Callable[[Json], Any]]) -> Callable[[Request], Awaitable[Response]]:
         async def answer(request: Request) -> Response:
             try:
                 raw = await request.body()
@@ -280,7 +280,7 @@ class Control:
         return self.list_faults({})
 
     def clear_faults(self, _: Json) -> Json:
-        """No more misfortune."""
+        """Remove all faults."""
         self.world.faults = faults.Faults()
         return self.list_faults({})
 
@@ -302,7 +302,7 @@ class Control:
     def config(self, given: Json) -> Json:
         """Turn knobs; the answer has them all."""
         if given:
-            self.world.settings = settings.turned(self.world.settings, given)
+            self.world.settings = settings.changed(self.world.settings, given)
         plain: Json = msgspec.structs.asdict(self.world.settings)
         return plain
 

@@ -13,13 +13,12 @@ from email.utils import formatdate
 from typing import Any
 from urllib.parse import parse_qsl
 
-from huracan_sync.emulator import routes
-from huracan_sync.emulator.calls.calls import Answer, Call, Route
-from huracan_sync.emulator.calls.gate import open_call
-from huracan_sync.emulator.calls.incoming import Body, Disconnected, Message, Receive
-from huracan_sync.emulator.routes import links, oauth
-from huracan_sync.emulator.serving import consent, misfortune
-from huracan_sync.emulator.serving.line import Line
+from huracan_sync.emulator.calls.call import Answer, Call, Route
+from huracan_sync.emulator.calls.checks import check_call
+from huracan_sync.emulator.calls.request_body import Body, Disconnected, Message, Receive
+from huracan_sync.emulator.routes import links, oauth, table
+from huracan_sync.emulator.serving import consent, fault_injection
+from huracan_sync.emulator.serving.bandwidth import Link
 from huracan_sync.emulator.spec import idents, schema
 from huracan_sync.emulator.spec.failures import ApiError, BadInput, JsonError
 from huracan_sync.emulator.spec.schema import Invalid
@@ -38,16 +37,16 @@ _GZIP_FROM = 1024
 class Exchange:
     """One request and its answer."""
 
-    def __init__(self, world: World, line: Line, scope: Scope, receive: Receive, send: Send) -> None:
+    def __init__(self, world: World, link: Link, scope: Scope, receive: Receive, send: Send) -> None:
         self.world = world
         self.scope = scope
         self.send = send
-        self.line = line
+        self.link = link
         self.request_id = idents.request_id()
         self.started = time.perf_counter()
         self.headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
         self.header_bytes = sum(len(name) + len(value) + 4 for name, value in scope["headers"])
-        self.body = Body(receive, line.up if world.settings.bandwidth_mbit else None, self._delay)
+        self.body = Body(receive, link.up if world.settings.bandwidth_mbit else None, self._delay)
         self.route = _PLAIN
         self.name, self.work = self._find()
         self.call: Call | None = None
@@ -58,7 +57,7 @@ class Exchange:
 
     async def run(self) -> None:
         """Read, do, write down, answer, count."""
-        wire = misfortune.Wire(self.scope.get("emulator.transport"), self.body)
+        wire = fault_injection.Wire(self.scope.get("emulator.transport"), self.body)
         try:
             if self.headers.get("content-length", "0") == "0" and "transfer-encoding" not in self.headers:
                 await self.body.drain()  # nothing to read, so all of it is here
@@ -69,7 +68,7 @@ class Exchange:
             await self._delay()
             await wire.after([rule for rule in self.rules if rule.fault in WIRES])
             await self._respond(answer)
-        except (Disconnected, misfortune.Cut):
+        except (Disconnected, fault_injection.Cut):
             self.world.settle()
             self._count(None)
         except asyncio.CancelledError:  # the server ends
@@ -85,7 +84,7 @@ class Exchange:
         """The name and the work that belong to the path."""
         path, method = self.scope["path"], self.scope["method"]
         if path.startswith("/2/"):
-            found = routes.ROUTES.get(path[3:])
+            found = table.ROUTES.get(path[3:])
             if found:
                 self.route = found
                 allowed = {"POST", "GET"} if found.style == "download" else {"POST"}
@@ -135,7 +134,7 @@ class Exchange:
             return self._refused(BadInput(f"{call.place}: {error}"))
 
     async def _api(self, call: Call) -> Answer:
-        await open_call(call)
+        await check_call(call)
         result = await call.route.handler(call)
         return result if isinstance(result, Answer) else Answer.of(result)
 
@@ -147,19 +146,19 @@ class Exchange:
         return consent.decide(self.world, dict(parse_qsl(raw.decode("latin-1"))))
 
     async def _link(self, call: Call) -> Answer:
-        self.route = routes.TEMPORARY_LINK
+        self.route = table.TEMPORARY_LINK
         secret = self.scope["path"].removeprefix("/cd/0/get/").partition("/")[0]
         return links.open_link(self.world, secret, call.headers)
 
     async def _upload_link(self, call: Call) -> Answer:
-        self.route = routes.TEMPORARY_UPLOAD_LINK
+        self.route = table.TEMPORARY_UPLOAD_LINK
         return await links.use_upload_link(call, self.scope["path"].removeprefix("/apitul/1/"))
 
     async def _instead(self, when: str) -> Answer | None:
         """The scripted answer for this call, if one stands at this point."""
         for rule in self.rules:
             if rule.fault in ANSWERS and rule.when == when and self.call:
-                scripted = misfortune.answer(self.call, rule)
+                scripted = fault_injection.answer(self.call, rule)
                 if scripted is not None:
                     await self.body.drain()
                     return self._refused(scripted) if isinstance(scripted, ApiError) else scripted
@@ -210,7 +209,7 @@ class Exchange:
         last = b""
         if wires:
             transport = self.scope.get("emulator.transport")
-            async for chunk in misfortune.shaped(_chunks(body), wires, length, transport):
+            async for chunk in fault_injection.shaped(_chunks(body), wires, length, transport):
                 await self._write(chunk, more=True)
             body = b""
         for chunk in _chunks(body):
@@ -225,7 +224,7 @@ class Exchange:
 
     async def _write(self, data: bytes, *, more: bool) -> None:
         if data and self.world.settings.bandwidth_mbit:
-            await self.line.down(len(data))
+            await self.link.down(len(data))
         self.sent += len(data)
         await self.send({"type": "http.response.body", "body": data, "more_body": more})
 

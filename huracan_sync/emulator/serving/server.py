@@ -16,7 +16,7 @@ from typing import Any
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from huracan_sync.emulator.serving.app import Doors
+from huracan_sync.emulator.serving.app import Application
 from huracan_sync.emulator.state import world as worlds
 from huracan_sync.emulator.state.ledger import locked
 from huracan_sync.emulator.state.settings import Settings
@@ -133,7 +133,7 @@ def _run(world: World, listener: socket.socket, tls: Path | None) -> bool:
         secure = {"ssl_certfile": str(cert), "ssl_keyfile": str(key)}
         extra = {"ca": str(ca)}
     config = uvicorn.Config(
-        Doors(world),
+        Application(world),
         http=Protocol,
         ws="none",
         loop="auto",

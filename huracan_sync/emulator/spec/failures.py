@@ -108,7 +108,7 @@ class UploadFailed(Failure):
 
 
 class Refusal(JsonError):
-    """401: the token does not open this door."""
+    """401: the token is missing, ended, or not allowed to do this."""
 
     status = 401
 

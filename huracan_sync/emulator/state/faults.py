@@ -1,4 +1,4 @@
-"""Misfortune on demand: which calls it strikes, and what kinds there are. Pure; `misfortune.py` carries it out.
+"""Scripted faults: which calls they strike, and which kinds there are. `serving.fault_injection` carries them out.
 
 A rule names a `route` (a glob, `*` for every one) and a `fault`, and says when it strikes, counting calls that match:
 
@@ -67,7 +67,7 @@ KINDS = ANSWERS | QUIRKS | WIRES
 
 
 class Rule(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
-    """One scripted misfortune."""
+    """One scripted fault."""
 
     fault: str
     route: str = "*"

@@ -3,7 +3,7 @@
 from typing import Any
 
 from huracan_sync.emulator.state import names
-from huracan_sync.emulator.state.records import Grave, Revision
+from huracan_sync.emulator.state.records import Revision, Tombstone
 from huracan_sync.emulator.state.tree import Node
 from huracan_sync.emulator.state.view import View
 
@@ -25,9 +25,9 @@ def of_revision(view: View, revision: Revision) -> Json:
     return _file(path.rpartition("/")[2], path, revision, tagged=False)
 
 
-def of_grave(view: View, grave: Grave, *, restorable: bool = False) -> Json:
+def of_tombstone(view: View, tombstone: Tombstone, *, restorable: bool = False) -> Json:
     """The metadata of what used to be there."""
-    path = view.shown(grave.path)
+    path = view.shown(tombstone.path)
     entry: Json = {
         ".tag": "deleted",
         "name": path.rpartition("/")[2],

@@ -105,7 +105,7 @@ class Place(Record, array_like=True, tag=True):
     mount: bool = False
 
 
-class Grave(Record, array_like=True, tag=True):
+class Tombstone(Record, array_like=True, tag=True):
     """A path at which something used to be."""
 
     KEY = ("account_id", "path_lower")
@@ -215,7 +215,7 @@ AnyRecord = (
     | Token
     | Person
     | Place
-    | Grave
+    | Tombstone
     | Revision
     | Blob
     | Session

@@ -50,7 +50,7 @@ class Settings(msgspec.Struct, forbid_unknown_fields=True):
     job_polls: Count = 0  # how many checks answer in_progress at least
 
 
-def turned(settings: Settings, changes: dict[str, Any]) -> Settings:
+def changed(settings: Settings, changes: dict[str, Any]) -> Settings:
     """The settings with some of them changed.
 
     Raises:

@@ -25,7 +25,7 @@ class Request:
     request_id: str
     account_id: str | None
     error: str | None  # the error_summary, or the first line of a 400
-    fault: str | None  # the misfortune that was scripted for it
+    fault: str | None  # the fault that was scripted for it
     path: str | None  # what it was about, when one path says it
 
 

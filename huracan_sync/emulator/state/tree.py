@@ -2,7 +2,7 @@
 
 Laws. Every change of a path takes the next number (`seq`); of a path only its latest change is remembered. So a cursor
 is a number, and what changed since is every path whose latest change lies above it. A parent's number is always below
-its children's. A folder that goes takes its content along: each path below gets a grave of its own.
+its children's. A folder that goes takes its content along: each path below gets a tombstone of its own.
 """
 
 import asyncio
@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from huracan_sync.emulator.spec.idents import FileIds, rev
 from huracan_sync.emulator.state import names
 from huracan_sync.emulator.state.ledger import Ledger
-from huracan_sync.emulator.state.records import Blob, Grave, Person, Place, Revision
+from huracan_sync.emulator.state.records import Blob, Person, Place, Revision, Tombstone
 
 
 class Node:
@@ -71,7 +71,7 @@ class Account:
         self.revisions: dict[str, Revision] = {}
         self.by_path: dict[str, list[Revision]] = {}
         self.by_file: dict[str, list[Revision]] = {}
-        self.graves: dict[str, Grave] = {}
+        self.tombstones: dict[str, Tombstone] = {}
         self.latest: dict[str, int] = {}
         self.feed: list[str] = []  # the path of change number feed_seqs[i]
         self.feed_seqs: list[int] = []
@@ -134,7 +134,7 @@ class Account:
     def remove(self, node: Node, now: "Moment") -> None:
         """Delete a file, or a folder with all it holds."""
         self.uprooted += 1
-        self._bury(node, now)
+        self._remember_deletion(node, now)
         for each in node.walk():
             self.nodes.pop(each.node_id, None)
             self.ledger.forget(self._place(each))
@@ -145,12 +145,12 @@ class Account:
         assert node.parent is not None and node.parent.children is not None  # noqa: S101, PT018  the root stays
         del node.parent.children[names.lower(node.name)]
 
-    def move(self, node: Node, parent: Node, name: str, now: "Moment", *, grave_first: bool = True) -> None:
+    def move(self, node: Node, parent: Node, name: str, now: "Moment", *, deleted_first: bool = True) -> None:
         """Take a file or folder, ids and all, to another place. Every file below gets a new revision."""
         self.uprooted += 1
         old = [(each.path(), each.is_folder) for each in node.walk()]
-        if grave_first:
-            self._bury_paths(old, now)
+        if deleted_first:
+            self._add_tombstones(old, now)
         assert node.parent is not None and node.parent.children is not None  # noqa: S101, PT018
         del node.parent.children[names.lower(node.name)]
         node.parent, node.name = parent, name
@@ -161,9 +161,9 @@ class Account:
                 blob = Blob(was.content_hash, was.size, [])
                 each.revision = self._revise(each.node_id, each.path(), blob, was.client_modified, now)
             self._enter(each)
-        if not grave_first:
+        if not deleted_first:
             alive = {names.lower(each.path()) for each in node.walk()}
-            self._bury_paths([(path, folder) for path, folder in old if names.lower(path) not in alive], now)
+            self._add_tombstones([(path, folder) for path, folder in old if names.lower(path) not in alive], now)
 
     def copy(self, node: Node, parent: Node, name: str, now: "Moment") -> Node:
         """A second one with new ids and revs; client_modified is kept."""
@@ -187,7 +187,7 @@ class Account:
 
     # -- remembering ----------------------------------------------------------------------------------------------
 
-    def restore(self, places: list[Place], graves: list[Grave], revisions: list[Revision]) -> None:
+    def restore(self, places: list[Place], tombstones: list[Tombstone], revisions: list[Revision]) -> None:
         """Take up what the ledger remembers."""
         for known in sorted(revisions, key=lambda each: each.rev):
             self._index(known)
@@ -204,9 +204,9 @@ class Account:
                 node.seq, node.mount = place.seq, place.mount
                 self._hang(node)
                 pending.append(node)
-        self.graves = {grave.path_lower: grave for grave in graves}
+        self.tombstones = {tombstone.path_lower: tombstone for tombstone in tombstones}
         self.latest = {names.lower(node.path()): node.seq for node in self.root.walk() if node is not self.root}
-        self.latest |= {grave.path_lower: grave.seq for grave in graves}
+        self.latest |= {tombstone.path_lower: tombstone.seq for tombstone in tombstones}
         order = sorted((seq, path) for path, seq in self.latest.items())
         self.feed_seqs, self.feed = [seq for seq, _ in order], [path for _, path in order]
         self.seq = self.feed_seqs[-1] if order else 0
@@ -219,9 +219,9 @@ class Account:
     def _enter(self, node: Node, path: str | None = None) -> None:
         path_lower = names.lower(path or node.path())
         node.seq = self._change(path_lower)
-        grave = self.graves.pop(path_lower, None)
-        if grave:
-            self.ledger.forget(grave)
+        tombstone = self.tombstones.pop(path_lower, None)
+        if tombstone:
+            self.ledger.forget(tombstone)
         self._hang(node)
         self.ledger.keep(self._place(node))
 
@@ -242,16 +242,16 @@ class Account:
         self.dirty = True
         return self.seq
 
-    def _bury(self, node: Node, now: "Moment") -> None:
-        self._bury_paths([(each.path(), each.is_folder) for each in node.walk()], now)
+    def _remember_deletion(self, node: Node, now: "Moment") -> None:
+        self._add_tombstones([(each.path(), each.is_folder) for each in node.walk()], now)
 
-    def _bury_paths(self, paths: list[tuple[str, bool]], now: "Moment") -> None:
+    def _add_tombstones(self, paths: list[tuple[str, bool]], now: "Moment") -> None:
         for path, was_folder in paths:
             path_lower = names.lower(path)
             seq = self._change(path_lower)
-            grave = Grave(self.person.account_id, path_lower, path, seq, was_folder, now.stamp)
-            self.graves[path_lower] = grave
-            self.ledger.keep(grave)
+            tombstone = Tombstone(self.person.account_id, path_lower, path, seq, was_folder, now.stamp)
+            self.tombstones[path_lower] = tombstone
+            self.ledger.keep(tombstone)
 
     def _revise(self, file_id: str, path: str, blob: Blob, client_modified: str, now: "Moment") -> Revision:
         self._micros = max(self._micros + 1, now.micros)

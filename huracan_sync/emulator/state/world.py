@@ -20,7 +20,6 @@ from huracan_sync.emulator.state.records import (
     Extent,
     FileRequest,
     Grant,
-    Grave,
     Job,
     Link,
     Note,
@@ -31,6 +30,7 @@ from huracan_sync.emulator.state.records import (
     Revision,
     Session,
     Token,
+    Tombstone,
 )
 from huracan_sync.emulator.state.settings import Settings
 from huracan_sync.emulator.state.traffic import Traffic
@@ -248,7 +248,7 @@ class World:
         self.file_requests = {request.request_id: request for request in each(FileRequest)}
         for person in each(Person):
             account = self.accounts[person.account_id] = Account(person, self.ledger)
-            account.restore(*(_of(person, each(kind)) for kind in (Place, Grave, Revision)))
+            account.restore(*(_of(person, each(kind)) for kind in (Place, Tombstone, Revision)))
         self.ledger.flush()
 
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from huracan_sync.emulator.calls.calls import Call, route
+from huracan_sync.emulator.calls.call import Call, route
 from huracan_sync.emulator.routes import commits
 from huracan_sync.emulator.spec import arguments
 from huracan_sync.emulator.spec.failures import Failure

@@ -11,8 +11,8 @@ from binascii import Error as BadBase64
 from collections import deque
 from typing import Any
 
-from huracan_sync.emulator.calls.calls import Call
-from huracan_sync.emulator.calls.incoming import LONGEST_JSON
+from huracan_sync.emulator.calls.call import Call
+from huracan_sync.emulator.calls.request_body import LONGEST_JSON
 from huracan_sync.emulator.spec import arguments
 from huracan_sync.emulator.spec.failures import BadInput, PathRootRefused, RateLimited, Refusal
 from huracan_sync.emulator.spec.idents import fingerprint
@@ -31,7 +31,7 @@ _TYPES = {
 }
 
 
-async def open_call(call: Call) -> None:
+async def check_call(call: Call) -> None:
     """Fill in a call's app, token, view and argument.
 
     Raises:

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from huracan_sync.emulator.calls.incoming import Body, Disconnected
+from huracan_sync.emulator.calls.request_body import Body, Disconnected
 from huracan_sync.emulator.spec.failures import Headers, RateLimited
 from huracan_sync.emulator.spec.schema import Kind
 from huracan_sync.emulator.state.faults import Rule
@@ -99,7 +99,7 @@ class Call:
         return self._view.account.person.account_id if self._view else None
 
     def quirk(self, kind: str) -> Rule | None:
-        """The scripted misfortune of this kind, if one strikes this call."""
+        """The scripted fault of this kind, if one strikes this call."""
         return next((rule for rule in self.quirks if rule.fault == kind), None)
 
     async def turn(self, *, patient: bool = False) -> None:

@@ -10,8 +10,8 @@ from email.utils import formatdate
 from itertools import pairwise
 from typing import Any
 
-from huracan_sync.emulator.calls.calls import Answer, Call
-from huracan_sync.emulator.calls.incoming import Body, Disconnected
+from huracan_sync.emulator.calls.call import Answer, Call
+from huracan_sync.emulator.calls.request_body import Body, Disconnected
 from huracan_sync.emulator.spec.failures import AccessDenied, ApiError, Failure, RateLimited, Refusal, UploadFailed
 from huracan_sync.emulator.spec.idents import fingerprint, session_id
 from huracan_sync.emulator.state.faults import Rule

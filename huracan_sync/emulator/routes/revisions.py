@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from huracan_sync.emulator.calls.calls import Call, route
+from huracan_sync.emulator.calls.call import Call, route
 from huracan_sync.emulator.routes import commits
 from huracan_sync.emulator.spec import arguments
 from huracan_sync.emulator.spec.failures import Failure
@@ -34,12 +34,12 @@ async def get_metadata(call: Call) -> Json:
 
 def _deleted(call: Call, path: str) -> Json:
     try:
-        grave = call.account.graves.get(call.view.lower(path))
+        tombstone = call.account.tombstones.get(call.view.lower(path))
     except Failure as failure:
         raise failure.under("path") from None
-    if grave is None:
+    if tombstone is None:
         raise Failure("path", "not_found")
-    return metadata.of_grave(call.view, grave)
+    return metadata.of_tombstone(call.view, tombstone)
 
 
 @route("files/list_revisions", arguments.LIST_REVISIONS, READ)
@@ -83,8 +83,8 @@ def _history(call: Call, *, by_id: bool) -> tuple[list[Revision], str]:
         raise Failure("path", "not_found")
     if by_id:
         found = account.by_file[found[-1].file_id]
-    grave = account.graves.get(lower)
-    return found[::-1], grave.when if grave and node is None else ""
+    tombstone = account.tombstones.get(lower)
+    return found[::-1], tombstone.when if tombstone and node is None else ""
 
 
 def _lower(call: Call, path: str) -> str:
