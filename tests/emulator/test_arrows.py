@@ -36,10 +36,8 @@ def sources(root):
 def violations(named):
     """Imports that run upwards, and circles between files."""
     graph = {name: imports(source, set(named)) for name, source in named.items()}
-    packages = {name: (name.split(".") + [""])[2] for name in named}
+    packages = {name: [*name.split("."), ""][2] for name in named}
     rank = {name: ORDER.index(package) for name, package in packages.items() if package in ORDER}
-        name: ORDER.index(name.split(".")[2]) for name in named if name.split(".")[2:3] and name.split(".")[2] in ORDER
-    }
     upward = [
         f"{name} imports {other}"
         for name, others in graph.items()
