@@ -33,22 +33,6 @@ VERBS = {
 }
 """Every verb, in the order a newcomer meets them, and what it does."""
 
-_MODULES = {
-    "authorize": "login",
-    "logout": "login",
-    "token": "login",
-    "status": "status",
-    "doctor": "doctor",
-    "push": "push_restore",
-    "restore": "push_restore",
-    "publish": "publish",
-    "run": "run",
-    "migrate": "migrate",
-    "verify": "verify",
-    "follow": "follow",
-    "keys": "keys",
-}
-
 _NEEDS_NO_LOGIN = {"status", "emulator"}
 _MAKES_OR_ENDS_A_LOGIN = {"authorize", "logout"}
 
@@ -109,11 +93,10 @@ def _parser(verb: str) -> argparse.ArgumentParser:
         inner = verbs.add_parser(name, help=what, description=what[0].upper() + what[1:] + ".")
         if name != verb:
             continue
+        module = importlib.import_module(f"huracan_sync.cli.{name}")
+        inner.set_defaults(run=module.run)
+        module.add_arguments(inner)
         if name == "emulator":
-            from huracan_sync.emulator import command  # noqa: PLC0415
-
-            command.add_arguments(inner)
-            inner.set_defaults(run=lambda options, _: command.run(options))
             continue
         inner.add_argument("--profile", metavar="NAME", help=_profile_help(name))
         inner.add_argument("--json", action="store_true", help="print one JSON document on stdout")
@@ -122,7 +105,6 @@ def _parser(verb: str) -> argparse.ArgumentParser:
             from huracan_sync.cli import login_options  # noqa: PLC0415
 
             login_options.add_arguments(inner, token=name not in _MAKES_OR_ENDS_A_LOGIN)
-        importlib.import_module(f"huracan_sync.cli.{_MODULES[name]}").add_arguments(name, inner)
     return parser
 
 

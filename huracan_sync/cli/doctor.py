@@ -1,4 +1,4 @@
-"""`doctor`: what is, changed by nothing here but the probe of `--exercise`."""
+"""`doctor`: what is, changed by nothing here but the probe of `--self-test`."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from huracan_sync.auth.tokens import AccessTokens
 from huracan_sync.cli import doctor_checks
 from huracan_sync.cli.login_options import credentials
 from huracan_sync.cli.output import ascii_path
-from huracan_sync.cli.runner import DONE, FAILURES, Context
+from huracan_sync.cli.runner import DONE, FAILURES, Invocation
 from huracan_sync.engine.settings import load
 from huracan_sync.errors import HuracanError, UsageError
 from huracan_sync.remote.client import Remote
@@ -32,32 +32,34 @@ from huracan_sync.remote.http import Answer, Endpoint, Wire
 from huracan_sync.remote.listing import FolderMetadata, folders, metadata
 
 
-def add_arguments(_: str, parser: argparse.ArgumentParser) -> None:
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Give the parser the verb's arguments."""
     parser.add_argument("--scan", type=Path, metavar="DIR", help="find tokens and app secrets in a source tree")
     parser.add_argument(
-        "--exercise", action="store_true", help="also try the whole way: write, list, read and delete a small probe"
+        "--self-test", action="store_true", help="also try the whole way: write, list, read and delete a small probe"
     )
-    parser.set_defaults(run=run_doctor)
+    parser.add_argument(
+        "--exercise", dest="self_test", action="store_true", help=argparse.SUPPRESS
+    )  # the older spelling
 
 
-def run_doctor(options: argparse.Namespace, context: Context) -> int:
-    """`doctor`: everything that could be wrong, looked at. Nothing is written in Dropbox, but for `--exercise`."""
+def run(options: argparse.Namespace, invocation: Invocation) -> int:
+    """`doctor`: everything that could be wrong, looked at. Nothing is written in Dropbox, but for `--self-test`."""
     if options.scan is not None:
-        return _scan(options.scan, context)
-    home = home_of(context.env)
-    login = credentials(options, context)
-    reach = _reach(context)
+        return _scan(options.scan, invocation)
+    home = home_of(invocation.env)
+    login = credentials(options, invocation)
+    reach = _reach(invocation)
     checks = [
         doctor_checks.check_credentials(login),
-        doctor_checks.check_delivered(context.env),
+        doctor_checks.check_delivered(invocation.env),
         doctor_checks.check_keeping(login.store),
-        doctor_checks.check_vault_key(context.env, login.store),
-        doctor_checks.check_environment(context.env),
+        doctor_checks.check_vault_key(invocation.env, login.store),
+        doctor_checks.check_environment(invocation.env),
         doctor_checks.check_state_folder(home),
         reach,
-        *(_ask_dropbox(login, context) if reach.verdict != "bad" else []),
-        *(_exercise(options, context, login) if options.exercise else []),
+        *(_ask_dropbox(login, invocation) if reach.verdict != "bad" else []),
+        *(_self_test(options, invocation, login) if options.self_test else []),
     ]
     found = [check for check in checks if check is not None]
     bad = sum(check.verdict == "bad" for check in found)
@@ -67,7 +69,7 @@ def run_doctor(options: argparse.Namespace, context: Context) -> int:
         "healthy": not bad,
         "checks": [msgspec.to_builtins(check) for check in found],
     }
-    context.output.document(document, _in_words(found))
+    invocation.output.document(document, _in_words(found))
     return FAILURES if bad else DONE
 
 
@@ -106,8 +108,8 @@ def _wrapped(head: str, text: str, margin: int, width: int) -> list[str]:
     )
 
 
-def _reach(context: Context) -> doctor_checks.Check:
-    endpoint = Endpoint.from_environment(context.env)
+def _reach(invocation: Invocation) -> doctor_checks.Check:
+    endpoint = Endpoint.from_environment(invocation.env)
     answer: Answer | HuracanError
     try:
         headers = {"Content-Type": "application/json"}
@@ -119,13 +121,13 @@ def _reach(context: Context) -> doctor_checks.Check:
     return doctor_checks.check_reach(endpoint, answer, now=time.time())
 
 
-def _ask_dropbox(credentials: Credentials, context: Context) -> list[doctor_checks.Check]:
+def _ask_dropbox(credentials: Credentials, invocation: Invocation) -> list[doctor_checks.Check]:
     """What only a login can tell: does it still work, what may it do, what does it see."""
     try:
         credential = credentials.load()
     except HuracanError:
         return []  # said already
-    remote = connect(env=context.env, credentials=credentials)
+    remote = connect(env=invocation.env, credentials=credentials)
     tokens = remote.tokens
     assert isinstance(tokens, AccessTokens)  # noqa: S101 - connect was given no token
     # What a delivered token was granted is not known; if it serves, then at least what is asked for with every refresh.
@@ -157,7 +159,7 @@ def _root(remote: Remote, profile: Profile) -> doctor_checks.Check:
     return doctor_checks.check_root(profile, remote.root, seen=False, elsewhere=elsewhere)
 
 
-def _exercise(options: argparse.Namespace, context: Context, login: Credentials) -> list[doctor_checks.Check]:
+def _self_test(options: argparse.Namespace, invocation: Invocation, login: Credentials) -> list[doctor_checks.Check]:
     """The whole way, tried with a probe, as the engine goes it."""
     from huracan_sync.cli import log_lines  # noqa: PLC0415 - the engine is slow to import, and only this needs it
     from huracan_sync.engine import DropboxSync  # noqa: PLC0415
@@ -165,12 +167,12 @@ def _exercise(options: argparse.Namespace, context: Context, login: Credentials)
 
     log_lines.show_events(debug=options.debug, least=logging.WARNING)
     try:
-        settings = load(arguments={"profile": login.profile.name}, environment=context.env)
+        settings = load(arguments={"profile": login.profile.name}, environment=invocation.env)
         settings = msgspec.structs.replace(settings, access_token=None, strict=False)
         steps = exercise(DropboxSync(settings=settings, credentials=login))
         return [
             doctor_checks.Check(
-                f"exercise: {step.name}",
+                f"self-test: {step.name}",
                 "ok" if step.good else "bad",
                 f"{step.says}.",
                 {"seconds": round(step.seconds, 3)},
@@ -179,7 +181,7 @@ def _exercise(options: argparse.Namespace, context: Context, login: Credentials)
             for step in steps
         ]
     except HuracanError as error:
-        return [doctor_checks.Check("exercise", "bad", f"{error}.", {"error": type(error).__name__}, error.hint)]
+        return [doctor_checks.Check("self-test", "bad", f"{error}.", {"error": type(error).__name__}, error.hint)]
 
 
 class _Allocation(msgspec.Struct):
@@ -199,12 +201,12 @@ def _quota(remote: Remote) -> tuple[int | None, int | None]:
     return usage.used, usage.allocation.allocated
 
 
-def _scan(folder: Path, context: Context) -> int:
+def _scan(folder: Path, invocation: Invocation) -> int:
     if not folder.is_dir():
         raise UsageError(f"--scan {folder} is no folder", hint="name the folder of the sources to look through")
     found = list(scan_tree(folder))
     document = {"findings": [{"path": f.path, "line": f.finding.line, "kind": f.finding.kind} for f in found]}
     lines = [f"{ascii_path(f.path)}:{f.finding.line}: {f.finding.kind}" for f in found]
     lines.append(f"{len(found)} found; revoke each, then remove it (the history keeps it)" if found else "none found")
-    context.output.document(document, lines)
+    invocation.output.document(document, lines)
     return FAILURES if found else DONE

@@ -13,7 +13,7 @@ from typing import Any
 from huracan_sync.auth.connect import connect, home_of
 from huracan_sync.cli.login_options import credentials, key_place
 from huracan_sync.cli.output import Output, ascii_path, size_in_words
-from huracan_sync.cli.runner import DONE, Context
+from huracan_sync.cli.runner import DONE, Invocation
 from huracan_sync.errors import HuracanError
 from huracan_sync.manifest.refusals import Dead, Stale
 from huracan_sync.manifest.scope import CHAMPIONS
@@ -22,9 +22,8 @@ from huracan_sync.signing.open_reader import reader_at
 from huracan_sync.tree.paths import remote_root
 
 
-def add_arguments(verb: str, parser: argparse.ArgumentParser) -> None:
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Give the parser the verb's arguments."""
-    del verb
     parser.add_argument("--channel", metavar="C", default=CHAMPIONS, help=f"the channel ({CHAMPIONS})")
     parser.add_argument("--root", metavar="REMOTE", help="another root folder than the profile's")
     parser.add_argument("--once", action="store_true", help="tell of the newest, then end")
@@ -36,15 +35,14 @@ def add_arguments(verb: str, parser: argparse.ArgumentParser) -> None:
         "became fresh, stale or dead), `problem` (what keeps the newest from being read; following goes on). "
         "SIGTERM or Ctrl-C ends it."
     )
-    parser.set_defaults(run=run_follow)
 
 
-def run_follow(options: argparse.Namespace, context: Context) -> int:
+def run(options: argparse.Namespace, invocation: Invocation) -> int:
     """`follow`."""
-    remote = connect(env=context.env, credentials=credentials(options, context))
+    remote = connect(env=invocation.env, credentials=credentials(options, invocation))
     root = remote.root if options.root is None else remote_root(options.root)
-    reader = reader_at(remote, home_of(context.env), root, keys=key_place(options, context))
-    teller = _Teller(context.output, options.channel)
+    reader = reader_at(remote, home_of(invocation.env), root, keys=key_place(options, invocation))
+    teller = _Teller(invocation.output, options.channel)
     if options.once:
         teller.snapshot(reader.latest(options.channel, allow_stale=options.allow_stale))
         return DONE

@@ -13,7 +13,7 @@ from huracan_sync.auth.connect import connect, home_of
 from huracan_sync.cli import policy_options
 from huracan_sync.cli.login_options import add_arguments as add_secrets
 from huracan_sync.cli.login_options import credentials, key_place
-from huracan_sync.cli.runner import DONE, Context
+from huracan_sync.cli.runner import DONE, Invocation
 from huracan_sync.errors import ConfigError, LocalFailure, NotAuthorized, NoTrust, UsageError
 from huracan_sync.manifest import head, locations, rotation, sshsig, trust
 from huracan_sync.manifest.scope import CHAMPIONS
@@ -42,9 +42,8 @@ _WHAT = {
 }
 
 
-def add_arguments(verb: str, parser: argparse.ArgumentParser) -> None:
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Give the parser the verb's arguments."""
-    del verb
     parser.epilog = (
         "The private key lies in the OS keyring or the vault, or in the file that HURACAN_SIGNING_KEY_FILE names "
         "(made by `keys init`, mode 0400). Hamilton's machine has none: there only `keys trust` is needed."
@@ -57,18 +56,22 @@ def add_arguments(verb: str, parser: argparse.ArgumentParser) -> None:
         each.add_argument("--root", metavar="REMOTE", help="another root folder than the profile's")
         add_secrets(each, inner=True)
         _ARGUMENTS[name](each)
-        each.set_defaults(run=lambda options, context, name=name: _RUN[name](_Asked(options, context)))
+
+
+def run(options: argparse.Namespace, invocation: Invocation) -> int:
+    """`keys WHAT`."""
+    return _RUN[options.what](_Asked(options, invocation))
 
 
 class _Asked:
     """What was asked, with what it takes to answer."""
 
-    def __init__(self, options: argparse.Namespace, context: Context) -> None:
+    def __init__(self, options: argparse.Namespace, invocation: Invocation) -> None:
         self.options = options
-        self.output = context.output
-        self.home = home_of(context.env)
-        self.keys = key_place(options, context)
-        self.remote: Remote = connect(env=context.env, credentials=credentials(options, context))
+        self.output = invocation.output
+        self.home = home_of(invocation.env)
+        self.keys = key_place(options, invocation)
+        self.remote: Remote = connect(env=invocation.env, credentials=credentials(options, invocation))
         self.root = self.remote.root if options.root is None else remote_root(options.root)
         self.roots = Roots(self.remote, self.keys, self.home, root=self.root)
 
@@ -228,7 +231,8 @@ def _trust_arguments(parser: argparse.ArgumentParser) -> None:
         "--at-least", type=int, metavar="SEQ", help="accept nothing below this sequence; needed where state was lost"
     )
     parser.add_argument("--channel", metavar="C", default=CHAMPIONS, help=f"the channel of --at-least ({CHAMPIONS})")
-    parser.add_argument("--anew", action="store_true", help="forget what was pinned and seen, also where it is whole")
+    parser.add_argument("--reset", action="store_true", help="forget what was pinned and seen, also where it is whole")
+    parser.add_argument("--anew", dest="reset", action="store_true", help=argparse.SUPPRESS)  # the older spelling
 
 
 def _trust(asked: _Asked) -> int:
@@ -237,10 +241,10 @@ def _trust(asked: _Asked) -> int:
         raise UsageError(f"--at-least {options.at_least} is no sequence")
     floors = None if options.at_least is None else {options.channel: options.at_least}
     if options.file is not None:
-        made = reader.pin_file(_read(options.file), at_least=floors, anew=options.anew)
+        made = reader.pin_file(_read(options.file), at_least=floors, anew=options.reset)
     else:
         pins = tuple(options.fingerprint) or _pinned_before(asked) or _ask(asked)
-        made = reader.pin(pins, at_least=floors, anew=options.anew)
+        made = reader.pin(pins, at_least=floors, anew=options.reset)
     fingerprints = [sshsig.fingerprint(public) for public in made.roots]
     document = {
         "root": asked.root,
@@ -257,7 +261,7 @@ def _trust(asked: _Asked) -> int:
 
 def _pinned_before(asked: _Asked) -> tuple[str, ...]:
     """With --at-least alone: the keys that were pinned already, whatever became of the rest."""
-    if asked.options.at_least is None or asked.options.anew:
+    if asked.options.at_least is None or asked.options.reset:
         return ()
     return TrustStore(asked.home, RemoteSource(asked.remote, asked.root).place).pins()
 

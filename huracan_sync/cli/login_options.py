@@ -13,7 +13,7 @@ from huracan_sync.auth.credentials import Credentials
 from huracan_sync.auth.keystore.store import FOLDER, Store, open_store
 from huracan_sync.auth.keystore.vault import FILE
 from huracan_sync.auth.keystore.vault_key import SHORTEST_PASSPHRASE, KeySources
-from huracan_sync.cli.runner import Context
+from huracan_sync.cli.runner import Invocation
 from huracan_sync.errors import UsageError, WeakVaultKey
 from huracan_sync.remote.http import Endpoint
 from huracan_sync.signing.signing_key import KeyPlace
@@ -38,27 +38,27 @@ def add_arguments(parser: argparse.ArgumentParser, *, token: bool = True, inner:
     group.add_argument("--vault-key-command", metavar="CMD", default=default, help=what)
 
 
-def key_sources(options: argparse.Namespace, context: Context) -> KeySources:
+def key_sources(options: argparse.Namespace, invocation: Invocation) -> KeySources:
     """Where the vault's key may come from, beside the environment."""
-    ask = passphrase_of(home_of(context.env)) if sys.stdin.isatty() else None
+    ask = passphrase_of(home_of(invocation.env)) if sys.stdin.isatty() else None
     return KeySources(fd=options.vault_key_fd, command=options.vault_key_command, ask=ask)
 
 
-def store(options: argparse.Namespace, context: Context) -> Store:
+def store(options: argparse.Namespace, invocation: Invocation) -> Store:
     """The secrets of this machine. One for the whole run: a passphrase is asked for once, a descriptor read once."""
-    if context.store is None:
-        context.store = open_store(home_of(context.env), context.env, sources=key_sources(options, context))
-    return context.store
+    if invocation.store is None:
+        invocation.store = open_store(home_of(invocation.env), invocation.env, sources=key_sources(options, invocation))
+    return invocation.store
 
 
-def key_place(options: argparse.Namespace, context: Context) -> KeyPlace:
+def key_place(options: argparse.Namespace, invocation: Invocation) -> KeyPlace:
     """Where this machine's signing key is, or would be."""
-    namespace = Endpoint.from_environment(context.env).namespace
-    return KeyPlace(context.env, home_of(context.env), namespace, store=store(options, context))
+    namespace = Endpoint.from_environment(invocation.env).namespace
+    return KeyPlace(invocation.env, home_of(invocation.env), namespace, store=store(options, invocation))
 
 
 def credentials(
-    options: argparse.Namespace, context: Context, *, read_only: bool = False, app_key: str | None = None
+    options: argparse.Namespace, invocation: Invocation, *, read_only: bool = False, app_key: str | None = None
 ) -> Credentials:
     """The login that the options name. Opens nothing yet.
 
@@ -71,12 +71,12 @@ def credentials(
             raise UsageError(f"{name} {number} is no descriptor")
     return credentials_of(
         options.profile,
-        env=context.env,
-        home=home_of(context.env),
+        env=invocation.env,
+        home=home_of(invocation.env),
         read_only=read_only,
         app_key=app_key,
         token_fd=token_fd,
-        store=store(options, context),
+        store=store(options, invocation),
     )
 
 

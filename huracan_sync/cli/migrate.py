@@ -8,27 +8,26 @@ from huracan_sync.auth.connect import connect
 from huracan_sync.cli import settings_options
 from huracan_sync.cli.login_options import credentials
 from huracan_sync.cli.output import ascii_path
-from huracan_sync.cli.runner import DONE, FAILURES, Context
+from huracan_sync.cli.runner import DONE, FAILURES, Invocation
 from huracan_sync.operations import migrate
 from huracan_sync.remote.rate_limit import Pacing
 from huracan_sync.transfer.progress import wait_in_words
 
 
-def add_arguments(_: str, parser: argparse.ArgumentParser) -> None:
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Give the parser the verb's arguments."""
     parser.add_argument("--dry-run", action="store_true", help="print what would be done, and do nothing")
     settings_options.add_arguments(parser)
-    parser.set_defaults(run=run_migrate)
 
 
-def run_migrate(options: argparse.Namespace, context: Context) -> int:
+def run(options: argparse.Namespace, invocation: Invocation) -> int:
     """`migrate`."""
-    settings = settings_options.settings_of(options, context)
+    settings = settings_options.settings_of(options, invocation)
     options.profile = settings.profile
-    with context.output.progress("migrate") as monitor:
+    with invocation.output.progress("migrate") as monitor:
         pacing = Pacing(observe=lambda wait: monitor.note(wait_in_words(wait)))
         remote = connect(
-            env=context.env, credentials=credentials(options, context), pacing=pacing, root=settings.layout.root
+            env=invocation.env, credentials=credentials(options, invocation), pacing=pacing, root=settings.layout.root
         )
         made = migrate.plan(remote, settings.layout)
         lines = [ascii_path(line) for line in made.lines()]
@@ -38,7 +37,7 @@ def run_migrate(options: argparse.Namespace, context: Context) -> int:
             report = migrate.carry_out(remote, made, settings.layout, monitor=monitor)
     document = {"plan": lines, "dry_run": bool(options.dry_run), **report.as_dict()}
     words = [*lines, _counted(made)] if options.dry_run or made.is_empty else [*lines, _done(report)]
-    context.output.document(document, [*words, *context.output.failures(report.failed)])
+    invocation.output.document(document, [*words, *invocation.output.failures(report.failed)])
     return FAILURES if report.failed else DONE
 
 

@@ -88,6 +88,13 @@ class Output:
         """One of several answers as they come: a line of JSON for machines, a line of words for people."""
         _answer(msgspec.json.encode(document).decode() if self.as_json else redact(words))
 
+    def secret(self, document: Mapping[str, Any], words: str) -> None:
+        """A secret that was asked for by name: the only text on stdout that is not redacted.
+
+        It is flushed at once: whoever made the secret withdraws it when nobody takes it.
+        """
+        print(msgspec.json.encode(document).decode() if self.as_json else words, flush=True)
+
     def say(self, sentence: str) -> None:
         """Something on the way, for people only, on stderr."""
         tell(redact(sentence))

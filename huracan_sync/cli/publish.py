@@ -8,8 +8,8 @@ import time
 from huracan_sync.auth.connect import home_of
 from huracan_sync.cli.login_options import key_place
 from huracan_sync.cli.output import size_in_words
-from huracan_sync.cli.push_restore import add_wait, dry_run, remote_of
-from huracan_sync.cli.runner import DONE, FAILURES, Context
+from huracan_sync.cli.runner import DONE, FAILURES, Invocation
+from huracan_sync.cli.transfer_options import add_wait, dry_run, remote_of
 from huracan_sync.errors import UsageError
 from huracan_sync.manifest.scope import CHAMPIONS
 from huracan_sync.operations.publish import publish, publisher_of, renew, roll_back
@@ -20,9 +20,8 @@ from huracan_sync.transfer.pair import Pair
 from huracan_sync.tree.paths import remote_root
 
 
-def add_arguments(verb: str, parser: argparse.ArgumentParser) -> None:
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Give the parser the verb's arguments."""
-    del verb
     parser.epilog = (
         "LOCAL is laid out as readers look for it: models/champions/latest/BTCUSDT.bin, hamilton/roster.json, "
         "hamilton/configs/BTCUSDT.json, hamilton/active/BTCUSDT.txt. Readers see the set before until all of it is "
@@ -47,31 +46,30 @@ def add_arguments(verb: str, parser: argparse.ArgumentParser) -> None:
         "--root", metavar="REMOTE", help="with --rollback, --heartbeat: another root than the profile's"
     )
     add_wait(parser)
-    parser.set_defaults(run=run)
 
 
-def run(options: argparse.Namespace, context: Context) -> int:
+def run(options: argparse.Namespace, invocation: Invocation) -> int:
     """`publish LOCAL [REMOTE]`, `publish --rollback SEQ`, `publish --heartbeat`."""
     renews = options.heartbeat or options.rollback is not None
     if renews and (options.local is not None or options.dry_run):
         raise UsageError("--rollback and --heartbeat go without LOCAL and --dry-run", hint="they send no file")
     if not renews and (options.local is None or options.root is not None):
         raise UsageError("say LOCAL, the folder that holds the set; REMOTE says where it goes")
-    return _head_only(options, context) if renews else _set(options, context)
+    return _head_only(options, invocation) if renews else _set(options, invocation)
 
 
-def _set(options: argparse.Namespace, context: Context) -> int:
+def _set(options: argparse.Namespace, invocation: Invocation) -> int:
     began = time.monotonic()
     chosen = PushOptions(overwrite=options.overwrite, force=options.force, wait_s=options.wait)
-    with context.output.progress("publish") as monitor:
-        remote, home = remote_of(options, context, monitor), home_of(context.env)
+    with invocation.output.progress("publish") as monitor:
+        remote, home = remote_of(options, invocation, monitor), home_of(invocation.env)
         folder = remote.root if options.remote is None else options.remote
-        keys = key_place(options, context)
+        keys = key_place(options, invocation)
         if options.dry_run:
             with Journal(home) as journal:
                 pair = Pair(options.local, folder, remote=remote, journal=journal, monitor=monitor)
                 _, made = publisher_of(pair, chosen, options.channel, keys).look()
-            return dry_run(context, list(made.lines()), [])
+            return dry_run(invocation, list(made.lines()), [])
         report = publish(
             options.local,
             folder,
@@ -86,16 +84,16 @@ def _set(options: argparse.Namespace, context: Context) -> int:
     what = f"{how} as sequence {report.sequence} of {report.channel}: {report.files} files, {report.uploaded} uploaded"
     seconds = time.monotonic() - began
     words = [f"{what}; {size_in_words(report.bytes_sent)} sent in {report.requests} requests, {seconds:.1f} s"]
-    words += context.output.failures(report.failed)
-    context.output.document(report.as_dict(), words)
+    words += invocation.output.failures(report.failed)
+    invocation.output.document(report.as_dict(), words)
     return FAILURES if report.failed else DONE
 
 
-def _head_only(options: argparse.Namespace, context: Context) -> int:
-    with context.output.progress("publish") as monitor:
-        remote, home = remote_of(options, context, monitor), home_of(context.env)
+def _head_only(options: argparse.Namespace, invocation: Invocation) -> int:
+    with invocation.output.progress("publish") as monitor:
+        remote, home = remote_of(options, invocation, monitor), home_of(invocation.env)
         root = remote.root if options.root is None else remote_root(options.root)
-        keys = key_place(options, context)
+        keys = key_place(options, invocation)
         channel_publisher = ChannelPublisher(remote, home, keys, root=root, channel=options.channel)
         before = remote.wire.meter.read()
         made = renew(channel_publisher) if options.heartbeat else roll_back(channel_publisher, options.rollback, home)
@@ -112,5 +110,5 @@ def _head_only(options: argparse.Namespace, context: Context) -> int:
     until = time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(said.expires_ms / 1000))
     what = "renewed" if options.heartbeat else f"as sequence {options.rollback} was"
     words = [f"sequence {said.seq} of {said.channel}: {said.entry_count} files, {what}; fresh until {until}"]
-    context.output.document(document, words)
+    invocation.output.document(document, words)
     return DONE

@@ -18,10 +18,11 @@ from huracan_sync.cli import settings_options
 from huracan_sync.cli.log_lines import show_events
 from huracan_sync.cli.login_options import credentials, key_place
 from huracan_sync.cli.output import size_in_words, table
-from huracan_sync.cli.runner import DONE, FAILURES, INTERRUPTED, Context, exit_code
+from huracan_sync.cli.runner import DONE, FAILURES, INTERRUPTED, Invocation, exit_code
 from huracan_sync.engine import DropboxSync
+from huracan_sync.engine import run as engine_run
 from huracan_sync.engine.daemon import status
-from huracan_sync.engine.run import RunReport, only_one, run, run_once
+from huracan_sync.engine.run import RunReport
 from huracan_sync.engine.settings import KINDS, Settings
 from huracan_sync.errors import ConfigError, HuracanError, UsageError
 
@@ -29,7 +30,7 @@ IMPATIENT_S = 1.0
 """A second signal before that is the first one's echo: `timeout` and terminals signal a process and its group."""
 
 
-def add_arguments(_: str, parser: argparse.ArgumentParser) -> None:
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Give the parser the verb's arguments."""
     parser.add_argument("--once", action="store_true", help="restore, one pass over every kind, then end")
     parser.add_argument(
@@ -39,35 +40,34 @@ def add_arguments(_: str, parser: argparse.ArgumentParser) -> None:
         help="serve a page, /metrics and /healthz on this port of 127.0.0.1 (0: any)",
     )
     settings_options.add_arguments(parser)
-    parser.set_defaults(run=run_run)
 
 
-def run_run(options: argparse.Namespace, context: Context) -> int:
+def run(options: argparse.Namespace, invocation: Invocation) -> int:
     """`run`."""
     if options.once and options.http is not None:
         raise UsageError("--once ends at once, so nobody could look at --http", hint="leave one of them out")
     if options.http is not None and not 0 <= options.http < 1 << 16:
         raise UsageError(f"--http {options.http} is no port")
     show_events(debug=options.debug)
-    settings = settings_options.settings_of(options, context)
-    sync = sync_of(settings, options, context)
+    settings = settings_options.settings_of(options, invocation)
+    sync = sync_of(settings, options, invocation)
     if options.once:
-        return _once(sync, settings, context)
+        return _once(sync, settings, invocation)
     if not any(settings.interval(kind) > 0 for kind in KINDS):
         raise ConfigError("every kind is disabled, so there is nothing to run", hint="enable one, see `sync_logs`")
-    home = home_of(context.env)
-    with only_one(sync), _asked_to_end() as stop:
-        context.output.say(_opening(settings))
-        ended = run(sync, settings, stop, port=options.http, say=context.output.say)
+    home = home_of(invocation.env)
+    with engine_run.only_one(sync), _asked_to_end() as stop:
+        invocation.output.say(_opening(settings))
+        ended = engine_run.run(sync, settings, stop, port=options.http, say=invocation.output.say)
     left, now = status.read(home), time.time()
     words = ["ended; what was under way came to its end" if ended else "ended; something was still under way"]
     if left is not None:
         words += table(left.rows(now))
-    context.output.document({"ended": ended, **(left.as_dict(now) if left else {})}, words)
+    invocation.output.document({"ended": ended, **(left.as_dict(now) if left else {})}, words)
     return DONE if ended else FAILURES
 
 
-def sync_of(settings: Settings, options: argparse.Namespace, context: Context) -> DropboxSync:
+def sync_of(settings: Settings, options: argparse.Namespace, invocation: Invocation) -> DropboxSync:
     """The engine's class over the login that settings and options name; that there is one is seen at once.
 
     Raises:
@@ -79,12 +79,12 @@ def sync_of(settings: Settings, options: argparse.Namespace, context: Context) -
     login = None
     if settings.access_token is None:
         options.profile = settings.profile
-        login = credentials(options, context)
+        login = credentials(options, invocation)
         login.load()
     # Errors raise here of themselves; what the strict mode is for is the engine's own code.
     settings = msgspec.structs.replace(settings, strict=False)
     try:
-        return DropboxSync(settings=settings, credentials=login, keys=key_place(options, context))
+        return DropboxSync(settings=settings, credentials=login, keys=key_place(options, invocation))
     except ValueError as error:
         raise ConfigError(str(error), hint="run `huracan-sync authorize` once, and remove the token") from None
 
@@ -122,13 +122,13 @@ def _asked_to_end() -> Iterator[threading.Event]:
 # --- once -------------------------------------------------------------------------------------------------------
 
 
-def _once(sync: DropboxSync, settings: Settings, context: Context) -> int:
+def _once(sync: DropboxSync, settings: Settings, invocation: Invocation) -> int:
     with _asked_to_end() as stop:
-        report = run_once(sync, settings, stop)
+        report = engine_run.run_once(sync, settings, stop)
     if report.ended_early:
-        context.output.interrupted("run the same command again, it carries on where it stopped")
+        invocation.output.interrupted("run the same command again, it carries on where it stopped")
         return INTERRUPTED
-    context.output.document(report.as_dict(), _once_in_words(report))
+    invocation.output.document(report.as_dict(), _once_in_words(report))
     return DONE if report.is_good else _code(report)
 
 

@@ -53,7 +53,7 @@ def run(options: argparse.Namespace) -> int:
     _log_to_stderr(debug=getattr(options, "debug", False))
     signal.signal(signal.SIGTERM, _raise_interrupted)
     try:
-        return int(options.run(options, Context(env, output)))
+        return int(options.run(options, Invocation(env, output)))
     except (KeyboardInterrupt, _Interrupted):
         output.interrupted(getattr(options, "interrupted", CARRIES_ON))
         return INTERRUPTED
@@ -70,7 +70,7 @@ def run(options: argparse.Namespace) -> int:
         return FAILURES
 
 
-class Context:
+class Invocation:
     """What a verb is given beside its options: the environment and where to speak."""
 
     def __init__(self, env: Environment, output: Output) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from huracan_sync.cli.runner import Context
+from huracan_sync.cli.runner import Invocation
 from huracan_sync.engine.settings import PRESETS, Settings, load
 from huracan_sync.errors import ConfigError, UsageError
 
@@ -20,7 +20,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def settings_of(options: argparse.Namespace, context: Context) -> Settings:
+def settings_of(options: argparse.Namespace, invocation: Invocation) -> Settings:
     """What options, environment and file say together.
 
     Raises:
@@ -43,7 +43,7 @@ def settings_of(options: argparse.Namespace, context: Context) -> Settings:
     file: Path | None = options.config
     content = None if file is None else _read(file)
     return load(
-        arguments=said, environment=context.env, file=content, file_name=str(file) if file else "huracan-sync.toml"
+        arguments=said, environment=invocation.env, file=content, file_name=str(file) if file else "huracan-sync.toml"
     )
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from huracan_sync.auth.connect import home_of
 from huracan_sync.cli.output import ascii_path, size_in_words, table
-from huracan_sync.cli.runner import DONE, Context
+from huracan_sync.cli.runner import DONE, Invocation
 from huracan_sync.engine.daemon import status
 from huracan_sync.engine.daemon.status import State, Status
 from huracan_sync.engine.outbox import Outbox
@@ -26,26 +26,26 @@ if TYPE_CHECKING:
 EVERY_S = 2.0
 
 
-def add_arguments(_: str, parser: argparse.ArgumentParser) -> None:
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Give the parser the verb's arguments."""
     parser.add_argument("--watch", action="store_true", help="look again and again; Ctrl-C ends it")
     parser.add_argument(
         "--every", type=float, default=EVERY_S, metavar="S", help=f"seconds between looks (default: {EVERY_S:g})"
     )
-    parser.set_defaults(run=run_status, interrupted="it only looked")
+    parser.set_defaults(interrupted="it only looked")
 
 
-def run_status(options: argparse.Namespace, context: Context) -> int:
+def run(options: argparse.Namespace, invocation: Invocation) -> int:
     """`status`."""
-    home = home_of(context.env)
+    home = home_of(invocation.env)
     if not options.watch:
         seen = Look.at(home, time.time())
-        context.output.document(seen.as_dict(), seen.words())
+        invocation.output.document(seen.as_dict(), seen.words())
     elif not 0.1 <= options.every <= 3600:
         raise UsageError(f"--every {options.every:g} is no pause", hint="seconds, from 0.1 to 3600")
-    elif context.output.as_json:
+    elif invocation.output.as_json:
         while True:
-            context.output.document(Look.at(home, time.time()).as_dict(), [])
+            invocation.output.document(Look.at(home, time.time()).as_dict(), [])
             time.sleep(options.every)
     elif sys.stdout.isatty():
         _watch_live(home, options.every)

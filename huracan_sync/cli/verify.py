@@ -9,7 +9,7 @@ from pathlib import Path
 from huracan_sync.auth.connect import connect, home_of, root_of
 from huracan_sync.cli.login_options import credentials, key_place
 from huracan_sync.cli.output import ascii_path, table
-from huracan_sync.cli.runner import DONE, REFUSED, Context
+from huracan_sync.cli.runner import DONE, REFUSED, Invocation
 from huracan_sync.errors import UsageError
 from huracan_sync.manifest.scope import CHAMPIONS, channel_of, scope_of
 from huracan_sync.operations.audit import MOST, History, Row, audit_copy, audit_remote
@@ -19,9 +19,8 @@ from huracan_sync.tree.paths import below
 MOST_SHOWN = 50
 
 
-def add_arguments(verb: str, parser: argparse.ArgumentParser) -> None:
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Give the parser the verb's arguments."""
-    del verb
     parser.add_argument(
         "target",
         metavar="LOCAL|REMOTE",
@@ -51,45 +50,44 @@ def add_arguments(verb: str, parser: argparse.ArgumentParser) -> None:
         "remote folder, unless such a folder is here and lies outside the profile's root. Exit code 65: something is "
         "not as it was signed (changed, missing, extra), or the log is not as it must be."
     )
-    parser.set_defaults(run=run_verify)
 
 
-def run_verify(options: argparse.Namespace, context: Context) -> int:
+def run(options: argparse.Namespace, invocation: Invocation) -> int:
     """`verify LOCAL` and `verify REMOTE`."""
-    home = home_of(context.env)
+    home = home_of(invocation.env)
     if options.history:
-        return _history(options, context)
+        return _history(options, invocation)
     if options.target is None:
         raise UsageError("say which folder is to be proved, here or in Dropbox")
-    if _is_local(options, context):
+    if _is_local(options, invocation):
         if not Path(options.target).is_dir():
             hint = "check the spelling and where you are; a remote folder begins with /"
             raise UsageError(f"there is no folder {options.target} here", hint=hint)
-        with context.output.progress("verify") as monitor:
+        with invocation.output.progress("verify") as monitor:
             verdict = verify_local(options.target, home=home, channel=options.channel, monitor=monitor)
     else:
-        remote = connect(env=context.env, credentials=credentials(options, context))
-        keys = key_place(options, context)
+        remote = connect(env=invocation.env, credentials=credentials(options, invocation))
+        keys = key_place(options, invocation)
         verdict = verify(options.target, remote=remote, home=home, channel=options.channel, keys=keys)
-    context.output.document(verdict.as_dict(), _words(verdict))
+    invocation.output.document(verdict.as_dict(), _words(verdict))
     return DONE if verdict.ok else REFUSED
 
 
-def _history(options: argparse.Namespace, context: Context) -> int:
+def _history(options: argparse.Namespace, invocation: Invocation) -> int:
     """`verify --history`."""
-    home, target = home_of(context.env), options.target
+    home, target = home_of(invocation.env), options.target
     if options.limit < 0:
         raise UsageError(f"--limit {options.limit} is no number of heads")
-    if target is not None and _is_local(options, context):
+    if target is not None and _is_local(options, invocation):
         channel, pins = options.channel or CHAMPIONS, options.fingerprint or ()
         history = audit_copy(Path(target), home, channel, pins=pins, most=options.limit)
     else:
-        remote = connect(env=context.env, credentials=credentials(options, context))
-        keys = key_place(options, context)
+        remote = connect(env=invocation.env, credentials=credentials(options, invocation))
+        keys = key_place(options, invocation)
         scope = scope_of(target or remote.root, remote.root)
         channel = options.channel or (channel_of(target) if scope.prefix else CHAMPIONS)
         history = audit_remote(remote, home, scope.root, channel, keys=keys, most=options.limit)
-    context.output.document(history.as_dict(), _told(history))
+    invocation.output.document(history.as_dict(), _told(history))
     return DONE if history.ok else REFUSED
 
 
@@ -117,14 +115,14 @@ def _what(row: Row) -> str:
     return f"+{row.changed.added} ~{row.changed.changed} -{row.changed.removed}"
 
 
-def _is_local(options: argparse.Namespace, context: Context) -> bool:
+def _is_local(options: argparse.Namespace, invocation: Invocation) -> bool:
     """A path that begins with `/` is a remote one, unless such a folder is here and no root folder of ours."""
     if options.local or options.remote:
         return bool(options.local)
     target = options.target
     if not target.startswith("/"):
         return True
-    return below(root_of(context.env), target) is None and Path(target).is_dir()
+    return below(root_of(invocation.env), target) is None and Path(target).is_dir()
 
 
 def _words(verdict: Verdict) -> list[str]:

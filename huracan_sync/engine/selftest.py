@@ -1,4 +1,4 @@
-"""`huracan-sync doctor --exercise`: does the whole way work? Writes, reads, lists and deletes a probe, and says so.
+"""`huracan-sync doctor --self-test`: does the whole way work? Writes, reads, lists and deletes a probe, and says so.
 
 What the engine's own check scripts ask: authentication, a file, a folder, and the engine's class itself.
 """

@@ -61,7 +61,7 @@ class Pinning:
         if set(state.pins) != set(pins):
             raise ConfigError(
                 "other root keys are pinned on this machine already",
-                hint="if the new ones are right, say so with `--anew`; what was seen is then forgotten",
+                hint="if the new ones are right, say so with `--reset`; what was seen is then forgotten",
                 actual=", ".join(state.pins),
                 expected=", ".join(pins),
             )

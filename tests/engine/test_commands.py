@@ -1,4 +1,4 @@
-"""`run`, `migrate`, `status` and `doctor --exercise` as a person, a script or a supervisor runs them."""
+"""`run`, `migrate`, `status` and `doctor --self-test` as a person, a script or a supervisor runs them."""
 
 import contextlib
 import json
@@ -280,29 +280,34 @@ def test_watching_on_a_terminal_draws_the_table(world):
     assert "last success" in text
 
 
-# --- doctor --exercise --------------------------------------------------------------------------------------------
+# --- doctor --self-test --------------------------------------------------------------------------------------------
 
 
 def test_the_doctor_tries_the_whole_way_and_leaves_nothing(world):
     world.write({"models/m.bin": b"m"})
     assert world.command("run", "--once")[0] == 0
     before = world.stranger.paths(), world.stranger.entries("folder")
-    code, out, err = world.command("doctor", "--exercise")
+    code, out, err = world.command("doctor", "--self-test")
     assert code == 0, err
-    for words in ("exercise: authentication  logged in", "exercise: engine", "read it back, byte for byte", "deleted"):
+    for words in (
+        "self-test: authentication  logged in",
+        "self-test: engine",
+        "read it back, byte for byte",
+        "deleted",
+    ):
         assert words in out
     assert (world.stranger.paths(), world.stranger.entries("folder")) == before
-    code, out, _ = world.command("doctor", "--exercise", "--json")
+    code, out, _ = world.command("doctor", "--self-test", "--json")
     names = [check["name"] for check in json.loads(out)["checks"]]
-    assert names[-5:] == [f"exercise: {step}" for step in ("authentication", "engine", "folder", "file", "clean")]
+    assert names[-5:] == [f"self-test: {step}" for step in ("authentication", "engine", "folder", "file", "clean")]
 
 
 def test_the_doctor_names_what_does_not_work(world):
     world.dropbox.faults({"route": "files/upload", "fault": "insufficient_space"})
-    code, out, _ = world.command("doctor", "--exercise", "--json")
+    code, out, _ = world.command("doctor", "--self-test", "--json")
     checks = {check["name"]: check for check in json.loads(out)["checks"]}
-    assert (code, checks["exercise: engine"]["verdict"]) == (1, "bad")
-    assert checks["exercise: engine"]["hint"]
+    assert (code, checks["self-test: engine"]["verdict"]) == (1, "bad")
+    assert checks["self-test: engine"]["hint"]
 
 
 # --- migrate ------------------------------------------------------------------------------------------------------

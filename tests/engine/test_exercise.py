@@ -1,4 +1,4 @@
-"""The probe of `doctor --exercise`: what it says of a healthy account, and of each thing that may be wrong."""
+"""The probe of `doctor --self-test`: what it says of a healthy account, and of each thing that may be wrong."""
 
 import pytest
 

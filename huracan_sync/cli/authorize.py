@@ -1,42 +1,26 @@
-"""`authorize`, `logout` and `token`."""
+"""`authorize`: log in once."""
 
 from __future__ import annotations
 
 import argparse
 import contextlib
-import shlex
 import subprocess
 import sys
 from typing import Any
 
-import msgspec
-
 from huracan_sync.auth import login_record, pkce
-from huracan_sync.auth.login_flow import Identity, Wanted, log_in, log_in_for_elsewhere, log_out
+from huracan_sync.auth.login_flow import Identity, Wanted, log_in, log_in_for_elsewhere
 from huracan_sync.auth.scopes import WHAT_FOR
-from huracan_sync.auth.tokens import AccessTokens
 from huracan_sync.cli.login_options import credentials
 from huracan_sync.cli.output import Output
-from huracan_sync.cli.runner import DONE, Context
+from huracan_sync.cli.runner import DONE, Invocation
 from huracan_sync.errors import HuracanError, NoConsent, UsageError
 from huracan_sync.remote.http import Endpoint, Wire
 from huracan_sync.secret import Secret
 
 
-def add_arguments(verb: str, parser: argparse.ArgumentParser) -> None:
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Give the parser the verb's arguments."""
-    if verb == "authorize":
-        _authorize_arguments(parser)
-    elif verb == "logout":
-        parser.set_defaults(run=run_logout, interrupted="run it again to be sure that the login is withdrawn")
-    else:
-        parser.add_argument(
-            "--export", action="store_true", help='as a line for `eval "$(huracan-sync token --export)"`'
-        )
-        parser.set_defaults(run=run_token)
-
-
-def _authorize_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("--app-key", metavar="K", help="the key of your Dropbox app (App Console, Settings)")
     add("--read-only", action="store_true", help="a login that cannot write: for Hamilton")
@@ -57,14 +41,14 @@ def _authorize_arguments(parser: argparse.ArgumentParser) -> None:
         help="print the refresh token for another machine's secret store (HURACAN_REFRESH_TOKEN_FILE there), keep "
         "nothing here; stdout must not be a terminal",
     )
-    parser.set_defaults(run=run_authorize, interrupted="no login was stored or changed")
+    parser.set_defaults(interrupted="no login was stored or changed")
 
 
 def _ports() -> str:
     return ", ".join(map(str, pkce.PORTS))
 
 
-def run_authorize(options: argparse.Namespace, context: Context) -> int:
+def run(options: argparse.Namespace, invocation: Invocation) -> int:
     """`authorize`."""
     if options.port is not None and not 1 <= options.port <= 65535:
         raise UsageError(f"--port {options.port} is no port")
@@ -73,7 +57,7 @@ def run_authorize(options: argparse.Namespace, context: Context) -> int:
     if options.hand_over and sys.stdout.isatty():
         hint = "pipe it into the other machine's secret store: a terminal keeps what it showed"
         raise UsageError("--hand-over does not print a token on a terminal", hint=hint)
-    login_of = credentials(options, context, read_only=options.read_only, app_key=options.app_key)
+    login_of = credentials(options, invocation, read_only=options.read_only, app_key=options.app_key)
     wanted = Wanted(
         browser=not options.no_browser,
         port=options.port,
@@ -81,12 +65,12 @@ def run_authorize(options: argparse.Namespace, context: Context) -> int:
         account_info=options.account_info,
         answer_s=options.timeout,
     )
-    wire = Wire(Endpoint.from_environment(context.env))
+    wire = Wire(Endpoint.from_environment(invocation.env))
     if options.hand_over:
-        person = _Terminal(context, "Print a login to this account?")
-        log_in_for_elsewhere(login_of, wire, person, wanted, lambda login, token: _hand_over(context, login, token))
+        person = _Terminal(invocation, "Print a login to this account?")
+        log_in_for_elsewhere(login_of, wire, person, wanted, lambda login, token: _hand_over(invocation, login, token))
         return DONE
-    person = _Terminal(context, f"Store this login as profile {login_of.profile.name}?")
+    person = _Terminal(invocation, f"Store this login as profile {login_of.profile.name}?")
     login = log_in(login_of, wire, person, wanted)
     place = login_of.store.kept_in(login.refresh_token) or ""
     words = [
@@ -94,10 +78,10 @@ def run_authorize(options: argparse.Namespace, context: Context) -> int:
         *_allowed(login.scopes),
         f"the refresh token is kept in the {place}; access tokens renew themselves from now on",
     ]
-    context.output.document({**_as_dict(login), "kept_in": place}, words)
+    invocation.output.document({**_as_dict(login), "kept_in": place}, words)
     with contextlib.suppress(HuracanError):
         if (goes_before := login_of.load()).login is None:
-            context.output.say(
+            invocation.output.say(
                 f"note: a token is delivered here too ({goes_before.source}), and goes before this login"
             )
     return DONE
@@ -118,32 +102,21 @@ def _allowed(scopes: tuple[str, ...]) -> list[str]:
     return [f"  {scope.ljust(width)}  {WHAT_FOR.get(scope, '')}".rstrip() for scope in scopes]
 
 
-def _hand_over(context: Context, login: login_record.Login, token: Secret) -> None:
+def _hand_over(invocation: Invocation, login: login_record.Login, token: Secret) -> None:
     """The one time a refresh token is printed: it was asked for by name, and belongs to no machine yet."""
-    if context.output.as_json:
-        _print_secret(_json({**_as_dict(login), "refresh_token": token.reveal()}))
-    else:
-        _print_secret(token.reveal())
-    context.output.say(
+    invocation.output.secret({**_as_dict(login), "refresh_token": token.reveal()}, token.reveal())
+    invocation.output.say(
         f"account {login.account_id}; over there, set HURACAN_APP_KEY={login.app_key} and HURACAN_REFRESH_TOKEN_FILE "
         "to the file that your platform makes of this secret"
     )
 
 
-def _json(document: dict[str, Any]) -> str:
-    return msgspec.json.encode(document).decode()
-
-
-def _print_secret(text: str) -> None:
-    print(text, flush=True)  # now: if nobody takes it, the login must still be withdrawn
-
-
 class _Terminal:
     """The person at the terminal. Everything that is asked goes to stderr, so that stdout stays the answer."""
 
-    def __init__(self, context: Context, question: str) -> None:
-        self._output: Output = context.output
-        self._env = context.env
+    def __init__(self, invocation: Invocation, question: str) -> None:
+        self._output: Output = invocation.output
+        self._env = invocation.env
         self._question = question
         self._browser: subprocess.Popen[bytes] | None = None
 
@@ -201,32 +174,3 @@ class _Terminal:
                 reason="no terminal",
             )
         return answer
-
-
-def run_logout(options: argparse.Namespace, context: Context) -> int:
-    """`logout`."""
-    login_of = credentials(options, context)
-    wire = Wire(Endpoint.from_environment(context.env))
-    result = log_out(login_of, wire)
-    if result is None:
-        words = [f"nobody was logged in under profile {login_of.profile.name}"]
-        context.output.document({"profile": login_of.profile.name, "revoked": False, "forgotten": False}, words)
-        return DONE
-    document = {"profile": result.profile, "revoked": result.revoked, "forgotten": True, "why": result.why_not}
-    revoked = (
-        "revoked at Dropbox and forgotten here" if result.revoked else f"forgotten here; not revoked: {result.why_not}"
-    )
-    context.output.document(document, [f"profile {result.profile}: {revoked}"])
-    return DONE
-
-
-def run_token(options: argparse.Namespace, context: Context) -> int:
-    """`token`: a secret is printed, because it is asked for by name. It ends within four hours."""
-    token = AccessTokens(credentials(options, context), Wire(Endpoint.from_environment(context.env))).token()
-    if context.output.as_json:
-        _print_secret(_json({"access_token": token.reveal()}))
-    elif options.export:
-        _print_secret(f"export DROPBOX_ACCESS_TOKEN={shlex.quote(token.reveal())}")
-    else:
-        _print_secret(token.reveal())
-    return DONE
