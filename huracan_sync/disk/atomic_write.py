@@ -1,4 +1,8 @@
-"""A file beside its place, until it is whole."""
+"""The one atomic write: bytes go into a temporary file beside the target, are synced, and take its name by a rename.
+
+`write_file` writes a small file of our own at once; `AtomicWrite` writes a downloaded file piece by piece and can be
+continued by a later run. Both end in `_put_in_place`, so a crash leaves the old file or the new one, never a mixture.
+"""
 
 from __future__ import annotations
 
@@ -16,6 +20,98 @@ from huracan_sync.tree.paths import PART_PREFIX, PART_SUFFIX, RelPath
 
 WRITTEN_AT_ONCE = 64 * 1024
 """Bytes of one write: with 4 MiB at once, Linux takes large pages for them, and ten times as long to get hold of."""
+_TEMPORARY = ".new"
+
+
+def write_file(
+    path: Path, *pieces: bytes, mode: int = 0o600, replace: bool = True, durable: bool = True, name: str | None = None
+) -> None:
+    """Write a file whole, making its folder (0700) where it is missing.
+
+    Args:
+        path: the file.
+        pieces: its content.
+        mode: its rights, whatever the umask says.
+        replace: whether a file that is there may be replaced.
+        durable: wait until the disk has it. Only what may be lost in a power failure goes without.
+        name: what errors call it, where that is not its path.
+
+    Raises:
+        FileExistsError: `replace` is False and something is there.
+        DiskFull: no space; what was there is untouched.
+        LocalFailure: it cannot be written.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            write_at(folder, path.name, *pieces, mode=mode, replace=replace, durable=durable)
+        finally:
+            os.close(folder)
+    except FileExistsError:
+        raise
+    except OSError as error:
+        raise local_failure(error, name or str(path), "write") from error
+
+
+def write_at(
+    folder: int, name: str, *pieces: bytes, mode: int = 0o600, replace: bool = True, durable: bool = True
+) -> None:
+    """As `write_file`, below a folder that is open. Raises the `OSError` itself."""
+    temporary = f".{name}.{os.urandom(6).hex()}{_TEMPORARY}"
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    try:
+        with open(os.open(temporary, flags, mode, dir_fd=folder), "wb") as file:  # noqa: PTH123 - a descriptor
+            os.fchmod(file.fileno(), mode)
+            file.writelines(pieces)
+            file.flush()
+            _put_in_place(file.fileno(), folder, temporary, name, replace=replace, sync=durable, sync_folder=durable)
+    finally:
+        with contextlib.suppress(OSError):  # gone by the rename, unless something failed or nothing may be replaced
+            os.unlink(temporary, dir_fd=folder)
+
+
+def replace_file(new: Path, target: Path) -> None:
+    """Put a finished file of ours that another program wrote (SQLite) in the place of `target`, in the same folder.
+
+    Raises:
+        OSError: the disk refused.
+    """
+    folder = os.open(target.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        with new.open("rb") as file:
+            _put_in_place(file.fileno(), folder, new.name, target.name)
+    finally:
+        os.close(folder)
+
+
+def _put_in_place(
+    file: int,
+    folder: int,
+    temporary: str,
+    name: str,
+    *,
+    replace: bool = True,
+    sync: bool = True,
+    sync_folder: bool = True,
+) -> None:
+    """Make the temporary file's bytes durable, give it its name, make the name durable."""
+    if sync:
+        os.fsync(file)
+    if replace:
+        os.rename(temporary, name, src_dir_fd=folder, dst_dir_fd=folder)
+    else:
+        os.link(temporary, name, src_dir_fd=folder, dst_dir_fd=folder)  # unlike a rename it replaces nothing
+    if sync_folder:
+        os.fsync(folder)
+
+
+def remove_temporaries(folder: int, name: str) -> None:
+    """Remove what writers of `name` left when they were killed. Call it under the lock that guards `name`."""
+    for left in os.listdir(folder):
+        if left.startswith(f".{name}.") and left.endswith(_TEMPORARY):
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(left, dir_fd=folder)
 
 
 class AtomicWrite:
@@ -99,10 +195,7 @@ class AtomicWrite:
             os.ftruncate(self._fd, size)
             if mtime_ns is not None:
                 os.utime(self._fd, ns=(mtime_ns, mtime_ns))
-            os.fsync(self._fd)
-            os.rename(self.part_name, self._name, src_dir_fd=self._folder, dst_dir_fd=self._folder)
-            if sync_folder:
-                os.fsync(self._folder)
+            _put_in_place(self._fd, self._folder, self.part_name, self._name, sync_folder=sync_folder)
             return Stamp.of(os.fstat(self._fd))
         except OSError as error:
             raise local_failure(error, self.path, "write") from error

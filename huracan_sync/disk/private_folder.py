@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from huracan_sync.disk.atomic_write import remove_temporaries, write_at
 from huracan_sync.disk.lock import hold
 from huracan_sync.errors import DiskFull, HuracanError, LocalFailure, UnsafePlace, hint_of
 
@@ -66,31 +67,16 @@ class Folder:
         """
         with self._opened(create=True) as folder:
             assert folder is not None  # noqa: S101 - create=True made it
-            temporary = f".{name}.{os.getpid()}.new"
             try:
-                with contextlib.suppress(FileNotFoundError):
-                    os.unlink(temporary, dir_fd=folder)  # of a process that died under our number
-                flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
-                with open(os.open(temporary, flags, 0o600, dir_fd=folder), "wb") as stream:  # noqa: PTH123
-                    stream.write(data)
-                    stream.flush()
-                    os.fsync(stream.fileno())
-                os.rename(temporary, name, src_dir_fd=folder, dst_dir_fd=folder)
-                os.fsync(folder)
+                write_at(folder, name, data)
             except OSError as error:
-                with contextlib.suppress(OSError):
-                    os.unlink(temporary, dir_fd=folder)
                 raise self._failure(error, name, "written") from error
 
     def sweep(self, name: str) -> None:
         """Remove what writers of `name` left when they were killed. Call it under the lock that guards `name`."""
         with self._opened(create=False) as folder:
-            if folder is None:
-                return
-            for left in os.listdir(folder):  # noqa: PTH208 - a descriptor, not a path
-                if left.startswith(f".{name}.") and left.endswith(".new"):
-                    with contextlib.suppress(FileNotFoundError):
-                        os.unlink(left, dir_fd=folder)
+            if folder is not None:
+                remove_temporaries(folder, name)
 
     def remove(self, name: str) -> bool:
         """Remove the file; False when there was none."""

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,11 +19,12 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from huracan_sync.disk import StableRead
+from huracan_sync.disk.atomic_write import write_file
 from huracan_sync.disk.lock import hold
 from huracan_sync.engine.daemon.scheduler import Outcome
 from huracan_sync.engine.error_boundary import log
 from huracan_sync.engine.put import Put
-from huracan_sync.errors import FileChanged, LocalFailure
+from huracan_sync.errors import FileChanged
 from huracan_sync.manifest import file_kinds
 from huracan_sync.manifest.entries import Item
 from huracan_sync.manifest.scope import CHAMPIONS
@@ -164,16 +164,4 @@ def _noted(sync: Instance) -> Iterator[Noted]:
         yield noted
         after = msgspec.msgpack.encode(noted)
         if after != before:
-            _write(file, after)
-
-
-def _write(file: Path, data: bytes) -> None:
-    scratch = file.with_name(f"{file.name}.new")
-    try:
-        with scratch.open("wb") as out:
-            out.write(data)
-            out.flush()
-            os.fsync(out.fileno())
-        scratch.replace(file)
-    except OSError as error:
-        raise LocalFailure(f"{file} cannot be written: {error.strerror}", path=str(file)) from error
+            write_file(file, after)

@@ -17,8 +17,8 @@ from typing import Any
 
 import msgspec
 
+from huracan_sync.disk.atomic_write import write_file
 from huracan_sync.disk.lock import hold
-from huracan_sync.errors import DiskFull, LocalFailure
 from huracan_sync.tree.paths import fold
 
 KEPT = 16 * 1024 * 1024
@@ -92,24 +92,7 @@ class Outbox:
             header = msgspec.json.encode(
                 msgspec.structs.replace(queued_write, error={"error": queued_write.error.get("error")})
             )
-        target = self._file(queued_write)
-        scratch = target.with_name(f"{target.name}.{os.getpid()}-{os.urandom(4).hex()}")
-        try:
-            descriptor = os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-            with os.fdopen(descriptor, "wb") as file:
-                file.write(header + b"\n")
-                file.write(content or b"")
-                file.flush()
-                os.fsync(file.fileno())
-            scratch.replace(target)
-            self._sync()
-        except OSError as error:
-            with contextlib.suppress(OSError):
-                scratch.unlink()
-            kind = DiskFull if error.errno in {28, 122} else LocalFailure
-            raise kind(
-                f"{queued_write.remote} cannot be kept for later: {error.strerror}", path=queued_write.remote
-            ) from error
+        write_file(self._file(queued_write), header, b"\n", content or b"", name=f"the queued {queued_write.remote}")
 
     def queued_writes(self) -> list[QueuedWrite]:
         """Everything that waits, oldest first. What is no letter is passed over."""

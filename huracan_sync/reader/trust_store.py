@@ -23,6 +23,7 @@ from urllib.parse import quote
 
 import msgspec
 
+from huracan_sync.disk.atomic_write import replace_file, write_file
 from huracan_sync.errors import Busy, ConfigError, DiskFull, HuracanError, LocalFailure, NoTrust, StateMissing
 from huracan_sync.manifest.checks import Mark
 
@@ -118,7 +119,7 @@ class TrustStore:
                 db.execute("INSERT INTO seen VALUES (1, ?, ?)", (document, _seal(document)))
             for suffix in ("-journal", "-wal", "-shm"):  # of a file that is no more: they must not be applied to this
                 (self.folder / f"seen.db{suffix}").unlink(missing_ok=True)
-            new.replace(self._file)
+            replace_file(new, self._file)
             self._mark_pinned(pins)
         except (OSError, sqlite3.Error) as error:
             raise _in_our_words(error, self._file) from error
@@ -190,15 +191,7 @@ class TrustStore:
         return StateMissing(f"what was seen before cannot be read from {self._file}: {why}", path=str(self._file))
 
     def _mark_pinned(self, pins: tuple[str, ...]) -> None:
-        with self._marker.open("w", encoding="ascii") as marker:
-            marker.writelines([_MARKER, *(f"{pin}\n" for pin in pins)])
-            marker.flush()
-            os.fsync(marker.fileno())
-        folder = os.open(self.folder, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        write_file(self._marker, "".join([_MARKER, *(f"{pin}\n" for pin in pins)]).encode("ascii"))
 
     @contextlib.contextmanager
     def _connected(self) -> Iterator[sqlite3.Connection]:

@@ -6,9 +6,7 @@ The file that `HURACAN_SIGNING_KEY_FILE` names goes before all. What the environ
 
 from __future__ import annotations
 
-import contextlib
 import os
-import secrets
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,10 +15,9 @@ from huracan_sync.auth.keystore.secret_files import read_file
 from huracan_sync.auth.keystore.secret_id import SecretName
 from huracan_sync.auth.keystore.secret_io import Environment, to_bytes
 from huracan_sync.auth.keystore.store import Store, open_store
-from huracan_sync.disk import sync_folders
-from huracan_sync.errors import HuracanError, LocalFailure, NoSigningKey, SecretMissing
+from huracan_sync.disk.atomic_write import write_file
+from huracan_sync.errors import HuracanError, NoSigningKey, SecretMissing
 from huracan_sync.secret import Secret, bare
-from huracan_sync.tree.paths import RelPath
 
 if TYPE_CHECKING:
     from huracan_sync.manifest.signer import Signer
@@ -166,22 +163,13 @@ def _parsed(kept: Secret, where: str) -> Signer:
 def _write(path: Path) -> Signer:
     """A new key in a file that nobody has made yet, readable by us alone."""
     signer = _generated()
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}.new")
+    failure: HuracanError
     try:
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o400)
-        try:
-            os.write(handle, to_bytes(signer.openssh()))
-            os.fsync(handle)
-        finally:
-            os.close(handle)
-        os.link(temporary, path)  # unlike a rename it replaces nothing
-        sync_folders(path.parent, [RelPath(path.name)])
+        write_file(path, to_bytes(signer.openssh()), mode=0o400, replace=False, name=f"the key file {path}")
     except FileExistsError:
-        raise SecretMissing(f"{path} was made by somebody else just now", hint="run the same command again") from None
-    except OSError as error:
-        raise LocalFailure(f"the key file {path} cannot be made: {error.strerror}", path=str(path)) from None
-    finally:
-        with contextlib.suppress(OSError):
-            temporary.unlink()
-    return signer
+        failure = SecretMissing(f"{path} was made by somebody else just now", hint="run the same command again")
+    except HuracanError as error:
+        failure = bare(error)  # its frames hold the key
+    else:
+        return signer
+    raise failure

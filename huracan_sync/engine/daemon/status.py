@@ -12,6 +12,9 @@ from typing import Any
 
 import msgspec
 
+from huracan_sync.disk.atomic_write import write_file
+from huracan_sync.errors import HuracanError
+
 FILE = "run.json"
 SILENT_S = 120.0
 """A running process writes at least this often; one that has not is taken for dead or hanging."""
@@ -137,14 +140,9 @@ def size(count: float) -> str:
 
 
 def write(home: Path, standing: Status) -> None:
-    """Leave it for others to read. It is news, not knowledge: what cannot be written is left unsaid."""
-    target = home / FILE
-    scratch = home / f".{FILE}.{os.getpid()}"
-    with contextlib.suppress(OSError):
-        home.mkdir(parents=True, exist_ok=True, mode=0o700)
-        scratch.touch(mode=0o600)
-        scratch.write_bytes(msgspec.json.encode(standing))
-        scratch.replace(target)
+    """Write the status file for other processes to read. Best effort: write failures are ignored."""
+    with contextlib.suppress(HuracanError):
+        write_file(home / FILE, msgspec.json.encode(standing), durable=False)  # it is news: a second later it is old
 
 
 def read(home: Path) -> Status | None:
