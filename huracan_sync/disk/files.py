@@ -14,7 +14,7 @@ import msgspec
 
 from huracan_sync.errors import DiskFull, FileChanged, LocalFailure, hint_of
 from huracan_sync.tree.layout import Arranged
-from huracan_sync.tree.paths import RelPath
+from huracan_sync.tree.paths import RelPath, ancestors
 
 
 class Stamp(msgspec.Struct, frozen=True, gc=False):
@@ -79,10 +79,8 @@ def remove(root: Root, path: RelPath, *, stamp: Stamp | None) -> None:
     folder, scope = located(root, path)
     try:
         (folder / scope).unlink()
-        parent = scope.rpartition("/")[0]
-        while parent:
+        for parent in ancestors(scope):
             (folder / parent).rmdir()
-            parent = parent.rpartition("/")[0]
     except OSError as error:
         if error.errno not in {errno.ENOTEMPTY, errno.EEXIST}:
             raise local_failure(error, path, "remove") from error

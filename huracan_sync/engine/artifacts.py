@@ -16,6 +16,7 @@ from huracan_sync.engine.error_boundary import log
 from huracan_sync.engine.uploads import Uploads
 from huracan_sync.errors import LocalFailure, NoSigningKey, NotFound, Refused
 from huracan_sync.remote import files
+from huracan_sync.remote.listing import children
 from huracan_sync.transfer.compare import hash_of
 from huracan_sync.tree.layout import Artifact, candle, day_of, symbol_spellings
 from huracan_sync.tree.paths import RelPath, check, symbol
@@ -229,7 +230,7 @@ class Organised(Uploads):
 
         def work() -> list[str]:
             try:
-                found = files.children(self._remote, f"{self._layout.root}/models/champions/latest")
+                found = children(self._remote, f"{self._layout.root}/models/champions/latest")
             except NotFound:
                 return []
             return sorted({re.sub(r"\.(bin|pkl)$", "", entry.name) for entry in found})

@@ -18,6 +18,7 @@ from huracan_sync.engine.settings import SENTINEL, Settings, login_of
 from huracan_sync.errors import HuracanError, NotAuthorized
 from huracan_sync.remote.client import Remote
 from huracan_sync.remote.errors import TokenExpired
+from huracan_sync.remote.listing import check_access
 from huracan_sync.remote.rate_limit import Pacing
 from huracan_sync.secret import Secret
 
@@ -125,9 +126,8 @@ def _warn_once() -> None:
 
 
 def _check(remote: Remote) -> None:
-    """Ask for the least there is, with a scope that every profile has."""
     try:
-        remote.rpc("files/list_folder", {"path": "", "limit": 1}, msgspec.Raw)
+        check_access(remote)
     except TokenExpired as error:
         if error.facts.get("tag") == "invalid_access_token":
             log.error("dropbox_token_invalid", **said(error), message=_INVALID)

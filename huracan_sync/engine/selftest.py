@@ -16,6 +16,7 @@ from huracan_sync.engine import DropboxSync
 from huracan_sync.errors import ContentMismatch, HuracanError, NotFound
 from huracan_sync.remote import files
 from huracan_sync.remote.delete import remove_folder
+from huracan_sync.remote.listing import children
 
 FOLDER = ".huracan-exercise-"
 """Begins the name of the probe's own folder, below the app folder."""
@@ -72,7 +73,7 @@ class _Probe:
 
     def ask(self) -> str:
         try:
-            count = len(files.children(self._remote, self._sync._layout.root))
+            count = len(children(self._remote, self._sync._layout.root))
         except NotFound:
             return f"logged in; {self._sync._layout.root or '/'} is not there yet"
         return f"logged in; {count} files lie directly in {self._sync._layout.root or '/'}"
@@ -82,7 +83,7 @@ class _Probe:
         return f"wrote {len(self._content)} bytes to {self._path}"
 
     def find(self) -> str:
-        if self._path.lower() not in {found.path_lower for found in files.children(self._remote, self._folder)}:
+        if self._path.lower() not in {found.path_lower for found in children(self._remote, self._folder)}:
             raise NotFound(f"{self._path} was written and is not in the listing of its folder")
         return f"{self._folder} lists it"
 

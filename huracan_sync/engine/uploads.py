@@ -26,7 +26,7 @@ from huracan_sync.errors import (
     SecretInFile,
     UsageError,
 )
-from huracan_sync.remote import files
+from huracan_sync.remote.listing import children
 from huracan_sync.tree.layout import LOCAL_FOLDERS, PATTERNS
 from huracan_sync.tree.paths import fold
 
@@ -414,7 +414,7 @@ class Uploads(Instance):
 
         def work() -> list[str]:
             try:
-                found = files.children(self._remote, self._normalize_path(remote_dir).rstrip("/"))
+                found = children(self._remote, self._normalize_path(remote_dir).rstrip("/"))
             except NotFound:
                 return []
             return [entry.path_display for entry in found]

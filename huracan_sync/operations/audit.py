@@ -27,7 +27,7 @@ from huracan_sync.manifest.refusals import HeadFormat
 from huracan_sync.manifest.trust import Trust
 from huracan_sync.reader.trust_store import TrustStore, pinned
 from huracan_sync.remote.client import Remote
-from huracan_sync.remote.listing import listing
+from huracan_sync.remote.listing import children
 from huracan_sync.remote.read_client import ReadOnly
 from huracan_sync.remote.source import RemoteSource, several
 from huracan_sync.signing.open_reader import reader_at
@@ -64,10 +64,9 @@ class InDropbox(RemoteSource):
     def names(self, folder: str) -> list[str]:
         """See `Archive`."""
         try:
-            pages = list(listing(self._listed, join(self.root, folder)))
+            return [item.name for item in children(self._listed, join(self.root, folder))]
         except NotFound:
             return []
-        return [entry.path for news in pages for entry in news.files if "/" not in entry.path]
 
 
 class InFolder:

@@ -19,11 +19,11 @@ from huracan_sync.errors import Conflict, HuracanError, NotFound
 from huracan_sync.remote import files
 from huracan_sync.remote.client import Remote
 from huracan_sync.remote.delete import remove
-from huracan_sync.remote.listing import FileMetadata, changes, listing, metadata
+from huracan_sync.remote.listing import FileMetadata, changes, everything, metadata, taken_back
 from huracan_sync.transfer.progress import Failure, Monitor, Silent
 from huracan_sync.tree.entry import Entry
 from huracan_sync.tree.layout import Layout, candle
-from huracan_sync.tree.paths import below, fold, join
+from huracan_sync.tree.paths import below, fold, folders_of, join
 
 
 class Move(msgspec.Struct, frozen=True):
@@ -113,14 +113,8 @@ def plan(remote: Remote, layout: Layout) -> Migration:
 
 
 def _everything(remote: Remote, folder: str) -> tuple[list[Entry], str]:
-    there: dict[str, Entry] = {}
-    cursor = ""
-    for news in listing(remote, folder):
-        cursor = news.cursor
-        for path in news.gone:
-            there.pop(fold(path), None)
-        there |= {fold(e.path): msgspec.structs.replace(e, path=join(folder, e.path)) for e in news.files}
-    return list(there.values()), cursor
+    contents = everything(remote, folder, lambda e: msgspec.structs.replace(e, path=join(folder, e.path)))
+    return list(contents.files.values()), contents.cursor
 
 
 def _if_there(remote: Remote, folder: str) -> list[Entry]:
@@ -251,12 +245,12 @@ def _proven(remote: Remote, migration: Migration, layout: Layout) -> Iterator[Du
 
 def _originals(remote: Remote, migration: Migration, root: str) -> Mapping[str, Entry]:
     """What lies in the places of the originals now: what the plan saw there, and what has changed since."""
-    moved = {fold(step.target) for step in migration.moves}
+    moved, top = {fold(step.target) for step in migration.moves}, f"{fold(root)}/"
     # What lay in its place already is no news: the plan compared it with the duplicate, and so vouches for its content.
     there = {fold(d.original): d.entry for d in migration.duplicates if fold(d.original) not in moved}
     for news in changes(remote, root, migration.cursor):
-        gone = {fold(join(root, path)) for path in news.gone}
-        for key in [key for key in there if any(key == g or key.startswith(f"{g}/") for g in gone)]:
-            del there[key]
+        inside = {key.removeprefix(top) for key in there if key.startswith(top)}
+        for key in taken_back(news, inside, folders_of(inside)):
+            del there[top + key]
         there |= {fold(join(root, entry.path)): entry for entry in news.files}
     return there

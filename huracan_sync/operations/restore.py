@@ -23,7 +23,7 @@ from huracan_sync.errors import HuracanError, NotFound, UsageError
 from huracan_sync.manifest.locations import check_channel
 from huracan_sync.manifest.scope import channel_of, scope_of
 from huracan_sync.remote.client import Remote
-from huracan_sync.remote.listing import listing, metadata
+from huracan_sync.remote.listing import everything, metadata
 from huracan_sync.signing.push_signer import key_place
 from huracan_sync.signing.signing_key import KeyPlace
 from huracan_sync.transfer.compare import ChangeSet
@@ -261,8 +261,7 @@ class Restorer:
         """Which of the files to delete do lie in Dropbox: one listing is not believed when it makes us delete."""
         pair = self.pair
         if len(made.deletes) > LOOK_ALONE:
-            pages = listing(pair.remote, pair.root)
-            return frozenset(fold(entry.path) for news in pages for entry in news.files)
+            return frozenset(everything(pair.remote, pair.root, lambda _: None).files)
         paths = (step.path for step in made.deletes)
         return frozenset(fold(path) for path in paths if metadata(pair.remote, join(pair.root, path)) is not None)
 

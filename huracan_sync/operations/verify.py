@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +26,7 @@ from huracan_sync.manifest.scope import Scope, channel_of, scope_of
 from huracan_sync.reader import Reader, Snapshot
 from huracan_sync.reader.trust_store import TrustStore
 from huracan_sync.remote.client import Remote
-from huracan_sync.remote.listing import Changes, listing
+from huracan_sync.remote.listing import Changes, Contents, contents_of, everything, listing
 from huracan_sync.remote.source import several
 from huracan_sync.signing.local_manifest import ARRANGEMENTS, below_prefix, find
 from huracan_sync.signing.open_reader import reader_at
@@ -34,7 +34,7 @@ from huracan_sync.signing.signing_key import KeyPlace
 from huracan_sync.transfer.compare import hash_of
 from huracan_sync.transfer.progress import Monitor, Silent
 from huracan_sync.tree.entry import Entry, Tree, tree
-from huracan_sync.tree.paths import RelPath, fold, join
+from huracan_sync.tree.paths import RelPath, ancestors, fold, join
 
 LOOKS = 4
 """How often it is looked again whether what differs is only that somebody publishes just now."""
@@ -185,15 +185,16 @@ class _Looks:
             folders = _folders(signed)
             if len(folders) <= MOST_FOLDERS and "" not in folders:
                 return {key: entry for each in several(self._inside, folders) for key, entry in each.items()}
-        found = collected(itertools.chain(first, rest))
+        found = _with_refused(contents_of(itertools.chain(first, rest), lambda entry: entry))
         return found if self._scope.prefix else {key: e for key, e in found.items() if not is_ours(e.path)}
 
     def _inside(self, folder: str) -> dict[str, Entry]:
         try:
-            found = collected(listing(self._remote, join(self._scope.root, folder))).values()
+            contents = everything(self._remote, join(self._scope.root, folder), lambda entry: entry)
         except NotFound:
             return {}
-        return tree(msgspec.structs.replace(entry, path=RelPath(f"{folder}/{entry.path}")) for entry in found)
+        inside = _with_refused(contents).values()
+        return tree(msgspec.structs.replace(entry, path=RelPath(f"{folder}/{entry.path}")) for entry in inside)
 
     def _nothing(self, error: NotFound) -> NotFound:
         """Nothing is published in the channel: say in which something is."""
@@ -302,8 +303,7 @@ def compare(signed: Tree, lying: Tree, *, alone: bool) -> list[Difference]:
 
 def _is_in(folders: set[str], key: str) -> bool:
     """Whether a file lies in one of these folders, or below one that is not the root itself."""
-    parts = key.split("/")
-    return key.rpartition("/")[0] in folders or any("/".join(parts[:n]) in folders for n in range(1, len(parts)))
+    return ("" in folders and "/" not in key) or not folders.isdisjoint(ancestors(key))
 
 
 def _signed(scope: Scope, snapshot: Snapshot, said: str) -> dict[str, Entry]:
@@ -327,16 +327,6 @@ def _folders(signed: Tree) -> list[str]:
     return found
 
 
-def collected(pages: Iterable[Changes]) -> dict[str, Entry]:
-    """What a listing tells, also where the folder changed while it was listed."""
-    found: dict[str, Entry] = {}
-    for news in pages:
-        gone = {fold(path) for path in (*news.gone, *news.folders)}
-        if found and gone:
-            below_gone = tuple(f"{fold(path)}/" for path in news.gone)
-            found = {key: e for key, e in found.items() if key not in gone and not key.startswith(below_gone)}
-        found |= tree(news.files)
-        # Names that no tree may hold are not signed either.
-        names = [RelPath(ascii(path)) for path in news.refused]
-        found |= tree(Entry(name, 0, b"") for name in names)
-    return found
+def _with_refused(contents: Contents[Entry]) -> dict[str, Entry]:
+    """The files of a listing, by `fold(path)`; names that no tree may hold are among them, since nobody signed them."""
+    return contents.files | tree(Entry(RelPath(ascii(path)), 0, b"") for path in contents.refused.values())

@@ -12,14 +12,12 @@ import msgspec
 from huracan_sync.errors import Conflict, ContentMismatch, HuracanError
 from huracan_sync.remote.async_jobs import MOST, carry_out
 from huracan_sync.remote.client import Ranged, Remote
-from huracan_sync.remote.errors import CursorReset, judge_failure
+from huracan_sync.remote.errors import judge_failure
 from huracan_sync.remote.listing import (
-    PAGE,
     DeletedMetadata,
     FileMetadata,
     FolderMetadata,
     Metadata,
-    Page,
     timestamp,
 )
 from huracan_sync.tree.content_hash import content_hash
@@ -131,35 +129,6 @@ def _relocated(route: str, entry: dict[str, Any]) -> FileMetadata | HuracanError
         return judge_failure(route, inner).error
     found = msgspec.convert(entry["success"], Metadata)
     return found if isinstance(found, FileMetadata) else Conflict("that is no file", route=route)
-
-
-def children(remote: Remote, folder: str) -> list[FileMetadata]:
-    """The files directly in a folder, all pages of them.
-
-    Raises:
-        NotFound: there is no such folder.
-    """
-    for last in (False, True):
-        try:
-            return _children(remote, folder)
-        except CursorReset:
-            if last:
-                raise
-    raise AssertionError
-
-
-def _children(remote: Remote, folder: str) -> list[FileMetadata]:
-    page = remote.rpc("files/list_folder", {"path": folder, "limit": PAGE}, Page)
-    found: dict[str, FileMetadata] = {}
-    while True:
-        for entry in page.entries:
-            if isinstance(entry, FileMetadata):
-                found[entry.path_lower] = entry
-            else:
-                found.pop(entry.path_lower, None)  # gone, or replaced by a folder, while it was listed
-        if not page.has_more:
-            return list(found.values())
-        page = remote.rpc("files/list_folder/continue", {"cursor": page.cursor}, Page)
 
 
 class Written(msgspec.Struct):

@@ -1,24 +1,32 @@
-"""What lies in Dropbox: listings, what changed since a cursor, and waiting for a change.
+"""What lies in Dropbox: listings, and what changed since a cursor.
 
 Laws: only `has_more` ends a listing, an empty page does not. A listing that was not read to its end says nothing about
-what is missing from it. A cursor that Dropbox no longer knows means a whole new listing.
+what is missing from it. A cursor that Dropbox no longer knows means a whole new listing. A folder may change while it
+is listed: later pages then take back what earlier ones said, and `Contents` is the only place that works this out.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import contextlib
+from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Set as AbstractSet
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import msgspec
 
 from huracan_sync.errors import NotFound, ServiceFault, UsageError
+from huracan_sync.remote.errors import CursorReset
 from huracan_sync.remote.read_client import ReadOnly
 from huracan_sync.tree.entry import Entry
-from huracan_sync.tree.paths import RelPath, below, refusal
+from huracan_sync.tree.paths import RelPath, ancestors, below, fold, folders_of, refusal
 
 PAGE = 2000
 """Entries in a page: the most Dropbox gives."""
+LISTINGS = 3
+"""How often a listing is begun that Dropbox resets in the middle."""
+
+V = TypeVar("V")
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -72,7 +80,7 @@ class _LoosePage(msgspec.Struct):
 
 
 class Changes(msgspec.Struct):
-    """One page of news below a folder, relative to it."""
+    """One page of a listing or of changes below a folder, relative to it. What is gone comes before the files."""
 
     cursor: str
     has_more: bool
@@ -85,8 +93,110 @@ class Changes(msgspec.Struct):
     """Paths of files under names no tree may hold; they are left alone."""
 
 
+class Contents(Generic[V]):
+    """What lies below a folder, put together from the pages of its listing."""
+
+    def __init__(self, keep: Callable[[Entry], V]) -> None:
+        """Begin with nothing; `keep` says what to remember of a file."""
+        self.files: dict[str, V] = {}
+        """By `fold(path)`."""
+        self.refused: dict[str, str] = {}
+        """Paths of files under names no tree may hold, by `fold(path)`."""
+        self.cursor = ""
+        self._keep = keep
+        self._folders: set[str] = set()
+
+    def add(self, page: Changes) -> None:
+        """Take in the next page."""
+        self.cursor = page.cursor
+        if self.files or self.refused:
+            for known in (self.files, self.refused):
+                for key in taken_back(page, known.keys(), self._folders):
+                    del known[key]
+        files = {fold(entry.path): entry for entry in page.files}
+        refused = {fold(path): path for path in page.refused}
+        self._folders |= folders_of([*files, *refused])
+        self.files |= {key: self._keep(entry) for key, entry in files.items()}
+        self.refused |= refused
+
+
+def taken_back(page: Changes, known: AbstractSet[str], folders: AbstractSet[str]) -> list[str]:
+    """Which of the known files are gone by what a page says. All are given by `fold(path)`.
+
+    Gone is what was deleted itself or with a folder above it, what a folder has taken the place of, and what lay below
+    a folder that a file has taken the place of.
+
+    Args:
+        page: a page of a listing or of changes.
+        known: the files.
+        folders: the folders they lie in, at any depth.
+    """
+    void = _Void()
+    void.alone.update(map(fold, page.folders))
+    void.with_all_below.update(map(fold, page.gone))
+    void.with_all_below |= folders & {fold(path) for path in (*(entry.path for entry in page.files), *page.refused)}
+    if not void.with_all_below:
+        return list(void.alone & known)
+    return [key for key in known if key in void]
+
+
+class _Void:
+    """Paths of which nothing that was said before holds any more, by `fold(path)`."""
+
+    def __init__(self) -> None:
+        self.alone: set[str] = set()
+        """A folder lies there now: a file of this very path is gone."""
+        self.with_all_below: set[str] = set()
+        """Nothing lies there now, or a file: whatever lay at it or below it is gone."""
+
+    def __contains__(self, key: str) -> bool:
+        return key in self.alone or not self.with_all_below.isdisjoint((key, *ancestors(key)))
+
+
+def everything(remote: ReadOnly, folder: str, keep: Callable[[Entry], V]) -> Contents[V]:
+    """What lies below a remote folder: a whole listing, begun again where Dropbox resets it.
+
+    Raises:
+        NotFound: there is no such folder.
+        UsageError: it is a file.
+        CursorReset: it was reset every time.
+    """
+    return _begun_again(lambda: contents_of(listing(remote, folder), keep))
+
+
+def children(remote: ReadOnly, folder: str) -> list[FileMetadata]:
+    """The files directly in a folder, as Dropbox describes them, all pages of them.
+
+    Raises:
+        NotFound: there is no such folder.
+    """
+
+    def list_once() -> list[Metadata]:
+        pages = _pages(remote, "files/list_folder", {"path": folder, "limit": PAGE})
+        return [item for page in pages for item in page.entries]
+
+    return [item for item in _last_word(_begun_again(list_once)) if isinstance(item, FileMetadata)]
+
+
+def _begun_again(list_once: Callable[[], V]) -> V:
+    for _ in range(1, LISTINGS):
+        with contextlib.suppress(CursorReset):  # in the middle of the listing: what it said so far is void
+            return list_once()
+    return list_once()
+
+
+def contents_of(pages: Iterable[Changes], keep: Callable[[Entry], V]) -> Contents[V]:
+    """What the pages of a whole listing say in the end."""
+    contents = Contents(keep)
+    for page in pages:
+        contents.add(page)
+    return contents
+
+
 def listing(remote: ReadOnly, folder: str) -> Iterator[Changes]:
     """Everything below the remote folder, page by page; the last page has no `has_more`.
+
+    One page does not say what lies there: `everything` does.
 
     Raises:
         NotFound: there is no such folder.
@@ -94,7 +204,7 @@ def listing(remote: ReadOnly, folder: str) -> Iterator[Changes]:
     """
     arg = {"path": folder, "recursive": True, "limit": PAGE, "include_non_downloadable_files": False}
     try:
-        yield from _pages(remote, folder, "files/list_folder", arg)
+        yield from (_relative(folder, page) for page in _pages(remote, "files/list_folder", arg))
     except UsageError as error:
         if "not_folder" not in str(error.facts.get("tags")):
             raise
@@ -110,7 +220,8 @@ def changes(remote: ReadOnly, folder: str, cursor: str) -> Iterator[Changes]:
         CursorReset: list again.
         NotFound: the folder is gone.
     """
-    yield from _pages(remote, folder, "files/list_folder/continue", {"cursor": cursor})
+    pages = _pages(remote, "files/list_folder/continue", {"cursor": cursor})
+    yield from (_relative(folder, page) for page in pages)
 
 
 def latest_cursor(remote: ReadOnly, folder: str) -> str:
@@ -130,10 +241,19 @@ class _Cursor(msgspec.Struct):
 def metadata(remote: ReadOnly, path: str) -> FileMetadata | FolderMetadata | None:
     """What lies at a path, None when nothing does."""
     try:
-        found = remote.rpc("files/get_metadata", {"path": path}, msgspec.Raw)
+        answer = remote.rpc("files/get_metadata", {"path": path}, msgspec.Raw)
     except NotFound:
         return None
-    return msgspec.json.decode(found, type=FileMetadata | FolderMetadata)
+    return msgspec.json.decode(answer, type=FileMetadata | FolderMetadata)
+
+
+def check_access(remote: ReadOnly) -> None:
+    """Ask for the least there is, with a scope that every profile has.
+
+    Raises:
+        NotAuthorized: the login is not accepted.
+    """
+    remote.rpc("files/list_folder", {"path": "", "limit": 1}, msgspec.Raw)
 
 
 def folders(remote: ReadOnly, folder: str) -> list[str]:
@@ -145,11 +265,11 @@ def folders(remote: ReadOnly, folder: str) -> list[str]:
     return [entry.name for entry in page.entries if isinstance(entry, FolderMetadata)]
 
 
-def _pages(remote: ReadOnly, folder: str, route: str, arg: dict[str, Any]) -> Iterator[Changes]:
+def _pages(remote: ReadOnly, route: str, arg: dict[str, Any]) -> Iterator[Page]:
     has_more = True
     while has_more:
         page = _page(remote, route, arg)
-        yield _relative(folder, page)
+        yield page
         has_more = page.has_more
         route, arg = "files/list_folder/continue", {"cursor": page.cursor}
 
@@ -166,21 +286,44 @@ def _page(remote: ReadOnly, route: str, arg: dict[str, Any]) -> Page:
 
 
 def _relative(folder: str, page: Page) -> Changes:
-    news = Changes(page.cursor, page.has_more, [], [], [], [])
-    for item in page.entries:
+    changes = Changes(page.cursor, page.has_more, [], [], [], [])
+    entries = _last_word(page.entries) if _contradicts_itself(page.entries) else page.entries
+    for item in entries:
         path = below(folder, item.path_display or item.path_lower)
         if path is None:
             raise ServiceFault(f"the listing of {folder!r} holds {item.path_display!r}", path=item.path_display)
         if isinstance(item, FileMetadata):
             if refusal(path):
-                news.refused.append(path)
+                changes.refused.append(path)
             else:
-                news.files.append(entry_of(RelPath(path), item))
+                changes.files.append(entry_of(RelPath(path), item))
         elif isinstance(item, FolderMetadata):
-            news.folders.append(path)
+            changes.folders.append(path)
         else:
-            news.gone.append(path)
-    return news
+            changes.gone.append(path)
+    return changes
+
+
+def _contradicts_itself(entries: list[Metadata]) -> bool:
+    """Whether an entry of a page may take back an earlier one of the same page; nearly none does."""
+    folders = {item.path_lower for item in entries if isinstance(item, FolderMetadata)}
+    return any(
+        isinstance(item, DeletedMetadata) or (isinstance(item, FileMetadata) and item.path_lower in folders)
+        for item in entries
+    )
+
+
+def _last_word(entries: list[Metadata]) -> list[Metadata]:
+    """The entries of a page without the files that later entries of the same page take back."""
+    kept: list[Metadata] = []
+    void = _Void()
+    for item in reversed(entries):
+        key = fold(item.path_display or item.path_lower)
+        if isinstance(item, FileMetadata) and key in void:
+            continue
+        (void.alone if isinstance(item, FolderMetadata) else void.with_all_below).add(key)
+        kept.append(item)
+    return kept[::-1]
 
 
 def entry_of(path: RelPath, item: FileMetadata) -> Entry:

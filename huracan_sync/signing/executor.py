@@ -10,7 +10,7 @@ from huracan_sync.errors import Conflict, NotFound, ServiceFault, Unreachable, U
 from huracan_sync.manifest.entries import Item
 from huracan_sync.remote import files
 from huracan_sync.remote.client import Remote
-from huracan_sync.remote.listing import FileMetadata, listing, metadata
+from huracan_sync.remote.listing import FileMetadata, children, everything, metadata
 from huracan_sync.remote.rate_limit import Wait
 from huracan_sync.remote.source import several
 from huracan_sync.signing.next_head import Lying
@@ -127,7 +127,7 @@ class Executor:
 
     def _names(self, folder: str) -> list[str]:
         try:
-            return [found.name for found in files.children(self._remote, folder)]
+            return [found.name for found in children(self._remote, folder)]
         except NotFound:
             return []
 
@@ -150,6 +150,5 @@ class Executor:
             return {p: f.rev if isinstance(f, FileMetadata) else None for p, f in zip(paths, found, strict=True)}
         folder = posixpath.commonpath([path.rpartition("/")[0] for path in paths])
         inside = f"{folder}/" if folder else ""
-        pages = listing(self._remote, join(self._root, folder))
-        revs = {fold(inside + entry.path): entry.rev for news in pages for entry in news.files}
-        return {path: revs.get(fold(path)) for path in paths}
+        revs = everything(self._remote, join(self._root, folder), lambda entry: entry.rev).files
+        return {path: revs.get(fold(path.removeprefix(inside))) for path in paths}

@@ -16,15 +16,13 @@ from huracan_sync.errors import CallRefused, FileChanged, HostilePath, LocalFail
 from huracan_sync.manifest.file_kinds import SNIFF, Kind, hidden
 from huracan_sync.remote.client import Remote
 from huracan_sync.remote.errors import CursorReset
-from huracan_sync.remote.listing import Changes, changes, listing
+from huracan_sync.remote.listing import Changes, changes, everything, taken_back
 from huracan_sync.transfer.journal import Journal, Synced
 from huracan_sync.tree.content_hash import BLOCK_SIZE, ContentHasher
 from huracan_sync.tree.entry import Entry, tree
 from huracan_sync.tree.layout import Arranged
-from huracan_sync.tree.paths import RelPath, fold, parents, refusal
+from huracan_sync.tree.paths import RelPath, ancestors, fold, folders_of, refusal
 
-LISTINGS = 3
-"""How often a listing is begun that Dropbox resets in the middle."""
 READINGS = 3
 """How often a file is read that changes meanwhile, before it is left for the next run."""
 UNREAD = b""
@@ -131,7 +129,7 @@ def _hidden_by_links(others: list[str], root: Root, synced: dict[str, Synced]) -
     by_key, problems = {fold(path): path for path in others}, {}
     for item in synced.values():
         here = fold(root.at(item.entry.path) if isinstance(root, Arranged) else item.entry.path)
-        other = next((by_key[key] for key in (here, *_parents(here)) if key in by_key), None)
+        other = next((by_key[key] for key in (here, *ancestors(here)) if key in by_key), None)
         if other is not None:
             error = LocalFailure(
                 f"{other} was synced and is a link or another special file now, which is not followed",
@@ -149,7 +147,7 @@ def _hidden(problems: list[Problem], root: Arranged, synced: dict[str, Synced]) 
     return [
         Problem(item.entry.path, unread[ancestor])
         for item in synced.values()
-        for ancestor in _parents(root.at(item.entry.path))
+        for ancestor in ancestors(root.at(item.entry.path))
         if ancestor in unread
     ]
 
@@ -244,14 +242,7 @@ def learn_remote(remote: Remote, journal: Journal, pair: int, folder: str, synce
             pass  # the folder went; whether it is back, a listing tells
         else:
             return
-    for attempt in range(1, LISTINGS + 1):
-        try:
-            _learn_anew(remote, journal, pair, folder, synced)
-        except CursorReset:  # in the middle of the listing: what it said so far is void
-            if attempt == LISTINGS:
-                raise
-        else:
-            return
+    _learn_anew(remote, journal, pair, folder, synced)
 
 
 def _learn_changes(
@@ -267,7 +258,7 @@ def _learn_changes(
 
 def _without(refused: set[str], gone: list[str]) -> set[str]:
     tops = {fold(path) for path in gone}
-    return {path for path in refused if fold(path) not in tops and tops.isdisjoint(_parents(fold(path)))}
+    return {path for path in refused if fold(path) not in tops and tops.isdisjoint(ancestors(fold(path)))}
 
 
 def _apply(
@@ -276,18 +267,14 @@ def _apply(
     """One page of changes on top of what is known: where the remote side differs now, and where it no longer does."""
     differences: dict[str, Entry | None] = {}
     same: list[str] = []
-    gone = {fold(path) for path in news.gone}
-    replaced = {fold(path) for path in news.folders}  # a folder lies there: a file of this very path is gone
-    new = {fold(entry.path) for entry in news.files} - synced.keys()
-    if gone or replaced or new:
+    new = any(fold(entry.path) not in synced for entry in news.files)
+    if news.gone or news.folders or new:
         known = synced.keys() | {key for key, entry in elsewhere.items() if entry is not None}
-        gone |= new & _folders_of(known)  # a file lies where a folder was: what was in it is gone
-        for key in known if gone or replaced else ():
-            if key in replaced or key in gone or not gone.isdisjoint(_parents(key)):
-                if key in synced:
-                    differences[key] = None
-                else:
-                    same.append(key)  # it was only there, and is no more
+        for key in taken_back(news, known, folders_of(known) if new else frozenset()):
+            if key in synced:
+                differences[key] = None
+            else:
+                same.append(key)  # it was only there, and is no more
     for entry in news.files:
         key = fold(entry.path)
         if _is_synced(synced.get(key), entry):
@@ -307,52 +294,19 @@ def _is_synced(known: Synced | None, entry: Entry) -> bool:
     )
 
 
-def _folders_of(keys: Iterable[str]) -> set[str]:
-    """Every folder that one of these lies in, at any depth."""
-    return parents({key.rpartition("/")[0] for key in keys})
-
-
-def _parents(key: str) -> list[str]:
-    parts = key.split("/")
-    return ["/".join(parts[:depth]) for depth in range(1, len(parts))]
-
-
-def _gone_meanwhile(news: Changes, files: set[str], found: set[str], folders: set[str]) -> list[str]:
-    """What this page of a listing says is gone of what earlier pages told: it changed while it was listed."""
-    with_all_below = {fold(path) for path in news.gone} | (files & folders)  # a file replaces a folder
-    alone = {fold(path) for path in news.folders} & found
-    if not with_all_below:
-        return list(alone)
-    return [
-        key for key in found if key in alone or key in with_all_below or not with_all_below.isdisjoint(_parents(key))
-    ]
-
-
 def _learn_anew(remote: Remote, journal: Journal, pair: int, folder: str, synced: dict[str, Synced]) -> None:
     """List everything. Only a listing read to its end says what is missing, so the journal learns it at once."""
-    differences: dict[str, Entry | None] = {}
-    refused: set[str] = set()
-    found: set[str] = set()
-    folders: set[str] = set()
-    cursor: str | None = None
+
+    def keep(entry: Entry) -> Entry | None:
+        return None if _is_synced(synced.get(fold(entry.path)), entry) else entry  # few differ: the others cost little
+
     try:
-        for news in listing(remote, folder):
-            cursor = news.cursor
-            refused = _without(refused, news.gone) | set(news.refused)
-            files = {fold(entry.path) for entry in news.files}
-            for key in _gone_meanwhile(news, files, found, folders):
-                differences.pop(key, None)
-                found.discard(key)
-            folders |= _folders_of(files)
-            for entry in news.files:
-                key = fold(entry.path)
-                found.add(key)
-                differences.pop(key, None)
-                if not _is_synced(synced.get(key), entry):
-                    differences[key] = entry
+        contents = everything(remote, folder, keep)
     except NotFound:
-        differences, refused, found, cursor = {}, set(), set(), None
-    for key in synced:
-        if key not in found:
-            differences[key] = None
-    journal.note_elsewhere(pair, differences, (), cursor, refused=refused, anew=True)
+        differences: dict[str, Entry | None] = dict.fromkeys(synced)
+        journal.note_elsewhere(pair, differences, (), None, refused=set(), anew=True)
+        return
+    differences = {key: entry for key, entry in contents.files.items() if entry is not None}
+    differences |= {key: None for key in synced if key not in contents.files}
+    refused = set(contents.refused.values())
+    journal.note_elsewhere(pair, differences, (), contents.cursor, refused=refused, anew=True)

@@ -26,7 +26,7 @@ from huracan_sync.errors import (
 )
 from huracan_sync.remote import upload_session
 from huracan_sync.remote.errors import SessionLost, WrongOffset
-from huracan_sync.remote.listing import FileMetadata, entry_of, listing, metadata
+from huracan_sync.remote.listing import FileMetadata, entry_of, everything, metadata
 from huracan_sync.remote.rate_limit import Wait
 from huracan_sync.remote.read_client import FAULT_ATTEMPTS
 from huracan_sync.transfer.journal import Synced
@@ -204,7 +204,7 @@ class Upload:
 
         def work() -> dict[str, Entry]:
             if len(items) > LOOK_ALONE:
-                return {fold(e.path): e for news in listing(context.remote, context.remote_root) for e in news.files}
+                return everything(context.remote, context.remote_root, lambda entry: entry).files
             found = [(item, metadata(context.remote, join(context.remote_root, item.path))) for item in items]
             return {fold(w.path): entry_of(w.path, answer) for w, answer in found if isinstance(answer, FileMetadata)}
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NewType
 
 from huracan_sync.errors import HostilePath, UsageError
@@ -134,15 +134,30 @@ def _all_plain(paths: Sequence[str], folders: set[str]) -> bool:
     return True
 
 
+def ancestors(path: str) -> Iterator[str]:
+    """The folders a path lies in, the nearest first; not the root itself."""
+    at = path.rfind("/")
+    while at > 0:
+        yield path[:at]
+        at = path.rfind("/", 0, at)
+
+
 def parents(folders: Iterable[str]) -> set[str]:
     """The folders, and every folder that one of them lies in."""
-    found: set[str] = set()
+    with_ancestors: set[str] = set()
     for folder in folders:
-        at = folder
-        while at and at not in found:
-            found.add(at)
-            at = at.rpartition("/")[0]
-    return found
+        if folder and folder not in with_ancestors:
+            with_ancestors.add(folder)
+            for above in ancestors(folder):
+                if above in with_ancestors:
+                    break
+                with_ancestors.add(above)
+    return with_ancestors
+
+
+def folders_of(paths: Iterable[str]) -> set[str]:
+    """Every folder that one of the paths lies in, at any depth; not the root itself."""
+    return parents({path.rpartition("/")[0] for path in paths})
 
 
 def fold_all(paths: Sequence[str]) -> list[str]:

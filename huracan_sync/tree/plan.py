@@ -24,7 +24,7 @@ from collections.abc import Collection, Iterator
 import msgspec
 
 from huracan_sync.tree.entry import Entry, Tree
-from huracan_sync.tree.paths import RelPath
+from huracan_sync.tree.paths import RelPath, ancestors, folders_of
 
 
 class Copy(msgspec.Struct, frozen=True, tag="copy"):
@@ -128,7 +128,7 @@ def plan(
     keys = base.keys() | source.keys() | target.keys()
     blocked = _Ways({key for key in target if key not in source})
     for key in keys:
-        if fuzzy and (key in fuzzy or not fuzzy.isdisjoint(_ancestors(key))):
+        if fuzzy and (key in fuzzy or not fuzzy.isdisjoint(ancestors(key))):
             continue
         trees = base.get(key), source.get(key), target.get(key)
         if target_may_lead and not overwrite and trees[2] is not None and _same(trees[0], trees[1]):
@@ -183,24 +183,17 @@ def _same(one: Entry | None, other: Entry | None) -> bool:
     return one is not None and other is not None and one.content_hash == other.content_hash and one.size == other.size
 
 
-def _ancestors(key: str) -> Iterator[str]:
-    at = key.rfind("/")
-    while at > 0:
-        yield key[:at]
-        at = key.rfind("/", 0, at)
-
-
 class _Ways:
     """What at the target stands in the way of a file: a file where it needs a folder, or a folder where it goes."""
 
     def __init__(self, remaining: set[str]) -> None:
         self._files = remaining
-        self._folders = {ancestor for key in remaining for ancestor in _ancestors(key)}
+        self._folders = folders_of(remaining)
 
     def by(self, key: str) -> str:
         if key in self._folders:
             return "the target has a folder of this name"
-        for ancestor in _ancestors(key):
+        for ancestor in ancestors(key):
             if ancestor in self._files:
                 return f"the target has a file where the folder {ancestor!r} must be"
         return ""

@@ -12,6 +12,7 @@ from huracan_sync.manifest import head, locations
 from huracan_sync.manifest.refusals import BodyMissing, ClockBehind, Fork, HeadFormat, TrustExpired
 from huracan_sync.remote import files
 from huracan_sync.remote.delete import remove
+from huracan_sync.remote.listing import children
 
 HEAD = "/Engine/.huracan/heads/data.hzh"
 
@@ -104,7 +105,7 @@ def of_another_channel(engine):
 
 def an_older_one(engine):
     log = f"/Engine/{locations.LOG}/data"
-    first = next(item for item in files.children(engine.remote, log) if item.name.startswith("1-1-"))
+    first = next(item for item in children(engine.remote, log) if item.name.startswith("1-1-"))
     files.put(engine.remote, HEAD, lying(engine, f"{log}/{first.name}")[1])
 
 
@@ -136,7 +137,7 @@ def test_a_body_that_was_taken_away_comes_back_with_a_set(engine, hamilton, cloc
     engine.write({"a": b"1"})
     engine.publish(DATA, channel="data")
     assert taken(hamilton)[0] == 1
-    for item in files.children(engine.remote, f"/Engine/{locations.BODIES}"):
+    for item in children(engine.remote, f"/Engine/{locations.BODIES}"):
         remove(engine.remote, [(f"/Engine/{locations.BODIES}/{item.name}", item.rev)])
     clock.hours(24)
     assert engine.publish(DATA, channel="data").sequence == 2
@@ -170,7 +171,7 @@ def test_who_has_seen_nothing_does_not_go_on_from_rubbish(dropbox, tmp_path, eng
 def test_who_needs_the_list_of_others_and_finds_none_says_so(dropbox, tmp_path, engine, clock):
     engine.write({"a": b"1"})
     engine.push()
-    for item in files.children(engine.remote, f"/Engine/{locations.BODIES}"):
+    for item in children(engine.remote, f"/Engine/{locations.BODIES}"):
         remove(engine.remote, [(f"/Engine/{locations.BODIES}/{item.name}", item.rev)])
     other = another_machine(dropbox, tmp_path, engine, clock)
     with pytest.raises(BodyMissing):

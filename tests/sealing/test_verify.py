@@ -11,8 +11,8 @@ from sealing_world import DATA, Publisher
 from huracan_sync.errors import Busy, DiskFull, NotFound, NoTrust, Refused, Unavailable
 from huracan_sync.operations.push import PushOptions, push
 from huracan_sync.operations.restore import RestoreOptions, restore
-from huracan_sync.operations.verify import collected, compare, verify, verify_local
-from huracan_sync.remote.listing import Changes, listing
+from huracan_sync.operations.verify import compare, verify, verify_local
+from huracan_sync.remote.listing import listing
 from huracan_sync.signing.local_manifest import find, keep
 from huracan_sync.transfer.upload_item import Options as TransferOptions
 from huracan_sync.tree.entry import Entry, tree
@@ -192,15 +192,6 @@ def test_the_channels_that_have_something_are_named(engine):
     with pytest.raises(NotFound) as caught:
         look(engine, "/Engine")
     assert caught.value.hint.endswith(": logs, models/pod-a")
-
-
-def test_a_listing_during_which_the_folder_changes():
-    at = {name: Entry(name, 1, b"1" * 32) for name in ("a", "b/c", "b/d", "e", "E2")}
-    first = Changes("1", True, list(at.values()))
-    second = Changes("2", True, [at["b/d"]], gone=["B", "e2"], folders=["a"])
-    assert set(collected([first, second])) == {"b/d", "e"}
-    third = Changes("3", False, [Entry("e", 2, b"2" * 32)])
-    assert collected([first, second, third])["e"].size == 2
 
 
 names = st.text("abAB", min_size=1, max_size=3)
