@@ -9,7 +9,9 @@ lock() {
 }
 lock runtime pyproject.toml
 lock emulator pyproject.toml --extra emulator
-lock dev pyproject.toml --extra emulator --group test --group lint --group build
+lock dev pyproject.toml --extra emulator --group test --group lint --group backend
+lock build pyproject.toml --group build
+lock typing pyproject.toml --group typing
 lock fuzz pyproject.toml --group fuzz
 lock docs pyproject.toml --group docs
 # Only the demo's price series come from this one; it is installed without its dependencies and never imported.
