@@ -11,6 +11,6 @@ targets="${1:-all}"
 for target in $targets; do
   echo "== $target: ${2:-100000} runs"
   # libFuzzer ends with 0 only when all runs were made and nothing was found.
-  python tests/fuzz/fuzz_signed.py "$target" "${2:-100000}" -rss_limit_mb=2048 -max_len=1024 -len_control=0 \
+  python tests/contract/fuzz/fuzz_manifest.py "$target" "${2:-100000}" -rss_limit_mb=2048 -max_len=1024 -len_control=0 \
     -verbosity=0 -artifact_prefix="${TMPDIR:-/tmp}/fuzz-$target-" 2> >(grep -vE '^(INFO|WARNING|"|###)' >&2)
 done

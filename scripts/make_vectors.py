@@ -1,9 +1,9 @@
-"""Write tests/vectors anew.
+"""Write tests/contract/vectors anew.
 
     python scripts/make_vectors.py [DIR]
 
-Golden and poisoned files of the signed format, one to a line, made from the tables of tests/signed with keys that
-everybody may know. A second reader of the format can be tested with them alone: tests/vectors/README.md says how.
+Golden and poisoned files of the signed format, one to a line, made from the tables of tests/manifest with keys that
+everybody may know. They alone are enough to test a second reader of the format; the README beside them says how.
 Only ever add to those tables; a vector that was once written stays.
 """
 
@@ -16,13 +16,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "signed")]
+sys.path[:0] = [str(ROOT), *(str(ROOT / "tests" / folder) for folder in ("worlds", "manifest"))]
 
+import manifest_world as world  # noqa: E402
 import msgspec  # noqa: E402 - the tables are found first
-import signed_world as world  # noqa: E402
-import test_signed_body as bodies  # noqa: E402
-import test_signed_head as heads  # noqa: E402
-import test_signed_trust as trusts  # noqa: E402
+import test_body as bodies  # noqa: E402
+import test_head as heads  # noqa: E402
+import test_trust as trusts  # noqa: E402
 
 from huracan_sync.manifest import body, head, sshsig, trust  # noqa: E402
 from huracan_sync.manifest.refusals import Refused  # noqa: E402

@@ -3,9 +3,9 @@
     python scripts/record_cassettes.py [FLOW ...]              against the emulator
     python scripts/record_cassettes.py --live [FLOW ...]       against Dropbox, with a login of your own
 
-The flows are in tests/cassette_flows.py. Tokens, codes, ids of accounts, names and e-mail addresses are blackened
-before anything is written, and nothing is written that still looks like one; read the difference before you commit it
-all the same. Every cassette says what it was recorded against.
+The flows are in tests/worlds/cassette_flows.py. Tokens, codes, ids of accounts, names and e-mail addresses are
+blackened before anything is written, and nothing is written that still looks like one; read the difference before you
+commit it all the same. Every cassette says what it was recorded against.
 
 --live needs an app of your own (App Console, "App folder" is enough, with the scopes files.metadata.read,
 files.content.read and files.content.write) and asks for consent three times: for a login that may write, for one that
@@ -30,7 +30,7 @@ from urllib.parse import parse_qs, urlsplit
 import msgspec
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "worlds"))
 
 import cassette_flows as flows
 import cassette_tools as tools

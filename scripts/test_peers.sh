@@ -8,4 +8,4 @@ source scripts/env.sh
 (use_environment peers)
 (use_environment maestral)
 use_environment dev
-exec python scripts/real_clients.py -- python -m pytest -m peers tests/peers "$@"
+exec python scripts/real_clients.py -- python -m pytest -m peers tests/contract/peers "$@"

@@ -2,7 +2,7 @@
 
 Laws: a byte is handed out only after it was compared with a hash that a trusted key has signed; what was seen is
 durable before it is handed out; whatever goes wrong, what was last known good stays. Nothing in this room, and nothing
-it imports, can write to Dropbox or reach a private key (tests/reader/test_reader_house.py).
+it imports, can write to Dropbox or reach a private key (tests/house/test_reader_closure.py).
 """
 
 from huracan_sync.reader.reader import Reader

@@ -14,6 +14,8 @@ import zlib
 from pathlib import Path
 
 import pytest
+from canaries import found_in
+from traceback_scan import in_tracebacks, shows_no_secret
 
 from huracan_sync import secret
 from huracan_sync.auth import login_flow, pkce, token_endpoint
@@ -33,8 +35,6 @@ from huracan_sync.disk.private_folder import Folder
 from huracan_sync.errors import HuracanError
 from huracan_sync.remote.http import Endpoint, Wire
 from huracan_sync.secret import NOISY, RedactingFilter, Secret, quiet_the_wire, redact
-from tests.auth.curious import in_tracebacks, shows_no_secret
-from tests.canaries import found_in
 
 DEAD = Endpoint.from_environment({"HURACAN_SYNC_API": "http://127.0.0.1:9"})
 
@@ -303,7 +303,8 @@ def holds_a_secret(recorded):
 
 def test_threat_23_cassettes_hold_no_token():
     root = Path(__file__).parent.parent.parent
-    cassettes = [path for folder in root.rglob("cassettes") for path in folder.rglob("*") if path.is_file()]
+    cassettes = [path for path in (root / "cassettes").rglob("*") if path.is_file()]
+    assert cassettes
     assert [path.name for path in cassettes if holds_a_secret(path.read_bytes())] == []
 
 

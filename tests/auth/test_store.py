@@ -13,13 +13,13 @@ import warnings
 from pathlib import Path
 
 import pytest
+from shared_fixtures import everything_below
 
 from huracan_sync.auth.keystore.os_keyring import ALLOWED, OsKeyring, find_keyring
 from huracan_sync.auth.keystore.secret_id import SecretName
 from huracan_sync.auth.keystore.store import Store
 from huracan_sync.errors import BoundElsewhere, KeyringRefused, NoSafePlace, NoVaultKey, VaultDamaged
 from huracan_sync.secret import Secret
-from tests.auth.conftest import everything_below
 
 CANARY = "canary-" + secrets.token_hex(24)
 

@@ -23,6 +23,9 @@ import time
 from pathlib import Path
 
 import pytest
+from canaries import found_in
+from shared_fixtures import everything_below
+from terminal import CLICKS_ALLOW, Bare
 
 from huracan_sync.auth.secret_scan import scan
 from huracan_sync.auth.session import credentials_of
@@ -30,9 +33,6 @@ from huracan_sync.auth.tokens import AccessTokens
 from huracan_sync.emulator.running import Emulator
 from huracan_sync.errors import TlsRefused
 from huracan_sync.remote.http import Endpoint, Wire
-from tests.auth.conftest import everything_below
-from tests.canaries import found_in
-from tests.cli.terminal import CLICKS_ALLOW, Bare
 
 THREATS = range(23, 38)
 FAILS_CLOSED = {
@@ -66,9 +66,9 @@ FAILS_CLOSED = {
 
 
 def names_of_tests():
-    """The names of all tests about logins."""
+    """The names of all tests."""
     tests = Path(__file__).parent.parent
-    for path in [*(tests / "auth").glob("test_*.py"), *(tests / "cli").glob("test_*.py")]:
+    for path in tests.rglob("test_*.py"):
         yield from (n.name for n in ast.walk(ast.parse(path.read_text())) if isinstance(n, ast.FunctionDef))
 
 

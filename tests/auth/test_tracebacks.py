@@ -2,13 +2,13 @@
 
 import pytest
 import urllib3
+from login_people import FULL
+from traceback_scan import shows_no_secret
 
 from huracan_sync.auth.connect import connect
 from huracan_sync.engine import DropboxSync
 from huracan_sync.remote.rate_limit import Pacing
 from huracan_sync.secret import Secret
-from tests.auth.curious import shows_no_secret
-from tests.auth.login_desk import FULL
 
 
 @pytest.fixture

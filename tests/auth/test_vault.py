@@ -10,6 +10,7 @@ import sys
 import time
 
 import pytest
+from shared_fixtures import everything_below
 
 from huracan_sync.auth.keystore.secret_id import SecretName
 from huracan_sync.auth.keystore.secret_io import from_bytes
@@ -27,7 +28,6 @@ from huracan_sync.errors import (
     WrongVaultKey,
 )
 from huracan_sync.secret import Secret
-from tests.auth.conftest import everything_below
 
 
 def named(number, **changes):

@@ -3,9 +3,9 @@
 import json
 
 import pytest
+from terminal import CLICKS_ALLOW, Bare
 
 from huracan_sync.auth.pkce import redirect_uri
-from tests.cli.terminal import CLICKS_ALLOW, Bare
 
 READS_ONLY = {"check/user", "files/get_metadata", "files/list_folder", "users/get_space_usage",
               "users/get_current_account", "oauth2/token"}  # fmt: skip

@@ -8,8 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-
-from tests.cli.terminal import CLICKS_ALLOW, OPENS_NOTHING, Bare, address_on
+from terminal import CLICKS_ALLOW, OPENS_NOTHING, Bare, address_on
 
 PHRASE = "correct horse battery staple"
 NEW_PHRASE = [("New passphrase", PHRASE), ("The same again", PHRASE)]

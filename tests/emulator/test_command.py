@@ -14,10 +14,10 @@ import time
 from pathlib import Path
 
 import pytest
+from emulator_client import client
 
 from huracan_sync.emulator.command import add_arguments
 from huracan_sync.emulator.running import Emulator
-from tests.emulator.calling import client
 
 COMMAND = [sys.executable, "-m", "huracan_sync.emulator"]
 

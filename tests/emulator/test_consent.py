@@ -6,8 +6,7 @@ from hashlib import sha256
 from urllib.parse import parse_qs, urlencode, urlsplit
 
 import pytest
-
-from tests.emulator.calling import HTTP, post_form
+from emulator_client import HTTP, post_form
 
 VERIFIER = "0123456789-._~" * 5
 CHALLENGE = urlsafe_b64encode(sha256(VERIFIER.encode()).digest()).rstrip(b"=").decode()

@@ -5,10 +5,10 @@ import re
 from urllib.parse import urlsplit
 
 import pytest
+from emulator_client import HTTP, Client, client, post_form
 
 from huracan_sync.emulator.pytest_plugin import dropbox as fixture
 from huracan_sync.emulator.state.settings import Settings
-from tests.emulator.calling import HTTP, Client, client, post_form
 
 
 @pytest.mark.parametrize(

@@ -7,8 +7,7 @@ children of a deleted folder are reported too.
 import random
 
 import pytest
-
-from tests.emulator.calling import client
+from emulator_client import client
 
 NAMES = ["a", "B", "ü", "c.txt", "D d"]
 

@@ -5,9 +5,9 @@ import time
 from email.utils import parsedate_to_datetime
 
 import pytest
+from emulator_client import Client, client, parsed, post_form
 
 from huracan_sync.emulator.state.faults import KINDS
-from tests.emulator.calling import Client, client, parsed, post_form
 
 
 def names(me):

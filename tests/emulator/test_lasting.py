@@ -4,8 +4,9 @@ import os
 import subprocess
 import sys
 
+from emulator_client import Client
+
 from huracan_sync.emulator.running import Emulator
-from tests.emulator.calling import Client
 
 
 def test_everything_outlives_a_kill(tmp_path):

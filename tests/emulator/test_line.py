@@ -11,10 +11,10 @@ from urllib.parse import urlsplit
 
 import pytest
 import urllib3
+from emulator_client import HTTP, Client, client
 
 from huracan_sync.emulator.running import Emulator
 from huracan_sync.emulator.serving.tls import HOSTS
-from tests.emulator.calling import HTTP, Client, client
 
 
 def timed(call):

@@ -7,7 +7,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import urlsplit
 
-from tests.emulator.calling import client
+from emulator_client import client
 
 
 def at_once(count, call):

@@ -6,9 +6,9 @@ import time
 
 import pytest
 import urllib3
+from emulator_client import Client, client
 
 from huracan_sync.emulator.state.faults import ANSWERS, WIRES
-from tests.emulator.calling import Client, client
 
 
 def names(me):

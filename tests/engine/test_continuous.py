@@ -32,8 +32,8 @@ def until(true, within=30.0):
 
 
 @pytest.fixture
-def sync(world):
-    made = world.sync()
+def sync(machine):
+    made = machine.sync()
     yield made
     assert made.stop(10)
 
@@ -42,7 +42,7 @@ def events_of(events, *names):
     return [event for event in events if event["event"] in names]
 
 
-def test_the_engines_four_threads(world, sync):
+def test_the_engines_four_threads(machine, sync):
     with capture_logs() as events:
         threads = sync.start_continuous_sync(sync_intervals={"learning": 60, "models": 0, "logs": -1})
         assert [thread.name for thread in threads] == ["DropboxSync-Learning", "DropboxSync-DataCache"]
@@ -65,30 +65,30 @@ def test_disabled_starts_nothing():
     assert events[-1]["event"] == "continuous_sync_disabled"
 
 
-def test_an_unknown_interval_is_said_with_the_nearest_known(world, sync):
+def test_an_unknown_interval_is_said_with_the_nearest_known(machine, sync):
     with capture_logs() as events:
         sync.start_continuous_sync(sync_intervals={"data_cach": 60})
     (event,) = events_of(events, "continuous_sync_unknown_interval")
     assert "data_cache" in event["hint"]
 
 
-def test_a_change_of_each_watched_kind_is_in_dropbox_long_before_its_interval(world, sync):
+def test_a_change_of_each_watched_kind_is_in_dropbox_long_before_its_interval(machine, sync):
     """The shortest interval is five minutes: what comes at all within half a minute came because of the disk."""
-    world.write({"logs/learning/old.json": "{}", "models/old.bin": b"o"})
-    write_candle(world.work / "data/candles/ETH/ETH-USDT_1d_20221112_20251111.parquet")
+    machine.write({"logs/learning/old.json": "{}", "models/old.bin": b"o"})
+    write_candle(machine.work / "data/candles/ETH/ETH-USDT_1d_20221112_20251111.parquet")
     with capture_logs() as events:
         sync.start_continuous_sync()
-        until(lambda: len(world.stranger.paths()) >= 4)
-        candle = write_candle(world.work / "data/candles/BTC" / SPOT)  # a new folder, and a file in it at once
-        world.write({"logs/learning/new.json": "{}", "models/deep/new.bin": b"n"})
+        until(lambda: len(machine.stranger.paths()) >= 4)
+        candle = write_candle(machine.work / "data/candles/BTC" / SPOT)  # a new folder, and a file in it at once
+        machine.write({"logs/learning/new.json": "{}", "models/deep/new.bin": b"n"})
         wanted = {
             f"{APP}/data/candles/BTCUSDT/{SPOT}",
             f"{APP}/2025-11-14/learning/new.json",
             f"{APP}/2025-11-14/models/deep/new.bin",
         }
-        until(lambda: wanted <= set(world.stranger.paths()))
+        until(lambda: wanted <= set(machine.stranger.paths()))
         until(lambda: events_of(events, "recent_coin_data_synced"))
-    assert world.stranger.read(f"{APP}/data/candles/BTCUSDT/{SPOT}") == candle
+    assert machine.stranger.read(f"{APP}/data/candles/BTCUSDT/{SPOT}") == candle
     names = {event["event"] for event in events}
     assert {
         "learning_data_synced",
@@ -100,41 +100,41 @@ def test_a_change_of_each_watched_kind_is_in_dropbox_long_before_its_interval(wo
     assert {"coin_data_synced_immediately", "recent_coin_data_synced"} <= names
 
 
-def test_a_half_written_candle_waits_and_then_goes(world, sync):
-    path = world.work / "data/candles/BTC" / SPOT
+def test_a_half_written_candle_waits_and_then_goes(machine, sync):
+    path = machine.work / "data/candles/BTC" / SPOT
     first = write_candle(path)
     sync.start_continuous_sync()
     there = f"{APP}/data/candles/BTCUSDT/{SPOT}"
-    until(lambda: world.stranger.read(there) == first)
-    whole = write_candle(world.work / "longer.parquet", rows=50)
+    until(lambda: machine.stranger.read(there) == first)
+    whole = write_candle(machine.work / "longer.parquet", rows=50)
     path.write_bytes(whole[:-30])
     time.sleep(1.5)
-    assert world.stranger.read(there) == first
+    assert machine.stranger.read(there) == first
     path.write_bytes(whole)
-    until(lambda: world.stranger.read(there) == whole)
+    until(lambda: machine.stranger.read(there) == whole)
 
 
-def test_candles_are_restored_before_any_is_pushed(world, sync):
-    world.stranger.write(f"{APP}/data/candles/BTCUSDT/{SPOT}", write_candle(world.work / "x.parquet", rows=40))
-    world.clear_log()
+def test_candles_are_restored_before_any_is_pushed(machine, sync):
+    machine.stranger.write(f"{APP}/data/candles/BTCUSDT/{SPOT}", write_candle(machine.work / "x.parquet", rows=40))
+    machine.clear_log()
     sync.start_continuous_sync()
-    until((world.work / "data/candles/BTC" / SPOT).exists)
+    until((machine.work / "data/candles/BTC" / SPOT).exists)
     time.sleep(1.5)
     assert sync.stop(5)
-    assert not [route for route in world.requests() if "upload" in route]
+    assert not [route for route in machine.requests() if "upload" in route]
 
 
-def test_a_candle_that_did_not_arrive_is_asked_for_again_and_the_rest_goes_on(world, sync, monkeypatch):
+def test_a_candle_that_did_not_arrive_is_asked_for_again_and_the_rest_goes_on(machine, sync, monkeypatch):
     monkeypatch.setattr("huracan_sync.engine.daemon.scheduler.FIRST_RETRY_S", 0.3)
     for base in ("BTC", "ETH", "SOL"):
-        data = write_candle(world.work / "x.parquet", seed=base)
-        world.stranger.write(f"{APP}/data/candles/{base}USDT/{base}-USDT_1d_20221112_20251111.parquet", data)
-    mine = write_candle(world.work / "data/candles/ADA/ADA-USDT_1d_20221112_20251111.parquet", seed=9)
-    blocked = world.work / "data/candles/SOL"
+        data = write_candle(machine.work / "x.parquet", seed=base)
+        machine.stranger.write(f"{APP}/data/candles/{base}USDT/{base}-USDT_1d_20221112_20251111.parquet", data)
+    mine = write_candle(machine.work / "data/candles/ADA/ADA-USDT_1d_20221112_20251111.parquet", seed=9)
+    blocked = machine.work / "data/candles/SOL"
     blocked.write_text("a file lies where the folder must be")
     sync.start_continuous_sync(sync_intervals={"learning": 0, "logs": 0, "models": 0})
     there = f"{APP}/data/candles/ADAUSDT/ADA-USDT_1d_20221112_20251111.parquet"
-    until(lambda: world.stranger.read(there) == mine)
+    until(lambda: machine.stranger.read(there) == mine)
     state = until(lambda: [s for s in sync._loops.states() if s.last_error])
     assert sync._loops.states()[0].last_success is None, state
     blocked.unlink()
@@ -142,59 +142,59 @@ def test_a_candle_that_did_not_arrive_is_asked_for_again_and_the_rest_goes_on(wo
     until(lambda: sync._loops.states()[0].last_error == "")
 
 
-def test_each_kind_counts_its_own_bytes(world, sync):
-    world.write({"models/big.bin": noise("big", 9_000_000)} | {f"logs/{n}.log": 1000 for n in range(10)})
-    world.write({f"exports/{n}.csv": 500 for n in range(10)})
-    world.dropbox.config(latency_ms=50)
+def test_each_kind_counts_its_own_bytes(machine, sync):
+    machine.write({"models/big.bin": noise("big", 9_000_000)} | {f"logs/{n}.log": 1000 for n in range(10)})
+    machine.write({f"exports/{n}.csv": 500 for n in range(10)})
+    machine.dropbox.config(latency_ms=50)
     settings = settings_of(watch=False)
     stop = threading.Event()
-    thread = threading.Thread(target=run, args=(world.sync(settings=settings), settings, stop))
+    thread = threading.Thread(target=run, args=(machine.sync(settings=settings), settings, stop))
     thread.start()
-    until(lambda: len(world.stranger.paths()) == 21)
+    until(lambda: len(machine.stranger.paths()) == 21)
     stop.set()
     thread.join(20)
-    sent = {kind.name: kind.bytes_sent for kind in status.read(world.home).kinds}
+    sent = {kind.name: kind.bytes_sent for kind in status.read(machine.home).kinds}
     assert (sent["models"], sent["logs"], sent["exports"]) == (9_000_000, 10_000, 5_000)
 
 
-def test_second_long_loops_over_unchanged_data_send_nothing(world, sync):
-    world.write({f"logs/{n}.log": 500 for n in range(20)} | {f"models/{n}.bin": 500 for n in range(5)})
+def test_second_long_loops_over_unchanged_data_send_nothing(machine, sync):
+    machine.write({f"logs/{n}.log": 500 for n in range(20)} | {f"models/{n}.bin": 500 for n in range(5)})
     sync.sync_all()
-    world.clear_log()
+    machine.clear_log()
     sync.start_continuous_sync(sync_intervals={"learning": 1, "logs": 1, "models": 1, "data_cache": 1})
     time.sleep(3)
     assert sync.stop(5)
-    assert world.count() > 10
-    assert not [route for route in world.requests() if "upload" in route]
+    assert machine.count() > 10
+    assert not [route for route in machine.requests() if "upload" in route]
 
 
-def test_one_failing_kind_stops_no_other(world, sync):
-    world.write({"models/a.bin": b"a", "logs/a.log": b"a", "logs/learning/a.json": "{}"})
+def test_one_failing_kind_stops_no_other(machine, sync):
+    machine.write({"models/a.bin": b"a", "logs/a.log": b"a", "logs/learning/a.json": "{}"})
     sync._pass_of, whole = (
         lambda kind, *rest, **more: 1 // 0 if kind == "models" else whole(kind, *rest, **more),
         sync._pass_of,
     )
     with capture_logs() as events:
         sync.start_continuous_sync()
-        until(lambda: len(world.stranger.paths()) >= 2)
+        until(lambda: len(machine.stranger.paths()) >= 2)
         until(lambda: events_of(events, "models_sync_error"))
-    assert not [p for p in world.stranger.paths() if "/models/" in p]
+    assert not [p for p in machine.stranger.paths() if "/models/" in p]
     assert "DropboxSync-Models" in [thread.name for thread in threading.enumerate()]
 
 
-def test_a_dead_network_is_survived_and_caught_up_in_one_pass(world, sync, monkeypatch):
+def test_a_dead_network_is_survived_and_caught_up_in_one_pass(machine, sync, monkeypatch):
     monkeypatch.setattr("huracan_sync.engine.daemon.scheduler.FIRST_RETRY_S", 0.3)
     monkeypatch.setattr("huracan_sync.engine.daemon.scheduler.LONGEST_RETRY_S", 0.6)
-    world.dropbox.faults(DEAD)
-    world.write({f"models/{n}.bin": 300 for n in range(40)})
+    machine.dropbox.faults(DEAD)
+    machine.write({f"models/{n}.bin": 300 for n in range(40)})
     with capture_logs() as events:
         sync.start_continuous_sync(sync_intervals={"learning": 0, "logs": 0, "data_cache": 0, "models": 3600})
         until(lambda: len(events_of(events, "models_sync_error")) >= 2)
         assert sync._loops.states()[0].lag_s(time.time() + 100) > 100
-        world.dropbox.faults()
-        until(lambda: len(world.stranger.paths()) == 40)
+        machine.dropbox.faults()
+        until(lambda: len(machine.stranger.paths()) == 40)
     until(lambda: sync._loops.states()[0].last_error == "")
-    assert world.requests()["files/upload_session/finish_batch_v2"] == 1
+    assert machine.requests()["files/upload_session/finish_batch_v2"] == 1
 
 
 class Hurried:
@@ -221,54 +221,56 @@ class Hurried:
 
 
 @pytest.mark.slow
-def test_hours_without_a_network_are_survived_and_made_up_for_in_one_pass(world):
+def test_hours_without_a_network_are_survived_and_made_up_for_in_one_pass(machine):
     settings = settings_of(watch=False)
     kinds = {
         "models": {f"models/{n}.bin": 300 for n in range(30)},
         "logs": {f"logs/{n}.log": 300 for n in range(30)},
         "exports": {f"exports/{n}.csv": 300 for n in range(30)},
     }
-    world.dropbox.faults(DEAD)
-    stop, hurried, sync = threading.Event(), Hurried(), world.sync(settings=settings)
+    machine.dropbox.faults(DEAD)
+    stop, hurried, sync = threading.Event(), Hurried(), machine.sync(settings=settings)
     thread = threading.Thread(target=run, args=(sync, settings, stop), kwargs={"clock": hurried.clock()})
     with capture_logs() as events:
         thread.start()
         for files in kinds.values():
             hurried.sleep(3600)
-            world.write(files)
+            machine.write(files)
         hurried.sleep(2 * 3600)
         assert {f"{kind}_sync_error" for kind in kinds} <= {event["event"] for event in events}
-        world.dropbox.faults()
-        world.clear_log()
-        until(lambda: len(world.stranger.paths()) == 90)
+        machine.dropbox.faults()
+        machine.clear_log()
+        until(lambda: len(machine.stranger.paths()) == 90)
         stop.set()
         thread.join(20)
     assert not thread.is_alive()
-    assert world.requests()["files/upload_session/finish_batch_v2"] == 3  # one pass for each kind, one commit for each
+    assert (
+        machine.requests()["files/upload_session/finish_batch_v2"] == 3
+    )  # one pass for each kind, one commit for each
     assert sync.pending == []
-    left = {kind.name: kind for kind in status.read(world.home).kinds}
+    left = {kind.name: kind for kind in status.read(machine.home).kinds}
     assert all(left[kind].last_error == "" and left[kind].failures > 10 for kind in kinds)
     assert all(left[kind].sent == 30 for kind in kinds)
 
 
-def test_stop_ends_a_large_upload_at_the_next_part_and_the_next_start_goes_on(world, monkeypatch):
+def test_stop_ends_a_large_upload_at_the_next_part_and_the_next_start_goes_on(machine, monkeypatch):
     monkeypatch.setenv("HURACAN_WATCH", "false")
-    world.write({"models/big.bin": noise("big", 60 * 1024 * 1024)})
-    world.dropbox.config(latency_ms=150)
+    machine.write({"models/big.bin": noise("big", 60 * 1024 * 1024)})
+    machine.dropbox.config(latency_ms=150)
     only = {"learning": 0, "logs": 0, "data_cache": 0, "models": 3600}
-    sync = world.sync()
+    sync = machine.sync()
     sync.start_continuous_sync(sync_intervals=only)
-    until(lambda: world.requests().get("files/upload_session/append_v2", 0) >= 2)
+    until(lambda: machine.requests().get("files/upload_session/append_v2", 0) >= 2)
     assert sync.stop(30)
-    sent = world.requests()["files/upload_session/append_v2"]
+    sent = machine.requests()["files/upload_session/append_v2"]
     assert sent < 8
-    assert world.stranger.paths() == []
-    world.dropbox.config(latency_ms=0)
-    world.clear_log()
-    again = world.sync()
+    assert machine.stranger.paths() == []
+    machine.dropbox.config(latency_ms=0)
+    machine.clear_log()
+    again = machine.sync()
     assert again.upload_models() == 1
-    assert world.requests()["files/upload_session/append_v2"] == 8 - sent
-    assert "files/upload_session/start" not in world.requests()
+    assert machine.requests()["files/upload_session/append_v2"] == 8 - sent
+    assert "files/upload_session/start" not in machine.requests()
 
 
 # --- run ----------------------------------------------------------------------------------------------------------
@@ -278,49 +280,49 @@ def settings_of(**arguments):
     return load(arguments=arguments, environment=os.environ)
 
 
-def test_once_restores_then_pushes_every_kind(world):
+def test_once_restores_then_pushes_every_kind(machine):
     settings = settings_of()
-    world.write({"logs/a.log": b"a", "reports/r.html": "<p>", "config/c.toml": "a = 1", "exports/e.csv": "a,b"})
-    world.stranger.write(f"{APP}/data/candles/BTCUSDT/{SPOT}", write_candle(world.work / "x.parquet"))
-    report = run_once(world.sync(settings=settings), settings)
+    machine.write({"logs/a.log": b"a", "reports/r.html": "<p>", "config/c.toml": "a = 1", "exports/e.csv": "a,b"})
+    machine.stranger.write(f"{APP}/data/candles/BTCUSDT/{SPOT}", write_candle(machine.work / "x.parquet"))
+    report = run_once(machine.sync(settings=settings), settings)
     assert (report.restored, report.failed, report.is_good) == (1, {}, True)
     assert report.kinds["logs"].files == report.kinds["config"].files == report.kinds["data_cache"].files == 1
     assert report.as_dict()["uploaded"] == 4
-    again = run_once(world.sync(settings=settings), settings)
+    again = run_once(machine.sync(settings=settings), settings)
     assert again.as_dict()["uploaded"] == again.as_dict()["bytes_sent"] == again.restored == 0
     assert again.requests <= 9
 
 
-def test_once_says_what_failed_and_does_the_rest(world):
+def test_once_says_what_failed_and_does_the_rest(machine):
     settings = settings_of()
-    world.write({"logs/a.log": b"a", "models/m.bin": b"m"})
-    world.dropbox.faults({"route": "files/upload", "fault": "insufficient_space", "nth": 1})
-    report = run_once(world.sync(settings=settings), settings)
+    machine.write({"logs/a.log": b"a", "models/m.bin": b"m"})
+    machine.dropbox.faults({"route": "files/upload", "fault": "insufficient_space", "nth": 1})
+    report = run_once(machine.sync(settings=settings), settings)
     assert not report.is_good
-    assert len(world.stranger.paths()) == 1
-    assert run_once(world.sync(settings=settings), settings).is_good
-    assert len(world.stranger.paths()) == 2
+    assert len(machine.stranger.paths()) == 1
+    assert run_once(machine.sync(settings=settings), settings).is_good
+    assert len(machine.stranger.paths()) == 2
 
 
-def test_settings_reach_everything(world):
+def test_settings_reach_everything(machine):
     settings = settings_of(app_folder="Other", kind_first=True, sync_models=False, logs_dir="mylogs")
-    world.write({"mylogs/a.log": b"a", "models/m.bin": b"m"})
-    assert run_once(world.sync(settings=settings), settings).is_good
-    assert world.stranger.paths() == ["/Other/logs/2025-11-14/a.log"]
+    machine.write({"mylogs/a.log": b"a", "models/m.bin": b"m"})
+    assert run_once(machine.sync(settings=settings), settings).is_good
+    assert machine.stranger.paths() == ["/Other/logs/2025-11-14/a.log"]
 
 
-def test_running_tells_how_it_stands(world):
+def test_running_tells_how_it_stands(machine):
     settings = settings_of(preset="development")
-    world.write({"logs/learning/a.json": "{}"})
+    machine.write({"logs/learning/a.json": "{}"})
     stop, said = threading.Event(), []
-    sync = world.sync(settings=settings)
+    sync = machine.sync(settings=settings)
     thread = threading.Thread(target=run, args=(sync, settings, stop), kwargs={"port": 0, "say": said.append})
     thread.start()
-    until(lambda: world.stranger.paths() and said)
+    until(lambda: machine.stranger.paths() and said)
     stop.set()
     thread.join(10)
     assert not thread.is_alive()
-    left = status.read(world.home)
+    left = status.read(machine.home)
     assert {kind.name for kind in left.kinds} == {
         "learning",
         "logs",
@@ -351,8 +353,8 @@ sys.exit(0 if run(sync, settings, stop) else 1)
 """
 
 
-def test_sigterm_ends_it_cleanly(world):
-    world.write({"models/a.bin": b"a"})
+def test_sigterm_ends_it_cleanly(machine):
+    machine.write({"models/a.bin": b"a"})
     process = subprocess.Popen(
         [sys.executable, "-c", RUNNING],
         stdin=subprocess.PIPE,
@@ -360,9 +362,9 @@ def test_sigterm_ends_it_cleanly(world):
         stderr=subprocess.STDOUT,
         text=True,
     )
-    process.stdin.write(world.token() + "\n")
+    process.stdin.write(machine.token() + "\n")
     process.stdin.flush()
-    until(world.stranger.paths)
+    until(machine.stranger.paths)
     process.send_signal(signal.SIGTERM)
     output, _ = process.communicate(timeout=20)
     assert process.returncode == 0, output

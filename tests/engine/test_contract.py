@@ -56,8 +56,8 @@ def test_every_argument_and_default_is_as_callers_know_it(name, expected):
     assert all(p.default is not p.empty for p in added)  # what was added since can be left out
 
 
-def test_the_private_members_callers_use(world):
-    sync = world.sync()
+def test_the_private_members_callers_use(machine):
+    sync = machine.sync()
     assert sync._enabled is True
     assert sync._app_folder == "Runpodhuracan"
     assert sync._dated_folder == "/Runpodhuracan/2025-11-14"
@@ -65,13 +65,13 @@ def test_the_private_members_callers_use(world):
     assert sync._normalize_path("logs/x") == "/Runpodhuracan/2025-11-14/logs/x"
     assert sync._create_dated_folder() == "/Runpodhuracan/2025-11-14"
     assert isinstance(sync._dbx, official.Dropbox)
-    assert world.sync(create_dated_folder=False)._dated_folder == ""
+    assert machine.sync(create_dated_folder=False)._dated_folder == ""
     assert engine.DROPBOX_AVAILABLE is True
 
 
-def test_the_raw_client_speaks_the_official_language(world):
-    sync = world.sync()
-    world.stranger.write("/Runpodhuracan/2025-11-14/logs/a.log", b"hello")
+def test_the_raw_client_speaks_the_official_language(machine):
+    sync = machine.sync()
+    machine.stranger.write("/Runpodhuracan/2025-11-14/logs/a.log", b"hello")
     meta, response = sync._dbx.files_download("/Runpodhuracan/2025-11-14/logs/a.log")
     assert response.content == b"hello"
     assert isinstance(meta, official.files.FileMetadata)
@@ -85,7 +85,7 @@ def test_the_raw_client_speaks_the_official_language(world):
     sync._dbx.files_copy_v2(meta.path_display, "/Runpodhuracan/new/b.log")
     sync._dbx.files_move_v2("/Runpodhuracan/new/b.log", "/Runpodhuracan/new/c.log")
     sync._dbx.files_delete_v2("/Runpodhuracan/new/c.log")
-    assert world.stranger.paths() == ["/Runpodhuracan/2025-11-14/logs/a.log"]
+    assert machine.stranger.paths() == ["/Runpodhuracan/2025-11-14/logs/a.log"]
 
 
 def test_a_disabled_one_does_nothing_and_has_nothing():
@@ -118,13 +118,13 @@ def test_a_disabled_one_does_nothing_and_has_nothing():
 
 
 @pytest.mark.parametrize("setting", [None, "", "sl.keyring:engine", ' "sl.keyring:engine"\n'])
-def test_stored_credentials_need_no_token_and_no_network(world, setting):
-    world.clear_log()
+def test_stored_credentials_need_no_token_and_no_network(machine, setting):
+    machine.clear_log()
     sync = DropboxSync(setting)
     assert sync._access_token == "sl.keyring:engine"
     assert sync._access_token.startswith("sl.")  # callers ask
-    assert world.count() == 0
-    assert not world.home.exists()
+    assert machine.count() == 0
+    assert not machine.home.exists()
     with capture_logs() as events:
         assert sync.upload_logs() == 0  # no folder: said, without asking anybody
         assert sync.list_files() == []
@@ -145,21 +145,21 @@ def test_what_is_no_token_is_refused_without_being_shown(token, event):
     assert token not in repr(events)
 
 
-def test_a_pasted_token_is_checked_at_once(world):
-    world.clear_log()
+def test_a_pasted_token_is_checked_at_once(machine):
+    machine.clear_log()
     with capture_logs() as events:
-        sync = DropboxSync(world.token())
-    assert world.requests() == {"files/list_folder": 1}
+        sync = DropboxSync(machine.token())
+    assert machine.requests() == {"files/list_folder": 1}
     names = [event["event"] for event in events]
     assert "dropbox_token_received" in names
     assert names[-1] == "dropbox_sync_initialized"
     assert sync.list_files() == []
-    assert world.stranger.paths() == world.stranger.entries("folder") == []  # looking writes nothing
+    assert machine.stranger.paths() == machine.stranger.entries("folder") == []  # looking writes nothing
 
 
 @pytest.mark.parametrize(("lifetime", "event"), [(0, "dropbox_token_expired"), (None, "dropbox_token_invalid")])
-def test_a_dead_token_raises_what_callers_catch(world, lifetime, event):
-    token = world.token(expires_in=0) if lifetime == 0 else "sl.u." + "A" * 120
+def test_a_dead_token_raises_what_callers_catch(machine, lifetime, event):
+    token = machine.token(expires_in=0) if lifetime == 0 else "sl.u." + "A" * 120
     with capture_logs() as events, pytest.raises(official.exceptions.AuthError) as caught:
         DropboxSync(token)
     assert isinstance(caught.value, NotAuthorized)
@@ -185,11 +185,11 @@ print("made")
 """
 
 
-def test_making_one_opens_no_socket_and_writes_nothing(world):
+def test_making_one_opens_no_socket_and_writes_nothing(machine):
     words = [sys.executable, "-B", "-W", "error", "-c", FORBIDDING]
-    done = subprocess.run(words, env=world.env, capture_output=True, text=True, check=False)
+    done = subprocess.run(words, env=machine.env, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout.splitlines()[-1]) == (0, "made"), done.stderr
-    assert not world.home.exists()
+    assert not machine.home.exists()
 
 
 def test_importing_needs_neither_network_nor_the_official_client():
@@ -197,20 +197,20 @@ def test_importing_needs_neither_network_nor_the_official_client():
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
 
 
-def test_a_worker_gets_its_own(world):
+def test_a_worker_gets_its_own(machine):
     sync = pickle.loads(pickle.dumps(DropboxSync(None, "Other", create_dated_folder=False)))  # noqa: S301
     assert (sync._app_folder, sync._dated_folder, sync._access_token) == ("Other", "", "sl.keyring:engine")
     assert pickle.loads(pickle.dumps(DropboxSync(enabled=False)))._enabled is False  # noqa: S301
     with pytest.raises(TypeError, match="not pickled"):
-        pickle.dumps(DropboxSync(world.token()))
+        pickle.dumps(DropboxSync(machine.token()))
 
 
-def test_an_impossible_app_folder_is_refused_at_once(world):
+def test_an_impossible_app_folder_is_refused_at_once(machine):
     with pytest.raises(HostilePath):
         DropboxSync(app_folder="a/../b")
 
 
-def test_strict_raises_what_is_otherwise_false(world, monkeypatch):
+def test_strict_raises_what_is_otherwise_false(machine, monkeypatch):
     monkeypatch.setenv("HURACAN_SYNC_STRICT", "1")
     sync = DropboxSync()
     with pytest.raises(official.exceptions.AuthError):

@@ -3,8 +3,8 @@
 import concurrent.futures
 
 import pytest
+from manifest_world import BACKUP, CANDLES, ENGINE, PROMOTER, ROOT, key
 from reader_world import FILES, HOUR, PIN, RULES, World, change, item, make_trust, policy
-from signed_world import BACKUP, CANDLES, ENGINE, PROMOTER, ROOT, key
 
 from huracan_sync.errors import Busy, ConfigError, NotFound, NoTrust, Revoked, StateMissing, Unreachable
 from huracan_sync.manifest import locations, refusals, trust

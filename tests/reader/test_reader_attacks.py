@@ -11,8 +11,8 @@ import random
 
 import msgspec
 import pytest
+from manifest_world import BACKUP, CANDLES, ENGINE, ROOT, THIEF, key
 from reader_world import FILES, HOUR, PIN, RULES, World, change, item, make_trust, policy, sha256
-from signed_world import BACKUP, CANDLES, ENGINE, ROOT, THIEF, key
 
 from huracan_sync.errors import ContentMismatch, Refused
 from huracan_sync.manifest import body, head, locations, refusals, sshsig, trust, zstd_frame

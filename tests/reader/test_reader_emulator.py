@@ -6,7 +6,7 @@ import time
 import msgspec
 import pytest
 from reader_world import FILES, PIN, World
-from remote_source import RemotePeer
+from remote_peer import RemotePeer
 from test_reader_attacks import ATTACKS, HEAD, Scene, ends_well
 
 from huracan_sync.manifest.refusals import HeadMissing

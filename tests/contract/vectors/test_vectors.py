@@ -1,0 +1,102 @@
+"""The vectors, as a stranger would use them; and that making them anew changes none."""
+
+import base64
+import importlib.util
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import msgspec
+import pytest
+from manifest_world import change, make_head, policy
+
+from huracan_sync.errors import Refused
+from huracan_sync.manifest import body, head, refusals, trust
+from huracan_sync.manifest.body import Body
+
+HERE = Path(__file__).parent
+SCRIPT = Path(__file__).parents[3] / "scripts" / "make_vectors.py"
+
+
+def vectors(name):
+    lines = (HERE / f"{name}.jsonl").read_text().splitlines()
+    return [pytest.param(vector, id=vector["name"]) for vector in map(json.loads, lines)]
+
+
+def read(field):
+    return base64.b64decode(field)
+
+
+def plain(value):
+    return msgspec.json.decode(msgspec.json.encode(msgspec.structs.asdict(value)))
+
+
+def judge(vector, judged):
+    """The answer, compared with the one that is expected."""
+    if vector["expect"] == "accepted":
+        assert judged() == vector["fields"]
+    else:
+        with pytest.raises(Refused) as caught:
+            judged()
+        assert caught.value.code in vector["expect"].split("|"), str(caught.value)
+        assert caught.value.hint
+
+
+@pytest.mark.parametrize("vector", vectors("heads"))
+def test_heads(vector):
+    held = trust.open(read(vector["trust"]))
+    data, asked = read(vector["head"]), {"channel": vector["channel"], "now_ms": vector["now_ms"]}
+    judge(vector, lambda: plain(head.open(data, trust=held, **asked).head))
+
+
+@pytest.mark.parametrize("vector", vectors("trusts"))
+def test_trusts(vector):
+    data = read(vector["trust"])
+    if "pins" in vector:
+        judge(vector, lambda: plain(trust.pin(data, vector["pins"])))
+    else:
+        judge(vector, lambda: plain(trust.follow(trust.open(read(vector["after"])), data)))
+
+
+@pytest.mark.parametrize("vector", vectors("bodies"))
+def test_bodies(vector):
+    named = Body(vector["raw_len"], read(vector["body_sha256"]), b"", [], vector["entry_count"])
+    said = change(make_head(named, vector["channel"]), body_len=vector["body_len"])
+    rules = policy(vector["channel"], kinds=tuple(vector["kinds"]), max_entries=vector["max_entries"])
+    parts = {bytes.fromhex(sha256): read(data) for sha256, data in vector["parts"].items()}
+    judge(vector, lambda: [plain(item) for item in body.read(said, rules, lambda sha256, _: parts[sha256])])
+
+
+# The state of a reader, not one file, decides these; tests/reader has them.
+OF_THE_READER = {"CLOCK", "TRUST_EXPIRED", "HEAD_MISSING", "ROLLBACK", "FORK", "SEQUENCE_JUMP", "STALE", "DEAD"}
+OF_THE_READER |= {"BODY_MISSING", "SSHSIG_FORMAT", "CHANNEL_NAME", "CONTRACT"}
+
+
+def test_every_reason_has_a_vector():
+    reasons = {kind.code for kind in vars(refusals).values() if isinstance(kind, type) and kind.code != Refused.code}
+    named = [vector.values[0]["expect"] for name in ("heads", "trusts", "bodies") for vector in vectors(name)]
+    assert {code for expect in named for code in expect.split("|")} - {"accepted"} == reasons - OF_THE_READER
+
+
+def test_made_anew_they_are_the_same(tmp_path):
+    """zstd may pack the same list otherwise in another version; what is signed may not change."""
+    spec = importlib.util.spec_from_file_location("make_vectors", SCRIPT)
+    script = importlib.util.module_from_spec(spec)
+    before = list(sys.path)
+    spec.loader.exec_module(script)
+    sys.path[:] = before
+    script.main(tmp_path)
+    for name in ("heads.jsonl", "trusts.jsonl", "1.hzt", "champions.sig", "champions.payload", "allowed_signers"):
+        assert (tmp_path / name).read_bytes() == (HERE / name).read_bytes()
+    old, new = ((at / "bodies.jsonl").read_text().splitlines() for at in (HERE, tmp_path))
+    assert [json.loads(line)["name"] for line in old] == [json.loads(line)["name"] for line in new]
+
+
+@pytest.mark.skipif(shutil.which("ssh-keygen") is None, reason="needs ssh-keygen")
+def test_the_golden_head_by_openssh_alone():
+    command = ["ssh-keygen", "-Y", "verify", "-n", "huracan-sync/head/v1", "-f", "allowed_signers", "-I", "engine"]
+    payload = (HERE / "champions.payload").read_bytes()
+    done = subprocess.run([*command, "-s", "champions.sig"], input=payload, cwd=HERE, capture_output=True, check=False)
+    assert done.returncode == 0, done.stderr

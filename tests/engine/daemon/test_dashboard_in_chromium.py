@@ -1,0 +1,101 @@
+"""The page in a real browser: what a person sees, by day and by night, on a wide screen and a narrow one."""
+
+import json
+import re
+import signal
+import struct
+import time
+
+import pytest
+from browser import chromium
+from test_dashboard import KINDS, NOW, told
+
+from huracan_sync.engine.daemon.dashboard import Page, Samples
+
+NIGHT = "--blink-settings=preferredColorScheme=0"
+
+CONTRASTS = """
+const ink = colour => { const c = document.createElement('canvas').getContext('2d', {willReadFrequently: true});
+  c.fillStyle = colour; c.fillRect(0, 0, 1, 1); return [...c.getImageData(0, 0, 1, 1).data].slice(0, 3); };
+const light = rgb => rgb.map(v => (v /= 255) <= .03928 ? v / 12.92 : ((v + .055) / 1.055) ** 2.4)
+  .reduce((sum, v, i) => sum + v * [.2126, .7152, .0722][i], 0);
+const behind = element => { while (element && getComputedStyle(element).backgroundColor.endsWith(', 0)'))
+  element = element.parentElement; return getComputedStyle(element || document.body).backgroundColor; };
+return ['h1', 'dt', 'dd', 'thead th', 'tbody th', 'tr.ill td:last-child', 'figcaption', 'footer'].map(name => {
+  const element = document.querySelector(name);
+  const [a, b] = [getComputedStyle(element).color, behind(element)].map(c => light(ink(c)));
+  return [name, (Math.max(a, b) + .05) / (Math.min(a, b) + .05)]; });
+"""
+
+
+@pytest.fixture
+def page():
+    samples = Samples()
+    for n in range(120):
+        samples.take(told(requests=n * 3, bytes_sent=(n // 10) * 9_000_000, token_requests=n // 50), NOW - 600 + n * 5)
+    made = Page(0, lambda: told(requests=357, pending=1), samples, lambda: NOW)
+    made.start()
+    yield made
+    made.stop()
+
+
+def size_of(picture):
+    assert picture.startswith(b"\x89PNG")
+    return struct.unpack(">II", picture[16:24])
+
+
+@pytest.mark.parametrize("scheme", ["day", "night"])
+def test_it_is_drawn_by_day_and_by_night(page, scheme):
+    with chromium("--window-size=1280,1100", *([NIGHT] if scheme == "night" else [])) as browser:
+        browser.go(page.url)
+        text = browser.read("token refreshes")
+        assert browser.complaints() == []  # nothing was blocked, nothing is missing
+        for words in ("not everything is in step", "models: no <network> today", "20 s ago", "4.8 MiB"):
+            assert words in text
+        assert browser.evaluate("return document.querySelectorAll('tbody tr').length") == len(KINDS)
+        boxes = "return [...document.querySelectorAll('svg')].map(s => s.getBoundingClientRect().height)"
+        assert all(height > 80 for height in browser.evaluate(boxes))
+        bars = "return [...document.querySelectorAll('figure')].map(f => f.querySelectorAll('rect').length)"
+        assert browser.evaluate(bars)[0] >= 5
+        curves = "return [...document.querySelectorAll('path.line')].map(p => p.getTotalLength())"
+        assert all(length > 300 for length in browser.evaluate(curves))
+        dark = browser.evaluate("return getComputedStyle(document.body).backgroundColor")
+        assert (sum(map(int, re.findall(r"\d+", dark))) < 200) == (scheme == "night")
+        faint = [(name, ratio) for name, ratio in browser.evaluate(CONTRASTS) if ratio < 4.5]
+        assert faint == []  # as WCAG asks of text
+        assert size_of(browser.picture())[0] == 1280
+
+
+def test_a_narrow_screen_scrolls_the_table_and_not_the_page(page):
+    with chromium("--window-size=500,900") as browser:
+        browser.go(page.url)
+        browser.read("token refreshes")
+        wide, window = browser.evaluate("return [document.documentElement.scrollWidth, innerWidth]")
+        assert wide <= window
+        table, card = browser.evaluate(
+            "const card = document.querySelector('.card'); return [card.scrollWidth, card.clientWidth]"
+        )
+        assert table > card
+
+
+def test_it_follows_what_runs_without_being_asked(machine):
+    machine.write({"models/a.bin": b"a"})
+    process = machine.start("run", "--http", "0")
+    until = time.monotonic() + 15
+    while not (machine.home / "run.json").exists():
+        assert time.monotonic() < until
+        time.sleep(0.05)
+    url = json.loads((machine.home / "run.json").read_bytes())["page"]
+    with chromium() as browser:
+        browser.go(url)
+        assert "all is in step" in browser.read("all is in step", within=15)
+        assert re.search(r"models\s+\d+ s ago\s+1\s", browser.text)
+        machine.write({"models/b.bin": b"b", "models/c.bin": b"c"})
+        while not re.search(r"models\s+\d+ s ago\s+3\s", browser.text):
+            assert time.monotonic() < until + 15
+            time.sleep(0.2)
+        assert browser.complaints() == []
+        assert browser.evaluate("return document.title") == "all is in step - huracan-sync"
+    process.send_signal(signal.SIGTERM)
+    _, err = process.communicate(timeout=20)
+    assert process.returncode == 0, err

@@ -1,0 +1,251 @@
+"""What the engine puts where Hamilton reads becomes one signed set, and Hamilton sees all of it or none."""
+
+import json
+import os
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from engine_world import noise, write_candle
+from structlog.testing import capture_logs
+
+from huracan_sync.engine import champion_set as signed_set
+from huracan_sync.engine.run import run_once
+from huracan_sync.engine.settings import load
+from huracan_sync.errors import NoSigningKey
+from huracan_sync.hamilton import Hamilton
+from huracan_sync.manifest.refusals import KindRefused
+from huracan_sync.reader import Reader
+from huracan_sync.remote.source import RemoteSource
+from huracan_sync.signing.push_signer import key_place
+from huracan_sync.signing.trust_files import Roots
+
+ROOT = "/Runpodhuracan"
+MODELS = "models/champions/latest"
+SPOT = "BTC-USDT_1d_20221112_20251111.parquet"
+
+
+@pytest.fixture
+def signer(machine, tmp_path, monkeypatch):
+    """The machine's key; `keys init` was run."""
+    monkeypatch.setenv("HURACAN_SIGNING_KEY_FILE", str(tmp_path / "sign.key"))
+    remote = machine.remote()
+    return Roots(remote, key_place(machine.home, remote), machine.home, root=ROOT).begin().signer
+
+
+@pytest.fixture
+def hamilton(machine, tmp_path, signer):
+    """Hamilton on a machine of his own, who has pinned the engine's key."""
+    source = RemoteSource(machine.remote(), ROOT)
+    reader = Reader(source, tmp_path / "hamilton", place=source.place, keep_set=0)
+    reader.pin([signer.fingerprint])
+    return Hamilton(reader)
+
+
+def taken(hamilton):
+    snapshot = hamilton.latest()
+    return {entry.path: snapshot.read(entry.path) for entry in snapshot}
+
+
+def promote(machine, sync, *symbols, mark=""):
+    """Train champions and name them in a roster, as the engine does."""
+    for symbol in symbols:
+        machine.write({"model.bin": noise(symbol + mark, 3000), "config.json": json.dumps({"model_id": symbol + mark})})
+        assert sync.upload_champion_model(symbol, "model.bin")
+        assert sync.upload_hamilton_config(symbol, "config.json")
+        assert sync.set_active_model(symbol, symbol + mark)
+    roster = {"date": "20251114", "symbols": [{"symbol": symbol, "trade_ok": True} for symbol in symbols]}
+    machine.write({"roster.json": json.dumps(roster)})
+    return sync.export_hamilton_roster("roster.json")
+
+
+def test_hamilton_sees_what_the_engine_promoted_once_the_roster_is_there(machine, hamilton):
+    sync = machine.sync()
+    assert promote(machine, sync, "BTC/USDT", "ETH/USDT")
+    assert sync.last_error is None
+    assert sorted(taken(hamilton)) == sorted(
+        ["hamilton/roster.json"]
+        + [f"{MODELS}/{s}USDT.bin" for s in ("BTC", "ETH")]
+        + [f"hamilton/configs/{s}USDT.json" for s in ("BTC", "ETH")]
+        + [f"hamilton/active/{s}USDT.txt" for s in ("BTC", "ETH")]
+    )
+    assert hamilton.champion("BTC-USDT").data == noise("BTC/USDT", 3000)
+    assert hamilton.active("ETHUSDT") == "ETH/USDT"
+    assert hamilton.roster().get("BTCUSDT").trade_ok
+
+
+def test_until_the_roster_is_there_he_sees_the_set_before(machine, hamilton):
+    sync = machine.sync()
+    assert promote(machine, sync, "BTC/USDT", "ETH/USDT")
+    before = taken(hamilton)
+    machine.write({"model.bin": b"half of a new set"})
+    assert sync.upload_champion_model("BTC/USDT", "model.bin")
+    assert hamilton.latest().sequence == 1
+    assert taken(hamilton) == before  # by its revision, although something else lies there now
+    assert promote(machine, sync, "ETH/USDT", mark=" two")
+    assert hamilton.latest().sequence == 2
+    assert hamilton.champion("BTCUSDT").data == b"half of a new set"
+    assert hamilton.champion("ETHUSDT").data == noise("ETH/USDT two", 3000)
+    assert hamilton.active("BTCUSDT") == "BTC/USDT"  # nothing of the set before is lost
+
+
+def test_a_set_costs_few_requests_and_nothing_new_costs_none(machine, hamilton):
+    sync = machine.sync()
+    promote(machine, sync, "BTC/USDT")
+    machine.clear_log()
+    assert sync.publish_champions()
+    assert machine.count() == 0
+    machine.write({"roster.json": "{}"})
+    assert sync.export_hamilton_roster("roster.json")
+    assert machine.count() <= 8, machine.requests()
+    assert [p for p in machine.stranger.paths() if "/bodies/" in p or "/body/" in p]
+
+
+def test_what_a_stranger_puts_there_is_never_stated(machine, hamilton):
+    sync = machine.sync()
+    promote(machine, sync, "BTC/USDT")
+    machine.stranger.write(f"{ROOT}/{MODELS}/BTCUSDT.bin", b"a stranger's")
+    machine.stranger.write(f"{ROOT}/{MODELS}/SOLUSDT.bin", b"a stranger's")
+    promote(machine, sync, "ETH/USDT")
+    assert b"a stranger's" not in taken(hamilton).values()
+    assert hamilton.champion("BTCUSDT").data == noise("BTC/USDT", 3000)
+
+
+def test_a_model_that_may_be_a_program_refuses_the_set_until_it_is_replaced(machine, hamilton):
+    sync = machine.sync()
+    promote(machine, sync, "BTC/USDT")
+    before = taken(hamilton)
+    machine.write({"model.bin": b"\x80\x04K\x01."})
+    assert sync.upload_champion_model("BTC/USDT", "model.bin")
+    with capture_logs() as events:
+        assert promote(machine, sync, "ETH/USDT")  # the roster lies in Dropbox all the same
+    assert "champions_not_signed" in [event["event"] for event in events if event["log_level"] == "error"]
+    assert isinstance(sync.last_error, KindRefused)
+    assert taken(hamilton) == before
+    machine.write({"model.bin": b"no pickle"})
+    assert sync.upload_champion_model("BTC/USDT", "model.bin")
+    assert sync.publish_champions()
+    assert hamilton.latest().sequence == 2
+    assert hamilton.champion("BTCUSDT").data == b"no pickle"
+    assert hamilton.champion("ETHUSDT").data == noise("ETH/USDT", 3000)
+
+
+def test_without_a_network_the_set_waits_and_then_goes_whole(machine, hamilton):
+    sync = machine.sync()
+    promote(machine, sync, "BTC/USDT")
+    machine.dropbox.faults({"route": "*", "fault": "close"})
+    assert not promote_quietly(machine, sync, "ETH/USDT")
+    machine.dropbox.faults()
+    settings = load()
+    report = run_once(machine.sync(settings=settings), settings)
+    assert report.is_good, report
+    assert report.kinds["champions"].files == len(taken(hamilton)) == 7
+    assert hamilton.champion("ETHUSDT").data == noise("ETH/USDT", 3000)
+
+
+def promote_quietly(machine, sync, symbol):
+    machine.write({"model.bin": noise(symbol, 3000), "c.json": "{}", "roster.json": '{"symbols": []}'})
+    done = [
+        sync.upload_champion_model(symbol, "model.bin"),
+        sync.upload_hamilton_config(symbol, "c.json"),
+        sync.set_active_model(symbol, symbol),
+        sync.export_hamilton_roster("roster.json"),
+    ]
+    return any(done)
+
+
+def test_many_workers_promote_at_once_and_none_is_lost(machine, hamilton):
+    syncs = [machine.sync() for _ in range(4)]
+    symbols = [f"C{n}/USDT" for n in range(12)]
+    for symbol in symbols:
+        machine.write({f"{symbol[:-5]}.bin": noise(symbol, 500)})
+
+    def one(n):
+        return syncs[n % 4].upload_champion_model(symbols[n], f"C{n}.bin") and syncs[n % 4].publish_champions()
+
+    with ThreadPoolExecutor(4) as pool:
+        assert all(pool.map(one, range(12)))
+    assert len(taken(hamilton)) == 12
+
+
+def test_what_is_stated_is_renewed_before_it_is_stale(machine, hamilton, monkeypatch):
+    sync = machine.sync()
+    promote(machine, sync, "BTC/USDT")
+    assert signed_set.state(sync, quiet_s=60).files == 4
+    assert hamilton.latest().sequence == 1
+    channel_publisher = signed_set._channel_publisher
+    monkeypatch.setattr(signed_set, "_channel_publisher", lambda s: _later(channel_publisher(s)))
+    hamilton.reader._clock = _in_a_while
+    assert signed_set.state(sync, quiet_s=60).files == 4
+    assert hamilton.latest().sequence == 2
+    assert len(taken(hamilton)) == 4
+
+
+def _in_a_while():
+    return time.time() + 1000
+
+
+def _later(channel_publisher):
+    channel_publisher._clock = channel_publisher._roots._clock = _in_a_while
+    return channel_publisher
+
+
+def test_continuous_sync_states_what_was_put_when_it_lies_still(machine, hamilton):
+    sync = machine.sync()
+    machine.write({"model.bin": b"m"})
+    assert sync.upload_champion_model("BTC/USDT", "model.bin")
+    assert signed_set.state(sync, quiet_s=60).waiting == 1
+    machine.clear_log()
+    assert signed_set.state(sync, quiet_s=0).waiting == 0
+    assert hamilton.champion("BTCUSDT").data == b"m"
+
+
+def test_without_a_key_nothing_is_noted_and_asking_says_so(machine):
+    sync = machine.sync()
+    assert promote(machine, sync, "BTC/USDT")
+    assert not (machine.home / "unsigned").exists()
+    assert sync.publish_champions() is False
+    assert isinstance(sync.last_error, NoSigningKey)
+    assert not [path for path in machine.stranger.paths() if "/.huracan/" in path]
+
+
+def test_signing_can_be_switched_off(machine, signer):
+    settings = load(environment={"DROPBOX__SIGN": "no"})
+    assert promote(machine, machine.sync(settings=settings), "BTC/USDT")
+    assert not (machine.home / "unsigned").exists()
+
+
+def test_the_candles_of_a_full_pass_are_stated_and_restored_as_stated(machine, hamilton, tmp_path):
+    write_candle(machine.work / "data/candles/BTC" / SPOT)
+    write_candle(machine.work / "data/candles/ETH/ETH-USDT_1d_20221112_20251111.parquet", seed=1)
+    sync = machine.sync()
+    assert sync.upload_data_cache() == 2
+    assert sync.last_error is None
+    machine.clear_log()
+    assert sync.upload_data_cache() == 2
+    assert machine.count() == 1
+    write_candle(machine.work / "data/candles/BTC" / SPOT, rows=30)
+    assert sync._pass_of("data_cache", machine.work / "data/candles", because_of_the_disk=True).sent == 1
+    assert not [route for route in machine.requests() if "list_folder" not in route and "upload" not in route]
+    assert sync.upload_data_cache() == 2
+    code, out, err = machine.command(
+        "restore", f"{ROOT}/data/candles", tmp_path / "back", "--channel", "candles", "--json", **_key()
+    )
+    assert (code, json.loads(out)["downloaded"]) == (0, 2), err
+    assert (tmp_path / "back/BTCUSDT" / SPOT).read_bytes() == (machine.work / "data/candles/BTC" / SPOT).read_bytes()
+
+
+def _key():
+    return {"HURACAN_SIGNING_KEY_FILE": os.environ["HURACAN_SIGNING_KEY_FILE"]}
+
+
+def test_candles_that_cannot_be_stated_are_safe_all_the_same(machine, tmp_path, monkeypatch):
+    key = tmp_path / "nobody.key"
+    monkeypatch.setenv("HURACAN_SIGNING_KEY_FILE", str(key))
+    write_candle(machine.work / "data/candles/BTC" / SPOT)
+    sync = machine.sync()
+    with capture_logs() as events:
+        assert sync.upload_data_cache() == 1
+    assert "candles_not_signed" in [event["event"] for event in events]
+    assert sync.last_error.hint
+    assert machine.stranger.read(f"{ROOT}/data/candles/BTCUSDT/{SPOT}")

@@ -1,0 +1,74 @@
+"""Killed between any two steps of a publish: readers see the set before or the new one, and the next run goes on."""
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from machines import READ, Commands, Machine, write
+from sampled import sampled
+
+OLD = {f"models/champions/latest/{name}USDT.bin": b"old " + name.encode() for name in ("BTC", "ETH", "SOL")}
+NEW = {path: data.replace(b"old", b"new") for path, data in OLD.items()}
+# Trust file and head are read, body, log stored, the intention noted, the head swapped.
+STEPS = 6
+LOOKS = 2
+"""They are read while files are on their way."""
+
+
+def taken(machine):
+    snapshot = machine.reader().latest("champions")
+    return snapshot.sequence, {entry.path: snapshot.read(entry.path) for entry in snapshot}
+
+
+@pytest.fixture
+def world(dropbox, tmp_path):
+    publisher = Commands(dropbox, tmp_path / "engine", key="sign.key")
+    fingerprint = publisher.run("keys", "init")["fingerprint"]
+    hamilton = Machine(dropbox, tmp_path / "hamilton", scopes=READ, clock=time.time, root="/Runpodhuracan")
+    hamilton.reader().pin([fingerprint])
+    return publisher, hamilton, tmp_path / "src"
+
+
+def kill_at(publisher, step, when, *arguments):
+    program = Path(__file__).parents[1] / "worlds" / "killed_publish.py"
+    command = [sys.executable, program, str(step), when, *map(str, arguments)]
+    done = subprocess.run(command, env=publisher.env, capture_output=True, timeout=60, check=False)
+    assert done.returncode == -9, done.stderr
+
+
+@pytest.mark.parametrize("step", sampled(range(1, STEPS + 1), 3))
+def test_a_set_is_never_half_published(world, step):
+    publisher, hamilton, src = world
+    publisher.run("publish", write(src, OLD))
+    assert taken(hamilton) == (1, OLD)
+    write(src, NEW)
+    kill_at(publisher, step, "before", "publish", src)
+    assert taken(hamilton) == (1, OLD)
+    kill_at(publisher, step, "after", "publish", src)
+    assert taken(hamilton) == ((2, NEW) if step == STEPS else (1, OLD))
+    report = publisher.run("publish", src)
+    assert report["sequence"] == 2, report
+    assert report["uploaded"] == 0 or step <= LOOKS
+    assert taken(hamilton) == (2, NEW)
+    assert publisher.run("publish", src)["requests"] == 1
+
+
+@pytest.mark.parametrize(("step", "when"), [(3, "before"), (5, "before"), (5, "after")])
+def test_a_first_publish_is_there_or_not(world, step, when):
+    publisher, hamilton, src = world
+    kill_at(publisher, step, when, "publish", write(src, OLD))
+    report = publisher.run("publish", src)
+    assert (report["sequence"], report["uploaded"]) == (1, 0)
+    assert taken(hamilton) == (1, OLD)
+
+
+def test_a_push_cut_before_its_swap_signs_the_next_time_though_nothing_changed(world):
+    publisher, hamilton, src = world
+    write(src, OLD)
+    kill_at(publisher, 5, "before", "push", src, "/Runpodhuracan", "--channel", "champions")
+    report = publisher.run("push", src, "/Runpodhuracan", "--channel", "champions")
+    assert (report["uploaded"], report["sequence"]) == (0, 1)
+    assert taken(hamilton) == (1, OLD)
+    assert publisher.run("push", src, "/Runpodhuracan", "--channel", "champions")["requests"] == 1

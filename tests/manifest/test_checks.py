@@ -1,0 +1,77 @@
+"""What may come after what, and how much it is worth now."""
+
+import pytest
+from manifest_world import HOUR, NOW, policy
+
+from huracan_sync.errors import Refused
+from huracan_sync.manifest import refusals
+from huracan_sync.manifest.checks import MAX_JUMP, Freshness, Mark, advances, check_clock, check_fresh, freshness
+
+A, B, C = (queued_write.encode() * 32 for queued_write in "abc")
+SEEN = Mark(2, 10, A)
+FLOOR = Mark(2, 10, b"")
+
+# Each row: what was seen; epoch, sequence, digest and prev of the head; what is said of it.
+ORDER = {
+    "nothing was seen": (None, 1, 500, B, C, True),
+    "the same head": (SEEN, 2, 10, A, C, False),
+    "the next head": (SEEN, 2, 11, B, A, True),
+    "a later head, others between": (SEEN, 2, 15, B, C, True),
+    "the next epoch begins anew": (SEEN, 3, 1, B, C, True),
+    "the next epoch may begin anywhere": (SEEN, 3, 2**63 - 1, B, A, True),
+    "the farthest jump": (SEEN, 2, 10 + MAX_JUMP, B, C, True),
+    "at the floor": (FLOOR, 2, 10, A, C, True),
+    "above the floor": (FLOOR, 2, 11, B, C, True),
+    "the head before": (SEEN, 2, 9, B, C, refusals.Rollback),
+    "the epoch before": (SEEN, 1, 2**63 - 1, B, A, refusals.Rollback),
+    "below the floor": (FLOOR, 2, 9, B, C, refusals.Rollback),
+    "another head in the same place": (SEEN, 2, 10, B, C, refusals.Fork),
+    "a next head that follows another": (SEEN, 2, 11, B, C, refusals.Fork),
+    "beyond the farthest jump": (SEEN, 2, 11 + MAX_JUMP, B, A, refusals.SequenceJump),
+    "the last number there is": (SEEN, 2, 2**63 - 1, B, A, refusals.SequenceJump),
+    "beyond the farthest jump from a floor": (FLOOR, 2, 11 + MAX_JUMP, B, A, refusals.SequenceJump),
+}
+
+
+@pytest.mark.parametrize("name", ORDER)
+def test_order(name):
+    mark, epoch, sequence, digest, prev, expected = ORDER[name]
+    if isinstance(expected, bool):
+        assert advances(mark, epoch, sequence, digest, prev) is expected
+    else:
+        with pytest.raises(Refused) as caught:
+            advances(mark, epoch, sequence, digest, prev)
+        assert type(caught.value) is expected
+
+
+FRESHNESS = [
+    (-1, Freshness.FRESH),
+    (0, Freshness.STALE),
+    (24 * HOUR - 1, Freshness.STALE),
+    (24 * HOUR, Freshness.DEAD),
+    (10_000 * HOUR, Freshness.DEAD),
+]
+
+
+@pytest.mark.parametrize(("after_ms", "expected"), FRESHNESS)
+def test_freshness_to_the_millisecond(after_ms, expected):
+    assert freshness(policy(), expires_ms=NOW, now_ms=NOW + after_ms) is expected
+
+
+def test_only_what_is_fresh_is_given_unasked():
+    def status(after_ms, *, allow_stale):
+        return check_fresh(policy(), expires_ms=NOW, now_ms=NOW + after_ms, allow_stale=allow_stale)
+
+    assert status(-1, allow_stale=False) is Freshness.FRESH
+    assert status(0, allow_stale=True) is Freshness.STALE
+    with pytest.raises(refusals.Stale):
+        status(0, allow_stale=False)
+    for allow_stale in (True, False):
+        with pytest.raises(refusals.Dead):
+            status(24 * HOUR, allow_stale=allow_stale)
+
+
+def test_a_clock_may_fall_back_five_minutes():
+    check_clock(NOW - 300_000, NOW)
+    with pytest.raises(refusals.ClockBehind):
+        check_clock(NOW - 300_001, NOW)

@@ -1,0 +1,269 @@
+"""Heads: what is accepted, and every reason not to be."""
+
+import msgspec
+import pytest
+from manifest_world import (
+    BACKUP,
+    CANDLES,
+    ENGINE,
+    HOUR,
+    NOW,
+    PROMOTER,
+    ROOT,
+    THIEF,
+    change,
+    key,
+    make_head,
+    make_trust,
+    open_head,
+    policy,
+)
+
+from huracan_sync.errors import Refused
+from huracan_sync.manifest import head, refusals, sshsig
+from huracan_sync.manifest.envelope import pack, seal, unpack
+from huracan_sync.manifest.head import FORM
+from huracan_sync.manifest.trust import OTHERS
+
+HEAD = make_head()
+GOOD = head.sign(HEAD, [ENGINE])
+
+
+def reseal(payload, *who):
+    return seal(FORM, payload, who or (ENGINE,))
+
+
+def raw(**changes):
+    """A head's fields as a plain list, so that what no Head can hold can be written too."""
+    fields = dict(zip(head.Head.__struct_fields__, msgspec.to_builtins(HEAD, builtin_types=(bytes,)), strict=True))
+    return msgspec.msgpack.encode(list((fields | changes).values()))
+
+
+def test_a_good_head_is_opened():
+    opened = open_head(GOOD)
+    assert opened.head == HEAD
+    assert opened.digest == head.digest(HEAD) == sshsig.sha256(head.encode(HEAD))
+    assert [each.label for each in opened.signers] == ["engine"]
+    assert len(GOOD) < 260
+
+
+def test_the_first_field_that_differs_is_the_channel_asked_for():
+    assert open_head(head.sign(make_head(channel="candles"), [CANDLES]), channel="candles").head.channel == "candles"
+
+
+def two_of_two():
+    return make_trust(keys=[key(ENGINE), key(PROMOTER)], channels=[policy("champions", ENGINE, PROMOTER, threshold=2)])
+
+
+def test_two_keys_where_two_are_needed():
+    data = head.sign(HEAD, [ENGINE, PROMOTER])
+    assert {each.id for each in open_head(data, two_of_two()).signers} == {ENGINE.key_id, PROMOTER.key_id}
+
+
+def test_a_signature_that_nobody_knows_is_passed_over():
+    opened = open_head(head.sign(HEAD, [ENGINE, THIEF]))
+    assert opened.digest == head.digest(HEAD)
+
+
+def test_a_channel_without_a_policy_of_its_own_has_that_of_the_others():
+    trust = make_trust(channels=[policy(OTHERS)])
+    assert open_head(head.sign(make_head(channel="models/pod-a"), [ENGINE]), trust, "models/pod-a").head.seq == 1
+
+
+def signature_of(who, payload, namespace):
+    return pack(FORM, payload, {who.key_id: who.sign(namespace, payload)})
+
+
+PAYLOAD = head.encode(HEAD)
+FLIPPED = GOOD[:-1] + bytes([GOOD[-1] ^ 1])
+REFUSED = {
+    "empty": (b"", None, refusals.HeadFormat),
+    "too large": (GOOD + bytes(4_096), None, refusals.HeadFormat),
+    "one byte more": (GOOD + b"\0", None, refusals.HeadFormat),
+    "no signature": (GOOD[:10] + b"\0" + PAYLOAD, None, refusals.HeadFormat),
+    "nine signatures": (GOOD[:10] + b"\x09" + GOOD[11:] + GOOD[-80:] * 8, None, refusals.HeadFormat),
+    "one signature twice": (GOOD[:10] + b"\x02" + GOOD[11:] + GOOD[-80:], None, refusals.HeadFormat),
+    "signatures in the other order": (
+        GOOD[:10]
+        + b"\x02"
+        + PAYLOAD
+        + b"".join(
+            who.key_id + who.sign(sshsig.HEAD, PAYLOAD)
+            for who in sorted((ENGINE, THIEF), key=lambda who: who.key_id, reverse=True)
+        ),
+        None,
+        refusals.HeadFormat,
+    ),
+    "a trust file's magic": (b"HZTRST1\n" + GOOD[8:], None, refusals.HeadFormat),
+    "a long payload": (GOOD[:8] + (2_049).to_bytes(2, "big") + GOOD[10:], None, refusals.HeadFormat),
+    "a signature with one bit changed": (FLIPPED, None, refusals.BadSignature),
+    "two keys, one signature bad": (
+        pack(FORM, PAYLOAD, {ENGINE.key_id: ENGINE.sign(sshsig.HEAD, PAYLOAD), PROMOTER.key_id: bytes(64)}),
+        two_of_two(),
+        refusals.BadSignature,
+    ),
+    "a signature for another purpose": (signature_of(ENGINE, PAYLOAD, sshsig.TRUST), None, refusals.BadSignature),
+    "a stranger's signature": (head.sign(HEAD, [THIEF]), None, refusals.TooFewSignatures),
+    "the root's signature": (head.sign(HEAD, [ROOT]), None, refusals.TooFewSignatures),
+    "one key where two are needed": (GOOD, two_of_two(), refusals.TooFewSignatures),
+    "the key of another channel": (head.sign(HEAD, [CANDLES]), None, refusals.KeyNotForChannel),
+    "a revoked key": (GOOD, make_trust(channels=[policy("champions", CANDLES)], revoked=[ENGINE]), refusals.KeyRevoked),
+    "a channel nobody may sign": (GOOD, make_trust(channels=[]), refusals.ChannelUnknown),
+    "no fields": (reseal(b"\x90"), None, refusals.HeadFormat),
+    "not MessagePack": (reseal(b"\xc1"), None, refusals.HeadFormat),
+    "not text": (reseal(PAYLOAD.replace(b"champions", b"champion\xff")), None, refusals.HeadFormat),
+    "an array of four thousand million": (reseal(b"\xdd\xff\xff\xff\xff"), None, refusals.HeadFormat),
+    "deep nesting": (reseal(b"\x91" * 2_000), None, refusals.HeadFormat),
+    "one field more": (reseal(b"\x9e" + PAYLOAD[1:] + b"\xc0"), None, refusals.NotCanonical),
+    "a longer number": (reseal(PAYLOAD[:1] + b"\xcc\x01" + PAYLOAD[2:]), None, refusals.NotCanonical),
+    "a number with a fraction part": (reseal(raw(seq=1.0)), None, (refusals.NotCanonical, refusals.HeadFormat)),
+    "bytes behind the fields": (reseal(PAYLOAD + b"\xc0"), None, refusals.HeadFormat),
+    "another version": (reseal(raw(v=2)), None, refusals.HeadFormat),
+    "sequence zero": (reseal(raw(seq=0)), None, refusals.HeadFormat),
+    "epoch zero": (reseal(raw(epoch=0)), None, refusals.HeadFormat),
+    "a sequence of 64 bits": (reseal(raw(seq=2**63)), None, refusals.HeadFormat),
+    "a time no calendar has": (reseal(raw(created_ms=2**60)), None, refusals.HeadFormat),
+    "a short hash": (reseal(raw(body_sha256=bytes(31))), None, refusals.HeadFormat),
+    "a publisher that moves the cursor": (reseal(raw(publisher="\x1b[2J")), None, refusals.HeadFormat),
+    "a publisher with a line break": (reseal(raw(publisher="engine\n")), None, refusals.HeadFormat),
+    "another channel": (reseal(raw(channel="candles")), None, refusals.WrongChannel),
+    "a trust file we do not have": (reseal(raw(trust_version=2)), None, refusals.TrustTooOld),
+    "the epoch before": (GOOD, make_trust(channels=[policy(epoch=2)]), refusals.WrongEpoch),
+    "an epoch to come": (reseal(raw(epoch=2)), None, refusals.WrongEpoch),
+    "made three minutes from now": (
+        head.sign(change(HEAD, created_ms=NOW + 180_000, expires_ms=NOW + HOUR), [ENGINE]),
+        None,
+        refusals.FromTheFuture,
+    ),
+    "good for a month": (
+        head.sign(change(HEAD, expires_ms=NOW + 30 * 24 * HOUR), [ENGINE]),
+        None,
+        refusals.LifetimeTooLong,
+    ),
+    "expired before it was made": (
+        head.sign(change(HEAD, expires_ms=HEAD.created_ms), [ENGINE]),
+        None,
+        refusals.LifetimeTooLong,
+    ),
+    "a key that is over": (GOOD, make_trust(keys=[key(ENGINE, end=NOW), key(CANDLES)]), refusals.KeyWindow),
+    "a key that had not begun": (GOOD, make_trust(keys=[key(ENGINE, start=NOW), key(CANDLES)]), refusals.KeyWindow),
+    "a body of a terabyte": (reseal(raw(body_len=2**40)), None, refusals.LimitExceeded),
+    "a body that unpacks to a terabyte": (reseal(raw(raw_len=2**40)), None, refusals.LimitExceeded),
+    "more entries than the channel may have": (reseal(raw(entry_count=100_001)), None, refusals.LimitExceeded),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_refused(name):
+    data, trust, expected = REFUSED[name]
+    with pytest.raises(Refused) as caught:
+        open_head(data, trust)
+    assert type(caught.value) in (expected if isinstance(expected, tuple) else (expected,))
+
+
+def test_every_truncation_is_refused():
+    for length in range(len(GOOD)):
+        with pytest.raises(Refused):
+            open_head(GOOD[:length])
+
+
+def test_every_bit_is_signed():
+    for at in range(len(GOOD) * 8):
+        data = bytearray(GOOD)
+        data[at // 8] ^= 1 << at % 8
+        with pytest.raises(Refused):
+            open_head(bytes(data))
+
+
+def test_of_two_signatures_no_bit_can_change_what_is_said():
+    """A bit in the name of a signature that is not needed makes it a stranger's: passed over, the head unchanged."""
+    data = head.sign(HEAD, [ENGINE, BACKUP])
+    for at in range(len(data) * 8):
+        changed = bytearray(data)
+        changed[at // 8] ^= 1 << at % 8
+        try:
+            assert open_head(bytes(changed)).digest == head.digest(HEAD)
+        except Refused:
+            pass
+        else:
+            assert at // 8 >= 11 + len(PAYLOAD)
+
+
+def test_the_clock_may_be_two_minutes_behind():
+    data = head.sign(change(HEAD, created_ms=NOW + 120_000, expires_ms=NOW + HOUR), [ENGINE])
+    assert open_head(data).head.created_ms == NOW + 120_000
+
+
+def test_a_key_may_begin_the_moment_it_signs():
+    trust = make_trust(keys=[key(ENGINE, start=HEAD.created_ms, end=NOW + 1), key(CANDLES)])
+    assert open_head(GOOD, trust).head == HEAD
+
+
+def test_what_cannot_be_opened_is_not_written():
+    with pytest.raises(refusals.ChannelName):
+        head.sign(change(HEAD, channel="Champions"), [ENGINE])
+    with pytest.raises(refusals.HeadFormat):
+        head.sign(HEAD, [])
+    with pytest.raises(refusals.HeadFormat):
+        pack(FORM, bytes(2_049), {bytes(16): bytes(64)})
+
+
+@pytest.mark.parametrize("name", ["", "A", "a b", ".a", "a.", "a//b", "/a", "a/", "a/b/c/d/e", "../a", "x" * 65, "ä"])
+def test_no_channel_is_called(name):
+    with pytest.raises(refusals.ChannelName):
+        open_head(GOOD, channel=name)
+
+
+def test_an_error_says_its_code_to_machines():
+    with pytest.raises(refusals.Rollback) as caught:
+        raise refusals.Rollback("x", actual="1-1")
+    assert caught.value.as_dict()["code"] == "ROLLBACK"
+
+
+def test_a_head_goes_out_to_openssh_and_comes_back():
+    message, armored = head.export_sshsig(head.sign(HEAD, [ENGINE, THIEF]), [ENGINE.public, ROOT.public])
+    assert (message, len(armored)) == (PAYLOAD, 1)
+    assert head.import_sshsig(message, armored) == GOOD
+    assert unpack(FORM, GOOD).payload == message
+    other = sshsig.armor(sshsig.Signature(ENGINE.public, sshsig.TRUST, bytes(64)))
+    with pytest.raises(refusals.HeadFormat):
+        head.import_sshsig(message, [other])
+
+
+# --- heads of the past --------------------------------------------------------------------------------------------
+
+
+def test_a_head_is_believed_because_its_successor_names_it():
+    digest = head.digest_of(GOOD)
+    assert digest == head.digest(HEAD)
+    assert head.linked(GOOD, digest) == HEAD
+    assert head.linked(reseal(head.encode(HEAD), THIEF), digest) == HEAD  # whoever has signed it
+    with pytest.raises(refusals.HeadFormat):
+        head.linked(GOOD, bytes(32))
+    for data in (b"", GOOD[:-1], b"rubbish"):
+        with pytest.raises(refusals.HeadFormat):
+            head.linked(data, digest)
+        with pytest.raises(refusals.HeadFormat):
+            head.digest_of(data)
+    nonsense = reseal(b"\x90")
+    with pytest.raises(refusals.HeadFormat):
+        head.linked(nonsense, head.digest_of(nonsense))
+
+
+def test_a_head_of_the_past_needs_a_signature_that_counts_and_no_youth():
+    long_ago = make_head(created_ms=NOW - 300 * 24 * HOUR, expires_ms=NOW - 299 * 24 * HOUR)
+    data = head.sign(long_ago, [ENGINE])
+    opened = head.past(data, trust=make_trust(), channel="champions")
+    assert (opened.head, opened.digest, opened.data) == (long_ago, head.digest(long_ago), data)
+    assert [each.label for each in opened.signers] == ["engine"]
+    for wrong, refusal in (
+        (head.sign(long_ago, [THIEF]), refusals.TooFewSignatures),
+        (head.sign(long_ago, [CANDLES]), refusals.KeyNotForChannel),
+        (head.sign(make_head(channel="candles"), [ENGINE]), refusals.WrongChannel),
+        (head.sign(make_head(epoch=2), [ENGINE]), refusals.WrongEpoch),
+        (head.sign(make_head(trust_version=9), [ENGINE]), refusals.TrustTooOld),
+        (reseal(raw(v=2)), refusals.HeadFormat),
+        (data[:-1], refusals.HeadFormat),
+    ):
+        with pytest.raises(refusal):
+            head.past(wrong, trust=make_trust(), channel="champions")

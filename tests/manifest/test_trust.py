@@ -1,0 +1,240 @@
+"""Trust files: whom to pin, what may follow what, and every reason not to."""
+
+import msgspec
+import pytest
+from manifest_world import (
+    BACKUP,
+    CANDLES,
+    ENGINE,
+    NOW,
+    PROMOTER,
+    ROOT,
+    THIEF,
+    change,
+    key,
+    make_head,
+    make_trust,
+    policy,
+    signed_trust,
+)
+
+from huracan_sync.errors import Refused
+from huracan_sync.manifest import head, refusals, sshsig, trust
+from huracan_sync.manifest.default_policy import first_trust
+from huracan_sync.manifest.envelope import pack, seal
+from huracan_sync.manifest.trust import DAY_MS, FORM, OTHERS, Key, Policy, Revocation
+
+V1 = make_trust()
+GOOD = signed_trust(V1)
+PIN = [sshsig.fingerprint(ROOT.public)]
+
+
+def forged(made, *who):
+    """A trust file that no honest tool would write."""
+    return seal(FORM, msgspec.msgpack.encode(made), who or (ROOT,))
+
+
+def test_a_trust_file_is_pinned_by_fingerprint():
+    assert trust.pin(GOOD, PIN) == V1
+    assert trust.open(GOOD) == V1
+    assert trust.digest(GOOD) == sshsig.sha256(trust.payload(V1))
+
+
+def test_two_pinned_roots_must_both_have_signed():
+    both = make_trust(roots=[ROOT, BACKUP])
+    pins = [sshsig.fingerprint(each.public) for each in (ROOT, BACKUP)]
+    assert trust.pin(signed_trust(both, ROOT, BACKUP), pins) == both
+    with pytest.raises(refusals.TrustPin):
+        trust.pin(signed_trust(both, ROOT), pins)
+
+
+@pytest.mark.parametrize("pins", [[], [sshsig.fingerprint(THIEF.public)], [*PIN, "SHA256:x"]])
+def test_not_the_pinned_root(pins):
+    with pytest.raises(refusals.TrustPin):
+        trust.pin(GOOD, pins)
+
+
+def test_a_root_that_is_named_but_has_not_signed_is_not_believed():
+    made = make_trust(roots=[ROOT, THIEF])
+    with pytest.raises(refusals.TrustPin):
+        trust.pin(signed_trust(made, THIEF), PIN)
+
+
+def later(**changes):
+    return make_trust(version=2, created=V1.created_ms + DAY_MS, **changes)
+
+
+FOLLOWS = {
+    "nothing new": (V1, later(), [ROOT]),
+    "another root, signed by both": (V1, later(roots=[BACKUP]), [ROOT, BACKUP]),
+    "a second root": (V1, later(roots=[ROOT, BACKUP]), [ROOT]),
+    "two of two from now on": (V1, later(roots=[ROOT, BACKUP], threshold=2), [ROOT, BACKUP]),
+    "a signature by a stranger besides": (V1, later(), [ROOT, THIEF]),
+    "a key revoked, its channel in a new epoch": (
+        V1,
+        later(channels=[policy("champions", CANDLES, epoch=2), policy("candles", CANDLES)], revoked=[ENGINE]),
+        [ROOT],
+    ),
+    "a channel more": (V1, later(channels=[policy(), policy("candles", CANDLES), policy("logs")]), [ROOT]),
+    "a channel less": (V1, later(channels=[policy()]), [ROOT]),
+}
+
+
+@pytest.mark.parametrize("name", FOLLOWS)
+def test_what_may_follow(name):
+    old, new, who = FOLLOWS[name]
+    assert trust.follow(old, signed_trust(new, *who)) == new
+
+
+OTHERS_AT_TWO = make_trust(channels=[policy(OTHERS, epoch=2)])
+REVOKED = later(channels=[policy("champions", CANDLES, epoch=2)], revoked=[ENGINE])
+BROKEN = {
+    "by a stranger": (V1, later(), [THIEF], refusals.TrustSignatures),
+    "by the new root alone": (V1, later(roots=[BACKUP]), [BACKUP], refusals.TrustSignatures),
+    "by the old root alone": (V1, later(roots=[BACKUP]), [ROOT], refusals.TrustSignatures),
+    "by one of two": (make_trust(roots=[ROOT, BACKUP], threshold=2), later(), [ROOT], refusals.TrustSignatures),
+    "a version left out": (V1, change(later(), version=3), [ROOT], refusals.TrustChain),
+    "the same version": (V1, change(later(), version=1), [ROOT], refusals.TrustChain),
+    "made earlier": (V1, make_trust(version=2, created=V1.created_ms - 1), [ROOT], refusals.TrustChain),
+    "an epoch back": (
+        OTHERS_AT_TWO,
+        later(channels=[policy(OTHERS, epoch=1)]),
+        [ROOT],
+        refusals.TrustChain,
+    ),
+    "an epoch back by giving a channel a policy of its own": (
+        OTHERS_AT_TWO,
+        later(channels=[policy(OTHERS, epoch=2), policy("champions", epoch=1)]),
+        [ROOT],
+        refusals.TrustChain,
+    ),
+    "a revocation without a new epoch": (
+        V1,
+        later(channels=[policy("champions", CANDLES)], revoked=[ENGINE]),
+        [ROOT],
+        refusals.TrustChain,
+    ),
+    "a revocation taken back": (
+        REVOKED,
+        make_trust(version=3, created=REVOKED.created_ms, channels=[policy(epoch=3)]),
+        [ROOT],
+        refusals.TrustChain,
+    ),
+}
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_what_may_not_follow(name):
+    old, new, who, expected = BROKEN[name]
+    with pytest.raises(Refused) as caught:
+        trust.follow(old, signed_trust(new, *who))
+    assert type(caught.value) is expected
+
+
+def test_a_bad_signature_by_a_root_refuses_even_where_others_suffice():
+    made = make_trust(roots=[ROOT, BACKUP])
+    payload = trust.payload(made)
+    data = pack(FORM, payload, {ROOT.key_id: ROOT.sign(sshsig.TRUST, payload), BACKUP.key_id: bytes(64)})
+    with pytest.raises(refusals.TrustSignatures):
+        trust.open(data)
+
+
+def test_a_head_is_no_trust_file_whoever_signed_it():
+    with pytest.raises(refusals.TrustFormat):
+        trust.open(head.sign(make_head(), [ROOT]))
+    with pytest.raises(refusals.TrustSignatures):
+        trust.open(pack(FORM, trust.payload(V1), {ROOT.key_id: ROOT.sign(sshsig.HEAD, trust.payload(V1))}))
+
+
+MALFORMED = {
+    "roots out of order": change(make_trust(roots=[ROOT, BACKUP]), roots=(max(ROOT.public, BACKUP.public),) * 2),
+    "more roots needed than there are": make_trust(threshold=2),
+    "no root": change(V1, roots=()),
+    "version zero": change(V1, version=0),
+    "good for ten years": change(V1, expires_ms=V1.created_ms + 3_660 * DAY_MS),
+    "expired before it was made": change(V1, expires_ms=V1.created_ms),
+    "a key twice": change(V1, keys=V1.keys + V1.keys[:1]),
+    "a key under another's id": make_trust(keys=[key(CANDLES), Key(ENGINE.key_id, THIEF.public, "", 0, NOW)]),
+    "a key that ends before it begins": make_trust(keys=[key(CANDLES), key(ENGINE, end=0)]),
+    "a label that moves the cursor": make_trust(keys=[key(ENGINE, "\x1b[2J"), key(CANDLES)]),
+    "channels out of order": change(V1, channels=V1.channels[::-1]),
+    "a channel no file can have": make_trust(channels=[policy("../champions")]),
+    "a folder no tree can have": make_trust(channels=[policy(path_prefix="../models")]),
+    "more keys needed than there are": make_trust(channels=[policy(threshold=2)]),
+    "no key is needed": make_trust(channels=[policy(threshold=0)]),
+    "no key is named": make_trust(channels=[policy(key_ids=())]),
+    "a key nobody knows": make_trust(channels=[policy("champions", PROMOTER)]),
+    "a revoked key": make_trust(revoked=[ENGINE]),
+    "kinds out of order": make_trust(channels=[policy(kinds=(2, 1))]),
+    "heads good for a year": make_trust(channels=[policy(max_age_s=366 * 86_400)]),
+    "revocations out of order": change(make_trust(channels=[]), revoked=(Revocation(bytes(16), 0, ""),) * 2),
+}
+
+
+@pytest.mark.parametrize("name", MALFORMED)
+def test_malformed(name):
+    with pytest.raises(refusals.TrustFormat):
+        trust.open(forged(MALFORMED[name]))
+
+
+def test_what_cannot_be_read_is_not_written():
+    with pytest.raises(refusals.TrustFormat):
+        trust.sign(make_trust(threshold=2), [ROOT])
+    with pytest.raises(refusals.TrustFormat):
+        trust.payload(make_trust(channels=[policy(threshold=2)]))
+
+
+def test_every_truncation_and_every_bit_is_refused():
+    for length in range(len(GOOD)):
+        with pytest.raises(Refused):
+            trust.pin(GOOD[:length], PIN)
+    for at in range(len(GOOD) * 8):
+        data = bytearray(GOOD)
+        data[at // 8] ^= 1 << at % 8
+        with pytest.raises(Refused):
+            trust.follow(make_trust(version=1), bytes(data))
+        with pytest.raises(Refused):
+            trust.pin(bytes(data), PIN)
+
+
+def test_a_trust_file_ends():
+    trust.check_current(V1, V1.expires_ms - 1)
+    with pytest.raises(refusals.TrustExpired):
+        trust.check_current(V1, V1.expires_ms)
+
+
+def test_the_policy_of_a_channel():
+    made = make_trust(channels=[policy(OTHERS, epoch=3), policy("champions", epoch=4)])
+    assert made.policy("champions").epoch == 4
+    assert made.policy("anything/else").epoch == 3
+    with pytest.raises(refusals.ChannelName):
+        made.policy(OTHERS)
+    with pytest.raises(refusals.ChannelUnknown):
+        V1.policy("logs")
+
+
+def test_one_person_with_one_key():
+    made = first_trust(ROOT.public, now_ms=NOW)
+    data = trust.sign(made, [ROOT])
+    assert trust.pin(data, PIN) == made
+    champions, candles, others = (made.policy(name) for name in ("champions", "candles", "whatever"))
+    assert (champions.heartbeat_s, champions.max_age_s, champions.stale_limit_s) == (900, 7_200, 86_400)
+    assert candles.max_age_s == 26 * 3_600
+    assert others.name == OTHERS
+    assert {30, 31}.isdisjoint({*champions.kinds, *candles.kinds, *others.kinds})
+    assert len(data) < 700
+    opened = head.open(head.sign(make_head(), [ROOT]), trust=made, channel="champions", now_ms=NOW)
+    assert opened.head.channel == "champions"
+
+
+def test_a_policy_signs_again_in_an_eighth_of_the_time():
+    assert policy(max_age_s=1).heartbeat_s == 1
+    assert isinstance(policy(), Policy)
+
+
+def test_who_has_signed_and_what_was_signed_are_told_apart():
+    both = make_trust(roots=[ROOT, BACKUP])
+    one, two = trust.sign(both, [ROOT]), trust.sign(both, [ROOT, BACKUP])
+    assert trust.digest(one) == trust.digest(two)
+    assert trust.signers(two) == {ROOT.key_id, BACKUP.key_id}
+    assert trust.signers(one) == {ROOT.key_id}

@@ -1,0 +1,287 @@
+"""The act of publishing, one answer at a time: what it does next after each thing that can come back."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import pytest
+from manifest_world import ENGINE, NOW, ROOT, change, make_head, make_trust
+from race_world import CHANNEL, HEAD, TRUST, Dropbox, signed
+
+from huracan_sync.errors import Busy, NotFound, ServiceFault
+from huracan_sync.manifest import body, head, locations, trust
+from huracan_sync.manifest.checks import Mark
+from huracan_sync.manifest.entries import Item
+from huracan_sync.manifest.refusals import BodyMissing, TrustChain, TrustExpired
+from huracan_sync.signing import transaction
+from huracan_sync.signing.merge import Change
+from huracan_sync.signing.next_head import Held, Lying, named_in
+from huracan_sync.signing.transaction import Again, Asked, Glimpse, Keep, Pause, Read, Swap, Swapped, publishing
+
+
+def item(path, rev="1", **more):
+    return Item(path, 1, rev.rjust(32).encode(), rev, **more)
+
+
+def mine(*items, **more):
+    return Change(items, None, {}, **more)
+
+
+class Unknown(NamedTuple):
+    """This happens instead of the swap, and no answer comes."""
+
+    happens: Callable[[Swap], object]
+
+
+class World(Dropbox):
+    """A Dropbox to which something may happen before any step."""
+
+    def __init__(self):
+        super().__init__()
+        self.steps, self.fates = [], {}
+        self.held = None
+
+    def perform(self, wish, *, known=TRUST, glimpse=None, held=None, fates=()):
+        """Publish; `fates` are what becomes of the swaps, in order: an outcome, or something to call first."""
+        asked = Asked(
+            CHANNEL, wish, held, frozenset(), lambda said, _: signed(said), lambda: NOW / 1000, "pod", glimpse
+        )
+        fates, running, answers = list(fates), publishing(asked, known), None
+        self.steps = []
+        if isinstance(wish, Change):
+            self.blobs |= {each.path: each.rev for each in wish.mine}
+        while True:
+            try:
+                steps = running.send(answers)
+            except StopIteration as end:
+                return end.value
+            self.steps += steps
+            answers = [self.answer(step, fates) for step in steps]
+
+    def answer(self, step, fates):
+        if isinstance(step, Read):
+            return self.read(step.place)
+        if isinstance(step, transaction.Store):
+            return self.store(step.place, step.data)
+        if isinstance(step, transaction.Current):
+            return {path: self.blobs.get(path) for path in step.paths}
+        if not isinstance(step, Swap):
+            return None
+        fate = fates.pop(0) if fates else "done"
+        if isinstance(fate, Unknown):
+            fate.happens(step)
+            return Swapped.UNKNOWN
+        if callable(fate):
+            fate(step)
+        if fate == "lost request":
+            return Swapped.UNKNOWN
+        outcome = self.swap(step)
+        return Swapped.UNKNOWN if fate == "lost answer" else outcome
+
+    def of(self, kind):
+        return [step for step in self.steps if isinstance(step, kind)]
+
+    def by_another(self, *items, above=None, keep_log=True):
+        """Somebody else publishes now."""
+        made = body.encode(CHANNEL, items)
+        self.store(locations.body(made.sha256), made.data)
+        seq, prev = (1, head.FIRST) if above is None else (above.seq + 1, head.digest(above))
+        said = make_head(made, CHANNEL, seq=seq, prev=prev, publisher="other")
+        if keep_log:
+            self.store(locations.log(CHANNEL, 1, seq, head.digest(said)), signed(said))
+        self.files[HEAD] = (signed(said), self.rev())
+        self.heads.append(signed(said))
+        return said
+
+
+@pytest.fixture
+def world():
+    return World()
+
+
+def seen(said):
+    return Held(Mark(said.epoch, said.seq, head.digest(said)), signed(said))
+
+
+def listed(world, said):
+    return [
+        each.path for each in body.read(said, TRUST.policy(CHANNEL), lambda sha, _: world.files[locations.body(sha)][0])
+    ]
+
+
+def test_the_order_of_things(world):
+    made = world.perform(mine(item("a")), held=None)
+    assert made.made
+    kinds = [type(step).__name__ for step in world.steps]
+    assert kinds == ["Read", "Store", "Store", "Intend", "Swap"]
+    assert [step.place.split("/")[1] for step in world.of(transaction.Store)] == ["bodies", "log"]
+    again = world.perform(mine(item("a"), last=frozenset({made.digest})), held=seen(made.head))
+    assert (again.made, again.digest) == (False, made.digest)
+    assert [type(step).__name__ for step in world.steps] == ["Read", "Read"]
+
+
+def test_what_others_have_published_is_read_and_kept(world):
+    other = world.by_another(item("a"))
+    made = world.perform(mine(item("b")), held=seen(other))
+    assert (made.head.seq, made.shared, listed(world, made.head)) == (2, True, ["a", "b"])
+
+
+def test_a_hope_that_fails_looks_and_goes_on(world):
+    world.by_another(item("a"))
+    made = world.perform(mine(item("b")))
+    assert made.head.seq == 2
+    assert world.of(Pause) == [Pause(1)]
+
+
+@pytest.mark.parametrize(
+    "fates", [["lost answer"], ["lost request"], ["lost request", "lost answer"], ["lost request"] * 5]
+)
+def test_lost_requests_and_answers(world, fates):
+    made = world.perform(mine(item("a")), fates=fates)
+    assert made.made
+    assert len(world.heads) == 1
+    assert len({swap.data for swap in world.of(Swap)}) == 1
+
+
+def test_an_answer_that_never_comes(world):
+    with pytest.raises(ServiceFault) as caught:
+        world.perform(mine(item("a")), fates=["lost request"] * transaction.SWAPS)
+    assert "finds out" in caught.value.hint
+    assert world.heads == []
+
+
+def above_mine(world, count, **more):
+    """Our head is committed, and `count` others come on top of it before we look."""
+
+    def fate(step):
+        world.swap(step)
+        said = head.linked(step.data, head.digest_of(step.data))
+        for number in range(count):
+            said = world.by_another(item("a"), item(f"other{number}"), above=said, **more)
+
+    return fate
+
+
+@pytest.mark.parametrize("count", [1, 2, 5])
+def test_a_head_of_ours_below_others_was_committed(world, count):
+    fate = above_mine(world, count)
+    made = world.perform(mine(item("a")), fates=[Unknown(fate)])
+    assert made.made
+    assert made.head.seq == 1
+    assert len(world.heads) == 1 + count
+
+
+def test_a_head_of_ours_that_is_not_below_others_was_not_committed(world):
+    def fate(_):
+        world.by_another(item("x"), item("y"), above=world.by_another(item("x")))
+
+    made = world.perform(mine(item("a")), fates=[Unknown(fate)])
+    assert (made.head.seq, listed(world, made.head)) == (3, ["a", "x", "y"])
+
+
+def test_a_chain_that_cannot_be_read_is_gone_on_from_by_what_it_says(world):
+    fate = above_mine(world, 3, keep_log=False)
+    made = world.perform(mine(item("a")), fates=[Unknown(fate)])
+    assert (made.made, made.head.seq) == (False, 4)  # it says so already
+    assert len(world.heads) == 4
+
+
+def test_nor_is_a_roll_back_repeated_that_may_have_been_done(world):
+    first = world.by_another(item("a"))
+    second = world.by_another(item("b"), above=first)
+    fate = above_mine(world, 2, keep_log=False)
+    with pytest.raises(ServiceFault, match="nobody can tell"):
+        world.perform(Again(named_in(first)), held=seen(second), fates=[Unknown(fate)])
+
+
+def test_a_roll_back_and_a_renewal(world):
+    first = world.by_another(item("a"))
+    second = world.by_another(item("b"), above=first)
+    made = world.perform(Again(named_in(first)), held=seen(second))
+    assert (made.head.seq, listed(world, made.head)) == (3, ["a"])
+    kept = world.perform(Keep(), held=seen(made.head))
+    assert (kept.head.seq, kept.made, listed(world, kept.head)) == (4, True, ["a"])
+    assert len(world.of(transaction.Store)) == 1  # the copy in the log
+    assert world.perform(Again(named_in(first)), held=seen(kept.head)).made is False
+
+
+def test_nothing_is_renewed_where_nothing_was_published(world):
+    with pytest.raises(NotFound):
+        world.perform(Keep())
+
+
+def test_a_head_that_went_away_meanwhile(world):
+    def fate(_):
+        world.files.pop(HEAD, None)
+
+    first = world.by_another(item("a"))
+    made = world.perform(mine(item("b")), held=seen(first), fates=[Unknown(fate)])
+    assert made.head.seq == 2
+    assert world.files[HEAD][0] == made.data
+
+
+def test_who_is_always_slower_gives_up_some_time(world):
+    last = [world.by_another(item("x0"))]
+
+    def faster(_):
+        last.append(world.by_another(item(f"x{len(last)}"), above=last[-1]))
+
+    with pytest.raises(Busy):
+        world.perform(mine(item("a")), held=seen(last[0]), fates=[faster] * transaction.ATTEMPTS)
+    assert [pause.attempt for pause in world.of(Pause)] == list(range(1, transaction.ATTEMPTS + 1))
+
+
+def test_newer_trust_files_are_followed_and_handed_back(world):
+    second = change(TRUST, version=2)
+    third = change(TRUST, version=3)
+    files = [trust.sign(each, [ROOT]) for each in (second, third)]
+    for version, data in enumerate(files, 2):
+        world.store(locations.trust(version), data)
+    made = world.perform(mine(item("a")))
+    assert (made.head.trust_version, list(made.trust_files)) == (3, files)
+    glimpse = Glimpse(1, None, third, tuple(files))
+    other = World().perform(mine(item("a")), glimpse=glimpse)
+    assert (other.head.trust_version, list(other.trust_files)) == (3, files)
+    assert World().perform(mine(item("a")), known=third, glimpse=glimpse).trust_files == ()  # it is out of date
+
+
+def test_a_trust_file_that_does_not_follow_stops_it(world):
+    world.store(locations.trust(2), trust.sign(change(TRUST, version=3), [ROOT]))
+    with pytest.raises(TrustChain):
+        world.perform(mine(item("a")))
+    old = make_trust(created=NOW - 200 * 86_400_000)
+    with pytest.raises(TrustExpired):
+        World().perform(mine(item("a")), known=old)
+
+
+def test_a_glimpse_that_is_out_of_date_costs_one_more_look(world):
+    first = world.by_another(item("x"))
+    stale = Glimpse(1, Lying(*world.files[HEAD]), TRUST, ())
+    world.by_another(item("x"), item("y"), above=first)
+    made = world.perform(mine(item("a")), held=seen(first), glimpse=stale)
+    assert (made.head.seq, listed(world, made.head)) == (3, ["a", "x", "y"])
+
+
+def test_kinds_that_the_channel_does_not_allow(world):
+    made = world.perform(mine(item("a"), item("b.pkl", kind=30)))
+    assert (listed(world, made.head), made.left_out) == (["a"], ("b.pkl",))
+    with pytest.raises(transaction.Refused):
+        World().perform(mine(item("a"), item("b.pkl", kind=30), strict=True))
+
+
+def test_the_list_of_others_must_be_there(world):
+    first = world.by_another(item("x"))
+    world.files.pop(locations.body(first.body_sha256))
+    with pytest.raises(BodyMissing):
+        world.perform(mine(item("a")), held=seen(first))
+
+
+def test_a_large_list_of_others_is_read_shard_by_shard(world):
+    many = [item(f"data/{number:05}") for number in range(50_001)]
+    first = body.encode(CHANNEL, many)
+    for part in first.parts():
+        world.store(part.path, part.data)
+    said = make_head(first, CHANNEL, seq=1, prev=head.FIRST)
+    world.files[HEAD] = (head.sign(said, [ENGINE]), world.rev())
+    made = world.perform(mine(item("data/x")), held=seen(said))
+    assert made.head.entry_count == 50_002
+    assert len(world.of(transaction.Store)) <= 4  # the shard it is in, the index, the log

@@ -1,0 +1,177 @@
+"""Trust files in their place: begun once, never replaced, believed only by one's own key or a person's word."""
+
+import pytest
+from machines import ROOT, Machine
+from manifest_world import ENGINE, NOW, THIEF, make_trust
+
+from huracan_sync.errors import ConfigError, Conflict, MissingScope, NoSigningKey, NoTrust, StateMissing, Unavailable
+from huracan_sync.manifest import locations, rotation, trust
+from huracan_sync.manifest.default_policy import first_trust
+from huracan_sync.manifest.refusals import TrustChain, TrustPin
+from huracan_sync.remote import files
+from huracan_sync.signing import trust_chain
+
+
+def put(machine, version, data, root=ROOT):
+    files.put(machine.remote, f"{root}/{locations.trust(version)}", data)
+
+
+def renew(newest, now_ms):
+    return rotation.renewed(newest, now_ms=now_ms)
+
+
+def test_one_person_one_command(signing_machine, reading_machine, dropbox):
+    begun = signing_machine.roots().begin()
+    assert (begun.made_key, begun.problem, begun.trust.version) == (True, None, 1)
+    assert dropbox.log()["requests"] == {"files/download": 1, "files/upload": 1}
+    assert reading_machine.reader().pin([begun.signer.fingerprint]) == begun.trust
+    assert signing_machine.reader().trust() == begun.trust
+    again = signing_machine.roots().begin()
+    assert (again.made_key, again.trust) == (False, begun.trust)
+
+
+def test_without_a_network_it_waits_here(signing_machine, dropbox, reading_machine):
+    dropbox.faults({"fault": "server_error", "route": "*"})
+    begun = signing_machine.roots().begin()
+    assert isinstance(begun.problem, Unavailable)
+    assert signing_machine.roots().begin().trust == begun.trust
+    assert not signing_machine.roots().seen.exists()
+    dropbox.faults()
+    signing_machine.roots().settle()
+    assert reading_machine.reader().pin([begun.signer.fingerprint]) == begun.trust
+    signing_machine.roots().settle()
+
+
+def test_a_login_that_only_reads(dropbox, tmp_path):
+    machine = Machine(dropbox, tmp_path, key="sign.key", scopes=["files.metadata.read", "files.content.read"])
+    assert isinstance(machine.roots().begin().problem, MissingScope)
+
+
+def test_the_same_key_on_another_machine_adopts(signing_machine, dropbox, tmp_path, clock):
+    begun = signing_machine.roots().begin()
+    clock.hours(24)
+    signing_machine.roots().succeed(renew)
+    other = Machine(dropbox, tmp_path / "other", key="sign.key", clock=clock)
+    other.key.parent.mkdir()
+    other.key.write_bytes(signing_machine.key.read_bytes())
+    other.key.chmod(0o400)
+    clock.hours(1)
+    adopted = other.roots().begin()
+    assert (adopted.made_key, adopted.trust.version) == (False, 2)
+    assert (
+        trust_chain.find(other.home, begun.signer.public).files
+        == trust_chain.find(signing_machine.home, begun.signer.public).files
+    )
+
+
+def test_another_key_is_refused(signing_machine, dropbox, tmp_path):
+    signing_machine.roots().begin()
+    other = Machine(dropbox, tmp_path / "other", key="sign.key")
+    for verb in (lambda: other.roots().begin(), lambda: other.roots().settle()):
+        with pytest.raises(TrustPin) as caught:
+            verb()
+        assert "keys rotate --signer" in caught.value.hint
+    assert not other.roots().seen.exists()
+
+
+def test_a_trust_file_that_only_names_our_key_is_refused(signing_machine):
+    """Whoever has a token can write one."""
+    signer, _ = signing_machine.keys.make()
+    put(signing_machine, 1, trust.sign(first_trust(THIEF.public, now_ms=NOW), [THIEF]))
+    with pytest.raises(TrustPin):
+        signing_machine.roots().begin()
+    put(signing_machine, 1, trust.sign(make_trust(roots=(THIEF,)), [THIEF]))
+    with pytest.raises(TrustPin) as caught:
+        signing_machine.roots().begin()
+    assert THIEF.fingerprint in caught.value.facts["actual"]
+    assert trust_chain.find(signing_machine.home, signer.public) is None
+
+
+def test_no_trust_file_anywhere(signing_machine):
+    signing_machine.keys.make()
+    with pytest.raises(NoTrust):
+        signing_machine.roots().settle()
+
+
+def test_another_root_folder_gets_the_same(signing_machine, reading_machine):
+    begun = signing_machine.roots().begin()
+    signing_machine.roots("/Elsewhere").settle()
+    assert reading_machine.reader("/Elsewhere").pin([begun.signer.fingerprint]) == begun.trust
+
+
+def test_a_publisher_under_somebody_elses_root(signing_machine, dropbox, tmp_path, clock):
+    begun = signing_machine.roots().begin()
+    pod = Machine(dropbox, tmp_path / "pod", key="pod.key", clock=clock)
+    public = pod.keys.make()[0].public
+    signing_machine.roots().succeed(
+        lambda newest, now_ms: rotation.with_channel(renew(newest, now_ms), "logs", signers={public: "pod"})
+    )
+    with pytest.raises(TrustPin):
+        pod.roots().settle()
+    assert (
+        pod.reader().pin([begun.signer.fingerprint]).policy("logs").key_ids
+        == pod.reader().trust().policy("logs").key_ids
+    )
+    pod.roots().settle()
+    with pytest.raises(NoSigningKey, match="0 root keys"):
+        pod.roots().succeed(renew)
+
+
+def test_more_time_and_another_key(signing_machine, reading_machine, tmp_path, clock):
+    first = signing_machine.roots().begin()
+    reading_machine.reader().pin([first.signer.fingerprint])
+    clock.hours(24)
+    following = signing_machine.keys.make_next(tmp_path / "next.key")
+    made = signing_machine.roots().succeed(
+        lambda newest, now_ms: rotation.replaced(renew(newest, now_ms), first.signer.public, following.public),
+        following=following,
+    )
+    assert (made.version, signing_machine.reader().trust()) == (2, made)
+    assert reading_machine.reader().pin([first.signer.fingerprint], anew=True) == made, "by the old key, over both"
+    assert reading_machine.reader().pin([following.fingerprint], anew=True) == made, "by the new one, from there"
+    with pytest.raises(NoSigningKey):
+        signing_machine.roots().succeed(renew)
+
+
+def test_of_two_next_versions_one_is_refused(signing_machine, dropbox, tmp_path, clock):
+    signing_machine.roots().begin()
+
+    def somebody_is_faster(newest, now_ms):
+        made = renew(newest, now_ms)
+        put(signing_machine, 2, trust.sign(renew(newest, now_ms + 1), [signing_machine.keys.signer()]))
+        return made
+
+    with pytest.raises(Conflict, match="somebody else has made version 2"):
+        signing_machine.roots().succeed(somebody_is_faster)
+    assert signing_machine.roots().succeed(renew).version == 3
+
+
+def test_what_no_reader_would_accept_is_not_sent(signing_machine, dropbox):
+    signing_machine.roots().begin()
+    with pytest.raises(TrustChain):
+        signing_machine.roots().succeed(lambda newest, now_ms: renew(renew(newest, now_ms), now_ms))
+    assert dropbox.log()["requests"]["files/upload"] == 1
+
+
+def test_lost_state_is_not_begun_anew_by_itself(signing_machine):
+    signing_machine.roots().begin()
+    (signing_machine.roots().seen.folder / "seen.db").unlink()
+    with pytest.raises(StateMissing):
+        signing_machine.roots().begin()
+    assert signing_machine.roots().seen.pins() == (signing_machine.keys.signer().fingerprint,)
+
+
+def test_sent_again_where_a_folder_was_emptied(signing_machine, reading_machine):
+    begun = signing_machine.roots().begin()
+    signing_machine.roots().succeed(renew)
+    signing_machine.remote.rpc("files/delete_v2", {"path": ROOT}, dict)
+    assert signing_machine.roots().send() == 2
+    assert reading_machine.reader().pin([begun.signer.fingerprint]).version == 2
+
+
+def test_a_reader_has_nothing_to_send(reading_machine, signing_machine):
+    begun = signing_machine.roots().begin()
+    reading_machine.reader().pin([begun.signer.fingerprint])
+    assert reading_machine.roots().send() == 0
+    with pytest.raises(ConfigError):
+        reading_machine.reader().pin([ENGINE.fingerprint])

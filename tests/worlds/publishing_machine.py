@@ -1,0 +1,68 @@
+"""A machine that pushes and publishes, and what it can be asked."""
+
+from machines import Machine
+from transfer_world import content
+
+from huracan_sync.operations.publish import publish, renew, roll_back
+from huracan_sync.operations.push import PushOptions, push
+from huracan_sync.signing.channel_publisher import ChannelPublisher
+
+DATA = "/Engine/data"
+
+
+class Publisher(Machine):
+    """A machine with a key and a local folder."""
+
+    def __init__(self, dropbox, folder, *, key="sign.key", clock=None, **more):
+        super().__init__(dropbox, folder, key=key, clock=clock, **more)
+        self.src = folder / "src"
+        self.src.mkdir(parents=True)
+
+    def write(self, files, *, below=None):
+        """Files in the local folder: path -> bytes, or a size to be filled."""
+        for path, data in files.items():
+            target = (below or self.src) / path
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(content(path, data) if isinstance(data, int) else data)
+
+    def push(self, to=DATA, *, channel=None, transfer=None, monitor=None, **options):
+        options = PushOptions(
+            clock=self.clock, **{"wait_s": 0.0, **options}, **({"transfer": transfer} if transfer else {})
+        )
+        return push(
+            self.src,
+            to,
+            remote=self.remote,
+            home=self.home,
+            options=options,
+            channel=channel,
+            keys=self.keys,
+            monitor=monitor,
+        )
+
+    def counted(self, work):
+        """How many requests to the API some work takes; and what came of it."""
+        self.dropbox.control("log/reset", {})
+        came = work()
+        return sum(self.dropbox.log()["requests"].values()), came
+
+    def publish(self, to=None, *, channel="champions", monitor=None, **options):
+        return publish(
+            self.src,
+            to,
+            remote=self.remote,
+            home=self.home,
+            options=PushOptions(clock=self.clock, **{"wait_s": 0.0, **options}),
+            channel=channel,
+            keys=self.keys,
+            monitor=monitor,
+        )
+
+    def channel_publisher(self, channel="champions", root="/Engine"):
+        return ChannelPublisher(self.remote, self.home, self.keys, root=root, channel=channel, clock=self.clock)
+
+    def roll_back(self, sequence, **where):
+        return roll_back(self.channel_publisher(**where), sequence, self.home)
+
+    def renew(self, **where):
+        return renew(self.channel_publisher(**where))
