@@ -98,6 +98,16 @@ def revoke(wire: Wire, access_token: Secret) -> bool:
     return answer.status == 200
 
 
+def ask_whether_reachable(wire: Wire) -> Answer:
+    """What Dropbox answers to a call without a login: any answer that is its own means that it can be reached.
+
+    Raises:
+        Unreachable, TlsRefused: it cannot be.
+    """
+    headers = {"Content-Type": "application/json"}
+    return wire.exchange(f"{wire.endpoint.api}/2/check/user", headers=headers, body=b"{}")
+
+
 class _Name(msgspec.Struct):
     display_name: str = ""
 

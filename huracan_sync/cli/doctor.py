@@ -19,7 +19,7 @@ from huracan_sync.auth.connect import connect, home_of
 from huracan_sync.auth.credentials import Credentials
 from huracan_sync.auth.scopes import Profile
 from huracan_sync.auth.secret_scan import scan_tree
-from huracan_sync.auth.token_endpoint import account_name
+from huracan_sync.auth.token_endpoint import account_name, ask_whether_reachable
 from huracan_sync.auth.tokens import AccessTokens
 from huracan_sync.cli import doctor_checks
 from huracan_sync.cli.login_options import credentials
@@ -28,6 +28,7 @@ from huracan_sync.cli.runner import DONE, FAILURES, Invocation
 from huracan_sync.engine.settings import load
 from huracan_sync.errors import HuracanError, UsageError
 from huracan_sync.remote.client import Remote
+from huracan_sync.remote.files import quota
 from huracan_sync.remote.http import Answer, Endpoint, Wire
 from huracan_sync.remote.listing import FolderMetadata, folders, metadata
 
@@ -112,10 +113,7 @@ def _reach(invocation: Invocation) -> doctor_checks.Check:
     endpoint = Endpoint.from_environment(invocation.env)
     answer: Answer | HuracanError
     try:
-        headers = {"Content-Type": "application/json"}
-        answer = Wire(endpoint, connect_timeout=5.0, read_timeout=10.0).exchange(
-            f"{endpoint.api}/2/check/user", headers=headers, body=b"{}"
-        )
+        answer = ask_whether_reachable(Wire(endpoint, connect_timeout=5.0, read_timeout=10.0))
     except HuracanError as error:
         answer = error
     return doctor_checks.check_reach(endpoint, answer, now=time.time())
@@ -184,21 +182,11 @@ def _self_test(options: argparse.Namespace, invocation: Invocation, login: Crede
         return [doctor_checks.Check("self-test", "bad", f"{error}.", {"error": type(error).__name__}, error.hint)]
 
 
-class _Allocation(msgspec.Struct):
-    allocated: int = 0
-
-
-class _Usage(msgspec.Struct):
-    used: int
-    allocation: _Allocation
-
-
 def _quota(remote: Remote) -> tuple[int | None, int | None]:
     try:
-        usage = remote.rpc("users/get_space_usage", None, _Usage)
+        return quota(remote)
     except HuracanError:  # what is wrong with the login was said above
         return None, None
-    return usage.used, usage.allocation.allocated
 
 
 def _scan(folder: Path, invocation: Invocation) -> int:

@@ -26,6 +26,7 @@ from huracan_sync.errors import (
     SecretInFile,
     UsageError,
 )
+from huracan_sync.remote import files
 from huracan_sync.remote.listing import children
 from huracan_sync.tree.layout import LOCAL_FOLDERS, PATTERNS
 from huracan_sync.tree.paths import fold
@@ -428,14 +429,10 @@ class Uploads(Instance):
         folder = self._layout.place("/", self._today())
 
         def work() -> None:
-            try:
-                self._remote.rpc("files/create_folder_v2", {"path": folder}, msgspec.Raw, commit=True)
-            except Conflict as error:
-                if error.facts.get("with_") != "folder":
-                    raise
-                log.debug("dropbox_dated_folder_exists", folder_path=folder)
-            else:
+            if files.create_folder(self._remote, folder):
                 log.info("dropbox_dated_folder_created", folder_path=folder, date=self._today())
+            else:
+                log.debug("dropbox_dated_folder_exists", folder_path=folder)
 
         self._attempt("dropbox_dated_folder_creation_failed", None, work, folder_path=folder)
         return folder

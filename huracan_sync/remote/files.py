@@ -1,9 +1,9 @@
-"""One file at a time: put, fetch, copy, list a folder. One request each, however it is called."""
+"""Files in Dropbox: upload, download, copy, move. One request each, but for `relocate`, which works in jobs."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -11,7 +11,7 @@ import msgspec
 
 from huracan_sync.errors import Conflict, ContentMismatch, HuracanError
 from huracan_sync.remote.async_jobs import MOST, carry_out
-from huracan_sync.remote.client import Ranged, Remote
+from huracan_sync.remote.client import Download, Ranged, Remote
 from huracan_sync.remote.errors import judge_failure
 from huracan_sync.remote.listing import (
     DeletedMetadata,
@@ -22,6 +22,9 @@ from huracan_sync.remote.listing import (
 )
 from huracan_sync.tree.content_hash import content_hash
 
+UPLOAD = "files/upload"
+DOWNLOAD = "files/download"
+
 OVERWRITE = "overwrite"
 """Whatever lies there is replaced; Dropbox keeps its revision."""
 ADD = "add"
@@ -31,6 +34,22 @@ ADD = "add"
 def replacing(rev: str) -> dict[str, str]:
     """The mode that replaces exactly this revision."""
     return {".tag": "update", "update": rev}
+
+
+class Commit(msgspec.Struct, frozen=True):
+    """Where content goes and what it may replace."""
+
+    path: str
+    mode: str | dict[str, str]
+    client_modified: str
+    strict_conflict: bool = False
+    mute: bool = True
+
+
+def commit_of(path: str, client_modified: str, *, replaces_rev: str | None) -> Commit:
+    """A commit that adds a new file, or replaces exactly the revision that was seen; never anything else."""
+    mode: str | dict[str, str] = "add" if replaces_rev is None else {".tag": "update", "update": replaces_rev}
+    return Commit(path, mode, client_modified)
 
 
 def put(
@@ -46,10 +65,38 @@ def put(
     arg: dict[str, Any] = {"path": path, "mode": mode, "mute": True, "content_hash": digest}
     if mtime_ms is not None:
         arg["client_modified"] = timestamp(mtime_ms)
-    found = remote.send("files/upload", arg, content, FileMetadata, commit=True)
-    if found.content_hash != digest or found.size != len(content):
+    uploaded = remote.send(UPLOAD, arg, content, FileMetadata, commit=True)
+    if uploaded.content_hash != digest or uploaded.size != len(content):
         raise ContentMismatch(f"Dropbox holds other bytes of {path} than were sent", path=path)
-    return found
+    return uploaded
+
+
+def upload(remote: Remote, commit: Commit, content: bytes, digest: bytes) -> FileMetadata:
+    """Upload content as a commit says: one request, up to 150 MiB. The caller compares what Dropbox holds.
+
+    Raises:
+        Conflict: the commit does not allow to replace what lies there.
+    """
+    arg = {**msgspec.structs.asdict(commit), "content_hash": digest.hex()}
+    return remote.send(UPLOAD, arg, content, FileMetadata, commit=True)
+
+
+def swap(remote: Remote, path: str, content: bytes, *, replaces_rev: str | None) -> None:
+    """Replace exactly the revision that was seen (None: nothing); never tried twice.
+
+    Raises:
+        Conflict: something else lies there.
+        Unreachable, ServiceFault: with the fact `committed=None` where nobody knows whether it took effect.
+    """
+    arg = {
+        "path": path,
+        "mode": ADD if replaces_rev is None else replacing(replaces_rev),
+        # Otherwise Dropbox takes equal content, or a file that is gone, for what was meant.
+        "strict_conflict": True,
+        "mute": True,
+        "content_hash": content_hash(content).hex(),
+    }
+    remote.send(UPLOAD, arg, content, FileMetadata, commit=True, repeatable=False)
 
 
 def fetch(remote: Remote, path: str, *, limit: int, part: Ranged | None = None) -> tuple[FileMetadata, bytes]:
@@ -59,10 +106,73 @@ def fetch(remote: Remote, path: str, *, limit: int, part: Ranged | None = None) 
         NotFound: nothing lies there.
         ContentMismatch: other bytes came than Dropbox describes.
     """
-    described, content = remote.fetch("files/download", {"path": path}, FileMetadata, limit=limit, part=part)
+    described, content = download(remote, path, limit=limit, part=part)
     if part is None and described.content_hash != content_hash(content).hex():
         raise ContentMismatch(f"{path} arrived with other bytes than Dropbox describes", path=path)
     return described, content
+
+
+def download(remote: Remote, path: str, *, limit: int, part: Ranged | None = None) -> tuple[FileMetadata, bytes]:
+    """As `fetch`, but the caller compares the bytes with the hash."""
+    return remote.fetch(DOWNLOAD, {"path": path}, FileMetadata, limit=limit, part=part)
+
+
+def download_range(remote: Remote, path: str, part: Ranged) -> Iterator[tuple[FileMetadata, int, bytes]]:
+    """A part of a file, piece by piece: what describes the whole file, where the piece begins, and the piece.
+
+    Raises:
+        NotFound: nothing lies there.
+    """
+    return remote.pieces(DOWNLOAD, {"path": path}, FileMetadata, part)
+
+
+def open_download(remote: Remote, path: str) -> Download:
+    """A file whose bytes are still on the wire. Use as a context manager.
+
+    Raises:
+        NotFound: nothing lies there.
+    """
+    return remote.stream(DOWNLOAD, {"path": path})
+
+
+def open_zip(remote: Remote, folder: str) -> Download:
+    """A folder with everything below it as a zip, still on the wire. Use as a context manager.
+
+    Raises:
+        NotFound: there is no such folder.
+        CallRefused, ServiceFault: it is too large, or holds too many files.
+    """
+    return remote.stream("files/download_zip", {"path": folder})
+
+
+def create_folder(remote: Remote, path: str) -> bool:
+    """Make a folder; False when it was there.
+
+    Raises:
+        Conflict: a file lies there.
+    """
+    try:
+        remote.rpc("files/create_folder_v2", {"path": path}, msgspec.Raw, commit=True)
+    except Conflict as error:
+        if error.facts.get("with_") != "folder":
+            raise
+        return False
+    return True
+
+
+class _Allocation(msgspec.Struct):
+    allocated: int = 0
+
+
+class _Usage(msgspec.Struct):
+    used: int
+    allocation: _Allocation
+
+
+def quota(remote: Remote) -> tuple[int, int]:
+    """Bytes the account uses, and bytes it has; needs the scope `account_info.read`."""
+    usage = remote.rpc("users/get_space_usage", None, _Usage)
+    return usage.used, usage.allocation.allocated
 
 
 class _Relocated(msgspec.Struct):

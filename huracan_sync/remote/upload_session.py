@@ -1,4 +1,7 @@
-"""Many small files in few requests: `start_batch`, `append_batch`, `finish_batch_v2`, 1,000 files a commit.
+"""Upload sessions: many small files in few requests, and large files in parts.
+
+Small files: `start_batch`, `append_batch`, `finish_batch_v2`, 1,000 files a commit. Large ones: a concurrent session
+each, parts in any order, the last of which closes it; then `finish_batch_v2` as for the others.
 
 An append carries the content of many files in one body; its argument, one line a file, travels in a header whose limit
 Dropbox does not publish. `HeaderBudget` holds what we dare: 8 KiB unless told otherwise, or learned upwards.
@@ -13,7 +16,9 @@ import msgspec
 
 from huracan_sync.errors import HuracanError
 from huracan_sync.remote.client import Remote, header_safe
-from huracan_sync.remote.errors import judge_failure
+from huracan_sync.remote.errors import SessionLost, judge_failure
+from huracan_sync.remote.files import Commit
+from huracan_sync.remote.http import Body
 from huracan_sync.remote.listing import FileMetadata
 from huracan_sync.tree.content_hash import block_hashes, combine
 
@@ -89,20 +94,39 @@ class _Sessions(msgspec.Struct):
     session_ids: list[str]
 
 
-class Commit(msgspec.Struct, frozen=True):
-    """Where content goes and what it may replace."""
-
-    path: str
-    mode: str | dict[str, str]
-    client_modified: str
-    strict_conflict: bool = False
-    mute: bool = True
+class _Session(msgspec.Struct):
+    session_id: str
 
 
-def commit_of(path: str, client_modified: str, *, replaces_rev: str | None) -> Commit:
-    """A commit that adds a new file, or replaces exactly the revision that was seen; never anything else."""
-    mode: str | dict[str, str] = "add" if replaces_rev is None else {".tag": "update", "update": replaces_rev}
-    return Commit(path, mode, client_modified)
+def start_concurrent(remote: Remote) -> str:
+    """Open a session that takes parts in any order; its id."""
+    # No data with the start: under concurrency it is the first call to be refused.
+    arg = {"session_type": {".tag": "concurrent"}}
+    return remote.send("files/upload_session/start", arg, b"", _Session).session_id
+
+
+def append_part(remote: Remote, cursor: Cursor, body: Body, *, size: int, content_hash: bytes, close: bool) -> None:
+    """Send one part of a concurrent session.
+
+    Args:
+        remote: the login.
+        cursor: the session, and where the part begins.
+        body: its bytes, readable again for a second attempt.
+        size: how many.
+        content_hash: theirs.
+        close: it is the last part; all others have arrived.
+
+    Raises:
+        SessionLost: the session cannot be gone on with.
+        WrongOffset: it expects other bytes.
+    """
+    arg = {"cursor": cursor, "close": close, "content_hash": content_hash.hex()}
+    try:
+        remote.send("files/upload_session/append_v2", arg, body, type(None), size=size)
+    except SessionLost as error:
+        # Closed by an earlier attempt of this very call, whose answer was lost; the commit tells if bytes miss.
+        if not (close and error.facts.get("tags") == "closed"):
+            raise
 
 
 def start(remote: Remote, count: int) -> list[str]:

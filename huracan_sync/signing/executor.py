@@ -27,7 +27,6 @@ from huracan_sync.signing.transaction import (
     Swap,
     Swapped,
 )
-from huracan_sync.tree.content_hash import content_hash
 from huracan_sync.tree.paths import fold, join
 
 LOOK_ALONE = 20
@@ -86,7 +85,7 @@ class Executor:
         else:
             pacing = self._remote.pacing
             pause = min(_PAUSE_MOST_S, pacing.backoff(step.attempt))
-            pacing.pause(Wait(pause, "somebody else was faster to publish", "files/upload", step.attempt))
+            pacing.pause(Wait(pause, "somebody else was faster to publish", files.UPLOAD, step.attempt))
         return None
 
     def _read(self, path: str, limit: int) -> Lying | None:
@@ -109,16 +108,8 @@ class Executor:
         return Lying(data, described.rev)
 
     def _swap(self, path: str, data: bytes, rev: str | None) -> Swapped:
-        arg = {
-            "path": path,
-            "mode": files.ADD if rev is None else files.replacing(rev),
-            # Otherwise Dropbox takes equal content, or a file that is gone, for what was meant.
-            "strict_conflict": True,
-            "mute": True,
-            "content_hash": content_hash(data).hex(),
-        }
         try:
-            self._remote.send("files/upload", arg, data, FileMetadata, commit=True, repeatable=False)
+            files.swap(self._remote, path, data, replaces_rev=rev)
         except Conflict:
             return Swapped.OTHER
         except (Unreachable, ServiceFault):

@@ -14,8 +14,8 @@ import msgspec
 from huracan_sync.disk import AtomicWrite, Root, Stamp
 from huracan_sync.errors import ContentMismatch, HuracanError, LeftOut, NotFound
 from huracan_sync.manifest import file_kinds
+from huracan_sync.remote import files
 from huracan_sync.remote.client import Ranged, Remote
-from huracan_sync.remote.listing import FileMetadata
 from huracan_sync.transfer.journal import Journal, Synced
 from huracan_sync.transfer.progress import Monitor
 from huracan_sync.transfer.worker_pool import WorkerPool
@@ -83,8 +83,7 @@ def _content(context: DownloadContext, entry: Entry) -> bytes:
     """The bytes of a small entry."""
     for path in _places(context, entry):
         with _gone_elsewhere(context, entry, path):
-            arg = {"path": path}
-            described, data = context.remote.fetch("files/download", arg, FileMetadata, limit=entry.size)
+            described, data = files.download(context.remote, path, limit=entry.size)
             if described.content_hash == entry.content_hash.hex() and len(data) == entry.size:
                 return data
     raise _other_by_now(entry)
@@ -115,7 +114,7 @@ def fetch_stream(context: DownloadContext, entry: Entry) -> Synced:
     path = f"rev:{entry.rev}" if entry.rev else join(context.remote_root, entry.path)
     hasher = ContentHasher()
     with context.placing(entry) as placing:
-        with context.remote.stream("files/download", {"path": path}) as download:
+        with files.open_download(context.remote, path) as download:
             for piece in download.chunks():
                 placing.write(hasher.size, piece)
                 hasher.update(piece)
@@ -227,8 +226,8 @@ class RangeDownload:
         part = Ranged(blocks.start * BLOCK_SIZE, min(blocks.stop * BLOCK_SIZE, entry.size))
         for path in _places(context, entry):
             with _gone_elsewhere(context, entry, path):
-                number, hasher, arg = blocks.start, sha256(), {"path": path}
-                for described, at, data in context.remote.pieces("files/download", arg, FileMetadata, part):
+                number, hasher = blocks.start, sha256()
+                for described, at, data in files.download_range(context.remote, path, part):
                     if described.content_hash != entry.content_hash.hex() or described.size != entry.size:
                         break
                     # While it is in the processor's cache; what a block holds counts when the whole block is verified.

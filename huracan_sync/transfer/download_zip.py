@@ -19,6 +19,7 @@ import msgspec
 
 from huracan_sync.errors import ContentMismatch, DiskFull, HostilePath, ServiceFault
 from huracan_sync.remote.client import Remote
+from huracan_sync.remote.files import open_zip
 from huracan_sync.tree.entry import Entry
 from huracan_sync.tree.paths import RelPath, check, fold, join
 from huracan_sync.tree.plan import Copy
@@ -154,7 +155,7 @@ def fetch(remote: Remote, root: str, group: Group, scratch: Path, arrived: Calla
     folder = join(root, RelPath(group.folder)) if group.folder else root
     spool: IO[bytes] = tempfile.SpooledTemporaryFile(max_size=IN_MEMORY, dir=str(scratch))  # noqa: SIM115 - Zip closes it
     try:
-        with remote.stream("files/download_zip", {"path": folder}) as download:
+        with open_zip(remote, folder) as download:
             for piece in download.chunks():
                 spool.write(piece)
                 _check_size(folder, spool.tell(), group.size)

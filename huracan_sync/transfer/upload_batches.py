@@ -5,12 +5,13 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable, Iterable
+from functools import partial
 from operator import attrgetter
 
 import msgspec
 
 from huracan_sync.errors import CallRefused, HuracanError
-from huracan_sync.remote import upload_session
+from huracan_sync.remote import files, upload_session
 from huracan_sync.remote.errors import HeaderTooLarge
 from huracan_sync.remote.listing import FileMetadata
 from huracan_sync.transfer.journal import Sent
@@ -221,9 +222,8 @@ class BatchUploader:
         def send(content: bytes) -> None:
             entry = msgspec.structs.replace(item.step.entry, content_hash=item.digest, size=item.size)
             context.journal.intend(context.pair, [entry])
-            arg = {**msgspec.structs.asdict(item.commit(context)), "content_hash": item.digest.hex()}
-            work = lambda: context.remote.send("files/upload", arg, content, FileMetadata, commit=True)  # noqa: E731
-            context.pool.start(work, sent, failed, cost=item.size)
+            upload = partial(files.upload, context.remote, item.commit(context), content, item.digest)
+            context.pool.start(upload, sent, failed, cost=item.size)
 
         def sent(result: FileMetadata) -> None:
             context.monitor.moved(item.size)

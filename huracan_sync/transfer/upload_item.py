@@ -9,7 +9,7 @@ import msgspec
 from huracan_sync.disk import Root, StableRead, Stamp
 from huracan_sync.errors import FileChanged, HuracanError
 from huracan_sync.manifest import file_kinds
-from huracan_sync.remote import upload_session
+from huracan_sync.remote import files, upload_session
 from huracan_sync.remote.client import Remote
 from huracan_sync.remote.listing import timestamp
 from huracan_sync.transfer.journal import Journal, Sent
@@ -90,11 +90,11 @@ class UploadItem(msgspec.Struct):
         self.attempts += 1
         self.stamp, self.digest, self.session, self.proof = None, b"", "", None
 
-    def commit(self, context: UploadContext) -> upload_session.Commit:
+    def commit(self, context: UploadContext) -> files.Commit:
         """Where it goes, and the one revision it may replace."""
         replaces = self.step.replaces
         modified = self.stamp.mtime_ns // 1_000_000 if self.stamp else self.step.entry.mtime_ms
-        return upload_session.commit_of(
+        return files.commit_of(
             join(context.remote_root, self.path), timestamp(modified), replaces_rev=replaces.rev if replaces else None
         )
 

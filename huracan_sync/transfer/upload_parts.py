@@ -16,15 +16,13 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
-import msgspec
-
 from huracan_sync.disk import StableRead
 from huracan_sync.errors import FileChanged, HuracanError
 from huracan_sync.manifest import file_kinds
 from huracan_sync.remote.client import Remote
 from huracan_sync.remote.errors import SessionLost, WrongOffset
 from huracan_sync.remote.http import CHUNK
-from huracan_sync.remote.upload_session import Cursor
+from huracan_sync.remote.upload_session import Cursor, append_part, start_concurrent
 from huracan_sync.transfer.send_window import Window
 from huracan_sync.transfer.upload_item import UploadContext, UploadItem, is_fresh, token_of
 from huracan_sync.tree.content_hash import block_hashes, combine
@@ -116,14 +114,8 @@ class _Part(NamedTuple):
         """On a worker: send it. Calls `left` when all but the last of its bytes have left, at every attempt."""
         close = self.file.is_last(self.number)
         cursor = Cursor(self.file.item.session, self.number * self.file.part_size)
-        arg = {"cursor": cursor, "close": close, "content_hash": combine(self.blocks).hex()}
-        body = _Body(self.data, left)
-        try:
-            remote.send("files/upload_session/append_v2", arg, body, type(None), size=len(self.data))
-        except SessionLost as error:
-            # Closed by an earlier attempt of this very call, whose answer was lost; the commit tells if bytes miss.
-            if not (close and error.facts.get("tags") == "closed"):
-                raise
+        body, digest = _Body(self.data, left), combine(self.blocks)
+        append_part(remote, cursor, body, size=len(self.data), content_hash=digest, close=close)
 
 
 EARLY = 8 * CHUNK
@@ -229,7 +221,7 @@ class PartUploader:
             reading.close()
             self._failed(item, error)
 
-        context.pool.start(lambda: _start_session(context.remote), then, failed)
+        context.pool.start(lambda: start_concurrent(context.remote), then, failed)
 
     def _read_part(self, parts: _Parts, number: int) -> None:
         self._reading += 1
@@ -298,13 +290,3 @@ class _Body:
         self._left()
         for at in range(early, len(self._data), CHUNK):
             yield self._data[at : at + CHUNK]
-
-
-class _Session(msgspec.Struct):
-    session_id: str
-
-
-def _start_session(remote: Remote) -> str:
-    # No data with the start: under concurrency it is the first call to be refused.
-    arg = {"session_type": {".tag": "concurrent"}}
-    return remote.send("files/upload_session/start", arg, b"", _Session).session_id

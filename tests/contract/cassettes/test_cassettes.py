@@ -8,7 +8,7 @@ from cassette_flows import FLOWS, ONLY_EMULATED, Stage
 from cassette_tools import CASSETTES, load, recorder, secrets_in
 from vcr.errors import CannotOverwriteExistingCassetteException
 
-from huracan_sync.remote import upload_session
+from huracan_sync.remote import files
 
 BY_NAME = {flow.__name__: flow for flow in FLOWS}
 
@@ -38,10 +38,10 @@ def test_the_same_is_sent_and_comes_of_it(name, tmp_path):
 
 
 def test_a_changed_request_fails_and_shows_the_difference(tmp_path, monkeypatch):
-    monkeypatch.setattr(upload_session.Commit, "__init__", upload_session.Commit.__init__)
-    commit_of = upload_session.commit_of
+    monkeypatch.setattr(files.Commit, "__init__", files.Commit.__init__)
+    commit_of = files.commit_of
     monkeypatch.setattr(
-        "huracan_sync.transfer.upload_item.upload_session.commit_of",
+        "huracan_sync.transfer.upload_item.files.commit_of",
         lambda path, modified, *, replaces_rev: commit_of(path + "x", modified, replaces_rev=replaces_rev),
     )
     with pytest.raises(CannotOverwriteExistingCassetteException) as refused:
