@@ -26,8 +26,9 @@ from huracan_sync.manifest.scope import CHAMPIONS
 from huracan_sync.manifest.trust import Trust
 from huracan_sync.reader import Reader, Snapshot, Source
 from huracan_sync.reader.reader import KEEP_SET, Each
+from huracan_sync.remote.parallel import several
 from huracan_sync.remote.read_client import ReadOnly
-from huracan_sync.remote.source import RemoteSource, several
+from huracan_sync.remote.source import RemoteSource
 from huracan_sync.tree.layout import ACTIVE, CONFIGS, MODELS, ROSTER
 from huracan_sync.tree.paths import symbol as canonical
 

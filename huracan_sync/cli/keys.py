@@ -22,7 +22,8 @@ from huracan_sync.manifest.trust import Trust
 from huracan_sync.reader import Reader
 from huracan_sync.reader.trust_store import TrustStore
 from huracan_sync.remote.client import Remote
-from huracan_sync.remote.source import RemoteSource, several
+from huracan_sync.remote.parallel import several
+from huracan_sync.remote.source import RemoteSource
 from huracan_sync.signing import trust_chain
 from huracan_sync.signing.open_reader import reader_at
 from huracan_sync.signing.signing_key import KEY_FILE

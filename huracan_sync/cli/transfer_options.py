@@ -11,7 +11,7 @@ from huracan_sync.cli.runner import DONE, Invocation
 from huracan_sync.errors import UsageError
 from huracan_sync.remote.client import Remote
 from huracan_sync.remote.rate_limit import Pacing
-from huracan_sync.transfer.bandwidth import TokenBucket
+from huracan_sync.remote.throttle import TokenBucket
 from huracan_sync.transfer.progress import wait_in_words
 
 

@@ -28,8 +28,9 @@ from huracan_sync.manifest.trust import Trust
 from huracan_sync.reader.trust_store import TrustStore, pinned
 from huracan_sync.remote.client import Remote
 from huracan_sync.remote.listing import children
+from huracan_sync.remote.parallel import several
 from huracan_sync.remote.read_client import ReadOnly
-from huracan_sync.remote.source import RemoteSource, several
+from huracan_sync.remote.source import RemoteSource
 from huracan_sync.signing.open_reader import reader_at
 from huracan_sync.signing.signing_key import KeyPlace
 from huracan_sync.tree.paths import fold, join

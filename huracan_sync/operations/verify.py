@@ -27,7 +27,7 @@ from huracan_sync.reader import Reader, Snapshot
 from huracan_sync.reader.trust_store import TrustStore
 from huracan_sync.remote.client import Remote
 from huracan_sync.remote.listing import Changes, Contents, contents_of, everything, listing
-from huracan_sync.remote.source import several
+from huracan_sync.remote.parallel import several
 from huracan_sync.signing.local_manifest import ARRANGEMENTS, below_prefix, find
 from huracan_sync.signing.open_reader import reader_at
 from huracan_sync.signing.signing_key import KeyPlace

@@ -14,13 +14,13 @@ import requests
 from huracan_sync.secret import Secret, bare
 
 if TYPE_CHECKING:
-    from huracan_sync.remote.client import Remote
+    from huracan_sync.remote.read_client import ReadOnly
 
 
 class SdkClient(dropbox.Dropbox):  # type: ignore[misc] # the SDK publishes no types
     """A `dropbox.Dropbox` whose token is always ours."""
 
-    def __init__(self, remote: Remote) -> None:
+    def __init__(self, remote: ReadOnly) -> None:
         session = requests.Session()
         session.trust_env = False
         if remote.wire.endpoint.ca_file:

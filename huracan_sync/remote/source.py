@@ -5,9 +5,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import time
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from typing import TypeVar
+from collections.abc import Callable, Iterator
 
 import msgspec
 
@@ -28,14 +26,8 @@ from huracan_sync.tree.paths import fold, join
 
 PART = 2 * BLOCK_SIZE
 """Bytes asked for at once where a file is not read from its beginning."""
-AT_ONCE = 12
-"""Files fetched at once."""
-
 BROKEN_OFF = 3
 """How often a small file is asked for whose answer breaks off."""
-
-T = TypeVar("T")
-U = TypeVar("U")
 
 
 class RemoteSource:
@@ -166,12 +158,3 @@ def _in_a_readers_words() -> Iterator[None]:
         raise NotAuthorized(str(error), hint=error.hint) from error
     except HuracanError as error:
         raise NotFound(str(error), hint=error.hint) from error
-
-
-def several(work: Callable[[T], U], items: Iterable[T]) -> Iterator[U]:
-    """As `map`, on a few threads: fetching waits for the network, not for this machine."""
-    with ThreadPoolExecutor(AT_ONCE, thread_name_prefix="huracan-reader") as pool:
-        try:
-            yield from pool.map(work, items)
-        finally:
-            pool.shutdown(wait=False, cancel_futures=True)

@@ -11,8 +11,8 @@ from huracan_sync.manifest.entries import Item
 from huracan_sync.remote import files
 from huracan_sync.remote.client import Remote
 from huracan_sync.remote.listing import FileMetadata, children, everything, metadata
+from huracan_sync.remote.parallel import several
 from huracan_sync.remote.rate_limit import Wait
-from huracan_sync.remote.source import several
 from huracan_sync.signing.next_head import Lying
 from huracan_sync.signing.transaction import (
     Act,

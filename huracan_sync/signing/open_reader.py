@@ -11,7 +11,8 @@ from huracan_sync.manifest.scope import Scope, scope_of
 from huracan_sync.reader import Reader
 from huracan_sync.reader.trust_store import TrustStore
 from huracan_sync.remote.client import Remote
-from huracan_sync.remote.source import RemoteSource, several
+from huracan_sync.remote.parallel import several
+from huracan_sync.remote.source import RemoteSource
 from huracan_sync.signing.signing_key import KeyPlace
 from huracan_sync.signing.trust_files import Roots
 

@@ -7,9 +7,10 @@ from huracan_sync.errors import KeyringRefused, NotAuthorized, NotFound, Unreach
 from huracan_sync.hamilton import Hamilton
 from huracan_sync.remote.client import Remote
 from huracan_sync.remote.http import Endpoint, Wire
+from huracan_sync.remote.parallel import several
 from huracan_sync.remote.rate_limit import Pacing
 from huracan_sync.remote.read_client import ReadOnly
-from huracan_sync.remote.source import RemoteSource, several
+from huracan_sync.remote.source import RemoteSource
 from huracan_sync.tree.content_hash import content_hash
 
 DATA = bytes(range(256)) * 80_000  # 19.5 MiB
