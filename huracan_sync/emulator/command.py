@@ -37,7 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.description = ABOUT[0].upper() + ABOUT[1:] + ". It listens on loopback only."
     parser.epilog = TEACH
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    parser.add_argument("--port", type=int, default=0, metavar="N", help="listen there (default: any free port)")
+    parser.add_argument("--port", type=_port, default=0, metavar="N", help="listen there (default: any free port)")
     parser.add_argument(
         "--data", type=Path, metavar="DIR", help="keep everything there (default: nothing outlives the emulator)"
     )
@@ -61,6 +61,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--app-folder", action="store_true", help="the apps see a folder of their own instead of the whole Dropbox"
     )
+
+
+def _port(text: str) -> int:
+    """A TCP port, or 0 for any free one."""
+    if not text.isascii() or not text.isdigit() or int(text) > 65535:
+        raise argparse.ArgumentTypeError(f"{text!r} is no port: 0 to 65535")
+    return int(text)
 
 
 def run(options: argparse.Namespace) -> int:

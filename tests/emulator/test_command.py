@@ -33,6 +33,15 @@ def test_help_teaches():
     assert max(map(len, text.getvalue().splitlines())) <= 120
 
 
+@pytest.mark.parametrize("port", ["80000", "-1", "x", "0x50", "²"])
+def test_a_port_that_cannot_be_is_a_usage_error(capsys, port):
+    parser = argparse.ArgumentParser(prog="huracan-sync emulator")
+    add_arguments(parser)
+    with pytest.raises(SystemExit):
+        parser.parse_args(["--port", port])
+    assert f"argument --port: {port!r} is no port" in capsys.readouterr().err or port == "-1"
+
+
 def test_importing_the_command_loads_no_server():
     code = "import sys, huracan_sync.emulator.command; print({'starlette', 'uvicorn', 'msgspec'} & set(sys.modules))"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "set()\n"

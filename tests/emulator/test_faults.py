@@ -114,13 +114,23 @@ def test_rate_limited_in_every_form(dropbox, form, header, body):
 
 
 @pytest.mark.parametrize("status", [500, 502, 503, 504])
-@pytest.mark.parametrize(("body", "kind"), [("html", "text/html"), ("empty", None), ("json", "application/json")])
+@pytest.mark.parametrize(
+    ("body", "kind"),
+    [
+        ("html", "text/html; charset=utf-8"),
+        ("empty", None),
+        ("octet_stream", "application/octet-stream"),
+        ("grpc", "application/grpc"),
+        ("json", "application/json"),
+    ],
+)
 def test_server_errors(dropbox, status, body, kind):
     dropbox.faults({"route": "files/upload", "fault": "server_error", "status": status, "body": body})
     me = client(dropbox)
     response = me.raw_content("files/upload", {"path": "/a"}, b"x" * 3_000_000)
     assert response.status == status
     assert response.headers.get("Content-Type") == kind
+    assert (b"<title>Dropbox - " in response.data) == (body == "html")
     assert "Retry-After" not in response.headers
     assert response.headers["X-Dropbox-Request-Id"]
     assert names(me) == []
@@ -369,3 +379,118 @@ def test_a_job_fails(dropbox):
     while body.get(".tag") == "in_progress":
         status, body = me.rpc("files/delete_batch/check", {"async_job_id": job["async_job_id"]})
     assert (status, body["error"]) == (409, {".tag": "internal_error"})
+
+
+# -- single paths -------------------------------------------------------------------------------------------------
+
+
+def test_restricted_content_is_refused_while_its_neighbours_download(dropbox):
+    me = client(dropbox)
+    for name in ("good", "Bad"):
+        me.upload(f"/Data/{name}.csv", b"x")
+    dropbox.faults({"fault": "restricted_content", "path": "/data/bad*"})
+    file_id = me.rpc("files/get_metadata", {"path": "/data/bad.csv"})[1]["id"]
+    for path in ("/Data/Bad.csv", "/data/BAD.csv", file_id):
+        status, answer = parsed(me.download(path))
+        assert (status, answer["error"]) == (409, {".tag": "path", "path": {".tag": "restricted_content"}})
+    assert me.download("/Data/good.csv").data == b"x"
+    assert (
+        me.rpc("files/get_temporary_link", {"path": "/Data/Bad.csv"})[1]["error"]["path"][".tag"]
+        == "restricted_content"
+    )
+    zipped = me._send("files/download_zip", {"Dropbox-API-Arg": '{"path": "/Data"}'}, b"")
+    assert parsed(zipped)[1]["error"]["path"][".tag"] == "restricted_content"
+    assert dropbox.log()["faults"] == {"restricted_content": 5}
+
+
+def outcomes(me, route, arg, check):
+    """The tags of the entries of a batch that is a job."""
+    job = {"async_job_id": me.rpc(route, arg)[1]["async_job_id"]}
+    answer = {".tag": "in_progress"}
+    while answer[".tag"] == "in_progress":
+        answer = me.rpc(check, job)[1]
+    return [entry[".tag"] for entry in answer["entries"]]
+
+
+def test_an_error_for_one_path_is_one_entry_of_a_batch(dropbox):
+    me = client(dropbox)
+    sessions = [me.content("files/upload_session/start", {"close": True}, b"x")[1]["session_id"] for _ in "ab"]
+    entries = [
+        {"cursor": {"session_id": session, "offset": 1}, "commit": {"path": f"/{name}"}}
+        for session, name in zip(sessions, "ab", strict=True)
+    ]
+    tags = ["path", "no_write_permission"]
+    dropbox.faults({"fault": "error", "route": "files/upload_session/*", "path": "/b", "tags": tags, "times": 1})
+    answer = me.rpc("files/upload_session/finish_batch_v2", {"entries": entries})[1]["entries"]
+    assert [entry[".tag"] for entry in answer] == ["success", "failure"]
+    assert answer[1]["failure"] == {".tag": "path", "path": {".tag": "no_write_permission"}}
+    assert me.upload("/b", b"x")[0] == 200
+
+    dropbox.faults({"fault": "error", "route": "files/delete*", "path": "/b", "tags": ["path_write", "team_folder"]})
+    paths = {"entries": [{"path": "/a"}, {"path": "/b"}]}
+    assert outcomes(me, "files/delete_batch", paths, "files/delete_batch/check") == ["success", "failure"]
+    assert me.rpc("files/delete_v2", {"path": "/b"})[0] == 409
+
+    dropbox.faults({"fault": "error", "route": "files/move*", "path": "/b", "tags": ["from_write", "team_folder"]})
+    me.upload("/c", b"x")
+    paths = {"entries": [{"from_path": f"/{name}", "to_path": f"/moved/{name}"} for name in "cb"]}
+    assert outcomes(me, "files/move_batch_v2", paths, "files/move_batch/check_v2") == ["success", "failure"]
+
+
+@pytest.mark.parametrize(
+    ("route", "arg", "tags"),
+    [
+        ("files/move_v2", {"from_path": "/a", "to_path": "/b"}, "from_write/too_many_write_operations/"),
+        ("files/copy_v2", {"from_path": "/a", "to_path": "/b"}, "from_write/too_many_write_operations/"),
+        ("files/delete_v2", {"path": "/a"}, "path_write/too_many_write_operations/"),
+        ("files/create_folder_v2", {"path": "/f"}, "path/too_many_write_operations/"),
+    ],
+)
+def test_contention_as_a_conflict(dropbox, route, arg, tags):
+    me = client(dropbox)
+    me.upload("/a", b"x")
+    dropbox.faults({"route": route, "fault": "too_many_write_operations", "form": "conflict", "nth": 1})
+    status, answer = me.rpc(route, arg)
+    assert (status, answer["error_summary"].rstrip(".")) == (409, tags)
+    assert me.rpc(route, arg)[0] == 200
+
+
+def test_a_page_instead_of_an_answer(dropbox):
+    dropbox.faults(
+        {"route": "files/get_metadata", "fault": "server_error", "status": 400, "nth": 1},
+        {"route": "files/get_metadata", "fault": "rate_limited", "form": "html", "nth": 2},
+    )
+    me = client(dropbox)
+    for status in (400, 429):
+        response = me.raw_rpc("files/get_metadata", {"path": "/a"})
+        assert (response.status, response.headers["Content-Type"]) == (status, "text/html; charset=utf-8")
+        assert "Retry-After" not in response.headers
+
+
+def test_a_long_poll_with_noise(dropbox):
+    me = client(dropbox)
+    cursor = me.ls()[1]
+    dropbox.config(longpoll_cap_s=0.05)
+    dropbox.faults({"route": "files/list_folder/longpoll", "fault": "longpoll_noise", "nth": 1})
+    poll = {"Authorization": None}
+    assert me.rpc("files/list_folder/longpoll", {"cursor": cursor}, **poll) == (200, {"changes": True})
+    assert me.since(cursor)[0] == []
+    assert me.rpc("files/list_folder/longpoll", {"cursor": cursor}, **poll) == (200, {"changes": False})
+
+
+@pytest.mark.parametrize(
+    ("rule", "said"),
+    [
+        (
+            {"route": "files/uplaod", "fault": "reset"},
+            "'files/uplaod'; the nearest is 'files/upload'",
+        ),
+        ({"route": "file/*", "fault": "reset"}, "no route is called 'file/*'"),
+        ({"path": "/a", "fault": "reset"}, "reset cannot be limited to a `path`"),
+        ({"fault": "restricted_content"}, "restricted_content needs a `path`"),
+    ],
+)
+def test_a_rule_that_could_never_strike_is_refused(dropbox, rule, said):
+    with pytest.raises(ValueError, match=re.escape(said)):
+        dropbox.faults(rule)
+    assert dropbox.control("faults")["faults"] == []

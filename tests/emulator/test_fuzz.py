@@ -242,7 +242,7 @@ def one(served, call, headers, query):
     assert status < 500, (name, value, raw, headers, said)
     assert status in {200, 206, 304, 400, 401, 405, 409, 416, 422, 431}
     if status == 400:
-        assert said.startswith(f'Error in call to API function "{route.function}": '.encode())
+        assert said.startswith(f'Error in call to API function "{route.name}": '.encode())
         assert answered[b"content-type"].startswith(b"text/plain")
     if status in {401, 409, 422}:
         assert json.loads(said)["error_summary"]
@@ -278,7 +278,7 @@ def three_hundred(served, call, headers, query):
 def test_no_argument_brings_more_than_a_refusal(served):
     three_hundred(served)
     # Most of what was drawn has to be more than a refused token or argument.
-    assert served.statuses[200] > sum(served.statuses.values()) / 16
+    assert served.statuses[200] > sum(served.statuses.values()) / 20
     assert served.statuses[409] > sum(served.statuses.values()) / 20
     assert len(served.routes) > 2
 

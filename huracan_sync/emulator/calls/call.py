@@ -58,6 +58,7 @@ class Call:
     token: Token | None = None
     grant: Grant | None = None
     quirks: list[Rule] = field(default_factory=list)
+    struck: list[Rule] = field(default_factory=list)  # every rule that struck this call, for the log
     generation: int = 0
     twin: str = ""  # what the same listing by the same caller would be called
     _app: App | None = None
@@ -139,12 +140,6 @@ class Route:
     host: Literal["api", "content", "notify"]
     auth: Literal["user", "app", "none"]
     handler: Handler
-
-    @property
-    def function(self) -> str:
-        """The name as error texts print it."""
-        name, _, version = self.name.rpartition("_v")
-        return f"{name}:{version}" if version.isdigit() else self.name
 
 
 ROUTES: dict[str, Route] = {}

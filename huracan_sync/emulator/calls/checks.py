@@ -15,7 +15,7 @@ from huracan_sync.emulator.calls.call import Call
 from huracan_sync.emulator.calls.request_body import LONGEST_JSON
 from huracan_sync.emulator.spec import arguments
 from huracan_sync.emulator.spec.failures import BadInput, PathRootRefused, RateLimited, Refusal
-from huracan_sync.emulator.spec.idents import fingerprint
+from huracan_sync.emulator.spec.idents import app_number, fingerprint
 from huracan_sync.emulator.spec.schema import Invalid, Void, decode
 from huracan_sync.emulator.state.records import App, Token
 from huracan_sync.emulator.state.view import View
@@ -38,6 +38,9 @@ async def check_call(call: Call) -> None:
         BadInput: 400. Refusal: 401. PathRootRefused: 422. RateLimited: 429.
     """
     credentials = _credentials(call)
+    for header in ("dropbox-api-select-user", "dropbox-api-select-admin"):
+        if header in call.headers:  # the words are not recorded, the 400 is
+            raise BadInput(f'HTTP header "{header.title().replace("Api", "API")}": only team apps may choose a user.')
     if call.route.auth == "none":
         if credentials:
             raise BadInput("Your request includes an Authorization header, but this function does not use it.")
@@ -70,9 +73,9 @@ def _user(call: Call, credentials: str) -> None:
         raise Refusal("expired_access_token")
     if route.scope and route.scope not in app.scopes:
         raise BadInput(
-            "Your app is not permitted to access this endpoint because it does not have the required scope "
-            f"'{route.scope}'. The owner of the app can enable the scope for the app using the Permissions tab on the "
-            "App Console."
+            f"Your app (ID: {app_number(app.app_key)}) is not permitted to access this endpoint because it does not "
+            f"have the required scope '{route.scope}'. The owner of the app can enable the scope for the app using the "
+            "Permissions tab on the App Console."
         )
     if route.scope and route.scope not in token.scopes:
         raise Refusal("missing_scope", required_scope=route.scope)
@@ -180,8 +183,8 @@ async def _rpc_argument(call: Call) -> tuple[str, Any]:
     kind = call.headers.get("content-type", "")
     if not raw and "arg" in call.query:
         return 'URL parameter "arg"', call.query["arg"]
-    if not raw and isinstance(call.route.argument, Void):
-        return "request body", "null"
+    if not raw and not kind and isinstance(call.route.argument, Void):
+        return "request body", "null"  # but with a content type the empty body is no JSON
     _check_type(kind, "rpc")
     return "request body", raw
 

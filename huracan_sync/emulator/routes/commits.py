@@ -7,8 +7,9 @@
       not strict
     a file                     conflict/file    written          written if rev is current, else conflict/file
 
-With autorename a conflict becomes a new name beside. "As it is" means that nothing is written: the old rev and times
-come back. Strict (`strict_conflict`) takes that row away, so that the last row decides.
+With autorename a conflict becomes a new name beside. "As it is" means that nothing is written: the old rev, times and
+casing come back. What is written over a file takes the casing of the new path's last name. Strict (`strict_conflict`)
+takes the row of the same content away, so that the last row decides.
 """
 
 from typing import Any
@@ -100,7 +101,7 @@ def place(call: Call, info: Json, blob: Blob, *fields: str) -> Node:
     _room(call, blob.size - (there.revision.size if there and there.revision else 0))
     modified = info["client_modified"] or call.moment.stamp
     if there is not None:
-        call.account.write(there, blob, modified, call.moment)
+        call.account.write(there, blob, modified, call.moment, name=target.name)
         return there
     return call.account.add_file(view.make(target), target.name, blob, modified, call.moment)
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from huracan_sync.emulator.calls.call import Answer, Call, header_json, route
+from huracan_sync.emulator.calls.path_faults import strike_restricted
 from huracan_sync.emulator.spec import arguments
 from huracan_sync.emulator.spec.failures import Failure, Headers
 from huracan_sync.emulator.state import metadata
@@ -115,6 +116,7 @@ async def download_zip(call: Call) -> Answer:
         raise failure.under("path") from None
     nodes = list(folder.walk())
     sizes = [node.revision.size for node in nodes if node.revision]
+    strike_restricted(call, [node.path(call.view.root) for node in nodes if node.revision])
     if len(nodes) >= _ZIP_ENTRIES:
         raise Failure("too_many_files")
     if sum(sizes) >= _ZIP_TOTAL or max(sizes, default=0) >= _ZIP_FILE:

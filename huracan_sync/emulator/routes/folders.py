@@ -3,6 +3,7 @@
 from typing import Any
 
 from huracan_sync.emulator.calls.call import Call, route
+from huracan_sync.emulator.calls.path_faults import strike
 from huracan_sync.emulator.routes import jobs
 from huracan_sync.emulator.routes.commits import free_name, settled
 from huracan_sync.emulator.spec import arguments
@@ -64,6 +65,11 @@ def _create_all(call: Call) -> Json:
     for path in call.arg["paths"]:
         if path not in made:
             try:
+                strike(call, {"path": path})
+            except Failure as failure:
+                made[path] = {".tag": "failure", "failure": failure.error()}
+                continue
+            try:
                 node = _make(call.view, aimed(call.view, path, arguments.WRITE_PATH), call.arg["autorename"])
                 made[path] = {".tag": "success", "metadata": metadata.of(call.view, node, tagged=False)}
             except Failure as failure:
@@ -119,6 +125,7 @@ async def delete_batch(call: Call) -> Json:
         entries: list[Json] = []
         for arg in call.arg["entries"]:
             try:
+                strike(call, arg)
                 entries.append({".tag": "success", "metadata": _delete(call, arg)})
             except Failure as failure:
                 entries.append({".tag": "failure", "failure": failure.error()})

@@ -33,7 +33,7 @@ _TEXT = [("Content-Type", "text/plain; charset=utf-8")]
 _TYPES = mimetypes.MimeTypes(filenames=())
 
 
-@route("files/get_temporary_link", arguments.READ, READ)
+@route("files/get_temporary_link", arguments.TEMPORARY_LINK, READ)
 async def get_temporary_link(call: Call) -> Json:
     """A link to a file as it is now; it works for four hours."""
     path = call.arg["path"]

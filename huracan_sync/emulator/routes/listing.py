@@ -58,7 +58,7 @@ async def go_on(call: Call) -> Json:
 
 @route("files/list_folder/longpoll", arguments.LONGPOLL, None, host="notify", auth="none")
 async def longpoll(call: Call) -> Answer:
-    """Wait for a change. It goes by real time."""
+    """Wait, in real time, for a change anywhere in the account the token sees, not only in the cursor's folder."""
     world, settings = call.world, call.world.settings
     cursor = unseal(call.arg["cursor"], world.cursor_key)
     account = world.accounts.get(cursor.scope.account_id) if cursor else None
@@ -70,11 +70,12 @@ async def longpoll(call: Call) -> Answer:
     clock = asyncio.get_running_loop().time
     patience = call.arg["timeout"] + random.uniform(0, settings.longpoll_jitter_s)  # noqa: S311  no secret
     end = clock() + (patience if settings.longpoll_cap_s is None else min(patience, settings.longpoll_cap_s))
+    noise = call.quirk("longpoll_noise") is not None
     changes = False
     while not changes and clock() < end and not world.ending:
         if cursor.epoch != account.person.cursor_epoch or world.accounts.get(account.person.account_id) is not account:
             raise Failure("reset")
-        changes = _news(call.view, cursor)
+        changes = noise or _anything(call.view, cursor)
         if not changes:
             await _wait(account.changed, end - clock())
     backoff = {} if settings.longpoll_backoff_s is None else {"backoff": settings.longpoll_backoff_s}
@@ -252,6 +253,13 @@ def _changed(view: View, folder: Node, cursor: Cursor) -> Iterator[tuple[int, st
     for seq, path in view.account.changes(cursor.at):
         if _in_scope(path, top, recursive=cursor.scope.recursive) and path != root and not _within(path, hidden):
             yield seq, path
+
+
+def _anything(view: View, cursor: Cursor) -> bool:
+    """Whether a long poll answers: anything changed since the cursor, in whatever folder of the view."""
+    root = names.lower(view.root.path())
+    changes = (path for _, path in view.account.changes(cursor.at) if path.startswith(root + "/"))
+    return cursor.phase != CHANGES or next(changes, None) is not None
 
 
 def _news(view: View, cursor: Cursor) -> bool:

@@ -14,6 +14,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 from huracan_sync.emulator.calls.call import Answer, Call
 from huracan_sync.emulator.calls.checks import basic
 from huracan_sync.emulator.spec import idents
+from huracan_sync.emulator.spec.failures import POLICY
 from huracan_sync.emulator.state.records import App, Grant
 from huracan_sync.emulator.state.world import World
 
@@ -73,6 +74,8 @@ def read(world: World, query: dict[str, str]) -> Request:
         )
     if len(query.get("state", "").encode()) > _LONGEST_STATE:
         raise Unacceptable(f"Invalid state: it may have at most {_LONGEST_STATE} bytes.")
+    if "scope" in query and not query["scope"].split():
+        raise Unacceptable("Invalid scope: the parameter is empty.")
     scopes = set(query.get("scope", "").split() or app.scopes)
     unknown = sorted(scopes - set(app.scopes))
     if unknown:
@@ -140,20 +143,22 @@ _STRANGER = TokenError("invalid_client: Invalid client_id or client_secret")
 
 
 async def token(call: Call) -> Answer:
-    """POST /oauth2/token."""
+    """POST /oauth2/token. Its fields come in the body, in the URL's query (the JavaScript SDK does so), or in both."""
     raw = await call.body.all(limit=1024 * 1024) or b""
     try:
-        return _json(_exchange(call, _form(raw)))
+        answer = Answer.of(_exchange(call, {**call.query, **_form(raw)}))
     except TokenError as error:
-        return _json(error.body, 400)
-
-
-def _json(value: Json, status: int = 200) -> Answer:
+        return refused(error)
     # Recorded in 2021: text/javascript. What it is today is not known.
-    answer = Answer.of(value)
-    answer.status = status
     answer.headers = [("Content-Type", "text/javascript"), ("Cache-Control", "no-cache"), ("Pragma", "no-cache")]
-    answer.error = value.get("error") if status >= 400 else None
+    return answer
+
+
+def refused(error: TokenError) -> Answer:
+    """The 400 of /oauth2/token."""
+    answer = Answer.of(error.body)
+    answer.status, answer.error = 400, error.body["error"]
+    answer.headers += [POLICY, ("Pragma", "no-cache")]
     return answer
 
 
@@ -165,8 +170,8 @@ def _form(raw: bytes) -> dict[str, str]:
 
 
 def _exchange(call: Call, form: dict[str, str]) -> Json:
-    grant_type = _field(form, "grant_type")
     app, proven = _client(call, form)
+    grant_type = _field(form, "grant_type")
     if grant_type == "authorization_code":
         return _by_code(call, app, form, proven=proven)
     if grant_type == "refresh_token":
@@ -185,8 +190,10 @@ def _client(call: Call, form: dict[str, str]) -> tuple[App, bool]:
     key, secret = basic(call.headers.get("authorization", ""))
     if key and ("client_secret" in form or form.get("client_id", key) != key):
         raise TokenError("invalid_request", "client credentials given both in the body and as HTTP Basic")
+    if not key and not form.get("client_id"):
+        raise TokenError("invalid_request", "No auth function available for given request")
     if not key:
-        key, secret = _field(form, "client_id"), form.get("client_secret", "")
+        key, secret = form["client_id"], form.get("client_secret", "")
     app = call.world.apps.get(key)
     if app is None or (secret and secret != app.secret):
         raise _STRANGER

@@ -8,6 +8,7 @@ import random
 from typing import Any
 
 from huracan_sync.emulator.calls.call import Call, route
+from huracan_sync.emulator.calls.path_faults import strike
 from huracan_sync.emulator.routes import commits, jobs
 from huracan_sync.emulator.spec import arguments
 from huracan_sync.emulator.spec.failures import Failure
@@ -127,6 +128,7 @@ def _batch(kind: str, argument: Struct, *, keep: bool) -> None:
             entries: list[Json] = []
             for arg in call.arg["entries"]:
                 try:
+                    strike(call, arg)
                     entries.append({".tag": "success", "success": entry(call, arg)})
                 except Failure as failure:
                     entries.append({".tag": "failure", "failure": failure.under("relocation_error").error()})

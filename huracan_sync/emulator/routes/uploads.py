@@ -3,6 +3,7 @@
 from typing import Any
 
 from huracan_sync.emulator.calls.call import Call, route
+from huracan_sync.emulator.calls.path_faults import strike
 from huracan_sync.emulator.calls.request_body import Received, store
 from huracan_sync.emulator.routes import commits, jobs, sessions
 from huracan_sync.emulator.spec import arguments
@@ -257,6 +258,7 @@ async def _finish_all(call: Call) -> list[Json]:
 async def _finish_one(call: Call, entry: Json, *, busy: bool) -> Json:
     if busy:
         raise Failure("too_many_write_operations")
+    strike(call, entry)
     world, cursor = call.world, entry["cursor"]
     session = _of_finish(call, cursor)
     if not session.closed:

@@ -16,9 +16,11 @@
 A field that an endpoint does not know is a 400 that says so. Calls here are neither counted nor slowed.
 """
 
+import fnmatch
 import ipaddress
 import json
 from collections.abc import Awaitable, Callable
+from difflib import get_close_matches
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -30,6 +32,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from huracan_sync.emulator.routes import oauth
 from huracan_sync.emulator.routes.listing import forget_cursors
+from huracan_sync.emulator.routes.table import ROUTES
 from huracan_sync.emulator.spec import idents
 from huracan_sync.emulator.state import faults, settings
 from huracan_sync.emulator.state.records import App
@@ -237,7 +240,8 @@ class Control:
         app, account = self._app(fields.pop("app_key")), self._find(fields.pop("account_id"))
         method = fields["code_challenge_method"] or ("S256" if fields["code_challenge"] else "")
         access = fields["token_access_type"] or "offline"
-        query = {**fields, "client_id": app.app_key, "response_type": "code"}
+        given_fields = {name: value for name, value in fields.items() if value}
+        query = {**given_fields, "client_id": app.app_key, "response_type": "code"}
         try:
             request = oauth.read(self.world, {**query, "code_challenge_method": method, "token_access_type": access})
         except oauth.Unacceptable as error:
@@ -276,7 +280,10 @@ class Control:
     def add_faults(self, given: Any) -> Json:
         """Put rules in force: one, or a list."""
         rules = given if isinstance(given, list) else given.get("faults", [given]) if isinstance(given, dict) else []
-        self.world.faults.add([faults.read(rule) for rule in rules])
+        read = [faults.read(rule) for rule in rules]
+        for rule in read:
+            _must_match_a_route(rule.route)
+        self.world.faults.add(read)
         return self.list_faults({})
 
     def clear_faults(self, _: Json) -> Json:
@@ -310,6 +317,18 @@ class Control:
         """Every cursor issued so far is invalid."""
         forget_cursors(self._find(_take(given, account_id=(str, ""))["account_id"]))
         return {}
+
+
+def _must_match_a_route(pattern: str) -> None:
+    """A rule for a route that does not exist would never strike, and its test would pass for no reason.
+
+    Raises:
+        Refused: no route matches; the text names the nearest.
+    """
+    known = [*ROUTES, "oauth2/token", "oauth2/authorize", "temporary_link", "temporary_upload_link", "unknown"]
+    if not fnmatch.filter(known, pattern):
+        near = get_close_matches(pattern, known, n=1, cutoff=0.0)[0]
+        raise Refused(f"no route is called {pattern!r}; the nearest is {near!r}")
 
 
 def _take(given: Any, **fields: tuple[Any, Any]) -> Json:

@@ -15,6 +15,7 @@ from urllib.parse import parse_qsl
 
 from huracan_sync.emulator.calls.call import Answer, Call, Route
 from huracan_sync.emulator.calls.checks import check_call
+from huracan_sync.emulator.calls.path_faults import strike
 from huracan_sync.emulator.calls.request_body import Body, Disconnected, Message, Receive
 from huracan_sync.emulator.routes import links, oauth, table
 from huracan_sync.emulator.serving import consent, fault_injection
@@ -135,6 +136,7 @@ class Exchange:
 
     async def _api(self, call: Call) -> Answer:
         await check_call(call)
+        strike(call, call.arg)
         result = await call.route.handler(call)
         return result if isinstance(result, Answer) else Answer.of(result)
 
@@ -175,6 +177,7 @@ class Exchange:
             base_url=f"{self.scope['scheme']}://{self.headers.get('host', '')}",
             moment=self.world.moment(),
             generation=self.generation,
+            struck=self.rules,
             quirks=[rule for rule in self.rules if rule.fault in QUIRKS or rule.fault == "too_many_write_operations"],
         )
 
@@ -185,7 +188,7 @@ class Exchange:
 
     def _refused(self, error: ApiError) -> Answer:
         if isinstance(error, BadInput):
-            error.function = error.function or self.route.function
+            error.function = error.function or self.route.name
         headers = [("Content-Type", error.content_type()), *error.headers()]
         if error.status == 401:
             headers.append(("X-Dropbox-Request-Url", self.scope["path"]))

@@ -1,4 +1,4 @@
-"""Carrying out what `faults.py` describes: answers that are not the real ones, and bytes that do not arrive."""
+"""Carries out what `state.faults` describes: answers that are not the real ones, and bytes that do not arrive."""
 
 import asyncio
 import random
@@ -11,9 +11,11 @@ from itertools import pairwise
 from typing import Any
 
 from huracan_sync.emulator.calls.call import Answer, Call
+from huracan_sync.emulator.calls.path_faults import shaped as shaped_error
 from huracan_sync.emulator.calls.request_body import Body, Disconnected
-from huracan_sync.emulator.spec.failures import AccessDenied, ApiError, Failure, RateLimited, Refusal, UploadFailed
-from huracan_sync.emulator.spec.idents import fingerprint, session_id
+from huracan_sync.emulator.routes import oauth
+from huracan_sync.emulator.spec.failures import AccessDenied, ApiError, RateLimited, Refusal
+from huracan_sync.emulator.spec.idents import fingerprint
 from huracan_sync.emulator.state.faults import Rule
 
 _NOW = struct.pack("ii", 1, 0)  # linger on, for no time: closing sends a reset
@@ -27,9 +29,14 @@ AUTH_ERRORS = {
     "invalid_select_admin",
     "route_access_denied",
 }
+_PAGE = (
+    '<!DOCTYPE html><html><head><meta http-equiv="content-type" content="text/html; charset=UTF-8">'
+    "<title>Dropbox - {status}</title></head><body><h1>Error</h1>Something went wrong.</body></html>"
+)
 _BODIES = {
-    "html": ("text/html", b"<html><body><h1>Service Unavailable</h1></body></html>"),
     "empty": ("", b""),
+    "octet_stream": ("application/octet-stream", b""),
+    "grpc": ("application/grpc", b""),
     "json": (
         "application/json",
         b'{"error": "The server has either erred or is incapable of performing the requested operation."}',
@@ -54,15 +61,17 @@ def answer(call: Call, rule: Rule) -> Answer | ApiError | None:
         "too_many_write_operations": _contention,
         "server_error": _server_error,
         "captive_portal": lambda *_: Answer(200, [("Content-Type", "text/html; charset=utf-8")], _PORTAL),
-        "insufficient_space": lambda call, _: _error(call, ["path", "insufficient_space"], {}),
-        "error": lambda call, rule: _error(call, rule.tags or [], rule.fields),
+        "insufficient_space": lambda call, _: shaped_error(call, ["path", "insufficient_space"], {}),
+        "error": lambda call, rule: shaped_error(call, rule.tags or [], rule.fields),
         "token_error": _token_error,
         "access_denied": lambda _, rule: AccessDenied(*(rule.tags or []), **rule.fields),
     }
     return answers[rule.fault](call, rule)
 
 
-def _rate_limited(_: Call, rule: Rule) -> ApiError:
+def _rate_limited(_: Call, rule: Rule) -> ApiError | Answer:
+    if rule.form == "html":
+        return html_page(429)
     # The machine's time, not the virtual one: a client compares it with its own.
     date = formatdate(time.time() + rule.retry_after, usegmt=True)
     return RateLimited(rule.reason, rule.retry_after, form=rule.form or "json", date=date)
@@ -71,29 +80,35 @@ def _rate_limited(_: Call, rule: Rule) -> ApiError:
 def _contention(call: Call, rule: Rule) -> ApiError | None:
     if rule.entries is not None and "finish_batch" in call.route.name:
         return None  # the route lets these entries fail alone
+    if rule.form == "conflict":
+        return shaped_error(call, [*_outer(call.route.name), "too_many_write_operations"], {})
     return RateLimited("too_many_write_operations", rule.retry_after)
 
 
+def _outer(route: str) -> list[str]:
+    """The member under which a route's error has its WriteError; none where it has a member of its own."""
+    known = {"upload": "path", "create_folder": "path", "delete": "path_write", "restore": "path_write"}
+    name = route.removeprefix("files/").removeprefix("alpha/").removesuffix("_v2")
+    if name in {"move", "copy"}:
+        return ["from_write"]
+    return [known[name]] if name in known else []
+
+
 def _server_error(_: Call, rule: Rule) -> Answer:
+    if rule.body == "html":
+        return html_page(rule.status)
     kind, body = _BODIES[rule.body]
     return Answer(rule.status, [("Content-Type", kind)] if kind else [], body)
 
 
-def _error(call: Call, tags: list[str], fields: dict[str, Any]) -> ApiError:
-    failure = Failure(*tags, **fields)
-    if call.route.name in {"files/upload", "files/alpha/upload"} and tags[0] == "path" and len(tags) > 1:
-        return UploadFailed(Failure(*tags[1:], **fields), session_id())
-    if tags == ["path", "insufficient_space"] and call.route.name.startswith(("files/move", "files/copy")):
-        return Failure("insufficient_quota" if "copy" in call.route.name else "to", *tags[2:])
-    return failure
+def html_page(status: int) -> Answer:
+    """The page that the servers before the API answer with."""
+    return Answer(status, [("Content-Type", "text/html; charset=utf-8")], _PAGE.format(status=status).encode())
 
 
 def _token_error(_: Call, rule: Rule) -> Answer:
     error, *description = rule.tags or []
-    value = {"error": error, **({"error_description": description[0]} if description else {})}
-    made = Answer.of(value)
-    made.status, made.headers, made.error = 400, [("Content-Type", "text/javascript")], error
-    return made
+    return oauth.refused(oauth.TokenError(error, *description[:1]))
 
 
 def _refusal(call: Call, rule: Rule) -> ApiError | None:

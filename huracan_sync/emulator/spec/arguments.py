@@ -24,7 +24,7 @@ def _root_is_empty(path: str) -> str | None:
     return 'Specify the root folder as an empty string rather than as "/".' if path == "/" else None
 
 
-def _root_has_no_metadata(path: str) -> str | None:
+def _not_the_root(path: str) -> str | None:
     return "The root folder is unsupported." if path in {"", "/"} else None
 
 
@@ -32,7 +32,7 @@ PATH = Text(_ABSOLUTE)
 PATH_OR_ID = Text(rf"{_ABSOLUTE}|id:.*|{_NAMESPACE}")
 READ_PATH_PATTERN = rf"({_ABSOLUTE}|id:.*)|(rev:[0-9a-f]{{9,}})|{_NAMESPACE}"
 READ_PATH = Text(READ_PATH_PATTERN)
-METADATA_PATH = Text(READ_PATH_PATTERN, special=_root_has_no_metadata)
+NOT_ROOT = Text(READ_PATH_PATTERN, special=_not_the_root)
 FOLDER_PATH = Text(rf"({_ABSOLUTE})?|id:.*|{_NAMESPACE}", special=_root_is_empty)
 WRITE_PATH = Text(rf"({_ABSOLUTE})|{_NAMESPACE}", also="(id:.*)")
 WRITE_PATH_OR_ID = Text(rf"({_ABSOLUTE})|{_NAMESPACE}|(id:.*)")
@@ -97,7 +97,7 @@ CONTINUE = Struct(cursor=SOME)
 LONGPOLL = Struct(cursor=SOME, timeout=(Int(30, 480), 30))
 
 GET_METADATA = Struct(
-    path=METADATA_PATH,
+    path=NOT_ROOT,
     include_media_info=NO,
     include_deleted=NO,
     include_has_explicit_shared_members=NO,
@@ -107,6 +107,7 @@ ALPHA_GET_METADATA = GET_METADATA.extend(include_property_templates=(Nullable(Ma
 _REV = (Nullable(REV), None)
 DOWNLOAD = Struct(path=READ_PATH, rev=_REV)
 READ = Struct(path=READ_PATH)
+TEMPORARY_LINK = Struct(path=NOT_ROOT)
 EXPORT = Struct(path=READ_PATH, export_format=(Nullable(Text()), None))
 
 DELETE = Struct(path=WRITE_PATH_OR_ID, parent_rev=_REV)

@@ -17,8 +17,8 @@ from typing import Any
 Json = dict[str, Any]
 Headers = list[tuple[str, str]]
 
-# What the tiers before the application put on their answers.
-_EDGE_POLICY = ("Content-Security-Policy", "sandbox allow-forms allow-scripts")
+# On every error that the API itself answers with.
+POLICY = ("Content-Security-Policy", "sandbox allow-forms allow-scripts")
 
 
 class ApiError(Exception):
@@ -27,8 +27,8 @@ class ApiError(Exception):
     status = 500
 
     def headers(self) -> Headers:
-        """The headers that only this kind of answer carries."""
-        return []
+        """The headers that only errors carry."""
+        return [POLICY]
 
     def content_type(self) -> str:
         """The value of Content-Type."""
@@ -104,7 +104,14 @@ class UploadFailed(Failure):
         self.session = session
 
     def error(self) -> Json:  # noqa: D102
-        return {".tag": "path", "reason": self.reason.error(), "upload_session_id": self.session}
+        reason = self.reason.error()
+        if self.reason.tags == ("malformed_path",):
+            reason["malformed_path"] = None  # recorded so: an optional value that is spelled although it is unset
+        return {".tag": "path", "reason": reason, "upload_session_id": self.session}
+
+    def body(self) -> bytes:  # noqa: D102
+        value = {"error_summary": self.summary(), "error": self.error()}
+        return json.dumps(value, separators=(",", ":"), sort_keys=True).encode()
 
 
 class Refusal(JsonError):
@@ -120,7 +127,7 @@ class Refusal(JsonError):
         return {".tag": self.tags[0], **self.fields}
 
     def headers(self) -> Headers:  # noqa: D102
-        return [_EDGE_POLICY, ("WWW-Authenticate", 'Bearer realm="Dropbox-API"')]
+        return [POLICY, ("WWW-Authenticate", 'Bearer realm="Dropbox-API"')]
 
 
 class AccessDenied(Failure):
@@ -133,9 +140,6 @@ class PathRootRefused(Failure):
     """422: the Dropbox-API-Path-Root header names what this user may not use."""
 
     status = 422
-
-    def headers(self) -> Headers:  # noqa: D102
-        return [_EDGE_POLICY]
 
 
 class RateLimited(JsonError):
@@ -160,7 +164,7 @@ class RateLimited(JsonError):
 
     def headers(self) -> Headers:  # noqa: D102
         pause = {"body": "", "none": "", "date": self.date}.get(self.form, str(self.retry_after))
-        return [_EDGE_POLICY, *([("Retry-After", pause)] if pause else [])]
+        return [POLICY, *([("Retry-After", pause)] if pause else [])]
 
     def content_type(self) -> str:  # noqa: D102
         return "text/plain; charset=utf-8" if self.form == "text" else "application/json"

@@ -5,6 +5,7 @@ import secrets
 import time
 from base64 import b64encode, urlsafe_b64encode
 from hashlib import sha256
+from zlib import crc32
 
 
 def _base64(data: bytes) -> str:
@@ -32,6 +33,11 @@ def account_prefix() -> bytes:
 def account_id() -> str:
     """`dbid:` and 35 characters."""
     return "dbid:AA" + _base64(secrets.token_bytes(27))[:33]
+
+
+def app_number(app_key: str) -> int:
+    """The number by which newer error texts name an app; the same for a key at all times."""
+    return 1_000_000 + crc32(app_key.encode()) % 9_000_000
 
 
 def number() -> str:

@@ -2,6 +2,7 @@
 
 A rule names a `route` (a glob, `*` for every one) and a `fault`, and says when it strikes, counting calls that match:
 
+    path    calls, or entries of a batch, about a path that matches this glob (`error`, `restricted_content`)
     nth     that call (1 is the first), or a list of them
     every   each n-th
     rate    with this probability, drawn with `seed`
@@ -24,11 +25,14 @@ Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
 
 # An answer of this kind is given instead of the real one.
 ANSWERS = {
-    "rate_limited": "429: `form` json | date | text | body | none, `reason`, `retry_after`",
-    "too_many_write_operations": "429 as for lock contention; in a finish_batch, for the `entries` given",
-    "server_error": "`status` (503) with `body` html | empty | json | text",
+    "rate_limited": "429: `form` json | date | text | body | none | html, `reason`, `retry_after`",
+    "too_many_write_operations": "429 as for lock contention; `form` conflict: the 409 that some routes have for it; "
+    "in a finish_batch, for the `entries` given",
+    "server_error": "`status` (503; 400 to 599) from before the API, with `body` html | empty | octet_stream | grpc | "
+    "json | text",
     "captive_portal": "200 with a page of HTML",
-    "error": "409 with `tags` from outside in and `fields` beside the innermost: any error of the route",
+    "error": "409 with `tags` from outside in and `fields` beside the innermost: any error of the route; with `path`, "
+    "also of one entry of a batch",
     "expired_access_token": "401; the token has expired for good",
     "invalid_access_token": "401; the token and its refresh token are revoked for good",
     "user_suspended": "401",
@@ -46,6 +50,8 @@ QUIRKS = {
     "incorrect_offset": "the upload session forgot what lies beyond `offset`",
     "unsettled_id": "an `id:` that something is written to is not known yet: the 400 of the first seconds",
     "cursor_reset": "every cursor issued so far is invalid",
+    "restricted_content": "409 path/restricted_content for the content of a `path`; its metadata is there",
+    "longpoll_noise": "a long poll says at once that something changed, though nothing did",
     "ignore_range": "a Range is not looked at: 200 and the whole file",
     "page_size": "a page of a listing has at most `size` entries",
     "pages": "a page of a listing is off: `form` duplicate | reorder | missing | empty",
@@ -71,6 +77,7 @@ class Rule(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
 
     fault: str
     route: str = "*"
+    path: str | None = None
     nth: Positive | list[Positive] | None = None
     every: Positive | None = None
     rate: Share | None = None
@@ -78,8 +85,8 @@ class Rule(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     times: Positive | None = None
     when: Literal["before", "after"] = "before"
     # what it is like
-    status: Annotated[int, msgspec.Meta(ge=500, le=599)] = 503
-    body: Literal["html", "empty", "json", "text"] = "html"
+    status: Annotated[int, msgspec.Meta(ge=400, le=599)] = 503
+    body: Literal["html", "empty", "octet_stream", "grpc", "json", "text"] = "html"
     form: str | None = None
     reason: Literal["too_many_requests", "too_many_write_operations"] = "too_many_requests"
     retry_after: Count = 1
@@ -96,9 +103,13 @@ class Rule(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
 
 
 _FORMS = {
-    "rate_limited": {"json", "date", "text", "body", "none"},
+    "rate_limited": {"json", "date", "text", "body", "none", "html"},
+    "too_many_write_operations": {"json", "conflict"},
     "pages": {"duplicate", "reorder", "missing", "empty"},
 }
+
+
+_FOR_PATHS = {"error", "restricted_content"}
 
 
 def read(value: Any) -> Rule:
@@ -117,6 +128,10 @@ def read(value: Any) -> Rule:
         raise ValueError(f"{rule.fault} has no form {rule.form!r}")
     if rule.fault in {"error", "token_error", "access_denied"} and not rule.tags:
         raise ValueError(f"{rule.fault} needs `tags`")
+    if rule.path is not None and rule.fault not in _FOR_PATHS:
+        raise ValueError(f"{rule.fault} cannot be limited to a `path`; these can: {', '.join(sorted(_FOR_PATHS))}")
+    if rule.fault == "restricted_content" and rule.path is None:
+        raise ValueError("restricted_content needs a `path`")
     return rule
 
 
@@ -129,9 +144,9 @@ class _Armed:
         self.struck = 0
         self.random = random.Random(rule.seed)  # noqa: S311  it has to be repeatable
 
-    def strikes(self, route: str) -> bool:
+    def strikes(self, route: str, path: str = "") -> bool:
         rule = self.rule
-        if not fnmatchcase(route, rule.route):
+        if not fnmatchcase(route, rule.route) or not (rule.path is None or fnmatchcase(path, rule.path.lower())):
             return False
         self.seen += 1
         if rule.times is not None and self.struck >= rule.times:
@@ -157,7 +172,17 @@ class Faults:
 
     def draw(self, route: str) -> list[Rule]:
         """The rules that strike this call. Each matching rule counts it, struck or not."""
-        return [armed.rule for armed in self._armed if armed.strikes(route)]
+        return [armed.rule for armed in self._armed if armed.rule.path is None and armed.strikes(route)]
+
+    @property
+    def for_paths(self) -> bool:
+        """Whether any rule is limited to a path."""
+        return any(armed.rule.path is not None for armed in self._armed)
+
+    def draw_path(self, route: str, path_lower: str, kinds: set[str]) -> list[Rule]:
+        """The rules of these kinds, limited to a path, that strike this call or entry about `path_lower`."""
+        limited = [armed for armed in self._armed if armed.rule.path is not None and armed.rule.fault in kinds]
+        return [armed.rule for armed in limited if armed.strikes(route, path_lower)]
 
     def report(self) -> list[dict[str, Any]]:
         """The rules with how many calls each saw and struck."""

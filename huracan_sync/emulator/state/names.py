@@ -8,7 +8,7 @@ keeps its casing. Some names are malformed, some disallowed; nothing is repaired
 import unicodedata
 from collections.abc import Iterator
 
-MAX_NAME = 255  # characters of one component
+MAX_NAME = 255  # UTF-16 units of one component: an emoji counts as two
 
 # What Dropbox clients ignore and its servers refuse, in any case.
 DISALLOWED = frozenset({"desktop.ini", "thumbs.db", ".ds_store", "icon\r", ".dropbox", ".dropbox.attr"})
@@ -50,13 +50,22 @@ def compose(text: str) -> str:
 
 def flaw(name: str, *, astral: bool = True) -> str | None:
     """The tag by which a component is refused, or None. `astral` says whether characters beyond the BMP may stand."""
-    if name in {"", ".", ".."} or len(name) > MAX_NAME or name.endswith(" "):
+    if name in {"", ".", ".."} or _units(name) > MAX_NAME or name.endswith(" "):
         return "malformed_path"
     if "\\" in name or "\x7f" in name or "\0" in name:
         return "malformed_path"
     if not astral and any(ord(char) > 0xFFFF for char in name):
         return "malformed_path"
-    return "disallowed_name" if lower(name) in DISALLOWED else None
+    return "disallowed_name" if lower(name) in DISALLOWED or _is_temporary(lower(name)) else None
+
+
+def _units(name: str) -> int:
+    return len(name) if name.isascii() else len(name.encode("utf-16-le", "surrogatepass")) // 2
+
+
+def _is_temporary(name: str) -> bool:
+    """Whether a lower-cased name is one that never syncs: a temporary file, or the lock of an office program."""
+    return name.startswith(("~$", ".~")) or (name.startswith("~") and name.endswith(".tmp"))
 
 
 def numbered(name: str, number: int) -> str:

@@ -118,10 +118,11 @@ class Account:
         self._enter(node, path)
         return node
 
-    def write(self, node: Node, blob: Blob, client_modified: str, now: "Moment") -> None:
-        """A new revision of a file."""
+    def write(self, node: Node, blob: Blob, client_modified: str, now: "Moment", *, name: str | None = None) -> None:
+        """A new revision of a file. `name` is its name in another casing, which the file takes."""
         assert node.revision  # noqa: S101  callers have looked
         self.used -= node.revision.size
+        node.name = name or node.name
         path = node.path()
         node.revision = self._revise(node.node_id, path, blob, client_modified, now)
         self._enter(node, path)
