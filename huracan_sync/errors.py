@@ -4,45 +4,28 @@
      ├─ UsageError            the caller: an argument that cannot be right
      │   └─ HostilePath           a name no tree may hold: `..`, NUL, a second spelling
      ├─ ConfigError           the operator: settings, keys or state on this machine
-     │   ├─ UnknownSetting        a name no setting has
      │   ├─ NoSigningKey          nothing here can sign
      │   ├─ NoTrust               no root key is pinned here
-     │   ├─ StateMissing          what was seen before is lost or damaged; going on would allow a rollback
-     │   ├─ NoAppKey              no app key was given, and none is known from an earlier login
-     │   ├─ PortTaken             somebody else listens where the browser would bring the answer
+     │   ├─ StateMissing          remembered state is lost or damaged; going on would allow a rollback
      │   └─ VaultRefused          no safe place for a secret, or the place is not as it must be
-     │       ├─ NoSafePlace           neither a keyring nor a vault key: nowhere to keep a secret
      │       ├─ UnsafePlace           a file or folder of ours that others own, may read, or linked
-     │       ├─ KeyringRefused        the OS keyring that holds the secret is locked, gone or answers no
-     │       ├─ SecretMissing         a secret that the environment names is not where it says
-     │       ├─ NoVaultKey            there is a vault and nothing here to open it with
-     │       ├─ WeakVaultKey          a passphrase too short, or a key of the wrong size
-     │       ├─ WrongVaultKey         the key is not the one that made the vault
-     │       ├─ VaultDamaged          the vault was changed by something that does not know its key
-     │       ├─ VaultUnknown          not a vault, or one with limits outside those we accept
-     │       └─ BoundElsewhere        the secret belongs to another service, app or account
+     │       └─ SecretMissing         a secret that the environment names is not where it says
      ├─ NotAuthorized         the operator: log in, or enable a scope
      │   ├─ NoCredentials         nobody has logged in here
-     │   ├─ NoConsent             the person said no, or no answer of theirs came
-     │   ├─ Revoked               the login was withdrawn; no call will succeed until a new one
-     │   ├─ MissingScope          the login lacks a permission that a call needs
-     │   ├─ ScopeWidened          the service granted more than was asked
-     │   └─ AccountChanged        another account answers than the one that was pinned
+     │   ├─ Revoked               the login was withdrawn; no call succeeds until a new one
+     │   └─ MissingScope          the login lacks a permission that a call needs
      ├─ Refused               nobody by trying again: the data is untrusted or corrupt
-     │   ├─ ContentMismatch       bytes do not have the hash they must have
-     │   └─ ...                   refusals.py: one class for every reason signed data is refused for
+     │   └─ ContentMismatch       bytes do not have the hash they must have
      ├─ Conflict              a person, or a new plan: somebody else changed the same thing
-     │   └─ RemoteExists          the caller asked not to overwrite, and something else is there
      ├─ NotFound              the caller: nothing lies at that path
      ├─ LocalFailure          the operator: a file here cannot be read or written
-     │   ├─ FileChanged           a file changed while it was read; the next pass will find it whole
-     │   ├─ HalfWritten           a file is not whole yet; the next pass will find it so
+     │   ├─ FileChanged           a file changed while it was read, or is not whole; the next pass finds it whole
+     │   ├─ LeftOut               a file arrived whole and was not wanted
      │   └─ SecretInFile          a file that was to be sent holds a token or a password
      ├─ TryLater              time: the same call will do
      │   ├─ RateLimited           the server asked for a pause longer than we may wait
      │   ├─ Busy                  another process of ours works on the same thing
      │   ├─ Stopped               this process was asked to end; what was done is kept
-     │   ├─ JournalDamaged        the journal could not be read; it was put aside, the next run finds out anew
      │   ├─ DiskFull              no space left on this machine
      │   └─ OutOfSpace            no space left in Dropbox
      └─ Unavailable           the network or the service
@@ -51,39 +34,54 @@
          ├─ CallRefused           the service calls a request malformed: a bug in us, or the API changed
          └─ ServiceFault          an answer that is no answer: 5xx, HTML, a body cut short
 
-Every error has its facts as keyword arguments (`.facts`), a `.hint` that says what to do next, and `.retryable`,
-which says whether the same call may succeed later with nobody acting.
+There is one class for everything that callers handle in the same way; what distinguishes the cases within it is the
+`.code`, a stable word such as `PORT_TAKEN` or `ROLLBACK`. Every error also has its facts as keyword arguments
+(`.facts`), a `.hint` that says what to do next, and `.retryable`, which says whether the same call may succeed later
+with nobody acting.
 """
 
 from __future__ import annotations
 
 import errno
+from collections.abc import Mapping
 from typing import ClassVar
 
 ENABLE_SCOPE = "enable the scope on the Permissions tab of https://www.dropbox.com/developers/apps"
 
+_MAKE_A_KEY = "make a key with `(umask 077; head -c 32 /dev/urandom | base64 > FILE)`"
+
 
 class HuracanError(Exception):
-    """The root. `str(error)` is one sentence with its facts; no message ever holds a secret."""
+    """The root. `str(error)` is one sentence with its facts; no message ever holds a secret.
+
+    The code `BUG` marks an exception that this library did not foresee.
+    """
 
     retryable: ClassVar[bool] = False
     default_hint: ClassVar[str] = ""
+    default_code: ClassVar[str] = ""
+    codes: ClassVar[Mapping[str, str]] = {
+        "BUG": "please report this with the traceback that HURACAN_SYNC_STRICT=1 shows",
+    }
+    """The codes of this class and the hint of each; an empty one means the default hint."""
 
-    def __init__(self, message: str, *, hint: str | None = None, **facts: object) -> None:
+    def __init__(self, message: str, *, code: str = "", hint: str | None = None, **facts: object) -> None:
         super().__init__(message)
-        self.hint = self.default_hint if hint is None else hint
+        self.code = code or self.default_code
+        self.hint = (self.codes.get(self.code) or self.default_hint) if hint is None else hint
         self.facts = facts
 
     def as_dict(self) -> dict[str, object]:
-        """The error for machines: `error` (class name), `message`, `hint`, `retryable`, `facts`."""
+        """The error for machines: `error` (class name), `message`, `hint`, `retryable`, `facts`, and `code` if any."""
         facts = {k: v if isinstance(v, str | int | float | bool | None) else str(v) for k, v in self.facts.items()}
-        return {
+        described: dict[str, object] = {
             "error": type(self).__name__,
             "message": str(self),
             "hint": self.hint,
             "retryable": self.retryable,
             "facts": facts,
         }
+        return described | {"code": self.code} if self.code else described
 
 
 class UsageError(HuracanError):
@@ -95,11 +93,19 @@ class HostilePath(UsageError):
 
 
 class ConfigError(HuracanError):
-    """Settings, keys or state on this machine are not as they must be."""
+    """Settings, keys or state on this machine are not as they must be.
 
+    `UNKNOWN_SETTING`: no setting has this name; the hint names the nearest one.
+    `NO_APP_KEY`: no app key was given, and none is known from an earlier login.
+    `PORT_TAKEN`: another process listens on the loopback port. No login was begun.
+    """
 
-class UnknownSetting(ConfigError):
-    """A name no setting has; the hint names the nearest that one has."""
+    codes: ClassVar[Mapping[str, str]] = {
+        "UNKNOWN_SETTING": "",
+        "NO_APP_KEY": "make an app once at https://www.dropbox.com/developers/apps (Scoped access, Full Dropbox), "
+        "copy its App key, then run `huracan-sync authorize --app-key KEY` or set HURACAN_APP_KEY",
+        "PORT_TAKEN": "end the other program, choose another registered port with --port, or use --no-browser",
+    }
 
 
 class NoSigningKey(ConfigError):
@@ -117,35 +123,41 @@ class NoTrust(ConfigError):
 
 
 class StateMissing(ConfigError):
-    """What was seen before is lost or damaged; accepting anything now could accept an old head."""
+    """Remembered state is lost or damaged; accepting anything now could accept an old head."""
 
     default_hint = "find the last sequence Hamilton used, then run `huracan-sync keys trust --at-least SEQ`"
 
 
 class VaultRefused(ConfigError):
-    """There is no safe place for a secret here, or the place is not as it must be."""
+    """There is no safe place for a secret here, or the place is not as it must be.
 
+    `NO_SAFE_PLACE`: neither an OS keyring nor a key for the vault.
+    `KEYRING`: the OS keyring cannot be opened. What lies in it is not lost, and nobody is taken for logged out.
+    `NO_VAULT_KEY`: there is a vault, and nothing here to open it with.
+    `WEAK_VAULT_KEY`: a passphrase under 16 characters, or a key that is not 32 bytes.
+    `WRONG_VAULT_KEY`: the key is not the one that made the vault. The vault is untouched.
+    `VAULT_DAMAGED`: the vault was changed by something that does not know its key. Nothing of it is believed.
+    `VAULT_UNKNOWN`: not a vault, of a newer format, or one whose limits lie outside those we accept.
+    `BOUND_ELSEWHERE`: the secret belongs to another service, app or account than the one that asks for it.
+    """
 
-class NoSafePlace(VaultRefused):
-    """Neither an OS keyring nor a key for the vault: nowhere on this machine can a secret be kept."""
-
-    default_hint = (
-        "make a key with `(umask 077; head -c 32 /dev/urandom | base64 > FILE)` and set HURACAN_VAULT_KEY_FILE=FILE, "
-        "or deliver the token itself as a file and set HURACAN_REFRESH_TOKEN_FILE and HURACAN_APP_KEY"
-    )
+    codes: ClassVar[Mapping[str, str]] = {
+        "NO_SAFE_PLACE": f"{_MAKE_A_KEY} and set HURACAN_VAULT_KEY_FILE=FILE, or deliver the token itself as a file "
+        "and set HURACAN_REFRESH_TOKEN_FILE and HURACAN_APP_KEY",
+        "KEYRING": "unlock the keyring (log in to the desktop session), then run the same command again; on a machine "
+        "without a desktop, run `authorize` with DBUS_SESSION_BUS_ADDRESS= (empty) and HURACAN_VAULT_KEY_FILE set",
+        "NO_VAULT_KEY": "set HURACAN_VAULT_KEY_FILE to the key file the vault was made with",
+        "WEAK_VAULT_KEY": f"{_MAKE_A_KEY}, or choose a passphrase of 16 characters or more",
+        "WRONG_VAULT_KEY": "set HURACAN_VAULT_KEY_FILE to the key file the vault was made with",
+        "VAULT_DAMAGED": "its previous generation lies beside it as `vault.1`: copy it over `vault`, "
+        "or move both away and run `huracan-sync authorize`",
+        "VAULT_UNKNOWN": "",
+        "BOUND_ELSEWHERE": "run `huracan-sync logout` and `huracan-sync authorize` for this profile",
+    }
 
 
 class UnsafePlace(VaultRefused):
     """A file or folder that holds secrets is not ours alone. The fact `path` names it, `reason` says why."""
-
-
-class KeyringRefused(VaultRefused):
-    """The OS keyring cannot be opened. What lies in it is not lost, and nobody is taken for logged out."""
-
-    default_hint = (
-        "unlock the keyring (log in to the desktop session), then run the same command again; on a machine without a "
-        "desktop, run `authorize` with DBUS_SESSION_BUS_ADDRESS= (empty) and HURACAN_VAULT_KEY_FILE set"
-    )
 
 
 class SecretMissing(VaultRefused):
@@ -154,73 +166,20 @@ class SecretMissing(VaultRefused):
     default_hint = "check that the secret is mounted where its name says, or unset the name"
 
 
-class NoVaultKey(VaultRefused):
-    """There is a vault, and nothing here to open it with."""
-
-    default_hint = "set HURACAN_VAULT_KEY_FILE to the key file the vault was made with"
-
-
-class WeakVaultKey(VaultRefused):
-    """A passphrase under 16 characters, or a key that is not 32 bytes."""
-
-    default_hint = (
-        "make a key with `(umask 077; head -c 32 /dev/urandom | base64 > FILE)`, "
-        "or choose a passphrase of 16 characters or more"
-    )
-
-
-class WrongVaultKey(VaultRefused):
-    """The key is not the one that made the vault. The vault is untouched."""
-
-    default_hint = "set HURACAN_VAULT_KEY_FILE to the key file the vault was made with"
-
-
-class VaultDamaged(VaultRefused):
-    """The vault was changed by something that does not know its key. Nothing of it is believed."""
-
-    default_hint = (
-        "its previous generation lies beside it as `vault.1`: copy it over `vault`, "
-        "or move both away and run `huracan-sync authorize`"
-    )
-
-
-class VaultUnknown(VaultRefused):
-    """Not a vault, of a newer format, or one whose limits lie outside those we accept."""
-
-
-class BoundElsewhere(VaultRefused):
-    """The secret found belongs to another service, app or account than the one that asks for it."""
-
-    default_hint = "run `huracan-sync logout` and `huracan-sync authorize` for this profile"
-
-
-class NoAppKey(ConfigError):
-    """No app key was given, and none is known from an earlier login."""
-
-    default_hint = (
-        "make an app once at https://www.dropbox.com/developers/apps (Scoped access, Full Dropbox), copy its App key, "
-        "then run `huracan-sync authorize --app-key KEY` or set HURACAN_APP_KEY"
-    )
-
-
-class PortTaken(ConfigError):
-    """Another process listens on the loopback port the browser would bring the answer to. No login was begun."""
-
-    default_hint = "end the other program, choose another registered port with --port, or use --no-browser"
-
-
 class NotAuthorized(HuracanError):
-    """The service does not let this login do that. Nothing but a person changes it."""
+    """The service does not let this login do that. Nothing but a person changes it.
+
+    `NO_CONSENT`: the person said no, or gave no answer. The fact `reason`: `denied`, `timeout` or `code`.
+    `SCOPE_WIDENED`: the service granted more than was asked. A reader must not hold a writer's token.
+    `ACCOUNT_CHANGED`: another account answered than the one pinned at the first login.
+    """
 
     default_hint = "run `huracan-sync authorize`"
+    codes: ClassVar[Mapping[str, str]] = {"NO_CONSENT": "", "SCOPE_WIDENED": "", "ACCOUNT_CHANGED": ""}
 
 
 class NoCredentials(NotAuthorized):
     """Nobody has logged in on this machine under this profile."""
-
-
-class NoConsent(NotAuthorized):
-    """The person said no, or no answer of theirs came. The fact `reason`: `denied`, `timeout` or `code`."""
 
 
 class Revoked(NotAuthorized):
@@ -233,37 +192,28 @@ class MissingScope(NotAuthorized):
     default_hint = f"{ENABLE_SCOPE}, then run `huracan-sync authorize` again"
 
 
-class ScopeWidened(NotAuthorized):
-    """The service granted more than was asked. Refused: a reader must not hold a writer's token."""
-
-
-class AccountChanged(NotAuthorized):
-    """Another account answered than the one pinned at the first login."""
-
-
 class Refused(HuracanError):
-    """Untrusted or corrupt data. Trying again cannot make it true."""
+    """Untrusted or corrupt data. Trying again cannot make it true.
 
-    code: ClassVar[str] = "REFUSED"
-    """The reason, in the words of the format's specification (signed/FORMAT.md)."""
+    The code is the reason in the words of the format's specification; `manifest/refusals.py` has them all.
+    """
 
-    def as_dict(self) -> dict[str, object]:
-        """As every error, with the `code`."""
-        return super().as_dict() | {"code": self.code}
+    default_code = "REFUSED"
 
 
 class ContentMismatch(Refused):
     """Bytes do not have the content hash they must have. Nothing of them was put in place."""
 
-    code = "CONTENT"
+    default_code = "CONTENT"
 
 
 class Conflict(HuracanError):
-    """Somebody else changed the same thing. Nothing was overwritten."""
+    """Somebody else changed the same thing. Nothing was overwritten.
 
+    `EXISTS`: the caller asked not to overwrite, and other content is there.
+    """
 
-class RemoteExists(Conflict):
-    """The caller asked not to overwrite, and other content is there."""
+    codes: ClassVar[Mapping[str, str]] = {"EXISTS": ""}
 
 
 class NotFound(HuracanError):
@@ -287,21 +237,18 @@ _HINTS = {
 
 
 def hint_of(error: OSError) -> str:
-    """What to do about what this machine's system said, empty where that says it all."""
+    """What to do about an error of the operating system, empty where its own message says it all."""
     return _HINTS.get(error.errno or 0, "")
 
 
 class FileChanged(LocalFailure):
-    """A file changed while it was read. Nothing mixed was sent; the next pass finds it whole."""
+    """A file changed while it was read. Nothing mixed was sent; the next pass finds it whole.
+
+    `HALF_WRITTEN`: the file is not whole: still being written, or damaged. It was not sent.
+    """
 
     retryable = True
-
-
-class HalfWritten(LocalFailure):
-    """A file is not whole: still being written, or damaged. It was not sent."""
-
-    retryable = True
-    default_hint = "if nothing writes it any more, it is damaged: make it anew"
+    codes: ClassVar[Mapping[str, str]] = {"HALF_WRITTEN": "if nothing writes it any more, it is damaged: make it anew"}
 
 
 class LeftOut(LocalFailure):
@@ -315,9 +262,15 @@ class SecretInFile(LocalFailure):
 
 
 class TryLater(HuracanError):
-    """The same call will do, later."""
+    """The same call will do, later.
+
+    `JOURNAL_DAMAGED`: the journal could not be read. It was put aside; nothing that must not be lost was in it.
+    """
 
     retryable = True
+    codes: ClassVar[Mapping[str, str]] = {
+        "JOURNAL_DAMAGED": "run the same command again; what the journal knew is found out again"
+    }
 
 
 class RateLimited(TryLater):
@@ -334,12 +287,6 @@ class Stopped(TryLater):
     """The run was asked to end. What was under way came to its end; the next run carries on."""
 
     default_hint = "run it again; it carries on where it stopped"
-
-
-class JournalDamaged(TryLater):
-    """The journal could not be read. It was put aside; nothing that must not be lost was in it."""
-
-    default_hint = "run the same command again; what the journal knew is found out again"
 
 
 class DiskFull(TryLater):
@@ -367,8 +314,12 @@ class Unreachable(Unavailable):
 
 
 class ServiceFault(Unavailable):
-    """An answer that is none: 5xx, HTML where JSON belongs, a body cut short."""
+    """An answer that is none: 5xx, HTML where JSON belongs, a body cut short.
 
+    `RANGE_IGNORED`: the service sent other bytes than the range that was asked for.
+    """
+
+    codes: ClassVar[Mapping[str, str]] = {"RANGE_IGNORED": ""}
     default_hint = "Dropbox is having trouble; run the same command again later (status.dropbox.com)"
 
 
@@ -380,7 +331,11 @@ class TlsRefused(Unavailable):
 
 
 class CallRefused(Unavailable):
-    """The service calls a request malformed (400) or unexpected: a bug in us, or the API changed."""
+    """The service calls a request malformed (400) or unexpected: a bug in us, or the API changed.
+
+    `HEADER_TOO_LARGE`: the argument header is over the server's limit, which is not published.
+    """
 
     retryable = False
+    codes: ClassVar[Mapping[str, str]] = {"HEADER_TOO_LARGE": ""}
     default_hint = "please report this with the command you ran"

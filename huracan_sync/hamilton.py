@@ -21,7 +21,7 @@ import msgspec
 from huracan_sync.auth.session import account_of, home_of
 from huracan_sync.errors import HuracanError, NotFound, UsageError
 from huracan_sync.manifest.checks import Freshness
-from huracan_sync.manifest.refusals import ContractBroken
+from huracan_sync.manifest.refusals import refused
 from huracan_sync.manifest.scope import CHAMPIONS
 from huracan_sync.manifest.trust import Trust
 from huracan_sync.reader import Reader, Snapshot, Source
@@ -249,7 +249,7 @@ class Hamilton:
         return Champion(canonical(symbol), path, item.kind, item.rev, item.content_hash, data)
 
     def roster(self) -> Roster:
-        """The roster. Raises `NotFound` when the set has none, `ContractBroken` when it is not one."""
+        """The roster. Raises `NotFound` when the set has none, `CONTRACT` when it is not one."""
         return self._typed(_roster, ROSTER)
 
     def config(self, symbol: str) -> Config:
@@ -270,7 +270,7 @@ class Hamilton:
                 return data.decode().strip() or None
         except UnicodeDecodeError:
             pass
-        raise ContractBroken(f"{path} is not the name of a model", path=path)
+        raise refused("CONTRACT", f"{path} is not the name of a model", path=path)
 
     def _models(self) -> dict[str, str]:
         """Path by symbol. Of several files of one symbol the suffix that stands last in the list is taken."""
@@ -294,7 +294,7 @@ class Hamilton:
         try:
             return msgspec.structs.replace(decoder.decode(raw), raw=raw)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-            raise ContractBroken(f"{path} does not hold what was agreed on: {error}", path=path) from error
+            raise refused("CONTRACT", f"{path} does not hold what was agreed on: {error}", path=path) from error
 
     def _none(self, what: str, symbol: str) -> NotFound:
         sequence = self.snapshot.sequence

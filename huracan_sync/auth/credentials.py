@@ -26,13 +26,13 @@ from huracan_sync.auth.keystore.store import Store, open_store
 from huracan_sync.auth.scopes import Profile, to_authorize
 from huracan_sync.disk.private_folder import Folder
 from huracan_sync.errors import (
-    BoundElsewhere,
+    ConfigError,
     HuracanError,
     LocalFailure,
-    NoAppKey,
     NoCredentials,
     SecretMissing,
     UnsafePlace,
+    VaultRefused,
 )
 from huracan_sync.remote.http import Endpoint
 from huracan_sync.secret import Secret
@@ -123,10 +123,10 @@ class Credentials:
 
         Raises:
             NoCredentials: nobody is logged in.
-            NoAppKey: a token was delivered and the app it belongs to was not said.
+            ConfigError: `NO_APP_KEY`, a token was delivered and the app it belongs to was not said.
             SecretMissing: what the environment names is not there.
             VaultRefused: the login is stored and cannot be opened.
-            BoundElsewhere: the token belongs to another service, app or account.
+            VaultRefused: `BOUND_ELSEWHERE`, the token belongs to another service, app or account.
         """
         delivered = self._delivered()
         if delivered is not None:
@@ -176,16 +176,19 @@ class Credentials:
         """The app key given, of the environment, or of the profile's login.
 
         Raises:
-            NoAppKey: there is none.
+            ConfigError: `NO_APP_KEY`, there is none.
         """
         given = self._app_key or self._env.get("HURACAN_APP_KEY")
         if not given:
             login = self.login
             given = login.app_key if login is not None else ""
         if not given:
-            raise NoAppKey("no app key is known: neither --app-key, HURACAN_APP_KEY nor an earlier login names one")
+            raise ConfigError(
+                "no app key is known: neither --app-key, HURACAN_APP_KEY nor an earlier login names one",
+                code="NO_APP_KEY",
+            )
         if not given.isascii() or not given.replace("-", "").replace("_", "").isalnum() or len(given) > 128:
-            raise NoAppKey(f"{given[:20]!r} is no app key")
+            raise ConfigError(f"{given[:20]!r} is no app key", code="NO_APP_KEY")
         return given
 
     def _delivered(self) -> tuple[Secret, str] | None:
@@ -253,8 +256,9 @@ def _one_token(given: Secret, source: str) -> Secret:
 
 
 def _elsewhere(bound: str, asked: str) -> HuracanError:
-    return BoundElsewhere(
+    return VaultRefused(
         f"this refresh token belongs to {bound} and is not sent to {asked}",
+        code="BOUND_ELSEWHERE",
         hint="unset HURACAN_SYNC_API, or deliver a token that the emulator made",
         bound=bound,
     )

@@ -23,13 +23,10 @@ from huracan_sync.auth.token_cache import Clocks, State, Token
 from huracan_sync.auth.token_endpoint import Grant
 from huracan_sync.auth.tokens import LOCK_S, AccessTokens, alone, forget_state, write_state
 from huracan_sync.errors import (
-    AccountChanged,
     HuracanError,
-    NoConsent,
     NoCredentials,
     NotAuthorized,
     Revoked,
-    ScopeWidened,
     ServiceFault,
     StateMissing,
     TryLater,
@@ -94,12 +91,12 @@ def log_in(
     """Ask a person for consent, store the login that comes of it, and withdraw the one it replaces.
 
     Raises:
-        NoAppKey: no app is known.
-        NoSafePlace: there is nowhere to keep the login; said before the person is bothered.
-        PortTaken: somebody listens where the answer would come.
-        NoConsent: the person said no, or nothing, or the code is not ours.
-        ScopeWidened, MissingScope: what was granted is not what was asked. Nothing was stored.
-        AccountChanged: another account than the pinned or expected one. Nothing was stored.
+        ConfigError: `NO_APP_KEY`, no app is known.
+        VaultRefused: `NO_SAFE_PLACE`, there is nowhere to keep the login; said before the person is bothered.
+        ConfigError: `PORT_TAKEN`, somebody listens where the answer would come.
+        NotAuthorized: `NO_CONSENT`, the person said no, or nothing, or the code is not ours.
+        NotAuthorized, MissingScope: `SCOPE_WIDENED`, what was granted is not what was asked. Nothing was stored.
+        NotAuthorized: `ACCOUNT_CHANGED`, another account than the pinned or expected one. Nothing was stored.
         Revoked: Dropbox withdrew the new login together with the old one.
     """
     clocks = clocks or Clocks()
@@ -211,8 +208,9 @@ def _ask(
             timeout=min(wanted.answer_s, pkce.ANSWER_S),
         )
     if isinstance(answer, pkce.Denied):
-        raise NoConsent(
+        raise NotAuthorized(
             f"access was not allowed ({answer.reason})",
+            code="NO_CONSENT",
             hint="run the command again and choose Allow; nothing was stored",
             reason="denied",
         )
@@ -224,8 +222,10 @@ def _judge(credentials: Credentials, request: pkce.Request, grant: Grant, clocks
     profile = credentials.profile
     check_granted(profile, request.scopes, grant.scopes)
     if profile.read_only and (grant.scopes is None or writes(grant.scopes)):
-        raise ScopeWidened(
-            f"profile {profile.name} only reads, and Dropbox did not say that the grant does", scope="unknown"
+        raise NotAuthorized(
+            f"profile {profile.name} only reads, and Dropbox did not say that the grant does",
+            code="SCOPE_WIDENED",
+            scope="unknown",
         )
     if grant.refresh_token is None or not grant.account_id:
         raise ServiceFault("Dropbox granted access, but sent no refresh token or account with it")
@@ -243,16 +243,18 @@ def _judge(credentials: Credentials, request: pkce.Request, grant: Grant, clocks
 def _confirm(login: login_record.Login, person: Person, wanted: Wanted, *, pinned: bool, name: str) -> None:
     if wanted.expect_account is not None:
         if wanted.expect_account != login.account_id:
-            raise AccountChanged(
+            raise NotAuthorized(
                 f"account {login.account_id} answered, {wanted.expect_account} was expected",
+                code="ACCOUNT_CHANGED",
                 hint="log in to the right account in the browser, then run the command again; nothing was stored",
                 answered=login.account_id,
             )
         return
     identity = Identity(login.profile, login.account_id, login.scopes, login.app_key, pinned, name)
     if not person.confirm(identity):
-        raise NoConsent(
+        raise NotAuthorized(
             f"account {login.account_id} was not confirmed",
+            code="NO_CONSENT",
             hint="log in to the right account in the browser, then run the command again; nothing was stored",
             reason="denied",
         )

@@ -11,7 +11,7 @@ import msgspec
 
 from huracan_sync.auth.keystore.secret_id import SecretName
 from huracan_sync.disk.private_folder import Folder
-from huracan_sync.errors import AccountChanged, StateMissing
+from huracan_sync.errors import NotAuthorized, StateMissing
 
 _MOST = 64 * 1024
 LOCK = "login.lock"
@@ -87,7 +87,7 @@ def write(folder: Folder, login: Login) -> None:
     """Keep the record.
 
     Raises:
-        AccountChanged: another account is pinned for this profile.
+        NotAuthorized: `ACCOUNT_CHANGED`, another account is pinned for this profile.
     """
     with folder.locked(LOCK):
         check_pin(read(folder, login.namespace, login.profile), login.account_id)
@@ -97,8 +97,9 @@ def write(folder: Folder, login: Login) -> None:
 def check_pin(pinned: Login | None, account_id: str) -> None:
     """Raise AccountChanged when another account is pinned; an account that does not say its id is not judged."""
     if pinned is not None and account_id and account_id != pinned.account_id:
-        raise AccountChanged(
+        raise NotAuthorized(
             f"profile {pinned.profile} belongs to account {pinned.account_id}, and {account_id} answered",
+            code="ACCOUNT_CHANGED",
             hint="run `huracan-sync logout` first if the change is meant; nothing was stored",
             pinned=pinned.account_id,
             answered=account_id,

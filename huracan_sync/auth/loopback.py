@@ -20,7 +20,7 @@ from types import TracebackType
 from typing import Self
 
 from huracan_sync.auth.pkce import Code, Denied, Ignored, redirect_uri
-from huracan_sync.errors import NoConsent, PortTaken
+from huracan_sync.errors import ConfigError, NotAuthorized
 
 _MOST_BYTES = 16 * 1024
 _MOST_CALLERS = 64
@@ -62,7 +62,7 @@ class LoopbackListener:
         """The first of `ports` that nobody holds on either family.
 
         Raises:
-            PortTaken: all of them are held.
+            ConfigError: `PORT_TAKEN`, all of them are held.
         """
         tried: list[str] = []
         for port in ports:
@@ -70,13 +70,15 @@ class LoopbackListener:
                 return cls(_listen(port), port, clock)
             except OSError as error:
                 tried.append(f"{port} ({error.strerror})")
-        raise PortTaken(f"no port for the browser's answer: {', '.join(tried)}", ports=", ".join(tried))
+        raise ConfigError(
+            f"no port for the browser's answer: {', '.join(tried)}", code="PORT_TAKEN", ports=", ".join(tried)
+        )
 
     def wait(self, judge: Judge, *, timeout: float) -> Code | Denied:
         """Serve callers until one of them brings the answer.
 
         Raises:
-            NoConsent: none came within `timeout` seconds.
+            NotAuthorized: `NO_CONSENT`, none came within `timeout` seconds.
         """
         until = self._clock() + timeout
         with selectors.DefaultSelector() as ready, contextlib.ExitStack() as open_callers:
@@ -133,12 +135,13 @@ class LoopbackListener:
         callers[connection] = _Caller(connection, self._clock() + _CALLER_S)
         ready.register(connection, selectors.EVENT_READ)
 
-    def _nobody(self, timeout: float) -> NoConsent:
+    def _nobody(self, timeout: float) -> NotAuthorized:
         ignored = (
             f"; {len(self.ignored)} requests were ignored, the last because {self.ignored[-1]}" if self.ignored else ""
         )
-        return NoConsent(
+        return NotAuthorized(
             f"no answer came from the browser within {timeout:.0f} s{ignored}",
+            code="NO_CONSENT",
             hint="run the command again; if Dropbox's page showed an error instead of Allow, register "
             f"{self.uri} and tick the scopes of the app on https://www.dropbox.com/developers/apps; without a browser "
             "on this machine, add --no-browser",

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 
 import msgspec
 
-from huracan_sync.errors import MissingScope, ScopeWidened, UsageError
+from huracan_sync.errors import MissingScope, NotAuthorized, UsageError
 
 READ = ("files.metadata.read", "files.content.read")
 WRITE = ("files.content.write",)
@@ -79,14 +79,15 @@ def check_granted(profile: Profile, asked: frozenset[str], granted: frozenset[st
     """Judge what the service granted; None when it did not say, which means: as asked (RFC 6749, 5.1).
 
     Raises:
-        ScopeWidened: more than was asked.
+        NotAuthorized: `SCOPE_WIDENED`, more than was asked.
         MissingScope: less than the profile needs.
     """
     if granted is None:
         return
     if wider := granted - asked:
-        raise ScopeWidened(
+        raise NotAuthorized(
             f"Dropbox granted {spelled(wider)}, which the profile {profile.name} did not ask for",
+            code="SCOPE_WIDENED",
             hint="nothing was stored; "
             + (
                 "add --account-info, so that it is asked for"

@@ -18,7 +18,6 @@ from huracan_sync.errors import (
     CallRefused,
     HuracanError,
     MissingScope,
-    NoConsent,
     NotAuthorized,
     RateLimited,
     Revoked,
@@ -63,7 +62,7 @@ def exchange_code(wire: Wire, app_key: str, code: Secret, verifier: Secret, redi
     """Exchange the code a person's consent gave for tokens.
 
     Raises:
-        NoConsent: the code is used, expired, or was not begun here.
+        NotAuthorized: `NO_CONSENT`, the code is used, expired, or was not begun here.
         NotAuthorized: Dropbox does not know the app.
         Unavailable: no answer, or none that is one.
     """
@@ -194,7 +193,9 @@ def _refusal(tag: str, said: str, *, refreshing: bool) -> HuracanError:
         case "invalid_grant" if refreshing:
             return Revoked(f"this login was withdrawn ({said})", said=said)
         case "invalid_grant":
-            return NoConsent(f"Dropbox does not accept the code ({said})", reason="code", said=said)
+            return NotAuthorized(
+                f"Dropbox does not accept the code ({said})", code="NO_CONSENT", reason="code", said=said
+            )
         case "invalid_client" | "unauthorized_client":
             hint = "compare the App key with the one on https://www.dropbox.com/developers/apps, then authorize again"
             return NotAuthorized(f"Dropbox does not know the app ({said})", hint=hint, said=said)

@@ -255,7 +255,7 @@ class AccessTokens:
                 self._failed = None
                 return
             self._failed = _Failed(error, refused, now)
-        raise type(error)(str(error), hint=error.hint, **error.facts)
+        raise type(error)(str(error), code=error.code, hint=error.hint, **error.facts)
 
     def _refused(self, error: NotAuthorized, credential: Credential) -> NotAuthorized:
         if isinstance(error, Revoked):

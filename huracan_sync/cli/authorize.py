@@ -14,7 +14,7 @@ from huracan_sync.auth.scopes import WHAT_FOR
 from huracan_sync.cli.login_options import credentials
 from huracan_sync.cli.output import Output
 from huracan_sync.cli.runner import DONE, Invocation
-from huracan_sync.errors import HuracanError, NoConsent, UsageError
+from huracan_sync.errors import HuracanError, NotAuthorized, UsageError
 from huracan_sync.remote.http import Endpoint, Wire
 from huracan_sync.secret import Secret
 
@@ -168,8 +168,9 @@ class _Terminal:
         sys.stderr.flush()
         answer = sys.stdin.readline()
         if not answer:
-            raise NoConsent(
+            raise NotAuthorized(
                 "nobody is here to answer",
+                code="NO_CONSENT",
                 hint="run it at a terminal, or say --expect-account ID (and pipe the code in with --no-browser)",
                 reason="no terminal",
             )

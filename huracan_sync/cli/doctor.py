@@ -179,7 +179,8 @@ def _self_test(options: argparse.Namespace, invocation: Invocation, login: Crede
             for step in steps
         ]
     except HuracanError as error:
-        return [doctor_checks.Check("self-test", "bad", f"{error}.", {"error": type(error).__name__}, error.hint)]
+        facts = {"error": error.code or type(error).__name__}
+        return [doctor_checks.Check("self-test", "bad", f"{error}.", facts, error.hint)]
 
 
 def _quota(remote: Remote) -> tuple[int | None, int | None]:

@@ -62,7 +62,7 @@ def check_credentials(credentials: Credentials) -> Check:
     except NoCredentials as error:
         return Check(name, "bad", f"{error}.", hint=error.hint)
     except HuracanError as error:
-        return Check(name, "bad", f"{error}.", {"error": type(error).__name__}, error.hint)
+        return Check(name, "bad", f"{error}.", {"error": error.code or type(error).__name__}, error.hint)
     facts: dict[str, object] = {"source": found.source, "app_key": found.app_key, "profile": found.profile.name}
     if found.login is None:
         says = f"a refresh token is delivered by {found.source}; it is kept in memory only."
@@ -146,9 +146,9 @@ def check_token(tokens: AccessTokens, *, name_of: Callable[[Secret], str] | None
     try:
         token = tokens.token()
     except NotAuthorized as error:
-        return Check("login", "bad", f"{error}.", {"error": type(error).__name__}, error.hint)
+        return Check("login", "bad", f"{error}.", {"error": error.code or type(error).__name__}, error.hint)
     except HuracanError as error:
-        return Check("login", "unknown", f"{error}.", {"error": type(error).__name__}, error.hint)
+        return Check("login", "unknown", f"{error}.", {"error": error.code or type(error).__name__}, error.hint)
     name = name_of(token) if name_of is not None else ""
     return Check(
         "login", "ok", f"Dropbox honours it{f'; the account is called {name}' if name else ''}.", {"name": name}
@@ -167,7 +167,7 @@ def check_reader(credentials: Credentials, wire: Wire) -> Check | None:
     try:
         writes = could_write(credentials, wire, credential)
     except HuracanError as error:
-        return Check("reader", "unknown", f"{error}.", {"error": type(error).__name__}, error.hint)
+        return Check("reader", "unknown", f"{error}.", {"error": error.code or type(error).__name__}, error.hint)
     if writes:
         says = "the delivered token is an engine's: who steals it from this machine can write with it."
         hint = f"{credential.to_replace}; then log the other one out"

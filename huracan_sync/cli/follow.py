@@ -15,7 +15,6 @@ from huracan_sync.cli.login_options import credentials, key_place
 from huracan_sync.cli.output import Output, ascii_path, size_in_words
 from huracan_sync.cli.runner import DONE, Invocation
 from huracan_sync.errors import HuracanError
-from huracan_sync.manifest.refusals import Dead, Stale
 from huracan_sync.manifest.scope import CHAMPIONS
 from huracan_sync.reader import Snapshot
 from huracan_sync.signing.open_reader import reader_at
@@ -92,10 +91,10 @@ class _Teller:
 
     def problem(self, error: HuracanError) -> None:
         """What keeps the newest from being read."""
-        if isinstance(error, Stale | Dead):
-            self._status(type(error).__name__.lower(), None, str(error))
-        elif self._told != type(error).__name__:
-            self._told = type(error).__name__
+        if error.code in {"STALE", "DEAD"}:
+            self._status(error.code.lower(), None, str(error))
+        elif self._told != (name := error.code or type(error).__name__):
+            self._told = name
             self._line({"event": "problem", **error.as_dict()}, f"problem  {error}")
 
     def _status(self, status: str, sequence: int | None, why: str) -> None:

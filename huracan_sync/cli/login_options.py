@@ -14,7 +14,7 @@ from huracan_sync.auth.keystore.store import FOLDER, Store, open_store
 from huracan_sync.auth.keystore.vault import FILE
 from huracan_sync.auth.keystore.vault_key import SHORTEST_PASSPHRASE, KeySources
 from huracan_sync.cli.runner import Invocation
-from huracan_sync.errors import UsageError, WeakVaultKey
+from huracan_sync.errors import UsageError, VaultRefused
 from huracan_sync.remote.http import Endpoint
 from huracan_sync.signing.signing_key import KeyPlace
 
@@ -89,8 +89,11 @@ def passphrase_of(home: Path, ask: Callable[[str], str] = getpass.getpass) -> Ca
         print(_NEW_VAULT, file=sys.stderr)
         chosen = ask("New passphrase: ")
         if len(chosen) >= SHORTEST_PASSPHRASE and ask("The same again: ") != chosen:
-            raise WeakVaultKey(
-                "the two passphrases differ", hint="run the command again; nothing was stored", source="the terminal"
+            raise VaultRefused(
+                "the two passphrases differ",
+                code="WEAK_VAULT_KEY",
+                hint="run the command again; nothing was stored",
+                source="the terminal",
             )
         return chosen
 

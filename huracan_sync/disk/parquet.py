@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 
 from huracan_sync.disk import StableRead
-from huracan_sync.errors import HalfWritten
+from huracan_sync.errors import FileChanged
 
 MAGIC = b"PAR1"
 _FOOTER_TAIL = 8
@@ -17,7 +17,7 @@ def check_whole(reading: StableRead) -> None:
     """Let every file pass but a parquet without a readable footer.
 
     Raises:
-        HalfWritten: it is still being written, or damaged.
+        FileChanged: `HALF_WRITTEN`, it is still being written, or damaged.
     """
     if reading.path.lower().endswith(".parquet"):
         check_parquet(reading)
@@ -27,7 +27,7 @@ def check_parquet(reading: StableRead) -> None:
     """`PAR1` at both ends, and a footer that pyarrow reads. Only the footer is read, not the columns.
 
     Raises:
-        HalfWritten: it is not so.
+        FileChanged: `HALF_WRITTEN`, it is not so.
     """
     size = reading.stamp.size
     tail = reading.read(max(0, size - _FOOTER_TAIL), _FOOTER_TAIL)
@@ -47,5 +47,7 @@ def check_parquet(reading: StableRead) -> None:
         raise _half_written(reading, f"its footer cannot be read ({str(error)[:100]})") from error
 
 
-def _half_written(reading: StableRead, why: str) -> HalfWritten:
-    return HalfWritten(f"{reading.path} is not sent: {why}", path=reading.path, size=reading.stamp.size)
+def _half_written(reading: StableRead, why: str) -> FileChanged:
+    return FileChanged(
+        f"{reading.path} is not sent: {why}", code="HALF_WRITTEN", path=reading.path, size=reading.stamp.size
+    )

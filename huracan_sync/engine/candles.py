@@ -9,7 +9,7 @@ import msgspec
 
 from huracan_sync.disk import Root, StableRead
 from huracan_sync.disk.parquet import MAGIC, MOST_FOOTER, check_parquet
-from huracan_sync.errors import HalfWritten, HuracanError, LeftOut
+from huracan_sync.errors import FileChanged, HuracanError, LeftOut
 from huracan_sync.remote import files
 from huracan_sync.remote.client import Ranged, Remote
 from huracan_sync.tree.entry import Entry
@@ -90,7 +90,7 @@ def _of_footer(footer: bytes) -> Facts | None:
 
     try:
         found = pq.read_metadata(io.BytesIO(footer))
-    except (pa.ArrowException, OSError, ValueError, HalfWritten):
+    except (pa.ArrowException, OSError, ValueError, FileChanged):
         return None
     names = found.schema.to_arrow_schema().names
     column = next((names.index(name) for name in ("ts", "timestamp") if name in names), None)

@@ -33,7 +33,7 @@ def for_sdk_callers(error: HuracanError) -> HuracanError:
     if not isinstance(error, NotAuthorized):
         return error
     name: Any = type(error)
-    made: HuracanError = _both(name)(str(error), hint=error.hint, **error.facts)
+    made: HuracanError = _both(name)(str(error), code=error.code, hint=error.hint, **error.facts)
     return made
 
 

@@ -87,7 +87,7 @@ class Sender:
 
         Raises:
             FileChanged: it kept changing while it was read.
-            HalfWritten: it is a parquet without its footer.
+            FileChanged: `HALF_WRITTEN`, it is a parquet without its footer.
             Conflict: another revision lies there than `rev`.
         """
         local = local.resolve()

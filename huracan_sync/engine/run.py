@@ -134,7 +134,7 @@ def run(
         Whether what was under way came to its end in time.
 
     Raises:
-        PortTaken: another process listens on the port.
+        ConfigError: `PORT_TAKEN`, another process listens on the port.
     """
     clock = clock or Clock()
     loops = Loops(

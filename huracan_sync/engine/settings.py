@@ -19,7 +19,7 @@ from typing import Any, ClassVar
 
 import msgspec
 
-from huracan_sync.errors import ConfigError, UnknownSetting, UsageError
+from huracan_sync.errors import ConfigError, UsageError
 from huracan_sync.secret import Secret
 from huracan_sync.tree.layout import CONTRACT_ROOTS, LOCAL_FOLDERS, Layout
 
@@ -162,7 +162,7 @@ def load(
         file_name: what it is called in messages.
 
     Raises:
-        UnknownSetting: a name no knob has.
+        ConfigError: `UNKNOWN_SETTING`, a name no knob has.
         ConfigError: a value a knob cannot have, or a file that is no TOML or holds a token.
     """
     said: dict[str, Any] = {}
@@ -184,10 +184,15 @@ def load(
     return settings
 
 
-def unknown(name: str, origin: str) -> UnknownSetting:
+def unknown(name: str, origin: str) -> ConfigError:
     """A setting nobody knows, with the nearest that somebody does."""
     near = difflib.get_close_matches(name, _KNOBS, 1, 0.0)
-    return UnknownSetting(f"no setting is called {name!r} ({origin})", hint=f"did you mean {near[0]!r}?", setting=name)
+    return ConfigError(
+        f"no setting is called {name!r} ({origin})",
+        code="UNKNOWN_SETTING",
+        hint=f"did you mean {near[0]!r}?",
+        setting=name,
+    )
 
 
 def _from_file(content: bytes, name: str) -> dict[str, tuple[object, str]]:

@@ -38,12 +38,6 @@ T = TypeVar("T")
 FORMAT_DAY = "%Y-%m-%d"
 
 
-class Bug(HuracanError):
-    """Something this library did not foresee. The engine goes on; the cause is in the log."""
-
-    default_hint = "please report this with the traceback that HURACAN_SYNC_STRICT=1 shows"
-
-
 def utc_now() -> datetime:
     """The clock, in UTC."""
     return datetime.now(UTC)
@@ -244,7 +238,8 @@ class Instance:
         )
 
 
-def _as_bug(cause: BaseException) -> Bug:
-    error = Bug(f"{type(cause).__name__}: {cause}")
+def _as_bug(cause: BaseException) -> HuracanError:
+    # Something this library did not foresee. The engine goes on; the cause is in the log.
+    error = HuracanError(f"{type(cause).__name__}: {cause}", code="BUG")
     error.__cause__ = cause
     return error

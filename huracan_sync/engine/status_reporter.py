@@ -34,7 +34,7 @@ class StatusReporter:
         """Serve the page on a port of 127.0.0.1 (0: any free one); its address.
 
         Raises:
-            PortTaken: another process listens there.
+            ConfigError: `PORT_TAKEN`, another process listens there.
         """
         self._page = Page(port, self.standing, self._samples, self._now)
         self._page.start()

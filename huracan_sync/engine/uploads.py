@@ -17,15 +17,7 @@ from huracan_sync.engine.outbox import QueuedWrite
 from huracan_sync.engine.put import Put, snapshot
 from huracan_sync.engine.secret_guard import refuse_secrets
 from huracan_sync.engine.state import Instance
-from huracan_sync.errors import (
-    Conflict,
-    HuracanError,
-    LocalFailure,
-    NotFound,
-    RemoteExists,
-    SecretInFile,
-    UsageError,
-)
+from huracan_sync.errors import Conflict, HuracanError, LocalFailure, NotFound, SecretInFile, UsageError
 from huracan_sync.remote import files
 from huracan_sync.remote.listing import children
 from huracan_sync.tree.layout import LOCAL_FOLDERS, PATTERNS
@@ -147,7 +139,7 @@ class Uploads(Instance):
             "file_exists_skip", path=target, differs=True, message="other content is there; overwrite=False leaves it"
         )
         if self._strict:
-            raise RemoteExists(f"{target} holds other content, and was not to be overwritten", path=target)
+            raise Conflict(f"{target} holds other content, and was not to be overwritten", code="EXISTS", path=target)
 
     # --- text -----------------------------------------------------------------------------------------------------
 

@@ -20,7 +20,7 @@ from huracan_sync.manifest.canonical import Count, Digest, ascending, decode
 from huracan_sync.manifest.canonical import encode as _encode
 from huracan_sync.manifest.entries import Audit, Item
 from huracan_sync.manifest.head import MAX_BODY, MAX_ENTRIES, MAX_RAW, Head
-from huracan_sync.manifest.refusals import BodyFormat, BodyHash, EntryCount, LimitExceeded, WrongChannel, WrongOrder
+from huracan_sync.manifest.refusals import refused
 from huracan_sync.manifest.trust import Policy
 from huracan_sync.tree.paths import RelPath
 
@@ -114,7 +114,7 @@ def encode(channel: str, entries: Iterable[Item], policy: Policy | None = None) 
     audit.add(items)
     audit.finish(items)
     if len(items) > MAX_ENTRIES:
-        raise LimitExceeded(f"{len(items)} entries are more than {MAX_ENTRIES}", actual=len(items))
+        raise refused("LIMIT", f"{len(items)} entries are more than {MAX_ENTRIES}", actual=len(items))
     if len(items) <= SHARD_OVER:
         whole = _listing_part(channel, items)
         return Body(whole.raw_len, whole.sha256, whole.data, [], len(items))
@@ -153,7 +153,8 @@ def read(head: Head, policy: Policy, fetch: Callable[[bytes, int], bytes]) -> li
         raw = _unpack(fetch, shard.sha256, shard.body_len, shard.raw_len)
         part_range = _entries(raw, head.channel)
         if len(part_range) != shard.entry_count or not part_range or part_range[0].path != shard.first:
-            raise EntryCount(
+            raise refused(
+                "ENTRY_COUNT",
                 f"a shard holds {len(part_range)} entries where {shard.entry_count} from {shard.first!a} on are signed",
                 actual=len(part_range),
                 expected=shard.entry_count,
@@ -175,9 +176,10 @@ def shards(head: Head, data: bytes) -> list[Shard]:
 
 
 def check_part(data: bytes, sha256: bytes, length: int) -> None:
-    """Raise `BodyHash` unless `data` has this length and this SHA-256."""
+    """Raise `BODY_HASH` unless `data` has this length and this SHA-256."""
     if len(data) != length or sshsig.sha256(data) != sha256:
-        raise BodyHash(
+        raise refused(
+            "BODY_HASH",
             f"a body of {len(data)} bytes is not the one of {length} bytes that is signed",
             actual_bytes=len(data),
             expected_bytes=length,
@@ -188,7 +190,8 @@ def check_part(data: bytes, sha256: bytes, length: int) -> None:
 def _finish(audit: Audit, items: list[Item], head: Head) -> None:
     audit.finish(items)
     if audit.count != head.entry_count:
-        raise EntryCount(
+        raise refused(
+            "ENTRY_COUNT",
             f"the body holds {audit.count} entries where {head.entry_count} are signed",
             actual=audit.count,
             expected=head.entry_count,
@@ -196,7 +199,7 @@ def _finish(audit: Audit, items: list[Item], head: Head) -> None:
 
 
 def _read_index(raw: bytes, head: Head) -> list[Shard]:
-    index = decode(_index, raw, BodyFormat, "the index of a body")
+    index = decode(_index, raw, "BODY_FORMAT", "the index of a body")
     _check_channel(index.channel, head.channel)
     shards = index.shards
     for name, actual, most in (
@@ -204,30 +207,34 @@ def _read_index(raw: bytes, head: Head) -> list[Shard]:
         ("raw_len", head.raw_len + sum(shard.raw_len for shard in shards), MAX_RAW),
     ):
         if actual > most:
-            raise LimitExceeded(f"{name} is {actual} with all shards, more than {most}", actual=actual, expected=most)
+            raise refused(
+                "LIMIT", f"{name} is {actual} with all shards, more than {most}", actual=actual, expected=most
+            )
     if not ascending([shard.first for shard in shards]):
-        raise WrongOrder("the shards of a body are not in the order of their paths")
+        raise refused("ORDER", "the shards of a body are not in the order of their paths")
     if sum(shard.entry_count for shard in shards) != head.entry_count:
-        raise EntryCount(f"the shards of a body do not make the {head.entry_count} entries that are signed")
+        raise refused("ENTRY_COUNT", f"the shards of a body do not make the {head.entry_count} entries that are signed")
     return shards
 
 
 def _entries(raw: bytes, channel: str) -> list[Item]:
-    listing = decode(_listing, raw, BodyFormat, "a body")
+    listing = decode(_listing, raw, "BODY_FORMAT", "a body")
     _check_channel(listing.channel, channel)
     return listing.entries
 
 
 def _check_channel(actual: str, expected: str) -> None:
     if actual != expected:
-        raise WrongChannel(f"the body is of {actual!a}, not of {expected}", actual=actual, expected=expected)
+        raise refused(
+            "WRONG_CHANNEL", f"the body is of {actual!a}, not of {expected}", actual=actual, expected=expected
+        )
 
 
 def _unpack(fetch: Callable[[bytes, int], bytes], sha256: bytes, length: int, raw_len: int) -> bytes:
     data = fetch(sha256, length)
     check_part(data, sha256, length)
     if not data.startswith(MAGIC):
-        raise BodyFormat(f"a body does not begin with {MAGIC!r}", actual=data[:8].hex())
+        raise refused("BODY_FORMAT", f"a body does not begin with {MAGIC!r}", actual=data[:8].hex())
     return zstd_frame.decompress(data[len(MAGIC) :], raw_len)
 
 

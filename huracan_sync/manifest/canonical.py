@@ -12,8 +12,7 @@ from typing import Annotated, TypeVar
 import msgspec
 from msgspec import Meta
 
-from huracan_sync.errors import Refused
-from huracan_sync.manifest.refusals import NotCanonical
+from huracan_sync.manifest.refusals import refused
 
 T = TypeVar("T")
 
@@ -38,14 +37,14 @@ def encode(value: object) -> bytes:
     return _encoder.encode(value)
 
 
-def decode(decoder: msgspec.msgpack.Decoder[T], data: bytes, refusal: type[Refused], what: str) -> T:
-    """The value spelled by `data`, or `refusal`, or `NotCanonical`. `what` names the thing in the message."""
+def decode(decoder: msgspec.msgpack.Decoder[T], data: bytes, refusal: str, what: str) -> T:
+    """The value spelled by `data`. Refused with the code `refusal` or `NOT_CANONICAL`; `what` names it to people."""
     try:
         value = decoder.decode(data)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, MemoryError, OverflowError) as error:
-        raise refusal(f"{what} cannot be decoded: {error}", reason=str(error)) from None
+        raise refused(refusal, f"{what} cannot be decoded: {error}", reason=str(error)) from None
     if _encoder.encode(value) != data:
-        raise NotCanonical(f"{what} is not in the one spelling it may have")
+        raise refused("NOT_CANONICAL", f"{what} is not in the one spelling it may have")
     return value
 
 

@@ -11,19 +11,7 @@ from typing import NamedTuple
 
 from huracan_sync.manifest import sshsig
 from huracan_sync.manifest.envelope import Envelope
-from huracan_sync.manifest.refusals import (
-    BadSignature,
-    ClockBehind,
-    Dead,
-    Fork,
-    KeyNotForChannel,
-    KeyRevoked,
-    KeyWindow,
-    Rollback,
-    SequenceJump,
-    Stale,
-    TooFewSignatures,
-)
+from huracan_sync.manifest.refusals import refused
 from huracan_sync.manifest.trust import Key, Policy, Trust
 
 CLOCK_SLACK_MS = 300_000
@@ -63,7 +51,7 @@ def signers(trust: Trust, policy: Policy, envelope: Envelope, namespace: str) ->
     for key_id, signature in envelope.signatures.items():
         key = trust.key(key_id)
         if key is not None and not sshsig.verify(key.public, namespace, envelope.payload, signature):
-            raise BadSignature(f"a signature of {policy.name} is not by the key it names", key=key_id.hex())
+            raise refused("BAD_SIGNATURE", f"a signature of {policy.name} is not by the key it names", key=key_id.hex())
         if trust.is_revoked(key_id):
             revoked.append(key_id.hex())
         elif key is not None and key_id in policy.key_ids:
@@ -73,10 +61,10 @@ def signers(trust: Trust, policy: Policy, envelope: Envelope, namespace: str) ->
     if len(counted) < policy.threshold:
         message = f"{len(counted)} trusted keys have signed where {policy.threshold} must"
         if revoked:
-            raise KeyRevoked(f"{message}; one that signed is revoked", keys=", ".join(revoked))
+            raise refused("KEY_REVOKED", f"{message}; one that signed is revoked", keys=", ".join(revoked))
         if foreign:
-            raise KeyNotForChannel(f"{message}; one that signed is for another channel", keys=", ".join(foreign))
-        raise TooFewSignatures(message, actual=len(counted), expected=policy.threshold)
+            raise refused("KEY_CHANNEL", f"{message}; one that signed is for another channel", keys=", ".join(foreign))
+        raise refused("THRESHOLD", message, actual=len(counted), expected=policy.threshold)
     return counted
 
 
@@ -85,7 +73,8 @@ def check_windows(keys: list[Key], policy: Policy, *, created_ms: int, now_ms: i
     inside = [key for key in keys if key.valid_at(created_ms, now_ms)]
     if len(inside) < policy.threshold:
         late = next(key for key in keys if key not in inside)
-        raise KeyWindow(
+        raise refused(
+            "KEY_WINDOW",
             f"the key {late.label or late.id.hex()} signed outside the time in which it may",
             key=late.id.hex(),
             not_before_ms=late.not_before_ms,
@@ -101,23 +90,24 @@ def advances(mark: Mark | None, epoch: int, sequence: int, digest: bytes, prev: 
         return True
     here, there = f"{epoch}-{sequence}", f"{mark.epoch}-{mark.sequence}"
     if (epoch, sequence) < (mark.epoch, mark.sequence):
-        raise Rollback(f"the head is at {here}, and {there} was already seen", actual=here, expected=there)
+        raise refused("ROLLBACK", f"the head is at {here}, and {there} was already seen", actual=here, expected=there)
     if (epoch, sequence) == (mark.epoch, mark.sequence):
         if mark.digest and digest != mark.digest:
-            raise Fork(f"two different heads are at {here}", actual=digest.hex(), expected=mark.digest.hex())
+            raise refused("FORK", f"two different heads are at {here}", actual=digest.hex(), expected=mark.digest.hex())
         return not mark.digest
     if epoch == mark.epoch:
         if sequence == mark.sequence + 1 and mark.digest and prev != mark.digest:
-            raise Fork(f"the head at {here} does not follow the one seen at {there}", actual=prev.hex())
+            raise refused("FORK", f"the head at {here} does not follow the one seen at {there}", actual=prev.hex())
         if sequence - mark.sequence > MAX_JUMP:
-            raise SequenceJump(f"the head is at {here}, far beyond {there}", actual=here, expected=there)
+            raise refused("SEQUENCE_JUMP", f"the head is at {here}, far beyond {there}", actual=here, expected=there)
     return True
 
 
 def check_clock(now_ms: int, seen_ms: int) -> None:
-    """Raise `ClockBehind` when this machine's clock runs behind what it has already seen."""
+    """Raise `CLOCK` when this machine's clock runs behind what it has already seen."""
     if now_ms < seen_ms - CLOCK_SLACK_MS:
-        raise ClockBehind(
+        raise refused(
+            "CLOCK",
             f"this machine's clock is {(seen_ms - now_ms) // 1000} s behind a time it has already seen",
             now_ms=now_ms,
             seen_ms=seen_ms,
@@ -132,16 +122,17 @@ def freshness(policy: Policy, *, expires_ms: int, now_ms: int) -> Freshness:
 
 
 def check_fresh(policy: Policy, *, expires_ms: int, now_ms: int, allow_stale: bool) -> Freshness:
-    """The freshness, or `Dead`, or `Stale` when the caller does not allow that."""
+    """The freshness, or `DEAD`, or `STALE` when the caller does not allow that."""
     status = freshness(policy, expires_ms=expires_ms, now_ms=now_ms)
     late = f"the newest head expired {(now_ms - expires_ms) // 1000} s ago"
     if status is Freshness.DEAD:
-        raise Dead(
+        raise refused(
+            "DEAD",
             f"{late}, more than the {policy.stale_limit_s} s it may be used after that",
             expires_ms=expires_ms,
             now_ms=now_ms,
             stale_limit_s=policy.stale_limit_s,
         )
     if status is Freshness.STALE and not allow_stale:
-        raise Stale(late, expires_ms=expires_ms, now_ms=now_ms, stale_limit_s=policy.stale_limit_s)
+        raise refused("STALE", late, expires_ms=expires_ms, now_ms=now_ms, stale_limit_s=policy.stale_limit_s)
     return status

@@ -20,16 +20,7 @@ from huracan_sync.errors import HostilePath
 from huracan_sync.manifest import file_kinds
 from huracan_sync.manifest.canonical import Digest, Millis, ascending
 from huracan_sync.manifest.locations import HOME, is_ours
-from huracan_sync.manifest.refusals import (
-    BlocksMismatch,
-    Collision,
-    KindRefused,
-    LimitExceeded,
-    NotCanonical,
-    PathOutside,
-    PathRefused,
-    WrongOrder,
-)
+from huracan_sync.manifest.refusals import refused
 from huracan_sync.manifest.trust import Policy
 from huracan_sync.tree.content_hash import BLOCK_SIZE, DIGEST_SIZE, block_count
 from huracan_sync.tree.entry import Entry
@@ -84,14 +75,14 @@ class Audit:
             return
         paths = [item.path for item in items]
         if not (self.count == 0 or self._last < paths[0]) or not ascending(paths):
-            raise WrongOrder("the entries of a body are not in the order of their paths, each path once")
+            raise refused("ORDER", "the entries of a body are not in the order of their paths, each path once")
         self._last = paths[-1]
         self._check_paths(paths)
         self._check_policy(items, paths)
         self._check_fields(items)
         self.count += len(items)
         if self._policy is not None and self.count > self._policy.max_entries:
-            raise LimitExceeded(f"there are more than {self._policy.max_entries} entries", channel=self._policy.name)
+            raise refused("LIMIT", f"there are more than {self._policy.max_entries} entries", channel=self._policy.name)
         if self._folds_in_order:
             folded = fold_all(paths)
             self._folds_in_order = self._last_folded < folded[0] and ascending(folded)
@@ -106,20 +97,20 @@ class Audit:
             twin = next((left for left, right in itertools.pairwise(names) if left == right), None)
             if twin is not None:
                 written = [item.path for item in items if fold(item.path) == twin]
-                raise Collision(f"{written[0]!a} and {written[1]!a} are one name to Dropbox", path=twin)
+                raise refused("COLLISION", f"{written[0]!a} and {written[1]!a} are one name to Dropbox", path=twin)
         for folder in parents(self._folders):
             at = bisect.bisect_left(names, folder, key=_folded)
             if at < len(names) and _folded(names[at]) == folder:
-                raise Collision(f"{folder!a} is both a file and a folder", path=folder)
+                raise refused("COLLISION", f"{folder!a} is both a file and a folder", path=folder)
 
     def _check_paths(self, paths: Sequence[str]) -> None:
         try:
             folders = check_all(paths)
         except HostilePath as error:
-            raise PathRefused(str(error), path=error.facts["path"], reason=error.facts["reason"]) from None
+            raise refused("PATH", str(error), path=error.facts["path"], reason=error.facts["reason"]) from None
         for folder in folders:
             if is_ours(folder):
-                raise PathOutside(f"{folder!a} is where signatures lie; nothing else may", path=folder)
+                raise refused("PATH_PREFIX", f"{folder!a} is where signatures lie; nothing else may", path=folder)
         self._folders.update(map(fold, folders))
 
     def _check_policy(self, items: Sequence[Item], paths: Sequence[str]) -> None:
@@ -129,11 +120,12 @@ class Audit:
         inside = f"{policy.path_prefix}/"
         # In the order of bytes everything between two paths of a folder lies in it.
         if policy.path_prefix and not (paths[0].startswith(inside) and paths[-1].startswith(inside)):
-            raise PathOutside(f"an entry lies outside {policy.path_prefix!a}", expected=policy.path_prefix)
-        refused = {item.kind for item in items}.difference(policy.kinds)
-        if refused:
-            found = next(item for item in items if item.kind in refused)
-            raise KindRefused(
+            raise refused("PATH_PREFIX", f"an entry lies outside {policy.path_prefix!a}", expected=policy.path_prefix)
+        forbidden = {item.kind for item in items}.difference(policy.kinds)
+        if forbidden:
+            found = next(item for item in items if item.kind in forbidden)
+            raise refused(
+                "KIND",
                 f"{found.path!a} is of kind {kind_name(found.kind)}, which {policy.name} does not allow",
                 path=found.path,
                 kind=found.kind,
@@ -142,12 +134,12 @@ class Audit:
     def _check_fields(self, items: Sequence[Item]) -> None:
         revs = "".join([item.rev for item in items])
         if not revs.isascii() or revs.encode().translate(None, _REV):
-            raise NotCanonical("an entry has a rev that Dropbox cannot have given")
+            raise refused("NOT_CANONICAL", "an entry has a rev that Dropbox cannot have given")
         for found in [item for item in items if item.size > BLOCK_SIZE or item.blocks]:
             expected = block_count(found.size) * DIGEST_SIZE if found.size > BLOCK_SIZE else 0
             if len(found.blocks) != expected or hashlib.sha256(found.blocks).digest() != found.content_hash:
-                raise BlocksMismatch(
-                    f"the block hashes of {found.path!a} do not make its content hash", path=found.path
+                raise refused(
+                    "BLOCKS", f"the block hashes of {found.path!a} do not make its content hash", path=found.path
                 )
 
 

@@ -13,8 +13,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import NamedTuple, Protocol
 
-from huracan_sync.errors import Refused
 from huracan_sync.manifest.canonical import ascending
+from huracan_sync.manifest.refusals import refused
 from huracan_sync.manifest.sshsig import KEY_ID_SIZE, SIGNATURE_SIZE
 
 MAX_SIGNATURES = 8
@@ -40,7 +40,8 @@ class Form(NamedTuple):
     magic: bytes
     namespace: str
     max_payload: int
-    refusal: type[Refused]
+    refusal: str
+    """The code for a file that is not of this form."""
 
     @property
     def max_size(self) -> int:
@@ -64,7 +65,8 @@ def seal(form: Form, payload: bytes, signers: Iterable[Signs]) -> bytes:
 def pack(form: Form, payload: bytes, signatures: dict[bytes, bytes]) -> bytes:
     """The file of a payload and signatures that were made elsewhere."""
     if not 1 <= len(signatures) <= MAX_SIGNATURES or len(payload) > form.max_payload:
-        raise form.refusal(
+        raise refused(
+            form.refusal,
             f"a {form.name} of {len(payload)} bytes with {len(signatures)} signatures cannot be written",
             payload_bytes=len(payload),
             max_payload_bytes=form.max_payload,
@@ -77,15 +79,20 @@ def pack(form: Form, payload: bytes, signatures: dict[bytes, bytes]) -> bytes:
 def unpack(form: Form, data: bytes) -> Envelope:
     """Take a file apart, or raise the form's refusal. Reads lengths only; decodes nothing."""
     if len(data) > form.max_size:
-        raise form.refusal(f"a {form.name} of {len(data)} bytes is larger than {form.max_size}", actual_bytes=len(data))
+        raise refused(
+            form.refusal, f"a {form.name} of {len(data)} bytes is larger than {form.max_size}", actual_bytes=len(data)
+        )
     if data[:8] != form.magic:
-        raise form.refusal(f"a {form.name} does not begin with {form.magic!r}", actual=data[:8].hex())
+        raise refused(form.refusal, f"a {form.name} does not begin with {form.magic!r}", actual=data[:8].hex())
     length, count = int.from_bytes(data[8:10], "big"), int.from_bytes(data[10:11], "big")
     if length > form.max_payload or not 1 <= count <= MAX_SIGNATURES:
-        raise form.refusal(f"a {form.name} claims {length} bytes and {count} signatures", length=length, count=count)
+        raise refused(
+            form.refusal, f"a {form.name} claims {length} bytes and {count} signatures", length=length, count=count
+        )
     end = _FIXED + length
     if len(data) != end + count * _PAIR:
-        raise form.refusal(
+        raise refused(
+            form.refusal,
             f"a {form.name} has {len(data)} bytes where its lengths make {end + count * _PAIR}",
             actual_bytes=len(data),
             expected_bytes=end + count * _PAIR,
@@ -93,5 +100,5 @@ def unpack(form: Form, data: bytes) -> Envelope:
     pairs = [data[at : at + _PAIR] for at in range(end, len(data), _PAIR)]
     keys = [pair[:KEY_ID_SIZE] for pair in pairs]
     if not ascending(keys):
-        raise form.refusal(f"the signatures of a {form.name} are not in ascending order of key id")
+        raise refused(form.refusal, f"the signatures of a {form.name} are not in ascending order of key id")
     return Envelope(data[_FIXED:end], {pair[:KEY_ID_SIZE]: pair[KEY_ID_SIZE:] for pair in pairs})

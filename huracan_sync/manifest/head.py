@@ -18,18 +18,10 @@ from huracan_sync.manifest.canonical import Count, Digest, Label, Millis, Ordina
 from huracan_sync.manifest.canonical import encode as _encode
 from huracan_sync.manifest.envelope import Form, Signs, pack, seal, unpack
 from huracan_sync.manifest.locations import check_channel
-from huracan_sync.manifest.refusals import (
-    FromTheFuture,
-    HeadFormat,
-    LifetimeTooLong,
-    LimitExceeded,
-    TrustTooOld,
-    WrongChannel,
-    WrongEpoch,
-)
+from huracan_sync.manifest.refusals import refused
 from huracan_sync.manifest.trust import Key, Trust
 
-FORM = Form("head", b"HZHEAD1\n", sshsig.HEAD, 2_048, HeadFormat)
+FORM = Form("head", b"HZHEAD1\n", sshsig.HEAD, 2_048, "HEAD_FORMAT")
 MAX_SIZE = 4_096
 """Bytes a reader asks for; no head is larger."""
 
@@ -99,12 +91,12 @@ def linked(data: bytes, expected: bytes) -> Head:
     """A head of the past, believed because one that is believed names its digest.
 
     Raises:
-        HeadFormat: it is another one, or none.
+        Refused: `HEAD_FORMAT`, it is another one, or none.
     """
     envelope = unpack(FORM, data)
     if sshsig.sha256(envelope.payload) != expected:
-        raise HeadFormat("a head is not the one that its successor names", expected=expected.hex())
-    return decode(_decoder, envelope.payload, HeadFormat, "a head")
+        raise refused("HEAD_FORMAT", "a head is not the one that its successor names", expected=expected.hex())
+    return decode(_decoder, envelope.payload, "HEAD_FORMAT", "a head")
 
 
 def sign(head: Head, signers: Iterable[Signs]) -> bytes:
@@ -127,17 +119,19 @@ def open(data: bytes, *, trust: Trust, channel: str, now_ms: int) -> Opened:  # 
     policy = trust.policy(channel)
     envelope = unpack(FORM, data)
     keys = checks.signers(trust, policy, envelope, FORM.namespace)
-    head = decode(_decoder, envelope.payload, HeadFormat, "a head")
+    head = decode(_decoder, envelope.payload, "HEAD_FORMAT", "a head")
     _check_place(head, trust, channel, policy.epoch)
     if head.created_ms > now_ms + FUTURE_MS:
-        raise FromTheFuture(
+        raise refused(
+            "FUTURE",
             f"the head was made {(head.created_ms - now_ms) // 1000} s after now",
             created_ms=head.created_ms,
             now_ms=now_ms,
         )
     lifetime_ms = head.expires_ms - head.created_ms
     if not 0 < lifetime_ms <= policy.max_age_s * 1000:
-        raise LifetimeTooLong(
+        raise refused(
+            "LIFETIME",
             f"the head claims {lifetime_ms // 1000} s where {channel} allows {policy.max_age_s} s",
             actual_ms=lifetime_ms,
             expected_s=policy.max_age_s,
@@ -149,7 +143,7 @@ def open(data: bytes, *, trust: Trust, channel: str, now_ms: int) -> Opened:  # 
         ("entry_count", head.entry_count, policy.max_entries),
     ):
         if actual > most:
-            raise LimitExceeded(f"{name} is {actual}, more than {most}", field=name, actual=actual, expected=most)
+            raise refused("LIMIT", f"{name} is {actual}, more than {most}", field=name, actual=actual, expected=most)
     return Opened(head, sshsig.sha256(envelope.payload), data, keys)
 
 
@@ -164,7 +158,7 @@ def past(data: bytes, *, trust: Trust, channel: str) -> Opened:
     policy = trust.policy(channel)
     envelope = unpack(FORM, data)
     keys = checks.signers(trust, policy, envelope, FORM.namespace)
-    head = decode(_decoder, envelope.payload, HeadFormat, "a head")
+    head = decode(_decoder, envelope.payload, "HEAD_FORMAT", "a head")
     _check_place(head, trust, channel, policy.epoch)
     return Opened(head, sshsig.sha256(envelope.payload), data, keys)
 
@@ -172,18 +166,22 @@ def past(data: bytes, *, trust: Trust, channel: str) -> Opened:
 def _check_place(head: Head, trust: Trust, channel: str, epoch: int) -> None:
     """The head is of this channel, of a trust file we know, and of the epoch that counts."""
     if head.channel != channel:
-        raise WrongChannel(
-            f"the head is signed for {head.channel!a}, not for {channel}", actual=head.channel, expected=channel
+        raise refused(
+            "WRONG_CHANNEL",
+            f"the head is signed for {head.channel!a}, not for {channel}",
+            actual=head.channel,
+            expected=channel,
         )
     if head.trust_version > trust.version:
-        raise TrustTooOld(
+        raise refused(
+            "TRUST_TOO_OLD",
             f"the head was made under version {head.trust_version} of the trust file, and {trust.version} is known",
             actual=trust.version,
             expected=head.trust_version,
         )
     if head.epoch != epoch:
         message = f"the head is of epoch {head.epoch}, and {channel} is in epoch {epoch}"
-        raise WrongEpoch(message, actual=head.epoch, expected=epoch)
+        raise refused("EPOCH", message, actual=head.epoch, expected=epoch)
 
 
 def export_sshsig(data: bytes, publics: Iterable[bytes]) -> tuple[bytes, list[str]]:
@@ -205,5 +203,5 @@ def import_sshsig(payload: bytes, armored: Iterable[str]) -> bytes:
     """The head file of a payload that `ssh-keygen -Y sign -n huracan-sync/head/v1` has signed."""
     signatures = [sshsig.dearmor(text) for text in armored]
     if any(signature.namespace != FORM.namespace for signature in signatures):
-        raise HeadFormat(f"a signature is not in the namespace {FORM.namespace}")
+        raise refused("HEAD_FORMAT", f"a signature is not in the namespace {FORM.namespace}")
     return pack(FORM, payload, {sshsig.key_id(signature.public): signature.value for signature in signatures})

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 
-from huracan_sync.manifest.refusals import ChannelName
+from huracan_sync.manifest.refusals import refused
 from huracan_sync.tree.paths import RelPath, fold
 
 HOME = ".huracan"
@@ -26,9 +26,11 @@ _CHANNEL = re.compile(rf"{_PART}(?:/{_PART}){{0,3}}")
 
 
 def check_channel(name: str) -> str:
-    """Accept a channel's name as it is, or raise `ChannelName`."""
+    """Accept a channel's name as it is, or raise `CHANNEL_NAME`."""
     if len(name) > MAX_CHANNEL or not _CHANNEL.fullmatch(name):
-        raise ChannelName(f"{name[:MAX_CHANNEL]!a} cannot be a channel's name", channel=ascii(name[:MAX_CHANNEL]))
+        raise refused(
+            "CHANNEL_NAME", f"{name[:MAX_CHANNEL]!a} cannot be a channel's name", channel=ascii(name[:MAX_CHANNEL])
+        )
     return name
 
 

@@ -16,7 +16,7 @@ from typing import NamedTuple
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-from huracan_sync.manifest.refusals import SignatureFormat
+from huracan_sync.manifest.refusals import refused
 
 HEAD = "huracan-sync/head/v1"
 TRUST = "huracan-sync/trust/v1"
@@ -100,21 +100,21 @@ def dearmor(text: str) -> Signature:
     """Read what `ssh-keygen -Y sign` wrote. Proves nothing yet: `verify` does.
 
     Raises:
-        SignatureFormat: it is not an SSHSIG of version 1 by an Ed25519 key over a SHA-512.
+        Refused: `SSHSIG_FORMAT`, it is not an SSHSIG of version 1 by an Ed25519 key over a SHA-512.
     """
     if len(text) > _MAX_ARMOR:
-        raise SignatureFormat(f"an armored signature of {len(text)} characters is longer than any can be")
+        raise refused("SSHSIG_FORMAT", f"an armored signature of {len(text)} characters is longer than any can be")
     lines = text.strip().splitlines()
     if len(lines) < 3 or lines[0] != _BEGIN or lines[-1] != _END:
-        raise SignatureFormat("the text is not between the two lines of an SSH signature")
+        raise refused("SSHSIG_FORMAT", "the text is not between the two lines of an SSH signature")
     try:
         blob = base64.b64decode("".join(lines[1:-1]), validate=True)
     except (binascii.Error, ValueError):
-        raise SignatureFormat("an SSH signature is not base64 inside") from None
+        raise refused("SSHSIG_FORMAT", "an SSH signature is not base64 inside") from None
     signature = _parse(blob)
     # One signature has one spelling: whatever the fields did not tell apart is refused here.
     if _blob(signature) != blob:
-        raise SignatureFormat("an SSH signature is not an Ed25519 signature over a SHA-512")
+        raise refused("SSHSIG_FORMAT", "an SSH signature is not an Ed25519 signature over a SHA-512")
     return signature
 
 
@@ -134,16 +134,16 @@ def _blob(signature: Signature) -> bytes:
 
 def _parse(blob: bytes) -> Signature:
     if blob[:10] != _MAGIC + struct.pack(">I", _VERSION):
-        raise SignatureFormat("an SSH signature has not the magic and version of SSHSIG 1")
+        raise refused("SSHSIG_FORMAT", "an SSH signature has not the magic and version of SSHSIG 1")
     key, namespace, _reserved, _hash, wrapped = _strings(blob[10:], 5)
     _algorithm, public = _strings(key, 2)
     _algorithm, value = _strings(wrapped, 2)
     if len(public) != KEY_SIZE or len(value) != SIGNATURE_SIZE:
-        raise SignatureFormat("an SSH signature is not by an Ed25519 key")
+        raise refused("SSHSIG_FORMAT", "an SSH signature is not by an Ed25519 key")
     try:
         return Signature(public, namespace.decode(), value)
     except UnicodeDecodeError:
-        raise SignatureFormat("the namespace of an SSH signature is not text") from None
+        raise refused("SSHSIG_FORMAT", "the namespace of an SSH signature is not text") from None
 
 
 def _string(data: bytes) -> bytes:
@@ -157,9 +157,9 @@ def _strings(data: bytes, count: int) -> list[bytes]:
     for _ in range(count):
         length = int.from_bytes(data[at : at + 4], "big")
         if at + 4 + length > len(data):
-            raise SignatureFormat("an SSH signature is cut short")
+            raise refused("SSHSIG_FORMAT", "an SSH signature is cut short")
         found.append(data[at + 4 : at + 4 + length])
         at += 4 + length
     if at != len(data):
-        raise SignatureFormat("an SSH signature has bytes left over")
+        raise refused("SSHSIG_FORMAT", "an SSH signature has bytes left over")
     return found

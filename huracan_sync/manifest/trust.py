@@ -20,23 +20,15 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
-from huracan_sync.errors import HostilePath
+from huracan_sync.errors import HostilePath, Refused
 from huracan_sync.manifest import sshsig
 from huracan_sync.manifest.canonical import Digest, KeyId, Label, Millis, Ordinal, PublicKey, ascending, decode, encode
 from huracan_sync.manifest.envelope import Envelope, Form, Signs, seal, unpack
 from huracan_sync.manifest.locations import check_channel
-from huracan_sync.manifest.refusals import (
-    ChannelName,
-    ChannelUnknown,
-    TrustChain,
-    TrustExpired,
-    TrustFormat,
-    TrustPin,
-    TrustSignatures,
-)
+from huracan_sync.manifest.refusals import refused
 from huracan_sync.tree.paths import check
 
-FORM = Form("trust file", b"HZTRST1\n", sshsig.TRUST, 60_000, TrustFormat)
+FORM = Form("trust file", b"HZTRST1\n", sshsig.TRUST, 60_000, "TRUST_FORMAT")
 
 DAY_MS = 86_400_000
 MAX_LIFETIME_MS = 366 * DAY_MS
@@ -115,10 +107,11 @@ class Trust(msgspec.Struct, array_like=True, frozen=True):
         return named.get(channel) or named.get(OTHERS)
 
     def policy(self, channel: str) -> Policy:
-        """The policy of a channel, or `ChannelUnknown`."""
+        """The policy of a channel, or `CHANNEL_UNKNOWN`."""
         found = self.find(check_channel(channel))
         if found is None:
-            raise ChannelUnknown(
+            raise refused(
+                "CHANNEL_UNKNOWN",
                 f"version {self.version} of the trust file says nothing about the channel {channel}",
                 channel=channel,
                 trust_version=self.version,
@@ -138,7 +131,7 @@ _decoder = msgspec.msgpack.Decoder(Trust)
 
 
 def sign(trust: Trust, signers: Iterable[Signs]) -> bytes:
-    """The trust file, signed by root keys. Raises `TrustFormat` for what a reader would refuse."""
+    """The trust file, signed by root keys. Raises `TRUST_FORMAT` for what a reader would refuse."""
     _check(trust)
     return seal(FORM, encode(trust), signers)
 
@@ -169,7 +162,7 @@ def pin(data: bytes, fingerprints: Iterable[str]) -> Trust:
         fingerprints: at least one, as `SHA256:...`; every one must be a root that has signed.
 
     Raises:
-        TrustPin: one of them is no root of the file, or did not sign it.
+        Refused: `TRUST_PIN`, one of them is no root of the file, or did not sign it.
     """
     trust = open(data)
     signed = unpack(FORM, data).signatures
@@ -177,7 +170,8 @@ def pin(data: bytes, fingerprints: Iterable[str]) -> Trust:
     wanted = set(fingerprints)
     missing = {name for name in wanted if roots.get(name) not in signed}
     if missing or not wanted:
-        raise TrustPin(
+        raise refused(
+            "TRUST_PIN",
             f"version {trust.version} of the trust file is not signed by the pinned root key",
             expected=", ".join(sorted(wanted)),
             actual=", ".join(sorted(roots)),
@@ -196,9 +190,10 @@ def follow(current: Trust, data: bytes) -> Trust:
 
 
 def check_current(trust: Trust, now_ms: int) -> None:
-    """Raise `TrustExpired` when the newest version that can be found is past its time."""
+    """Raise `TRUST_EXPIRED` when the newest version that can be found is past its time."""
     if now_ms >= trust.expires_ms:
-        raise TrustExpired(
+        raise refused(
+            "TRUST_EXPIRED",
             f"version {trust.version} of the trust file has expired",
             trust_version=trust.version,
             expires_ms=trust.expires_ms,
@@ -217,7 +212,7 @@ def signers(data: bytes) -> frozenset[bytes]:
 
 
 def _decode(envelope: Envelope) -> Trust:
-    trust = decode(_decoder, envelope.payload, TrustFormat, "a trust file")
+    trust = decode(_decoder, envelope.payload, "TRUST_FORMAT", "a trust file")
     _check(trust)
     return trust
 
@@ -230,12 +225,15 @@ def _threshold(envelope: Envelope, trust: Trust, what: str) -> None:
         if signature is None:
             continue
         if not sshsig.verify(public, FORM.namespace, envelope.payload, signature):
-            raise TrustSignatures(
-                f"{what} has a signature that a root key did not make", key=sshsig.fingerprint(public)
+            raise refused(
+                "TRUST_SIGNATURES",
+                f"{what} has a signature that a root key did not make",
+                key=sshsig.fingerprint(public),
             )
         good += 1
     if good < trust.root_threshold:
-        raise TrustSignatures(
+        raise refused(
+            "TRUST_SIGNATURES",
             f"{what} is signed by {good} root keys of version {trust.version} where {trust.root_threshold} are needed",
             actual=good,
             expected=trust.root_threshold,
@@ -252,14 +250,16 @@ def _check(trust: Trust) -> None:
     }
     for name, keys in lists.items():
         if not ascending(keys):
-            raise TrustFormat(f"the {name} of a trust file are not in ascending order")
+            raise refused("TRUST_FORMAT", f"the {name} of a trust file are not in ascending order")
     if trust.root_threshold > len(trust.roots):
-        raise TrustFormat(f"a trust file asks for {trust.root_threshold} of {len(trust.roots)} roots")
+        raise refused("TRUST_FORMAT", f"a trust file asks for {trust.root_threshold} of {len(trust.roots)} roots")
     if not 0 < trust.expires_ms - trust.created_ms <= MAX_LIFETIME_MS:
-        raise TrustFormat("a trust file does not expire within 366 days of being made")
+        raise refused("TRUST_FORMAT", "a trust file does not expire within 366 days of being made")
     for key in trust.keys:
         if key.id != sshsig.key_id(key.public) or key.not_before_ms >= key.not_after_ms:
-            raise TrustFormat("a key of a trust file has not the id or the times of a key", key=key.id.hex())
+            raise refused(
+                "TRUST_FORMAT", "a key of a trust file has not the id or the times of a key", key=key.id.hex()
+            )
     for policy in trust.channels:
         _check_policy(trust, policy)
 
@@ -270,22 +270,27 @@ def _check_policy(trust: Trust, policy: Policy) -> None:
             check_channel(policy.name)
         if policy.path_prefix:
             check(policy.path_prefix)
-    except (ChannelName, HostilePath) as error:
-        raise TrustFormat(f"a channel of a trust file is refused: {error}") from None
+    except (Refused, HostilePath) as error:
+        raise refused("TRUST_FORMAT", f"a channel of a trust file is refused: {error}") from None
     if not ascending(list(policy.key_ids)) or not ascending(list(policy.kinds)):
-        raise TrustFormat(f"the keys or kinds of the channel {policy.name} are not in ascending order")
+        raise refused("TRUST_FORMAT", f"the keys or kinds of the channel {policy.name} are not in ascending order")
     if policy.threshold > len(policy.key_ids):
-        raise TrustFormat(f"the channel {policy.name} asks for {policy.threshold} of {len(policy.key_ids)} keys")
+        raise refused(
+            "TRUST_FORMAT", f"the channel {policy.name} asks for {policy.threshold} of {len(policy.key_ids)} keys"
+        )
     for key_id in policy.key_ids:
         if trust.key(key_id) is None or trust.is_revoked(key_id):
-            raise TrustFormat(f"the channel {policy.name} names a key that is unknown or revoked", key=key_id.hex())
+            raise refused(
+                "TRUST_FORMAT", f"the channel {policy.name} names a key that is unknown or revoked", key=key_id.hex()
+            )
 
 
 def _check_chain(old: Trust, new: Trust) -> None:
     """The rules between one trust file and the next."""
     why = _broken_link(old, new)
     if why:
-        raise TrustChain(
+        raise refused(
+            "TRUST_CHAIN",
             f"version {new.version} of the trust file cannot follow version {old.version}: {why}",
             actual=new.version,
             expected=old.version + 1,

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import zstandard
 
-from huracan_sync.manifest.refusals import BodyFormat
+from huracan_sync.manifest.refusals import refused
 
 MAX_WINDOW = 8 * 1024 * 1024
 LEVEL = 3
@@ -22,13 +22,14 @@ def compress(raw: bytes) -> bytes:
 
 
 def decompress(frame: bytes, raw_len: int) -> bytes:
-    """The content of `frame`, which has exactly `raw_len` bytes, or `BodyFormat`."""
+    """The content of `frame`, which has exactly `raw_len` bytes, or `BODY_FORMAT`."""
     try:
         if frame[:4] != _MAGIC:
-            raise BodyFormat("a body does not hold a zstd frame", actual=frame[:4].hex())
+            raise refused("BODY_FORMAT", "a body does not hold a zstd frame", actual=frame[:4].hex())
         told = zstandard.get_frame_parameters(frame)
         if told.content_size != raw_len or told.window_size > MAX_WINDOW or told.dict_id:
-            raise BodyFormat(
+            raise refused(
+                "BODY_FORMAT",
                 f"a body's zstd frame is for {told.content_size} bytes where {raw_len} are signed",
                 actual=told.content_size,
                 expected=raw_len,
@@ -37,5 +38,5 @@ def decompress(frame: bytes, raw_len: int) -> bytes:
             )
         raw: bytes = zstandard.ZstdDecompressor(max_window_size=MAX_WINDOW).decompress(frame, allow_extra_data=False)
     except (zstandard.ZstdError, MemoryError) as error:
-        raise BodyFormat(f"a body cannot be unpacked: {error}", reason=str(error)) from None
+        raise refused("BODY_FORMAT", f"a body cannot be unpacked: {error}", reason=str(error)) from None
     return raw

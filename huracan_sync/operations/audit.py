@@ -23,7 +23,7 @@ from huracan_sync.manifest import body, checks, head, locations, sshsig, trust
 from huracan_sync.manifest.checks import Mark
 from huracan_sync.manifest.entries import Item
 from huracan_sync.manifest.head import Head, Opened
-from huracan_sync.manifest.refusals import HeadFormat
+from huracan_sync.manifest.refusals import refused
 from huracan_sync.manifest.trust import Trust
 from huracan_sync.reader.trust_store import TrustStore, pinned
 from huracan_sync.remote.client import Remote
@@ -273,7 +273,8 @@ def _open(data: bytes, channel: str, known: dict[int, Trust]) -> Opened:
     said = head.linked(data, head.digest_of(data))
     rules_then = known.get(said.trust_version)
     if rules_then is None:
-        raise HeadFormat(
+        raise refused(
+            "HEAD_FORMAT",
             f"it was made under version {said.trust_version} of the trust file, which is not known here",
             trust_version=said.trust_version,
         )

@@ -14,10 +14,10 @@ from pathlib import Path
 
 from huracan_sync.auth.session import home_of
 from huracan_sync.disk import StableRead
-from huracan_sync.errors import Conflict, HalfWritten, NoSigningKey, NotFound
+from huracan_sync.errors import Conflict, FileChanged, NoSigningKey, NotFound, Refused
 from huracan_sync.manifest import file_kinds
 from huracan_sync.manifest.entries import kind_name
-from huracan_sync.manifest.refusals import KindRefused
+from huracan_sync.manifest.refusals import refused
 from huracan_sync.manifest.scope import CHAMPIONS
 from huracan_sync.operations.push import Pusher, PushOptions, PushReport
 from huracan_sync.remote.client import Remote
@@ -66,7 +66,7 @@ class Publisher:
 
         Raises:
             Conflict, LocalFailure, HostilePath: the set is not as it must be.
-            KindRefused: a file of it is of a kind that the channel does not allow.
+            Refused: `KIND`, a file of it is of a kind that the channel does not allow.
             NoSigningKey, NoTrust: this machine may not sign it.
         """
         seen, made = self.pusher.look()
@@ -132,13 +132,17 @@ def _check_json(reading: StableRead, kind: file_kinds.Kind) -> None:
     try:
         json.loads(reading.read(0, reading.stamp.size))
     except (ValueError, RecursionError) as error:
-        raise HalfWritten(
-            f"{reading.path} is no JSON ({error}); nothing was published", path=reading.path, size=reading.stamp.size
+        raise FileChanged(
+            f"{reading.path} is no JSON ({error}); nothing was published",
+            code="HALF_WRITTEN",
+            path=reading.path,
+            size=reading.stamp.size,
         ) from error
 
 
-def _refused(path: str, kind: int, channel: str) -> KindRefused:
-    return KindRefused(
+def _refused(path: str, kind: int, channel: str) -> Refused:
+    return refused(
+        "KIND",
         f"{path} is of kind {kind_name(kind)}, which {channel} does not allow; nothing was published",
         path=path,
         kind=int(kind),
@@ -172,7 +176,7 @@ def publish(
 
     Raises:
         Conflict, LocalFailure, NotFound, UsageError: the set is not as it must be; nothing was published.
-        KindRefused: a file of it may hold a program.
+        Refused: `KIND`, a file of it may hold a program.
         NoSigningKey, NoTrust: this machine may not sign it.
         Busy: another process works on the same pair.
         NotAuthorized, Unavailable, TryLater: it ended early; run it again, it carries on.

@@ -19,7 +19,7 @@ from huracan_sync.manifest import body, checks, head, locations, trust
 from huracan_sync.manifest.checks import Freshness, Mark
 from huracan_sync.manifest.entries import Item
 from huracan_sync.manifest.head import Head, Opened
-from huracan_sync.manifest.refusals import BodyMissing, HeadMissing
+from huracan_sync.manifest.refusals import refused
 from huracan_sync.manifest.trust import Policy, Trust
 from huracan_sync.reader.cache import BlobCache, blob_cache
 from huracan_sync.reader.poll import PollResult, look_for_news
@@ -109,7 +109,7 @@ class Reader:
 
         Raises:
             NotFound: there is no trust file.
-            TrustPin: there is none that these keys have signed.
+            Refused: `TRUST_PIN`, there is none that these keys have signed.
             ConfigError: other keys are pinned here.
             StateMissing: what was seen is lost, and `at_least` is not said.
         """
@@ -178,8 +178,8 @@ class Reader:
             trust.check_current(known, look.now_ms)
             try:
                 return self._held(look, held.head, online=False)
-            except BodyMissing as error:
-                if not (allow_stale and held.previous):
+            except Refused as error:
+                if error.code != "BODY_MISSING" or not (allow_stale and held.previous):
                     raise
                 snapshot = self._held(look, held.previous, online=False)
                 snapshot.problem, snapshot.superseded = error, True
@@ -334,7 +334,7 @@ class Reader:
     @staticmethod
     def _gone(channel: str, held: Channel | None) -> HuracanError:
         if held is not None:
-            return HeadMissing(f"the head of {channel} is gone", channel=channel)
+            return refused("HEAD_MISSING", f"the head of {channel} is gone", channel=channel)
         return NotFound(
             f"nothing was ever published in {channel}",
             hint="run `huracan-sync publish` on the machine that publishes; check the profile's root folder",
@@ -359,7 +359,7 @@ class Reader:
             if data is None:
                 data = self._body_file(sha256, length) if online else None
                 if data is None:
-                    raise BodyMissing(f"the body of sequence {said.seq} is not there", sha256=sha256.hex())
+                    raise refused("BODY_MISSING", f"the body of sequence {said.seq} is not there", sha256=sha256.hex())
                 body.check_part(data, sha256, length)
                 here.put_body(sha256, data)
             return data

@@ -113,9 +113,9 @@ class Snapshot:
         Raises:
             NotFound: the snapshot has no such file.
             ContentMismatch: what lies in Dropbox is not what was signed.
-            KindRefused: it is a pickle, and its channel allows none.
-            Stale: the snapshot is past its time, and was not asked for with `allow_stale`.
-            Dead: it is past all use.
+            Refused: `KIND`, it is a pickle, and its channel allows none.
+            Refused: `STALE`, the snapshot is past its time, and was not asked for with `allow_stale`.
+            Refused: `DEAD`, it is past all use.
             Unavailable: it is not on this disk, and Dropbox cannot be reached.
         """
         item = self._item(path)

@@ -12,7 +12,7 @@ from pathlib import Path
 from huracan_sync.errors import ContentMismatch, NotFound
 from huracan_sync.manifest import file_kinds
 from huracan_sync.manifest.entries import Item
-from huracan_sync.manifest.refusals import KindRefused
+from huracan_sync.manifest.refusals import refused
 from huracan_sync.reader.source import Source
 from huracan_sync.tree.content_hash import BLOCK_SIZE, DIGEST_SIZE, block_count
 
@@ -25,7 +25,7 @@ def check_block(item: Item, number: int, block: bytes) -> None:
 
     Raises:
         ContentMismatch: it is not.
-        KindRefused: the file begins as a pickle and the entry does not say so.
+        Refused: `KIND`, the file begins as a pickle and the entry does not say so.
     """
     _check(item, number, [block], hashlib.sha256(block).digest())
 
@@ -38,7 +38,8 @@ def _check(item: Item, number: int, pieces: Pieces, digest: bytes) -> None:
     if not proved or sum(map(len, pieces)) != _length(item, number):
         raise _mismatch(item, f"block {number} of it is not the one that is signed")
     if number == 0 and item.kind not in file_kinds.PROGRAMS and file_kinds.sniff(_beginning(pieces)) is not None:
-        raise KindRefused(
+        raise refused(
+            "KIND",
             f"{item.path!a} begins as a pickle, and is not published as one",
             path=item.path,
             kind=item.kind,

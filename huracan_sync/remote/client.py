@@ -12,12 +12,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, TypeVar
 
 from huracan_sync.remote.http import Body
-from huracan_sync.remote.read_client import Call, Download, Ranged, RangeIgnored, ReadOnly, Tokens, header_safe
+from huracan_sync.remote.read_client import Call, Download, Ranged, ReadOnly, Tokens, header_safe
 
 if TYPE_CHECKING:
     import dropbox
 
-__all__ = ["Download", "RangeIgnored", "Ranged", "Remote", "Tokens", "header_safe"]
+__all__ = ["Download", "Ranged", "Remote", "Tokens", "header_safe"]
 
 T = TypeVar("T")
 

@@ -95,12 +95,12 @@ def judge(route: str, answer: Answer, now: datetime) -> Verdict | None:
         message = f"the app lacks the scope {scope[1]}, which {route} needs"
         return Verdict(MissingScope(message, scope=scope[1], route=route))
     if status == 431:
-        return Verdict(HeaderTooLarge(f"the argument header of {route} is too large for the server", route=route))
+        return Verdict(
+            CallRefused(
+                f"the argument header of {route} is too large for the server", code="HEADER_TOO_LARGE", route=route
+            )
+        )
     return Verdict(CallRefused(f"Dropbox answered {status} to {route}: {_text(answer)}", route=route, status=status))
-
-
-class HeaderTooLarge(CallRefused):
-    """The argument header is over the server's limit, which is not published."""
 
 
 def _judge_401(route: str, answer: Answer) -> Verdict:

@@ -18,7 +18,7 @@ from typing import Protocol, Self, TypeVar
 
 import msgspec
 
-from huracan_sync.errors import ContentMismatch, ServiceFault, Unreachable, UsageError
+from huracan_sync.errors import ContentMismatch, HuracanError, ServiceFault, Unreachable, UsageError
 from huracan_sync.remote.errors import TokenExpired, Verdict, judge, moment
 from huracan_sync.remote.http import CHUNK, Answer, Body, Stream, Wire
 from huracan_sync.remote.rate_limit import Pacing, Wait
@@ -170,7 +170,7 @@ class ReadOnly:
 
         Raises:
             NotFound: nothing lies there.
-            RangeIgnored: other bytes came than were asked for, every time.
+            ServiceFault: `RANGE_IGNORED`, other bytes came than were asked for, every time.
         """
         call = self._download_call(route, arg, part)
         answer = self._repeat(call, lambda call, token: self._body(call, token, limit, part))
@@ -192,7 +192,7 @@ class ReadOnly:
 
         Raises:
             NotFound: nothing lies there.
-            RangeIgnored: other bytes came than were asked for, every time.
+            ServiceFault: `RANGE_IGNORED`, other bytes came than were asked for, every time.
         """
         at, failures = part.start, 0
         while at < part.end:
@@ -298,7 +298,10 @@ class ReadOnly:
         outcome = self._left_open(call, token)
         if isinstance(outcome, Stream) and part is not None and not _is_honoured(outcome, part):
             outcome.close()
-            return Verdict(RangeIgnored(f"{call.route} did not honour the range", route=call.route), retry=True)
+            return Verdict(
+                ServiceFault(f"{call.route} did not honour the range", code="RANGE_IGNORED", route=call.route),
+                retry=True,
+            )
         return outcome
 
     def _body(self, call: Call, token: Secret, limit: int, part: Ranged | None) -> Answer | Verdict:
@@ -327,13 +330,7 @@ class ReadOnly:
         if verdict.committed is None and not repeatable:
             verdict.error.facts["committed"] = None
             return None
-        few: dict[type, int] = {
-            Unreachable: NETWORK_ATTEMPTS,
-            RangeIgnored: RANGE_ATTEMPTS,
-            ContentMismatch: SAME_BYTES,
-        }
-        most = next((few[kind] for kind in type(verdict.error).__mro__ if kind in few), FAULT_ATTEMPTS)
-        if attempt >= most and not verdict.throttled:
+        if attempt >= _most_attempts(verdict.error) and not verdict.throttled:
             return None
         pause = self.pacing.backoff(attempt)
         if verdict.after_s is not None:
@@ -373,8 +370,12 @@ def _is_honoured(stream: Stream, part: Ranged) -> bool:
     return stream.status == 206 and stream.headers.get("Content-Range", "").startswith(f"bytes {part.start}-")
 
 
-class RangeIgnored(ServiceFault):
-    """A range was asked for and something else came."""
+def _most_attempts(error: HuracanError) -> int:
+    if isinstance(error, Unreachable):
+        return NETWORK_ATTEMPTS
+    if isinstance(error, ContentMismatch):
+        return SAME_BYTES
+    return RANGE_ATTEMPTS if error.code == "RANGE_IGNORED" else FAULT_ATTEMPTS
 
 
 class LongpollResult(msgspec.Struct):

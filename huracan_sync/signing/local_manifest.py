@@ -21,7 +21,7 @@ from huracan_sync.manifest import body, head, trust
 from huracan_sync.manifest.checks import Mark
 from huracan_sync.manifest.entries import Item
 from huracan_sync.manifest.head import Opened
-from huracan_sync.manifest.refusals import BodyMissing
+from huracan_sync.manifest.refusals import refused
 from huracan_sync.manifest.trust import Trust
 from huracan_sync.reader.cache import blob_cache
 from huracan_sync.reader.trust_store import Channel, TrustStore
@@ -63,7 +63,7 @@ class LocalManifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def _part(self, sha256: bytes, length: int) -> bytes:
         data = self.parts.get(sha256)
         if data is None:
-            raise BodyMissing("the statement lacks a part of its list", sha256=sha256.hex())
+            raise refused("BODY_MISSING", "the statement lacks a part of its list", sha256=sha256.hex())
         body.check_part(data, sha256, length)
         return data
 

@@ -9,22 +9,11 @@ from huracan_sync.manifest import checks, head
 from huracan_sync.manifest.body import Body
 from huracan_sync.manifest.checks import Mark
 from huracan_sync.manifest.head import Head, Opened
-from huracan_sync.manifest.refusals import (
-    BadSignature,
-    HeadFormat,
-    KeyNotForChannel,
-    KeyRevoked,
-    NotCanonical,
-    Rollback,
-    TooFewSignatures,
-    WrongChannel,
-    WrongEpoch,
-)
 from huracan_sync.manifest.trust import Trust
 
-_NOT_OURS = (HeadFormat, NotCanonical, BadSignature, TooFewSignatures, KeyNotForChannel, WrongChannel)
+_NOT_OURS = ("HEAD_FORMAT", "NOT_CANONICAL", "BAD_SIGNATURE", "THRESHOLD", "KEY_CHANNEL", "WRONG_CHANNEL")
 """What can only have been put there by somebody without the channel's keys."""
-_PAST = (Rollback, WrongEpoch, KeyRevoked)
+_PAST = ("ROLLBACK", "EPOCH", "KEY_REVOKED")
 """What counted once and does not any more."""
 
 
@@ -85,13 +74,11 @@ def stand(lying: Lying | None, held: Held | None, *, trust: Trust, channel: str,
             opened = head.open(lying.data, trust=trust, channel=channel, now_ms=now_ms)
             checks.advances(mark, opened.head.epoch, opened.head.seq, opened.digest, opened.head.prev)
             return Standing(opened, epoch, opened.head.seq + 1, opened.digest, rev, whole=True)
-        except _PAST:
-            pass
-        except _NOT_OURS:
-            if mark is None:
-                raise  # nobody here knows what was there before
-        except Refused:
-            if held is None or lying.data != held.head:
+        except Refused as error:
+            if error.code in _NOT_OURS:
+                if mark is None:
+                    raise  # nobody here knows what was there before
+            elif error.code not in _PAST and (held is None or lying.data != held.head):
                 raise  # it is signed by whom it must be: another publisher, whose head is not to be passed over
     if mark is None:
         prev = head.FIRST if lying is None else head.digest_of(lying.data)

@@ -61,7 +61,7 @@ class PushSigner:
             clock: seconds since 1970.
 
         Raises:
-            ChannelName: no channel can be called so.
+            Refused: `CHANNEL_NAME`, no channel can be called so.
             UsageError: the remote folder is the one of signed things.
         """
         self.scope = scope_of(pair.root, pair.remote.root)

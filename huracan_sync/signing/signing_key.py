@@ -89,7 +89,7 @@ class KeyPlace:
         """The key, made when there is none; and whether it was.
 
         Raises:
-            NoSafePlace: there is neither a keyring, nor a key for the vault, nor a file that is named.
+            VaultRefused: `NO_SAFE_PLACE`, there is no keyring, no key for the vault, and no named file.
         """
         if self._file:
             if os.path.lexists(self._file):

@@ -24,7 +24,7 @@ from huracan_sync.manifest import body, head, locations, trust
 from huracan_sync.manifest.body import Part
 from huracan_sync.manifest.entries import Item
 from huracan_sync.manifest.head import Head, Opened
-from huracan_sync.manifest.refusals import BodyMissing
+from huracan_sync.manifest.refusals import refused
 from huracan_sync.manifest.trust import Policy, Trust
 from huracan_sync.signing import next_head
 from huracan_sync.signing.merge import Change, Merged, doubtful, merge
@@ -359,8 +359,10 @@ def listed(said: Head, policy: Policy, found: dict[bytes, bytes]) -> Act[list[It
         answers = yield tuple(Read(locations.body(sha256), length) for sha256, length in wanted)
         for (sha256, length), lying in zip(wanted, answers, strict=True):
             if lying is None:
-                raise BodyMissing(
-                    f"the body of sequence {said.seq} of {said.channel} is not there", sha256=sha256.hex()
+                raise refused(
+                    "BODY_MISSING",
+                    f"the body of sequence {said.seq} of {said.channel} is not there",
+                    sha256=sha256.hex(),
                 )
             body.check_part(lying.data, sha256, length)
             found[sha256] = lying.data

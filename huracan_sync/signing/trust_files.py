@@ -8,7 +8,6 @@ reached lies here until the next push or publish takes it along.
 
 from __future__ import annotations
 
-import contextlib
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -21,12 +20,13 @@ from huracan_sync.errors import (
     NotAuthorized,
     NotFound,
     NoTrust,
+    Refused,
     TryLater,
     Unavailable,
 )
 from huracan_sync.manifest import locations, sshsig, trust
 from huracan_sync.manifest.default_policy import first_trust
-from huracan_sync.manifest.refusals import TrustPin
+from huracan_sync.manifest.refusals import refused
 from huracan_sync.manifest.signer import Signer
 from huracan_sync.manifest.trust import Trust
 from huracan_sync.reader.trust_pin import Pinning
@@ -88,8 +88,8 @@ class Roots:
         """One key that is root and publisher, and a trust file that says so: here, and in Dropbox if it can be.
 
         Raises:
-            TrustPin: the root folder has a trust file of another key.
-            NoSafePlace: there is no place for a private key.
+            Refused: `TRUST_PIN`, the root folder has a trust file of another key.
+            VaultRefused: `NO_SAFE_PLACE`, there is no place for a private key.
         """
         signer, made = self.keys.make()
         try:
@@ -103,7 +103,7 @@ class Roots:
 
         Raises:
             NoTrust: nothing is known for which this machine's key could sign.
-            TrustPin: the root folder has a trust file of another key.
+            Refused: `TRUST_PIN`, the root folder has a trust file of another key.
         """
         if not self.seen.exists():
             self._settle(self.keys.signer(), make=False)
@@ -127,7 +127,7 @@ class Roots:
         Raises:
             NoSigningKey: too few root keys of the newest version are here.
             Conflict: somebody else has just made a next version.
-            TrustFormat, TrustChain: no reader would accept it.
+            Refused: `TRUST_FORMAT` or `TRUST_CHAIN`, no reader would accept it.
         """
         self.settle()
         newest = Pinning(self.source, self.seen).newest(self.seen.load(), look=True)
@@ -170,11 +170,16 @@ class Roots:
         """What lies in the root folder, if a key of ours has signed it as a root."""
         roots: list[bytes] = []
         for data in lying:
-            with contextlib.suppress(TrustPin):
+            try:
                 trust.pin(data, [signer.fingerprint])
+            except Refused as error:
+                if error.code != "TRUST_PIN":
+                    raise
+                roots += trust.open(data).roots
+            else:
                 return chains.read(lying)
-            roots += trust.open(data).roots
-        raise TrustPin(
+        raise refused(
+            "TRUST_PIN",
             "the root folder already has a trust file, and this machine's key is no root of it",
             hint="use that root key (HURACAN_SIGNING_KEY_FILE); or, to publish under it with this key, run "
             "`huracan-sync keys trust FINGERPRINT` here and let its owner add this key with `keys rotate --signer`",
@@ -218,7 +223,7 @@ class Roots:
     def _send(self, chain: Chain) -> None:
         for version, data in enumerate(chain.files, 1):
             if not self._put(version, data):
-                raise TrustPin("somebody else has just put a trust file there", version=version)
+                raise refused("TRUST_PIN", "somebody else has just put a trust file there", version=version)
 
     def _put(self, version: int, data: bytes) -> bool:
         """Whether it lies there now; it replaces nothing."""

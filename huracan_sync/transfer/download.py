@@ -21,7 +21,6 @@ from huracan_sync.errors import (
     Stopped,
     Unavailable,
 )
-from huracan_sync.remote.client import RangeIgnored
 from huracan_sync.transfer import download_zip
 from huracan_sync.transfer.download_file import WHOLE, DownloadContext, RangeDownload, commit, fetch_stream, fetch_whole
 from huracan_sync.transfer.journal import Synced
@@ -260,13 +259,13 @@ class Download:
             self._context.monitor.note(str(error))
             self._context.monitor.finished(step.path, step.entry.size)
             return
-        is_service = isinstance(error, Unavailable) and error.retryable and not isinstance(error, RangeIgnored)
+        is_service = isinstance(error, Unavailable) and error.retryable and error.code != "RANGE_IGNORED"
         if is_service or isinstance(error, NotAuthorized | DiskFull):
             self._stop(error)
         key = fold(step.path)
         self._attempts[key] = self._attempts.get(key, 0) + 1
         if not self._outcome.stopped and self._attempts[key] < ATTEMPTS:
-            if isinstance(error, RangeIgnored):
+            if error.code == "RANGE_IGNORED":
                 self._streams.append(step)
                 return
             if isinstance(error, ContentMismatch):

@@ -184,7 +184,7 @@ class Upload:
             alone or lost or isinstance(error, CallRefused)
         ):
             self._outcome.stopped = self._outcome.stopped or error
-        again = lost or isinstance(error, FileChanged | ContentMismatch)
+        again = lost or (isinstance(error, FileChanged | ContentMismatch) and error.code != "HALF_WRITTEN")
         most = READ_TWICE if isinstance(error, ContentMismatch) else ATTEMPTS
         if again and item.attempts + 1 < most and not self._outcome.stopped:
             if lost and large:

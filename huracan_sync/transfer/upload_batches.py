@@ -12,7 +12,6 @@ import msgspec
 
 from huracan_sync.errors import CallRefused, HuracanError
 from huracan_sync.remote import files, upload_session
-from huracan_sync.remote.errors import HeaderTooLarge
 from huracan_sync.remote.listing import FileMetadata
 from huracan_sync.transfer.journal import Sent
 from huracan_sync.transfer.upload_item import UploadContext, UploadItem, is_fresh, token_of
@@ -165,7 +164,7 @@ class BatchUploader:
         def failed(error: HuracanError) -> None:
             header = upload_session.ARG_OVERHEAD + sum(upload_session.entry_length(w.session, w.size) for w in chunk)
             # An edge that finds a header too long may say so as a plain 400; one of 8 KiB it does not.
-            too_long = isinstance(error, HeaderTooLarge) or header > upload_session.HeaderBudget.FIRST
+            too_long = error.code == "HEADER_TOO_LARGE" or header > upload_session.HeaderBudget.FIRST
             if isinstance(error, CallRefused) and too_long and len(chunk) > 1:
                 self._budget.refused(header)
                 opened.waiting.extendleft(reversed(chunk))

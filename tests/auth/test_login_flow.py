@@ -8,23 +8,13 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from browser import chromium
+from expecting import raises
 from login_people import FULL, READ, Operator, answering
 
 from huracan_sync.auth import login_record, pkce
 from huracan_sync.auth.login_flow import log_out
 from huracan_sync.auth.scopes import Profile
-from huracan_sync.errors import (
-    AccountChanged,
-    MissingScope,
-    NoAppKey,
-    NoConsent,
-    NoSafePlace,
-    NotAuthorized,
-    PortTaken,
-    ScopeWidened,
-    ServiceFault,
-    UsageError,
-)
+from huracan_sync.errors import MissingScope, NotAuthorized, ServiceFault, UsageError
 
 
 @pytest.fixture(scope="module")
@@ -111,7 +101,7 @@ def test_threat_35_a_code_begun_elsewhere_that_the_browser_brings(reporter, wind
         code = emulator("code", code_challenge="x" * 43, **fields)["code"]
         window.go(f"{asked['redirect_uri']}?code={code}&state={asked['state']}")
 
-    with pytest.raises(NoConsent, match="invalid code verifier") as caught:
+    with raises("NO_CONSENT", match="invalid code verifier") as caught:
         reporter.log_in(Operator(bring))
     assert caught.value.facts["reason"] == "code"
     assert reporter.credentials().login is None
@@ -123,7 +113,7 @@ def test_the_page_is_closed(reporter, window):
             window.go(url)
             assert "files.content.write" in window.text
 
-    with pytest.raises(NoConsent, match=r"no answer came from the browser within 1 s") as caught:
+    with raises("NO_CONSENT", match=r"no answer came from the browser within 1 s") as caught:
         reporter.log_in(Operator(look_and_leave), answer_s=1.0)
     assert caught.value.facts["reason"] == "timeout"
     assert "--no-browser" in caught.value.hint
@@ -137,7 +127,7 @@ def test_deny(reporter, window):
         deny.page = window.read("no access")
 
     operator = Operator(deny)
-    with pytest.raises(NoConsent, match="was not allowed") as caught:
+    with raises("NO_CONSENT", match="was not allowed") as caught:
         reporter.log_in(operator)
     assert caught.value.facts["reason"] == "denied"
     assert "no access" in deny.page
@@ -199,7 +189,7 @@ def test_threat_35_code_from_another_verifier(reporter, emulator):
     challenge = "x" * 43
     code = emulator("code", app_key=emulator.app_key, code_challenge=challenge, scope=" ".join(FULL))["code"]
     operator = Operator(lambda _: None, pastes=lambda: code)
-    with pytest.raises(NoConsent, match="invalid code verifier") as caught:
+    with raises("NO_CONSENT", match="invalid code verifier") as caught:
         reporter.log_in(operator, browser=False)
     assert caught.value.facts["reason"] == "code"
     assert reporter.credentials().login is None
@@ -208,7 +198,7 @@ def test_threat_35_code_from_another_verifier(reporter, emulator):
 def test_code_that_was_used(reporter, emulator):
     taken = []
     operator = Operator(lambda _: None, pastes=lambda: taken.append(1) or "never-issued")
-    with pytest.raises(NoConsent, match="doesn't exist or has expired"):
+    with raises("NO_CONSENT", match="doesn't exist or has expired"):
         reporter.log_in(operator, browser=False)
     assert taken
 
@@ -221,7 +211,7 @@ def test_the_registered_ports():
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
 def test_port_already_taken_on_either_family(reporter, emulator, host):
     with somebody_at(host, pkce.PORTS[0]):
-        with pytest.raises(PortTaken, match=str(pkce.PORTS[0])):
+        with raises("PORT_TAKEN", match=str(pkce.PORTS[0])):
             reporter.log_in(Operator(), port=pkce.PORTS[0])
         operator = Operator(answering(emulator))
         reporter.log_in(operator)  # the next registered port serves
@@ -232,24 +222,24 @@ def test_all_ports_taken(reporter):
     with contextlib.ExitStack() as held:
         for port in pkce.PORTS:
             held.enter_context(socket.create_server(("127.0.0.1", port)))
-        with pytest.raises(PortTaken) as caught:
+        with raises("PORT_TAKEN") as caught:
             reporter.log_in(Operator())
         assert str(pkce.PORTS[2]) in str(caught.value)
 
 
 def test_no_app_key(reporter):
-    with pytest.raises(NoAppKey) as caught:
+    with raises("NO_APP_KEY") as caught:
         reporter.log_in(Operator(), app_key=None)
     assert "https://www.dropbox.com/developers/apps" in caught.value.hint
     reporter.env["HURACAN_APP_KEY"] = "not an app key"
-    with pytest.raises(NoAppKey, match="is no app key"):
+    with raises("NO_APP_KEY", match="is no app key"):
         reporter.log_in(Operator(), app_key=None)
 
 
 def test_nowhere_to_keep_it_is_said_before_the_person_is_bothered(reporter):
     reporter.env.clear()
     operator = Operator()
-    with pytest.raises(NoSafePlace):
+    with raises("NO_SAFE_PLACE"):
         reporter.log_in(operator)
     assert operator.shown == []
 
@@ -269,7 +259,7 @@ def test_pasted_nonsense(reporter):
 
 
 def test_threat_35_not_confirmed_is_withdrawn(reporter, emulator):
-    with pytest.raises(NoConsent, match="was not confirmed"):
+    with raises("NO_CONSENT", match="was not confirmed"):
         reporter.log_in(Operator(answering(emulator), confirms=False))
     assert reporter.credentials().login is None
     assert reporter.live_grants() == 0
@@ -277,7 +267,7 @@ def test_threat_35_not_confirmed_is_withdrawn(reporter, emulator):
 
 def test_expect_account(reporter, emulator):
     operator = Operator(answering(emulator))
-    with pytest.raises(AccountChanged, match="was expected"):
+    with raises("ACCOUNT_CHANGED", match="was expected"):
         reporter.log_in(operator, expect_account="dbid:SOMEBODY")
     assert reporter.live_grants() == 0
     login = reporter.log_in(Operator(answering(emulator)))
@@ -290,7 +280,7 @@ def test_threat_35_account_is_pinned(reporter, emulator):
     first = reporter.log_in(Operator(answering(emulator)))
     other = emulator("account", given_name="Grace")["account_id"]
     operator = Operator(answering(emulator, account_id=other))
-    with pytest.raises(AccountChanged, match=first.account_id):
+    with raises("ACCOUNT_CHANGED", match=first.account_id):
         reporter.log_in(operator)
     assert operator.seen == []
     assert reporter.credentials().login == first
@@ -312,7 +302,7 @@ def test_again_is_said_to_be_the_same(reporter, emulator):
 
 def test_hamilton_refuses_a_grant_that_can_write(reporter, emulator):
     emulator("faults", route="oauth2/token", fault="scope", scope=list(FULL))
-    with pytest.raises(ScopeWidened, match=r"files\.content\.write"):
+    with raises("SCOPE_WIDENED", match=r"files\.content\.write"):
         reporter.log_in(Operator(answering(emulator)), Profile("hamilton", read_only=True))
     assert not (reporter.home / "auth" / "vault").exists()
     assert reporter.live_grants() == 0

@@ -1,6 +1,7 @@
 """What becomes of a login: kept, replaced, handed over, ended; and what the disk holds of it."""
 
 import pytest
+from expecting import raises
 from login_people import FULL, READ, Operator, answering
 from shared_fixtures import everything_below
 
@@ -8,7 +9,7 @@ from huracan_sync.auth import login_record, token_endpoint
 from huracan_sync.auth.login_flow import Wanted, log_in_for_elsewhere, log_out
 from huracan_sync.auth.scopes import Profile
 from huracan_sync.auth.tokens import AccessTokens
-from huracan_sync.errors import BoundElsewhere, LocalFailure, NoConsent, NoCredentials, Revoked, StateMissing
+from huracan_sync.errors import LocalFailure, NoCredentials, Revoked, StateMissing
 
 # ---- in the place of an earlier login -----------------------------------------------------------------------------
 
@@ -110,7 +111,7 @@ def test_a_login_that_nobody_takes_is_withdrawn(reporter, emulator):
 
     with pytest.raises(BrokenPipeError):
         hand_over(reporter, Operator(answering(emulator)), hang_up)
-    with pytest.raises(NoConsent, match="was not confirmed"):
+    with raises("NO_CONSENT", match="was not confirmed"):
         hand_over(reporter, Operator(answering(emulator), confirms=False), hang_up)
     assert reporter.live_grants() == 0
 
@@ -181,7 +182,7 @@ def test_a_record_pointing_to_another_account_does_not_get_the_secret(reporter, 
     login = reporter.log_in(Operator(answering(emulator)))
     record = reporter.home / "auth" / login_record.file_name(login.namespace, "engine")
     record.write_text(record.read_text().replace(login.account_id, "dbid:OTHER"))
-    with pytest.raises(BoundElsewhere):
+    with raises("BOUND_ELSEWHERE"):
         AccessTokens(reporter.credentials(), reporter.wire).token()
 
 

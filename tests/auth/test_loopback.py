@@ -7,10 +7,11 @@ import threading
 import time
 
 import pytest
+from expecting import raises
 
 from huracan_sync.auth.loopback import LoopbackListener
 from huracan_sync.auth.pkce import Code, Denied, begin, judge
-from huracan_sync.errors import NoConsent, PortTaken
+from huracan_sync.errors import NotAuthorized
 
 HAS_V6 = socket.has_ipv6
 with contextlib.suppress(OSError):
@@ -44,7 +45,7 @@ class Login:
             with self.door:
                 try:
                     self.result = self.door.wait(judged, timeout=self.timeout)
-                except NoConsent as error:
+                except NotAuthorized as error:
                     self.result = error
 
         self.thread = threading.Thread(target=wait)
@@ -108,7 +109,7 @@ def test_threat_33_one_answer_then_the_door_is_closed():
 def test_nobody_comes():
     with Login(timeout=0.2) as login, contextlib.suppress(ConnectionError):
         login.get("/?code=abc&state=wrong")
-    assert isinstance(login.result, NoConsent)
+    assert login.result.code == "NO_CONSENT"
     assert login.result.facts["reason"] == "timeout"
     assert "--no-browser" in login.result.hint
     assert "1 requests were ignored" in str(login.result)
@@ -184,7 +185,7 @@ def hold(family, port, **options):
 def test_threat_32_a_port_held_on_one_family_is_not_used(family):
     port = free_port()
     with hold(family, port):
-        with pytest.raises(PortTaken) as caught:
+        with raises("PORT_TAKEN") as caught:
             LoopbackListener.open([port])
         assert str(port) in str(caught.value)
         assert "--no-browser" in caught.value.hint
@@ -203,5 +204,5 @@ def test_threat_32_nobody_comes_to_stand_beside_us(family, reuse_port):
 
 
 def test_threat_32_a_port_held_on_all_addresses_is_not_used():
-    with socket.create_server(("0.0.0.0", 0)) as server, pytest.raises(PortTaken):  # noqa: S104
+    with socket.create_server(("0.0.0.0", 0)) as server, raises("PORT_TAKEN"):  # noqa: S104
         LoopbackListener.open([server.getsockname()[1]])

@@ -13,12 +13,12 @@ import warnings
 from pathlib import Path
 
 import pytest
+from expecting import raises
 from shared_fixtures import everything_below
 
 from huracan_sync.auth.keystore.os_keyring import ALLOWED, OsKeyring, find_keyring
 from huracan_sync.auth.keystore.secret_id import SecretName
 from huracan_sync.auth.keystore.store import Store
-from huracan_sync.errors import BoundElsewhere, KeyringRefused, NoSafePlace, NoVaultKey, VaultDamaged
 from huracan_sync.secret import Secret
 
 CANARY = "canary-" + secrets.token_hex(24)
@@ -43,7 +43,7 @@ def with_key(key_file):
 def test_no_backend_refuses_with_a_hint(home, name):
     store = Store(home, {})
     assert store.would_keep_in() is None
-    with pytest.raises(NoSafePlace) as caught:
+    with raises("NO_SAFE_PLACE") as caught:
         store.put(name, Secret(CANARY))
     assert "HURACAN_VAULT_KEY_FILE" in caught.value.hint
     assert "HURACAN_REFRESH_TOKEN_FILE" in caught.value.hint
@@ -63,16 +63,16 @@ def test_bare_machine_with_a_key_keeps_it_in_the_vault(home, name, with_key):
 
 def test_a_vault_that_cannot_be_opened_is_not_logged_out(home, name, with_key):
     Store(home, with_key).put(name, Secret(CANARY))
-    with pytest.raises(NoVaultKey):
+    with raises("NO_VAULT_KEY"):
         Store(home, {}).get(name)
-    with pytest.raises(NoVaultKey):
+    with raises("NO_VAULT_KEY"):
         Store(home, {}).put(SecretName("dropbox", "keys", "other"), Secret(CANARY))
 
 
 def test_a_vault_that_is_gone_is_not_logged_out(home, name, with_key):
     Store(home, with_key).put(name, Secret(CANARY))
     (home / "vault").unlink()
-    with pytest.raises(VaultDamaged, match="is gone") as caught:
+    with raises("VAULT_DAMAGED", match="is gone") as caught:
         Store(home, with_key).get(name)
     assert "authorize" in caught.value.hint
     assert Store(home, with_key).put(name, Secret("new")) == "vault"  # a new login mends it
@@ -82,14 +82,14 @@ def test_a_keyring_that_is_gone_is_not_logged_out(home, name, with_key):
     home.mkdir(mode=0o700)
     (home / "stored.json").write_text('{"dropbox/engine/refresh-token": "keyring"}')
     (home / "stored.json").chmod(0o600)
-    with pytest.raises(KeyringRefused, match="does not answer here"):
+    with raises("KEYRING", match="does not answer here"):
         Store(home, with_key).get(name)
 
 
 def test_a_damaged_index_is_told(home, name, with_key):
     Store(home, with_key).put(name, Secret(CANARY))
     (home / "stored.json").write_text("{")
-    with pytest.raises(VaultDamaged, match="where secrets lie"):
+    with raises("VAULT_DAMAGED", match="where secrets lie"):
         Store(home, with_key).get(name)
     (home / "stored.json").unlink()  # what the hint says
     assert Store(home, with_key).get(name).reveal() == CANARY
@@ -176,7 +176,7 @@ def test_secret_service_is_the_first_place(desktop, session_bus, home, name, wit
 def test_entries_in_the_keyring_are_bound_too(desktop, name):
     keyring = find_keyring(desktop)
     keyring.put(name, Secret(CANARY))
-    with pytest.raises(BoundElsewhere) as caught:
+    with raises("BOUND_ELSEWHERE") as caught:
         keyring.get(SecretName("dropbox", "engine", "refresh-token", app_key="appkey", account_id="dbid:OTHER"))
     assert CANARY not in str(caught.value)
     assert keyring.get(SecretName("emulator:127.0.0.1:1", "engine", "refresh-token")) is None
@@ -186,7 +186,7 @@ def test_entries_in_the_keyring_are_bound_too(desktop, name):
 def test_a_foreign_entry_in_our_place_is_refused(desktop, name):
     keyring = find_keyring(desktop)
     keyring._backend.set_password("huracan-sync", name.place, CANARY)  # somebody else's, in the clear
-    with pytest.raises(VaultDamaged) as caught:
+    with raises("VAULT_DAMAGED") as caught:
         keyring.get(name)
     assert CANARY not in str(caught.value)
     keyring._backend.delete_password("huracan-sync", name.place)
@@ -204,7 +204,7 @@ def test_a_keyring_that_fails_refuses(desktop, name):
 
     broken = Keyring()
     broken.preferred_collection = "/no/such/collection"
-    with pytest.raises(KeyringRefused) as caught:
+    with raises("KEYRING") as caught:
         OsKeyring(broken).put(name, Secret(CANARY))
     assert CANARY not in str(caught.value)
     assert caught.value.__cause__ is None
@@ -220,7 +220,7 @@ def test_a_locked_keyring_refuses_at_once_and_before_a_person_is_bothered(home, 
         monkeypatch.setenv("DBUS_SESSION_BUS_ADDRESS", address)
         env = {"DBUS_SESSION_BUS_ADDRESS": address, **with_key}
         for act in (Store.check_can_keep, lambda store: store.get(name), lambda store: store.put(name, Secret("new"))):
-            with pytest.raises(KeyringRefused, match="Locked") as caught:
+            with raises("KEYRING", match="Locked") as caught:
                 act(Store(home, env))
         collect_the_library_s_connections()
         assert not (home / "vault").exists()
@@ -257,13 +257,13 @@ import os, sys
 from pathlib import Path
 from huracan_sync.auth.keystore.secret_id import SecretName
 from huracan_sync.auth.keystore.store import Store
-from huracan_sync.errors import NoSafePlace
+from huracan_sync.errors import VaultRefused
 from huracan_sync.secret import Secret
 import keyrings.alt.file  # it is installed here
 store = Store(Path(os.environ["STATE"]), os.environ)
 try:
     print(store.put(SecretName("dropbox", "engine", "refresh-token"), Secret(sys.stdin.read())))
-except NoSafePlace:
+except VaultRefused:
     print("refused")
 """
 

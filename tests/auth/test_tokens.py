@@ -8,6 +8,7 @@ import time
 
 import msgspec
 import pytest
+from expecting import raises
 from login_machine import Machine, status_with
 from shared_fixtures import everything_below
 
@@ -17,15 +18,12 @@ from huracan_sync.auth.keystore.store import Store
 from huracan_sync.auth.scopes import Profile
 from huracan_sync.auth.tokens import AccessTokens, ShortLived, alone
 from huracan_sync.errors import (
-    BoundElsewhere,
     CallRefused,
     MissingScope,
-    NoAppKey,
     NoCredentials,
     NotAuthorized,
     RateLimited,
     Revoked,
-    ScopeWidened,
     SecretMissing,
     ServiceFault,
     Unreachable,
@@ -201,7 +199,7 @@ def test_faults_that_pass(machine, emulator, fault, error):
     assert fault.get("retry_after") is None or machine.slept == [3.0, 3.0]
     emulator("faults", route="oauth2/token", **fault)
     machine.clocks.pass_(5 * HOUR)
-    with pytest.raises(error):
+    with raises(error):
         machine.tokens().token()
 
 
@@ -262,7 +260,7 @@ def test_threat_31_granted_more_is_refused(machine, emulator):
     machine.profile = Profile("hamilton", read_only=True)
     emulator("faults", route="oauth2/token", fault="scope", scope=[*READ, WRITE])
     tokens = machine.tokens()
-    with pytest.raises(ScopeWidened, match=r"files\.content\.write"):
+    with raises("SCOPE_WIDENED", match=r"files\.content\.write"):
         tokens.token()
     assert b"HZTOKEN1" not in everything_below(machine.home)  # it was not kept
 
@@ -598,7 +596,7 @@ def test_a_delivered_file_that_is_not_there_is_not_passed_over(machine, tmp_path
 
 def test_a_delivered_token_without_its_app(machine):
     del machine.env["HURACAN_APP_KEY"]
-    with pytest.raises(NoAppKey) as caught:
+    with raises("NO_APP_KEY") as caught:
         machine.tokens().token()
     assert "https://www.dropbox.com/developers/apps" in caught.value.hint
 
@@ -607,7 +605,7 @@ def test_threat_34_a_real_token_is_never_sent_to_an_emulator(machine, home):
     """Used for Dropbox once, it is bound to it; the emulator's log shows that nothing came."""
     real = Credentials(machine.profile, "dropbox", Store(home / "auth", machine.env), machine.env)
     real.load()
-    with pytest.raises(BoundElsewhere, match="belongs to dropbox"):
+    with raises("BOUND_ELSEWHERE", match="belongs to dropbox"):
         machine.tokens().token()
     assert machine.emulator.refreshes() == 0
 
@@ -615,7 +613,7 @@ def test_threat_34_a_real_token_is_never_sent_to_an_emulator(machine, home):
 def test_a_token_of_a_real_login_s_app_is_never_sent_to_an_emulator(machine, home, emulator):
     login = login_record.Login("dropbox", "engine", False, emulator.app_key, "dbid:A", (), 0)
     login_record.write(machine.credentials().folder, login)
-    with pytest.raises(BoundElsewhere):
+    with raises("BOUND_ELSEWHERE"):
         machine.tokens().token()
     assert machine.emulator.refreshes() == 0
 
@@ -629,7 +627,7 @@ def test_an_emulator_s_token_serves_at_its_next_port(machine, home):
 def test_an_emulator_s_token_is_never_sent_to_dropbox(machine, home):
     machine.tokens().token()
     real = Credentials(machine.profile, "dropbox", Store(home / "auth", machine.env), machine.env)
-    with pytest.raises(BoundElsewhere, match="belongs to emulator"):
+    with raises("BOUND_ELSEWHERE", match="belongs to emulator"):
         real.load()
 
 

@@ -10,6 +10,7 @@ import sys
 import time
 
 import pytest
+from expecting import raises
 from shared_fixtures import everything_below
 
 from huracan_sync.auth.keystore.secret_id import SecretName
@@ -17,16 +18,7 @@ from huracan_sync.auth.keystore.secret_io import from_bytes
 from huracan_sync.auth.keystore.vault import Vault
 from huracan_sync.auth.keystore.vault_key import parse_key
 from huracan_sync.disk.private_folder import Folder
-from huracan_sync.errors import (
-    BoundElsewhere,
-    Busy,
-    LocalFailure,
-    NoVaultKey,
-    UnsafePlace,
-    VaultDamaged,
-    VaultUnknown,
-    WrongVaultKey,
-)
+from huracan_sync.errors import Busy, LocalFailure, UnsafePlace, VaultRefused
 from huracan_sync.secret import Secret
 
 
@@ -94,16 +86,16 @@ def test_wrong_key_never_overwrites(vault, name, home):
     before = (home / "vault").read_bytes()
     stranger = Vault(Folder(home), lambda: parse_key(from_bytes(secrets.token_bytes(32)), "a test"))
     for act in (lambda: stranger.get(name), lambda: stranger.put(name, Secret("y")), lambda: stranger.forget(name)):
-        with pytest.raises(WrongVaultKey):
+        with raises("WRONG_VAULT_KEY"):
             act()
     assert (home / "vault").read_bytes() == before
 
 
-@pytest.mark.parametrize(("content", "error"), [(b"", VaultUnknown), (b"junk" * 100, VaultUnknown)])
+@pytest.mark.parametrize(("content", "error"), [(b"", "VAULT_UNKNOWN"), (b"junk" * 100, "VAULT_UNKNOWN")])
 def test_what_is_no_vault_is_not_overwritten(vault, name, home, content, error):
     vault.put(name, Secret("x"))
     (home / "vault").write_bytes(content)
-    with pytest.raises(error):
+    with raises(error):
         vault.put(name, Secret("y"))
     assert (home / "vault").read_bytes() == content
 
@@ -113,19 +105,19 @@ def test_bad_tag(vault, name, home):
     data = bytearray((home / "vault").read_bytes())
     data[-1] ^= 1
     (home / "vault").write_bytes(data)
-    with pytest.raises(VaultDamaged) as caught:
+    with raises("VAULT_DAMAGED") as caught:
         vault.get(name)
     assert "vault.1" in caught.value.hint
-    with pytest.raises(VaultDamaged):
+    with raises("VAULT_DAMAGED"):
         vault.put(name, Secret("y"))
 
 
 def test_no_key(home, key, name):
     def none():
-        raise NoVaultKey("nothing here")
+        raise VaultRefused("nothing here", code="NO_VAULT_KEY")
 
     Vault(Folder(home), lambda: key).put(name, Secret("x"))
-    with pytest.raises(NoVaultKey):
+    with raises("NO_VAULT_KEY"):
         Vault(Folder(home), none).get(name)
 
 
@@ -230,7 +222,7 @@ def test_lock_not_obtained_in_10_s(home, key, name):
 @pytest.mark.parametrize("change", [{"app_key": "other"}, {"account_id": "dbid:B"}])
 def test_entry_bound_to_another_app_or_account(vault, name, change):
     vault.put(named(1), Secret("x"))
-    with pytest.raises(BoundElsewhere):
+    with raises("BOUND_ELSEWHERE"):
         vault.get(named(1, **change))
 
 
@@ -314,7 +306,7 @@ def test_300_kills_during_writes_lose_none(home, key):
 def test_errors_say_no_secret(vault, name, home):
     canary = "canary-" + secrets.token_hex(16)
     vault.put(name, Secret(canary))
-    with pytest.raises(BoundElsewhere) as caught:
+    with raises("BOUND_ELSEWHERE") as caught:
         vault.get(SecretName(**{**{f: getattr(name, f) for f in name.__struct_fields__}, "app_key": "other"}))
     assert canary not in repr(caught.value) + str(caught.value.as_dict())
 

@@ -4,10 +4,11 @@ import base64
 import os
 
 import pytest
+from expecting import raises
 
 from huracan_sync.auth.keystore.secret_io import from_bytes
 from huracan_sync.auth.keystore.vault_key import KeySources, find_key, has_key, parse_key, parse_passphrase
-from huracan_sync.errors import NoVaultKey, SecretMissing, UnsafePlace, WeakVaultKey
+from huracan_sync.errors import SecretMissing, UnsafePlace
 from huracan_sync.secret import Secret
 
 RAW = bytes(range(199, 231))
@@ -52,14 +53,14 @@ def test_a_key_file_in_each_spelling(tmp_path, spelled):
 )
 def test_raw_key_that_is_not_32_bytes(tmp_path, content):
     path = put(tmp_path / "key", content)
-    with pytest.raises(WeakVaultKey) as caught:
+    with raises("WEAK_VAULT_KEY") as caught:
         find_key({"HURACAN_VAULT_KEY_FILE": str(path)})
     assert content.decode("latin-1").strip() not in str(caught.value)
 
 
 @pytest.mark.parametrize("length", [0, 1, 15])
 def test_passphrase_under_16_characters(length):
-    with pytest.raises(WeakVaultKey, match=f"has {length} characters"):
+    with raises("WEAK_VAULT_KEY", match=f"has {length} characters"):
         parse_passphrase(Secret("é" * length), "the terminal")
     assert parse_passphrase(Secret("é" * 16), "the terminal").is_passphrase
 
@@ -124,14 +125,14 @@ def test_the_order_of_sources(tmp_path):
     seen.append(find_key(env).material())
     del env["HURACAN_VAULT_KEY"]
     assert not has_key(env)
-    with pytest.raises(NoVaultKey):
+    with raises("NO_VAULT_KEY"):
         find_key(env)
     words = ["fd", "credential", "command", "terminal", "environment"]
     assert seen == [RAW] + [(phrase + word).encode() for word in words]
 
 
 def test_no_terminal_for_a_prompt():
-    with pytest.raises(NoVaultKey, match="there is no terminal"):
+    with raises("NO_VAULT_KEY", match="there is no terminal"):
         find_key({}, KeySources(ask=None))
 
 
@@ -148,7 +149,7 @@ def test_32_letters_are_a_passphrase_not_a_key():
 @pytest.mark.parametrize("command", ["false", "no-such-program", "true", "", "yes"])
 def test_command_that_gives_no_key(command):
     if not command:
-        with pytest.raises(NoVaultKey):
+        with raises("NO_VAULT_KEY"):
             find_key({}, KeySources(command=command))
         return
     with pytest.raises(SecretMissing) as caught:

@@ -112,10 +112,10 @@ def test_a_script_says_whom_it_expects(machine):
     mine = ["authorize", "--app-key", machine.dropbox.app_key, "--json"]
     code, out, err = machine.run(*mine)
     assert code == 77
-    assert json.loads(out)["error"] == "NoConsent"
+    assert json.loads(out)["code"] == "NO_CONSENT"
     assert "--expect-account" in err
     code, out, _ = machine.run(*mine, "--expect-account", "dbid:SOMEBODY")
-    assert (code, json.loads(out)["error"]) == (77, "AccountChanged")
+    assert (code, json.loads(out)["code"]) == (77, "ACCOUNT_CHANGED")
     code, out, err = machine.run(*mine, "--expect-account", machine.dropbox.account_id)
     login = json.loads(out)
     assert code == 0, err

@@ -57,7 +57,7 @@ def test_credentials(logged_in, home, key_env, tmp_path):
     nobody = doctor_checks.check_credentials(open_credentials(wire.endpoint, tmp_path / "other", key_env, Profile()))
     assert (nobody.verdict, "huracan-sync authorize" in nobody.hint) == ("bad", True)
     locked = doctor_checks.check_credentials(open_credentials(wire.endpoint, home, {}, Profile()))
-    assert (locked.verdict, locked.facts["error"]) == ("bad", "NoVaultKey")
+    assert (locked.verdict, locked.facts["error"]) == ("bad", "NO_VAULT_KEY")
     (tmp_path / "token").write_text(granted["refresh_token"])
     (tmp_path / "token").chmod(0o400)
     env = {"HURACAN_REFRESH_TOKEN_FILE": str(tmp_path / "token"), "HURACAN_APP_KEY": "k"}

@@ -86,13 +86,13 @@ def test_once_lists_what_failed_and_does_the_rest(machine):
         slow(((), {"HURACAN_SYNC_API": "http://127.0.0.1:1"}, 69, None)),
         ((), {"HURACAN_REFRESH_TOKEN_FILE": ""}, 77, "NoCredentials"),
         (("--config", "nowhere.toml"), {}, 78, "ConfigError"),
-        (("--set", "sync_interval_log_seconds=5"), {}, 78, "UnknownSetting"),
+        (("--set", "sync_interval_log_seconds=5"), {}, 78, "UNKNOWN_SETTING"),
         (("--set", "sync_logs=perhaps"), {}, 78, "ConfigError"),
         (("--set", "access_token=x"), {}, 2, "UsageError"),
         (("--set", "logs_dir"), {}, 2, "UsageError"),
         (("--http", "80"), {}, 2, "UsageError"),
         (("--preset", "develop"), {}, 78, "ConfigError"),
-        ((), {"DROPBOX__SYNC_LOG": "1"}, 78, "UnknownSetting"),
+        ((), {"DROPBOX__SYNC_LOG": "1"}, 78, "UNKNOWN_SETTING"),
         ((), {"DROPBOX__ENABLED": "false"}, 78, "ConfigError"),
         ((), {"DROPBOX_ACCESS_TOKEN": "not a token"}, 78, "ConfigError"),
     ],
@@ -103,7 +103,7 @@ def test_exit_codes(machine, words, env, code, error):
     document = json.loads(out)
     assert got == code, err
     if error:
-        assert (document["error"], bool(document["hint"])) == (error, True)
+        assert (document.get("code", document["error"]), bool(document["hint"])) == (error, True)
         assert err.rstrip().splitlines()[-2].startswith("error: ")
     assert machine.stranger.paths() == []
 

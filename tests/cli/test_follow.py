@@ -11,7 +11,7 @@ from sampled import slow
 from huracan_sync.cli.follow import _Teller
 from huracan_sync.cli.output import Output
 from huracan_sync.errors import Unreachable
-from huracan_sync.manifest.refusals import Dead, HeadFormat, Stale
+from huracan_sync.manifest.refusals import refused
 
 SET = {"models/champions/latest/BTCUSDT.bin": b"1", "hamilton/roster.json": b"{}"}
 
@@ -77,9 +77,14 @@ def test_every_change_is_told_once(tmp_path, capsys):
         teller.problem(Unreachable("no network", sent=False))
     teller.seen(snapshot)
     assert events() == [("problem", "Unreachable"), ("status", "fresh")]
-    for error in (Stale("late"), Stale("later"), Dead("too late"), HeadFormat("rubbish")):
+    for error in (
+        refused("STALE", "late"),
+        refused("STALE", "later"),
+        refused("DEAD", "too late"),
+        refused("HEAD_FORMAT", "rubbish"),
+    ):
         teller.problem(error)
-    assert events() == [("status", "stale"), ("status", "dead"), ("problem", "HeadFormat")]
+    assert events() == [("status", "stale"), ("status", "dead"), ("problem", "Refused")]
     world.engine.beat()
     teller.seen(world.reader.latest("champions"))
     assert events() == [("status", "fresh")]

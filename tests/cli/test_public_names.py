@@ -24,7 +24,7 @@ hamilton = Hamilton.open("hamilton")
 try:
     snapshot = hamilton.latest("champions")
 except HuracanError as error:
-    print(json.dumps({"error": type(error).__name__, "hint": error.hint}))
+    print(json.dumps({"error": error.code or type(error).__name__, "hint": error.hint}))
     raise SystemExit
 roster = hamilton.roster()
 with snapshot.open("hamilton/roster.json") as file:
@@ -131,7 +131,7 @@ def test_lost_state_stops_everything_until_a_person_says_where_to_go_on(deed, pu
     assert hamilton.run("follow", "--once", code=78)["error"] == "StateMissing"
     assert hamilton.run("verify", "/Runpodhuracan", "--channel", "champions", code=78)["error"] == "StateMissing"
     hamilton.run("keys", "trust", "--at-least", 3)
-    assert hamilton.python(READS)["error"] == "Rollback", "a person knew of sequence 3, and 2 is there"
+    assert hamilton.python(READS)["error"] == "ROLLBACK", "a person knew of sequence 3, and 2 is there"
     publisher.run("publish", "--heartbeat")
     assert hamilton.python(READS)["sequence"] == 3
 

@@ -14,7 +14,6 @@ from huracan_sync.engine.run import run_once
 from huracan_sync.engine.settings import load
 from huracan_sync.errors import NoSigningKey
 from huracan_sync.hamilton import Hamilton
-from huracan_sync.manifest.refusals import KindRefused
 from huracan_sync.reader import Reader
 from huracan_sync.remote.source import RemoteSource
 from huracan_sync.signing.push_signer import key_place
@@ -120,7 +119,7 @@ def test_a_model_that_may_be_a_program_refuses_the_set_until_it_is_replaced(mach
     with capture_logs() as events:
         assert promote(machine, sync, "ETH/USDT")  # the roster lies in Dropbox all the same
     assert "champions_not_signed" in [event["event"] for event in events if event["log_level"] == "error"]
-    assert isinstance(sync.last_error, KindRefused)
+    assert sync.last_error.code == "KIND"
     assert taken(hamilton) == before
     machine.write({"model.bin": b"no pickle"})
     assert sync.upload_champion_model("BTC/USDT", "model.bin")

@@ -5,10 +5,11 @@ import random
 import msgspec
 import pytest
 import zstandard
+from expecting import raises
 from manifest_world import FILES, NOW, change, fetcher, item, items, make_head, policy
 
 from huracan_sync.errors import Refused
-from huracan_sync.manifest import body, entries, refusals, sshsig, zstd_frame
+from huracan_sync.manifest import body, entries, sshsig, zstd_frame
 from huracan_sync.manifest.body import MAGIC, Body, Part, Shard
 from huracan_sync.manifest.entries import Item, from_entry
 from huracan_sync.tree.content_hash import EMPTY
@@ -67,38 +68,38 @@ def test_a_large_file_has_its_blocks():
 SMALL = item("a.bin", b"a")
 LARGE = item("a.bin", bytes(5 << 20))
 BAD_ENTRIES = {
-    "a hash of 31 bytes": ([change(SMALL, content_hash=bytes(31))], refusals.BodyFormat),
-    "a negative size": ([change(SMALL, size=-1)], refusals.BodyFormat),
-    "larger than Dropbox holds": ([change(SMALL, size=2**41)], refusals.BodyFormat),
-    "a kind that is no byte": ([change(SMALL, kind=256)], refusals.BodyFormat),
-    "a time no calendar has": ([change(SMALL, mtime_ms=2**60)], refusals.BodyFormat),
-    "a rev that leaves the argument": ([change(SMALL, rev='1", "x": "')], refusals.NotCanonical),
-    "a rev that is not ASCII": ([change(SMALL, rev="\u0661")], refusals.NotCanonical),
-    "a rev without end": ([change(SMALL, rev="1" * 65)], refusals.BodyFormat),
-    "blocks of a small file": ([change(SMALL, blocks=bytes(32))], refusals.BlocksMismatch),
-    "no blocks of a large file": ([change(LARGE, blocks=b"")], refusals.BlocksMismatch),
-    "one block too few": ([change(LARGE, blocks=LARGE.blocks[:32])], refusals.BlocksMismatch),
-    "blocks that make another hash": ([change(LARGE, blocks=LARGE.blocks[::-1])], refusals.BlocksMismatch),
-    "a size that asks for other blocks": ([change(LARGE, size=9 << 20)], refusals.BlocksMismatch),
-    "not in order": ([item("b", b""), item("a", b"")], refusals.WrongOrder),
-    "a path twice": ([SMALL, SMALL], refusals.WrongOrder),
-    "a pickle": ([change(SMALL, kind=30)], refusals.KindRefused),
-    "a joblib file": ([change(SMALL, kind=31)], refusals.KindRefused),
-    "a kind nobody knows": ([change(SMALL, kind=99)], refusals.KindRefused),
-    "two names for one file": ([item("A.bin", b""), item("a.bin", b"")], refusals.Collision),
-    "the Kelvin sign": ([item("k", b""), item("\u212a", b"")], refusals.PathRefused),
-    "sharp s": ([item("strasse", b""), item("stra\u00dfe", b"")], refusals.Collision),
-    "final sigma": ([item("\u03c2", b""), item("\u03c3", b"")], refusals.Collision),
-    "a file where a folder is": ([item("a", b""), item("a-b", b""), item("a/b", b"")], refusals.Collision),
-    "a file where a folder is, in another case": ([item("A", b""), item("a/b/c", b"")], refusals.Collision),
-    "where signatures lie": ([item(".huracan/heads/champions.hzh", b"")], refusals.PathOutside),
-    "where signatures lie, in another case": ([item(".Huracan/x", b"")], refusals.PathOutside),
-    "the folder itself as a file": ([item(".Huracan", b"")], refusals.Collision),
+    "a hash of 31 bytes": ([change(SMALL, content_hash=bytes(31))], "BODY_FORMAT"),
+    "a negative size": ([change(SMALL, size=-1)], "BODY_FORMAT"),
+    "larger than Dropbox holds": ([change(SMALL, size=2**41)], "BODY_FORMAT"),
+    "a kind that is no byte": ([change(SMALL, kind=256)], "BODY_FORMAT"),
+    "a time no calendar has": ([change(SMALL, mtime_ms=2**60)], "BODY_FORMAT"),
+    "a rev that leaves the argument": ([change(SMALL, rev='1", "x": "')], "NOT_CANONICAL"),
+    "a rev that is not ASCII": ([change(SMALL, rev="\u0661")], "NOT_CANONICAL"),
+    "a rev without end": ([change(SMALL, rev="1" * 65)], "BODY_FORMAT"),
+    "blocks of a small file": ([change(SMALL, blocks=bytes(32))], "BLOCKS"),
+    "no blocks of a large file": ([change(LARGE, blocks=b"")], "BLOCKS"),
+    "one block too few": ([change(LARGE, blocks=LARGE.blocks[:32])], "BLOCKS"),
+    "blocks that make another hash": ([change(LARGE, blocks=LARGE.blocks[::-1])], "BLOCKS"),
+    "a size that asks for other blocks": ([change(LARGE, size=9 << 20)], "BLOCKS"),
+    "not in order": ([item("b", b""), item("a", b"")], "ORDER"),
+    "a path twice": ([SMALL, SMALL], "ORDER"),
+    "a pickle": ([change(SMALL, kind=30)], "KIND"),
+    "a joblib file": ([change(SMALL, kind=31)], "KIND"),
+    "a kind nobody knows": ([change(SMALL, kind=99)], "KIND"),
+    "two names for one file": ([item("A.bin", b""), item("a.bin", b"")], "COLLISION"),
+    "the Kelvin sign": ([item("k", b""), item("\u212a", b"")], "PATH"),
+    "sharp s": ([item("strasse", b""), item("stra\u00dfe", b"")], "COLLISION"),
+    "final sigma": ([item("\u03c2", b""), item("\u03c3", b"")], "COLLISION"),
+    "a file where a folder is": ([item("a", b""), item("a-b", b""), item("a/b", b"")], "COLLISION"),
+    "a file where a folder is, in another case": ([item("A", b""), item("a/b/c", b"")], "COLLISION"),
+    "where signatures lie": ([item(".huracan/heads/champions.hzh", b"")], "PATH_PREFIX"),
+    "where signatures lie, in another case": ([item(".Huracan/x", b"")], "PATH_PREFIX"),
+    "the folder itself as a file": ([item(".Huracan", b"")], "COLLISION"),
 }
 HOSTILE = ["../a", "/a", "a//b", "a/", "", ".", "~", "a\\b", "a\0b", "a\nb", "C:x", "a/c:x", "a /b", "a.", " a", "a/ b"]
 HOSTILE += ["e\u0301", "a\u200bb", "a\u202eb", "x" * 256, "a/" * 32 + "a", "\u00e9" * 128, "a/~", "d/" * 31 + "."]
-BAD_ENTRIES |= {f"the path {path[:20]!a}": ([item(path, b"")], refusals.PathRefused) for path in HOSTILE}
-BAD_ENTRIES["a path too long"] = ([item("x/" * 600, b"")], (refusals.BodyFormat, refusals.PathRefused))
+BAD_ENTRIES |= {f"the path {path[:20]!a}": ([item(path, b"")], "PATH") for path in HOSTILE}
+BAD_ENTRIES["a path too long"] = ([item("x/" * 600, b"")], ("BODY_FORMAT", "PATH"))
 
 
 @pytest.mark.parametrize("name", BAD_ENTRIES)
@@ -106,7 +107,7 @@ def test_refused_entries(name):
     bad, expected = BAD_ENTRIES[name]
     with pytest.raises(Refused) as caught:
         read(packed(listing(*bad), len(bad)))
-    assert type(caught.value) in (expected if isinstance(expected, tuple) else (expected,))
+    assert caught.value.code in (expected if isinstance(expected, tuple) else (expected,))
 
 
 RAW = listing(*by_path(ENTRIES))
@@ -159,7 +160,7 @@ BAD_BODIES = {
 
 @pytest.mark.parametrize("name", BAD_BODIES)
 def test_refused_bodies(name):
-    with pytest.raises(refusals.BodyFormat):
+    with raises("BODY_FORMAT"):
         read(BAD_BODIES[name])
 
 
@@ -175,12 +176,12 @@ BOMB = zstd_frame.compress(bytes(64 << 20))
 
 def test_a_bomb_takes_no_memory():
     """Its own header says 64 MiB, the signature says less: refused before any of it is unpacked."""
-    with pytest.raises(refusals.BodyFormat):
+    with raises("BODY_FORMAT"):
         zstd_frame.decompress(BOMB, len(RAW))
-    with pytest.raises(refusals.BodyFormat):
+    with raises("BODY_FORMAT"):
         zstd_frame.decompress(lying(BOMB, len(RAW)), len(RAW))
     endless = BOMB[:4] + b"\xe0" + (2**60).to_bytes(8, "little") + BOMB[zstandard.frame_header_size(BOMB) :]
-    with pytest.raises(refusals.BodyFormat):
+    with raises("BODY_FORMAT"):
         zstd_frame.decompress(endless, 2**60)
 
 
@@ -194,35 +195,35 @@ def test_a_bomb_takes_no_memory():
     ids=["a longer number", "a longer text", "an entry with one field more"],
 )
 def test_a_second_spelling_is_refused(raw):
-    with pytest.raises(refusals.NotCanonical):
+    with raises("NOT_CANONICAL"):
         read(packed(raw, COUNT))
 
 
 def test_another_count_than_was_signed():
     for count in (COUNT - 1, COUNT + 1):
-        with pytest.raises(refusals.EntryCount):
+        with raises("ENTRY_COUNT"):
             read(BODY, entry_count=count)
 
 
 def test_another_hash_or_length_than_was_signed():
     for changes in ({"body_sha256": bytes(32)}, {"body_len": len(BODY.data) + 1}):
-        with pytest.raises(refusals.BodyHash):
+        with raises("BODY_HASH"):
             read(BODY, fetch=lambda sha256, length: BODY.data, **changes)
 
 
 def test_the_body_of_another_channel():
-    with pytest.raises(refusals.WrongChannel):
+    with raises("WRONG_CHANNEL"):
         read(BODY, "candles")
 
 
 def test_every_truncation_and_every_bit_is_refused():
     for length in range(len(BODY.data)):
-        with pytest.raises(refusals.BodyHash):
+        with raises("BODY_HASH"):
             read(BODY, fetch=lambda sha256, _, length=length: BODY.data[:length])
     for at in range(len(BODY.data) * 8):
         data = bytearray(BODY.data)
         data[at // 8] ^= 1 << at % 8
-        with pytest.raises(refusals.BodyHash):
+        with raises("BODY_HASH"):
             read(BODY, fetch=lambda sha256, length, data=data: bytes(data))
 
 
@@ -245,27 +246,27 @@ def test_the_folder_of_a_channel():
     made = body.encode("champions", inside)
     assert len(read(made, rules=policy(path_prefix="models/champions/latest"))) == 2
     for prefix in ("models/champions/late", "hamilton", "models/champions/latest/BTCUSDT.bin"):
-        with pytest.raises(refusals.PathOutside):
+        with raises("PATH_PREFIX"):
             read(made, rules=policy(path_prefix=prefix))
 
 
 def test_what_cannot_be_read_is_not_published():
     for rules, expected in (
-        (policy(kinds=(1,)), refusals.KindRefused),
-        (policy(path_prefix="models"), refusals.PathOutside),
-        (policy(max_entries=1), refusals.LimitExceeded),
+        (policy(kinds=(1,)), "KIND"),
+        (policy(path_prefix="models"), "PATH_PREFIX"),
+        (policy(max_entries=1), "LIMIT"),
     ):
-        with pytest.raises(expected):
+        with raises(expected):
             body.encode("champions", ENTRIES, rules)
     for some, expected in (
-        ([SMALL, SMALL], refusals.WrongOrder),
-        ([item("../a", b"")], refusals.PathRefused),
-        ([change(SMALL, rev="x" * 65)], refusals.BodyFormat),
-        ([change(SMALL, size=-1)], refusals.BodyFormat),
+        ([SMALL, SMALL], "ORDER"),
+        ([item("../a", b"")], "PATH"),
+        ([change(SMALL, rev="x" * 65)], "BODY_FORMAT"),
+        ([change(SMALL, size=-1)], "BODY_FORMAT"),
     ):
-        with pytest.raises(expected):
+        with raises(expected):
             body.encode("champions", some)
-    with pytest.raises(refusals.ChannelName):
+    with raises("CHANNEL_NAME"):
         body.encode("Champions", [])
 
 
@@ -306,7 +307,7 @@ def test_what_an_index_leads_to_is_told_before_it_is_fetched():
     named = body.shards(make_head(SHARDED, "candles"), SHARDED.data)
     assert [(each.sha256, each.body_len) for each in named] == [(p.sha256, len(p.data)) for p in SHARDED.shards]
     assert body.shards(make_head(BODY), BODY.data) == []
-    with pytest.raises(refusals.BodyHash):
+    with raises("BODY_HASH"):
         body.shards(make_head(BODY), SHARDED.data)
 
 
@@ -328,12 +329,12 @@ def peek(part: Part):
 
 
 BAD_INDEXES = {
-    "shards in another order": (lambda shards: shards[::-1], refusals.WrongOrder),
-    "a shard left out": (lambda shards: shards[1:], refusals.EntryCount),
-    "a shard twice": (lambda shards: [*shards[:1], *shards], refusals.WrongOrder),
+    "shards in another order": (lambda shards: shards[::-1], "ORDER"),
+    "a shard left out": (lambda shards: shards[1:], "ENTRY_COUNT"),
+    "a shard twice": (lambda shards: [*shards[:1], *shards], "ORDER"),
     "a shard under another first path": (
         lambda shards: [change(shards[0], first="a"), *shards[1:]],
-        refusals.EntryCount,
+        "ENTRY_COUNT",
     ),
     "counts that make the sum but not the shards": (
         lambda shards: [
@@ -341,16 +342,16 @@ BAD_INDEXES = {
             change(shards[1], entry_count=shards[1].entry_count - 1),
             *shards[2:],
         ],
-        refusals.EntryCount,
+        "ENTRY_COUNT",
     ),
     "a shard that unpacks to another size": (
         lambda shards: [change(shards[0], raw_len=shards[0].raw_len + 1), *shards[1:]],
-        refusals.BodyFormat,
+        "BODY_FORMAT",
     ),
-    "shards of a terabyte": (lambda shards: [change(shards[0], body_len=2**40), *shards[1:]], refusals.LimitExceeded),
+    "shards of a terabyte": (lambda shards: [change(shards[0], body_len=2**40), *shards[1:]], "LIMIT"),
     "shards that unpack to a terabyte": (
         lambda shards: [change(shards[0], raw_len=2**40), *shards[1:]],
-        refusals.LimitExceeded,
+        "LIMIT",
     ),
 }
 
@@ -360,12 +361,12 @@ def test_refused_indexes(name):
     edit, expected = BAD_INDEXES[name]
     with pytest.raises(Refused) as caught:
         read(reindex(edit), "candles", rules=WIDE_POLICY)
-    assert type(caught.value) is expected
+    assert caught.value.code == expected
 
 
 def test_the_index_of_another_channel():
     made = reindex(lambda shards: shards, channel="champions")
-    with pytest.raises(refusals.WrongChannel):
+    with raises("WRONG_CHANNEL"):
         read(made, "candles", rules=WIDE_POLICY)
 
 
@@ -386,11 +387,11 @@ def shards_of(*ranges, channel="candles"):
 
 A, B, C, D = (item(queued_write, b"") for queued_write in "abcd")
 BAD_STRETCHES = {
-    "overlapping": (shards_of([A, C], [B, D]), refusals.WrongOrder),
-    "empty": (shards_of([A], []), refusals.EntryCount),
-    "of another channel": (shards_of([A], [B], channel="champions"), refusals.WrongChannel),
-    "with twins in two shards": (shards_of([item("A", b"")], [A]), refusals.Collision),
-    "with a folder in another shard": (shards_of([item("A", b"")], [item("a/b", b"")]), refusals.Collision),
+    "overlapping": (shards_of([A, C], [B, D]), "ORDER"),
+    "empty": (shards_of([A], []), "ENTRY_COUNT"),
+    "of another channel": (shards_of([A], [B], channel="champions"), "WRONG_CHANNEL"),
+    "with twins in two shards": (shards_of([item("A", b"")], [A]), "COLLISION"),
+    "with a folder in another shard": (shards_of([item("A", b"")], [item("a/b", b"")]), "COLLISION"),
 }
 
 
@@ -399,7 +400,7 @@ def test_refused_stretches(name):
     made, expected = BAD_STRETCHES[name]
     with pytest.raises(Refused) as caught:
         read(made, "candles", rules=WIDE_POLICY)
-    assert type(caught.value) is expected
+    assert caught.value.code == expected
 
 
 def test_an_index_of_indexes():
@@ -407,14 +408,14 @@ def test_an_index_of_indexes():
     index = [Shard("a", inner.sha256, len(inner.data), inner.raw_len, 2)]
     outer = packed(msgspec.msgpack.encode([2, "candles", index]), 2)
     made = Body(outer.raw_len, outer.sha256, outer.data, [Part(inner.sha256, inner.data, inner.raw_len)], 2)
-    with pytest.raises(refusals.BodyFormat):
+    with raises("BODY_FORMAT"):
         read(made, "candles", rules=WIDE_POLICY)
 
 
 def test_names_whose_order_is_another_when_folded():
     some = [item(path, b"") for path in ("A_", "AB", "a-", "b")]
     assert read(body.encode("champions", some)) == by_path(some)
-    with pytest.raises(refusals.Collision):
+    with raises("COLLISION"):
         body.encode("champions", [*some, item("B/c", b"")])
 
 
@@ -425,7 +426,7 @@ def test_names_in_another_order_across_shards():
 
 def test_more_than_there_may_be(monkeypatch):
     monkeypatch.setattr(body, "MAX_ENTRIES", 5)
-    with pytest.raises(refusals.LimitExceeded):
+    with raises("LIMIT"):
         body.encode("champions", ENTRIES)
 
 

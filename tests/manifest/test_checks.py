@@ -1,10 +1,10 @@
 """What may come after what, and how much it is worth now."""
 
 import pytest
+from expecting import raises
 from manifest_world import HOUR, NOW, policy
 
 from huracan_sync.errors import Refused
-from huracan_sync.manifest import refusals
 from huracan_sync.manifest.checks import MAX_JUMP, Freshness, Mark, advances, check_clock, check_fresh, freshness
 
 A, B, C = (queued_write.encode() * 32 for queued_write in "abc")
@@ -22,14 +22,14 @@ ORDER = {
     "the farthest jump": (SEEN, 2, 10 + MAX_JUMP, B, C, True),
     "at the floor": (FLOOR, 2, 10, A, C, True),
     "above the floor": (FLOOR, 2, 11, B, C, True),
-    "the head before": (SEEN, 2, 9, B, C, refusals.Rollback),
-    "the epoch before": (SEEN, 1, 2**63 - 1, B, A, refusals.Rollback),
-    "below the floor": (FLOOR, 2, 9, B, C, refusals.Rollback),
-    "another head in the same place": (SEEN, 2, 10, B, C, refusals.Fork),
-    "a next head that follows another": (SEEN, 2, 11, B, C, refusals.Fork),
-    "beyond the farthest jump": (SEEN, 2, 11 + MAX_JUMP, B, A, refusals.SequenceJump),
-    "the last number there is": (SEEN, 2, 2**63 - 1, B, A, refusals.SequenceJump),
-    "beyond the farthest jump from a floor": (FLOOR, 2, 11 + MAX_JUMP, B, A, refusals.SequenceJump),
+    "the head before": (SEEN, 2, 9, B, C, "ROLLBACK"),
+    "the epoch before": (SEEN, 1, 2**63 - 1, B, A, "ROLLBACK"),
+    "below the floor": (FLOOR, 2, 9, B, C, "ROLLBACK"),
+    "another head in the same place": (SEEN, 2, 10, B, C, "FORK"),
+    "a next head that follows another": (SEEN, 2, 11, B, C, "FORK"),
+    "beyond the farthest jump": (SEEN, 2, 11 + MAX_JUMP, B, A, "SEQUENCE_JUMP"),
+    "the last number there is": (SEEN, 2, 2**63 - 1, B, A, "SEQUENCE_JUMP"),
+    "beyond the farthest jump from a floor": (FLOOR, 2, 11 + MAX_JUMP, B, A, "SEQUENCE_JUMP"),
 }
 
 
@@ -41,7 +41,7 @@ def test_order(name):
     else:
         with pytest.raises(Refused) as caught:
             advances(mark, epoch, sequence, digest, prev)
-        assert type(caught.value) is expected
+        assert caught.value.code == expected
 
 
 FRESHNESS = [
@@ -64,14 +64,14 @@ def test_only_what_is_fresh_is_given_unasked():
 
     assert status(-1, allow_stale=False) is Freshness.FRESH
     assert status(0, allow_stale=True) is Freshness.STALE
-    with pytest.raises(refusals.Stale):
+    with raises("STALE"):
         status(0, allow_stale=False)
     for allow_stale in (True, False):
-        with pytest.raises(refusals.Dead):
+        with raises("DEAD"):
             status(24 * HOUR, allow_stale=allow_stale)
 
 
 def test_a_clock_may_fall_back_five_minutes():
     check_clock(NOW - 300_000, NOW)
-    with pytest.raises(refusals.ClockBehind):
+    with raises("CLOCK"):
         check_clock(NOW - 300_001, NOW)

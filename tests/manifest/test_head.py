@@ -2,6 +2,7 @@
 
 import msgspec
 import pytest
+from expecting import raises
 from manifest_world import (
     BACKUP,
     CANDLES,
@@ -20,9 +21,10 @@ from manifest_world import (
 )
 
 from huracan_sync.errors import Refused
-from huracan_sync.manifest import head, refusals, sshsig
+from huracan_sync.manifest import head, sshsig
 from huracan_sync.manifest.envelope import pack, seal, unpack
 from huracan_sync.manifest.head import FORM
+from huracan_sync.manifest.refusals import refused
 from huracan_sync.manifest.trust import OTHERS
 
 HEAD = make_head()
@@ -77,12 +79,12 @@ def signature_of(who, payload, namespace):
 PAYLOAD = head.encode(HEAD)
 FLIPPED = GOOD[:-1] + bytes([GOOD[-1] ^ 1])
 REFUSED = {
-    "empty": (b"", None, refusals.HeadFormat),
-    "too large": (GOOD + bytes(4_096), None, refusals.HeadFormat),
-    "one byte more": (GOOD + b"\0", None, refusals.HeadFormat),
-    "no signature": (GOOD[:10] + b"\0" + PAYLOAD, None, refusals.HeadFormat),
-    "nine signatures": (GOOD[:10] + b"\x09" + GOOD[11:] + GOOD[-80:] * 8, None, refusals.HeadFormat),
-    "one signature twice": (GOOD[:10] + b"\x02" + GOOD[11:] + GOOD[-80:], None, refusals.HeadFormat),
+    "empty": (b"", None, "HEAD_FORMAT"),
+    "too large": (GOOD + bytes(4_096), None, "HEAD_FORMAT"),
+    "one byte more": (GOOD + b"\0", None, "HEAD_FORMAT"),
+    "no signature": (GOOD[:10] + b"\0" + PAYLOAD, None, "HEAD_FORMAT"),
+    "nine signatures": (GOOD[:10] + b"\x09" + GOOD[11:] + GOOD[-80:] * 8, None, "HEAD_FORMAT"),
+    "one signature twice": (GOOD[:10] + b"\x02" + GOOD[11:] + GOOD[-80:], None, "HEAD_FORMAT"),
     "signatures in the other order": (
         GOOD[:10]
         + b"\x02"
@@ -92,64 +94,64 @@ REFUSED = {
             for who in sorted((ENGINE, THIEF), key=lambda who: who.key_id, reverse=True)
         ),
         None,
-        refusals.HeadFormat,
+        "HEAD_FORMAT",
     ),
-    "a trust file's magic": (b"HZTRST1\n" + GOOD[8:], None, refusals.HeadFormat),
-    "a long payload": (GOOD[:8] + (2_049).to_bytes(2, "big") + GOOD[10:], None, refusals.HeadFormat),
-    "a signature with one bit changed": (FLIPPED, None, refusals.BadSignature),
+    "a trust file's magic": (b"HZTRST1\n" + GOOD[8:], None, "HEAD_FORMAT"),
+    "a long payload": (GOOD[:8] + (2_049).to_bytes(2, "big") + GOOD[10:], None, "HEAD_FORMAT"),
+    "a signature with one bit changed": (FLIPPED, None, "BAD_SIGNATURE"),
     "two keys, one signature bad": (
         pack(FORM, PAYLOAD, {ENGINE.key_id: ENGINE.sign(sshsig.HEAD, PAYLOAD), PROMOTER.key_id: bytes(64)}),
         two_of_two(),
-        refusals.BadSignature,
+        "BAD_SIGNATURE",
     ),
-    "a signature for another purpose": (signature_of(ENGINE, PAYLOAD, sshsig.TRUST), None, refusals.BadSignature),
-    "a stranger's signature": (head.sign(HEAD, [THIEF]), None, refusals.TooFewSignatures),
-    "the root's signature": (head.sign(HEAD, [ROOT]), None, refusals.TooFewSignatures),
-    "one key where two are needed": (GOOD, two_of_two(), refusals.TooFewSignatures),
-    "the key of another channel": (head.sign(HEAD, [CANDLES]), None, refusals.KeyNotForChannel),
-    "a revoked key": (GOOD, make_trust(channels=[policy("champions", CANDLES)], revoked=[ENGINE]), refusals.KeyRevoked),
-    "a channel nobody may sign": (GOOD, make_trust(channels=[]), refusals.ChannelUnknown),
-    "no fields": (reseal(b"\x90"), None, refusals.HeadFormat),
-    "not MessagePack": (reseal(b"\xc1"), None, refusals.HeadFormat),
-    "not text": (reseal(PAYLOAD.replace(b"champions", b"champion\xff")), None, refusals.HeadFormat),
-    "an array of four thousand million": (reseal(b"\xdd\xff\xff\xff\xff"), None, refusals.HeadFormat),
-    "deep nesting": (reseal(b"\x91" * 2_000), None, refusals.HeadFormat),
-    "one field more": (reseal(b"\x9e" + PAYLOAD[1:] + b"\xc0"), None, refusals.NotCanonical),
-    "a longer number": (reseal(PAYLOAD[:1] + b"\xcc\x01" + PAYLOAD[2:]), None, refusals.NotCanonical),
-    "a number with a fraction part": (reseal(raw(seq=1.0)), None, (refusals.NotCanonical, refusals.HeadFormat)),
-    "bytes behind the fields": (reseal(PAYLOAD + b"\xc0"), None, refusals.HeadFormat),
-    "another version": (reseal(raw(v=2)), None, refusals.HeadFormat),
-    "sequence zero": (reseal(raw(seq=0)), None, refusals.HeadFormat),
-    "epoch zero": (reseal(raw(epoch=0)), None, refusals.HeadFormat),
-    "a sequence of 64 bits": (reseal(raw(seq=2**63)), None, refusals.HeadFormat),
-    "a time no calendar has": (reseal(raw(created_ms=2**60)), None, refusals.HeadFormat),
-    "a short hash": (reseal(raw(body_sha256=bytes(31))), None, refusals.HeadFormat),
-    "a publisher that moves the cursor": (reseal(raw(publisher="\x1b[2J")), None, refusals.HeadFormat),
-    "a publisher with a line break": (reseal(raw(publisher="engine\n")), None, refusals.HeadFormat),
-    "another channel": (reseal(raw(channel="candles")), None, refusals.WrongChannel),
-    "a trust file we do not have": (reseal(raw(trust_version=2)), None, refusals.TrustTooOld),
-    "the epoch before": (GOOD, make_trust(channels=[policy(epoch=2)]), refusals.WrongEpoch),
-    "an epoch to come": (reseal(raw(epoch=2)), None, refusals.WrongEpoch),
+    "a signature for another purpose": (signature_of(ENGINE, PAYLOAD, sshsig.TRUST), None, "BAD_SIGNATURE"),
+    "a stranger's signature": (head.sign(HEAD, [THIEF]), None, "THRESHOLD"),
+    "the root's signature": (head.sign(HEAD, [ROOT]), None, "THRESHOLD"),
+    "one key where two are needed": (GOOD, two_of_two(), "THRESHOLD"),
+    "the key of another channel": (head.sign(HEAD, [CANDLES]), None, "KEY_CHANNEL"),
+    "a revoked key": (GOOD, make_trust(channels=[policy("champions", CANDLES)], revoked=[ENGINE]), "KEY_REVOKED"),
+    "a channel nobody may sign": (GOOD, make_trust(channels=[]), "CHANNEL_UNKNOWN"),
+    "no fields": (reseal(b"\x90"), None, "HEAD_FORMAT"),
+    "not MessagePack": (reseal(b"\xc1"), None, "HEAD_FORMAT"),
+    "not text": (reseal(PAYLOAD.replace(b"champions", b"champion\xff")), None, "HEAD_FORMAT"),
+    "an array of four thousand million": (reseal(b"\xdd\xff\xff\xff\xff"), None, "HEAD_FORMAT"),
+    "deep nesting": (reseal(b"\x91" * 2_000), None, "HEAD_FORMAT"),
+    "one field more": (reseal(b"\x9e" + PAYLOAD[1:] + b"\xc0"), None, "NOT_CANONICAL"),
+    "a longer number": (reseal(PAYLOAD[:1] + b"\xcc\x01" + PAYLOAD[2:]), None, "NOT_CANONICAL"),
+    "a number with a fraction part": (reseal(raw(seq=1.0)), None, ("NOT_CANONICAL", "HEAD_FORMAT")),
+    "bytes behind the fields": (reseal(PAYLOAD + b"\xc0"), None, "HEAD_FORMAT"),
+    "another version": (reseal(raw(v=2)), None, "HEAD_FORMAT"),
+    "sequence zero": (reseal(raw(seq=0)), None, "HEAD_FORMAT"),
+    "epoch zero": (reseal(raw(epoch=0)), None, "HEAD_FORMAT"),
+    "a sequence of 64 bits": (reseal(raw(seq=2**63)), None, "HEAD_FORMAT"),
+    "a time no calendar has": (reseal(raw(created_ms=2**60)), None, "HEAD_FORMAT"),
+    "a short hash": (reseal(raw(body_sha256=bytes(31))), None, "HEAD_FORMAT"),
+    "a publisher that moves the cursor": (reseal(raw(publisher="\x1b[2J")), None, "HEAD_FORMAT"),
+    "a publisher with a line break": (reseal(raw(publisher="engine\n")), None, "HEAD_FORMAT"),
+    "another channel": (reseal(raw(channel="candles")), None, "WRONG_CHANNEL"),
+    "a trust file we do not have": (reseal(raw(trust_version=2)), None, "TRUST_TOO_OLD"),
+    "the epoch before": (GOOD, make_trust(channels=[policy(epoch=2)]), "EPOCH"),
+    "an epoch to come": (reseal(raw(epoch=2)), None, "EPOCH"),
     "made three minutes from now": (
         head.sign(change(HEAD, created_ms=NOW + 180_000, expires_ms=NOW + HOUR), [ENGINE]),
         None,
-        refusals.FromTheFuture,
+        "FUTURE",
     ),
     "good for a month": (
         head.sign(change(HEAD, expires_ms=NOW + 30 * 24 * HOUR), [ENGINE]),
         None,
-        refusals.LifetimeTooLong,
+        "LIFETIME",
     ),
     "expired before it was made": (
         head.sign(change(HEAD, expires_ms=HEAD.created_ms), [ENGINE]),
         None,
-        refusals.LifetimeTooLong,
+        "LIFETIME",
     ),
-    "a key that is over": (GOOD, make_trust(keys=[key(ENGINE, end=NOW), key(CANDLES)]), refusals.KeyWindow),
-    "a key that had not begun": (GOOD, make_trust(keys=[key(ENGINE, start=NOW), key(CANDLES)]), refusals.KeyWindow),
-    "a body of a terabyte": (reseal(raw(body_len=2**40)), None, refusals.LimitExceeded),
-    "a body that unpacks to a terabyte": (reseal(raw(raw_len=2**40)), None, refusals.LimitExceeded),
-    "more entries than the channel may have": (reseal(raw(entry_count=100_001)), None, refusals.LimitExceeded),
+    "a key that is over": (GOOD, make_trust(keys=[key(ENGINE, end=NOW), key(CANDLES)]), "KEY_WINDOW"),
+    "a key that had not begun": (GOOD, make_trust(keys=[key(ENGINE, start=NOW), key(CANDLES)]), "KEY_WINDOW"),
+    "a body of a terabyte": (reseal(raw(body_len=2**40)), None, "LIMIT"),
+    "a body that unpacks to a terabyte": (reseal(raw(raw_len=2**40)), None, "LIMIT"),
+    "more entries than the channel may have": (reseal(raw(entry_count=100_001)), None, "LIMIT"),
 }
 
 
@@ -158,7 +160,7 @@ def test_refused(name):
     data, trust, expected = REFUSED[name]
     with pytest.raises(Refused) as caught:
         open_head(data, trust)
-    assert type(caught.value) in (expected if isinstance(expected, tuple) else (expected,))
+    assert caught.value.code in (expected if isinstance(expected, tuple) else (expected,))
 
 
 def test_every_truncation_is_refused():
@@ -200,23 +202,23 @@ def test_a_key_may_begin_the_moment_it_signs():
 
 
 def test_what_cannot_be_opened_is_not_written():
-    with pytest.raises(refusals.ChannelName):
+    with raises("CHANNEL_NAME"):
         head.sign(change(HEAD, channel="Champions"), [ENGINE])
-    with pytest.raises(refusals.HeadFormat):
+    with raises("HEAD_FORMAT"):
         head.sign(HEAD, [])
-    with pytest.raises(refusals.HeadFormat):
+    with raises("HEAD_FORMAT"):
         pack(FORM, bytes(2_049), {bytes(16): bytes(64)})
 
 
 @pytest.mark.parametrize("name", ["", "A", "a b", ".a", "a.", "a//b", "/a", "a/", "a/b/c/d/e", "../a", "x" * 65, "ä"])
 def test_no_channel_is_called(name):
-    with pytest.raises(refusals.ChannelName):
+    with raises("CHANNEL_NAME"):
         open_head(GOOD, channel=name)
 
 
 def test_an_error_says_its_code_to_machines():
-    with pytest.raises(refusals.Rollback) as caught:
-        raise refusals.Rollback("x", actual="1-1")
+    with raises("ROLLBACK") as caught:
+        raise refused("ROLLBACK", "x", actual="1-1")
     assert caught.value.as_dict()["code"] == "ROLLBACK"
 
 
@@ -226,7 +228,7 @@ def test_a_head_goes_out_to_openssh_and_comes_back():
     assert head.import_sshsig(message, armored) == GOOD
     assert unpack(FORM, GOOD).payload == message
     other = sshsig.armor(sshsig.Signature(ENGINE.public, sshsig.TRUST, bytes(64)))
-    with pytest.raises(refusals.HeadFormat):
+    with raises("HEAD_FORMAT"):
         head.import_sshsig(message, [other])
 
 
@@ -238,15 +240,15 @@ def test_a_head_is_believed_because_its_successor_names_it():
     assert digest == head.digest(HEAD)
     assert head.linked(GOOD, digest) == HEAD
     assert head.linked(reseal(head.encode(HEAD), THIEF), digest) == HEAD  # whoever has signed it
-    with pytest.raises(refusals.HeadFormat):
+    with raises("HEAD_FORMAT"):
         head.linked(GOOD, bytes(32))
     for data in (b"", GOOD[:-1], b"rubbish"):
-        with pytest.raises(refusals.HeadFormat):
+        with raises("HEAD_FORMAT"):
             head.linked(data, digest)
-        with pytest.raises(refusals.HeadFormat):
+        with raises("HEAD_FORMAT"):
             head.digest_of(data)
     nonsense = reseal(b"\x90")
-    with pytest.raises(refusals.HeadFormat):
+    with raises("HEAD_FORMAT"):
         head.linked(nonsense, head.digest_of(nonsense))
 
 
@@ -257,13 +259,13 @@ def test_a_head_of_the_past_needs_a_signature_that_counts_and_no_youth():
     assert (opened.head, opened.digest, opened.data) == (long_ago, head.digest(long_ago), data)
     assert [each.label for each in opened.signers] == ["engine"]
     for wrong, refusal in (
-        (head.sign(long_ago, [THIEF]), refusals.TooFewSignatures),
-        (head.sign(long_ago, [CANDLES]), refusals.KeyNotForChannel),
-        (head.sign(make_head(channel="candles"), [ENGINE]), refusals.WrongChannel),
-        (head.sign(make_head(epoch=2), [ENGINE]), refusals.WrongEpoch),
-        (head.sign(make_head(trust_version=9), [ENGINE]), refusals.TrustTooOld),
-        (reseal(raw(v=2)), refusals.HeadFormat),
-        (data[:-1], refusals.HeadFormat),
+        (head.sign(long_ago, [THIEF]), "THRESHOLD"),
+        (head.sign(long_ago, [CANDLES]), "KEY_CHANNEL"),
+        (head.sign(make_head(channel="candles"), [ENGINE]), "WRONG_CHANNEL"),
+        (head.sign(make_head(epoch=2), [ENGINE]), "EPOCH"),
+        (head.sign(make_head(trust_version=9), [ENGINE]), "TRUST_TOO_OLD"),
+        (reseal(raw(v=2)), "HEAD_FORMAT"),
+        (data[:-1], "HEAD_FORMAT"),
     ):
-        with pytest.raises(refusal):
+        with raises(refusal):
             head.past(wrong, trust=make_trust(), channel="champions")

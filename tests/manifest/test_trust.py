@@ -2,6 +2,7 @@
 
 import msgspec
 import pytest
+from expecting import raises
 from manifest_world import (
     BACKUP,
     CANDLES,
@@ -19,7 +20,7 @@ from manifest_world import (
 )
 
 from huracan_sync.errors import Refused
-from huracan_sync.manifest import head, refusals, sshsig, trust
+from huracan_sync.manifest import head, sshsig, trust
 from huracan_sync.manifest.default_policy import first_trust
 from huracan_sync.manifest.envelope import pack, seal
 from huracan_sync.manifest.trust import DAY_MS, FORM, OTHERS, Key, Policy, Revocation
@@ -44,19 +45,19 @@ def test_two_pinned_roots_must_both_have_signed():
     both = make_trust(roots=[ROOT, BACKUP])
     pins = [sshsig.fingerprint(each.public) for each in (ROOT, BACKUP)]
     assert trust.pin(signed_trust(both, ROOT, BACKUP), pins) == both
-    with pytest.raises(refusals.TrustPin):
+    with raises("TRUST_PIN"):
         trust.pin(signed_trust(both, ROOT), pins)
 
 
 @pytest.mark.parametrize("pins", [[], [sshsig.fingerprint(THIEF.public)], [*PIN, "SHA256:x"]])
 def test_not_the_pinned_root(pins):
-    with pytest.raises(refusals.TrustPin):
+    with raises("TRUST_PIN"):
         trust.pin(GOOD, pins)
 
 
 def test_a_root_that_is_named_but_has_not_signed_is_not_believed():
     made = make_trust(roots=[ROOT, THIEF])
-    with pytest.raises(refusals.TrustPin):
+    with raises("TRUST_PIN"):
         trust.pin(signed_trust(made, THIEF), PIN)
 
 
@@ -89,36 +90,36 @@ def test_what_may_follow(name):
 OTHERS_AT_TWO = make_trust(channels=[policy(OTHERS, epoch=2)])
 REVOKED = later(channels=[policy("champions", CANDLES, epoch=2)], revoked=[ENGINE])
 BROKEN = {
-    "by a stranger": (V1, later(), [THIEF], refusals.TrustSignatures),
-    "by the new root alone": (V1, later(roots=[BACKUP]), [BACKUP], refusals.TrustSignatures),
-    "by the old root alone": (V1, later(roots=[BACKUP]), [ROOT], refusals.TrustSignatures),
-    "by one of two": (make_trust(roots=[ROOT, BACKUP], threshold=2), later(), [ROOT], refusals.TrustSignatures),
-    "a version left out": (V1, change(later(), version=3), [ROOT], refusals.TrustChain),
-    "the same version": (V1, change(later(), version=1), [ROOT], refusals.TrustChain),
-    "made earlier": (V1, make_trust(version=2, created=V1.created_ms - 1), [ROOT], refusals.TrustChain),
+    "by a stranger": (V1, later(), [THIEF], "TRUST_SIGNATURES"),
+    "by the new root alone": (V1, later(roots=[BACKUP]), [BACKUP], "TRUST_SIGNATURES"),
+    "by the old root alone": (V1, later(roots=[BACKUP]), [ROOT], "TRUST_SIGNATURES"),
+    "by one of two": (make_trust(roots=[ROOT, BACKUP], threshold=2), later(), [ROOT], "TRUST_SIGNATURES"),
+    "a version left out": (V1, change(later(), version=3), [ROOT], "TRUST_CHAIN"),
+    "the same version": (V1, change(later(), version=1), [ROOT], "TRUST_CHAIN"),
+    "made earlier": (V1, make_trust(version=2, created=V1.created_ms - 1), [ROOT], "TRUST_CHAIN"),
     "an epoch back": (
         OTHERS_AT_TWO,
         later(channels=[policy(OTHERS, epoch=1)]),
         [ROOT],
-        refusals.TrustChain,
+        "TRUST_CHAIN",
     ),
     "an epoch back by giving a channel a policy of its own": (
         OTHERS_AT_TWO,
         later(channels=[policy(OTHERS, epoch=2), policy("champions", epoch=1)]),
         [ROOT],
-        refusals.TrustChain,
+        "TRUST_CHAIN",
     ),
     "a revocation without a new epoch": (
         V1,
         later(channels=[policy("champions", CANDLES)], revoked=[ENGINE]),
         [ROOT],
-        refusals.TrustChain,
+        "TRUST_CHAIN",
     ),
     "a revocation taken back": (
         REVOKED,
         make_trust(version=3, created=REVOKED.created_ms, channels=[policy(epoch=3)]),
         [ROOT],
-        refusals.TrustChain,
+        "TRUST_CHAIN",
     ),
 }
 
@@ -128,21 +129,21 @@ def test_what_may_not_follow(name):
     old, new, who, expected = BROKEN[name]
     with pytest.raises(Refused) as caught:
         trust.follow(old, signed_trust(new, *who))
-    assert type(caught.value) is expected
+    assert caught.value.code == expected
 
 
 def test_a_bad_signature_by_a_root_refuses_even_where_others_suffice():
     made = make_trust(roots=[ROOT, BACKUP])
     payload = trust.payload(made)
     data = pack(FORM, payload, {ROOT.key_id: ROOT.sign(sshsig.TRUST, payload), BACKUP.key_id: bytes(64)})
-    with pytest.raises(refusals.TrustSignatures):
+    with raises("TRUST_SIGNATURES"):
         trust.open(data)
 
 
 def test_a_head_is_no_trust_file_whoever_signed_it():
-    with pytest.raises(refusals.TrustFormat):
+    with raises("TRUST_FORMAT"):
         trust.open(head.sign(make_head(), [ROOT]))
-    with pytest.raises(refusals.TrustSignatures):
+    with raises("TRUST_SIGNATURES"):
         trust.open(pack(FORM, trust.payload(V1), {ROOT.key_id: ROOT.sign(sshsig.HEAD, trust.payload(V1))}))
 
 
@@ -173,14 +174,14 @@ MALFORMED = {
 
 @pytest.mark.parametrize("name", MALFORMED)
 def test_malformed(name):
-    with pytest.raises(refusals.TrustFormat):
+    with raises("TRUST_FORMAT"):
         trust.open(forged(MALFORMED[name]))
 
 
 def test_what_cannot_be_read_is_not_written():
-    with pytest.raises(refusals.TrustFormat):
+    with raises("TRUST_FORMAT"):
         trust.sign(make_trust(threshold=2), [ROOT])
-    with pytest.raises(refusals.TrustFormat):
+    with raises("TRUST_FORMAT"):
         trust.payload(make_trust(channels=[policy(threshold=2)]))
 
 
@@ -199,7 +200,7 @@ def test_every_truncation_and_every_bit_is_refused():
 
 def test_a_trust_file_ends():
     trust.check_current(V1, V1.expires_ms - 1)
-    with pytest.raises(refusals.TrustExpired):
+    with raises("TRUST_EXPIRED"):
         trust.check_current(V1, V1.expires_ms)
 
 
@@ -207,9 +208,9 @@ def test_the_policy_of_a_channel():
     made = make_trust(channels=[policy(OTHERS, epoch=3), policy("champions", epoch=4)])
     assert made.policy("champions").epoch == 4
     assert made.policy("anything/else").epoch == 3
-    with pytest.raises(refusals.ChannelName):
+    with raises("CHANNEL_NAME"):
         made.policy(OTHERS)
-    with pytest.raises(refusals.ChannelUnknown):
+    with raises("CHANNEL_UNKNOWN"):
         V1.policy("logs")
 
 

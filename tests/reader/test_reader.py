@@ -3,13 +3,13 @@
 import concurrent.futures
 
 import pytest
+from expecting import raises
 from manifest_world import BACKUP, CANDLES, ENGINE, PROMOTER, ROOT, key
 from reader_world import FILES, HOUR, PIN, RULES, World, change, item, make_trust, policy
 
 from huracan_sync.errors import Busy, ConfigError, NotFound, NoTrust, Revoked, StateMissing, Unreachable
-from huracan_sync.manifest import locations, refusals, trust
+from huracan_sync.manifest import locations, trust
 from huracan_sync.manifest.checks import Freshness
-from huracan_sync.manifest.refusals import Dead, Stale
 
 ROSTER = "hamilton/roster.json"
 
@@ -96,7 +96,7 @@ def test_where_the_last_look_is_not_known_everything_that_moved_is_news(world, p
     assert world.reader.trust().version == 2
     world.peer.reset = True
     world.peer.delete(locations.head("champions"))
-    with pytest.raises(refusals.HeadMissing):
+    with raises("HEAD_MISSING"):
         world.reader.latest("champions")
 
 
@@ -186,7 +186,7 @@ def test_the_pinned_key_may_come_in_a_later_version(tmp_path):
 
 def test_a_key_nobody_signed_with(tmp_path):
     world = World(tmp_path, pinned=False)
-    with pytest.raises(refusals.TrustPin):
+    with raises("TRUST_PIN"):
         world.reader.pin([BACKUP.fingerprint])
     world.peer.delete(".huracan/trust")
     with pytest.raises(NotFound):
@@ -196,7 +196,7 @@ def test_a_key_nobody_signed_with(tmp_path):
 def test_a_break_in_the_chain_stops_the_pinning(tmp_path):
     world = World(tmp_path, pinned=False)
     world.peer.put(locations.trust(2), b"HZTRST1\n")
-    with pytest.raises(refusals.TrustFormat):
+    with raises("TRUST_FORMAT"):
         world.reader.pin(PIN)
 
 
@@ -226,9 +226,9 @@ def test_an_expired_trust_file_pins_nothing_and_reads_nothing(world, tmp_path):
     world.reader.latest("champions")
     world.clock.now_ms = world.engine.trust.expires_ms
     for ask in (world.reader.latest, world.reader.last_good):
-        with pytest.raises(refusals.TrustExpired):
+        with raises("TRUST_EXPIRED"):
             ask("champions")
-    with pytest.raises(refusals.TrustExpired):
+    with raises("TRUST_EXPIRED"):
         World.new_reader(world).pin(PIN, anew=True)
 
 
@@ -236,7 +236,7 @@ def test_a_channel_nobody_published_in(world):
     world.publish()
     with pytest.raises(NotFound):
         world.reader.latest("logs")
-    with pytest.raises(refusals.ChannelName):
+    with raises("CHANNEL_NAME"):
         world.reader.latest("../logs")
 
 
@@ -289,9 +289,9 @@ def test_a_revoked_key_halts_what_was_good(world):
         next_trust(world, keys=keys, channels=[policy("champions", PROMOTER, epoch=2)], revoked=[ENGINE])
     )
     for allow_stale in (True, False):
-        with pytest.raises(refusals.KeyRevoked):
+        with raises("KEY_REVOKED"):
             world.reader.latest("champions", allow_stale=allow_stale)
-        with pytest.raises(refusals.KeyRevoked):
+        with raises("KEY_REVOKED"):
             world.reader.last_good("champions", allow_stale=allow_stale)
     world.engine.who, world.engine.epoch, world.engine.seq = PROMOTER, 2, 0
     world.publish()
@@ -304,7 +304,7 @@ def test_after_a_theft_the_next_epoch_begins_at_one(world):
     world.reader.latest("champions")
     world.engine.seq = 2**63 - 2
     world.engine.beat()
-    with pytest.raises(refusals.SequenceJump):
+    with raises("SEQUENCE_JUMP"):
         world.reader.latest("champions")
     keys = [key(ENGINE), key(PROMOTER)]
     world.engine.say_whom_to_trust(
@@ -320,7 +320,7 @@ def test_a_new_policy_is_asked_of_what_was_read_before(world):
     world.reader.latest("champions")
     keys = [key(ENGINE), key(CANDLES)]
     world.engine.say_whom_to_trust(next_trust(world, keys=keys, channels=[policy(kinds=(2,))]))
-    with pytest.raises(refusals.KindRefused):
+    with raises("KIND"):
         world.reader.latest("champions")
 
 
@@ -340,10 +340,10 @@ def test_fresh_stale_and_dead_to_the_second(world):
         world.clock.now_ms = start + 2 * HOUR
         assert snapshot.status is Freshness.STALE
         for ask in (lambda: world.reader.latest("champions"), lambda: world.reader.last_good("champions")):
-            with pytest.raises((Stale, Unreachable)):
+            with raises(("STALE", Unreachable)):
                 ask()
         for ask in (snapshot.read, snapshot.open, snapshot.path, lambda path: snapshot.read_range(path, 0, 1)):
-            with pytest.raises(Stale):
+            with raises("STALE"):
                 ask(ROSTER)
         assert allowed.read(ROSTER)
         world.clock.now_ms = start + 26 * HOUR - 1
@@ -352,18 +352,18 @@ def test_fresh_stale_and_dead_to_the_second(world):
         world.clock.now_ms = start + 26 * HOUR
         assert stale.status is Freshness.DEAD
         for ask in (stale.read, allowed.read):
-            with pytest.raises(Dead):
+            with raises("DEAD"):
                 ask(ROSTER)
-        with pytest.raises((Dead, Unreachable)):
+        with raises(("DEAD", Unreachable)):
             world.reader.latest("champions", allow_stale=True)
-        with pytest.raises(Dead):
+        with raises("DEAD"):
             world.reader.last_good("champions", allow_stale=True)
 
 
 def test_a_stale_head_may_still_be_read_and_is_remembered(world):
     world.publish()
     world.clock.now_ms += 3 * HOUR
-    with pytest.raises(Stale):
+    with raises("STALE"):
         world.reader.latest("champions")
     assert world.reader.latest("champions", allow_stale=True).status is Freshness.STALE
     world.clock.now_ms -= 3 * HOUR
@@ -374,10 +374,10 @@ def test_a_clock_that_fell_back(world):
     world.publish()
     world.reader.latest("champions")
     world.clock.now_ms -= 301_000
-    with pytest.raises(refusals.ClockBehind):
+    with raises("CLOCK"):
         world.reader.latest("champions")
     kept = world.reader.latest("champions", allow_stale=True)
-    assert isinstance(kept.problem, refusals.ClockBehind)
+    assert kept.problem.code == "CLOCK"
     assert contents(kept) == FILES
     assert kept.status is Freshness.FRESH
 
@@ -442,11 +442,11 @@ def test_of_a_damaged_generation_the_one_before_is_given_as_stale(world):
     ).unlink()
     world.peer.down = True
     offline = world.new_reader()
-    with pytest.raises(refusals.BodyMissing):
+    with raises("BODY_MISSING"):
         offline.last_good("champions")
     before = offline.last_good("champions", allow_stale=True)
     assert (before.sequence, before.status) == (1, Freshness.STALE)
-    assert isinstance(before.problem, refusals.BodyMissing)
+    assert before.problem.code == "BODY_MISSING"
     assert contents(before) == FILES
 
 
@@ -488,7 +488,7 @@ def test_lost_state_stops_everything_until_a_person_says_where_to_go_on(world):
         with pytest.raises(StateMissing):
             ask("champions")
     fresh.pin(PIN, at_least={"champions": 4})
-    with pytest.raises(refusals.Rollback):
+    with raises("ROLLBACK"):
         fresh.latest("champions")
     world.publish()
     assert fresh.latest("champions").sequence == 4
@@ -501,7 +501,7 @@ def test_a_floor_is_raised_and_never_lowered(world):
     assert world.reader.last_good("champions").sequence == 1
     world.reader.pin(PIN, at_least={"champions": 3, "logs": 2})
     for ask in (lambda: world.reader.latest("champions"), lambda: world.reader.latest("champions", allow_stale=True)):
-        with pytest.raises(refusals.Rollback):
+        with raises("ROLLBACK"):
             ask()
     world.engine.seq = 2
     world.publish()
@@ -516,7 +516,7 @@ def test_what_is_refused_is_not_remembered(world):
     world.publish(FILES | {ROSTER: b"{}"})
     world.peer.put(world.engine.made.parts().__next__().path, b"damage")
     for _ in range(2):
-        with pytest.raises(refusals.BodyHash):
+        with raises("BODY_HASH"):
             world.reader.latest("champions")
     world.peer.put(locations.head("champions"), good)
     assert world.reader.latest("champions").sequence == 1

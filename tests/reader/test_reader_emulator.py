@@ -5,11 +5,11 @@ import time
 
 import msgspec
 import pytest
+from expecting import raises
 from reader_world import FILES, PIN, World
 from remote_peer import RemotePeer
 from test_reader_attacks import ATTACKS, HEAD, Scene, ends_well
 
-from huracan_sync.manifest.refusals import HeadMissing
 from huracan_sync.remote.client import Remote
 from huracan_sync.remote.http import Endpoint, Wire
 from huracan_sync.remote.read_client import ReadOnly
@@ -57,7 +57,7 @@ def test_a_folder_in_the_place_of_the_head(peer, login, tmp_path):
     scene = Scene(tmp_path, peer=peer)
     peer.delete(HEAD)
     login(*READ, "files.content.write").rpc("files/create_folder_v2", {"path": join(ROOT, HEAD)}, msgspec.Raw)
-    with pytest.raises(HeadMissing):
+    with raises("HEAD_MISSING"):
         scene.reader.latest("champions")
 
 

@@ -9,7 +9,6 @@ from huracan_sync import errors
 from huracan_sync.remote.errors import (
     MAX_PAUSE_S,
     CursorReset,
-    HeaderTooLarge,
     SessionLost,
     TokenExpired,
     WrongOffset,
@@ -135,7 +134,7 @@ def test_5xx_is_retried_and_may_have_committed(status, body):
 
 
 @pytest.mark.parametrize(
-    ("status", "kind"), [(400, errors.CallRefused), (403, errors.NotAuthorized), (431, HeaderTooLarge)]
+    ("status", "kind"), [(400, errors.CallRefused), (403, errors.NotAuthorized), (431, "HEADER_TOO_LARGE")]
 )
 def test_what_is_never_retried(status, kind):
     verdict = judge("files/upload", answer(status, b"Error in call to API function"), NOW)

@@ -3,7 +3,7 @@
 import pytest
 from test_reader_emulator import READ, ROOT, Tokens
 
-from huracan_sync.errors import KeyringRefused, NotAuthorized, NotFound, Unreachable
+from huracan_sync.errors import NotAuthorized, NotFound, Unreachable, VaultRefused
 from huracan_sync.hamilton import Hamilton
 from huracan_sync.remote.client import Remote
 from huracan_sync.remote.http import Endpoint, Wire
@@ -56,7 +56,7 @@ def test_a_keyring_that_is_locked_does_not_mean_that_nothing_is_there(writer, so
 
     class Locked:
         def token(self):
-            raise KeyringRefused("the keyring is locked")
+            raise VaultRefused("the keyring is locked", code="KEYRING")
 
     source._remote.tokens = Locked()
     for ask in (lambda: source.fetch("a", 1), lambda: read(source, "a"), lambda: source.cursor("")):

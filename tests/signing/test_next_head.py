@@ -2,9 +2,11 @@
 
 import msgspec
 import pytest
+from expecting import raises
 from manifest_world import CANDLES, DAY_MS, ENGINE, HOUR, NOW, THIEF, key, make_head, make_trust, policy
 
-from huracan_sync.manifest import head, refusals
+from huracan_sync.errors import Refused
+from huracan_sync.manifest import head
 from huracan_sync.manifest.checks import Mark
 from huracan_sync.signing import next_head
 from huracan_sync.signing.next_head import Held, Lying, Named
@@ -65,7 +67,7 @@ def test_what_no_reader_would_accept_is_passed_over(name):
 
 @pytest.mark.parametrize("name", ["rubbish", "by a thief", "by a key of another channel", "of another channel"])
 def test_who_has_seen_nothing_does_not_go_on_from_rubbish(name):
-    with pytest.raises(refusals.Refused):
+    with pytest.raises(Refused):
         stand(RUBBISH[name])
 
 
@@ -77,26 +79,26 @@ def test_a_floor_that_a_person_set_is_gone_on_from():
 @pytest.mark.parametrize(
     ("said", "refusal"),
     [
-        (make_head(seq=2, prev=bytes(32)), refusals.Fork),
-        (make_head(seq=1_500_000), refusals.SequenceJump),
-        (make_head(seq=3, created_ms=NOW + HOUR, expires_ms=NOW + 2 * HOUR), refusals.FromTheFuture),
-        (make_head(seq=3, trust_version=5), refusals.TrustTooOld),
-        (make_head(seq=3, expires_ms=NOW + 30 * DAY_MS), refusals.LifetimeTooLong),
+        (make_head(seq=2, prev=bytes(32)), "FORK"),
+        (make_head(seq=1_500_000), "SEQUENCE_JUMP"),
+        (make_head(seq=3, created_ms=NOW + HOUR, expires_ms=NOW + 2 * HOUR), "FUTURE"),
+        (make_head(seq=3, trust_version=5), "TRUST_TOO_OLD"),
+        (make_head(seq=3, expires_ms=NOW + 30 * DAY_MS), "LIFETIME"),
     ],
 )
 def test_another_publishers_head_is_never_passed_over(said, refusal):
-    with pytest.raises(refusal):
+    with raises(refusal):
         stand(lying(said), held(FIRST))
 
 
 def test_two_heads_of_one_sequence_are_a_fork():
-    with pytest.raises(refusals.Fork):
+    with raises("FORK"):
         stand(lying(msgspec.structs.replace(SECOND, publisher="x")), held(SECOND))
 
 
 def test_our_own_last_head_is_gone_on_from_though_its_key_has_had_its_time():
     later = make_trust(keys=[key(ENGINE, end=NOW), key(CANDLES)], channels=[policy("champions", CANDLES, ENGINE)])
-    with pytest.raises(refusals.KeyWindow):
+    with raises("KEY_WINDOW"):
         stand(lying(SECOND), held(FIRST), trust=later)
     standing = stand(lying(SECOND), held(SECOND), trust=later)
     assert (standing.base, *went_on(standing)[:3]) == (None, 3, head.digest(SECOND), "r")

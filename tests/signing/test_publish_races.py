@@ -4,10 +4,10 @@ import functools
 
 import pytest
 import race_world
+from expecting import raises
 from race_world import race
 
 from huracan_sync.manifest import sshsig
-from huracan_sync.manifest.refusals import Fork
 from huracan_sync.signing import transaction as act
 
 CHUNK = 2_500
@@ -84,7 +84,7 @@ def test_a_publisher_who_overwrites_is_found_out(monkeypatch):
         return act.Swapped.DONE
 
     monkeypatch.setattr(race_world.Dropbox, "swap", overwriting)
-    with pytest.raises(Fork):  # the other publishers see it before we do
+    with raises("FORK"):  # the other publishers see it before we do
         found(range(40))
 
 

@@ -4,9 +4,10 @@ import os
 import subprocess
 
 import pytest
+from expecting import raises
 
 from huracan_sync.auth.keystore.secret_io import to_bytes
-from huracan_sync.errors import NoSafePlace, NoSigningKey, SecretMissing, UnsafePlace
+from huracan_sync.errors import NoSigningKey, SecretMissing, UnsafePlace
 from huracan_sync.manifest.signer import Signer
 from huracan_sync.signing.signing_key import KEY_FILE, KeyPlace
 
@@ -76,7 +77,7 @@ def test_in_the_vault(tmp_path, vault):
 
 
 def test_no_place_at_all(tmp_path):
-    with pytest.raises(NoSafePlace) as caught:
+    with raises("NO_SAFE_PLACE") as caught:
         place(tmp_path, {}).make()
     assert KEY_FILE in caught.value.hint
 

@@ -70,7 +70,7 @@ FAULTS = {
     "missing scope": ({"fault": "missing_scope"}, (errors.MissingScope,)),
     "login withdrawn": ({"fault": "token_error", "tags": ["invalid_grant", "withdrawn"]}, (errors.Revoked,)),
     "granted less": ({"fault": "scope", "scope": ["files.metadata.read"]}, (errors.MissingScope,)),
-    "granted more": ({"fault": "scope", "scope": ["sharing.read"]}, (errors.ScopeWidened, errors.MissingScope)),
+    "granted more": ({"fault": "scope", "scope": ["sharing.read"]}, ("SCOPE_WIDENED", errors.MissingScope)),
     "full": ({"fault": "insufficient_space"}, (errors.OutOfSpace,)),
     "session lost": ({"fault": "session_lost"}, True),
     "wrong offset": ({"fault": "incorrect_offset", "offset": 0}, True),

@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 from huracan_sync.auth.keystore.secret_id import SecretName, unwrap, wrap
-from huracan_sync.errors import KeyringRefused
+from huracan_sync.errors import VaultRefused
 from huracan_sync.secret import Secret
 
 ALLOWED = (
@@ -41,7 +41,7 @@ class OsKeyring:
         """Find out whether it is open, by asking for what is not there.
 
         Raises:
-            KeyringRefused: it is locked or failed.
+            VaultRefused: `KEYRING`, it is locked or failed.
         """
         self._read(SecretName("none", "nobody", "nothing"))
 
@@ -49,8 +49,8 @@ class OsKeyring:
         """The secret, or None when the keyring holds none of that name.
 
         Raises:
-            KeyringRefused: the keyring is locked or failed.
-            BoundElsewhere: what lies there belongs to another login.
+            VaultRefused: `KEYRING`, the keyring is locked or failed.
+            VaultRefused: `BOUND_ELSEWHERE`, what lies there belongs to another login.
         """
         text = self._read(name)
         return None if text is None else unwrap(name, text)
@@ -61,7 +61,7 @@ class OsKeyring:
         self._ask("written", lambda: self._backend.set_password(SERVICE, name.place, text.reveal()))
         kept = self._read(name)
         if kept is None or kept.reveal() != text.reveal():
-            raise KeyringRefused(f"{self.backend} did not keep what it was given", backend=self.backend)
+            raise VaultRefused(f"{self.backend} did not keep what it was given", code="KEYRING", backend=self.backend)
 
     def forget(self, name: SecretName) -> bool:
         """Remove it; False when there was none."""
@@ -80,7 +80,7 @@ class OsKeyring:
         except Exception as error:  # noqa: BLE001 - backends raise what their desktops raise: D-Bus, Cocoa, COM
             kind = type(error).__name__
         # The error itself stays behind: its message is not ours, and its frames hold what was to be stored.
-        raise KeyringRefused(f"the keyring {self.backend} cannot be {verb}: {kind}", backend=self.backend)
+        raise VaultRefused(f"the keyring {self.backend} cannot be {verb}: {kind}", code="KEYRING", backend=self.backend)
 
 
 def find_keyring(env: Mapping[str, str]) -> OsKeyring | None:

@@ -12,7 +12,7 @@ from urllib.parse import quote
 import msgspec
 
 from huracan_sync.auth.keystore.secret_io import decode_secret, encode_secret
-from huracan_sync.errors import BoundElsewhere, VaultDamaged
+from huracan_sync.errors import VaultRefused
 from huracan_sync.secret import Secret
 
 
@@ -48,20 +48,24 @@ def unwrap(name: SecretName, text: Secret) -> Secret:
     """The secret that was put under `name`.
 
     Raises:
-        BoundElsewhere: it was put under another name, or for another app or account.
-        VaultDamaged: it is nothing that `wrap` made.
+        VaultRefused: `BOUND_ELSEWHERE`, it was put under another name, or for another app or account.
+        VaultRefused: `VAULT_DAMAGED`, it is nothing that `wrap` made.
     """
     try:
         found = msgspec.json.decode(text.reveal(), type=_Envelope, dec_hook=decode_secret)
     except msgspec.DecodeError:  # its message may quote the text
-        raise VaultDamaged(
-            f"what lies under {name.place} was not put there by huracan-sync", hint="", place=name.place
+        raise VaultRefused(
+            f"what lies under {name.place} was not put there by huracan-sync",
+            code="VAULT_DAMAGED",
+            hint="",
+            place=name.place,
         ) from None
     for field in name.__struct_fields__:
         if getattr(found, field) != getattr(name, field):
-            raise BoundElsewhere(
+            raise VaultRefused(
                 f"the secret {name.place} belongs to {field} {getattr(found, field)!r}, "
                 f"but {getattr(name, field)!r} asks for it",
+                code="BOUND_ELSEWHERE",
                 field=field,
             )
     return found.secret

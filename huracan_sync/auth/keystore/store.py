@@ -18,7 +18,7 @@ from huracan_sync.auth.keystore.secret_io import Environment
 from huracan_sync.auth.keystore.vault import Vault, VaultStorage
 from huracan_sync.auth.keystore.vault_key import KeySources, find_key, has_key
 from huracan_sync.disk.private_folder import Folder
-from huracan_sync.errors import KeyringRefused, NoSafePlace, NoVaultKey, VaultDamaged
+from huracan_sync.errors import VaultRefused
 from huracan_sync.secret import Secret
 
 INDEX = "stored.json"
@@ -62,7 +62,7 @@ class Store:
 
         Raises:
             VaultRefused: the place it was put in cannot be opened.
-            BoundElsewhere: it belongs to another service, app or account.
+            VaultRefused: `BOUND_ELSEWHERE`, it belongs to another service, app or account.
         """
         kept_in = self.kept_in(name)
         if kept_in is not None:
@@ -78,7 +78,7 @@ class Store:
         """Keep the secret durably where an earlier one lies, else in the first place that works; says where.
 
         Raises:
-            NoSafePlace: there is neither a keyring nor a key for the vault.
+            VaultRefused: `NO_SAFE_PLACE`, there is neither a keyring nor a key for the vault.
             VaultRefused: the place cannot be opened or written.
         """
         kept_in = self.kept_in(name)
@@ -124,19 +124,24 @@ class Store:
         if has_key(self._env, self._sources):
             return self.vault
         if self.vault.exists():
-            raise NoVaultKey(f"there is a vault in {self.folder.path}, and nothing here opens it")
-        raise NoSafePlace("there is no OS keyring here and no key for a vault, so no secret is kept")
+            raise VaultRefused(
+                f"there is a vault in {self.folder.path}, and nothing here opens it", code="NO_VAULT_KEY"
+            )
+        raise VaultRefused(
+            "there is no OS keyring here and no key for a vault, so no secret is kept", code="NO_SAFE_PLACE"
+        )
 
     def _blob_cache(self, kind: str) -> VaultStorage:
         if kind == self.vault.kind:
             if not self.vault.exists():
-                raise VaultDamaged(
+                raise VaultRefused(
                     f"the vault in {self.folder.path} is gone, and a secret was in it",
+                    code="VAULT_DAMAGED",
                     hint="bring it back, or remove `stored.json` beside it and run `huracan-sync authorize`",
                 )
             return self.vault
         if self.keyring is None:
-            raise KeyringRefused("the secret lies in the OS keyring, which does not answer here")
+            raise VaultRefused("the secret lies in the OS keyring, which does not answer here", code="KEYRING")
         return self.keyring
 
     def _index(self) -> dict[str, str]:
@@ -144,8 +149,9 @@ class Store:
         try:
             return {} if data is None else msgspec.json.decode(data, type=dict[str, str])
         except msgspec.DecodeError:
-            raise VaultDamaged(
+            raise VaultRefused(
                 f"{self.folder.path / INDEX} is damaged: where secrets lie is not known",
+                code="VAULT_DAMAGED",
                 hint="remove that file: the keyring and the vault are then searched",
             ) from None
 

@@ -19,7 +19,7 @@ from huracan_sync.auth.keystore.secret_io import decode_secret, encode_secret
 from huracan_sync.auth.keystore.vault_format import Kdf, new_kdf, seal, unseal
 from huracan_sync.auth.keystore.vault_key import VaultKey
 from huracan_sync.disk.private_folder import Folder
-from huracan_sync.errors import VaultDamaged
+from huracan_sync.errors import VaultRefused
 from huracan_sync.secret import Secret
 
 FILE = "vault"
@@ -127,7 +127,7 @@ class Vault:
             return msgspec.msgpack.decode(plain, type=dict[str, Secret], dec_hook=decode_secret), kdf
         except msgspec.DecodeError:
             plain = b""
-            raise VaultDamaged("the vault opens, and holds something else than secrets") from None
+            raise VaultRefused("the vault opens, and holds something else than secrets", code="VAULT_DAMAGED") from None
 
     def _the_key(self) -> VaultKey:
         if self._key is None:

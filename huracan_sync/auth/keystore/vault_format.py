@@ -24,7 +24,7 @@ import msgspec
 
 from huracan_sync.auth.keystore.ciphers import SALT_SIZE, TAG_SIZE, decrypt, encrypt, hkdf
 from huracan_sync.auth.keystore.vault_key import VaultKey
-from huracan_sync.errors import VaultDamaged, VaultUnknown, WrongVaultKey
+from huracan_sync.errors import VaultRefused
 
 MAGIC = b"HZVAULT1"
 PASSPHRASE = 1
@@ -72,24 +72,32 @@ def unseal(data: bytes, key: VaultKey) -> tuple[bytes, Kdf]:
     """What a file holds, and how its root key is made.
 
     Raises:
-        VaultUnknown: not this format, or limits outside those accepted.
-        WrongVaultKey: made with another key.
-        VaultDamaged: made with this key, and changed since.
+        VaultRefused: `VAULT_UNKNOWN`, not this format, or limits outside those accepted.
+        VaultRefused: `WRONG_VAULT_KEY`, made with another key.
+        VaultRefused: `VAULT_DAMAGED`, made with this key, and changed since.
     """
     kdf, wsalt, commit = parse_header(data)
     if key.is_passphrase != (kdf.kind == PASSPHRASE):
         asked, given = ("a passphrase", "a key") if kdf.kind == PASSPHRASE else ("a key file", "a passphrase")
         hint = _AT_A_TERMINAL if kdf.kind == PASSPHRASE else None
-        raise WrongVaultKey(
-            f"the vault opens with {asked}; {given} was given (from {key.source})", hint=hint, source=key.source
+        raise VaultRefused(
+            f"the vault opens with {asked}; {given} was given (from {key.source})",
+            code="WRONG_VAULT_KEY",
+            hint=hint,
+            source=key.source,
         )
     if not hmac.compare_digest(commit, _commit(key, kdf)):
         what, hint = ("passphrase", _TYPE_AGAIN) if key.is_passphrase else ("key", None)
-        raise WrongVaultKey(f"the {what} from {key.source} does not open the vault", hint=hint, source=key.source)
+        raise VaultRefused(
+            f"the {what} from {key.source} does not open the vault",
+            code="WRONG_VAULT_KEY",
+            hint=hint,
+            source=key.source,
+        )
     header, sealed = data[: _HEADER.size], data[_HEADER.size :]
     plain = decrypt(_root(key, kdf), wsalt, sealed, info=b"huracan-sync vault write", bound=header)
     if plain is None:
-        raise VaultDamaged("the vault's bytes are not those that were written")
+        raise VaultRefused("the vault's bytes are not those that were written", code="VAULT_DAMAGED")
     return plain, kdf
 
 
@@ -97,12 +105,12 @@ def parse_header(data: bytes) -> tuple[Kdf, bytes, bytes]:
     """Derivation, write salt and commitment of a vault file.
 
     Raises:
-        VaultUnknown: not this format, or limits outside those accepted.
+        VaultRefused: `VAULT_UNKNOWN`, not this format, or limits outside those accepted.
     """
     if data[: len(MAGIC)] != MAGIC:
-        raise VaultUnknown("the file is no vault, or one of a newer huracan-sync")
+        raise VaultRefused("the file is no vault, or one of a newer huracan-sync", code="VAULT_UNKNOWN")
     if len(data) < _HEADER.size + TAG_SIZE:
-        raise VaultUnknown(f"the vault is cut short: {len(data)} bytes")
+        raise VaultRefused(f"the vault is cut short: {len(data)} bytes", code="VAULT_UNKNOWN")
     _, kind, mem, iters, lanes, salt, wsalt, commit = _HEADER.unpack_from(data)
     limits = (mem, iters, lanes)
     if kind == PASSPHRASE:
@@ -110,7 +118,9 @@ def parse_header(data: bytes) -> tuple[Kdf, bytes, bytes]:
     else:
         fine = kind == RANDOM_KEY and limits == (0, 0, 0)
     if not fine:
-        raise VaultUnknown(f"the vault asks for derivation {kind} with limits {limits}, which are not accepted")
+        raise VaultRefused(
+            f"the vault asks for derivation {kind} with limits {limits}, which are not accepted", code="VAULT_UNKNOWN"
+        )
     return Kdf(kind, salt, mem, iters, lanes), wsalt, commit
 
 

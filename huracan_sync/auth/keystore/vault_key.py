@@ -19,7 +19,7 @@ import msgspec
 
 from huracan_sync.auth.keystore.secret_files import MOST, read_descriptor, read_file, systemd_credential
 from huracan_sync.auth.keystore.secret_io import from_bytes, to_bytes
-from huracan_sync.errors import NoVaultKey, SecretMissing, WeakVaultKey
+from huracan_sync.errors import SecretMissing, VaultRefused
 from huracan_sync.secret import Secret
 
 log = logging.getLogger(__name__)
@@ -63,13 +63,14 @@ def parse_key(given: Secret, source: str) -> VaultKey:
     """A random key in one of its three spellings: 32 raw bytes, or 64 hex or 44 base64 characters and a newline.
 
     Raises:
-        WeakVaultKey: anything else.
+        VaultRefused: `WEAK_VAULT_KEY`, anything else.
     """
     raw = _decode(given)
     if not raw:
-        raise WeakVaultKey(
+        raise VaultRefused(
             f"the vault key from {source} is not 32 raw bytes, 64 hex or 44 base64 characters "
             f"({len(given.reveal())} bytes)",
+            code="WEAK_VAULT_KEY",
             source=source,
         )
     if len(set(to_bytes(raw))) < 12 or raw.reveal().isascii():  # of 32 random bytes about 30 differ, half are no ASCII
@@ -81,12 +82,14 @@ def parse_passphrase(given: Secret, source: str) -> VaultKey:
     """A passphrase a person chose.
 
     Raises:
-        WeakVaultKey: fewer than 16 characters.
+        VaultRefused: `WEAK_VAULT_KEY`, fewer than 16 characters.
     """
     length = len(given.reveal())
     if length < SHORTEST_PASSPHRASE:
-        raise WeakVaultKey(
-            f"the passphrase from {source} has {length} characters; {SHORTEST_PASSPHRASE} are needed", source=source
+        raise VaultRefused(
+            f"the passphrase from {source} has {length} characters; {SHORTEST_PASSPHRASE} are needed",
+            code="WEAK_VAULT_KEY",
+            source=source,
         )
     return VaultKey(given, is_passphrase=True, source=source)
 
@@ -115,7 +118,9 @@ def _parse_either(given: Secret, source: str) -> VaultKey:
     try:
         phrase = Secret(to_bytes(given).decode().removesuffix("\n"))
     except UnicodeDecodeError:
-        raise WeakVaultKey(f"what came from {source} is neither a key nor text", source=source) from None
+        raise VaultRefused(
+            f"what came from {source} is neither a key nor text", code="WEAK_VAULT_KEY", source=source
+        ) from None
     return parse_passphrase(phrase, source)
 
 
@@ -127,10 +132,10 @@ def find_key(env: Mapping[str, str], sources: KeySources | None = None) -> Vault
         sources: descriptor, command, prompt.
 
     Raises:
-        NoVaultKey: nothing names a key.
+        VaultRefused: `NO_VAULT_KEY`, nothing names a key.
         SecretMissing: what is named gives none.
         UnsafePlace: the key file can be changed by others.
-        WeakVaultKey: what was found is no key.
+        VaultRefused: `WEAK_VAULT_KEY`, what was found is no key.
     """
     sources = sources or KeySources()
     if named := env.get("HURACAN_VAULT_KEY_FILE"):
@@ -146,8 +151,9 @@ def find_key(env: Mapping[str, str], sources: KeySources | None = None) -> Vault
     if "HURACAN_VAULT_KEY" in env:
         log.warning("HURACAN_VAULT_KEY is readable by every process of this user; prefer HURACAN_VAULT_KEY_FILE")
         return _parse_either(from_bytes(env["HURACAN_VAULT_KEY"].encode()), "HURACAN_VAULT_KEY")
-    raise NoVaultKey(
-        "nothing here opens the vault: no key file, credential or command is named, and there is no terminal"
+    raise VaultRefused(
+        "nothing here opens the vault: no key file, credential or command is named, and there is no terminal",
+        code="NO_VAULT_KEY",
     )
 
 

@@ -22,7 +22,7 @@ from typing import Any, Self
 import msgspec
 
 from huracan_sync.disk import Stamp
-from huracan_sync.errors import DiskFull, HuracanError, JournalDamaged, LocalFailure
+from huracan_sync.errors import DiskFull, HuracanError, LocalFailure, TryLater
 from huracan_sync.transfer.journal.records import Listed, Open, Run, Sent, SignedState, Synced
 from huracan_sync.transfer.journal.schema import SCHEMA, SCHEMA_VERSION
 from huracan_sync.transfer.journal.sqlite import BUSY_S, LEAST_ROOM, is_damage, room, use_wal
@@ -136,7 +136,7 @@ class Journal:
         """Close it.
 
         Raises:
-            JournalDamaged: it proved damaged while it was used; it was put aside.
+            TryLater: `JOURNAL_DAMAGED`, it proved damaged while it was used; it was put aside.
             LocalFailure, DiskFull: the disk failed us.
         """
         self.close()
@@ -147,7 +147,9 @@ class Journal:
         """What an error of SQLite says about the file; None when it says something about us."""
         if is_damage(error):
             aside = self._put_aside()
-            return JournalDamaged(f"the journal {self._file} is damaged; it was put aside as {aside.name}")
+            return TryLater(
+                f"the journal {self._file} is damaged; it was put aside as {aside.name}", code="JOURNAL_DAMAGED"
+            )
         return self._trouble(error, "cannot be read") if isinstance(error, sqlite3.OperationalError) else None
 
     @contextlib.contextmanager

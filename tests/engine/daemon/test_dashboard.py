@@ -8,11 +8,11 @@ import time
 import xml.etree.ElementTree as ET
 
 import pytest
+from expecting import raises
 
 from huracan_sync.engine.daemon import status as standing
 from huracan_sync.engine.daemon.dashboard import Page, Sample, Samples, as_html, as_metrics
 from huracan_sync.engine.daemon.status import State, Status
-from huracan_sync.errors import PortTaken
 
 NOW = 1_763_100_000.0
 KINDS = [
@@ -105,7 +105,7 @@ def test_it_answers_only_what_it_should(page, path, method, host, status):
 
 def test_it_listens_on_this_machine_only(page):
     assert page.url.startswith("http://127.0.0.1:")
-    with pytest.raises(PortTaken, match=r"127\.0\.0\.1"):
+    with raises("PORT_TAKEN", match=r"127\.0\.0\.1"):
         Page(int(page.url.rsplit(":", 1)[1].strip("/")), told, Samples(), time.time)
 
 

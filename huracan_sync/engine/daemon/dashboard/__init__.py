@@ -17,7 +17,7 @@ import msgspec
 from huracan_sync.engine.daemon.dashboard.drawing import as_html
 from huracan_sync.engine.daemon.dashboard.samples import SAMPLE_S, Sample, Samples
 from huracan_sync.engine.daemon.status import Status
-from huracan_sync.errors import PortTaken
+from huracan_sync.errors import ConfigError
 from huracan_sync.secret import redact
 
 __all__ = ["SAMPLE_S", "Page", "Sample", "Samples", "as_html", "as_metrics"]
@@ -32,7 +32,7 @@ class Page:
         """Listen on `port` of 127.0.0.1; 0 takes any.
 
         Raises:
-            PortTaken: another process listens there.
+            ConfigError: `PORT_TAKEN`, another process listens there.
         """
 
         class Handler(_Handler):
@@ -44,8 +44,9 @@ class Page:
         try:
             self._server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
         except OSError as error:
-            raise PortTaken(
+            raise ConfigError(
                 f"port {port} of 127.0.0.1 cannot be listened on: {error.strerror}",
+                code="PORT_TAKEN",
                 hint="choose another with --http PORT; 0 takes any",
                 port=port,
             ) from error
