@@ -30,7 +30,7 @@ from huracan_sync.remote.parallel import several
 from huracan_sync.remote.read_client import ReadOnly
 from huracan_sync.remote.source import RemoteSource
 from huracan_sync.tree.layout import ACTIVE, CONFIGS, MODELS, ROSTER
-from huracan_sync.tree.paths import symbol as canonical
+from huracan_sync.tree.symbols import symbol as canonical
 
 _MODEL_SUFFIXES = (".joblib", ".pkl", ".lightgbm", ".lgb", ".safetensors", ".onnx", ".ubj", ".bin")
 """What a model's name may end in; `.bin`, which the contract names, goes before all others."""

@@ -13,7 +13,7 @@ from typing import Self
 import msgspec
 
 from huracan_sync.errors import DiskFull, FileChanged, LocalFailure, hint_of
-from huracan_sync.tree.layout import Arranged
+from huracan_sync.tree.folder_view import FolderView
 from huracan_sync.tree.paths import RelPath, ancestors
 
 
@@ -39,13 +39,13 @@ class Stamp(msgspec.Struct, frozen=True, gc=False):
 _MOST = 2**63 - 1
 
 
-Root = Path | Arranged
+Root = Path | FolderView
 """A folder on this disk."""
 
 
 def located(root: Root, path: RelPath) -> tuple[Path, RelPath]:
     """The folder that is really there, and where below it the path lies."""
-    return (root.path, root.at(path)) if isinstance(root, Arranged) else (root, path)
+    return (root.path, root.at(path)) if isinstance(root, FolderView) else (root, path)
 
 
 def sync_folders(root: Root, paths: Iterable[RelPath]) -> None:

@@ -10,7 +10,7 @@ import msgspec
 
 from huracan_sync.disk.files import Root, Stamp, local_failure
 from huracan_sync.errors import HostilePath, HuracanError, LocalFailure, UsageError
-from huracan_sync.tree.layout import Arranged
+from huracan_sync.tree.folder_view import FolderView
 from huracan_sync.tree.paths import RelPath, check, fold, is_part, never_synced
 
 
@@ -43,7 +43,7 @@ class Scan(msgspec.Struct):
         return frozenset(fold(problem.path) for problem in self.problems)
 
 
-def _renamed(root: Arranged, found: Scan) -> Scan:
+def _renamed(root: FolderView, found: Scan) -> Scan:
     """What a scan found, by its other names. Of several with one name, that in its place counts, else the newest."""
     files: dict[RelPath, Stamp] = {}
     ranks: dict[str, tuple[bool, int]] = {}
@@ -55,7 +55,7 @@ def _renamed(root: Arranged, found: Scan) -> Scan:
     return Scan(files, found.problems, others=found.others)
 
 
-def _asked_by_other_name(root: Arranged, wanted: Callable[[str], bool]) -> Callable[[str], bool]:
+def _asked_by_other_name(root: FolderView, wanted: Callable[[str], bool]) -> Callable[[str], bool]:
     def asked(path: str) -> bool:
         with contextlib.suppress(HostilePath):  # the scan reports it
             path = root.there(path)
@@ -76,7 +76,7 @@ def scan(root: Root, *, wanted: Callable[[str], bool] | None = None) -> Scan:
         UsageError: there is no such folder.
         LocalFailure: it cannot be read, or was moved away meanwhile: what was found then is not what it holds.
     """
-    if isinstance(root, Arranged):
+    if isinstance(root, FolderView):
         return _renamed(root, scan(root.path, wanted=wanted and _asked_by_other_name(root, wanted)))
     result = Scan({}, [])
     try:

@@ -11,7 +11,8 @@ import structlog
 from huracan_sync.errors import HuracanError, LocalFailure, NotAuthorized, SecretInFile, TryLater, Unavailable
 from huracan_sync.secret import redact
 from huracan_sync.transfer.progress import Silent
-from huracan_sync.tree.layout import Arranged, candle_here
+from huracan_sync.tree.folder_view import FolderView
+from huracan_sync.tree.layout import candle_here
 from huracan_sync.tree.paths import RelPath
 
 log: Any = structlog.get_logger("huracan_sync.engine")
@@ -61,7 +62,7 @@ def _both(kind: Any) -> Any:
 class Telling(Silent):
     """A monitor that tells of every file of a push."""
 
-    def __init__(self, local: Path, remote: str, arranged: Arranged | None) -> None:
+    def __init__(self, local: Path, remote: str, arranged: FolderView | None) -> None:
         self._local = local
         self._remote = remote
         self._arranged = arranged

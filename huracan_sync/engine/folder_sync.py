@@ -33,7 +33,8 @@ from huracan_sync.transfer.journal import Journal, Synced
 from huracan_sync.transfer.pair import Pair, never
 from huracan_sync.transfer.progress import Failure, Monitor
 from huracan_sync.tree.entry import Entry
-from huracan_sync.tree.layout import Arranged, Layout, arranged_candles, candle, candle_there
+from huracan_sync.tree.folder_view import FolderView
+from huracan_sync.tree.layout import Layout, candle, candle_there, candle_view
 from huracan_sync.tree.paths import RelPath, below, check, fold, join
 from huracan_sync.tree.plan import Conflict, Copy, Plan
 
@@ -51,7 +52,7 @@ class Folder(msgspec.Struct, frozen=True):
     """Absolute. The folder of candles, or one below it, when `arranged`."""
     patterns: tuple[str, ...] = ("*",)
     recursive: bool = True
-    arranged: Arranged | None = None
+    arranged: FolderView | None = None
     """How its files are called in Dropbox, when otherwise."""
 
     def wants(self, path: str) -> bool:
@@ -71,7 +72,7 @@ def folder_at(
     if inner is None:
         return Folder(local, remote, patterns, recursive)
     if not inner:
-        return Folder(local, layout.candles, patterns, recursive, arranged_candles(local))
+        return Folder(local, layout.candles, patterns, recursive, candle_view(local))
 
     def there(path: str) -> RelPath:
         return candle_there(path) if candle(path) else check(f"{inner}/{path}")
@@ -79,7 +80,7 @@ def folder_at(
     def here(path: str) -> RelPath:
         return RelPath(path.rpartition("/")[2]) if candle(path) else RelPath(path.removeprefix(f"{inner}/"))
 
-    return Folder(local, layout.candles, patterns, recursive, Arranged(local, f"candles/{inner}", there, here))
+    return Folder(local, layout.candles, patterns, recursive, FolderView(local, f"candles/{inner}", there, here))
 
 
 class Passed(msgspec.Struct):
@@ -346,7 +347,7 @@ def restore_candles(
     result = Restored(failed=[], kept_here=[])
     proper = lambda path: folder.wants(path) and fold(candle_there(path)) == fold(path)  # noqa: E731 - one expression
     with Journal(home) as journal:
-        disk = arranged_candles(folder.local, takes_strays=False)
+        disk = candle_view(folder.local, takes_strays=False)
         pair = Pair(disk, folder.remote, remote=remote, journal=journal, monitor=monitor)
         _restore(pair, RestoreOptions(wanted=proper, untouched_s=UNTOUCHED_S, stop=stop), result)
         result.found = journal.cursor(pair.id) is not None
@@ -398,7 +399,7 @@ def _newest(pair: Pair, entries: list[Entry]) -> Entry:
 
 def _restore_older(pair: Pair, winners: dict[str, RelPath], result: Restored, stop: Callable[[], bool]) -> None:
     """The same folder once more, its candles known by the older places they are taken from."""
-    disk = arranged_candles(pair.local, takes_strays=False)
+    disk = candle_view(pair.local, takes_strays=False)
     proper_name = disk.there
     disk = msgspec.structs.replace(
         disk, there=lambda path: winners.get(fold(proper_name(path)), proper_name(path)), strays={}

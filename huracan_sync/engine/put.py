@@ -29,7 +29,7 @@ from huracan_sync.transfer.upload import Upload
 from huracan_sync.transfer.worker_pool import WorkerPool
 from huracan_sync.tree.content_hash import content_hash
 from huracan_sync.tree.entry import Entry
-from huracan_sync.tree.layout import Arranged
+from huracan_sync.tree.folder_view import FolderView
 from huracan_sync.tree.paths import RelPath
 from huracan_sync.tree.plan import Copy
 
@@ -159,7 +159,7 @@ class Sender:
     def _upload(self, journal: Journal, pair: int, local: Path, stamp: Stamp, path: str, there: Entry | None) -> Put:
         folder, _, name = path.rpartition("/")
         called, lies = RelPath(name), RelPath(local.name)
-        disk = Arranged(local.parent, "file", lambda _: called, lambda _: lies)
+        disk = FolderView(local.parent, "file", lambda _: called, lambda _: lies)
         options = upload_item.Options(check=check_whole, append_only=_grows)
         step = Copy(Entry(called, stamp.size, UNREAD, "", stamp.mtime_ns // 1_000_000), there)
         with WorkerPool(self._remote.cut_short) as pool:

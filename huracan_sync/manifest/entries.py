@@ -51,12 +51,6 @@ class Item(msgspec.Struct, array_like=True, frozen=True, gc=False):
         return Entry(RelPath(self.path), self.size, self.content_hash, self.rev, self.mtime_ms)
 
 
-def from_entry(entry: Entry, *, kind: int, blocks: bytes = b"") -> Item:
-    """The list's item for an entry. `blocks` are all its block hashes; they are kept only where they are needed."""
-    kept = blocks if entry.size > BLOCK_SIZE else b""
-    return Item(entry.path, entry.size, entry.content_hash, entry.rev, entry.mtime_ms, kind, kept)
-
-
 class Audit:
     """Looks at a list, stretch by stretch in order, and raises the first thing that is not as it must be."""
 

@@ -25,7 +25,7 @@ from huracan_sync.transfer.pair import Options, Pair, Report
 from huracan_sync.transfer.progress import Failure, Monitor, Silent
 from huracan_sync.transfer.upload import Upload
 from huracan_sync.transfer.worker_pool import WorkerPool
-from huracan_sync.tree.layout import Arranged
+from huracan_sync.tree.folder_view import FolderView
 from huracan_sync.tree.paths import fold, join
 from huracan_sync.tree.plan import Conflict, Plan, empties_the_tree, plan
 
@@ -184,7 +184,7 @@ def _as_failure(conflict: Conflict) -> Failure:
 
 
 def push(
-    local: str | Path | Arranged,
+    local: str | Path | FolderView,
     remote_folder: str,
     *,
     remote: Remote,

@@ -34,7 +34,7 @@ from huracan_sync.transfer.pair import Options, Pair, Report
 from huracan_sync.transfer.progress import Failure, Monitor, Silent
 from huracan_sync.transfer.worker_pool import WorkerPool
 from huracan_sync.tree.entry import Entry
-from huracan_sync.tree.layout import Arranged
+from huracan_sync.tree.folder_view import FolderView
 from huracan_sync.tree.paths import Spelling, fold, join
 from huracan_sync.tree.plan import Conflict, Copy, Plan, plan
 
@@ -293,7 +293,7 @@ def _as_failure(conflict: Conflict) -> Failure:
 
 def restore(
     remote_folder: str,
-    local: str | Path | Arranged,
+    local: str | Path | FolderView,
     *,
     remote: Remote,
     home: Path | None = None,

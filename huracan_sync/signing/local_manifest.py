@@ -26,10 +26,11 @@ from huracan_sync.manifest.trust import Trust
 from huracan_sync.reader.cache import blob_cache
 from huracan_sync.reader.trust_store import Channel, TrustStore
 from huracan_sync.tree.entry import Entry, Tree, tree
-from huracan_sync.tree.layout import Arranged, arranged_candles
+from huracan_sync.tree.folder_view import FolderView
+from huracan_sync.tree.layout import candle_view
 from huracan_sync.tree.paths import RelPath, below
 
-ARRANGEMENTS: dict[str, Callable[[Path], Root]] = {"": lambda folder: folder, "candles": arranged_candles}
+ARRANGEMENTS: dict[str, Callable[[Path], Root]] = {"": lambda folder: folder, "candles": candle_view}
 """How a folder on disk is read, by what its statement calls it."""
 
 
@@ -71,9 +72,9 @@ class LocalManifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 _decoder = msgspec.msgpack.Decoder(LocalManifest)
 
 
-def arrangement(disk: Path | Arranged) -> str | None:
+def arrangement(disk: Path | FolderView) -> str | None:
     """What a statement calls the arrangement of a folder; None for one that only its caller can tell."""
-    name = disk.name if isinstance(disk, Arranged) else ""
+    name = disk.name if isinstance(disk, FolderView) else ""
     return name if name in ARRANGEMENTS else None
 
 

@@ -20,7 +20,7 @@ from huracan_sync.remote.listing import Changes, changes, everything, taken_back
 from huracan_sync.transfer.journal import Journal, Synced
 from huracan_sync.tree.content_hash import BLOCK_SIZE, ContentHasher
 from huracan_sync.tree.entry import Entry, tree
-from huracan_sync.tree.layout import Arranged
+from huracan_sync.tree.folder_view import FolderView
 from huracan_sync.tree.paths import RelPath, ancestors, fold, folders_of, refusal
 
 READINGS = 3
@@ -88,12 +88,12 @@ def find_changes(
         local_may_miss: a missing local folder is an empty one (a restore makes it).
         snapshot: what the remote side is, instead of asking Dropbox: the entries of a verified manifest.
     """
-    folder = local_root.path if isinstance(local_root, Arranged) else local_root
+    folder = local_root.path if isinstance(local_root, FolderView) else local_root
     seen = Scan({}, []) if local_may_miss and not folder.exists() else scan(local_root, wanted=wanted)
     synced = journal.synced(pair)
     if seen.others:
         seen.problems += _hidden_by_links(seen.others, local_root, synced)
-    if isinstance(local_root, Arranged) and seen.problems:
+    if isinstance(local_root, FolderView) and seen.problems:
         seen.problems += _hidden(seen.problems, local_root, synced)
     refused: list[HostilePath] = []
     if snapshot is None:
@@ -128,7 +128,7 @@ def _hidden_by_links(others: list[str], root: Root, synced: dict[str, Synced]) -
     """Files that were synced and now lie behind a link, or where something else lies: nobody deleted them."""
     by_key, problems = {fold(path): path for path in others}, {}
     for item in synced.values():
-        here = fold(root.at(item.entry.path) if isinstance(root, Arranged) else item.entry.path)
+        here = fold(root.at(item.entry.path) if isinstance(root, FolderView) else item.entry.path)
         other = next((by_key[key] for key in (here, *ancestors(here)) if key in by_key), None)
         if other is not None:
             error = LocalFailure(
@@ -136,12 +136,12 @@ def _hidden_by_links(others: list[str], root: Root, synced: dict[str, Synced]) -
                 hint="put the files themselves there; what was synced stays in Dropbox",
                 path=other,
             )
-            path = item.entry.path if isinstance(root, Arranged) else other
+            path = item.entry.path if isinstance(root, FolderView) else other
             problems[path] = Problem(path, error)
     return list(problems.values())
 
 
-def _hidden(problems: list[Problem], root: Arranged, synced: dict[str, Synced]) -> list[Problem]:
+def _hidden(problems: list[Problem], root: FolderView, synced: dict[str, Synced]) -> list[Problem]:
     """Files that go by another name, below folders here that could not be read: they are unclear too."""
     unread = {problem.path: problem.error for problem in problems}
     return [

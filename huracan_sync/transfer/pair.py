@@ -21,7 +21,7 @@ from huracan_sync.transfer.compare import ChangeSet, find_changes
 from huracan_sync.transfer.journal import Journal, Run, Synced
 from huracan_sync.transfer.progress import Failure, Monitor
 from huracan_sync.tree.entry import Entry
-from huracan_sync.tree.layout import Arranged
+from huracan_sync.tree.folder_view import FolderView
 from huracan_sync.tree.paths import fold, remote_root
 from huracan_sync.tree.plan import Plan
 
@@ -77,15 +77,15 @@ class Pair:
     """One local folder and one remote one, as this machine's journal knows them."""
 
     def __init__(
-        self, local: str | Path | Arranged, remote_folder: str, *, remote: Remote, journal: Journal, monitor: Monitor
+        self, local: str | Path | FolderView, remote_folder: str, *, remote: Remote, journal: Journal, monitor: Monitor
     ) -> None:
-        self.local = _plain(local.path if isinstance(local, Arranged) else Path(local))
-        self.disk: Root = local if isinstance(local, Arranged) else self.local
+        self.local = _plain(local.path if isinstance(local, FolderView) else Path(local))
+        self.disk: Root = local if isinstance(local, FolderView) else self.local
         self.root = remote_root(remote_folder)
         self.remote = remote
         self.journal = journal
         self.monitor = monitor
-        known_as = Path(f"{self.local}?{local.name}") if isinstance(local, Arranged) else self.local
+        known_as = Path(f"{self.local}?{local.name}") if isinstance(local, FolderView) else self.local
         self.id = journal.pair(remote.place, known_as, self.root)
 
     @contextmanager

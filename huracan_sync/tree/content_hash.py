@@ -17,9 +17,6 @@ BLOCK_SIZE = 4 * 1024 * 1024
 DIGEST_SIZE = 32
 """Bytes in a digest."""
 
-EMPTY = hashlib.sha256().digest()
-"""The content hash of zero bytes."""
-
 
 def block_count(size: int) -> int:
     """How many blocks a file of `size` bytes has."""

@@ -14,14 +14,15 @@ What no tree may hold (`..`, control characters, an empty component) is refused.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from datetime import UTC, date, datetime
 from pathlib import Path
 
 import msgspec
 
 from huracan_sync.errors import HostilePath, UsageError
-from huracan_sync.tree.paths import RelPath, below, check, fold, join, symbol
+from huracan_sync.tree.folder_view import FolderView
+from huracan_sync.tree.paths import RelPath, below, check, fold, join
+from huracan_sync.tree.symbols import symbol
 
 CONTRACT_ROOTS = ("huracan", "huracanengine")
 """First components that make a path absolute: the folders that Hamilton and Mechanic read."""
@@ -118,29 +119,9 @@ def candle_here(path: str) -> RelPath:
     return found.here if found else check(path)
 
 
-class Arranged(msgspec.Struct, frozen=True):
-    """A folder on disk whose files are called otherwise in Dropbox. Whoever takes one goes by the names over there."""
-
-    path: Path
-    name: str
-    """Which arrangement: what is known of the folder is known under it."""
-    there: Callable[[str], RelPath]
-    """The name over there of a path here."""
-    here: Callable[[str], RelPath]
-    """The proper place here of a name over there."""
-    takes_strays: bool = True
-    """Whether files here that lie outside their proper place count."""
-    strays: dict[RelPath, RelPath] = {}
-    """Where files were found here, by their names over there: a scan notes it, they need not lie in their place."""
-
-    def at(self, path: RelPath) -> RelPath:
-        """Where a file lies here, or would."""
-        return self.strays.get(path) or self.here(path)
-
-
-def arranged_candles(folder: str | Path, *, takes_strays: bool = True) -> Arranged:
+def candle_view(folder: str | Path, *, takes_strays: bool = True) -> FolderView:
     """The engine's folder of candles, `BTC/` here and `BTCUSDT/` there."""
-    return Arranged(Path(folder).absolute(), "candles", candle_there, candle_here, takes_strays)
+    return FolderView(Path(folder).absolute(), "candles", candle_there, candle_here, takes_strays)
 
 
 def day_of(moment: date | datetime | str) -> str:

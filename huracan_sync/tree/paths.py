@@ -15,7 +15,7 @@ import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NewType
 
-from huracan_sync.errors import HostilePath, UsageError
+from huracan_sync.errors import HostilePath
 
 RelPath = NewType("RelPath", str)
 """A path that `check` has accepted: relative, `/`-separated, NFC."""
@@ -36,7 +36,6 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _INVISIBLE = re.compile("[\u200b-\u200f\u202a-\u202e\u2060-\u2064\u2066-\u206f\ufeff\u061c\u180e]")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _DRIVE = re.compile(r"[A-Za-z]:")
-_SYMBOL = re.compile(r"[A-Z0-9]{1,32}")
 
 
 def check(path: str) -> RelPath:
@@ -235,23 +234,3 @@ def below(root: str, path: str) -> str | None:
     if len(parts) > depth and fold("/".join(parts[:depth])) == fold(root):
         return "/".join(parts[depth:])
     return None
-
-
-def symbol(text: str) -> str:
-    """The canonical spelling of a trading symbol: `ETH-USDT`, `eth/usdt`, `ETH_USDT` -> `ETHUSDT`.
-
-    A perpetual (`BTC/USDT:USDT`) is another instrument and is kept apart: `BTCUSDT_PERP`.
-    """
-    scope, colon, settle = text.strip().upper().partition(":")
-    perpetual = bool(colon)
-    if scope.endswith("_PERP") and not colon:
-        scope, perpetual = scope[: -len("_PERP")], True
-    key = re.sub(r"[/_-]", "", scope)
-    # Upper-casing could make ASCII of what was none (sharp s becomes SS): the text itself must be ASCII.
-    if not text.isascii() or not _SYMBOL.fullmatch(key) or (colon and not _SYMBOL.fullmatch(settle)):
-        raise UsageError(
-            f"{text!r} is not a trading symbol",
-            hint="write it like BTCUSDT, BTC/USDT or BTC-USDT (a perpetual: BTC/USDT:USDT)",
-            symbol=text,
-        )
-    return f"{key}_PERP" if perpetual else key

@@ -203,6 +203,6 @@ MANY = 10
 """Fewer synced files may all be replaced by others: a folder that holds today's reports is renewed whole every day."""
 
 
-def empties_the_tree(made: Plan, *, base_count: int, source_is_empty: bool) -> bool:
+def empties_the_tree(planned: Plan, *, base_count: int, source_is_empty: bool) -> bool:
     """Guard: of what was synced the source has nothing left. More likely a lost disk, or another's, than a wish."""
-    return bool(made.deletes) and (source_is_empty or len(made.deletes) >= max(base_count, MANY))
+    return bool(planned.deletes) and (source_is_empty or len(planned.deletes) >= max(base_count, MANY))

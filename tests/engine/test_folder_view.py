@@ -8,7 +8,7 @@ from root_powers import without_root_powers
 
 from huracan_sync.operations.push import PushOptions, push
 from huracan_sync.operations.restore import RestoreOptions, restore
-from huracan_sync.tree.layout import arranged_candles
+from huracan_sync.tree.layout import candle_view
 
 ROOT = "/Runpodhuracan/data/candles"
 SPOT = "BTC-USDT_1d_20221112_20251111.parquet"
@@ -17,12 +17,12 @@ ETH = "ETH-USDC_1h_20250101_20251111.parquet"
 
 
 def up(machine, **options):
-    folder = arranged_candles(machine.work / "data")
+    folder = candle_view(machine.work / "data")
     return push(folder, ROOT, remote=machine.remote(), home=machine.home, options=PushOptions(**options))
 
 
 def down(machine, to="other", **options):
-    folder = arranged_candles(machine.work / to)
+    folder = candle_view(machine.work / to)
     options = RestoreOptions(**options)
     return restore(ROOT, folder, remote=machine.remote(), home=machine.home, options=options)
 

@@ -16,7 +16,8 @@ from huracan_sync.remote.listing import listing
 from huracan_sync.signing.local_manifest import find, keep
 from huracan_sync.transfer.upload_item import Options as TransferOptions
 from huracan_sync.tree.entry import Entry, tree
-from huracan_sync.tree.layout import Arranged, arranged_candles
+from huracan_sync.tree.folder_view import FolderView
+from huracan_sync.tree.layout import candle_view
 from huracan_sync.tree.paths import RelPath, fold
 
 
@@ -392,7 +393,7 @@ def test_a_folder_whose_files_are_called_otherwise_in_dropbox(publisher):
     candle = "BTC/BTC-USDT_1d_20250101_20250601.parquet"
     publisher.write({candle: b"PAR1 candles PAR1"})
     options = PushOptions(clock=publisher.clock, wait_s=0.0, transfer=TransferOptions())
-    disk = arranged_candles(publisher.src)
+    disk = candle_view(publisher.src)
     push(disk, f"{DATA}/candles", remote=publisher.remote, home=publisher.home, options=options, keys=publisher.keys)
     assert verify_local(publisher.src, home=publisher.home, channel="candles").ok
     (publisher.src / candle).write_bytes(b"PAR1 others! PAR1")
@@ -404,7 +405,7 @@ def test_a_folder_whose_files_are_called_otherwise_in_dropbox(publisher):
 def test_a_folder_arranged_as_only_its_caller_knows_leaves_no_statement(publisher):
     publisher.write({"a.json": b"1"})
     options = PushOptions(clock=publisher.clock, wait_s=0.0)
-    disk = Arranged(publisher.src, "file", lambda path: RelPath(f"x-{path}"), lambda path: RelPath(path[2:]))
+    disk = FolderView(publisher.src, "file", lambda path: RelPath(f"x-{path}"), lambda path: RelPath(path[2:]))
     assert (
         push(disk, DATA, remote=publisher.remote, home=publisher.home, options=options, keys=publisher.keys).sequence
         == 1
