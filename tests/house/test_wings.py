@@ -1,4 +1,4 @@
-"""The arrows between the wings (README, "The house"): who may import whom, and what a wing may not know."""
+"""The arrows between the wings (README, "The map"): who may import whom, and what a wing may not know."""
 
 import ast
 from pathlib import Path
