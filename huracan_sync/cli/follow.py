@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from types import FrameType
 from typing import Any
 
-from huracan_sync.auth.connect import connect, home_of
-from huracan_sync.cli.login_options import credentials, key_place
+from huracan_sync.auth.connect import connect
+from huracan_sync.cli.login_options import context_of, credentials
 from huracan_sync.cli.output import Output, ascii_path, size_in_words
 from huracan_sync.cli.runner import DONE, Invocation
 from huracan_sync.errors import HuracanError
@@ -40,7 +40,7 @@ def run(options: argparse.Namespace, invocation: Invocation) -> int:
     """`follow`."""
     remote = connect(env=invocation.env, credentials=credentials(options, invocation))
     root = remote.root if options.root is None else remote_root(options.root)
-    reader = reader_at(remote, home_of(invocation.env), root, keys=key_place(options, invocation))
+    reader = reader_at(context_of(options, invocation, remote), root)
     teller = _Teller(invocation.output, options.channel)
     if options.once:
         teller.snapshot(reader.latest(options.channel, allow_stale=options.allow_stale))

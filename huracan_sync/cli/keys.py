@@ -12,7 +12,7 @@ from typing import Any
 from huracan_sync.auth.connect import connect, home_of
 from huracan_sync.cli import policy_options
 from huracan_sync.cli.login_options import add_arguments as add_secrets
-from huracan_sync.cli.login_options import credentials, key_place
+from huracan_sync.cli.login_options import context_of, credentials
 from huracan_sync.cli.runner import DONE, Invocation
 from huracan_sync.errors import ConfigError, LocalFailure, NotAuthorized, NoTrust, UsageError
 from huracan_sync.manifest import head, locations, rotation, sshsig, trust
@@ -71,10 +71,11 @@ class _Asked:
         self.options = options
         self.output = invocation.output
         self.home = home_of(invocation.env)
-        self.keys = key_place(options, invocation)
         self.remote: Remote = connect(env=invocation.env, credentials=credentials(options, invocation))
         self.root = self.remote.root if options.root is None else remote_root(options.root)
-        self.roots = Roots(self.remote, self.keys, self.home, root=self.root)
+        self.context = context_of(options, invocation, self.remote)
+        self.keys = self.context.keys
+        self.roots = Roots(self.context, self.root)
 
     @property
     def now_ms(self) -> int:
@@ -373,7 +374,7 @@ def _export_arguments(parser: argparse.ArgumentParser) -> None:
 
 def _export(asked: _Asked) -> int:
     channel, out = asked.options.channel, asked.options.out
-    reader_at(asked.remote, asked.home, asked.root, keys=asked.keys).latest(channel, allow_stale=True)
+    reader_at(asked.context, asked.root).latest(channel, allow_stale=True)
     state = asked.roots.seen.load()
     known = trust.open(state.trust)
     message, armored = head.export_sshsig(state.channels[channel].head, [key.public for key in known.keys])

@@ -15,8 +15,11 @@ from huracan_sync.auth.keystore.vault import FILE
 from huracan_sync.auth.keystore.vault_key import SHORTEST_PASSPHRASE, KeySources
 from huracan_sync.cli.runner import Invocation
 from huracan_sync.errors import UsageError, VaultRefused
+from huracan_sync.remote.client import Remote
 from huracan_sync.remote.http import Endpoint
+from huracan_sync.signing.context import Context
 from huracan_sync.signing.signing_key import KeyPlace
+from huracan_sync.transfer.progress import Monitor
 
 
 def add_arguments(parser: argparse.ArgumentParser, *, token: bool = True, inner: bool = False) -> None:
@@ -55,6 +58,13 @@ def key_place(options: argparse.Namespace, invocation: Invocation) -> KeyPlace:
     """Where this machine's signing key is, or would be."""
     namespace = Endpoint.from_environment(invocation.env).namespace
     return KeyPlace(invocation.env, home_of(invocation.env), namespace, store=store(options, invocation))
+
+
+def context_of(
+    options: argparse.Namespace, invocation: Invocation, remote: Remote, monitor: Monitor | None = None
+) -> Context:
+    """What the operations work in: the login, and this machine's state and key."""
+    return Context.of(remote, home=home_of(invocation.env), keys=key_place(options, invocation), monitor=monitor)
 
 
 def credentials(

@@ -5,18 +5,14 @@ from __future__ import annotations
 import argparse
 import time
 
-from huracan_sync.auth.connect import home_of
-from huracan_sync.cli.login_options import key_place
+from huracan_sync.cli.login_options import context_of
 from huracan_sync.cli.output import size_in_words
 from huracan_sync.cli.runner import DONE, FAILURES, Invocation
 from huracan_sync.cli.transfer_options import add_wait, dry_run, remote_of
 from huracan_sync.errors import UsageError
 from huracan_sync.manifest.scope import CHAMPIONS
-from huracan_sync.operations.publish import publish, publisher_of, renew, roll_back
+from huracan_sync.operations.publish import Publish, renew, roll_back
 from huracan_sync.operations.push import PushOptions
-from huracan_sync.signing.channel_publisher import ChannelPublisher
-from huracan_sync.transfer.journal import Journal
-from huracan_sync.transfer.pair import Pair
 from huracan_sync.tree.paths import remote_root
 
 
@@ -62,24 +58,13 @@ def _set(options: argparse.Namespace, invocation: Invocation) -> int:
     began = time.monotonic()
     chosen = PushOptions(overwrite=options.overwrite, force=options.force, wait_s=options.wait)
     with invocation.output.progress("publish") as monitor:
-        remote, home = remote_of(options, invocation, monitor), home_of(invocation.env)
-        folder = remote.root if options.remote is None else options.remote
-        keys = key_place(options, invocation)
-        if options.dry_run:
-            with Journal(home) as journal:
-                pair = Pair(options.local, folder, remote=remote, journal=journal, monitor=monitor)
-                _, made = publisher_of(pair, chosen, options.channel, keys).look()
-            return dry_run(invocation, list(made.lines()), [])
-        report = publish(
-            options.local,
-            folder,
-            remote=remote,
-            home=home,
-            options=chosen,
-            monitor=monitor,
-            channel=options.channel,
-            keys=keys,
-        )
+        context = context_of(options, invocation, remote_of(options, invocation, monitor), monitor)
+        folder = context.remote.root if options.remote is None else options.remote
+        with context.pair(options.local, folder) as pair:
+            operation = Publish(context, pair, chosen, channel=options.channel)
+            if options.dry_run:
+                return dry_run(invocation, operation.plan())
+            report = operation.run()
     how = "published" if report.made else "already published"
     what = f"{how} as sequence {report.sequence} of {report.channel}: {report.files} files, {report.uploaded} uploaded"
     seconds = time.monotonic() - began
@@ -91,12 +76,14 @@ def _set(options: argparse.Namespace, invocation: Invocation) -> int:
 
 def _head_only(options: argparse.Namespace, invocation: Invocation) -> int:
     with invocation.output.progress("publish") as monitor:
-        remote, home = remote_of(options, invocation, monitor), home_of(invocation.env)
+        remote = remote_of(options, invocation, monitor)
+        context = context_of(options, invocation, remote, monitor)
         root = remote.root if options.root is None else remote_root(options.root)
-        keys = key_place(options, invocation)
-        channel_publisher = ChannelPublisher(remote, home, keys, root=root, channel=options.channel)
         before = remote.wire.meter.read()
-        made = renew(channel_publisher) if options.heartbeat else roll_back(channel_publisher, options.rollback, home)
+        if options.heartbeat:
+            made = renew(context, root, options.channel)
+        else:
+            made = roll_back(context, root, options.channel, options.rollback)
         requests = (remote.wire.meter.read() - before).requests
     said = made.head
     document = {

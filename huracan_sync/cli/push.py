@@ -5,17 +5,14 @@ from __future__ import annotations
 import argparse
 import time
 
-from huracan_sync.auth.connect import home_of
-from huracan_sync.cli.login_options import key_place
+from huracan_sync.cli.login_options import context_of
 from huracan_sync.cli.output import size_in_words
 from huracan_sync.cli.runner import DONE, FAILURES, Invocation
 from huracan_sync.cli.transfer_options import add_direction, add_wait, dry_run, remote_of
 from huracan_sync.disk.parquet import check_whole
 from huracan_sync.errors import UsageError
-from huracan_sync.operations.push import Pusher, PushOptions, push
+from huracan_sync.operations.push import Push, PushOptions
 from huracan_sync.remote.upload_session import HeaderBudget
-from huracan_sync.transfer.journal import Journal
-from huracan_sync.transfer.pair import Pair
 from huracan_sync.transfer.upload_item import Options as TransferOptions
 
 
@@ -50,24 +47,12 @@ def run(options: argparse.Namespace, invocation: Invocation) -> int:
     )
     began = time.monotonic()
     with invocation.output.progress("push") as monitor:
-        remote, home = remote_of(options, invocation, monitor), home_of(invocation.env)
-        if options.dry_run:
-            with Journal(home) as journal:
-                pair = Pair(options.local, options.remote, remote=remote, journal=journal, monitor=monitor)
-                pusher = Pusher(pair, chosen)
-                seen, made = pusher.look()
-                pusher.guard(seen, made)
-            return dry_run(invocation, list(made.lines()), [str(p.error) for p in seen.problems])
-        report = push(
-            options.local,
-            options.remote,
-            remote=remote,
-            home=home,
-            options=chosen,
-            monitor=monitor,
-            channel=options.channel,
-            keys=key_place(options, invocation),
-        )
+        context = context_of(options, invocation, remote_of(options, invocation, monitor), monitor)
+        with context.pair(options.local, options.remote) as pair:
+            operation = Push(context, pair, chosen, channel=options.channel)
+            if options.dry_run:
+                return dry_run(invocation, operation.plan())
+            report = operation.run()
     what = f"{report.uploaded} uploaded, {report.skipped} already there, {report.deleted} deleted"
     size, seconds = size_in_words(report.bytes_sent), time.monotonic() - began
     words = [f"{what}, {len(report.failed)} failed; {size} sent in {report.requests} requests, {seconds:.1f} s"]

@@ -4,18 +4,14 @@ from __future__ import annotations
 
 import argparse
 import time
-from pathlib import Path
 
-from huracan_sync.auth.connect import home_of
-from huracan_sync.cli.login_options import key_place
+from huracan_sync.cli.login_options import context_of
 from huracan_sync.cli.output import size_in_words
 from huracan_sync.cli.runner import DONE, FAILURES, REFUSED, Invocation
 from huracan_sync.cli.transfer_options import add_direction, add_wait, dry_run, remote_of
 from huracan_sync.errors import Refused
-from huracan_sync.operations.restore import RestoreOptions, Restorer, RestoreReport, restore
+from huracan_sync.operations.restore import Restore, RestoreOptions, RestoreReport
 from huracan_sync.transfer.download_file import Validate
-from huracan_sync.transfer.journal import Journal
-from huracan_sync.transfer.pair import Pair
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -46,27 +42,12 @@ def run(options: argparse.Namespace, invocation: Invocation) -> int:
     )
     began = time.monotonic()
     with invocation.output.progress("restore") as monitor:
-        remote, home = remote_of(options, invocation, monitor), home_of(invocation.env)
-        keys = key_place(options, invocation)
-        if options.dry_run:
-            with Journal(home) as journal:
-                pair = Pair(options.local, options.remote, remote=remote, journal=journal, monitor=monitor)
-                restorer = Restorer(pair, chosen)
-                restorer.verify(options.channel, keys)
-                seen, made = restorer.look()
-                restorer.guard(seen, made)
-            problems = [*(problem.error for problem in seen.problems), *seen.refused]
-            return dry_run(invocation, list(made.lines()), list(map(str, problems)))
-        report = restore(
-            options.remote,
-            Path(options.local),
-            remote=remote,
-            home=home,
-            options=chosen,
-            monitor=monitor,
-            channel=options.channel,
-            keys=keys,
-        )
+        context = context_of(options, invocation, remote_of(options, invocation, monitor), monitor)
+        with context.pair(options.local, options.remote) as pair:
+            operation = Restore(context, pair, chosen, channel=options.channel)
+            if options.dry_run:
+                return dry_run(invocation, operation.plan())
+            report = operation.run()
     invocation.output.document(
         report.as_dict(), [*_words(report, time.monotonic() - began), *invocation.output.failures(report.failed)]
     )

@@ -12,6 +12,7 @@ from huracan_sync.errors import UsageError
 from huracan_sync.remote.client import Remote
 from huracan_sync.remote.rate_limit import Pacing
 from huracan_sync.remote.throttle import TokenBucket
+from huracan_sync.transfer.pair import PairPlan
 from huracan_sync.transfer.progress import wait_in_words
 
 
@@ -52,8 +53,9 @@ def _rate(text: str) -> float:
     return rate
 
 
-def dry_run(invocation: Invocation, lines: list[str], problems: list[str]) -> int:
-    """Print a plan."""
+def dry_run(invocation: Invocation, plan: PairPlan) -> int:
+    """Print the plan of an operation."""
+    lines, problems = list(plan.steps.lines()), list(map(str, plan.problems))
     words = [*lines, *(f"problem   {problem}" for problem in problems)] or ["nothing to do"]
     invocation.output.document({"plan": lines, "problems": problems}, words)
     return DONE

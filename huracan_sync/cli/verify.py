@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 
 from huracan_sync.auth.connect import connect, home_of, root_of
-from huracan_sync.cli.login_options import credentials, key_place
+from huracan_sync.cli.login_options import context_of, credentials, key_place
 from huracan_sync.cli.output import ascii_path, table
 from huracan_sync.cli.runner import DONE, REFUSED, Invocation
 from huracan_sync.errors import UsageError
@@ -83,10 +83,9 @@ def _history(options: argparse.Namespace, invocation: Invocation) -> int:
         history = audit_copy(Path(target), home, channel, pins=pins, most=options.limit)
     else:
         remote = connect(env=invocation.env, credentials=credentials(options, invocation))
-        keys = key_place(options, invocation)
         scope = scope_of(target or remote.root, remote.root)
         channel = options.channel or (channel_of(target) if scope.prefix else CHAMPIONS)
-        history = audit_remote(remote, home, scope.root, channel, keys=keys, most=options.limit)
+        history = audit_remote(context_of(options, invocation, remote), scope.root, channel, most=options.limit)
     invocation.output.document(history.as_dict(), _told(history))
     return DONE if history.ok else REFUSED
 

@@ -125,7 +125,7 @@ def _wish(items: list[Item], *, is_due: bool) -> UploadItem | None:
 def _channel_publisher(sync: Instance) -> ChannelPublisher:
     from huracan_sync.signing.channel_publisher import ChannelPublisher  # noqa: PLC0415 - 50 ms of cryptography
 
-    return ChannelPublisher(sync._remote, sync._home, sync._keys, root=sync._layout.root, channel=CHAMPIONS)
+    return ChannelPublisher(sync._context, root=sync._layout.root, channel=CHAMPIONS)
 
 
 def _is_current(sync: Instance, path: str, rev: str) -> bool:

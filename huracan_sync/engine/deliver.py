@@ -138,7 +138,7 @@ def _deliver_folder(sync: Instance, queued_write: QueuedWrite) -> bool:
     )
     telling = Telling(local, folder.remote, folder.arranged)
     refuse = refuse_secrets if queued_write.refuses_secrets else None
-    passed = folder_sync.push_folder(sync._remote, sync._home, folder, telling, refuse=refuse)
+    passed = folder_sync.push_folder(sync._context.watched_by(telling), folder, refuse=refuse)
     failed = [failure.error for failure in passed.report.failed]
     if failed:
         raise failed[0]

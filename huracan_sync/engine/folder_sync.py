@@ -21,22 +21,20 @@ from huracan_sync.disk import Stamp
 from huracan_sync.engine.candles import facts_here, facts_there
 from huracan_sync.errors import CallRefused, HuracanError, ServiceFault, Stopped
 from huracan_sync.errors import Conflict as ConflictError
-from huracan_sync.operations.push import Pusher, PushOptions, PushReport
-from huracan_sync.operations.restore import RestoreOptions, Restorer
+from huracan_sync.operations.push import Push, PushOptions, PushReport
+from huracan_sync.operations.restore import Restore, RestoreOptions
 from huracan_sync.remote import files
-from huracan_sync.remote.client import Remote
 from huracan_sync.remote.listing import entry_of
-from huracan_sync.signing.push_signer import PushSigner
-from huracan_sync.signing.signing_key import KeyPlace
+from huracan_sync.signing.context import Context
 from huracan_sync.transfer.compare import ChangeSet, hash_of
-from huracan_sync.transfer.journal import Journal, Synced
-from huracan_sync.transfer.pair import Pair, never
+from huracan_sync.transfer.journal import Synced
+from huracan_sync.transfer.pair import Pair, PairPlan, never
 from huracan_sync.transfer.progress import Failure, Monitor
 from huracan_sync.tree.entry import Entry
 from huracan_sync.tree.folder_view import FolderView
 from huracan_sync.tree.layout import Layout, candle, candle_there, candle_view
 from huracan_sync.tree.paths import RelPath, below, check, fold, join
-from huracan_sync.tree.plan import Conflict, Copy, Plan
+from huracan_sync.tree.plan import ConflictKind, Copy
 
 TARGETS_KEPT = 2
 """How many earlier remote folders of one local folder the journal remembers: yesterday's, and one more."""
@@ -125,53 +123,47 @@ class _Counting(Monitor):
 
 
 def push_folder(
-    remote: Remote,
-    home: Path,
+    context: Context,
     folder: Folder,
-    monitor: Monitor,
     *,
     refuse: Callable[[Path], None] | None = None,
     stop: Callable[[], bool] = never,
-    keys: KeyPlace | None = None,
+    sign: bool = False,
 ) -> Passed:
     """Bring what the folder holds to Dropbox. Nothing is deleted there.
 
     Args:
-        remote: the login.
-        home: the state folder.
+        context: the login, the state folder, the key and the monitor.
         folder: what goes where.
-        monitor: told what moves.
         refuse: asked with every file that would be sent; raises when it must not be.
         stop: asked before anything is begun: whether to end here.
-        keys: with these, state in a signed list what is in step then, in the channel called as the remote folder.
+        sign: sign a manifest of what is in step then, in the channel called as the remote folder.
 
     Raises:
         UsageError: there is no such folder.
         Busy, NotAuthorized, Unavailable, TryLater: it ended early; run it again, it carries on.
     """
     options = PushOptions(wanted=folder.wants, stop=stop)
-    with Journal(home) as journal:
-        counting = _Counting(monitor)
-        pair = Pair(folder.arranged or folder.local, folder.remote, remote=remote, journal=journal, monitor=counting)
-        pusher = Pusher(pair, options)
-        passed = Passed(pusher.report)
-        with pair.run("push", pusher.report, wait_s=options.wait_s):
-            seen, made = pusher.look()
-            made = _settled(pair, seen, made, passed)
-            made = _without_refused(pair, made, refuse, pusher.report)
-            made = _Adopting(pair, seen, folder, passed).adopt(made)
-            pusher.transfer(seen, made)
-            pusher.report.bytes_sent = max(0, counting.bytes)
-            if keys is not None:
-                passed.unsigned = _signed(pusher, made, keys)
-            pusher.count_skipped(seen)
+    counting = _Counting(context.monitor)
+    with context.watched_by(counting).pair(folder.arranged or folder.local, folder.remote) as pair:
+        push = Push(context, pair, options)
+        passed = Passed(push.report)
+        with pair.run("push", push.report, wait_s=options.wait_s):
+            plan = _settled(pair, push.compare(), passed)
+            plan = _without_refused(pair, plan, refuse, push.report)
+            plan = _Adopting(pair, plan.changes, folder, passed).adopt(plan)
+            push.upload(plan)
+            push.report.bytes_sent = max(0, counting.bytes)
+            if sign:
+                passed.unsigned = _signed(push, plan)
+            push.count_skipped(plan)
     return passed
 
 
-def _signed(pusher: Pusher, made: Plan, keys: KeyPlace) -> HuracanError | None:
-    """State what both sides hold alike; why not, when it could not be."""
+def _signed(push: Push, plan: PairPlan) -> HuracanError | None:
+    """Sign a manifest of what both sides hold alike; why not, when it could not be."""
     try:
-        pusher.sign(PushSigner(pusher.pair, None, keys), made)
+        push.sign(plan)
     except Stopped:
         raise
     except HuracanError as error:
@@ -179,28 +171,28 @@ def _signed(pusher: Pusher, made: Plan, keys: KeyPlace) -> HuracanError | None:
     return None
 
 
-def _without_refused(pair: Pair, made: Plan, refuse: Callable[[Path], None] | None, report: PushReport) -> Plan:
+def _without_refused(pair: Pair, plan: PairPlan, refuse: Callable[[Path], None] | None, report: PushReport) -> PairPlan:
     if refuse is None:
-        return made
+        return plan
     allowed = []
-    for step in made.copies:
+    for step in plan.steps.copies:
         try:
             refuse(pair.local / step.path)
             allowed.append(step)
         except HuracanError as error:
             pair.report_failures([Failure(step.path, error)], report)
-    return msgspec.structs.replace(made, copies=tuple(allowed))
+    return plan.with_steps(copies=tuple(allowed))
 
 
 # --- conflicts --------------------------------------------------------------------------------------------------
 
 
-def _settled(pair: Pair, seen: ChangeSet, made: Plan, passed: Passed) -> Plan:
+def _settled(pair: Pair, plan: PairPlan, passed: Passed) -> PairPlan:
     """The plan with the engine's answers to its conflicts."""
-    copies, conflicts = list(made.copies), []
-    for conflict in made.conflicts:
-        here, there, base = conflict.source, conflict.target, seen.base.get(fold(conflict.path))
-        if here is None or there is None or _blocks(conflict):
+    copies, conflicts = list(plan.steps.copies), []
+    for conflict in plan.steps.conflicts:
+        here, there, base = conflict.source, conflict.target, plan.changes.base.get(fold(conflict.path))
+        if here is None or there is None or conflict.kind is ConflictKind.BLOCKED:
             conflicts.append(conflict)
         elif base is None:
             copies.append(Copy(here, there))
@@ -211,12 +203,7 @@ def _settled(pair: Pair, seen: ChangeSet, made: Plan, passed: Passed) -> Plan:
         else:
             conflicts.append(conflict)
     copies.sort(key=lambda step: step.path)
-    return msgspec.structs.replace(made, copies=tuple(copies), conflicts=tuple(conflicts))
-
-
-def _blocks(conflict: Conflict) -> bool:
-    """Whether a folder lies where the file must go, or the other way round: nobody can settle that here."""
-    return "folder" in conflict.why
+    return plan.with_steps(copies=tuple(copies), conflicts=tuple(conflicts))
 
 
 def _holds_more_there(pair: Pair, here: Entry, there: Entry) -> bool:
@@ -249,12 +236,12 @@ class _Adopting:
         self._folder = folder
         self._passed = passed
 
-    def adopt(self, made: Plan) -> Plan:
+    def adopt(self, plan: PairPlan) -> PairPlan:
         """The plan without what could be copied."""
-        new = [step for step in made.copies if step.replaces is None]
+        new = [step for step in plan.steps.copies if step.replaces is None]
         found = {} if not new else self._older_places(new) if self._folder.arranged else self._yesterday(new)
         if not found:
-            return made
+            return plan
         pair, steps = self._pair, list(found)
         entries = [entry for _, entry in found.values()]
         pair.journal.intend(pair.id, entries)
@@ -262,7 +249,7 @@ class _Adopting:
         try:
             answers = files.relocate(pair.remote, sources, keep=True)
         except (CallRefused, ServiceFault):
-            return made  # it only saves sending
+            return plan  # it only saves sending
         done: list[Synced] = []
         for step, entry, answer in zip(steps, entries, answers, strict=True):
             if isinstance(answer, HuracanError) or answer.content_hash != entry.content_hash.hex():
@@ -273,7 +260,7 @@ class _Adopting:
         self._passed.copied += len(done)
         self._passed.report.uploaded += len(done)
         settled = {fold(item.entry.path) for item in done}
-        return msgspec.structs.replace(made, copies=tuple(s for s in made.copies if fold(s.path) not in settled))
+        return plan.with_steps(copies=tuple(s for s in plan.steps.copies if fold(s.path) not in settled))
 
     def _yesterday(self, new: Iterable[Copy]) -> dict[Copy, tuple[str, Entry]]:
         """Files whose very state was synced to the same folder of an earlier day."""
@@ -336,9 +323,7 @@ class Restored(msgspec.Struct):
     """Whether there is such a folder in Dropbox."""
 
 
-def restore_candles(
-    remote: Remote, home: Path, folder: Folder, monitor: Monitor, *, stop: Callable[[], bool] = never
-) -> Restored:
+def restore_candles(context: Context, folder: Folder, *, stop: Callable[[], bool] = never) -> Restored:
     """Bring the candles of a remote folder to where the loader looks for them.
 
     Raises:
@@ -346,34 +331,34 @@ def restore_candles(
     """
     result = Restored(failed=[], kept_here=[])
     proper = lambda path: folder.wants(path) and fold(candle_there(path)) == fold(path)  # noqa: E731 - one expression
-    with Journal(home) as journal:
-        disk = candle_view(folder.local, takes_strays=False)
-        pair = Pair(disk, folder.remote, remote=remote, journal=journal, monitor=monitor)
-        _restore(pair, RestoreOptions(wanted=proper, untouched_s=UNTOUCHED_S, stop=stop), result)
-        result.found = journal.cursor(pair.id) is not None
+    disk = candle_view(folder.local, takes_strays=False)
+    with context.pair(disk, folder.remote) as pair:
+        options = RestoreOptions(wanted=proper, untouched_s=UNTOUCHED_S, stop=stop)
+        _restore(Restore(context, pair, options), result)
+        result.found = pair.journal.cursor(pair.id) is not None
         winners = _winners(pair, folder)
         if winners:
-            _restore_older(pair, winners, result, stop)
+            _restore_older(context, pair, winners, result, stop)
     return result
 
 
-def _restore(pair: Pair, options: RestoreOptions, result: Restored) -> None:
-    restorer = Restorer(pair, options)
-    with pair.run("restore", restorer.report, wait_s=options.wait_s):
-        seen, made = restorer.look()
-        copies, conflicts = list(made.copies), []
-        for conflict in made.conflicts:
-            there, here, base = conflict.source, conflict.target, seen.base.get(fold(conflict.path))
-            if there is None or here is None or _blocks(conflict):
+def _restore(restore: Restore, result: Restored) -> None:
+    pair, report = restore.pair, restore.report
+    with pair.run("restore", report, wait_s=restore.options.wait_s):
+        plan = restore.compare()
+        copies, conflicts = list(plan.steps.copies), []
+        for conflict in plan.steps.conflicts:
+            there, here, base = conflict.source, conflict.target, plan.changes.base.get(fold(conflict.path))
+            if there is None or here is None or conflict.kind is ConflictKind.BLOCKED:
                 conflicts.append(conflict)
             elif base is not None and _holds_more_there(pair, here, there):
                 copies.append(Copy(there, here))
             else:
                 result.kept_here.append(conflict.path)
-        restorer.transfer(seen, msgspec.structs.replace(made, copies=tuple(copies), conflicts=tuple(conflicts)))
-        restorer.report.skipped = seen.unchanged + len(made.agreements)
-    result.downloaded += restorer.report.downloaded
-    result.failed += restorer.report.failed
+        restore.download(plan.with_steps(copies=tuple(copies), conflicts=tuple(conflicts)))
+        report.skipped = plan.changes.unchanged + len(plan.steps.agreements)
+    result.downloaded += report.downloaded
+    result.failed += report.failed
 
 
 def _winners(pair: Pair, folder: Folder) -> dict[str, RelPath]:
@@ -397,7 +382,9 @@ def _newest(pair: Pair, entries: list[Entry]) -> Entry:
     return entries[written.index(max(written))]
 
 
-def _restore_older(pair: Pair, winners: dict[str, RelPath], result: Restored, stop: Callable[[], bool]) -> None:
+def _restore_older(
+    context: Context, pair: Pair, winners: dict[str, RelPath], result: Restored, stop: Callable[[], bool]
+) -> None:
     """The same folder once more, its candles known by the older places they are taken from."""
     disk = candle_view(pair.local, takes_strays=False)
     proper_name = disk.there
@@ -407,4 +394,4 @@ def _restore_older(pair: Pair, winners: dict[str, RelPath], result: Restored, st
     wanted = {fold(path) for path in winners.values()}
     again = Pair(disk, pair.root, remote=pair.remote, journal=pair.journal, monitor=pair.monitor)
     options = RestoreOptions(wanted=lambda path: fold(path) in wanted, untouched_s=UNTOUCHED_S, stop=stop)
-    _restore(again, options, result)
+    _restore(Restore(context, again, options), result)

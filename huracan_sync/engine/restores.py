@@ -56,7 +56,7 @@ class Restores(Instance):
         folder = self._restored_from(local, remote_dir, use_latest_dated_folder=use_latest_dated_folder)
         _let_writers_finish(local)
         monitor = TellingRestore(local, folder.remote)
-        restored = folder_sync.restore_candles(self._remote, self._home, folder, monitor, stop=self._stopping.is_set)
+        restored = folder_sync.restore_candles(self._context.watched_by(monitor), folder, stop=self._stopping.is_set)
         self._tell_of_restore(local, folder.remote, restored)
         return restored
 

@@ -26,7 +26,7 @@ from huracan_sync.errors import HuracanError, Stopped
 from huracan_sync.remote.client import Remote
 from huracan_sync.remote.rate_limit import Pacing
 from huracan_sync.secret import Secret
-from huracan_sync.signing.push_signer import key_place
+from huracan_sync.signing.context import Context
 from huracan_sync.signing.signing_key import KeyPlace
 from huracan_sync.tree.layout import Layout
 
@@ -107,7 +107,8 @@ class Instance:
         self._given = remote is not None
         # A wait that a server asked for ends when we are asked to end.
         self._remote: Remote = remote or log_in(chosen, Pacing(sleep=self._wait), credentials, root=layout.root)
-        self._keys: KeyPlace = keys or key_place(self._home, self._remote)
+        self._context = Context.of(self._remote, home=self._home, keys=keys)
+        self._keys: KeyPlace = self._context.keys
         self._sender = Sender(self._remote, self._home)
         log.info("dropbox_sync_initialized", app_folder=layout.app_folder, profile=chosen.profile)
 

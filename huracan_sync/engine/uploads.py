@@ -270,9 +270,8 @@ class Uploads(Instance):
         monitor = telling(local, folder.remote, folder.arranged)
         # Candles are stated as a whole at their interval, not at each change: that would be six requests for one.
         signs = fold(target) == fold(self._layout.candles) and telling is Telling and self._signs
-        keys = self._keys if signs else None
         passed = folder_sync.push_folder(
-            self._remote, self._home, folder, monitor, refuse=refuse, stop=self._stopping.is_set, keys=keys
+            self._context.watched_by(monitor), folder, refuse=refuse, stop=self._stopping.is_set, sign=signs
         )
         if passed.unsigned is not None:
             self._last_error = passed.unsigned

@@ -26,13 +26,12 @@ from huracan_sync.manifest.head import Head, Opened
 from huracan_sync.manifest.refusals import refused
 from huracan_sync.manifest.trust import Trust
 from huracan_sync.reader.trust_store import TrustStore, pinned
-from huracan_sync.remote.client import Remote
 from huracan_sync.remote.listing import children
 from huracan_sync.remote.parallel import several
 from huracan_sync.remote.read_client import ReadOnly
 from huracan_sync.remote.source import RemoteSource
+from huracan_sync.signing.context import Context
 from huracan_sync.signing.open_reader import reader_at
-from huracan_sync.signing.signing_key import KeyPlace
 from huracan_sync.tree.paths import fold, join
 
 MOST = 50
@@ -336,12 +335,10 @@ def _row(opened: Opened, below: Opened | None) -> Row:
 
 
 def audit_remote(
-    remote: Remote,
-    home: Path,
+    context: Context,
     root: str,
     channel: str,
     *,
-    keys: KeyPlace | None = None,
     most: int = MOST,
 ) -> History:
     """The history of a channel in Dropbox, by whom this machine trusts.
@@ -350,10 +347,11 @@ def audit_remote(
         NoTrust, StateMissing: nothing here says whom to believe.
         As `trusts` and `audit`.
     """
+    remote = context.remote
     before = remote.wire.meter.read()
-    reader_at(remote, home, root, keys=keys)
+    reader_at(context, root)
     archive = InDropbox(remote, root)
-    state = TrustStore(home, archive.place).load()
+    state = TrustStore(context.home, archive.place).load()
     held = state.channels.get(channel)
     known = trusts(archive, state.pins, trust.open(state.trust))
     history = audit(archive, channel, known, mark=held.mark if held else None, most=most, each=several)

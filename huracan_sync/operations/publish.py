@@ -12,107 +12,99 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from huracan_sync.auth.session import home_of
 from huracan_sync.disk import StableRead
 from huracan_sync.errors import Conflict, FileChanged, NoSigningKey, NotFound, Refused
 from huracan_sync.manifest import file_kinds
 from huracan_sync.manifest.entries import kind_name
 from huracan_sync.manifest.refusals import refused
 from huracan_sync.manifest.scope import CHAMPIONS
-from huracan_sync.operations.push import Pusher, PushOptions, PushReport
+from huracan_sync.operations.push import Push, PushOptions, PushReport
 from huracan_sync.remote.client import Remote
 from huracan_sync.signing import next_head
 from huracan_sync.signing.channel_publisher import ChannelPublisher
-from huracan_sync.signing.push_signer import PushSigner, key_place
+from huracan_sync.signing.context import Context
 from huracan_sync.signing.signing_key import KeyPlace
 from huracan_sync.signing.transaction import Again, Keep, Published
 from huracan_sync.transfer.compare import ChangeSet
 from huracan_sync.transfer.journal import Journal
 from huracan_sync.transfer.journal.signed_state import want_anew
-from huracan_sync.transfer.pair import Pair
-from huracan_sync.transfer.progress import Monitor, Silent
+from huracan_sync.transfer.pair import Pair, PairPlan
+from huracan_sync.transfer.progress import Monitor
 from huracan_sync.tree.paths import RelPath
-from huracan_sync.tree.plan import Plan
 
 MOST_JSON = 64 * 1024 * 1024
 """Bytes: a larger JSON file is not looked into."""
 
 
 class PublishReport(PushReport):
-    """What a publish came to."""
+    """The result of a publish."""
 
     channel: str = ""
     files: int = 0
     """How many files the set has."""
     made: bool = False
-    """Whether it took a new head; False where the newest said so already."""
+    """Whether a new head was made; False where the newest one lists exactly this already."""
 
 
-class Publisher:
-    """One publish of one set."""
+class Publish:
+    """One publish of one folder. `plan()` says what `run()` would do."""
 
-    def __init__(
-        self, pair: Pair, options: PushOptions, signing: PushSigner, channel_publisher: ChannelPublisher
-    ) -> None:
-        self.report = PublishReport(channel=signing.channel)
-        self.pusher = Pusher(pair, options)
-        self.pusher.report = self.report
+    def __init__(self, context: Context, pair: Pair, options: PushOptions | None = None, *, channel: str) -> None:
+        self.report = PublishReport(channel=channel)
+        self._push = Push(context, pair, options, channel=channel)
+        self._push.report = self.report
         self._pair = pair
-        self._signing = signing
-        self._channel_publisher = channel_publisher
+        self._channel_publisher = ChannelPublisher(context, root=self._push.signer.scope.root, channel=channel)
 
-    def look(self) -> tuple[ChangeSet, Plan]:
-        """What would have to happen. Writes nothing but the journal.
+    def plan(self) -> PairPlan:
+        """What a run would do now. Writes nothing but the journal.
 
         Raises:
-            Conflict, LocalFailure, HostilePath: the set is not as it must be.
+            Conflict, LocalFailure, HostilePath: the folder is not as it must be.
             Refused: `KIND`, a file of it is of a kind that the channel does not allow.
             NoSigningKey, NoTrust: this machine may not sign it.
         """
-        seen, made = self.pusher.look()
-        self.pusher.guard(seen, made)
-        for problem in seen.problems:
+        plan = self._push.plan()
+        for problem in plan.changes.problems:
             raise problem.error
-        for conflict in made.conflicts:
+        for conflict in plan.steps.conflicts:
             raise Conflict(
                 f"{conflict.path}: {conflict.why}; nothing was published",
                 hint="look at both; with --overwrite the local file wins (Dropbox keeps the other revision)",
                 path=conflict.path,
             )
-        if not seen.local_count:
+        if not plan.changes.local_count:
             raise NotFound(
                 f"{self._pair.local} holds no files; an empty set is not published", path=str(self._pair.local)
             )
-        self._check_kinds(seen, made)
-        return seen, made
+        self._check_kinds(plan)
+        return plan
 
-    def carry_out(self, seen: ChangeSet, made: Plan) -> None:
-        """Bring the files over, then let the set take effect.
+    def run(self) -> PublishReport:
+        """Upload the files, then let all of them take effect at once. Raises as `publish`."""
+        report, push = self.report, self._push
+        with self._pair.run("publish", report, wait_s=push.options.wait_s):
+            plan = self.plan()
+            if plan.steps.copies:
+                push.signer.prefetch()
+            push.upload(plan)
+            for failure in report.failed:
+                raise failure.error
+            signed = push.signer.sign(without=_gone(plan.changes), strict=True, anew=push.options.overwrite)
+            if signed is None:
+                raise NoSigningKey("nothing on this machine can sign")
+            report.sequence, report.made, report.files = signed.state.seq, signed.made, plan.changes.local_count
+            self._pair.report_failures(list(signed.superseded), report)
+            push.count_skipped(plan)
+        return report
 
-        Raises:
-            Conflict, LocalFailure, ...: the first reason why a file did not come over. Nothing was published.
-            Refused, TryLater, Unavailable: as `Sealer.publish`.
-        """
-        report, pusher = self.report, self.pusher
-        if made.copies:
-            self._signing.foresee()
-        pusher.transfer(seen, made)
-        for failure in report.failed:
-            raise failure.error
-        stated = self._signing.state(without=_gone(seen), strict=True, anew=pusher.options.overwrite)
-        if stated is None:
-            raise NoSigningKey("nothing on this machine can sign")
-        report.sequence, report.made, report.files = stated.sealed.seq, stated.made, seen.local_count
-        self._pair.report_failures(list(stated.superseded), report)
-        pusher.count_skipped(seen)
-
-    def _check_kinds(self, seen: ChangeSet, made: Plan) -> None:
+    def _check_kinds(self, plan: PairPlan) -> None:
         policy = self._channel_publisher.check()
-        gone = set(_gone(seen))
-        for path in (item.entry.path for item in seen.synced.values()):
+        gone = set(_gone(plan.changes))
+        for path in (item.entry.path for item in plan.changes.synced.values()):
             if path not in gone and file_kinds.by_name(path) not in policy.kinds:
                 raise _refused(path, file_kinds.by_name(path), policy.name)
-        for step in made.copies:
+        for step in plan.steps.copies:
             with StableRead(self._pair.disk, step.path) as reading:
                 kind = file_kinds.of(step.path, reading.read(0, file_kinds.SNIFF))
                 _check_json(reading, kind)
@@ -120,9 +112,10 @@ class Publisher:
                 raise _refused(step.path, kind, policy.name)
 
 
-def _gone(seen: ChangeSet) -> list[RelPath]:
+def _gone(changes: ChangeSet) -> list[RelPath]:
     """What was part of the set and is not on the disk any more."""
-    return [item.entry.path for key, item in seen.synced.items() if key in seen.base and key not in seen.here]
+    lost = changes.base.keys() - changes.here.keys()
+    return [item.entry.path for key, item in changes.synced.items() if key in lost]
 
 
 def _check_json(reading: StableRead, kind: file_kinds.Kind) -> None:
@@ -181,57 +174,44 @@ def publish(
         Busy: another process works on the same pair.
         NotAuthorized, Unavailable, TryLater: it ended early; run it again, it carries on.
     """
-    options, home = options or PushOptions(), home or home_of()
-    with Journal(home) as journal:
-        folder = remote.root if remote_folder is None else remote_folder
-        pair = Pair(local, folder, remote=remote, journal=journal, monitor=monitor or Silent())
-        publisher = publisher_of(pair, options, channel, keys or key_place(home, remote))
-        with pair.run("publish", publisher.report, wait_s=options.wait_s):
-            publisher.carry_out(*publisher.look())
-    return publisher.report
+    context = Context.of(remote, home=home, keys=keys, monitor=monitor)
+    with context.pair(local, remote.root if remote_folder is None else remote_folder) as pair:
+        return Publish(context, pair, options, channel=channel).run()
 
 
-def publisher_of(pair: Pair, options: PushOptions, channel: str, keys: KeyPlace) -> Publisher:
-    """Who publishes what a pair holds. No request is made."""
-    signing = PushSigner(pair, channel, keys, clock=options.clock)
-    home = pair.journal.home
-    channel_publisher = ChannelPublisher(
-        pair.remote, home, keys, root=signing.scope.root, channel=signing.channel, clock=options.clock
-    )
-    return Publisher(pair, options, signing, channel_publisher)
-
-
-def renew(channel_publisher: ChannelPublisher) -> Published:
-    """Give the set of a channel more time: the same list under a new head.
+def renew(context: Context, root: str, channel: str) -> Published:
+    """Give the set of a channel more time: the same manifest body under a new head.
 
     Raises:
         NotFound: nothing that counts was published.
-        As `Sealer.publish`.
+        As `ChannelPublisher.publish`.
     """
-    return channel_publisher.publish(Keep())
+    return ChannelPublisher(context, root=root, channel=channel).publish(Keep())
 
 
-def roll_back(channel_publisher: ChannelPublisher, sequence: int, home: Path) -> Published:
+def roll_back(context: Context, root: str, channel: str, sequence: int) -> Published:
     """Make an earlier set current again, under a new sequence. Nothing but the new head is sent.
 
     Args:
-        channel_publisher: of the channel.
+        context: the login, the state folder, the key and the clock.
+        root: the root folder.
+        channel: the channel.
         sequence: of the set, in the present epoch.
-        home: the state folder.
 
     Raises:
         NotFound: there is no such set any more, or a file of it can no longer be had.
-        As `Sealer.publish`.
+        As `ChannelPublisher.publish`.
     """
-    said, lost = channel_publisher.earlier(sequence)
+    channel_publisher = ChannelPublisher(context, root=root, channel=channel)
+    earlier, lost = channel_publisher.earlier(sequence)
     if lost:
         raise NotFound(
             f"{lost[0]!a} of sequence {sequence} can no longer be had from Dropbox",
             hint="choose another sequence, or publish the set from a folder that still holds it",
-            channel=channel_publisher.channel,
+            channel=channel,
             files=len(lost),
         )
-    published = channel_publisher.publish(Again(next_head.named_in(said)))
-    with Journal(home) as journal:
-        want_anew(journal)  # what a push of this machine stated last is not what is stated now
+    published = channel_publisher.publish(Again(next_head.named_in(earlier)))
+    with Journal(context.home) as journal:
+        want_anew(journal)  # what a push of this machine signed last is not what is signed now
     return published

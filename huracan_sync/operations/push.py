@@ -1,6 +1,6 @@
 """Push: bring a remote folder to what a local folder holds.
 
-    scan + listing -> plan (guards) -> transfer -> signed statement -> deletions
+    scan + listing -> plan (guards) -> uploads -> signed manifest -> deletions
 
 One-way: the disk leads. What somebody else changed in Dropbox is a conflict and stays; what only Dropbox has is left
 alone. Deletions happen only when asked for, and last.
@@ -8,36 +8,37 @@ alone. Deletions happen only when asked for, and last.
 
 from __future__ import annotations
 
+from functools import cached_property
 from pathlib import Path
 
-from huracan_sync.auth.session import home_of
 from huracan_sync.disk.parquet import check_whole
 from huracan_sync.errors import Conflict as ConflictError
 from huracan_sync.remote.client import Remote
 from huracan_sync.remote.delete import remove
 from huracan_sync.remote.listing import PAGE
-from huracan_sync.signing.push_signer import PushSigner, key_place
+from huracan_sync.signing.context import Context
+from huracan_sync.signing.push_signer import PushSigner
 from huracan_sync.signing.signing_key import KeyPlace
 from huracan_sync.transfer import upload_item
-from huracan_sync.transfer.compare import ChangeSet, learn_remote
-from huracan_sync.transfer.journal import Journal, Synced
-from huracan_sync.transfer.pair import Options, Pair, Report
-from huracan_sync.transfer.progress import Failure, Monitor, Silent
+from huracan_sync.transfer.compare import learn_remote
+from huracan_sync.transfer.journal import Synced
+from huracan_sync.transfer.pair import Options, Pair, PairPlan, Report
+from huracan_sync.transfer.progress import Failure, Monitor
 from huracan_sync.transfer.upload import Upload
 from huracan_sync.transfer.worker_pool import WorkerPool
 from huracan_sync.tree.folder_view import FolderView
 from huracan_sync.tree.paths import fold, join
-from huracan_sync.tree.plan import Conflict, Plan, empties_the_tree, plan
+from huracan_sync.tree.plan import Conflict, empties_the_tree, plan
 
 
 class PushReport(Report):
-    """What a push came to."""
+    """The result of a push."""
 
     uploaded: int = 0
     bytes_sent: int = 0
     """Bytes of file content that went over the wire, attempts that failed included."""
     unsigned: int = 0
-    """Files that lie in Dropbox and are not in the signed list, though one was signed: pickles, for one."""
+    """Files in Dropbox that the signed manifest does not list, because the channel does not allow their kind."""
 
 
 class PushOptions(Options, frozen=True):
@@ -48,61 +49,91 @@ class PushOptions(Options, frozen=True):
     )
 
 
-class Pusher:
-    """One push of one pair."""
+class Push:
+    """One push of one pair. `plan()` says what `run()` would do."""
 
-    def __init__(self, pair: Pair, options: PushOptions) -> None:
+    def __init__(
+        self, context: Context, pair: Pair, options: PushOptions | None = None, *, channel: str | None = None
+    ) -> None:
         self.pair = pair
-        self.options = options
+        self.options = options or PushOptions()
         self.report = PushReport()
+        self._context = context
+        self._channel = channel
 
-    def look(self) -> tuple[ChangeSet, Plan]:
-        """What would have to happen. Writes nothing but the journal."""
-        options = self.options
-        seen = self.pair.find_changes(options)
-        made = plan(
-            seen.base,
-            seen.here,
-            seen.there,
-            delete=options.delete,
-            overwrite=options.overwrite,
-            unclear=seen.unclear,
-        )
-        return seen, made
+    @cached_property
+    def signer(self) -> PushSigner:
+        """Signs what the pair holds. Raises `UsageError` where no channel can have that name."""
+        return PushSigner(self._context, self.pair, self._channel)
 
-    def guard(self, seen: ChangeSet, made: Plan) -> None:
-        """Stop before a byte moves when the world looks wrong.
+    def plan(self) -> PairPlan:
+        """What a run would do now. Writes nothing but the journal.
 
         Raises:
             Conflict: a guard objects.
         """
+        plan = self.compare()
+        self._guard(plan)
+        return plan
+
+    def run(self) -> PushReport:
+        """Carry out the plan, alone with the pair. Raises as `push`."""
+        signer = self.signer
+        with self.pair.run("push", self.report, wait_s=self.options.wait_s):
+            plan = self.plan()
+            if plan.steps.copies:
+                signer.prefetch()
+            self.upload(plan)
+            self.sign(plan)
+            if self._delete(plan):
+                signer.caught_up()
+            self.count_skipped(plan)
+        return self.report
+
+    def compare(self) -> PairPlan:
+        """As `plan`, without the guards."""
+        options = self.options
+        changes = self.pair.find_changes(options)
+        steps = plan(
+            changes.base,
+            changes.here,
+            changes.there,
+            delete=options.delete,
+            overwrite=options.overwrite,
+            unclear=changes.unclear,
+        )
+        return PairPlan(changes, steps)
+
+    def _guard(self, plan: PairPlan) -> None:
+        """Stop before a byte moves when the world looks wrong."""
         if self.options.force:
             return
-        count = len(seen.synced)
-        if empties_the_tree(made, base_count=count, source_is_empty=seen.local_count == 0):
-            became = "holds none of them" if seen.local_count else "is empty"
+        changes, count = plan.changes, len(plan.changes.synced)
+        if empties_the_tree(plan.steps, base_count=count, source_is_empty=changes.local_count == 0):
+            became = "holds none of them" if changes.local_count else "is empty"
             raise ConflictError(
                 f"{self.pair.local} held {count} synced files and {became} now; nothing was deleted in Dropbox",
                 hint="is the disk mounted? If it is meant, run again with --force",
             )
-        if seen.remote_vanished and made.copies:
+        if changes.remote_vanished and plan.steps.copies:
             raise ConflictError(
                 f"the remote folder {self.pair.root or '/'} held {count} synced files and holds none of them now",
                 hint="was it moved or deleted? To upload everything again, run with --force",
             )
 
-    def transfer(self, seen: ChangeSet, made: Plan) -> list[Synced]:
-        """Upload what the plan says and settle what agrees already; what is synced now and was not."""
+    def upload(self, plan: PairPlan) -> list[Synced]:
+        """Upload what the plan says and settle what agrees already; returns what is newly synced."""
         pair, report = self.pair, self.report
-        pair.settle(seen, made)
-        pair.report_failures([Failure(p.path, p.error) for p in seen.problems], report)
-        pair.report_failures([_as_failure(conflict) for conflict in made.conflicts], report)
-        if seen.others:
-            named = ", ".join(map(ascii, seen.others[:3])) + (", ..." if len(seen.others) > 3 else "")
-            pair.monitor.note(f"links and other special files are passed over, {len(seen.others)} here: {named}")
-        if not made.copies:
+        changes, copies = plan.changes, plan.steps.copies
+        pair.settle(plan)
+        pair.report_failures([Failure(p.path, p.error) for p in changes.problems], report)
+        pair.report_failures([_as_failure(conflict) for conflict in plan.steps.conflicts], report)
+        if changes.others:
+            named = ", ".join(map(ascii, changes.others[:3])) + (", ..." if len(changes.others) > 3 else "")
+            pair.monitor.note(f"links and other special files are passed over, {len(changes.others)} here: {named}")
+        if not copies:
             return []
-        pair.monitor.planned(len(made.copies), made.bytes_to_copy)
+        pair.monitor.planned(len(copies), plan.steps.bytes_to_copy)
         before = pair.remote.wire.meter.read()
         with WorkerPool(pair.remote.cut_short) as pool:
             context = upload_item.UploadContext(
@@ -116,7 +147,7 @@ class Pusher:
                 pool,
                 self.options.stop,
             )
-            outcome = Upload(context).run(made.copies)
+            outcome = Upload(context).run(copies)
         report.bytes_sent += (pair.remote.wire.meter.read() - before).bytes_sent
         report.uploaded += len(outcome.done)
         report.failed += outcome.failures
@@ -129,42 +160,44 @@ class Pusher:
             learn_remote(pair.remote, pair.journal, pair.id, pair.root, pair.journal.synced(pair.id))
         return outcome.done
 
-    def sign(self, signing: PushSigner, made: Plan) -> None:
-        """State in a signed head what both sides hold alike, without what is about to be deleted."""
-        stated = signing.state(without=[step.path for step in made.deletes])
-        if stated is None:
+    def sign(self, plan: PairPlan) -> None:
+        """Sign a manifest of what both sides hold alike, without what is about to be deleted."""
+        signed = self.signer.sign(without=[step.path for step in plan.steps.deletes])
+        if signed is None:
             return
-        self.report.sequence = stated.sealed.seq
-        self.report.unsigned = len(stated.unsigned)
-        self.pair.report_failures(list(stated.superseded), self.report)
-        if stated.unsigned:
-            named = ", ".join(stated.unsigned[:3]) + (", ..." if len(stated.unsigned) > 3 else "")
+        self.report.sequence = signed.state.seq
+        self.report.unsigned = len(signed.unsigned)
+        self.pair.report_failures(list(signed.superseded), self.report)
+        if signed.unsigned:
+            named = ", ".join(signed.unsigned[:3]) + (", ..." if len(signed.unsigned) > 3 else "")
             self.pair.monitor.note(
-                f"{len(stated.unsigned)} files lie in Dropbox and are not signed, because the channel "
-                f"{signing.channel} does not allow their kind: {named}"
+                f"{len(signed.unsigned)} files lie in Dropbox and are not signed, because the channel "
+                f"{self.signer.channel} does not allow their kind: {named}"
             )
 
-    def delete(self, made: Plan) -> bool:
+    def _delete(self, plan: PairPlan) -> bool:
         """Carry out the deletions, each guarded by the revision that was synced; whether there were any, and all are.
 
-        What was signed must not name them any more: deletions come after the signed statement.
+        The signed manifest must not list them any more: deletions come after it.
         """
-        if not made.deletes:
+        deletes = plan.steps.deletes
+        if not deletes:
             return False
         pair = self.pair
-        paths = {join(pair.root, step.path): step for step in made.deletes}
+        paths = {join(pair.root, step.path): step for step in deletes}
         results = remove(pair.remote, [(path, step.entry.rev) for path, step in paths.items()])
         gone = [step.path for path, step in paths.items() if results[path] is None]
         pair.journal.forget(pair.id, gone)
         self.report.deleted += len(gone)
-        stayed = [Failure(paths[path].path, error) for path, error in results.items() if error is not None]
-        pair.report_failures(stayed, self.report)
-        return not stayed
+        failures = [Failure(paths[path].path, error) for path, error in results.items() if error is not None]
+        pair.report_failures(failures, self.report)
+        return not failures
 
-    def count_skipped(self, seen: ChangeSet) -> None:
-        """What was looked at and is in step without having moved."""
-        failed = {fold(failure.path) for failure in self.report.failed} & (seen.here.keys() | seen.synced.keys())
-        self.report.skipped = max(0, seen.local_count - self.report.uploaded - len(failed))
+    def count_skipped(self, plan: PairPlan) -> None:
+        """Count what was compared and is in step without having moved."""
+        changes = plan.changes
+        failed = {fold(failure.path) for failure in self.report.failed} & (changes.here.keys() | changes.synced.keys())
+        self.report.skipped = max(0, changes.local_count - self.report.uploaded - len(failed))
 
 
 def _as_failure(conflict: Conflict) -> Failure:
@@ -194,7 +227,7 @@ def push(
     channel: str | None = None,
     keys: KeyPlace | None = None,
 ) -> PushReport:
-    """Bring `remote_folder` to what `local` holds, and state it in a signed head, where this machine has a key.
+    """Bring `remote_folder` to what `local` holds, and sign a manifest of it, where this machine has a key.
 
     Args:
         local: the folder.
@@ -203,7 +236,7 @@ def push(
         home: the state folder.
         options: how.
         monitor: told what moves.
-        channel: the channel of the head; by default it is called as the last component of `remote_folder`.
+        channel: the channel of the manifest; by default called as the last component of `remote_folder`.
         keys: where the key is; by default where the environment says.
 
     Raises:
@@ -213,20 +246,6 @@ def push(
         NoSigningKey, NoTrust, StateMissing, Refused: everything was sent, and nothing could be signed.
         NotAuthorized, Unavailable, TryLater: it ended early; run it again, it carries on.
     """
-    options = options or PushOptions()
-    home = home or home_of()
-    with Journal(home) as journal:
-        pair = Pair(local, remote_folder, remote=remote, journal=journal, monitor=monitor or Silent())
-        pusher = Pusher(pair, options)
-        signing = PushSigner(pair, channel, keys or key_place(home, remote), clock=options.clock)
-        with pair.run("push", pusher.report, wait_s=options.wait_s):
-            seen, made = pusher.look()
-            pusher.guard(seen, made)
-            if made.copies:
-                signing.foresee()
-            pusher.transfer(seen, made)
-            pusher.sign(signing, made)
-            if pusher.delete(made):
-                signing.caught_up()
-            pusher.count_skipped(seen)
-    return pusher.report
+    context = Context.of(remote, home=home, keys=keys, monitor=monitor)
+    with context.pair(local, remote_folder) as pair:
+        return Push(context, pair, options, channel=channel).run()

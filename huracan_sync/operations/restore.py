@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from huracan_sync.auth.session import home_of
 from huracan_sync.disk import StableRead, remove, sweep
 from huracan_sync.disk.parquet import check_whole
 from huracan_sync.errors import Conflict as ConflictError
@@ -24,14 +23,14 @@ from huracan_sync.manifest.locations import check_channel
 from huracan_sync.manifest.scope import channel_of, scope_of
 from huracan_sync.remote.client import Remote
 from huracan_sync.remote.listing import everything, metadata
-from huracan_sync.signing.push_signer import key_place
+from huracan_sync.signing.context import Context
 from huracan_sync.signing.signing_key import KeyPlace
 from huracan_sync.transfer.compare import ChangeSet
 from huracan_sync.transfer.download import Download
 from huracan_sync.transfer.download_file import DownloadContext, Validate
-from huracan_sync.transfer.journal import Journal, Synced
-from huracan_sync.transfer.pair import Options, Pair, Report
-from huracan_sync.transfer.progress import Failure, Monitor, Silent
+from huracan_sync.transfer.journal import Synced
+from huracan_sync.transfer.pair import Options, Pair, PairPlan, Report
+from huracan_sync.transfer.progress import Failure, Monitor
 from huracan_sync.transfer.worker_pool import WorkerPool
 from huracan_sync.tree.entry import Entry
 from huracan_sync.tree.folder_view import FolderView
@@ -47,17 +46,17 @@ UNTOUCHED_S = 60.0
 
 
 class RestoreReport(Report):
-    """What a restore came to."""
+    """The result of a restore."""
 
     downloaded: int = 0
     bytes_received: int = 0
     """Bytes of file content that came over the wire."""
     left_out: list[str] = msgspec.field(default_factory=list)
-    """Paths of what `validate` did not want; they were fetched, and not put in their places."""
+    """Paths that `validate` refused; they were fetched and not put in place."""
 
 
 class Snapshot(msgspec.Struct, frozen=True):
-    """What a verified manifest says about a folder: entries relative to it, and the block digests it knows."""
+    """What a verified manifest lists of a folder: entries relative to it, and the block digests it knows."""
 
     entries: list[Entry]
     blocks: Mapping[str, bytes] = {}
@@ -73,62 +72,88 @@ class RestoreOptions(Options, frozen=True):
     untouched_s: float = UNTOUCHED_S
     """A damaged parquet gives way when nothing has touched it for so long; a younger one may still be written."""
     at: int | None = None
-    """Restore what the signed list of that sequence says, instead of the newest; with a channel only."""
+    """Restore what the manifest of that sequence lists, instead of the newest; with a channel only."""
     validate: Validate | None = None
-    """Asked about each file that came, before it is put in its place; raises `LeftOut`."""
+    """Asked about each downloaded file before it is put in place; raises `LeftOut` to refuse it."""
     missing_ok: bool = True
-    """Whether a remote folder that is not there is an empty one."""
+    """Whether a missing remote folder counts as an empty one."""
 
 
-class Restorer:
-    """One restore of one pair."""
+class Restore:
+    """One restore of one pair. `plan()` says what `run()` would do."""
 
-    def __init__(self, pair: Pair, options: RestoreOptions) -> None:
+    def __init__(
+        self, context: Context, pair: Pair, options: RestoreOptions | None = None, *, channel: str | None = None
+    ) -> None:
         self.pair = pair
-        self.options = options
+        self.options = options or RestoreOptions()
+        self.report = RestoreReport(sequence=self.options.snapshot.sequence if self.options.snapshot else 0)
+        self._context = context
+        self._channel = channel
         self._local_manifest: LocalManifest | None = None
-        self.report = RestoreReport(sequence=options.snapshot.sequence if options.snapshot else 0)
 
-    def verify(self, channel: str | None, keys: KeyPlace) -> None:
-        """With a channel: what its signed list says is what will be restored.
+    def plan(self) -> PairPlan:
+        """What a run would do now. Writes nothing but the journal.
 
         Raises:
+            Refused, NoTrust, StateMissing: with a channel, the first reason not to believe its manifest.
             UsageError: a sequence was asked for, and no channel.
-            As `sealing.stated.stated`.
+            NotFound: there is no such remote folder, and the options say that there must be.
+            Conflict: a guard objects.
         """
-        options, pair = self.options, self.pair
+        self._fetch_manifest()
+        plan = self.compare()
+        self._guard(plan)
+        return plan
+
+    def run(self) -> RestoreReport:
+        """Carry out the plan, alone with the pair. Raises as `restore`."""
+        pair, report = self.pair, self.report
+        with pair.run("restore", report, wait_s=self.options.wait_s):
+            plan = self.plan()
+            self.download(plan)
+            self._delete(plan)
+            sweep(pair.local, plan.changes.parts)  # of an older plan: what this one needed is in its place
+            report.skipped = plan.changes.unchanged + len(plan.steps.agreements)
+            self._write_local_manifest()
+            if self.options.snapshot is not None:
+                pair.journal.distrust(pair.id)  # what lies in Dropbox now may be something else
+        return report
+
+    def _fetch_manifest(self) -> None:
+        """With a channel: what its manifest lists is what will be restored."""
+        options, pair, channel = self.options, self.pair, self._channel
         if channel is None:
             if options.at is not None:
                 raise UsageError("a sequence is one of a channel", hint="say which with --channel")
             return
-        from huracan_sync.signing.fetch_manifest import stated  # noqa: PLC0415 - cryptography, only for who asks for it
+        from huracan_sync.signing.fetch_manifest import fetch_manifest  # noqa: PLC0415 - cryptography, only where asked
 
-        scope, home = scope_of(pair.root, pair.remote.root), pair.journal.home
         check_channel(channel)
-        found = stated(pair.remote, home, scope, channel, at=options.at, keys=keys, clock=options.clock)
-        blocks = {fold(item.path): item.blocks for item in found.items if item.blocks}
-        snapshot = Snapshot([item.entry() for item in found.items], blocks, found.sequence)
+        manifest = fetch_manifest(self._context, scope_of(pair.root, pair.remote.root), channel, at=options.at)
+        blocks = {fold(item.path): item.blocks for item in manifest.items if item.blocks}
+        snapshot = Snapshot([item.entry() for item in manifest.items], blocks, manifest.sequence)
         self.options = msgspec.structs.replace(options, snapshot=snapshot)
-        self.report.sequence = found.sequence
-        self._local_manifest = found.local_manifest
+        self.report.sequence = manifest.sequence
+        self._local_manifest = manifest.local
 
-    def write_local_manifest(self) -> None:
-        """Leave on this disk what was signed of the folder, if all of it is there.
+    def _write_local_manifest(self) -> None:
+        """Keep on this disk what is signed of the folder, if all of it was restored.
 
-        Without a channel: what this machine knows to be signed already, if that is what was restored.
+        Without a channel: the newest manifest that this machine has seen, if it lists exactly what was restored.
         """
-        report, home, local = self.report, self.pair.journal.home, self.pair.local
+        report, home, local = self.report, self._context.home, self.pair.local
         changed = (report.downloaded or report.deleted) and (home / "trust").is_dir()
         if report.failed or report.left_out or not (self._local_manifest or changed):
             return
         from huracan_sync.signing import local_manifest  # noqa: PLC0415 - as above
 
         arranged = local_manifest.arrangement(self.pair.disk)
-        found = self._local_manifest or self._known()
-        if found is not None and arranged is not None:
-            local_manifest.keep(home, local, msgspec.structs.replace(found, arranged=arranged))
+        manifest = self._local_manifest or self._seen_manifest()
+        if manifest is not None and arranged is not None:
+            local_manifest.keep(home, local, msgspec.structs.replace(manifest, arranged=arranged))
 
-    def _known(self) -> LocalManifest | None:
+    def _seen_manifest(self) -> LocalManifest | None:
         from huracan_sync.reader.trust_store import TrustStore  # noqa: PLC0415
         from huracan_sync.remote.source import RemoteSource  # noqa: PLC0415 - as above
         from huracan_sync.signing.local_manifest import recall  # noqa: PLC0415
@@ -137,42 +162,38 @@ class Restorer:
         scope = scope_of(pair.root, pair.remote.root)
         place = RemoteSource(pair.remote, scope.root).place
         held = {key: item.entry for key, item in pair.journal.synced(pair.id).items()}
-        return recall(TrustStore(pair.journal.home, place), channel_of(pair.root), place, scope.prefix, held)
+        return recall(TrustStore(self._context.home, place), channel_of(pair.root), place, scope.prefix, held)
 
-    def look(self) -> tuple[ChangeSet, Plan]:
-        """What would have to happen. Writes nothing but the journal.
-
-        Raises:
-            NotFound: there is no such remote folder, and the options say that there must be.
-        """
+    def compare(self) -> PairPlan:
+        """As `plan`, without the manifest and the guards."""
         pair, snapshot = self.pair, self.options.snapshot
-        seen = pair.find_changes(self.options, local_may_miss=True, snapshot=snapshot.entries if snapshot else None)
+        changes = pair.find_changes(self.options, local_may_miss=True, snapshot=snapshot.entries if snapshot else None)
         if not self.options.missing_ok and snapshot is None and pair.journal.cursor(pair.id) is None:
             raise NotFound(f"there is no folder {pair.root or '/'} in Dropbox", hint="check the spelling")
-        made = self._plan(seen)
-        damaged = {key: entry for key, entry in seen.here.items() if self._is_damaged(key, seen)}
+        steps = self._steps(changes)
+        damaged = {key: entry for key, entry in changes.here.items() if self._is_damaged(key, changes)}
         if damaged:
-            seen.base.update(damaged)  # as if the damage had been synced: then only Dropbox changed
-            made = self._plan(seen)
-        return seen, made
+            changes.base.update(damaged)  # as if the damage had been synced: then only Dropbox changed
+            steps = self._steps(changes)
+        return PairPlan(changes, steps)
 
-    def _plan(self, seen: ChangeSet) -> Plan:
+    def _steps(self, changes: ChangeSet) -> Plan:
         options = self.options
-        made = plan(
-            seen.base,
-            seen.there,
-            seen.here,
+        steps = plan(
+            changes.base,
+            changes.there,
+            changes.here,
             delete=options.delete,
             overwrite=options.overwrite,
             target_may_lead=True,
-            unclear=seen.unclear,
+            unclear=changes.unclear,
         )
-        spelling = Spelling(seen.folders)
-        return msgspec.structs.replace(made, copies=tuple(_as_spelled_here(step, spelling) for step in made.copies))
+        spelling = Spelling(changes.folders)
+        return msgspec.structs.replace(steps, copies=tuple(_as_spelled_here(step, spelling) for step in steps.copies))
 
-    def _is_damaged(self, key: str, seen: ChangeSet) -> bool:
+    def _is_damaged(self, key: str, changes: ChangeSet) -> bool:
         """Whether a file here that differs from Dropbox's is one that nobody can use."""
-        here, there, stamp = seen.here[key], seen.there.get(key), seen.stamps.get(key)
+        here, there, stamp = changes.here[key], changes.there.get(key), changes.stamps.get(key)
         if not key.endswith(".parquet") or stamp is None or there is None or here.content_hash == there.content_hash:
             return False
         now = time.time_ns()
@@ -187,29 +208,27 @@ class Restorer:
             return True
         return False
 
-    def guard(self, seen: ChangeSet, made: Plan) -> None:
-        """Stop before a byte moves when the world looks wrong.
-
-        Raises:
-            Conflict: a guard objects.
-        """
-        if made.deletes and seen.remote_vanished and not self.options.force:
+    def _guard(self, plan: PairPlan) -> None:
+        """Stop before a byte moves when the world looks wrong."""
+        changes = plan.changes
+        if plan.steps.deletes and changes.remote_vanished and not self.options.force:
             raise ConflictError(
-                f"the remote folder {self.pair.root or '/'} held {len(seen.synced)} synced files and holds none "
+                f"the remote folder {self.pair.root or '/'} held {len(changes.synced)} synced files and holds none "
                 "of them now; nothing was deleted on this disk",
                 hint="was it moved or deleted? If it is meant, run again with --force",
             )
 
-    def transfer(self, seen: ChangeSet, made: Plan) -> list[Synced]:
-        """Download what the plan says; what is synced now and was not."""
+    def download(self, plan: PairPlan) -> list[Synced]:
+        """Download what the plan says and settle what agrees already; returns what is newly synced."""
         pair, report, snapshot = self.pair, self.report, self.options.snapshot
-        pair.settle(seen, made)
-        pair.report_failures([Failure(p.path, p.error) for p in seen.problems], report)
-        pair.report_failures([Failure(str(e.facts.get("path", "")), e) for e in seen.refused], report)
-        pair.report_failures([_as_failure(conflict) for conflict in made.conflicts], report)
-        if not made.copies:
+        changes, copies = plan.changes, plan.steps.copies
+        pair.settle(plan)
+        pair.report_failures([Failure(p.path, p.error) for p in changes.problems], report)
+        pair.report_failures([Failure(str(e.facts.get("path", "")), e) for e in changes.refused], report)
+        pair.report_failures([_as_failure(conflict) for conflict in plan.steps.conflicts], report)
+        if not copies:
             return []
-        pair.monitor.planned(len(made.copies), made.bytes_to_copy)
+        pair.monitor.planned(len(copies), plan.steps.bytes_to_copy)
         before = pair.remote.wire.meter.read()
         scratch = pair.journal.home / "scratch"
         scratch.mkdir(exist_ok=True, mode=0o700)
@@ -223,12 +242,12 @@ class Restorer:
                 pair.monitor,
                 pool,
                 scratch,
-                seen.stamps,
+                changes.stamps,
                 self.options.stop,
                 snapshot.blocks if snapshot else {},
                 self.options.validate,
             )
-            outcome = Download(context).run(made.copies, _everything_there(seen))
+            outcome = Download(context).run(copies, _everything_there(changes))
         report.bytes_received += (pair.remote.wire.meter.read() - before).bytes_received
         report.downloaded += len(outcome.done)
         report.failed += outcome.failures
@@ -237,37 +256,39 @@ class Restorer:
             raise outcome.stopped
         return outcome.done
 
-    def delete(self, seen: ChangeSet, made: Plan) -> None:
+    def _delete(self, plan: PairPlan) -> None:
         """Carry out the deletions, each only if the file is still in the state that was synced."""
-        gone, stayed = [], []
-        present = self._still_there(made) if made.deletes and self.options.snapshot is None else frozenset()
+        changes, deletes = plan.changes, plan.steps.deletes
+        gone, failures = [], []
+        present = self._still_there(plan) if deletes and self.options.snapshot is None else frozenset()
         if present:
             self.pair.journal.distrust(self.pair.id)  # a listing that lost a page said they were gone
-        for step in made.deletes:
+        for step in deletes:
             key = fold(step.path)
             if key in present:
                 continue
             try:
-                remove(self.pair.disk, step.path, stamp=seen.stamps.get(key, seen.synced[key].stamp))
+                remove(self.pair.disk, step.path, stamp=changes.stamps.get(key, changes.synced[key].stamp))
                 gone.append(step.path)
             except HuracanError as error:
-                stayed.append(Failure(step.path, error))
+                failures.append(Failure(step.path, error))
         if gone:
             self.pair.journal.forget(self.pair.id, gone)
         self.report.deleted += len(gone)
-        self.pair.report_failures(stayed, self.report)
+        self.pair.report_failures(failures, self.report)
 
-    def _still_there(self, made: Plan) -> frozenset[str]:
+    def _still_there(self, plan: PairPlan) -> frozenset[str]:
         """Which of the files to delete do lie in Dropbox: one listing is not believed when it makes us delete."""
-        pair = self.pair
-        if len(made.deletes) > LOOK_ALONE:
+        pair, deletes = self.pair, plan.steps.deletes
+        if len(deletes) > LOOK_ALONE:
             return frozenset(everything(pair.remote, pair.root, lambda _: None).files)
-        paths = (step.path for step in made.deletes)
+        paths = (step.path for step in deletes)
         return frozenset(fold(path) for path in paths if metadata(pair.remote, join(pair.root, path)) is not None)
 
 
-def _everything_there(seen: ChangeSet) -> list[Entry]:
-    return [*seen.there.values(), *(item.entry for key, item in seen.synced.items() if key not in seen.there)]
+def _everything_there(changes: ChangeSet) -> list[Entry]:
+    there = changes.there
+    return [*there.values(), *(item.entry for key, item in changes.synced.items() if key not in there)]
 
 
 def _as_spelled_here(step: Copy, spelling: Spelling) -> Copy:
@@ -302,7 +323,7 @@ def restore(
     channel: str | None = None,
     keys: KeyPlace | None = None,
 ) -> RestoreReport:
-    """Bring `local` to what `remote_folder` holds; with a channel, to what its signed list says, and nothing else.
+    """Bring `local` to what `remote_folder` holds; with a channel, to what its manifest lists, and nothing else.
 
     Args:
         remote_folder: from where.
@@ -311,30 +332,17 @@ def restore(
         home: the state folder.
         options: how.
         monitor: told what moves.
-        channel: whose signed list is to be believed; None: what lies in Dropbox, as it lies there.
+        channel: whose manifest is to be believed; None: what lies in Dropbox, as it lies there.
         keys: where this machine's key is, if it may have one; by default where the environment says.
 
     Raises:
-        Refused: with a channel, the first reason not to believe its list. Nothing was restored.
+        Refused: with a channel, the first reason not to believe its manifest. Nothing was restored.
         NoTrust, StateMissing: with a channel, nothing here says whom to believe.
         UsageError: a name is impossible, or a file stands where the folder must be.
         Conflict: a guard stopped it before a byte moved.
         Busy: another process works on the same pair.
         NotAuthorized, Unavailable, TryLater: it ended early; run it again, it carries on.
     """
-    options, home = options or RestoreOptions(), home or home_of()
-    with Journal(home) as journal:
-        pair = Pair(local, remote_folder, remote=remote, journal=journal, monitor=monitor or Silent())
-        restorer = Restorer(pair, options)
-        with pair.run("restore", restorer.report, wait_s=options.wait_s):
-            restorer.verify(channel, keys or key_place(home, remote))
-            seen, made = restorer.look()
-            restorer.guard(seen, made)
-            restorer.transfer(seen, made)
-            restorer.delete(seen, made)
-            sweep(pair.local, seen.parts)  # of an older plan: what this one needed is in its place
-            restorer.report.skipped = seen.unchanged + len(made.agreements)
-            restorer.write_local_manifest()
-            if restorer.options.snapshot is not None:
-                journal.distrust(pair.id)  # what lies in Dropbox now may be something else
-    return restorer.report
+    context = Context.of(remote, home=home, keys=keys, monitor=monitor)
+    with context.pair(local, remote_folder) as pair:
+        return Restore(context, pair, options, channel=channel).run()

@@ -10,7 +10,6 @@ listing shows what anybody with a token has changed; what Dropbox itself might m
 from __future__ import annotations
 
 import itertools
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -28,6 +27,7 @@ from huracan_sync.reader.trust_store import TrustStore
 from huracan_sync.remote.client import Remote
 from huracan_sync.remote.listing import Changes, Contents, contents_of, everything, listing
 from huracan_sync.remote.parallel import several
+from huracan_sync.signing.context import Context
 from huracan_sync.signing.local_manifest import ARRANGEMENTS, below_prefix, find
 from huracan_sync.signing.open_reader import reader_at
 from huracan_sync.signing.signing_key import KeyPlace
@@ -91,7 +91,7 @@ def verify(
     home: Path | None = None,
     channel: str | None = None,
     keys: KeyPlace | None = None,
-    clock: Callable[[], float] = time.time,
+    clock: Callable[[], float] | None = None,
 ) -> Verdict:
     """Compare a remote folder with the newest signed list of its channel. Downloads no file.
 
@@ -115,7 +115,8 @@ def verify(
     scope = scope_of(remote_folder, remote.root)
     channel = channel or channel_of(remote_folder)
     before = remote.wire.meter.read()
-    reader = reader_at(remote, home or home_of(), scope.root, keys=keys, clock=clock)
+    context = Context.of(remote, home=home, keys=keys, clock=clock)
+    reader = reader_at(context, scope.root)
     looks = _Looks(remote, scope, reader, channel)
     snapshot, first = looks.at_once()
     signed = _signed(scope, snapshot, remote_folder)

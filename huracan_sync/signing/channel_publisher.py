@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import platform
-import time
 from collections.abc import Callable
-from pathlib import Path
 
 import msgspec
 
@@ -18,13 +16,12 @@ from huracan_sync.manifest.signer import Signer
 from huracan_sync.manifest.trust import Policy, Trust
 from huracan_sync.reader.cache import BlobCache, blob_cache
 from huracan_sync.reader.trust_store import Channel, State, TrustStore
-from huracan_sync.remote.client import Remote
 from huracan_sync.remote.source import RemoteSource
 from huracan_sync.signing import next_head
+from huracan_sync.signing.context import Context
 from huracan_sync.signing.executor import Executor
 from huracan_sync.signing.head_log import committed, lost
 from huracan_sync.signing.next_head import Held
-from huracan_sync.signing.signing_key import KeyPlace
 from huracan_sync.signing.transaction import Asked, Glimpse, Published, UploadItem, listed, look, publishing
 from huracan_sync.signing.trust_files import Roots
 
@@ -34,31 +31,25 @@ class ChannelPublisher:
 
     def __init__(
         self,
-        remote: Remote,
-        home: Path,
-        keys: KeyPlace,
+        context: Context,
         *,
         root: str,
         channel: str,
-        clock: Callable[[], float] = time.time,
     ) -> None:
         """No request is made and no key is read.
 
         Args:
-            remote: the login.
-            home: the state folder.
-            keys: where this machine's key is.
+            context: the login, the state folder, the key and the clock.
             root: the root folder.
             channel: its channel.
-            clock: seconds since 1970.
         """
         self.root = root
         self.channel = channel
-        self._remote = remote
-        self._keys = keys
-        self._clock = clock
-        self._roots = Roots(remote, keys, home, root=root, clock=clock)
-        self.place = RemoteSource(remote, root).place
+        self._remote = context.remote
+        self._keys = context.keys
+        self._clock = context.clock
+        self._roots = Roots(context, root)
+        self.place = RemoteSource(context.remote, root).place
         """Tells this root folder from others on this machine."""
 
     def publish(

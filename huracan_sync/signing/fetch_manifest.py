@@ -1,55 +1,46 @@
-"""What a signed head states of a remote folder, verified: the newest one, or an earlier one that took effect."""
+"""The verified manifest of a remote folder: the newest one, or an earlier one that took effect."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from huracan_sync.manifest.entries import Item
 from huracan_sync.manifest.head import Opened
 from huracan_sync.manifest.scope import Scope
-from huracan_sync.remote.client import Remote
 from huracan_sync.remote.source import RemoteSource
+from huracan_sync.signing.context import Context
 from huracan_sync.signing.executor import Executor
 from huracan_sync.signing.head_log import committed
 from huracan_sync.signing.local_manifest import LocalManifest
 from huracan_sync.signing.open_reader import reader_at
-from huracan_sync.signing.signing_key import KeyPlace
 from huracan_sync.signing.transaction import listed
 
 
-class List(NamedTuple):
-    """What is stated."""
+class FetchedManifest(NamedTuple):
+    """What a signed manifest lists of a folder."""
 
     items: list[Item]
     """Their paths relative to the folder."""
     sequence: int
-    local_manifest: LocalManifest
-    """The same as it was signed, to be kept."""
+    local: LocalManifest
+    """The manifest as it was signed, to be kept on this disk."""
 
 
-def stated(
-    remote: Remote,
-    home: Path,
+def fetch_manifest(
+    context: Context,
     scope: Scope,
     channel: str,
     *,
     at: int | None = None,
-    keys: KeyPlace | None = None,
-    clock: Callable[[], float] = time.time,
-) -> List:
-    """What a channel says of a folder.
+) -> FetchedManifest:
+    """What the manifest of a channel lists of a folder.
 
     Args:
-        remote: the login.
-        home: the state folder.
+        context: the login, the state folder, the key and the clock.
         scope: the folder.
         channel: the channel.
         at: the sequence of an earlier head; None: the newest. It may be stale, not dead.
-        keys: where this machine's key is, if it may have one.
-        clock: seconds since 1970.
 
     Raises:
         Refused: the first reason not to believe it.
@@ -57,18 +48,20 @@ def stated(
         NoTrust, StateMissing: nothing here says whom to believe.
         NotAuthorized, TryLater, Unavailable: Dropbox could not be asked.
     """
-    reader = reader_at(remote, home, scope.root, keys=keys, clock=clock)
-    place = RemoteSource(remote, scope.root).place
+    reader = reader_at(context, scope.root)
+    place = RemoteSource(context.remote, scope.root).place
     snapshot = reader.latest(channel, allow_stale=True)
     if snapshot.problem is not None:
         raise snapshot.problem  # what was last known good is not what was asked for
     if at is None or at == snapshot.sequence:
         items = _below(scope, [snapshot.item(entry.path) for entry in snapshot.iter(scope.prefix)])
-        return List(items, snapshot.sequence, LocalManifest(place, scope.prefix, channel, *reader.kept(channel)))
-    known, executor, parts = reader.trust(), Executor(remote, scope.root), dict[bytes, bytes]()
+        return FetchedManifest(
+            items, snapshot.sequence, LocalManifest(place, scope.prefix, channel, *reader.kept(channel))
+        )
+    known, executor, parts = reader.trust(), Executor(context.remote, scope.root), dict[bytes, bytes]()
     opened = executor.perform(committed(Opened(snapshot.head, snapshot.digest, b"", []), at, known))
     items = _below(scope, executor.perform(listed(opened.head, known.policy(channel), parts)))
-    return List(items, at, LocalManifest(place, scope.prefix, channel, opened.data, parts))
+    return FetchedManifest(items, at, LocalManifest(place, scope.prefix, channel, opened.data, parts))
 
 
 def _below(scope: Scope, items: Sequence[Item]) -> list[Item]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable
 
 import msgspec
 
@@ -13,10 +12,10 @@ from huracan_sync.manifest import file_kinds
 from huracan_sync.manifest.entries import Item
 from huracan_sync.signing import local_manifest, next_head
 from huracan_sync.signing.channel_publisher import ChannelPublisher
+from huracan_sync.signing.context import Context
 from huracan_sync.signing.local_manifest import LocalManifest
 from huracan_sync.signing.merge import change_of
 from huracan_sync.signing.push_signer import PushSigner, SignedResult, mark_of
-from huracan_sync.signing.signing_key import KeyPlace
 from huracan_sync.signing.transaction import Glimpse, Published
 from huracan_sync.transfer.journal import Listed, SignedState
 from huracan_sync.transfer.journal.signed_state import Proof, note_proofs
@@ -29,28 +28,26 @@ from huracan_sync.tree.paths import RelPath, fold
 class PairPublisher:
     """Signs what a pair holds, in one channel."""
 
-    def __init__(self, signing: PushSigner, pair: Pair, keys: KeyPlace, clock: Callable[[], float]) -> None:
+    def __init__(self, context: Context, signing: PushSigner, pair: Pair) -> None:
         """No request is made and no key is read."""
         self._ledger = signing.ledger
         self._scope = signing.scope
         self._pair = pair
-        self._channel_publisher = ChannelPublisher(
-            pair.remote, pair.journal.home, keys, root=signing.scope.root, channel=signing.channel, clock=clock
-        )
+        self._channel_publisher = ChannelPublisher(context, root=signing.scope.root, channel=signing.channel)
 
     def glimpse(self) -> Glimpse:
-        """How the channel stands. Raises as `Sealer.publish`. For a thread of its own: it leaves the journal alone."""
+        """The channel as it is now; leaves the journal alone, so any thread may ask. Raises as `publish`."""
         return self._channel_publisher.glimpse()
 
-    def state(
+    def publish(
         self, left_out: frozenset[str], *, strict: bool, anew: bool, glimpse: Glimpse | None = None
     ) -> SignedResult:
         """Publish a list of everything both sides hold alike, unless the one that is signed says so.
 
         Args:
             left_out: folded paths, below the pair, that are no part of it any more.
-            strict: as `Signing.state`. The body is sent then although it lies there for all we know: it is small.
-            anew: as `Signing.state`.
+            strict: as `PushSigner.sign`. The body is sent then although it lies there for all we know: it is small.
+            anew: as `PushSigner.sign`.
             glimpse: how the channel stood a moment ago.
         """
         ledger, at = self._ledger, self._scope.path
@@ -67,14 +64,14 @@ class PairPublisher:
         published = self._channel_publisher.publish(
             change,
             known=frozenset(last.parts if last and not strict else ()),
-            intend=lambda made: ledger.intend(_sealed(made, changes, left_out)),
+            intend=lambda made: ledger.intend(_state_of(made, changes, left_out)),
             glimpse=glimpse,
         )
-        sealed = _sealed(published, changes, left_out)
+        state = _state_of(published, changes, left_out)
         self._keep(published, items)
-        ledger.settle(sealed)
+        ledger.settle(state)
         superseded = tuple(map(_superseded, published.superseded))
-        return SignedResult(sealed, published.made, (*published.left_out, *unproved), superseded)
+        return SignedResult(state, published.made, (*published.left_out, *unproved), superseded)
 
     def _keep(self, published: Published, mine: list[Item]) -> None:
         """Leave on this disk what was signed of the folder."""
@@ -126,7 +123,7 @@ class PairPublisher:
         return None
 
 
-def _sealed(published: Published, changes: int, left_out: frozenset[str]) -> SignedState:
+def _state_of(published: Published, changes: int, left_out: frozenset[str]) -> SignedState:
     said = published.head
     return SignedState(
         said.epoch,

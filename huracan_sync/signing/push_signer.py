@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import os
 import threading
-import time
-from collections.abc import Callable, Iterable
-from pathlib import Path
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -16,8 +13,7 @@ import msgspec
 from huracan_sync.errors import HuracanError
 from huracan_sync.manifest.locations import check_channel
 from huracan_sync.manifest.scope import channel_of, scope_of
-from huracan_sync.remote.client import Remote
-from huracan_sync.signing.signing_key import KeyPlace
+from huracan_sync.signing.context import Context
 from huracan_sync.transfer.journal import SignedState
 from huracan_sync.transfer.journal.signed_state import Ledger
 from huracan_sync.transfer.pair import Pair
@@ -30,35 +26,27 @@ if TYPE_CHECKING:
 
 
 class SignedResult(msgspec.Struct, frozen=True):
-    """What a signed head says now of a pair."""
+    """The signed manifest of a pair, as it stands now."""
 
-    sealed: SignedState
+    state: SignedState
     made: bool = False
-    """Whether it took a new head."""
+    """Whether a new head was made."""
     unsigned: tuple[str, ...] = ()
-    """Paths that lie in Dropbox and are not in the list: programs, and large files whose blocks nobody can tell."""
+    """Paths in Dropbox that the manifest does not list: refused kinds, and large files whose blocks are unknown."""
     superseded: tuple[Failure, ...] = ()
-    """Files that others have changed since; theirs are in the list."""
-
-
-def key_place(home: Path, remote: Remote) -> KeyPlace:
-    """Where this machine's key is, by the environment."""
-    return KeyPlace(os.environ, home, remote.wire.endpoint.namespace)
+    """Files that others have changed since; the manifest lists theirs."""
 
 
 class PushSigner:
-    """The signed list of one pair in one channel."""
+    """Signs the manifest of one pair in one channel, where this machine has a key."""
 
-    def __init__(
-        self, pair: Pair, channel: str | None, keys: KeyPlace, *, clock: Callable[[], float] = time.time
-    ) -> None:
+    def __init__(self, context: Context, pair: Pair, channel: str | None) -> None:
         """No request is made and no key is read.
 
         Args:
+            context: the login, the state folder, the key and the clock.
             pair: whose files.
             channel: the channel; by default called as the last component of the remote folder.
-            keys: where this machine's key is.
-            clock: seconds since 1970.
 
         Raises:
             Refused: `CHANNEL_NAME`, no channel can be called so.
@@ -68,14 +56,13 @@ class PushSigner:
         self.channel = check_channel(channel or channel_of(pair.root))
         self.ledger = Ledger(pair.journal, pair.id, self.scope.root, self.channel)
         self._pair = pair
-        self._keys = keys
-        self._clock = clock
+        self._context = context
         self._ahead: threading.Thread | None = None
         self._glimpse: Glimpse | None = None  # the thread's until it has ended
 
-    def foresee(self) -> None:
-        """Something will have to be signed: load what that takes and look at the channel while files are moved."""
-        if self._keys.exists():
+    def prefetch(self) -> None:
+        """Load the signing code and look at the channel in the background, while files are moved."""
+        if self._context.keys.exists():
             # A daemon: a run that is interrupted does not wait for it.
             self._ahead = threading.Thread(target=self._look_ahead, name="huracan-signing", daemon=True)
             self._ahead.start()
@@ -87,10 +74,10 @@ class PushSigner:
     def _pair_publisher(self) -> PairPublisher:
         from huracan_sync.signing.pair_manifest import PairPublisher  # noqa: PLC0415 - 50 ms of cryptography
 
-        return PairPublisher(self, self._pair, self._keys, self._clock)
+        return PairPublisher(self._context, self, self._pair)
 
-    def state(self, *, without: Iterable[str] = (), strict: bool = False, anew: bool = False) -> SignedResult | None:
-        """State what both sides hold alike; None where this machine has no key.
+    def sign(self, *, without: Iterable[str] = (), strict: bool = False, anew: bool = False) -> SignedResult | None:
+        """Sign a manifest of what both sides hold alike; None where this machine has no key.
 
         Args:
             without: paths, below the pair, that are about to be deleted, or no part of it any more.
@@ -106,15 +93,15 @@ class PushSigner:
         last = self.ledger.last()
         if last and not anew and self._says_it_all(last, left_out):
             return SignedResult(last)
-        if not self._keys.exists():
+        if not self._context.keys.exists():
             return None
         if self._ahead is not None:
             self._ahead.join()
         glimpse, self._glimpse = self._glimpse, None
-        return self._pair_publisher().state(left_out, strict=strict, anew=anew, glimpse=glimpse)
+        return self._pair_publisher().publish(left_out, strict=strict, anew=anew, glimpse=glimpse)
 
     def _says_it_all(self, last: SignedState, left_out: frozenset[str]) -> bool:
-        young = self._clock() * 1000 < last.due_ms
+        young = self._context.clock() * 1000 < last.due_ms
         return young and last.without == mark_of(left_out) and self.ledger.is_as_of(last.changes, left_out)
 
     def caught_up(self) -> None:

@@ -8,9 +8,7 @@ reached lies here until the next push or publish takes it along.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import NamedTuple
 
 from huracan_sync.errors import (
@@ -32,10 +30,9 @@ from huracan_sync.manifest.trust import Trust
 from huracan_sync.reader.trust_pin import Pinning
 from huracan_sync.reader.trust_store import TrustStore
 from huracan_sync.remote import files
-from huracan_sync.remote.client import Remote
 from huracan_sync.remote.source import RemoteSource
 from huracan_sync.signing import trust_chain as chains
-from huracan_sync.signing.signing_key import KeyPlace
+from huracan_sync.signing.context import Context
 from huracan_sync.signing.trust_chain import Chain
 from huracan_sync.transfer.journal import Journal
 from huracan_sync.transfer.journal.signed_state import want_anew
@@ -57,27 +54,20 @@ class Roots:
 
     def __init__(
         self,
-        remote: Remote,
-        keys: KeyPlace,
-        home: Path,
-        *,
+        context: Context,
         root: str | None = None,
-        clock: Callable[[], float] = time.time,
     ) -> None:
         """No request is made and nothing is opened.
 
         Args:
-            remote: the login.
-            keys: where this machine's key is.
-            home: the state folder.
+            context: the login, the state folder, the key and the clock.
             root: the root folder; the login's own by default.
-            clock: seconds since 1970.
         """
-        self.source = RemoteSource(remote, root)
-        self.keys = keys
-        self._remote = remote
-        self._home = home
-        self._clock = clock
+        self.source = RemoteSource(context.remote, root)
+        self.keys = context.keys
+        self._remote = context.remote
+        self._home = context.home
+        self._clock = context.clock
 
     @property
     def seen(self) -> TrustStore:

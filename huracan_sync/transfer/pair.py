@@ -64,8 +64,22 @@ class Options(msgspec.Struct, frozen=True):
     """Asked before anything is begun: whether to end here. What is under way comes to its end."""
     wait_s: float = 60.0
     """How long to wait for another process that works on the same pair."""
-    clock: Callable[[], float] = time.time
-    """Seconds since 1970: when something is signed, how old a signature is."""
+
+
+class PairPlan(msgspec.Struct, frozen=True):
+    """What a run would do with a pair, and the differences that it was decided by."""
+
+    changes: ChangeSet
+    steps: Plan
+
+    @property
+    def problems(self) -> list[HuracanError]:
+        """What could not be read on the disk, and what lies in Dropbox under names that no disk may hold."""
+        return [*(problem.error for problem in self.changes.problems), *self.changes.refused]
+
+    def with_steps(self, **changed: object) -> Self:
+        """The same plan with other copies, deletes or conflicts."""
+        return msgspec.structs.replace(self, steps=msgspec.structs.replace(self.steps, **changed))
 
 
 def _plain(folder: Path) -> Path:
@@ -151,23 +165,24 @@ class Pair:
 
         return takes_part
 
-    def settle(self, seen: ChangeSet, made: Plan) -> None:
+    def settle(self, plan: PairPlan) -> None:
         """Note what both sides hold alike already: found so by the plan, or only touched on disk."""
-        forgotten = [step.path for step in made.agreements if step.entry is None]
+        changes, steps = plan.changes, plan.steps
+        forgotten = [step.path for step in steps.agreements if step.entry is None]
         learned = [
-            Synced(seen.there.get(key, step.entry), seen.stamps.get(key), seen.kinds.get(key))
-            for step in made.agreements
+            Synced(changes.there.get(key, step.entry), changes.stamps.get(key), changes.kinds.get(key))
+            for step in steps.agreements
             for key in (fold(step.path),)
             if step.entry is not None
         ]
-        busy = {fold(path) for path in made.paths()}
-        for key, stamp in seen.stamps.items():
-            here, there = seen.here.get(key), seen.there.get(key)
-            if here is None or there is None or key in busy or here.content_hash != there.content_hash:
+        planned = {fold(path) for path in steps.paths()}
+        for key, stamp in changes.stamps.items():
+            here, there = changes.here.get(key), changes.there.get(key)
+            if here is None or there is None or key in planned or here.content_hash != there.content_hash:
                 continue
             # Only touched on this disk; or committed by a run of ours that was cut before it could note it.
-            if seen.synced.get(key) != Synced(there, stamp):
-                learned.append(Synced(there, stamp, seen.kinds.get(key)))
+            if changes.synced.get(key) != Synced(there, stamp):
+                learned.append(Synced(there, stamp, changes.kinds.get(key)))
         if learned:
             self.journal.learn(self.id, learned)
         if forgotten:

@@ -20,6 +20,7 @@ its target; a restore the other way round. Only files that differ somewhere need
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
+from enum import Enum
 
 import msgspec
 
@@ -58,10 +59,25 @@ class Agree(msgspec.Struct, frozen=True, tag="agree"):
     """The target's description."""
 
 
+class ConflictKind(Enum):
+    """Why a step is a conflict."""
+
+    UNKNOWN = "unknown"
+    """Both sides differ, and no earlier sync says which is newer."""
+    CHANGED_THERE = "changed_there"
+    """Only the target changed."""
+    CHANGED_BOTH = "changed_both"
+    DELETED_HERE = "deleted_here"
+    """Deleted at the source, changed at the target."""
+    BLOCKED = "blocked"
+    """A folder lies where the file must go, or a file where its folder must be."""
+
+
 class Conflict(msgspec.Struct, frozen=True, tag="conflict"):
     """Not done, because something would be lost. `why` is a sentence; the entries are what lies where."""
 
     path: RelPath
+    kind: ConflictKind
     why: str
     source: Entry | None = None
     target: Entry | None = None
@@ -135,7 +151,7 @@ def plan(
             continue
         step = _decide(*trees, delete=delete, overwrite=overwrite)
         if isinstance(step, Copy) and (in_the_way := blocked.by(key)):
-            step = Conflict(step.path, in_the_way, step.entry, step.replaces)
+            step = Conflict(step.path, ConflictKind.BLOCKED, in_the_way, step.entry, step.replaces)
         if step is not None:
             decided.append(step)
     decided.sort(key=lambda step: step.path)
@@ -145,6 +161,9 @@ def plan(
         tuple(step for step in decided if isinstance(step, Agree)),
         tuple(step for step in decided if isinstance(step, Conflict)),
     )
+
+
+_NO_BASE = "both sides have it, with different content, and no earlier sync says which is newer"
 
 
 def _decide(
@@ -157,12 +176,12 @@ def _decide(
     if target is None or overwrite or _same(base, target):
         return Copy(source, target)
     if base is None:
-        why = "both sides have it, with different content, and no earlier sync says which is newer"
+        kind, why = ConflictKind.UNKNOWN, _NO_BASE
     elif _same(base, source):
-        why = "it was changed at the target by somebody else"
+        kind, why = ConflictKind.CHANGED_THERE, "it was changed at the target by somebody else"
     else:
-        why = "it was changed on both sides since the last sync"
-    return Conflict(source.path, why, source, target)
+        kind, why = ConflictKind.CHANGED_BOTH, "it was changed on both sides since the last sync"
+    return Conflict(source.path, kind, why, source, target)
 
 
 def _decide_without_source(
@@ -176,7 +195,8 @@ def _decide_without_source(
         return None
     if _same(base, target):
         return Delete(target)
-    return Conflict(target.path, "it was deleted at the source and changed at the target", None, target)
+    why = "it was deleted at the source and changed at the target"
+    return Conflict(target.path, ConflictKind.DELETED_HERE, why, None, target)
 
 
 def _same(one: Entry | None, other: Entry | None) -> bool:

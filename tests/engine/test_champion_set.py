@@ -16,7 +16,7 @@ from huracan_sync.errors import NoSigningKey
 from huracan_sync.hamilton import Hamilton
 from huracan_sync.reader import Reader
 from huracan_sync.remote.source import RemoteSource
-from huracan_sync.signing.push_signer import key_place
+from huracan_sync.signing.context import Context
 from huracan_sync.signing.trust_files import Roots
 
 ROOT = "/Runpodhuracan"
@@ -28,8 +28,7 @@ SPOT = "BTC-USDT_1d_20221112_20251111.parquet"
 def signer(machine, tmp_path, monkeypatch):
     """The machine's key; `keys init` was run."""
     monkeypatch.setenv("HURACAN_SIGNING_KEY_FILE", str(tmp_path / "sign.key"))
-    remote = machine.remote()
-    return Roots(remote, key_place(machine.home, remote), machine.home, root=ROOT).begin().signer
+    return Roots(Context.of(machine.remote(), home=machine.home), ROOT).begin().signer
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ SET = {"models/champions/latest/BTCUSDT.bin": b"1", "hamilton/roster.json": b"{}
 
 
 def told(machine, channel="champions", **more):
-    return audit_remote(machine.remote, machine.home, ROOT, channel, keys=machine.keys, **more)
+    return audit_remote(machine.context(), ROOT, channel, **more)
 
 
 def sequences(history):

@@ -6,7 +6,6 @@ from publishing_machine import DATA, Publisher
 
 from huracan_sync.errors import ContentMismatch, NotFound, UsageError
 from huracan_sync.manifest.entries import Item
-from huracan_sync.operations.restore import RestoreOptions, restore
 from huracan_sync.remote import files
 from huracan_sync.signing.merge import Change
 from huracan_sync.tree.content_hash import content_hash
@@ -15,8 +14,7 @@ MIB = 1024 * 1024
 
 
 def brought(machine, folder, *, channel="data", **options):
-    options = RestoreOptions(clock=machine.clock, wait_s=0.0, **options)
-    report = restore(DATA, folder, remote=machine.remote, home=machine.home, options=options, channel=channel)
+    report = machine.restore(DATA, folder, channel=channel, **options)
     return report, {p.relative_to(folder).as_posix(): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
 
 
@@ -59,16 +57,7 @@ def test_what_was_restored_from_an_earlier_list_is_not_taken_for_what_lies_in_dr
     publisher.push()
     publisher.write({"a": b"one"})
     publisher.push()
-    options = RestoreOptions(at=1, wait_s=0.0, clock=publisher.clock)
-    restore(
-        DATA,
-        publisher.src,
-        remote=publisher.remote,
-        home=publisher.home,
-        options=options,
-        channel="data",
-        keys=publisher.keys,
-    )
+    publisher.restore(DATA, publisher.src, at=1, channel="data")
     assert (publisher.src / "a").read_bytes() == b"1"
     report = publisher.push()
     assert [failure.path for failure in report.failed] == ["a"]  # somebody has to say which one counts

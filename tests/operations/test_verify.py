@@ -9,8 +9,6 @@ from publishing_machine import DATA, Publisher
 from root_powers import without_root_powers
 
 from huracan_sync.errors import Busy, DiskFull, NotFound, NoTrust, Refused, Unavailable
-from huracan_sync.operations.push import PushOptions, push
-from huracan_sync.operations.restore import RestoreOptions, restore
 from huracan_sync.operations.verify import compare, verify, verify_local
 from huracan_sync.remote.listing import listing
 from huracan_sync.signing.local_manifest import find, keep
@@ -273,8 +271,7 @@ def test_a_restored_folder_is_proved_offline_whatever_its_age(publisher, hamilto
     publisher.push()
     for at, size in ((1, 100), (None, 101)):
         target = tmp_path / f"back-{at}"
-        options = RestoreOptions(clock=hamilton.clock, at=at)
-        restore(DATA, target, remote=hamilton.remote, home=hamilton.home, options=options, channel="data")
+        hamilton.restore(DATA, target, at=at, channel="data")
         assert (target / "a.json").stat().st_size == size
         assert verify_local(target, home=hamilton.home).ok
     clock.now += 400 * 24 * 3600
@@ -361,10 +358,9 @@ def test_what_others_published_in_the_folder_need_not_be_here(publisher, dropbox
 def test_a_plain_restore_of_what_this_machine_has_signed_is_proved_too(publisher, tmp_path):
     publisher.write({"a.json": b"1", "deep/b.json": b"2"})
     publisher.push()
-    options = RestoreOptions(clock=publisher.clock, wait_s=0.0)
 
     def brought(target):
-        restore(DATA, target, remote=publisher.remote, home=publisher.home, options=options, keys=publisher.keys)
+        publisher.restore(DATA, target)
         return target
 
     assert verify_local(brought(tmp_path / "back"), home=publisher.home).ok
@@ -392,9 +388,7 @@ def test_a_statement_is_there_before_the_push_is_noted_as_signed(publisher, monk
 def test_a_folder_whose_files_are_called_otherwise_in_dropbox(publisher):
     candle = "BTC/BTC-USDT_1d_20250101_20250601.parquet"
     publisher.write({candle: b"PAR1 candles PAR1"})
-    options = PushOptions(clock=publisher.clock, wait_s=0.0, transfer=TransferOptions())
-    disk = candle_view(publisher.src)
-    push(disk, f"{DATA}/candles", remote=publisher.remote, home=publisher.home, options=options, keys=publisher.keys)
+    publisher.push_folder(candle_view(publisher.src), f"{DATA}/candles", transfer=TransferOptions())
     assert verify_local(publisher.src, home=publisher.home, channel="candles").ok
     (publisher.src / candle).write_bytes(b"PAR1 others! PAR1")
     assert [what for what, _ in told(verify_local(publisher.src, home=publisher.home))] == ["changed"]
@@ -404,11 +398,7 @@ def test_a_folder_whose_files_are_called_otherwise_in_dropbox(publisher):
 
 def test_a_folder_arranged_as_only_its_caller_knows_leaves_no_statement(publisher):
     publisher.write({"a.json": b"1"})
-    options = PushOptions(clock=publisher.clock, wait_s=0.0)
     disk = FolderView(publisher.src, "file", lambda path: RelPath(f"x-{path}"), lambda path: RelPath(path[2:]))
-    assert (
-        push(disk, DATA, remote=publisher.remote, home=publisher.home, options=options, keys=publisher.keys).sequence
-        == 1
-    )
+    assert publisher.push_folder(disk, DATA).sequence == 1
     with pytest.raises(NotFound, match="no signed statement"):
         verify_local(publisher.src, home=publisher.home)

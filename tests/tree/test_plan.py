@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from huracan_sync.tree.entry import Entry, tree
 from huracan_sync.tree.paths import RelPath
-from huracan_sync.tree.plan import Conflict, Copy, Delete, Plan, empties_the_tree, plan
+from huracan_sync.tree.plan import Conflict, ConflictKind, Copy, Delete, Plan, empties_the_tree, plan
 
 
 def entry(path, content, rev=""):
@@ -197,4 +197,4 @@ def test_any_seed(seed):
 
 def test_steps_know_their_path():
     one = entry("x", "a")
-    assert Copy(one).path == Delete(one).path == Conflict(one.path, "").path
+    assert Copy(one).path == Delete(one).path == Conflict(one.path, ConflictKind.UNKNOWN, "").path

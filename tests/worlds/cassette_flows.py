@@ -12,13 +12,14 @@ from huracan_sync.auth.connect import connect
 from huracan_sync.auth.login_flow import Wanted, log_in
 from huracan_sync.auth.session import credentials_of
 from huracan_sync.errors import HuracanError
-from huracan_sync.operations.push import PushOptions, push
+from huracan_sync.operations.push import Push
 from huracan_sync.operations.restore import restore
 from huracan_sync.reader import Reader
 from huracan_sync.remote.http import Endpoint, Wire
 from huracan_sync.remote.listing import metadata
 from huracan_sync.remote.rate_limit import Pacing
 from huracan_sync.remote.source import RemoteSource
+from huracan_sync.signing.context import Context
 from huracan_sync.signing.signing_key import KeyPlace
 from huracan_sync.signing.trust_files import Roots
 from huracan_sync.transfer.progress import Silent
@@ -82,13 +83,11 @@ class Stage:
             os.utime(path, (MODIFIED, MODIFIED))
 
     def push(self, *, folder="data", monitor=None, remote=None, keys=None):
-        options = PushOptions(clock=self.clock)
         remote = remote or self.remote()
         keys = keys or KeyPlace({}, self.home, remote.wire.endpoint.namespace)
-        there = f"{ROOT}/{folder}"
-        return push(
-            self.src, there, remote=remote, home=self.home, options=options, monitor=monitor, channel=CHANNEL, keys=keys
-        )
+        context = Context.of(remote, home=self.home, keys=keys, monitor=monitor, clock=self.clock)
+        with context.pair(self.src, f"{ROOT}/{folder}") as pair:
+            return Push(context, pair, channel=CHANNEL).run()
 
     # -- what only a recording does -------------------------------------------------------------------------------
 
@@ -232,7 +231,7 @@ def follow(stage):
     """A signed set is published; a reader that trusts only a fingerprint reads it, waits, and sees the next."""
     remote = stage.remote()
     keys = KeyPlace({"HURACAN_SIGNING_KEY_FILE": stage._secret("key", KEY)}, stage.home, "any")
-    signer = Roots(remote, keys, stage.home, clock=stage.clock).begin().signer
+    signer = Roots(Context.of(remote, home=stage.home, keys=keys, clock=stage.clock)).begin().signer
     stage.write({"roster.json": b'{"symbols":[]}'})
     stage.push(remote=remote, keys=keys)
     source = RemoteSource(stage.remote("read_only_refresh_token"))

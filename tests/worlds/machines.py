@@ -5,12 +5,15 @@ import os
 import subprocess
 import sys
 
+from huracan_sync.operations.push import Push, PushOptions
+from huracan_sync.operations.restore import Restore, RestoreOptions
 from huracan_sync.reader import Reader
 from huracan_sync.remote.client import Remote
 from huracan_sync.remote.http import Endpoint, Wire
 from huracan_sync.remote.rate_limit import Pacing
 from huracan_sync.remote.source import RemoteSource
 from huracan_sync.secret import Secret
+from huracan_sync.signing.context import Context
 from huracan_sync.signing.signing_key import KeyPlace
 from huracan_sync.signing.trust_files import Roots
 
@@ -62,8 +65,19 @@ class Machine:
             pacing=Pacing(sleep=lambda _: None),
         )
 
+    def context(self, monitor=None):
+        return Context.of(self.remote, home=self.home, keys=self.keys, monitor=monitor, clock=self.clock)
+
     def roots(self, root=None):
-        return Roots(self.remote, self.keys, self.home, root=root, clock=self.clock)
+        return Roots(self.context(), root)
+
+    def push_folder(self, local, to, *, channel=None, monitor=None, **options):
+        with (context := self.context(monitor)).pair(local, to) as pair:
+            return Push(context, pair, PushOptions(**{"wait_s": 0.0, **options}), channel=channel).run()
+
+    def restore(self, folder, local, *, channel=None, **options):
+        with (context := self.context()).pair(local, folder) as pair:
+            return Restore(context, pair, RestoreOptions(**{"wait_s": 0.0, **options}), channel=channel).run()
 
     def reader(self, root=None):
         source = RemoteSource(self.remote, root)

@@ -3,8 +3,8 @@
 from machines import Machine
 from transfer_world import content
 
-from huracan_sync.operations.publish import publish, renew, roll_back
-from huracan_sync.operations.push import PushOptions, push
+from huracan_sync.operations.publish import Publish, renew, roll_back
+from huracan_sync.operations.push import PushOptions
 from huracan_sync.signing.channel_publisher import ChannelPublisher
 
 DATA = "/Engine/data"
@@ -26,19 +26,8 @@ class Publisher(Machine):
             target.write_bytes(content(path, data) if isinstance(data, int) else data)
 
     def push(self, to=DATA, *, channel=None, transfer=None, monitor=None, **options):
-        options = PushOptions(
-            clock=self.clock, **{"wait_s": 0.0, **options}, **({"transfer": transfer} if transfer else {})
-        )
-        return push(
-            self.src,
-            to,
-            remote=self.remote,
-            home=self.home,
-            options=options,
-            channel=channel,
-            keys=self.keys,
-            monitor=monitor,
-        )
+        options |= {"transfer": transfer} if transfer else {}
+        return self.push_folder(self.src, to, channel=channel, monitor=monitor, **options)
 
     def counted(self, work):
         """How many requests to the API some work takes; and what came of it."""
@@ -47,22 +36,14 @@ class Publisher(Machine):
         return sum(self.dropbox.log()["requests"].values()), came
 
     def publish(self, to=None, *, channel="champions", monitor=None, **options):
-        return publish(
-            self.src,
-            to,
-            remote=self.remote,
-            home=self.home,
-            options=PushOptions(clock=self.clock, **{"wait_s": 0.0, **options}),
-            channel=channel,
-            keys=self.keys,
-            monitor=monitor,
-        )
+        with (context := self.context(monitor)).pair(self.src, to or self.remote.root) as pair:
+            return Publish(context, pair, PushOptions(**{"wait_s": 0.0, **options}), channel=channel).run()
 
     def channel_publisher(self, channel="champions", root="/Engine"):
-        return ChannelPublisher(self.remote, self.home, self.keys, root=root, channel=channel, clock=self.clock)
+        return ChannelPublisher(self.context(), root=root, channel=channel)
 
-    def roll_back(self, sequence, **where):
-        return roll_back(self.channel_publisher(**where), sequence, self.home)
+    def roll_back(self, sequence, channel="champions", root="/Engine"):
+        return roll_back(self.context(), root, channel, sequence)
 
-    def renew(self, **where):
-        return renew(self.channel_publisher(**where))
+    def renew(self, channel="champions", root="/Engine"):
+        return renew(self.context(), root, channel)

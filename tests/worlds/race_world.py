@@ -147,7 +147,7 @@ class Machine:
             return
         glimpse = None
         if not lossless:
-            if self.chance.random() < 0.5:  # as `Signing.foresee`, while files are on their way
+            if self.chance.random() < 0.5:  # as `PushSigner.prefetch`, while files are on their way
                 glimpse = yield from self.look_ahead()
             left_out = yield from self.transfer()
         changes = self.changes
