@@ -49,6 +49,15 @@ def _remove_one(remote: Remote, path: str, rev: str) -> HuracanError | None:
     return None
 
 
+def remove_whatever(remote: Remote, path: str) -> None:
+    """Remove a file, or a folder with all that is in it, whatever revision it is.
+
+    Raises:
+        NotFound: nothing lies there.
+    """
+    remote.rpc("files/delete_v2", {"path": path}, msgspec.Raw, commit=True)
+
+
 def remove_folder(remote: Remote, path: str) -> None:
     """Remove a folder with all that is below it, seen or not: only for folders that nobody else knows of."""
     with contextlib.suppress(NotFound):

@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from huracan_sync.errors import Conflict, ContentMismatch, HuracanError
+from huracan_sync.errors import Conflict, ContentMismatch, HuracanError, ServiceFault
 from huracan_sync.remote.async_jobs import MOST, carry_out
 from huracan_sync.remote.client import Download, Ranged, Remote
 from huracan_sync.remote.errors import judge_failure
@@ -53,9 +53,15 @@ def commit_of(path: str, client_modified: str, *, replaces_rev: str | None) -> C
 
 
 def put(
-    remote: Remote, path: str, content: bytes, *, mode: str | dict[str, str] = OVERWRITE, mtime_ms: int | None = None
+    remote: Remote,
+    path: str,
+    content: bytes,
+    *,
+    mode: str | dict[str, str] = OVERWRITE,
+    mtime_ms: int | None = None,
+    strict: bool = False,
 ) -> FileMetadata:
-    """Put content at a path: one request, up to 150 MiB.
+    """Put content at a path: one request, up to 150 MiB. With `strict`, the same content in the way is a conflict too.
 
     Raises:
         Conflict: `mode` does not allow to replace what lies there.
@@ -63,6 +69,8 @@ def put(
     """
     digest = content_hash(content).hex()
     arg: dict[str, Any] = {"path": path, "mode": mode, "mute": True, "content_hash": digest}
+    if strict:
+        arg["strict_conflict"] = True
     if mtime_ms is not None:
         arg["client_modified"] = timestamp(mtime_ms)
     uploaded = remote.send(UPLOAD, arg, content, FileMetadata, commit=True)
@@ -204,6 +212,21 @@ def move(remote: Remote, source: str, target: str) -> FileMetadata:
     found = remote.rpc("files/move_v2", arg, _Relocated, commit=True).metadata
     if not isinstance(found, FileMetadata):
         raise Conflict(f"{source} is no file", path=source)
+    return found
+
+
+def relocate_one(remote: Remote, source: str, target: str, *, keep: bool) -> FileMetadata | FolderMetadata:
+    """Copy (or move) a file, or a folder with all that is in it, inside Dropbox; nothing may lie at the target.
+
+    Raises:
+        Conflict: something lies there.
+        NotFound: nothing lies at the source.
+    """
+    route = "files/copy_v2" if keep else "files/move_v2"
+    arg = {"from_path": source, "to_path": target}
+    found = remote.rpc(route, arg, _Relocated, commit=True).metadata
+    if isinstance(found, DeletedMetadata):
+        raise ServiceFault(f"Dropbox says that {target} is gone right after {route}", path=target)
     return found
 
 

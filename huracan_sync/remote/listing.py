@@ -43,6 +43,7 @@ class FileMetadata(msgspec.Struct, tag_field=".tag", tag="file", gc=False):
     path_display: str = ""
     path_lower: str = ""
     id: str = ""
+    server_modified: datetime | None = None
 
 
 class FolderMetadata(msgspec.Struct, tag_field=".tag", tag="folder", gc=False):
@@ -263,6 +264,20 @@ def folders(remote: ReadOnly, folder: str) -> list[str]:
     except NotFound:
         return []
     return [entry.name for entry in page.entries if isinstance(entry, FolderMetadata)]
+
+
+def pages(remote: ReadOnly, folder: str, cursor: str = "", *, recursive: bool) -> Iterator[Page]:
+    """The pages of a folder's listing as they come; with a cursor, of what has changed since.
+
+    Raises:
+        CursorReset: the cursor is no longer known.
+        NotFound: there is no such folder.
+        UsageError: it is a file.
+    """
+    if cursor:
+        return _pages(remote, "files/list_folder/continue", {"cursor": cursor})
+    arg = {"path": folder, "recursive": recursive, "limit": PAGE, "include_non_downloadable_files": False}
+    return _pages(remote, "files/list_folder", arg)
 
 
 def _pages(remote: ReadOnly, route: str, arg: dict[str, Any]) -> Iterator[Page]:

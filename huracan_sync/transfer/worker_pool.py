@@ -24,6 +24,11 @@ GRACE_S = 3.0
 """When a run ends early, what is under way has so many seconds to come to its end; then it is cut short."""
 
 
+def background(workers: int = WORKERS, name: str = "huracan-background") -> ThreadPoolExecutor:
+    """Threads for bytes beside a caller who goes on with other things meanwhile (a file that is read ahead)."""
+    return ThreadPoolExecutor(workers, thread_name_prefix=name)
+
+
 class WorkerPool:
     """A pool of threads with a budget, driven by the caller. Use as a context manager."""
 
@@ -45,7 +50,7 @@ class WorkerPool:
         """
         self._cut_short = cut_short
         self._grace_s = grace_s
-        self._pool = ThreadPoolExecutor(workers, thread_name_prefix="huracan-transfer")
+        self._pool = background(workers, "huracan-transfer")
         self._done: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
         self._workers = workers
         self._budget = budget

@@ -20,6 +20,7 @@ WINGS = [
     "transfer",
     "signing",
     "operations",
+    "fs",
     "hamilton",
     "engine",
     "cli",

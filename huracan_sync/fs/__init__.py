@@ -1,0 +1,11 @@
+"""Dropbox for Python's data tools: fsspec filesystems over the library's own transfer code.
+
+`dropbox://path` is `DropboxFileSystem`: read and write.
+
+May import `operations`, `reader` and everything below; it is the only wing that imports fsspec (the extra `[fsspec]`).
+Errors leave as `OSError`, with the library's own error as `__cause__`.
+"""
+
+from huracan_sync.fs.dropbox_fs import DropboxFileSystem
+
+__all__ = ["DropboxFileSystem"]

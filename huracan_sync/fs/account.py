@@ -1,0 +1,147 @@
+"""What all filesystems of one login in one process share: connections, pacing, threads, what is known of Dropbox.
+
+fsspec keeps one filesystem instance for each thread that asks; a rate limit or a cached listing is of the login.
+A forked child begins anew: it shares no connection, thread or lock with its parent.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import threading
+from collections import OrderedDict
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import NamedTuple
+
+from huracan_sync.auth.connect import connect, home_of
+from huracan_sync.errors import ContentMismatch, NotFound
+from huracan_sync.fs.metadata_cache import MetadataCache
+from huracan_sync.remote import files
+from huracan_sync.remote.client import Ranged, Remote
+from huracan_sync.remote.http import Endpoint
+from huracan_sync.remote.listing import FileMetadata
+from huracan_sync.secret import Secret
+from huracan_sync.transfer.ranges import fetch_range
+from huracan_sync.transfer.worker_pool import WORKERS, background
+
+TAIL = 64 * 1024
+"""Bytes at the end of a file that are fetched at once and kept: where parquet, zip and others keep their index."""
+WHOLE = 1024 * 1024
+"""Bytes up to which a file is fetched whole, and kept."""
+THREADS = "huracan-fs"
+KEPT = 32 * 1024 * 1024
+"""Bytes of tails and small files kept in memory."""
+
+
+class Login(NamedTuple):
+    """What tells one shared account of this process from another."""
+
+    profile: str
+    token_mark: str
+    endpoint: Endpoint
+    home: Path
+
+
+class Account:
+    """One login's Dropbox as its filesystems use it. Thread-safe."""
+
+    def __init__(self, remote: Remote) -> None:
+        self.remote = remote
+        self.metadata = MetadataCache(remote)
+        self._lock = threading.Lock()  # guards all below
+        self._threads: ThreadPoolExecutor | None = None
+        self._kept: OrderedDict[tuple[str, int], bytes] = OrderedDict()
+        self._kept_bytes = 0
+
+    @property
+    def threads(self) -> ThreadPoolExecutor:
+        """Where bytes are fetched and sent from."""
+        with self._lock:
+            if self._threads is None:
+                self._threads = background(WORKERS, THREADS)
+            return self._threads
+
+    def read(self, described: FileMetadata, path: str, start: int, end: int) -> bytes:
+        """Some bytes of exactly the revision that was described, whatever lies at the path by now.
+
+        Raises:
+            NotFound: the revision is gone, and other content lies at the path.
+            ContentMismatch: bytes of another file came.
+        """
+        end = min(end, described.size)
+        if start >= end:
+            return b""
+        kept_from = 0 if described.size <= WHOLE else described.size - TAIL
+        if start >= kept_from:
+            return self._kept_part(described, path, kept_from)[start - kept_from : end - kept_from]
+
+        def fetch(first: int, last: int) -> bytes:
+            return self.fetch_part(described, path, first, last)
+
+        # Work of `threads` must not wait for other work of `threads`.
+        on_thread = threading.current_thread().name.startswith(THREADS)
+        return fetch(start, end) if on_thread else fetch_range(self.threads, fetch, start, end)
+
+    def _kept_part(self, described: FileMetadata, path: str, start: int) -> bytes:
+        data = self._lookup(described, start)
+        if data is None:
+            data = self.fetch_part(described, path, start, described.size)
+            with self._lock:
+                self._kept[described.rev, start] = data
+                self._kept_bytes += len(data)
+                while self._kept_bytes > KEPT:
+                    _, dropped = self._kept.popitem(last=False)
+                    self._kept_bytes -= len(dropped)
+        return data
+
+    def _lookup(self, described: FileMetadata, start: int) -> bytes | None:
+        with self._lock:
+            data = self._kept.get((described.rev, start))
+            if data is not None:
+                self._kept.move_to_end((described.rev, start))
+            return data
+
+    def fetch_part(self, described: FileMetadata, path: str, start: int, end: int) -> bytes:
+        """As `read`, in one request and from no cache."""
+        whole = (start, end) == (0, described.size)
+        part = None if whole else Ranged(start, end)
+        try:
+            answered, data = files.fetch(self.remote, f"rev:{described.rev}", limit=end - start, part=part)
+        except NotFound:
+            answered, data = files.fetch(self.remote, path, limit=end - start, part=part)
+            if answered.content_hash != described.content_hash:
+                raise NotFound(
+                    f"{path} holds other content by now, and its earlier revision is gone", path=path
+                ) from None
+        if answered.content_hash != described.content_hash or len(data) != end - start:
+            raise ContentMismatch(f"other bytes came of {path} than Dropbox describes", path=path)
+        return data
+
+
+_accounts: dict[Login, Account] = {}
+_lock = threading.Lock()  # guards _accounts
+
+
+def login_of(profile: str, token: Secret | None) -> Login:
+    """The login that a filesystem's arguments and the environment name. Opens nothing."""
+    mark = "" if token is None else hashlib.sha256(b"fs\0" + token.reveal().encode()).hexdigest()[:16]
+    return Login(profile, mark, Endpoint.from_environment(os.environ), home_of(os.environ))
+
+
+def shared(login: Login, token: Secret | None) -> Account:
+    """The account of a login: the same one for every filesystem of this process."""
+    with _lock:
+        account = _accounts.get(login)
+        if account is None:
+            account = _accounts[login] = Account(connect(login.profile, home=login.home, access_token=token))
+        return account
+
+
+def _begin_anew() -> None:
+    global _lock  # noqa: PLW0603 - the parent's may have been held when this child was born
+    _lock = threading.Lock()
+    _accounts.clear()
+
+
+os.register_at_fork(after_in_child=_begin_anew)

@@ -1,0 +1,169 @@
+"""Files between this disk and Dropbox: read to be sent, fetched as zips where that pays."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from huracan_sync.disk import AtomicWrite, stamp_of
+from huracan_sync.errors import ContentMismatch, FileChanged, HuracanError
+from huracan_sync.fs.os_errors import as_os_error
+from huracan_sync.remote.listing import FileMetadata, entry_of
+from huracan_sync.transfer import download_zip
+from huracan_sync.transfer.ranges import PART, ReadAhead
+from huracan_sync.transfer.staging import StreamUpload
+from huracan_sync.tree.content_hash import ContentHasher, content_hash
+from huracan_sync.tree.entry import Entry
+from huracan_sync.tree.paths import RelPath, refusal
+from huracan_sync.tree.plan import Copy
+
+if TYPE_CHECKING:
+    from huracan_sync.fs.account import Account
+
+PIECE = 4 * 1024 * 1024
+"""Bytes read from a local file at a time."""
+
+
+class Pair(NamedTuple):
+    """One file and where it goes."""
+
+    source: str
+    target: str
+    callback: Any
+    """fsspec's callback for this file."""
+
+
+def read_into(upload: StreamUpload, local: str, callback: Any) -> int:
+    """Read a local file into an upload; its time of modification in milliseconds.
+
+    Raises:
+        FileChanged: it changed meanwhile.
+    """
+    with Path(local).open("rb", buffering=0) as file:
+        before = os.fstat(file.fileno())
+        callback.set_size(before.st_size)
+        while piece := file.read(PIECE):
+            upload.write(piece)
+            callback.relative_update(len(piece))
+        after = os.fstat(file.fileno())
+    if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns) or upload.size != before.st_size:
+        raise FileChanged(f"{local} changed while it was read", path=local)
+    return before.st_mtime_ns // 1_000_000
+
+
+def get_many(account: Account, pairs: Sequence[Pair], describe: Callable[[str], FileMetadata]) -> None:
+    """Fetch files to this disk: whole folders as zips where that pays, the others several at once.
+
+    Raises:
+        OSError: one could not be fetched; what was in place before stays.
+    """
+    described = {pair.source: describe(pair.source) for pair in pairs}
+    rest = _get_by_zip(account, pairs, described) if len(pairs) >= download_zip.FEWEST else list(pairs)
+    small = [pair for pair in rest if described[pair.source].size <= PART]
+    for _ in account.threads.map(lambda pair: get_small(account, pair, described[pair.source]), small):
+        pass
+    for pair in rest:
+        if described[pair.source].size > PART:
+            get_large(account, pair, described[pair.source])
+
+
+def get_small(account: Account, pair: Pair, described: FileMetadata) -> None:
+    """Fetch one file with one request."""
+    with as_os_error(pair.source):
+        data = account.fetch_part(described, pair.source, 0, described.size) if described.size else b""
+        place(pair, data, described)
+
+
+def place(pair: Pair, data: bytes, described: FileMetadata) -> None:
+    """Put a whole content at its local place, at once."""
+    pair.callback.set_size(described.size)
+    with _placing(pair.target, described) as write:
+        write(0, data)
+    pair.callback.relative_update(len(data))
+
+
+def get_large(account: Account, pair: Pair, described: FileMetadata) -> None:
+    """Fetch one file in parts, several on their way while one is written; it is in place when all of it is verified."""
+    pair.callback.set_size(described.size)
+
+    def fetch(start: int, end: int) -> bytes:
+        return account.fetch_part(described, pair.source, start, end)
+
+    ahead = ReadAhead(account.threads, fetch, start=0, end=described.size, first=PART)
+    hasher = ContentHasher()
+    try:
+        with as_os_error(pair.source), _placing(pair.target, described) as write:
+            while piece := ahead.read(PART):
+                write(hasher.size, piece)
+                hasher.update(piece)
+                pair.callback.relative_update(len(piece))
+            if hasher.digest().hex() != described.content_hash:
+                raise ContentMismatch(
+                    f"{pair.source} arrived with other bytes than Dropbox describes", path=pair.source
+                )
+    finally:
+        ahead.close()
+
+
+@contextlib.contextmanager
+def _placing(local: str, described: FileMetadata) -> Iterator[Callable[[int, bytes], None]]:
+    """Write beside the local place; put it there when the block ends well."""
+    folder, name = Path(local).absolute().parent, RelPath(Path(local).name)
+    folder.mkdir(parents=True, exist_ok=True)
+    with AtomicWrite(folder, name, token=secrets.token_hex(16)) as placing:
+        try:
+            yield placing.write
+            modified = int(described.client_modified.timestamp() * 1000) * 1_000_000
+            placing.commit(size=described.size, replaces=stamp_of(folder, name), mtime_ns=modified, sync_folder=False)
+        except BaseException:
+            placing.discard()
+            raise
+
+
+def _get_by_zip(account: Account, pairs: Sequence[Pair], described: dict[str, FileMetadata]) -> list[Pair]:
+    """Fetch what lies together in folders worth it; what is left to be fetched one by one."""
+    root = os.path.commonpath([pair.source.rpartition("/")[0] or "/" for pair in pairs]).rstrip("/")
+    wanted: dict[str, Pair] = {}
+    rest: list[Pair] = []
+    for pair in pairs:
+        path = pair.source[len(root) + 1 :]
+        if refusal(path) or path in wanted:
+            rest.append(pair)
+        else:
+            wanted[path] = pair
+    copies = [Copy(entry_of(RelPath(path), described[pair.source]), None) for path, pair in wanted.items()]
+    lying: Iterable[Entry] = (
+        entry_of(RelPath(path[len(root) + 1 :]), entry)
+        for path, entry in account.metadata.listing(root, recursive=True)
+        if isinstance(entry, FileMetadata)
+    )
+    left = dict(wanted)
+    for group in download_zip.groups(copies, lying):
+        with contextlib.suppress(HuracanError):  # what cannot be had as a zip is fetched one by one
+            _unpack(account, root, group, left, described)
+    return rest + list(left.values())
+
+
+def _unpack(
+    account: Account,
+    root: str,
+    group: download_zip.Group,
+    left: dict[str, Pair],
+    described: dict[str, FileMetadata],
+) -> None:
+    archive = download_zip.fetch(account.remote, root, group, Path(tempfile.gettempdir()), lambda _: None)
+    try:
+        for step in group.copies:
+            pair = left[step.path]
+            inner = step.path[len(group.folder) + 1 :] if group.folder else step.path
+            data = archive.content(inner, step.entry.size)
+            if data is not None and content_hash(data) == step.entry.content_hash:
+                place(pair, data, described[pair.source])
+                del left[step.path]
+    finally:
+        archive.close()

@@ -1,0 +1,170 @@
+"""What lies where, remembered for a moment, and listings brought up to date by their cursors.
+
+Rules: a listing is never given without asking Dropbox what has changed since; that is one request for any tree. What
+was learned about a single path is believed for `ttl_s` seconds; that nothing lies at a path is never remembered. What
+this process writes, moves or removes is known at once.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Iterator
+
+from huracan_sync.errors import NotFound, UsageError
+from huracan_sync.fs.paths import key
+from huracan_sync.remote.errors import CursorReset
+from huracan_sync.remote.folder_listing import FolderListing, Present
+from huracan_sync.remote.listing import FileMetadata, metadata
+from huracan_sync.remote.read_client import ReadOnly
+
+TTL_S = 2.0
+"""Seconds for which what was learned about a path is believed: what one operation of a data tool takes."""
+MOST_PATHS = 20_000
+"""Single paths remembered."""
+MOST_LISTINGS = 16
+MOST_LISTED = 500_000
+"""Entries in all listings together."""
+
+
+class MetadataCache:
+    """Shared by all filesystems of one login. Thread-safe."""
+
+    def __init__(self, remote: ReadOnly, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._remote = remote
+        self._clock = clock
+        self._lock = threading.Lock()  # guards the two below, and what lies in the listings
+        self._paths: OrderedDict[str, tuple[Present, float]] = OrderedDict()
+        self._listings: OrderedDict[tuple[str, bool], tuple[FolderListing, float]] = OrderedDict()
+        self._refreshing = threading.Lock()  # one listing is brought up to date at a time
+
+    def info(self, path: str, *, ttl_s: float = TTL_S) -> Present:
+        """What lies at a path (not the root).
+
+        Raises:
+            NotFound: nothing does.
+        """
+        present = self.remembered(path, ttl_s=ttl_s)
+        if present is None:
+            present = metadata(self._remote, path)
+            if present is None:
+                self.gone(path)
+                raise NotFound(f"nothing lies at {path} in Dropbox", path=path)
+            self.learn(path, present)
+        return present
+
+    def remembered(self, path: str, *, ttl_s: float = TTL_S) -> Present | None:
+        """What lay at a path a moment ago; None when that is not known."""
+        wanted, since = key(path), self._clock() - ttl_s
+        with self._lock:
+            known = self._paths.get(wanted)
+            if known is not None and known[1] > since:
+                return known[0]
+            for listing, at in self._listings.values():
+                if at > since and listing.covers(wanted) and (present := listing.entries.get(wanted)) is not None:
+                    return present
+        return None
+
+    def listing(self, folder: str, *, recursive: bool) -> list[tuple[str, Present]]:
+        """What lies in a folder now, with its paths.
+
+        Raises:
+            NotFound: there is no such folder.
+            UsageError: it is a file.
+        """
+        with self._refreshing:
+            listing = self._known_listing(folder, recursive=recursive)
+            if listing is not None:
+                try:
+                    self._bring_up_to_date(listing)
+                except (CursorReset, NotFound, UsageError):
+                    self._drop_listing(listing)  # Dropbox forgot the cursor, or the folder went: ask anew
+                    listing = None
+            if listing is None:
+                listing = FolderListing(folder, recursive=recursive)
+                self._bring_up_to_date(listing)
+            with self._lock:
+                return list(_inside(listing, folder, recursive=recursive))
+
+    def learn(self, path: str, present: Present) -> None:
+        """This lies at a path: an answer of Dropbox said so just now."""
+        with self._lock:
+            self._paths[key(path)] = (present, self._clock())
+            self._paths.move_to_end(key(path))
+            while len(self._paths) > MOST_PATHS:
+                self._paths.popitem(last=False)
+
+    def wrote(self, path: str, present: Present) -> None:
+        """This process has put it there."""
+        self.learn(path, present)
+        with self._lock:
+            for listing, _ in self._listings.values():
+                if listing.covers(key(path)) and present.path_lower:
+                    listing.apply([present])
+
+    def gone(self, path: str) -> None:
+        """Nothing lies at a path any more, nor below it."""
+        wanted, inside = key(path), f"{key(path)}/"
+        with self._lock:
+            for known in [known for known in self._paths if known == wanted or known.startswith(inside)]:
+                del self._paths[known]
+            for listing, _ in self._listings.values():
+                listing.drop(wanted)
+
+    def forget(self, path: str | None = None) -> None:
+        """Believe nothing of what is known of a path, or of any; listings keep their cursors and ask again anyway."""
+        with self._lock:
+            if path is None:
+                self._paths.clear()
+            else:
+                self._paths.pop(key(path), None)
+            for known, (listing, _) in self._listings.items():
+                self._listings[known] = (listing, float("-inf"))
+
+    def _known_listing(self, folder: str, *, recursive: bool) -> FolderListing | None:
+        """The same listing as asked for earlier, or one of everything below a folder above."""
+        wanted = key(folder)
+        with self._lock:
+            for each in (True,) if recursive else (False, True):
+                if known := self._listings.get((wanted, each)):
+                    return known[0]
+            if not folder.isascii():
+                return None  # Dropbox lower-cases a few letters otherwise
+            for listing, _ in self._listings.values():
+                if listing.recursive and listing.covers(wanted) and wanted in listing.entries:
+                    return listing
+        return None
+
+    def _bring_up_to_date(self, listing: FolderListing) -> None:
+        known = (key(listing.folder), listing.recursive)
+        news, cursor = listing.fetch_news(self._remote)
+        with self._lock:
+            listing.apply(news)
+            listing.cursor = cursor
+            for item in news:
+                self._paths.pop(item.path_lower, None)
+            self._listings[known] = (listing, self._clock())
+            self._listings.move_to_end(known)
+            while len(self._listings) > 1 and (
+                len(self._listings) > MOST_LISTINGS
+                or sum(len(each) for each, _ in self._listings.values()) > MOST_LISTED
+            ):
+                self._listings.popitem(last=False)
+
+    def _drop_listing(self, listing: FolderListing) -> None:
+        with self._lock:
+            self._listings.pop((key(listing.folder), listing.recursive), None)
+
+
+def _inside(listing: FolderListing, folder: str, *, recursive: bool) -> Iterable[tuple[str, Present]]:
+    found: Iterator[tuple[str, Present]] = listing.named(folder)
+    if recursive or not listing.recursive:
+        return found
+    depth = folder.count("/") + 1
+    return ((path, entry) for path, entry in found if path.count("/") == depth)
+
+
+def is_file(present: Present) -> bool:
+    """Whether a file lies there, not a folder."""
+    return isinstance(present, FileMetadata)

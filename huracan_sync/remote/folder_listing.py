@@ -1,0 +1,100 @@
+"""One folder's listing, files and folders, kept up to date by a cursor: one request brings it to now."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from huracan_sync.remote import listing
+from huracan_sync.remote.listing import DeletedMetadata, FileMetadata, FolderMetadata, Metadata
+from huracan_sync.remote.read_client import ReadOnly
+
+Present = FileMetadata | FolderMetadata
+
+
+class FolderListing:
+    """What lies below a folder, by lower-cased path. Not thread-safe."""
+
+    def __init__(self, folder: str, *, recursive: bool) -> None:
+        """Nothing is known yet.
+
+        Args:
+            folder: as Dropbox spells it: `""` for the root, else `/a/b`.
+            recursive: everything below it, not only what lies directly in it.
+        """
+        self.folder = folder
+        self.recursive = recursive
+        self.entries: dict[str, Present] = {}
+        self.cursor = ""
+        """Up to where in the folder's history it goes."""
+
+    def __len__(self) -> int:
+        return len(self.entries)
+
+    def fetch_news(self, remote: ReadOnly) -> tuple[list[Metadata], str]:
+        """Everything, or, after the first time, what has changed since; to be given to `apply`, and the new cursor.
+
+        Raises:
+            CursorReset: Dropbox no longer knows the cursor: begin a new listing.
+            NotFound: there is no such folder (any more).
+            UsageError: it is a file.
+        """
+        news: list[Metadata] = []
+        cursor = self.cursor
+        for page in listing.pages(remote, self.folder, cursor, recursive=self.recursive):
+            news += page.entries
+            cursor = page.cursor
+        return news, cursor
+
+    def apply(self, news: Iterable[Metadata]) -> None:
+        """Take what is known to have changed."""
+        own = self.folder.lower()
+        for item in news:
+            if isinstance(item, DeletedMetadata):
+                self.drop(item.path_lower)
+                continue
+            if item.path_lower == own:
+                continue  # Dropbox lists a folder among what lies below it
+            before = self.entries.get(item.path_lower)
+            if isinstance(before, FolderMetadata) and isinstance(item, FileMetadata):
+                self.drop(item.path_lower)
+            self.entries[item.path_lower] = item
+
+    def drop(self, path_lower: str) -> None:
+        """Forget a path and everything below it."""
+        before = self.entries.pop(path_lower, None)
+        if isinstance(before, FileMetadata):
+            return
+        inside = f"{path_lower}/"
+        for below in [known for known in self.entries if known.startswith(inside)]:
+            del self.entries[below]
+
+    def covers(self, path_lower: str) -> bool:
+        """Whether the listing would show that path, if something lay there."""
+        inside = f"{self.folder.lower()}/"
+        if not path_lower.startswith(inside):
+            return False
+        return self.recursive or "/" not in path_lower[len(inside) :]
+
+    def named(self, folder: str) -> Iterator[tuple[str, Present]]:
+        """Every entry below `folder`, this listing's own or one inside it, with its path.
+
+        The path begins with `folder` as it is given and goes on as Dropbox spells each name. Dropbox shows the folders
+        of a path in one case here and another there; a name alone is always right.
+        """
+        inside, depth = f"{folder.lower()}/", folder.count("/")
+        is_all = folder.lower() == self.folder.lower()
+        spelled: dict[str, str] = {}
+
+        def spell(path_lower: str) -> str:
+            if path_lower.count("/") <= depth:
+                return folder
+            known = spelled.get(path_lower)
+            if known is None:
+                above, _, name = path_lower.rpartition("/")
+                entry = self.entries.get(path_lower)
+                known = spelled[path_lower] = f"{spell(above)}/{entry.name if entry else name}"
+            return known
+
+        for path_lower, entry in self.entries.items():
+            if is_all or path_lower.startswith(inside):
+                yield f"{spell(path_lower.rpartition('/')[0])}/{entry.name}", entry
