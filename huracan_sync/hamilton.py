@@ -29,7 +29,7 @@ from huracan_sync.reader.reader import KEEP_SET, Each
 from huracan_sync.remote.parallel import several
 from huracan_sync.remote.read_client import ReadOnly
 from huracan_sync.remote.source import RemoteSource
-from huracan_sync.tree.layout import ACTIVE, CONFIGS, MODELS, ROSTER
+from huracan_sync.tree.champion_paths import ACTIVE, CONFIGS, MODELS, ROSTER
 from huracan_sync.tree.symbols import symbol as canonical
 
 _MODEL_SUFFIXES = (".joblib", ".pkl", ".lightgbm", ".lgb", ".safetensors", ".onnx", ".ubj", ".bin")

@@ -4,23 +4,3 @@ Laws: no symbolic link is followed below a root, neither in reading nor in writi
 beside it, fsync, rename, fsync of the folder: a crash leaves the old file or the new one. Reading hands out bytes that
 all belong to one state of the file, or raises `FileChanged`.
 """
-
-from huracan_sync.disk.atomic_write import AtomicWrite, sweep
-from huracan_sync.disk.files import Root, Stamp, remove, stamp_of, sync_folders
-from huracan_sync.disk.scan import Found, Problem, Scan, scan
-from huracan_sync.disk.stable_read import StableRead
-
-__all__ = [
-    "AtomicWrite",
-    "Found",
-    "Problem",
-    "Root",
-    "Scan",
-    "StableRead",
-    "Stamp",
-    "remove",
-    "scan",
-    "stamp_of",
-    "sweep",
-    "sync_folders",
-]

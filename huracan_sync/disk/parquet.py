@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 
-from huracan_sync.disk import StableRead
+from huracan_sync.disk.stable_read import StableRead
 from huracan_sync.errors import FileChanged
 
 MAGIC = b"PAR1"

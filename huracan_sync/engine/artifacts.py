@@ -18,9 +18,9 @@ from huracan_sync.errors import LocalFailure, NoSigningKey, NotFound, Refused
 from huracan_sync.remote import files
 from huracan_sync.remote.listing import children
 from huracan_sync.transfer.compare import hash_of
-from huracan_sync.tree.layout import Artifact, candle, day_of, symbol_spellings
+from huracan_sync.tree.layout import Artifact, candle, day_of
 from huracan_sync.tree.paths import RelPath, check
-from huracan_sync.tree.symbols import symbol
+from huracan_sync.tree.symbols import symbol, symbol_spellings
 
 LARGEST_DOCUMENT = 64 * 1024 * 1024
 """Bytes of a roster or a pointer that is read into memory."""

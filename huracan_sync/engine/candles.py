@@ -7,8 +7,9 @@ from collections.abc import Callable
 
 import msgspec
 
-from huracan_sync.disk import Root, StableRead
+from huracan_sync.disk.files import Root
 from huracan_sync.disk.parquet import MAGIC, MOST_FOOTER, check_parquet
+from huracan_sync.disk.stable_read import StableRead
 from huracan_sync.errors import FileChanged, HuracanError, LeftOut
 from huracan_sync.remote import files
 from huracan_sync.remote.client import Ranged, Remote

@@ -18,9 +18,9 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from huracan_sync.disk import StableRead
 from huracan_sync.disk.atomic_write import write_file
 from huracan_sync.disk.lock import hold
+from huracan_sync.disk.stable_read import StableRead
 from huracan_sync.engine.daemon.scheduler import Outcome
 from huracan_sync.engine.error_boundary import log
 from huracan_sync.engine.put import Put

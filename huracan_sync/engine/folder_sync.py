@@ -17,7 +17,7 @@ from pathlib import Path, PurePosixPath
 
 import msgspec
 
-from huracan_sync.disk import Stamp
+from huracan_sync.disk.files import Stamp
 from huracan_sync.engine.candles import facts_here, facts_there
 from huracan_sync.errors import CallRefused, HuracanError, ServiceFault, Stopped
 from huracan_sync.errors import Conflict as ConflictError

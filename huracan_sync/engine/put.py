@@ -13,9 +13,10 @@ from pathlib import Path
 
 import msgspec
 
-from huracan_sync.disk import StableRead, Stamp
+from huracan_sync.disk.files import Stamp
 from huracan_sync.disk.lock import hold
 from huracan_sync.disk.parquet import check_whole
+from huracan_sync.disk.stable_read import StableRead
 from huracan_sync.engine.outbox import KEPT
 from huracan_sync.errors import Conflict, FileChanged, HuracanError
 from huracan_sync.remote import files

@@ -10,7 +10,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from huracan_sync.disk import AtomicWrite, stamp_of
+from huracan_sync.disk.atomic_write import AtomicWrite
+from huracan_sync.disk.files import stamp_of
 from huracan_sync.errors import ContentMismatch, FileChanged, HuracanError
 from huracan_sync.fs.os_errors import as_os_error
 from huracan_sync.remote.listing import FileMetadata, entry_of

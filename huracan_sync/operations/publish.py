@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from huracan_sync.disk import StableRead
+from huracan_sync.disk.stable_read import StableRead
 from huracan_sync.errors import Conflict, FileChanged, NoSigningKey, NotFound, Refused
 from huracan_sync.manifest import file_kinds
 from huracan_sync.manifest.entries import kind_name

@@ -15,8 +15,10 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from huracan_sync.disk import StableRead, remove, sweep
+from huracan_sync.disk.atomic_write import sweep
+from huracan_sync.disk.files import remove
 from huracan_sync.disk.parquet import check_whole
+from huracan_sync.disk.stable_read import StableRead
 from huracan_sync.errors import Conflict as ConflictError
 from huracan_sync.errors import HuracanError, NotFound, UsageError
 from huracan_sync.manifest.locations import check_channel

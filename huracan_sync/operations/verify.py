@@ -17,7 +17,8 @@ from typing import Any
 import msgspec
 
 from huracan_sync.auth.session import home_of
-from huracan_sync.disk import Problem, Root, scan
+from huracan_sync.disk.files import Root
+from huracan_sync.disk.scan import Problem, scan
 from huracan_sync.errors import Busy, LocalFailure, NotFound
 from huracan_sync.manifest import trust
 from huracan_sync.manifest.locations import HEADS, is_ours

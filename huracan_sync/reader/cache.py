@@ -14,7 +14,8 @@ import secrets
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from huracan_sync.disk import AtomicWrite, stamp_of
+from huracan_sync.disk.atomic_write import AtomicWrite
+from huracan_sync.disk.files import stamp_of
 from huracan_sync.errors import FileChanged, Refused
 from huracan_sync.manifest import body
 from huracan_sync.manifest.entries import Item

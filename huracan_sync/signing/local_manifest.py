@@ -15,7 +15,8 @@ from typing import Literal
 
 import msgspec
 
-from huracan_sync.disk import AtomicWrite, Root, stamp_of
+from huracan_sync.disk.atomic_write import AtomicWrite
+from huracan_sync.disk.files import Root, stamp_of
 from huracan_sync.errors import HuracanError, NotFound
 from huracan_sync.manifest import body, head, trust
 from huracan_sync.manifest.checks import Mark

@@ -6,7 +6,7 @@ import contextlib
 
 import msgspec
 
-from huracan_sync.disk import StableRead
+from huracan_sync.disk.stable_read import StableRead
 from huracan_sync.errors import Conflict, HuracanError
 from huracan_sync.manifest import file_kinds
 from huracan_sync.manifest.entries import Item

@@ -11,7 +11,9 @@ from collections.abc import Callable, Iterable
 
 import msgspec
 
-from huracan_sync.disk import Problem, Root, Scan, StableRead, Stamp, scan, stamp_of
+from huracan_sync.disk.files import Root, Stamp, stamp_of
+from huracan_sync.disk.scan import Problem, Scan, scan
+from huracan_sync.disk.stable_read import StableRead
 from huracan_sync.errors import CallRefused, FileChanged, HostilePath, LocalFailure, NotFound
 from huracan_sync.manifest.file_kinds import SNIFF, Kind, hidden
 from huracan_sync.remote.client import Remote

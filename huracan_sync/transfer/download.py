@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 import msgspec
 
-from huracan_sync.disk import sync_folders
+from huracan_sync.disk.files import sync_folders
 from huracan_sync.errors import (
     ContentMismatch,
     DiskFull,

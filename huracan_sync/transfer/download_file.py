@@ -11,7 +11,8 @@ from pathlib import Path
 
 import msgspec
 
-from huracan_sync.disk import AtomicWrite, Root, Stamp
+from huracan_sync.disk.atomic_write import AtomicWrite
+from huracan_sync.disk.files import Root, Stamp
 from huracan_sync.errors import ContentMismatch, HuracanError, LeftOut, NotFound
 from huracan_sync.manifest import file_kinds
 from huracan_sync.remote import files

@@ -11,7 +11,7 @@ from typing import Any, Self
 
 import msgspec
 
-from huracan_sync.disk import Root
+from huracan_sync.disk.files import Root
 from huracan_sync.disk.lock import hold
 from huracan_sync.errors import HuracanError, UsageError
 from huracan_sync.manifest.locations import is_ours

@@ -6,7 +6,8 @@ from collections.abc import Callable
 
 import msgspec
 
-from huracan_sync.disk import Root, StableRead, Stamp
+from huracan_sync.disk.files import Root, Stamp
+from huracan_sync.disk.stable_read import StableRead
 from huracan_sync.errors import FileChanged, HuracanError
 from huracan_sync.manifest import file_kinds
 from huracan_sync.remote import files, upload_session

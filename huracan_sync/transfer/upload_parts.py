@@ -16,7 +16,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
-from huracan_sync.disk import StableRead
+from huracan_sync.disk.stable_read import StableRead
 from huracan_sync.errors import FileChanged, HuracanError
 from huracan_sync.manifest import file_kinds
 from huracan_sync.remote.client import Remote

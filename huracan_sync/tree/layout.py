@@ -20,6 +20,7 @@ from pathlib import Path
 import msgspec
 
 from huracan_sync.errors import HostilePath, UsageError
+from huracan_sync.tree.champion_paths import ACTIVE, CONFIGS, MODELS, ROSTER
 from huracan_sync.tree.folder_view import FolderView
 from huracan_sync.tree.paths import RelPath, below, check, fold, join
 from huracan_sync.tree.symbols import symbol
@@ -66,7 +67,6 @@ _CANDLE = re.compile(
 )
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _COMPACT_DAY = re.compile(r"[0-9]{8}")
-_QUOTES = ("FDUSD", "USDT", "USDC", "BUSD", "TUSD", "USD", "EUR", "BTC", "ETH", "BNB")
 
 
 class Candle(msgspec.Struct, frozen=True):
@@ -142,15 +142,6 @@ def day_of(moment: date | datetime | str) -> str:
     except ValueError:
         pass  # the 31st of February
     raise UsageError(f"{moment!r} is no day", hint="write it like 2025-11-12 or 20251112", day=moment)
-
-
-def symbol_spellings(text: str) -> tuple[str, ...]:
-    """The canonical spelling of a symbol, then those under which earlier writers filed it. For readers."""
-    key = symbol(text)
-    plain = key.removesuffix("_PERP")
-    dashed = [f"{plain.removesuffix(quote)}-{quote}" for quote in _QUOTES if plain.endswith(quote) and plain != quote]
-    written = text.strip().upper().replace("/", "-")
-    return tuple(dict.fromkeys((key, written, *(dashed if key == plain else ()))))
 
 
 class Artifact(msgspec.Struct, frozen=True):
@@ -299,12 +290,6 @@ class Layout(msgspec.Struct, frozen=True):
             return Artifact(rest[0], "/".join(rest[1:]), day)
         return Artifact("other", "/".join(rest), day) if rest else None
 
-
-MODELS = "models/champions/latest"
-ROSTER = "hamilton/roster.json"
-CONFIGS = "hamilton/configs"
-ACTIVE = "hamilton/active"
-"""What Hamilton reads, below the root: the engine writes it there, and publishes it under these names."""
 
 _FIXED = {"roster": ROSTER, "pointer": "hamilton/champion.json"}
 _BY_SYMBOL = {

@@ -8,7 +8,10 @@ import threading
 import pytest
 from root_powers import without_root_powers
 
-from huracan_sync.disk import AtomicWrite, StableRead, Stamp, remove, scan, stamp_of, sweep, sync_folders
+from huracan_sync.disk.atomic_write import AtomicWrite, sweep
+from huracan_sync.disk.files import Stamp, remove, stamp_of, sync_folders
+from huracan_sync.disk.scan import scan
+from huracan_sync.disk.stable_read import StableRead
 from huracan_sync.errors import Busy, DiskFull, FileChanged, HuracanError, LocalFailure, UsageError
 
 TOKEN = "0123456789abcdef" * 2

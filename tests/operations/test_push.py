@@ -8,8 +8,8 @@ import pytest
 from root_powers import without_root_powers
 from transfer_world import MIB, ROOT, Watching, content, local_tree
 
-from huracan_sync.disk import StableRead
 from huracan_sync.disk.lock import hold
+from huracan_sync.disk.stable_read import StableRead
 from huracan_sync.errors import Busy, Conflict, HostilePath, MissingScope, UsageError
 from huracan_sync.tree.content_hash import content_hash
 

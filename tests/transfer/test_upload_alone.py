@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import pytest
 from transfer_world import MIB, Watching, local_tree
 
-from huracan_sync.disk import Stamp
+from huracan_sync.disk.files import Stamp
 from huracan_sync.errors import Conflict, ContentMismatch, NotAuthorized
 from huracan_sync.transfer import upload_parts
 from huracan_sync.transfer.upload_item import UploadItem

@@ -7,16 +7,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from huracan_sync.errors import HostilePath, UsageError
-from huracan_sync.tree.layout import (
-    Artifact,
-    Layout,
-    candle,
-    candle_here,
-    candle_there,
-    day_of,
-    symbol_spellings,
-)
+from huracan_sync.tree.layout import Artifact, Layout, candle, candle_here, candle_there, day_of
 from huracan_sync.tree.paths import check
+from huracan_sync.tree.symbols import symbol_spellings
 
 APP = Layout()
 DAY = "2025-11-14"

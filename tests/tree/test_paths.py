@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from huracan_sync.errors import HostilePath, UsageError
+from huracan_sync.errors import HostilePath
 from huracan_sync.tree.paths import (
     below,
     check,
@@ -17,7 +17,6 @@ from huracan_sync.tree.paths import (
     never_synced,
     parents,
     remote_root,
-    symbol,
 )
 
 GOOD = [
@@ -136,31 +135,6 @@ def test_below(root, path, expected):
 def test_join_is_the_inverse_of_below():
     assert below("/r/s", join("/r/s", "t/u")) == "t/u"
     assert join("", "") == ""
-
-
-@pytest.mark.parametrize(
-    ("text", "canonical"),
-    [
-        ("BTCUSDT", "BTCUSDT"),
-        ("ETH-USDT", "ETHUSDT"),
-        ("ETH/USDT", "ETHUSDT"),
-        ("eth/usdt", "ETHUSDT"),
-        ("eth_usdt", "ETHUSDT"),
-        (" 1000SATS/USDC ", "1000SATSUSDC"),
-        ("BTC/USDT:USDT", "BTCUSDT_PERP"),
-        ("BTCUSDT_PERP", "BTCUSDT_PERP"),
-        ("0G-USDT", "0GUSDT"),
-    ],
-)
-def test_symbols(text, canonical):
-    assert symbol(text) == canonical
-    assert symbol(canonical) == canonical
-
-
-@pytest.mark.parametrize("text", ["", "/", "..", "BTC USDT", "BTC/USDT:", "BTC\x00", "../x", "B" * 40, "ß"])
-def test_what_is_no_symbol(text):
-    with pytest.raises(UsageError, match="not a trading symbol"):
-        symbol(text)
 
 
 def test_names_dropbox_refuses_everywhere():

@@ -21,7 +21,7 @@ from typing import Any, Self
 
 import msgspec
 
-from huracan_sync.disk import Stamp
+from huracan_sync.disk.files import Stamp
 from huracan_sync.errors import DiskFull, HuracanError, LocalFailure, TryLater
 from huracan_sync.transfer.journal.records import Listed, Open, Run, Sent, SignedState, Synced
 from huracan_sync.transfer.journal.schema import SCHEMA, SCHEMA_VERSION

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from huracan_sync.disk import Stamp
+from huracan_sync.disk.files import Stamp
 from huracan_sync.tree.entry import Entry
 
 
