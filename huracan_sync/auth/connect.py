@@ -42,7 +42,15 @@ def connect(
         ConfigError: the environment names an emulator that is none.
         UsageError: the profile's name is none.
     """
+    pacing = pacing or Pacing()
     account = account_of(
-        profile, env=env, home=home, access_token=access_token, credentials=credentials, throttle=throttle, root=root
+        profile,
+        env=env,
+        home=home,
+        access_token=access_token,
+        credentials=credentials,
+        pacing=pacing,  # the token route's too: a run that is cut short waits for neither
+        throttle=throttle,
+        root=root,
     )
     return Remote(account.wire, account.tokens, pacing=pacing, identity=account.identity, root=account.root)

@@ -16,6 +16,7 @@ from huracan_sync.auth.keystore.store import Store
 from huracan_sync.auth.scopes import profile_named
 from huracan_sync.auth.tokens import AccessTokens, ShortLived, TokenSource
 from huracan_sync.remote.http import Endpoint, Wire
+from huracan_sync.remote.rate_limit import Pacing
 from huracan_sync.remote.throttle import Throttle
 from huracan_sync.secret import Secret
 from huracan_sync.tree.paths import remote_root
@@ -81,6 +82,7 @@ def account_of(
     home: Path | None = None,
     access_token: Secret | None = None,
     credentials: Credentials | None = None,
+    pacing: Pacing | None = None,
     throttle: Throttle | None = None,
     root: str | None = None,
 ) -> Account:
@@ -94,7 +96,7 @@ def account_of(
         identity = lambda: _mark(access_token)  # noqa: E731 - one expression each
     else:
         login = credentials or credentials_of(profile, env=env, home=home)
-        tokens = AccessTokens(login, wire)
+        tokens = AccessTokens(login, wire, pacing=pacing)
         identity = lambda: _identity(login)  # noqa: E731
     return Account(wire, tokens, identity, root_of(env) if root is None else remote_root(root), home)
 

@@ -23,9 +23,11 @@ from huracan_sync.errors import (
     Revoked,
     ServiceFault,
 )
+from huracan_sync.remote.errors import retry_after
 from huracan_sync.remote.http import Answer, Wire
 from huracan_sync.secret import Secret, bare, redact
 
+ROUTE = "oauth2/token"
 _FORM = {"Content-Type": "application/x-www-form-urlencoded", "Accept": "application/json"}
 _ANSWER_S = 30.0
 _TOKEN = re.compile(r"[!-~]{1,8192}")
@@ -136,7 +138,7 @@ def _post(wire: Wire, body: Callable[[], bytes]) -> Answer:
     """One exchange whose failure tells nothing of what was sent: the body is made below the `try`."""
     failure: BaseException
     try:
-        return wire.exchange(f"{wire.endpoint.api}/oauth2/token", headers=_FORM, body=body(), read_timeout=_ANSWER_S)
+        return wire.exchange(f"{wire.endpoint.api}/{ROUTE}", headers=_FORM, body=body(), read_timeout=_ANSWER_S)
     except BaseException as error:  # noqa: BLE001 - Ctrl-C too: its frames hold the body all the same
         failure = error
     raise bare(failure)
@@ -174,8 +176,7 @@ def read_answer(answer: Answer, *, refreshing: bool) -> Grant:
 
 def _failure(answer: Answer, *, refreshing: bool) -> HuracanError:
     if answer.status == 429:
-        wait = retry_after(answer.headers)
-        return RateLimited(f"the token route asks for a pause of {wait:g} s", retry_after=wait)
+        return RateLimited("Dropbox asks to slow down (the token route)", retry_after_s=retry_after(answer))
     if not 400 <= answer.status < 404:
         return ServiceFault(f"the token route answered with status {answer.status}", status=answer.status)
     try:
@@ -203,9 +204,3 @@ def _refusal(tag: str, said: str, *, refreshing: bool) -> HuracanError:
             return MissingScope(f"the login does not have the scopes asked for ({said})", scope="", said=said)
         case _:
             return CallRefused(f"the token route refused: {said}", error=tag)
-
-
-def retry_after(headers: Mapping[str, str]) -> float:
-    """The pause a 429 asks for, in seconds; 1 when it does not say so in seconds."""
-    value = headers.get("Retry-After", "")
-    return min(float(value), 3600.0) if value.isascii() and value.isdigit() else 1.0

@@ -12,10 +12,8 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-import random
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import NamedTuple, Protocol
 
 import msgspec
@@ -34,15 +32,16 @@ from huracan_sync.errors import (
     Revoked,
     UnsafePlace,
 )
+from huracan_sync.remote.errors import Verdict, verdict_of
 from huracan_sync.remote.http import Wire
+from huracan_sync.remote.rate_limit import Pacing
+from huracan_sync.remote.retry import repeat
 from huracan_sync.secret import Secret
 
 log = logging.getLogger(__name__)
 
-ATTEMPTS = 4
 LOCK_S = 120.0
-"""Seconds to wait while another process refreshes: longer than all its attempts."""
-LONGEST_PAUSE_S = 30.0
+"""Seconds that what a person waits for waits for another process that refreshes."""
 RETRY_EARLY_S = 30.0
 """Seconds between attempts to renew a token that still serves."""
 LOOK_AGAIN_S = 30.0
@@ -95,14 +94,12 @@ class AccessTokens:
         wire: Wire,
         *,
         clocks: Clocks | None = None,
-        sleep: Callable[[float], None] = time.sleep,
-        chance: Callable[[], float] = random.random,
+        pacing: Pacing | None = None,
     ) -> None:
         self._credentials = credentials
         self._wire = wire
         self._clocks = clocks or Clocks()
-        self._sleep = sleep
-        self._chance = chance
+        self._pacing = pacing or Pacing()
         self._lock = threading.Lock()  # guards all below
         self._owner = os.getpid()
         self._held: Token | None = None
@@ -155,8 +152,8 @@ class AccessTokens:
         if fresh and state.revoked is None:
             return self._adopt(fresh[0])
         try:
-            with alone(self._credentials, credential, timeout=0.0 if serving else LOCK_S):
-                return self._refresh(rejected, attempts=1 if serving else ATTEMPTS)
+            with alone(self._credentials, credential, timeout=0.0 if serving else self._pacing.patience_s + LOCK_S):
+                return self._refresh(rejected, patient=not serving)
         except NotAuthorized:
             raise
         except HuracanError as error:  # no network, no lock, a keyring that was locked with the screen
@@ -166,7 +163,7 @@ class AccessTokens:
             self._serves_until = now.since_boot + RETRY_EARLY_S
             return self._adopt(serving[0])
 
-    def _refresh(self, rejected: Secret | None, *, attempts: int) -> Token:
+    def _refresh(self, rejected: Secret | None, *, patient: bool) -> Token:
         """Look once more, now alone, and if nobody brought a token, ask for one."""
         credential = self._load()  # anew: another process may have replaced the refresh token, or a person logged in
         state = self._read(credential)
@@ -175,7 +172,7 @@ class AccessTokens:
         if state.token is not None and state.token.is_fresh(self._clocks.now()) and not _is(state.token, rejected):
             return self._adopt(state.token)
         try:
-            grant, used = self._ask(credential, state, attempts)
+            grant, used = self._ask(credential, state, patient=patient)
             check_granted(credential.profile, credential.asked, grant.scopes)
             login_record.check_pin(credential.login, grant.account_id)
         except Revoked as error:
@@ -188,29 +185,25 @@ class AccessTokens:
         self._settle(credential, used, grant.refresh_token, token)
         return self._adopt(token)
 
-    def _ask(self, credential: Credential, state: State, attempts: int) -> tuple[token_endpoint.Grant, Secret]:
+    def _ask(self, credential: Credential, state: State, *, patient: bool) -> tuple[token_endpoint.Grant, Secret]:
         """A grant, and the refresh token that brought it: the newest, or the one before if the newest never worked."""
         newest = state.successor or credential.refresh_token
         try:
-            return self._ask_patiently(credential, newest, attempts), newest
+            return self._ask_once(credential, newest, patient=patient), newest
         except Revoked:
             before = self._before(credential, state)
             if before is None or before.reveal() == newest.reveal():
                 raise
-            return self._ask_patiently(credential, before, attempts), before
+            return self._ask_once(credential, before, patient=patient), before
 
-    def _ask_patiently(self, credential: Credential, refresh_token: Secret, attempts: int) -> token_endpoint.Grant:
-        for attempt in range(attempts):
+    def _ask_once(self, credential: Credential, refresh_token: Secret, *, patient: bool) -> token_endpoint.Grant:
+        def ask() -> token_endpoint.Grant | Verdict:
             try:
                 return token_endpoint.refresh(self._wire, credential.app_key, refresh_token, credential.asked)
             except HuracanError as error:
-                pause = error.facts.get("retry_after", 0.5 * 2**attempt * (0.5 + self._chance()))
-                last = attempt + 1 == attempts
-                if not error.retryable or last or not isinstance(pause, float) or pause > LONGEST_PAUSE_S:
-                    raise
-                log.info("the token route is asked again in %.1f s: %s", pause, error)
-            self._sleep(pause)
-        raise AssertionError  # the last attempt returned or raised
+                return verdict_of(error) if patient else Verdict(error)
+
+        return repeat(ask, self._pacing, token_endpoint.ROUTE)
 
     def _before(self, credential: Credential, state: State) -> Secret | None:
         if credential.login is None:

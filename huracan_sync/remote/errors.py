@@ -25,12 +25,21 @@ from huracan_sync.errors import (
     OutOfSpace,
     RateLimited,
     ServiceFault,
+    Unreachable,
     UsageError,
 )
 from huracan_sync.remote.http import Answer
 
 MAX_PAUSE_S = 3600.0
 """A pause longer than this is not believed."""
+FAULT_ATTEMPTS = 8
+"""How often a call is made that the service fails, before its error is raised."""
+NETWORK_ATTEMPTS = 5
+"""How often a call is made that gets no answer at all."""
+PAGE_ATTEMPTS = 2
+"""How often a call is made that a front end refuses with a page: Dropbox's own 400 and 401 are text and JSON."""
+SAME_BYTES = 2
+"""How often the same bytes are sent that arrived as others: beyond that, they are wrong here."""
 
 
 _SCOPE_OF_APP = re.compile(r"does not have the required scope '([a-z_.]{1,64})'")
@@ -64,12 +73,29 @@ class Verdict(msgspec.Struct, frozen=True):
 
     error: HuracanError
     retry: bool = False
+    attempts: int | None = FAULT_ATTEMPTS
+    """How often the call is made at most, where it may be made again; None: as long as patience lasts."""
     after_s: float | None = None
     """What the server asked for; None when it did not say."""
     throttled: bool = False
     """The server objects to how much we do at once."""
     committed: bool | None = False
     """Whether the call may have taken effect: False no, None unknown."""
+
+
+def of_silence(error: Unreachable) -> Verdict:
+    """What it means that no whole answer came."""
+    committed = None if error.facts.get("sent") else False
+    return Verdict(error, retry=True, attempts=NETWORK_ATTEMPTS, committed=committed)
+
+
+def verdict_of(error: HuracanError) -> Verdict:
+    """What to do about an error whose answer is not at hand any more, as the token route raises them."""
+    if isinstance(error, Unreachable):
+        return of_silence(error)
+    after = error.facts.get("retry_after_s")
+    attempts = None if isinstance(error, RateLimited) else FAULT_ATTEMPTS
+    return Verdict(error, retry=error.retryable, attempts=attempts, after_s=after if isinstance(after, float) else None)
 
 
 def judge(route: str, answer: Answer, now: datetime) -> Verdict | None:
@@ -83,7 +109,10 @@ def judge(route: str, answer: Answer, now: datetime) -> Verdict | None:
         pause = retry_after(answer, now)
         later = f"run the same command again in {pause:.0f} s; it carries on where it stopped" if pause else None
         error = RateLimited(f"Dropbox asks to slow down ({route})", hint=later, route=route, retry_after_s=pause)
-        return Verdict(error, retry=True, after_s=pause, throttled=True)
+        return Verdict(error, retry=True, attempts=None, after_s=pause, throttled=True)
+    if status in {400, 401} and _is_page(answer):
+        fault = ServiceFault(f"a page came with status {status} instead of an answer to {route}", route=route)
+        return Verdict(fault, retry=True, attempts=PAGE_ATTEMPTS)
     if status == 401:
         return _judge_401(route, answer)
     if status >= 500:
@@ -129,14 +158,15 @@ def judge_failure(route: str, failure: Mapping[str, Any]) -> Verdict:
     last = tags[-1] if tags else ""
     summary = "/".join(tags)
     if last in {"too_many_write_operations", "too_many_requests"}:
-        return Verdict(RateLimited(f"Dropbox asks to slow down ({route})", route=route), retry=True, throttled=True)
+        error_ = RateLimited(f"Dropbox asks to slow down ({route})", route=route)
+        return Verdict(error_, retry=True, attempts=None, throttled=True)
     if last == "internal_error":
         return Verdict(ServiceFault(f"Dropbox failed at {route}: {summary}", route=route), retry=True, committed=None)
     if last == "content_hash_mismatch":
         message = f"the bytes Dropbox received by {route} were not those that were sent"
         hint = "run it again; if it stays so, something on this machine or its network changes bytes"
         error = ContentMismatch(message, hint=hint, route=route)
-        return Verdict(error, retry=True)  # damaged on the way: the same bytes may arrive whole
+        return Verdict(error, retry=True, attempts=SAME_BYTES)  # damaged on the way: they may arrive whole
     return Verdict(_plain_failure(route, tags, last, summary, failure))
 
 
@@ -190,16 +220,20 @@ def _find(value: object, name: str) -> int:
     return -1
 
 
-def retry_after(answer: Answer, now: datetime) -> float | None:
-    """How long to wait: the header as seconds or as a date, or `retry_after` of the JSON body; None if unsaid."""
+def retry_after(answer: Answer, now: datetime | None = None) -> float | None:
+    """How long to wait: the header as seconds or as a date, or `retry_after` of the JSON body; None if unsaid.
+
+    A date is compared with that of the answer, else with `now`; without either it says nothing.
+    """
     header = answer.headers.get("Retry-After", "").strip()
     if header:
         try:
             return _bounded(float(header))
         except ValueError:
             pass
-        if then := moment(header):
-            return _bounded((then - (moment(answer.headers.get("Date", "")) or now)).total_seconds())
+        then, since = moment(header), moment(answer.headers.get("Date", "")) or now
+        if then and since:
+            return _bounded((then - since).total_seconds())
     error: object = _decoded(answer).get("error")
     pause = error.get("retry_after") if isinstance(error, dict) else None
     return _bounded(pause) if isinstance(pause, int | float) and not isinstance(pause, bool) else None
@@ -225,6 +259,10 @@ def _decoded(answer: Answer) -> dict[str, Any]:
     except (msgspec.DecodeError, RecursionError):
         return {}
     return value if isinstance(value, dict) else {}
+
+
+def _is_page(answer: Answer) -> bool:
+    return answer.body[:64].lstrip().startswith(b"<")
 
 
 def _text(answer: Answer) -> str:

@@ -1,7 +1,6 @@
 """Dropbox as one login sees it, for those who only read: calls in, typed answers or typed errors out.
 
-Policy wraps here, once: a call waits for its slot, carries a token, is judged, and is made again when that is safe.
-Callers never retry.
+A call waits for its slot, carries a token, is judged, and is made again when that is safe. Callers never retry.
 
 `ReadOnly` knows the routes in `READS` and no other: whoever holds one cannot write, whatever its token could do.
 `remote.client.Remote` is the half that can.
@@ -18,10 +17,11 @@ from typing import Protocol, Self, TypeVar
 
 import msgspec
 
-from huracan_sync.errors import ContentMismatch, HuracanError, ServiceFault, Unreachable, UsageError
-from huracan_sync.remote.errors import TokenExpired, Verdict, judge, moment
+from huracan_sync.errors import ServiceFault, Unreachable, UsageError
+from huracan_sync.remote.errors import NETWORK_ATTEMPTS, TokenExpired, Verdict, judge, moment, of_silence
 from huracan_sync.remote.http import CHUNK, Answer, Body, Stream, Wire
 from huracan_sync.remote.rate_limit import Pacing, Wait
+from huracan_sync.remote.retry import repeat
 from huracan_sync.secret import Secret
 from huracan_sync.tree.content_hash import BLOCK_SIZE
 
@@ -42,14 +42,8 @@ READS = frozenset(
 )
 """Every route that a reader may call."""
 
-FAULT_ATTEMPTS = 8
-"""How often a call is made that the service fails, before its error is raised."""
-NETWORK_ATTEMPTS = 5
-"""How often a call is made that gets no answer at all."""
 RANGE_ATTEMPTS = 2
 """How often a part is asked for where the whole comes: who does not know ranges will not learn them."""
-SAME_BYTES = 2
-"""How often the same bytes are sent that arrived as others: beyond that, they are wrong here."""
 
 
 class Tokens(Protocol):
@@ -82,10 +76,6 @@ class Call(msgspec.Struct, frozen=True):
     body: Body = b""
     repeatable: bool = True
     commit: bool = False
-
-
-def _of_silence(error: Unreachable) -> Verdict:
-    return Verdict(error, retry=True, committed=None if error.facts.get("sent") else False)
 
 
 class ReadOnly:
@@ -247,26 +237,21 @@ class ReadOnly:
             raise UsageError(f"{route} is not for those who only read", route=route)
 
     def _repeat(self, call: Call, act: Callable[[Call, Secret], R | Verdict]) -> R:
-        """The one loop that makes calls again."""
+        """Make the call, with another token when the first has expired, until it succeeds or fails for good."""
         self._check_allowed(call.route)
-        token = self.tokens.token()
-        renewed, attempt, waited = False, 0, 0.0
-        while True:
-            attempt += 1
+        token, is_renewed = self.tokens.token(), False
+
+        def once() -> R | Verdict:
+            nonlocal token, is_renewed
             outcome = act(call, token)
-            if not isinstance(outcome, Verdict):
-                self.pacing.welcome()
-                return outcome
-            if isinstance(outcome.error, TokenExpired) and not renewed:
-                token, renewed = self.tokens.renew(token), True
-                continue
-            pause = self._pause_before_retry(outcome, attempt, waited, repeatable=call.repeatable)
-            if pause is None:
-                raise outcome.error
-            if outcome.throttled:
-                self.pacing.objected(pause)
-            self.pacing.pause(Wait(pause, str(outcome.error), call.route, attempt))
-            waited += pause
+            if isinstance(outcome, Verdict) and isinstance(outcome.error, TokenExpired) and not is_renewed:
+                token, is_renewed = self.tokens.renew(token), True
+                outcome = act(call, token)
+            return outcome
+
+        result = repeat(once, self.pacing, call.route, repeatable=call.repeatable)
+        self.pacing.welcome()
+        return result
 
     def _whole(self, call: Call, token: Secret) -> Answer | Verdict:
         """Make the call once and read its answer."""
@@ -275,7 +260,7 @@ class ReadOnly:
             with queue, self.pacing.slot():
                 answer = self.wire.exchange(call.url, headers=call.headers, token=token, body=call.body)
         except Unreachable as error:
-            return _of_silence(error)
+            return of_silence(error)
         self._dated = (answer.headers.get("Date", ""), self._now())
         return judge(call.route, answer, self._now()) or answer
 
@@ -289,7 +274,7 @@ class ReadOnly:
                 with stream:
                     answer = Answer(stream.status, stream.headers, stream.read())
         except Unreachable as error:
-            return _of_silence(error)
+            return of_silence(error)
         verdict = judge(call.route, answer, self._now())
         return verdict or Verdict(ServiceFault(f"{call.route} gave no body", route=call.route))
 
@@ -298,10 +283,8 @@ class ReadOnly:
         outcome = self._left_open(call, token)
         if isinstance(outcome, Stream) and part is not None and not _is_honoured(outcome, part):
             outcome.close()
-            return Verdict(
-                ServiceFault(f"{call.route} did not honour the range", code="RANGE_IGNORED", route=call.route),
-                retry=True,
-            )
+            error = ServiceFault(f"{call.route} did not honour the range", code="RANGE_IGNORED", route=call.route)
+            return Verdict(error, retry=True, attempts=RANGE_ATTEMPTS)
         return outcome
 
     def _body(self, call: Call, token: Secret, limit: int, part: Ranged | None) -> Answer | Verdict:
@@ -320,22 +303,8 @@ class ReadOnly:
                         error = ServiceFault(f"{call.route} sent more than {limit} bytes", route=call.route)
                         return Verdict(error, retry=False)
             except Unreachable as broken:
-                return _of_silence(broken)
+                return of_silence(broken)
         return Answer(stream.status, stream.headers, b"".join(pieces))
-
-    def _pause_before_retry(self, verdict: Verdict, attempt: int, waited: float, *, repeatable: bool) -> float | None:
-        """Seconds to wait, or None when the call must not be made again."""
-        if not verdict.retry:
-            return None
-        if verdict.committed is None and not repeatable:
-            verdict.error.facts["committed"] = None
-            return None
-        if attempt >= _most_attempts(verdict.error) and not verdict.throttled:
-            return None
-        pause = self.pacing.backoff(attempt)
-        if verdict.after_s is not None:
-            pause = verdict.after_s + min(pause, 1.0)  # all who were refused together should not return together
-        return pause if waited + pause <= self.pacing.patience_s else None
 
     def _decoded(self, route: str, body: bytes, result: type[T]) -> T:
         try:
@@ -368,14 +337,6 @@ class Download:
 
 def _is_honoured(stream: Stream, part: Ranged) -> bool:
     return stream.status == 206 and stream.headers.get("Content-Range", "").startswith(f"bytes {part.start}-")
-
-
-def _most_attempts(error: HuracanError) -> int:
-    if isinstance(error, Unreachable):
-        return NETWORK_ATTEMPTS
-    if isinstance(error, ContentMismatch):
-        return SAME_BYTES
-    return RANGE_ATTEMPTS if error.code == "RANGE_IGNORED" else FAULT_ATTEMPTS
 
 
 class LongpollResult(msgspec.Struct):

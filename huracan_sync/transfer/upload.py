@@ -25,10 +25,9 @@ from huracan_sync.errors import (
     Unavailable,
 )
 from huracan_sync.remote import upload_session
-from huracan_sync.remote.errors import SessionLost, WrongOffset
+from huracan_sync.remote.errors import FAULT_ATTEMPTS, SessionLost, WrongOffset
 from huracan_sync.remote.listing import FileMetadata, entry_of, everything, metadata
 from huracan_sync.remote.rate_limit import Wait
-from huracan_sync.remote.read_client import FAULT_ATTEMPTS
 from huracan_sync.transfer.journal import Synced
 from huracan_sync.transfer.journal.signed_state import note_proofs
 from huracan_sync.transfer.progress import Failure

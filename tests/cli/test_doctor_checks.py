@@ -16,6 +16,7 @@ from huracan_sync.auth.tokens import AccessTokens
 from huracan_sync.cli import doctor_checks
 from huracan_sync.errors import NotFound, Unreachable
 from huracan_sync.remote.http import Answer, Endpoint, Wire
+from huracan_sync.remote.rate_limit import Pacing
 from huracan_sync.secret import Secret
 
 READ = ["files.metadata.read", "files.content.read"]
@@ -125,7 +126,7 @@ def test_token(logged_in, emulator):
     assert (check.verdict, check.facts["error"]) == ("bad", "Revoked")
     dead = Wire(Endpoint.from_environment({"HURACAN_SYNC_API": "http://127.0.0.1:9"}))
     credentials.folder.remove(home_file.name)
-    lost = doctor_checks.check_token(AccessTokens(credentials, dead, sleep=lambda _: None))
+    lost = doctor_checks.check_token(AccessTokens(credentials, dead, pacing=Pacing(sleep=lambda _: None)))
     assert (lost.verdict, lost.facts["error"]) == ("unknown", "Unreachable")
 
 

@@ -96,7 +96,7 @@ def test_tags_are_spelled(error, tags):
         ({"error": {".tag": "invalid_access_token"}}, TokenExpired),
         ({"error": {".tag": "missing_scope", "required_scope": "files.content.write"}}, errors.MissingScope),
         ({"error": {".tag": "user_suspended"}}, errors.NotAuthorized),
-        (b"<html>", errors.NotAuthorized),
+        (b"", errors.NotAuthorized),
     ],
 )
 def test_401(body, kind):
@@ -134,11 +134,19 @@ def test_5xx_is_retried_and_may_have_committed(status, body):
 
 
 @pytest.mark.parametrize(
-    ("status", "kind"), [(400, errors.CallRefused), (403, errors.NotAuthorized), (431, "HEADER_TOO_LARGE")]
+    ("status", "kind"), [(400, errors.CallRefused), (403, errors.NotAuthorized), (431, errors.CallRefused)]
 )
 def test_what_is_never_retried(status, kind):
     verdict = judge("files/upload", answer(status, b"Error in call to API function"), NOW)
     assert (type(verdict.error), verdict.retry) == (kind, False)
+
+
+@pytest.mark.parametrize("status", [400, 401])
+@pytest.mark.parametrize("body", [b"<html>Dropbox - 400</html>", b"\r\n  <!DOCTYPE html><title>Error"])
+def test_a_page_where_text_or_json_belongs_is_worth_one_more_try(status, body):
+    verdict = judge("files/upload", answer(status, body), NOW)
+    assert (type(verdict.error), verdict.retry, verdict.attempts) == (errors.ServiceFault, True, 2)
+    assert verdict.committed is False
 
 
 WRITE_LIMIT = {

@@ -47,7 +47,7 @@ class Machine(World):
     def connect(self, **pacing):
         remote = super().connect(**pacing)
         credentials, clocks = self.login.credentials(), self.login.clocks
-        remote.tokens = AccessTokens(credentials, remote.wire, clocks=clocks, sleep=self.time.sleep)
+        remote.tokens = AccessTokens(credentials, remote.wire, clocks=clocks, pacing=remote.pacing)
         return remote
 
     def later(self, seconds, dropbox=None):

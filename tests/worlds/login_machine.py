@@ -10,6 +10,7 @@ from huracan_sync.auth.scopes import Profile
 from huracan_sync.auth.token_cache import Clocks, Now
 from huracan_sync.auth.tokens import AccessTokens
 from huracan_sync.remote.http import Endpoint, Wire
+from huracan_sync.remote.rate_limit import Pacing
 from huracan_sync.secret import Secret
 
 
@@ -32,7 +33,8 @@ class Machine:
 
     def tokens(self, **changes):
         """The token source of a process that just started."""
-        fields = {"clocks": self.clocks, "sleep": self.slept.append, "chance": lambda: 0.5, **changes}
+        pacing = Pacing(sleep=self.slept.append, chance=lambda: 0.5)
+        fields = {"clocks": self.clocks, "pacing": pacing, **changes}
         return AccessTokens(self.credentials(), Wire(self.endpoint), **fields)
 
     def delivered(self, tmp_path, refresh_token, name="token"):
