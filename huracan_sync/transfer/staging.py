@@ -14,11 +14,10 @@ import msgspec
 from huracan_sync.errors import ContentMismatch, HuracanError, RateLimited, ServiceFault
 from huracan_sync.remote import upload_session
 from huracan_sync.remote.client import Remote
-from huracan_sync.remote.errors import SessionLost, WrongOffset
+from huracan_sync.remote.errors import FAULT_ATTEMPTS, SessionLost, WrongOffset
 from huracan_sync.remote.files import Commit
 from huracan_sync.remote.listing import FileMetadata, metadata
 from huracan_sync.remote.rate_limit import Wait
-from huracan_sync.remote.read_client import FAULT_ATTEMPTS
 from huracan_sync.remote.upload_session import Cursor
 from huracan_sync.tree.content_hash import BLOCK_SIZE, block_hashes, combine, content_hash
 
