@@ -160,14 +160,15 @@ def _root(remote: Remote, profile: Profile) -> doctor_checks.Check:
 def _self_test(options: argparse.Namespace, invocation: Invocation, login: Credentials) -> list[doctor_checks.Check]:
     """The whole way, tried with a probe, as the engine goes it."""
     from huracan_sync.cli import log_lines  # noqa: PLC0415 - the engine is slow to import, and only this needs it
-    from huracan_sync.engine import DropboxSync  # noqa: PLC0415
-    from huracan_sync.engine.selftest import exercise  # noqa: PLC0415
+    from huracan_sync.engine.context import EngineContext  # noqa: PLC0415
+    from huracan_sync.engine.login import chosen_by  # noqa: PLC0415
+    from huracan_sync.engine.selftest import self_test  # noqa: PLC0415
 
     log_lines.show_events(debug=options.debug, least=logging.WARNING)
     try:
         settings = load(arguments={"profile": login.profile.name}, environment=invocation.env)
         settings = msgspec.structs.replace(settings, access_token=None, strict=False)
-        steps = exercise(DropboxSync(settings=settings, credentials=login))
+        steps = self_test(EngineContext.open(chosen_by(settings), settings, credentials=login))
         return [
             doctor_checks.Check(
                 f"self-test: {step.name}",

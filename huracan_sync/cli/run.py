@@ -19,9 +19,10 @@ from huracan_sync.cli.log_lines import show_events
 from huracan_sync.cli.login_options import credentials, key_place
 from huracan_sync.cli.output import size_in_words, table
 from huracan_sync.cli.runner import DONE, FAILURES, INTERRUPTED, Invocation, exit_code
-from huracan_sync.engine import DropboxSync
 from huracan_sync.engine import run as engine_run
-from huracan_sync.engine.daemon import status
+from huracan_sync.engine.context import EngineContext
+from huracan_sync.engine.daemon.status import read, words
+from huracan_sync.engine.login import chosen_by
 from huracan_sync.engine.run import RunReport
 from huracan_sync.engine.settings import KINDS, Settings
 from huracan_sync.errors import ConfigError, HuracanError, UsageError
@@ -50,25 +51,25 @@ def run(options: argparse.Namespace, invocation: Invocation) -> int:
         raise UsageError(f"--http {options.http} is no port")
     show_events(debug=options.debug)
     settings = settings_options.settings_of(options, invocation)
-    sync = sync_of(settings, options, invocation)
+    engine = engine_of(settings, options, invocation)
     if options.once:
-        return _once(sync, settings, invocation)
+        return _once(engine, settings, invocation)
     if not any(settings.interval(kind) > 0 for kind in KINDS):
         raise ConfigError("every kind is disabled, so there is nothing to run", hint="enable one, see `sync_logs`")
     home = home_of(invocation.env)
-    with engine_run.only_one(sync), _asked_to_end() as stop:
+    with engine_run.only_one(engine), _asked_to_end(engine.stop):
         invocation.output.say(_opening(settings))
-        ended = engine_run.run(sync, settings, stop, port=options.http, say=invocation.output.say)
-    left, now = status.read(home), time.time()
-    words = ["ended; what was under way came to its end" if ended else "ended; something was still under way"]
+        ended = engine_run.run(engine, settings, port=options.http, say=invocation.output.say)
+    left, now = read(home), time.time()
+    lines = ["ended; what was under way came to its end" if ended else "ended; something was still under way"]
     if left is not None:
-        words += table(left.rows(now))
-    invocation.output.document({"ended": ended, **(left.as_dict(now) if left else {})}, words)
+        lines += table(left.rows(now))
+    invocation.output.document({"ended": ended, **(left.as_dict(now) if left else {})}, lines)
     return DONE if ended else FAILURES
 
 
-def sync_of(settings: Settings, options: argparse.Namespace, invocation: Invocation) -> DropboxSync:
-    """The engine's class over the login that settings and options name; that there is one is seen at once.
+def engine_of(settings: Settings, options: argparse.Namespace, invocation: Invocation) -> EngineContext:
+    """The engine's context over the login that settings and options name; that there is one is seen at once.
 
     Raises:
         NotAuthorized: nobody is logged in.
@@ -84,20 +85,19 @@ def sync_of(settings: Settings, options: argparse.Namespace, invocation: Invocat
     # Errors raise here of themselves; what the strict mode is for is the engine's own code.
     settings = msgspec.structs.replace(settings, strict=False)
     try:
-        return DropboxSync(settings=settings, credentials=login, keys=key_place(options, invocation))
+        return EngineContext.open(chosen_by(settings), settings, credentials=login, keys=key_place(options, invocation))
     except ValueError as error:
         raise ConfigError(str(error), hint="run `huracan-sync authorize` once, and remove the token") from None
 
 
 def _opening(settings: Settings) -> str:
-    every = [f"{kind} every {status.words(settings.interval(kind))}" for kind in KINDS if settings.interval(kind) > 0]
+    every = [f"{kind} every {words(settings.interval(kind))}" for kind in KINDS if settings.interval(kind) > 0]
     return f"keeping {settings.layout.root} in step: {', '.join(every)}; SIGTERM or Ctrl-C ends it"
 
 
 @contextlib.contextmanager
-def _asked_to_end() -> Iterator[threading.Event]:
-    """An event that SIGTERM or Ctrl-C sets; another one a moment later ends the process without waiting."""
-    stop = threading.Event()
+def _asked_to_end(stop: threading.Event) -> Iterator[None]:
+    """SIGTERM or Ctrl-C sets the event; another one a moment later ends the process without waiting."""
     asked_at: list[float] = []
     before: dict[int, Any] = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
 
@@ -113,7 +113,7 @@ def _asked_to_end() -> Iterator[threading.Event]:
     for number in before:
         signal.signal(number, asked)
     try:
-        yield stop
+        yield
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
@@ -122,9 +122,9 @@ def _asked_to_end() -> Iterator[threading.Event]:
 # --- once -------------------------------------------------------------------------------------------------------
 
 
-def _once(sync: DropboxSync, settings: Settings, invocation: Invocation) -> int:
-    with _asked_to_end() as stop:
-        report = engine_run.run_once(sync, settings, stop)
+def _once(engine: EngineContext, settings: Settings, invocation: Invocation) -> int:
+    with _asked_to_end(engine.stop):
+        report = engine_run.run_once(engine, settings)
     if report.ended_early:
         invocation.output.interrupted("run the same command again, it carries on where it stopped")
         return INTERRUPTED

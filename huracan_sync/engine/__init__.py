@@ -1,24 +1,27 @@
-"""`DropboxSync`: the class the engine imports, with every method, path, name and answer its code and documents know.
+"""The engine's side: `DropboxSync`, its settings, its outbox, and `daemon` for continuous sync.
 
-One line of the engine changes: `from huracan_sync import DropboxSync`. Laws: nothing fails silently, nothing is sent
-twice, no path is made in two ways, and importing or constructing it needs no network.
+One line of the engine changes: `from huracan_sync import DropboxSync`. Nothing fails silently, nothing is sent twice,
+no path is made in two ways, and importing or constructing it needs no network. May import: operations and below.
 """
 
 from __future__ import annotations
 
-from huracan_sync.engine.continuous import Continuous
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from huracan_sync.engine.dropbox_sync import DropboxSync
+
+__all__ = ["DROPBOX_AVAILABLE", "DropboxSync"]
 
 DROPBOX_AVAILABLE = True
 """The engine asks whether the SDK is installed; it comes with this package."""
 
 
-class DropboxSync(Continuous):
-    """Sync of the engine's files with Dropbox. Thread-safe; many processes may have one each.
-
-        sync = DropboxSync(app_folder="Runpodhuracan")      # the stored login; `huracan-sync authorize` once
-        sync.restore_data_cache()
-        sync.start_continuous_sync()
-
-    A call that fails answers as it always did (False, 0, None, []), after one error event; `last_error` holds the
-    typed error, `pending` what waits in the outbox. `HURACAN_SYNC_STRICT=1` raises instead.
-    """
+def __getattr__(name: str) -> Any:
+    # Late, so that settings or a status can be read without everything that syncs.
+    if name != "DropboxSync":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = importlib.import_module(f"{__name__}.dropbox_sync").DropboxSync
+    globals()[name] = value
+    return value

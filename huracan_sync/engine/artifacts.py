@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from datetime import UTC, date
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from huracan_sync.engine.champion_set import note, state
-from huracan_sync.engine.champion_swap import Succession
-from huracan_sync.engine.error_boundary import log
+from huracan_sync.engine.champion_set import note_put, publish_noted
+from huracan_sync.engine.champion_swap import ChampionSwap
+from huracan_sync.engine.context import EngineContext
+from huracan_sync.engine.event_log import log
 from huracan_sync.engine.uploads import Uploads
 from huracan_sync.errors import LocalFailure, NoSigningKey, NotFound, Refused
 from huracan_sync.remote import files
@@ -20,7 +20,8 @@ from huracan_sync.remote.listing import children
 from huracan_sync.transfer.compare import hash_of
 from huracan_sync.tree.layout import Artifact, candle, day_of
 from huracan_sync.tree.paths import RelPath, check
-from huracan_sync.tree.symbols import symbol, symbol_spellings
+from huracan_sync.tree.symbols import symbol as canonical
+from huracan_sync.tree.symbols import symbol_spellings
 
 LARGEST_DOCUMENT = 64 * 1024 * 1024
 """Bytes of a roster or a pointer that is read into memory."""
@@ -28,93 +29,61 @@ _RANDOM_NAME = re.compile(r"tmp[a-z0-9_]{8}(\..*)?")
 """What Python's tempfile calls its files."""
 
 
-class Organised(Uploads):
-    """Fixed places."""
+class Artifacts:
+    """Uploads to fixed places, and reads from them."""
+
+    def __init__(self, context: EngineContext, uploads: Uploads) -> None:
+        self._context = context
+        self._uploads = uploads
 
     # --- a coin's results -----------------------------------------------------------------------------------------
 
-    def export_coin_results(  # noqa: PLR0913, PLR0917 - the engine's signature
-        self,
-        symbol: str,
-        run_date: date | str,
-        model_path: str | Path | None = None,
-        metrics_path: str | Path | None = None,
-        costs_path: str | Path | None = None,
-        features_path: str | Path | None = None,
-        candle_data_path: str | Path | None = None,
-        additional_files: dict[str, str | Path] | None = None,
-        use_organized_structure: bool = True,  # noqa: FBT001, FBT002 - the engine's signature
+    def export_coin_results(
+        self, symbol: str, run_date: date | str, inputs: dict[str, str | Path | None], *, organised: bool
     ) -> dict[str, bool]:
-        """Upload what the training of one coin left, to `/APP/models/training/DAY/SYMBOL/`.
-
-        The model's metadata is written after the model, and only then: whoever finds it finds both.
-
-        Returns:
-            For every input that was given whether it is in Dropbox; `additional_<label>` for the additional ones.
-            What is not, waits in the outbox.
-        """
-        if self._is_off():
-            return {}
-        given = {
-            "model": model_path,
-            "metrics": metrics_path,
-            "costs": costs_path,
-            "features": features_path,
-            "candle_data": candle_data_path,
-            **{f"additional_{label}": path for label, path in (additional_files or {}).items()},
-        }
+        """See `DropboxSync.export_coin_results`; `inputs` by label, in the order of the answer."""
 
         def work() -> dict[str, bool]:
             day = day_of(run_date)
-            kind = "training" if use_organized_structure else "coin"
+            kind = "training" if organised else "coin"
             results: dict[str, bool] = {}
 
             def place(rest: str) -> str:
-                return self._layout.path(Artifact(kind, rest, day, symbol))
+                return self._context.layout.path(Artifact(kind, rest, day, symbol))
 
-            for label, given_path in given.items():
+            for label, given_path in inputs.items():
                 if given_path is not None:
                     path = Path(given_path)
-                    rest = _place_of_result(label, path, organised=use_organized_structure)
+                    rest = _place_of_result(label, path, organised=organised)
                     results[label] = self._upload_if_there(path, place(rest), label)
             if results.get("model"):
-                self._write_model_metadata(symbol, day, place("model" if use_organized_structure else "models"))
-            if results.get("candle_data") and use_organized_structure and candle_data_path is not None:
-                self.upload_candle_data(symbol, candle_data_path)
+                self._write_model_metadata(symbol, day, place("model" if organised else "models"))
+            candles = inputs.get("candle_data")
+            if results.get("candle_data") and organised and candles is not None:
+                self.upload_candle_data(symbol, Path(candles), overwrite=True)
             log.info("coin_results_exported", symbol=symbol, run_date=day, files_uploaded=sum(results.values()))
             return results
 
-        return self._attempt("coin_results_export_failed", {}, work, symbol=symbol, run_date=str(run_date))
+        where = {"symbol": symbol, "run_date": str(run_date)}
+        return self._context.boundary.attempt("coin_results_export_failed", {}, work, **where)
 
     def _upload_if_there(self, path: Path, target: str, label: str) -> bool:
         if not path.exists():
             error = LocalFailure(f"there is no file {path}", path=str(path))
-            self._missing("file_not_found", error, path=str(path), label=label)
+            self._context.boundary.missing("file_not_found", error, path=str(path), label=label)
             return False
-        return self._upload(path, target)
+        return self._uploads.upload(path, target)
 
     def _write_model_metadata(self, symbol: str, day: str, folder: str) -> None:
-        moment = self._now().astimezone(UTC).isoformat()
+        moment = self._context.now().astimezone(UTC).isoformat()
         metadata = {"symbol": symbol, "run_date": day, "model_file": "model.bin", "uploaded_at": moment}
-        self._write(f"{folder}/model_metadata.json", msgspec.json.format(msgspec.json.encode(metadata), indent=2))
+        content = msgspec.json.format(msgspec.json.encode(metadata), indent=2)
+        self._uploads.write(f"{folder}/model_metadata.json", content)
 
     def upload_training_artifact(
-        self,
-        symbol: str,
-        run_date: date | str,
-        artifact_path: str | Path,
-        artifact_type: str = "model",
-        overwrite: bool = True,  # noqa: FBT001, FBT002 - the engine's signature
-        *,
-        name: str | None = None,
+        self, symbol: str, run_date: date | str, path: Path, artifact_type: str, *, overwrite: bool, name: str | None
     ) -> bool:
-        """Upload one artifact to `/APP/models/training/DAY/SYMBOL/TYPE/`, under its own name or `name`.
-
-        A random name that tempfile made says nothing: such a file is called after its type, and a warning says so.
-        """
-        if self._is_off():
-            return False
-        path = Path(artifact_path)
+        """See `DropboxSync.upload_training_artifact`."""
         called = name or path.name
         if name is None and _RANDOM_NAME.fullmatch(path.name):
             called = f"{artifact_type}{path.suffix}"
@@ -122,98 +91,51 @@ class Organised(Uploads):
 
         def target() -> str:
             rest = f"{check(artifact_type)}/{check(called)}"
-            return self._layout.path(Artifact("training", rest, day_of(run_date), symbol))
+            return self._context.layout.path(Artifact("training", rest, day_of(run_date), symbol))
 
-        return self._upload_to(path, target, overwrite=overwrite, missing="artifact_file_not_found")
+        return self._uploads.upload_to(path, target, overwrite=overwrite, missing="artifact_file_not_found")
 
-    def upload_candle_data(
-        self,
-        symbol: str,
-        candle_path: str | Path,
-        overwrite: bool = True,  # noqa: FBT001, FBT002 - the engine's signature
-    ) -> bool:
-        """Upload one candle file to its one place below `/APP/data/candles/`."""
-        if self._is_off():
-            return False
-        path = Path(candle_path)
+    def upload_candle_data(self, symbol: str, path: Path, *, overwrite: bool) -> bool:
+        """See `DropboxSync.upload_candle_data`."""
 
         def target() -> str:
             found = candle(path.name)
             folder = canonical(symbol).removesuffix("_PERP")
-            return f"{self._layout.candles}/{found.there if found else f'{folder}/{check(path.name)}'}"
+            return f"{self._context.layout.candles}/{found.there if found else f'{folder}/{check(path.name)}'}"
 
-        return self._upload_to(path, target, overwrite=overwrite, missing="candle_file_not_found")
-
-    def _upload_to(
-        self, path: Path, target: Callable[[], str], *, missing: str, overwrite: bool = True, **where: Any
-    ) -> bool:
-        """Upload a file to a place that has to be worked out."""
-        if not path.exists():
-            error = LocalFailure(f"there is no file {path}", path=str(path))
-            self._missing(missing, error, path=str(path), **where)
-            return False
-        place = self._attempt("file_upload_failed", "", target, local_path=str(path), **where)
-        return bool(place) and self._upload(path, place, overwrite=overwrite, **where)
+        return self._uploads.upload_to(path, target, overwrite=overwrite, missing="candle_file_not_found")
 
     # --- what Hamilton reads --------------------------------------------------------------------------------------
 
-    def export_hamilton_roster(self, roster_path: str | Path, overwrite: bool = True) -> bool:  # noqa: FBT001, FBT002
-        """Upload the roster to `/APP/hamilton/roster.json`, its bytes untouched."""
-        return not self._is_off() and self._upload_to(
-            Path(roster_path),
-            lambda: self._layout.path(Artifact("roster")),
-            overwrite=overwrite,
-            missing="roster_file_not_found",
-        )
+    def export(self, kind: str, path: Path, *, overwrite: bool, missing: str, symbol: str = "") -> bool:
+        """Upload a file to the one place of its kind (and symbol), its bytes untouched."""
+        where = {"symbol": symbol} if symbol else {}
 
-    def export_hamilton_champion(self, champion_path: str | Path, overwrite: bool = True) -> bool:  # noqa: FBT001, FBT002
-        """Upload the champion pointer to `/APP/hamilton/champion.json`, its bytes untouched."""
-        return not self._is_off() and self._upload_to(
-            Path(champion_path),
-            lambda: self._layout.path(Artifact("pointer")),
-            overwrite=overwrite,
-            missing="champion_file_not_found",
-        )
+        def target() -> str:
+            return self._context.layout.path(Artifact(kind, symbol=symbol))
 
-    def upload_hamilton_config(
-        self,
-        symbol: str,
-        config_path: str | Path,
-        overwrite: bool = True,  # noqa: FBT001, FBT002
-    ) -> bool:
-        """Upload a coin's trading configuration to `/APP/hamilton/configs/SYMBOL.json`."""
-        return not self._is_off() and self._upload_to(
-            Path(config_path),
-            lambda: self._layout.path(Artifact("hamilton-config", symbol=symbol)),
-            overwrite=overwrite,
-            missing="config_file_not_found",
-            symbol=symbol,
-        )
+        return self._uploads.upload_to(path, target, overwrite=overwrite, missing=missing, **where)
 
-    def set_active_model(self, symbol: str, model_id: str, overwrite: bool = True) -> bool:  # noqa: FBT001, FBT002
-        """Write which model of a coin is active, to `/APP/hamilton/active/SYMBOL.txt`."""
-        if self._is_off():
-            return False
-        place = self._attempt(
-            "text_write_failed", "", lambda: self._layout.path(Artifact("active", symbol=symbol)), symbol=symbol
-        )
-        return bool(place) and self._write(place, model_id.encode(), overwrite=overwrite)
+    def set_active_model(self, symbol: str, model_id: str, *, overwrite: bool) -> bool:
+        """See `DropboxSync.set_active_model`."""
+
+        def target() -> str:
+            return self._context.layout.path(Artifact("active", symbol=symbol))
+
+        place = self._context.boundary.attempt("text_write_failed", "", target, symbol=symbol)
+        return bool(place) and self._uploads.write(place, model_id.encode(), overwrite=overwrite)
 
     def get_active_model(self, symbol: str) -> str | None:
-        """Which model of a coin is active; None when none is, or when it could not be asked (`last_error` tells)."""
-        if self._is_off():
-            return None
+        """See `DropboxSync.get_active_model`."""
 
         def work() -> str | None:
             found = self._first([f"hamilton/active/{key}.txt" for key in symbol_spellings(symbol)])
             return None if found is None else found.decode("utf-8", "replace").strip()
 
-        return self._attempt("active_model_read_failed", None, work, symbol=symbol)
+        return self._context.boundary.attempt("active_model_read_failed", None, work, symbol=symbol)
 
     def list_hamilton_roster(self) -> dict[str, Any] | None:
-        """The roster; None when there is none, or when it could not be read (`last_error` tells)."""
-        if self._is_off():
-            return None
+        """See `DropboxSync.list_hamilton_roster`."""
 
         def work() -> dict[str, Any] | None:
             found = self._first(["hamilton/roster.json"])
@@ -222,103 +144,79 @@ class Organised(Uploads):
             except msgspec.DecodeError as error:
                 raise Refused(f"the roster in Dropbox is no JSON object: {error}") from error
 
-        return self._attempt("roster_read_failed", None, work)
+        return self._context.boundary.attempt("roster_read_failed", None, work)
 
     def list_champion_models(self) -> list[str]:
-        """The symbols that have a champion, sorted: all of them; [] also when it could not be asked."""
-        if self._is_off():
-            return []
+        """See `DropboxSync.list_champion_models`."""
+        place = "models/champions/latest"
 
         def work() -> list[str]:
             try:
-                found = children(self._remote, f"{self._layout.root}/models/champions/latest")
+                found = children(self._context.remote, f"{self._context.layout.root}/{place}")
             except NotFound:
                 return []
             return sorted({re.sub(r"\.(bin|pkl)$", "", entry.name) for entry in found})
 
-        return self._attempt("list_files_failed", [], work, path="models/champions/latest")
+        return self._context.boundary.attempt("list_files_failed", [], work, path=place)
 
     def _first(self, places: list[str]) -> bytes | None:
         """The content of the first of these places below the app folder where anything lies."""
+        context = self._context
         for place in places:
             try:
-                return files.fetch(self._remote, f"{self._layout.root}/{place}", limit=LARGEST_DOCUMENT)[1]
+                return files.fetch(context.remote, f"{context.layout.root}/{place}", limit=LARGEST_DOCUMENT)[1]
             except NotFound:
                 continue
         return None
 
     # --- champions ------------------------------------------------------------------------------------------------
 
-    def upload_champion_model(
-        self,
-        symbol: str,
-        model_path: str | Path,
-        archive_previous: bool = True,  # noqa: FBT001, FBT002 - the engine's signature
-        overwrite: bool = True,  # noqa: FBT001, FBT002
-    ) -> bool:
-        """Make a model the champion of its coin: `/APP/models/champions/latest/SYMBOL.bin`.
-
-        The one before it is copied to `archive/DAY/` first (inside Dropbox, under a name of its own when there were
-        several that day). If that fails it is not replaced, unless `archive_previous` is False. What is replaced is
-        exactly what was archived.
-        """
-        if self._is_off():
-            return False
-        path = Path(model_path)
+    def upload_champion_model(self, symbol: str, path: Path, *, archive_previous: bool, overwrite: bool) -> bool:
+        """See `DropboxSync.upload_champion_model`."""
+        context, uploads = self._context, self._uploads
         if not path.exists():
             error = LocalFailure(f"there is no file {path}", path=str(path))
-            self._missing("model_file_not_found", error, path=str(path), symbol=symbol)
+            context.boundary.missing("model_file_not_found", error, path=str(path), symbol=symbol)
             return False
-        place = lambda: self._layout.path(Artifact("champion", symbol=symbol))  # noqa: E731 - one expression
-        target = self._attempt("file_upload_failed", "", place, symbol=symbol, local_path=str(path))
+
+        def place() -> str:
+            return context.layout.path(Artifact("champion", symbol=symbol))
+
+        target = context.boundary.attempt("file_upload_failed", "", place, symbol=symbol, local_path=str(path))
         if not target:
             return False
-        where = {"local_path": str(path), "remote_path": target, "symbol": symbol}
-
-        put = self._or_later(
+        put = uploads.put_or_keep(
             "file_upload_failed",
-            lambda: Succession(self._remote, self._layout, symbol, self._today()).succeed(
+            lambda: ChampionSwap(context.remote, context.layout, symbol, context.today).replace(
                 _hash_of(path),
-                lambda **how: self._sender.put_file(path, target, **how),
+                lambda **how: context.sender.put_file(path, target, **how),
                 archive=archive_previous,
                 overwrite=overwrite,
             ),
-            lambda error: self._keep(
+            lambda error: uploads.keep(
                 path, target, error, overwrite=overwrite, champion=symbol if archive_previous else ""
             ),
             target,
-            **where,
+            local_path=str(path),
+            remote_path=target,
+            symbol=symbol,
         )
         if put is None:
             return False
-        self._tell_of(put, target, local_path=str(path))
+        uploads.log_put(put, target, local_path=str(path))
         log.info("champion_uploaded", symbol=symbol, remote_path=target)
-        note(self, put, target, path)
+        note_put(context, put, target, path)
         return True
 
     def publish_champions(self) -> bool:
-        """State in the signed list what was put for Hamilton since the last time: champions, configs, roster, pointers.
-
-        He sees all of it or none. It happens by itself after `export_hamilton_roster` and `export_hamilton_champion`,
-        and in continuous sync; needs a signing key on this machine (`huracan-sync keys init`).
-
-        Returns:
-            Whether the signed list says all of it now.
-        """
-        if self._is_off():
-            return False
+        """See `DropboxSync.publish_champions`."""
 
         def work() -> bool:
-            if not self._signs:
+            if not self._context.signs:
                 raise NoSigningKey("nothing on this machine can sign")
-            return state(self).waiting == 0
+            return publish_noted(self._context).waiting == 0
 
-        return self._attempt("champions_not_signed", False, work)
-
-
-def canonical(text: str) -> str:
-    """The canonical spelling of a symbol (a method's argument hides the function of that name)."""
-    return symbol(text)
+        return self._context.boundary.attempt("champions_not_signed", False, work)
 
 
 def _hash_of(path: Path) -> bytes:

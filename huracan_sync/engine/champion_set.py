@@ -1,4 +1,3 @@
-# ruff: noqa: SLF001 - it is a part of DropboxSync that stands on a page of its own
 """What the engine puts where Hamilton reads, stated in the signed list of the `champions` channel.
 
 Laws. Only what this machine has put there itself is ever stated, with the hash of the bytes it had and the revision
@@ -21,8 +20,9 @@ import msgspec
 from huracan_sync.disk.atomic_write import write_file
 from huracan_sync.disk.lock import hold
 from huracan_sync.disk.stable_read import StableRead
+from huracan_sync.engine.context import EngineContext
 from huracan_sync.engine.daemon.scheduler import Outcome
-from huracan_sync.engine.error_boundary import log
+from huracan_sync.engine.event_log import log
 from huracan_sync.engine.put import Put
 from huracan_sync.errors import FileChanged
 from huracan_sync.manifest import file_kinds
@@ -34,7 +34,6 @@ from huracan_sync.tree.entry import Entry
 from huracan_sync.tree.paths import RelPath, below, fold
 
 if TYPE_CHECKING:
-    from huracan_sync.engine.state import Instance
     from huracan_sync.signing.channel_publisher import ChannelPublisher
     from huracan_sync.signing.transaction import UploadItem
 
@@ -62,31 +61,31 @@ class Noted(msgspec.Struct):
         return now - self.latest >= quiet_s or now - self.first >= LONGEST_S
 
 
-def note(sync: Instance, put: Put, target: str, source: bytes | Path) -> None:
+def note_put(context: EngineContext, put: Put, target: str, source: bytes | Path) -> None:
     """After a file was put: if it is for Hamilton, and this machine can sign, note what was put; a pointer is stated.
 
     Raises in strict mode only: the file lies where it was to be put.
     """
-    path = below(sync._layout.root, target)
-    if put.differs or not path or not path.startswith(PLACES) or not sync._signs:
+    path = below(context.layout.root, target)
+    if put.differs or not path or not path.startswith(PLACES) or not context.signs:
         return
 
     def work() -> None:
         item = _item(path, put.there, source)
-        with _noted(sync) as noted:
+        with _noted(context) as noted:
             before = noted.items.get(fold(path))
-            if before is not None and before.rev != item.rev and _is_current(sync, target, before.rev):
+            if before is not None and before.rev != item.rev and _is_current(context, target, before.rev):
                 return  # another process was later there, and faster here
             noted.latest = time.time()
             noted.first = noted.first if noted.items else noted.latest
             noted.items[fold(path)] = item
         if path in POINTERS:
-            state(sync)
+            publish_noted(context)
 
-    sync._attempt("champions_not_signed", None, work, path=target)
+    context.boundary.attempt("champions_not_signed", None, work, path=target)
 
 
-def state(sync: Instance, *, quiet_s: float = 0.0) -> Outcome:
+def publish_noted(context: EngineContext, *, quiet_s: float = 0.0) -> Outcome:
     """State what was noted, if nothing was for `quiet_s` seconds; else renew what is stated, when that is due.
 
     Returns:
@@ -96,8 +95,8 @@ def state(sync: Instance, *, quiet_s: float = 0.0) -> Outcome:
         NoSigningKey, NoTrust, Refused: it cannot be stated; it goes on waiting.
         NotAuthorized, TryLater, Unavailable: it could not be asked.
     """
-    with _noted(sync) as noted:
-        channel_publisher = _channel_publisher(sync)
+    with _noted(context) as noted:
+        channel_publisher = _channel_publisher(context)
         held = channel_publisher.held()
         items = list(noted.items.values()) if noted.is_ready(time.time(), quiet_s) else []
         wish = _wish(items, is_due=held is not None and held[1])
@@ -122,14 +121,14 @@ def _wish(items: list[Item], *, is_due: bool) -> UploadItem | None:
     return Keep() if is_due else None
 
 
-def _channel_publisher(sync: Instance) -> ChannelPublisher:
+def _channel_publisher(context: EngineContext) -> ChannelPublisher:
     from huracan_sync.signing.channel_publisher import ChannelPublisher  # noqa: PLC0415 - 50 ms of cryptography
 
-    return ChannelPublisher(sync._context, root=sync._layout.root, channel=CHAMPIONS)
+    return ChannelPublisher(context.operations, root=context.layout.root, channel=CHAMPIONS)
 
 
-def _is_current(sync: Instance, path: str, rev: str) -> bool:
-    there = metadata(sync._remote, path)
+def _is_current(context: EngineContext, path: str, rev: str) -> bool:
+    there = metadata(context.remote, path)
     return isinstance(there, FileMetadata) and there.rev == rev
 
 
@@ -151,10 +150,10 @@ def _read(local: Path) -> tuple[bytes, bytes]:
 
 
 @contextlib.contextmanager
-def _noted(sync: Instance) -> Iterator[Noted]:
+def _noted(context: EngineContext) -> Iterator[Noted]:
     """What was noted, for one process at a time; what is changed in it is durable afterwards."""
-    name = hashlib.sha256(f"{sync._remote.place}\0{fold(sync._layout.root)}".encode()).hexdigest()[:16]
-    file = sync._home / "unsigned" / f"{name}.champions"
+    name = hashlib.sha256(f"{context.remote.place}\0{fold(context.layout.root)}".encode()).hexdigest()[:16]
+    file = context.home / "unsigned" / f"{name}.champions"
     with hold(file.with_suffix(".lock"), what="what Hamilton reads", wait_s=60.0):
         try:
             before = file.read_bytes()

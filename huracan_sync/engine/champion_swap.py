@@ -1,10 +1,10 @@
-"""Who follows whom: a champion is replaced only when the one before it lies in the archive."""
+"""Replacing a champion: only when the one before it lies in the archive."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
-from huracan_sync.engine.error_boundary import log, said
+from huracan_sync.engine.event_log import error_fields, log
 from huracan_sync.engine.put import Put
 from huracan_sync.errors import Conflict, HuracanError
 from huracan_sync.remote import files
@@ -15,7 +15,7 @@ from huracan_sync.tree.layout import Artifact, Layout
 TRIES = 3
 
 
-class Succession:
+class ChampionSwap:
     """Replacing the champion of one symbol on one day."""
 
     def __init__(self, remote: Remote, layout: Layout, symbol: str, day: str) -> None:
@@ -25,7 +25,7 @@ class Succession:
         self._day = day
         self.place = layout.path(Artifact("champion", symbol=symbol))
 
-    def succeed(self, digest: bytes, put: Callable[..., Put], *, archive: bool, overwrite: bool) -> Put:
+    def replace(self, digest: bytes, put: Callable[..., Put], *, archive: bool, overwrite: bool) -> Put:
         """Put a champion in its place. Exactly the one that was archived is replaced.
 
         Args:
@@ -57,7 +57,7 @@ class Succession:
         try:
             place = self._copied(there)
         except HuracanError as error:
-            log.warning("champion_archive_failed", symbol=self._symbol, **said(error))
+            log.warning("champion_archive_failed", symbol=self._symbol, **error_fields(error))
             raise
         log.info("champion_archived", symbol=self._symbol, archive_path=place)
 

@@ -1,29 +1,86 @@
-"""Errors at the boundary to the engine: events it knows, exceptions its `except` clauses catch."""
+"""The boundary to the engine: inside everything raises, outside the engine gets the answers it knows.
+
+A failure becomes False, 0, None or [], but it is never silent: one event with the name that the engine's documents
+use, and `last_error`. `HURACAN_SYNC_STRICT=1` raises instead, as exceptions that the engine's `except` clauses catch.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import functools
-from pathlib import Path
-from typing import Any
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any, TypeVar
 
-import structlog
+from huracan_sync.engine.event_log import error_fields, log
+from huracan_sync.errors import HuracanError, NotAuthorized
 
-from huracan_sync.errors import HuracanError, LocalFailure, NotAuthorized, SecretInFile, TryLater, Unavailable
-from huracan_sync.secret import redact
-from huracan_sync.transfer.progress import Silent
-from huracan_sync.tree.folder_view import FolderView
-from huracan_sync.tree.layout import candle_here
-from huracan_sync.tree.paths import RelPath
-
-log: Any = structlog.get_logger("huracan_sync.engine")
-"""Where all events of `DropboxSync` go; whoever runs the engine has configured structlog."""
+T = TypeVar("T")
 
 
-def said(error: BaseException) -> dict[str, str]:
-    """An error as fields of an event, without any secret."""
-    fields = {"error": redact(str(error)), "error_type": type(error).__name__}
-    hint = getattr(error, "hint", "")
-    return fields | ({"hint": hint} if hint else {})
+def typed(error: Exception) -> HuracanError:
+    """The error itself; one that this library did not foresee becomes a `BUG`, with the cause."""
+    if isinstance(error, HuracanError):
+        return error
+    bug = HuracanError(f"{type(error).__name__}: {error}", code="BUG")
+    bug.__cause__ = error
+    return bug
+
+
+class ErrorBoundary:
+    """Turns errors into answers, and remembers the last one. Any thread."""
+
+    def __init__(self, *, strict: bool) -> None:
+        self.strict = strict
+        self.last_error: HuracanError | None = None
+        self._failed_in = 0
+        """The thread in which `last_error` happened."""
+        self._thread = threading.local()
+
+    def attempt(self, event: str, failed: T, work: Callable[[], T], **where: Any) -> T:
+        """What `work` returns; when it raises, `failed`, and one error event."""
+        with self.call():
+            try:
+                return work()
+            except HuracanError as error:
+                self.failed(event, error, **where)
+            except Exception as error:  # noqa: BLE001 - training does not end because of a backup
+                log.debug("huracan_sync_bug", exc_info=True)
+                self.failed(event, typed(error), **where)
+        return failed
+
+    @contextlib.contextmanager
+    def call(self) -> Iterator[None]:
+        """One call of the engine: when nothing fails in it, what failed in this thread before is over."""
+        if getattr(self._thread, "inside", False):
+            yield
+            return
+        self._thread.inside, self._thread.noted = True, False
+        try:
+            yield
+        finally:
+            self._thread.inside = False
+        if not self._thread.noted and self._failed_in == threading.get_ident():
+            self.last_error = None
+
+    def note(self, error: HuracanError) -> None:
+        """Remember a failure."""
+        self._thread.noted, self._failed_in = True, threading.get_ident()
+        self.last_error = error
+
+    def failed(self, event: str, error: HuracanError, **where: Any) -> None:
+        """Note and log a failure; in strict mode raise it."""
+        self.note(error)
+        log.error(event, **where, **error_fields(error))
+        if self.strict:
+            raise for_sdk_callers(error) from error
+
+    def missing(self, event: str, error: HuracanError, **where: Any) -> None:
+        """Note that the caller named something that is not there: a warning, as the engine's documents have it."""
+        self.note(error)
+        log.warning(event, **where, hint=error.hint)
+        if self.strict:
+            raise error
 
 
 def for_sdk_callers(error: HuracanError) -> HuracanError:
@@ -33,20 +90,20 @@ def for_sdk_callers(error: HuracanError) -> HuracanError:
     """
     if not isinstance(error, NotAuthorized):
         return error
-    name: Any = type(error)
-    made: HuracanError = _both(name)(str(error), code=error.code, hint=error.hint, **error.facts)
-    return made
+    kind: Any = type(error)
+    both: HuracanError = _with_auth_error(kind)(str(error), code=error.code, hint=error.hint, **error.facts)
+    return both
 
 
 @functools.cache
-def _both(kind: Any) -> Any:
+def _with_auth_error(kind: Any) -> Any:
     from dropbox.auth import AuthError as Reason  # noqa: PLC0415
     from dropbox.auth import TokenScopeError  # noqa: PLC0415
     from dropbox.exceptions import AuthError  # noqa: PLC0415
 
-    def begin(self: Any, message: str, *, hint: str = "", **facts: object) -> None:
-        Exception.__init__(self, message)
-        self.hint, self.facts, self.request_id = hint, facts, ""
+    def begin(self: Any, message: str, *, code: str = "", hint: str = "", **facts: object) -> None:
+        Exception.__init__(self, message)  # the SDK's class would take the arguments otherwise
+        self.code, self.hint, self.facts, self.request_id = code, hint, facts, ""
         tag, scope = facts.get("tag"), facts.get("scope")
         if scope:
             self.error = Reason.missing_scope(TokenScopeError(required_scope=str(scope)))
@@ -57,54 +114,3 @@ def _both(kind: Any) -> Any:
 
     words = {"__init__": begin, "__str__": Exception.__str__, "__repr__": Exception.__repr__, "__doc__": kind.__doc__}
     return type(kind.__name__, (kind, AuthError), words)
-
-
-class Telling(Silent):
-    """A monitor that tells of every file of a push."""
-
-    def __init__(self, local: Path, remote: str, arranged: FolderView | None) -> None:
-        self._local = local
-        self._remote = remote
-        self._arranged = arranged
-
-    def _where(self, path: str) -> dict[str, str]:
-        here = self._arranged.at(RelPath(path)) if self._arranged else path
-        return {"local_path": f"{self._local}/{here}", "remote_path": f"{self._remote}/{path}"}
-
-    def finished(self, path: str, size: int) -> None:
-        """See `Monitor`."""
-        log.info("file_uploaded", **self._where(path), size_bytes=size)
-
-    def failed(self, path: str, error: HuracanError) -> None:
-        """See `Monitor`."""
-        where = self._where(path)
-        if is_unfinished(error):
-            log.warning("file_upload_waits", **where, **said(error))
-        elif isinstance(error, NotAuthorized | Unavailable | TryLater):
-            log.debug("file_not_sent", **where, **said(error))  # it ended the pass, which says so once
-        elif isinstance(error, SecretInFile):
-            log.error("config_contains_secret", **where, **said(error), kinds=error.facts.get("kinds"))
-        else:
-            log.error("file_upload_failed", **where, **said(error))
-
-
-class TellingRestore(Silent):
-    """A monitor that tells of every file of a restore."""
-
-    def __init__(self, local: Path, remote: str) -> None:
-        self._local = local
-        self._remote = remote
-
-    def finished(self, path: str, size: int) -> None:
-        """See `Monitor`."""
-        where = {"remote_path": f"{self._remote}/{path}", "local_path": f"{self._local}/{candle_here(path)}"}
-        log.debug("data_cache_file_restored", **where, size_bytes=size)
-
-    def failed(self, path: str, error: HuracanError) -> None:
-        """See `Monitor`."""
-        log.warning("data_cache_file_restore_failed", remote_path=f"{self._remote}/{path}", **said(error))
-
-
-def is_unfinished(error: HuracanError) -> bool:
-    """Whether a file is not whole yet: no failure, the next pass finds it."""
-    return isinstance(error, LocalFailure) and error.retryable

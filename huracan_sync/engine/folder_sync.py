@@ -1,4 +1,4 @@
-"""One pass over a folder: push or restore, with the engine's answer to every conflict.
+"""One push of a folder, with the engine's answer to every conflict.
 
 The disk leads a push, Dropbox a restore, and neither loses work (three ways: here, there, what was last synced):
 
@@ -22,7 +22,6 @@ from huracan_sync.engine.candles import facts_here, facts_there
 from huracan_sync.errors import CallRefused, HuracanError, ServiceFault, Stopped
 from huracan_sync.errors import Conflict as ConflictError
 from huracan_sync.operations.push import Push, PushOptions, PushReport
-from huracan_sync.operations.restore import Restore, RestoreOptions
 from huracan_sync.remote import files
 from huracan_sync.remote.listing import entry_of
 from huracan_sync.signing.context import Context
@@ -38,8 +37,6 @@ from huracan_sync.tree.plan import ConflictKind, Copy
 
 TARGETS_KEPT = 2
 """How many earlier remote folders of one local folder the journal remembers: yesterday's, and one more."""
-UNTOUCHED_S = 2.0
-"""A damaged candle that nothing has touched for so long gives way at start-up."""
 
 
 class Folder(msgspec.Struct, frozen=True):
@@ -90,7 +87,7 @@ class Passed(msgspec.Struct):
     copied: int = 0
     """Files that were copied inside Dropbox instead of sent; they count as uploaded."""
     unsigned: HuracanError | None = None
-    """Why what is in step could not be stated in a signed list; everything lies in Dropbox all the same."""
+    """Why what is in step could not be signed; everything lies in Dropbox all the same."""
 
     @property
     def in_step(self) -> int:
@@ -196,7 +193,7 @@ def _settled(pair: Pair, plan: PairPlan, passed: Passed) -> PairPlan:
             conflicts.append(conflict)
         elif base is None:
             copies.append(Copy(here, there))
-        elif base.content_hash == here.content_hash or _holds_more_there(pair, here, there):
+        elif base.content_hash == here.content_hash or holds_more_there(pair, here, there):
             passed.newer_there.append(conflict.path)
         elif conflict.path.endswith(".parquet") or _kept_beside(pair, there):
             copies.append(Copy(here, there))
@@ -206,7 +203,8 @@ def _settled(pair: Pair, plan: PairPlan, passed: Passed) -> PairPlan:
     return plan.with_steps(copies=tuple(copies), conflicts=tuple(conflicts))
 
 
-def _holds_more_there(pair: Pair, here: Entry, there: Entry) -> bool:
+def holds_more_there(pair: Pair, here: Entry, there: Entry) -> bool:
+    """Whether the candle in Dropbox has more rows, or later ones, than the local file."""
     if not here.path.endswith(".parquet"):
         return False
     mine, theirs = facts_here(pair.disk, here.path), facts_there(pair.remote, there)
@@ -230,9 +228,9 @@ def _kept_beside(pair: Pair, there: Entry) -> bool:
 class _Adopting:
     """Copies inside Dropbox what lies there under another path."""
 
-    def __init__(self, pair: Pair, seen: ChangeSet, folder: Folder, passed: Passed) -> None:
+    def __init__(self, pair: Pair, changes: ChangeSet, folder: Folder, passed: Passed) -> None:
         self._pair = pair
-        self._trust_store = seen
+        self._changes = changes
         self._folder = folder
         self._passed = passed
 
@@ -254,7 +252,7 @@ class _Adopting:
         for step, entry, answer in zip(steps, entries, answers, strict=True):
             if isinstance(answer, HuracanError) or answer.content_hash != entry.content_hash.hex():
                 continue  # then it is sent
-            done.append(Synced(entry_of(step.path, answer), self._trust_store.stamps.get(fold(step.path))))
+            done.append(Synced(entry_of(step.path, answer), self._changes.stamps.get(fold(step.path))))
             pair.monitor.finished(step.path, step.entry.size)
         pair.journal.learn(pair.id, done)
         self._passed.copied += len(done)
@@ -275,7 +273,7 @@ class _Adopting:
         synced = journal.synced(id_)
         for step in new:
             known = synced.get(fold(step.path))
-            if known and known.stamp is not None and known.stamp == self._trust_store.stamps.get(fold(step.path)):
+            if known and known.stamp is not None and known.stamp == self._changes.stamps.get(fold(step.path)):
                 found[step] = (join(root, known.entry.path), known.entry)
         return found
 
@@ -295,7 +293,7 @@ class _Adopting:
         return found
 
     def _digest(self, step: Copy) -> bytes | None:
-        stamp: Stamp | None = self._trust_store.stamps.get(fold(step.path))
+        stamp: Stamp | None = self._changes.stamps.get(fold(step.path))
         try:
             return hash_of(self._pair.disk, step.path, stamp)
         except HuracanError:
@@ -303,95 +301,7 @@ class _Adopting:
 
 
 def everything_there(pair: Pair) -> list[Entry]:
-    """All files of the remote folder, as the journal knows them after a survey."""
+    """All files of the remote folder, as the journal knows them after a comparison."""
     there: dict[str, Entry | None] = {key: item.entry for key, item in pair.journal.synced(pair.id).items()}
     there |= pair.journal.elsewhere(pair.id)
     return [entry for entry in there.values() if entry is not None]
-
-
-# --- restore ----------------------------------------------------------------------------------------------------
-
-
-class Restored(msgspec.Struct):
-    """What a restore pass came to."""
-
-    downloaded: int = 0
-    failed: list[Failure] = []
-    kept_here: list[RelPath] = []
-    """Files that differ and stay: work that Dropbox does not have yet."""
-    found: bool = True
-    """Whether there is such a folder in Dropbox."""
-
-
-def restore_candles(context: Context, folder: Folder, *, stop: Callable[[], bool] = never) -> Restored:
-    """Bring the candles of a remote folder to where the loader looks for them.
-
-    Raises:
-        Busy, NotAuthorized, Unavailable, TryLater: it ended early; run it again, it carries on.
-    """
-    result = Restored(failed=[], kept_here=[])
-    proper = lambda path: folder.wants(path) and fold(candle_there(path)) == fold(path)  # noqa: E731 - one expression
-    disk = candle_view(folder.local, takes_strays=False)
-    with context.pair(disk, folder.remote) as pair:
-        options = RestoreOptions(wanted=proper, untouched_s=UNTOUCHED_S, stop=stop)
-        _restore(Restore(context, pair, options), result)
-        result.found = pair.journal.cursor(pair.id) is not None
-        winners = _winners(pair, folder)
-        if winners:
-            _restore_older(context, pair, winners, result, stop)
-    return result
-
-
-def _restore(restore: Restore, result: Restored) -> None:
-    pair, report = restore.pair, restore.report
-    with pair.run("restore", report, wait_s=restore.options.wait_s):
-        plan = restore.compare()
-        copies, conflicts = list(plan.steps.copies), []
-        for conflict in plan.steps.conflicts:
-            there, here, base = conflict.source, conflict.target, plan.changes.base.get(fold(conflict.path))
-            if there is None or here is None or conflict.kind is ConflictKind.BLOCKED:
-                conflicts.append(conflict)
-            elif base is not None and _holds_more_there(pair, here, there):
-                copies.append(Copy(there, here))
-            else:
-                result.kept_here.append(conflict.path)
-        restore.download(plan.with_steps(copies=tuple(copies), conflicts=tuple(conflicts)))
-        report.skipped = plan.changes.unchanged + len(plan.steps.agreements)
-    result.downloaded += report.downloaded
-    result.failed += report.failed
-
-
-def _winners(pair: Pair, folder: Folder) -> dict[str, RelPath]:
-    """Of candles that lie only in places of earlier writers: which of them to take, by the proper name."""
-    groups: dict[str, list[Entry]] = {}
-    proper: set[str] = set()
-    for entry in everything_there(pair):
-        name = fold(candle_there(entry.path))
-        if name == fold(entry.path):
-            proper.add(name)
-        elif folder.wants(entry.path):
-            groups.setdefault(name, []).append(entry)
-    return {name: _newest(pair, entries).path for name, entries in groups.items() if name not in proper}
-
-
-def _newest(pair: Pair, entries: list[Entry]) -> Entry:
-    """Of several copies of a candle, the one that was written last; any, when they are alike."""
-    if len({entry.content_hash for entry in entries}) == 1:
-        return entries[0]
-    written = [files.written(pair.remote, join(pair.root, entry.path)).server_modified for entry in entries]
-    return entries[written.index(max(written))]
-
-
-def _restore_older(
-    context: Context, pair: Pair, winners: dict[str, RelPath], result: Restored, stop: Callable[[], bool]
-) -> None:
-    """The same folder once more, its candles known by the older places they are taken from."""
-    disk = candle_view(pair.local, takes_strays=False)
-    proper_name = disk.there
-    disk = msgspec.structs.replace(
-        disk, there=lambda path: winners.get(fold(proper_name(path)), proper_name(path)), strays={}
-    )
-    wanted = {fold(path) for path in winners.values()}
-    again = Pair(disk, pair.root, remote=pair.remote, journal=pair.journal, monitor=pair.monitor)
-    options = RestoreOptions(wanted=lambda path: fold(path) in wanted, untouched_s=UNTOUCHED_S, stop=stop)
-    _restore(Restore(context, again, options), result)

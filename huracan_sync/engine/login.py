@@ -13,7 +13,8 @@ import msgspec
 
 from huracan_sync.auth.connect import connect
 from huracan_sync.auth.credentials import Credentials
-from huracan_sync.engine.error_boundary import for_sdk_callers, log, said
+from huracan_sync.engine.error_boundary import for_sdk_callers
+from huracan_sync.engine.event_log import error_fields, log
 from huracan_sync.engine.settings import SENTINEL, Settings, login_of
 from huracan_sync.errors import HuracanError, NotAuthorized
 from huracan_sync.remote.client import Remote
@@ -130,13 +131,13 @@ def _check(remote: Remote) -> None:
         check_access(remote)
     except TokenExpired as error:
         if error.facts.get("tag") == "invalid_access_token":
-            log.error("dropbox_token_invalid", **said(error), message=_INVALID)
+            log.error("dropbox_token_invalid", **error_fields(error), message=_INVALID)
         else:
-            log.error("dropbox_token_expired", **said(error), message=_EXPIRED)
+            log.error("dropbox_token_expired", **error_fields(error), message=_EXPIRED)
         raise for_sdk_callers(error) from error
     except NotAuthorized as error:
-        log.error("dropbox_auth_failed", **said(error))
+        log.error("dropbox_auth_failed", **error_fields(error))
         raise for_sdk_callers(error) from error
     except HuracanError as error:
-        log.error("dropbox_connection_failed", **said(error))
+        log.error("dropbox_connection_failed", **error_fields(error))
         raise

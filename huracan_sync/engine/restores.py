@@ -2,79 +2,80 @@
 
 from __future__ import annotations
 
-import time
+from collections.abc import Callable
 from pathlib import Path
 
-from huracan_sync.engine import folder_sync
+from huracan_sync.engine.candle_restore import Restored, let_writers_finish, restore_candles
 from huracan_sync.engine.candles import facts_here
+from huracan_sync.engine.context import EngineContext
+from huracan_sync.engine.daemon.scheduler import Outcome
 from huracan_sync.engine.deliver import deliver
-from huracan_sync.engine.error_boundary import TellingRestore, log
-from huracan_sync.engine.state import Instance
+from huracan_sync.engine.event_log import log
+from huracan_sync.engine.folder_sync import Folder
+from huracan_sync.engine.folder_uploads import outcome_of
+from huracan_sync.engine.progress_log import RestoreLog
 from huracan_sync.errors import HuracanError, LocalFailure
-from huracan_sync.tree.layout import LOCAL_FOLDERS, PATTERNS
+from huracan_sync.operations.push import PushReport
+from huracan_sync.tree.layout import PATTERNS
 from huracan_sync.tree.paths import check
 
 MOST_LOOKED_AT = 2000
 """Restored candles whose footers are read for suspicious timestamps."""
 
 
-class Restores(Instance):
-    """Restoring."""
+class Restores:
+    """Restores of candles."""
 
-    def restore_data_cache(
-        self,
-        data_cache_dir: str | Path = LOCAL_FOLDERS["candles"],
-        remote_dir: str | None = None,
-        use_latest_dated_folder: bool = False,  # noqa: FBT001, FBT002 - the engine's signature
-    ) -> int:
-        """Bring candles from Dropbox into the folder where the loader looks for them, `BTC/BTC-USDT_1d_....parquet`.
+    def __init__(self, context: EngineContext) -> None:
+        self._context = context
 
-        A whole local file that holds more, or that Dropbox does not have yet, stays. What arrives is verified, put in
-        place whole, and is not sent back by the next pass.
-
-        Args:
-            data_cache_dir: the local folder; made when it is missing.
-            remote_dir: another remote folder than `/APP/data/candles`, taken literally.
-            use_latest_dated_folder: with `remote_dir`: today's folder instead.
-
-        Returns:
-            How many files were written. 0 when there are none, or when it could not be asked: `last_error` tells which.
-        """
-        if not self._enabled:
-            return 0
-        local = Path(data_cache_dir)
-        work = lambda: self._restore(local, remote_dir, use_latest_dated_folder=use_latest_dated_folder)  # noqa: E731
-        restored = self._attempt("data_cache_restore_failed", None, work, local_dir=str(local))
+    def restore_data_cache(self, local: Path, remote_dir: str | None, *, use_latest_dated_folder: bool) -> int:
+        """See `DropboxSync.restore_data_cache`."""
+        work = lambda: self.restore(local, remote_dir, use_latest_dated_folder=use_latest_dated_folder)  # noqa: E731
+        restored = self._context.boundary.attempt("data_cache_restore_failed", None, work, local_dir=str(local))
         if restored is None:
             return 0
-        deliver(self)
+        deliver(self._context)
         return restored.downloaded
 
-    def _restore(
-        self, local: Path, remote_dir: str | None = None, *, use_latest_dated_folder: bool = False
-    ) -> folder_sync.Restored:
-        folder = self._restored_from(local, remote_dir, use_latest_dated_folder=use_latest_dated_folder)
-        _let_writers_finish(local)
-        monitor = TellingRestore(local, folder.remote)
-        restored = folder_sync.restore_candles(self._context.watched_by(monitor), folder, stop=self._stopping.is_set)
-        self._tell_of_restore(local, folder.remote, restored)
+    def restore(self, local: Path, remote_dir: str | None = None, *, use_latest_dated_folder: bool = False) -> Restored:
+        """Restore candles. Raises where `restore_data_cache` answers 0."""
+        context = self._context
+        folder = self._folder(local, remote_dir, use_latest_dated_folder=use_latest_dated_folder)
+        let_writers_finish(local)
+        progress = RestoreLog(local, folder.remote)
+        restored = restore_candles(context.operations.watched_by(progress), folder, stop=context.stop.is_set)
+        self._log(local, folder.remote, restored)
         return restored
 
-    def _restored_from(
-        self, local: Path, remote_dir: str | None, *, use_latest_dated_folder: bool
-    ) -> folder_sync.Folder:
-        remote = self._layout.candles
+    def until_done(self, folder: Path) -> Callable[[], Outcome]:
+        """A function that restores candles each time it is called, until all of them are here once."""
+        done = False
+
+        def restore() -> Outcome:
+            nonlocal done
+            if done:
+                return Outcome()
+            outcome = outcome_of(0, PushReport(failed=self.restore(folder).failed))
+            done = not outcome.failed
+            return outcome
+
+        return restore
+
+    def _folder(self, local: Path, remote_dir: str | None, *, use_latest_dated_folder: bool) -> Folder:
+        context = self._context
+        remote = context.layout.candles
         if remote_dir is not None and use_latest_dated_folder:
-            remote = f"{self._dated_folder}/data/candles" if self._dated else remote
+            remote = f"{context.dated_folder}/data/candles" if context.dated else remote
         elif remote_dir is not None:
-            remote = self._layout.literal(remote_dir)
+            remote = context.layout.literal(remote_dir)
         try:
             local.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise LocalFailure(f"{local} cannot be made: {error.strerror}", path=str(local)) from error
-        return folder_sync.Folder(local.absolute(), remote, PATTERNS["candles"])
+        return Folder(local.absolute(), remote, PATTERNS["candles"])
 
-    def _tell_of_restore(self, local: Path, remote: str, restored: folder_sync.Restored) -> None:
+    def _log(self, local: Path, remote: str, restored: Restored) -> None:
         if not restored.found:
             log.info(
                 "data_cache_folder_not_found",
@@ -88,22 +89,24 @@ class Restores(Instance):
         if restored.kept_here:
             log.info("data_cache_kept_here", files=len(restored.kept_here), example=restored.kept_here[0])
         if restored.failed:
-            self._last_error = error = restored.failed[0].error
-            if self._strict:
+            error = restored.failed[0].error
+            self._context.boundary.note(error)
+            if self._context.boundary.strict:
                 raise error
         if restored.downloaded:
-            self._tell_of_suspects(local)
+            _log_suspects(local)
 
-    def _tell_of_suspects(self, local: Path) -> None:
-        """Say once when candles claim to be from 1970: an old bug divided their timestamps twice."""
-        suspects = [path for path in sorted(local.rglob("*.parquet"))[:MOST_LOOKED_AT] if _is_suspect(local, path)]
-        if suspects:
-            log.warning(
-                "suspect_timestamps",
-                files=len(suspects),
-                example=str(suspects[0]),
-                message="these candles claim to be older than any exchange; the loader will download them again",
-            )
+
+def _log_suspects(local: Path) -> None:
+    """Say once when candles claim to be from 1970: an old bug divided their timestamps twice."""
+    suspects = [path for path in sorted(local.rglob("*.parquet"))[:MOST_LOOKED_AT] if _is_suspect(local, path)]
+    if suspects:
+        log.warning(
+            "suspect_timestamps",
+            files=len(suspects),
+            example=str(suspects[0]),
+            message="these candles claim to be older than any exchange; the loader will download them again",
+        )
 
 
 def _is_suspect(root: Path, path: Path) -> bool:
@@ -112,28 +115,3 @@ def _is_suspect(root: Path, path: Path) -> bool:
     except HuracanError:
         return False
     return facts is not None and facts.is_suspect
-
-
-def _let_writers_finish(local: Path) -> None:
-    """A candle without its footer gives way to Dropbox's, unless somebody is still writing it: let a moment pass.
-
-    At start-up nobody writes yet, so this waits only when a half-written file is there and was touched just now.
-    """
-    for path in local.rglob("*.parquet"):
-        try:
-            status = path.stat()
-        except OSError:
-            continue
-        age = time.time() - status.st_ctime
-        if age < folder_sync.UNTOUCHED_S and not _ends_well(path, status.st_size):
-            time.sleep(max(0.0, min(folder_sync.UNTOUCHED_S, folder_sync.UNTOUCHED_S - age)) + 0.05)
-            return
-
-
-def _ends_well(path: Path, size: int) -> bool:
-    try:
-        with path.open("rb") as file:
-            file.seek(max(0, size - 4))
-            return file.read(4) == b"PAR1"
-    except OSError:
-        return True

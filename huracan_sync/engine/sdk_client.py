@@ -10,13 +10,13 @@ read-modify-write by the means the engine's services have always used, but nobod
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any
 
 import dropbox
 
 from huracan_sync.engine.error_boundary import for_sdk_callers
+from huracan_sync.engine.read_revisions import ReadRevisions
 from huracan_sync.errors import HostilePath, NotAuthorized
 from huracan_sync.remote.client import Remote
 from huracan_sync.remote.sdk import SdkClient
@@ -24,33 +24,13 @@ from huracan_sync.tree.layout import Layout, candle
 from huracan_sync.tree.paths import below, fold, join
 
 
-class Reads:
-    """Which revision of a path was read last, so that a write can say what it was based on."""
-
-    MOST = 1000
-
-    def __init__(self) -> None:
-        self._revs: OrderedDict[str, str] = OrderedDict()
-
-    def note(self, path: str, rev: str) -> None:
-        """This revision was read; empty: nothing lay there."""
-        self._revs[fold(path)] = rev
-        self._revs.move_to_end(fold(path))
-        while len(self._revs) > self.MOST:
-            self._revs.popitem(last=False)
-
-    def take(self, path: str) -> str | None:
-        """The revision that was read, once; None when none was."""
-        return self._revs.pop(fold(path), None)
-
-
 class RawClient(SdkClient):
     """See the page's opening."""
 
-    def __init__(self, remote: Remote, layout: Layout, reads: Reads) -> None:
+    def __init__(self, remote: Remote, layout: Layout, read_revisions: ReadRevisions) -> None:
         super().__init__(remote)
         self._layout = layout
-        self._reads = reads
+        self._read_revisions = read_revisions
 
     def check_and_refresh_access_token(self) -> None:
         """As the SDK does it, with errors its callers catch."""
@@ -76,9 +56,9 @@ class RawClient(SdkClient):
             found = self._first_found(super().files_download, path, args, options)
         except dropbox.exceptions.ApiError as error:
             if _is_missing(error):
-                self._reads.note(path, "")
+                self._read_revisions.note(path, "")
             raise
-        self._reads.note(path, found[0].rev)
+        self._read_revisions.note(path, found[0].rev)
         return found
 
     def _first_found(self, call: Callable[..., Any], path: str, args: Any, options: Any) -> Any:

@@ -1,9 +1,8 @@
-"""`huracan-sync doctor --self-test`: does the whole way work? Writes, reads, lists and deletes a probe, and says so.
+"""`huracan-sync doctor --self-test`: writes, lists, reads and deletes a probe, and reports each step.
 
-What the engine's own check scripts ask: authentication, a file, a folder, and the engine's class itself.
+It asks what the engine's own check scripts ask: authentication, a file, a folder, and the engine's way of writing.
 """
 
-# ruff: noqa: SLF001 - it drives a DropboxSync from the inside
 from __future__ import annotations
 
 import os
@@ -12,7 +11,7 @@ from collections.abc import Callable, Iterator
 
 import msgspec
 
-from huracan_sync.engine import DropboxSync
+from huracan_sync.engine.context import EngineContext
 from huracan_sync.errors import ContentMismatch, HuracanError, NotFound
 from huracan_sync.remote import files
 from huracan_sync.remote.delete import remove_folder
@@ -32,14 +31,14 @@ class Step(msgspec.Struct, frozen=True):
     seconds: float = 0.0
 
 
-def exercise(sync: DropboxSync, *, clock: Callable[[], float] = time.monotonic) -> Iterator[Step]:
+def self_test(context: EngineContext, *, clock: Callable[[], float] = time.monotonic) -> Iterator[Step]:
     """Try everything once, in order; what needs a step that failed is not tried. The probe is gone afterwards.
 
     Args:
-        sync: the engine's class, as the engine makes it.
+        context: opened as the engine opens it.
         clock: monotonic seconds.
     """
-    probe = _Probe(sync)
+    probe = _Probe(context)
     steps: list[tuple[str, Callable[[], str]]] = [
         ("authentication", probe.ask),
         ("engine", probe.write),
@@ -64,22 +63,22 @@ def exercise(sync: DropboxSync, *, clock: Callable[[], float] = time.monotonic) 
 class _Probe:
     """A small file with content that nobody else has."""
 
-    def __init__(self, sync: DropboxSync) -> None:
-        self._sync = sync
-        self._remote = sync._remote
+    def __init__(self, context: EngineContext) -> None:
+        self._context = context
+        self._remote = context.remote
         self._content = os.urandom(64).hex()
-        self._folder = f"{sync._layout.root}/{FOLDER}{os.urandom(8).hex()}"
+        self._folder = f"{context.layout.root}/{FOLDER}{os.urandom(8).hex()}"
         self._path = f"{self._folder}/probe.txt"
 
     def ask(self) -> str:
         try:
-            count = len(children(self._remote, self._sync._layout.root))
+            count = len(children(self._remote, self._context.layout.root))
         except NotFound:
-            return f"logged in; {self._sync._layout.root or '/'} is not there yet"
-        return f"logged in; {count} files lie directly in {self._sync._layout.root or '/'}"
+            return f"logged in; {self._context.layout.root or '/'} is not there yet"
+        return f"logged in; {count} files lie directly in {self._context.layout.root or '/'}"
 
     def write(self) -> str:
-        self._sync._sender.put_content(self._content.encode(), self._path)
+        self._context.sender.put_content(self._content.encode(), self._path)
         return f"wrote {len(self._content)} bytes to {self._path}"
 
     def find(self) -> str:

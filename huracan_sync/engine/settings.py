@@ -1,11 +1,11 @@
-"""Every knob of continuous sync: its default, where it may be said, and what was said there.
+"""Every setting of continuous sync: its default, where it may be given, and what was given there.
 
-Precedence: arguments > environment > file > defaults. A name that no knob has is an error that names the nearest one.
+Precedence: arguments > environment > file > defaults. An unknown name is an error that names the nearest known one.
 Pure: environment and file come as values; nothing is read here.
 
-The environment spells a knob `DROPBOX__<KNOB>` (as the engine's own settings do) or `HURACAN_<KNOB>`; the file is TOML
-with the knobs at the top, or in a table `[dropbox]`. A preset sets the four intervals that the engine documents; an
-interval that is said anywhere wins over any preset.
+The environment spells a setting `DROPBOX__<NAME>`, as the engine's own settings do; the file is TOML with the settings
+at the top, or in a table `[dropbox]`. A preset sets the four intervals that the engine documents; an interval that is
+given anywhere wins over any preset.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ import math
 import re
 import tomllib
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Any
 
 import msgspec
 
 from huracan_sync.errors import ConfigError, UsageError
 from huracan_sync.secret import Secret
-from huracan_sync.tree.layout import CONTRACT_ROOTS, LOCAL_FOLDERS, Layout
+from huracan_sync.tree.layout import LOCAL_FOLDERS, Layout
 
 SENTINEL = "sl.keyring:"
 """A setting that begins so names a profile whose stored login is used: `sl.keyring:engine`. It is no secret, is
@@ -38,14 +38,17 @@ KINDS = ("learning", "logs", "models", "data_cache", "monitoring", "reports", "e
 """What is synced, in the engine's words; `data_cache` is the candles."""
 
 _FOLLOWS = {"monitoring": "logs", "reports": "logs", "exports": "logs", "config": "models"}
-"""Kinds that are synced as often as another unless their own interval is said."""
+"""Kinds that are synced as often as another."""
 _LAYOUT_NAMES = {"data_cache": "candles"}
 
 _WORDS = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False, "off": False}
-_NEAR = 0.9
-"""How alike a name in the common `HURACAN_` space must be to count as a misspelt knob."""
 _LONGEST_S = 366 * 24 * 3600.0
-_LEGACY_NAMES = {"DROPBOX_ACCESS_TOKEN": "access_token", "HURACAN_SYNC_STRICT": "strict"}
+_OTHER_NAMES = {
+    "DROPBOX_ACCESS_TOKEN": "access_token",
+    "HURACAN_SYNC_STRICT": "strict",
+    "HURACAN_APP_FOLDER": "app_folder",
+}
+"""Variables that are documented under a name of their own."""
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
@@ -56,25 +59,16 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """A short-lived token that was pasted; None: the stored login of `profile`."""
     profile: str = "engine"
     app_folder: str = "Runpodhuracan"
-    contract_roots: tuple[str, ...] = CONTRACT_ROOTS
-    kind_first: bool = False
     preset: str = "production"
     strict: bool = False
     """Raise instead of returning False, 0, None or []."""
     allow_secrets: bool = False
     """Upload config files although a secret was found in them."""
     sign: bool = True
-    """State in signed lists what Hamilton reads, and the candles, where this machine has a key."""
+    """Sign what Hamilton reads, and the candles, where this machine has a key."""
     restore_data_cache_on_startup: bool = True
     watch: bool = True
     """Notice changed candles, notes and models on the disk instead of waiting for the next pass."""
-    watch_debounce_seconds: float = 0.5
-    """How long a changed file must lie still before it is sent."""
-    quick_scan_seconds: float = 300.0
-    """Seconds between looks at candles, notes and models, at most, where the disk is not or cannot be watched; 0 or
-    less leaves it at their intervals."""
-    jitter: float = 0.1
-    """Each interval is varied by up to this share, so that many machines do not call at once."""
 
     sync_learning: bool = True
     sync_logs: bool = True
@@ -89,10 +83,6 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     sync_interval_logs_seconds: float | None = None
     sync_interval_models_seconds: float | None = None
     sync_interval_data_cache_seconds: float | None = None
-    sync_interval_monitoring_seconds: float | None = None
-    sync_interval_reports_seconds: float | None = None
-    sync_interval_exports_seconds: float | None = None
-    sync_interval_config_seconds: float | None = None
 
     learning_dir: str = LOCAL_FOLDERS["learning"]
     logs_dir: str = LOCAL_FOLDERS["logs"]
@@ -104,25 +94,15 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     config_dir: str = LOCAL_FOLDERS["config"]
 
     origins: Mapping[str, str] = {}
-    """For every knob that was said: `argument`, the name of the environment variable, or the name of the file."""
-
-    _SILENT: ClassVar[frozenset[str]] = frozenset({"origins"})
+    """For every setting that was given: `argument`, the name of the environment variable, or the name of the file."""
 
     def interval(self, kind: str) -> float:
         """Seconds between passes of a kind; 0 when it is disabled."""
         if not (self.enabled and getattr(self, f"sync_{kind}")):
             return 0.0
-        said: float | None = getattr(self, f"sync_interval_{kind}_seconds")
-        if said is None and kind in _FOLLOWS:
-            leader = _FOLLOWS[kind]
-            said = getattr(self, f"sync_interval_{leader}_seconds")
-            kind = leader
-        return max(0.0, PRESETS[self.preset][kind] if said is None else said)
-
-    @property
-    def quick_s(self) -> float:
-        """`quick_scan_seconds`, infinite where there is no such scan."""
-        return self.quick_scan_seconds if self.quick_scan_seconds > 0 else math.inf
+        leader = _FOLLOWS.get(kind, kind)
+        given: float | None = getattr(self, f"sync_interval_{leader}_seconds")
+        return max(0.0, PRESETS[self.preset][leader] if given is None else given)
 
     def folder(self, kind: str) -> str:
         """The local folder of a kind."""
@@ -131,7 +111,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def layout(self) -> Layout:
         """Where things go in Dropbox."""
-        return Layout(self.app_folder, self.contract_roots, self.kind_first)
+        return Layout(self.app_folder)
 
     def disabled(self) -> tuple[str, ...]:
         """The kinds that are not synced, for saying so once."""
@@ -143,7 +123,7 @@ def layout_kind(kind: str) -> str:
     return _LAYOUT_NAMES.get(kind, kind)
 
 
-_KNOBS = {field.name: field for field in msgspec.structs.fields(Settings) if field.name != "origins"}
+_SETTINGS = {field.name: field for field in msgspec.structs.fields(Settings) if field.name != "origins"}
 
 
 def load(
@@ -153,19 +133,19 @@ def load(
     file: bytes | None = None,
     file_name: str = "huracan-sync.toml",
 ) -> Settings:
-    """The settings that were said, over the defaults.
+    """The settings that were given, over the defaults.
 
     Args:
-        arguments: knobs by name; a value of None was not said.
-        environment: all of it; only names of knobs are looked at.
+        arguments: settings by name; a value of None was not given.
+        environment: all of it; only names of settings are looked at.
         file: the content of a TOML file.
         file_name: what it is called in messages.
 
     Raises:
-        ConfigError: `UNKNOWN_SETTING`, a name no knob has.
-        ConfigError: a value a knob cannot have, or a file that is no TOML or holds a token.
+        ConfigError: `UNKNOWN_SETTING`, a name no setting has.
+        ConfigError: a value a setting cannot have, or a file that is no TOML or holds a token.
     """
-    said: dict[str, Any] = {}
+    given: dict[str, Any] = {}
     origins: dict[str, str] = {}
     layers = (
         _from_file(file, file_name) if file is not None else {},
@@ -174,19 +154,19 @@ def load(
     )
     for layer in layers:
         for name, (value, origin) in layer.items():
-            if name not in _KNOBS:
+            if name not in _SETTINGS:
                 raise unknown(name, origin)
-            said[name] = _value(name, value, origin)
+            given[name] = _value(name, value, origin)
             origins[name] = origin
-    said = _with_login(said, origins)
-    settings = Settings(**said, origins=origins)
+    given = _with_login(given, origins)
+    settings = Settings(**given, origins=origins)
     _ = settings.layout.root  # refuses a name that can be no folder
     return settings
 
 
 def unknown(name: str, origin: str) -> ConfigError:
     """A setting nobody knows, with the nearest that somebody does."""
-    near = difflib.get_close_matches(name, _KNOBS, 1, 0.0)
+    near = difflib.get_close_matches(name, _SETTINGS, 1, 0.0)
     return ConfigError(
         f"no setting is called {name!r} ({origin})",
         code="UNKNOWN_SETTING",
@@ -217,37 +197,31 @@ def _from_file(content: bytes, name: str) -> dict[str, tuple[object, str]]:
 
 
 def _from_environment(environment: Mapping[str, str]) -> dict[str, tuple[object, str]]:
-    """Knobs the environment says. `DROPBOX__*` is the engine's own space; `HURACAN_*` is shared with much else."""
+    """Settings the environment gives. `DROPBOX__*` is the engine's own space."""
     found: dict[str, tuple[object, str]] = {}
     for name in sorted(environment):
         upper, value = name.upper(), environment[name]
         if upper.startswith("DROPBOX__"):
-            knob = upper.removeprefix("DROPBOX__").lower()
-        elif upper in _LEGACY_NAMES:
-            knob = _LEGACY_NAMES[upper]
-        elif upper.startswith("HURACAN_"):
-            knob = upper.removeprefix("HURACAN_").lower()
-            if knob not in _KNOBS and not difflib.get_close_matches(knob, _KNOBS, 1, _NEAR):
-                continue
+            name_of_setting = upper.removeprefix("DROPBOX__").lower()
+        elif upper in _OTHER_NAMES:
+            name_of_setting = _OTHER_NAMES[upper]
+        elif upper.startswith("HURACAN_") and upper.removeprefix("HURACAN_").lower() in _SETTINGS:
+            hint = f"write DROPBOX__{upper.removeprefix('HURACAN_')}"
+            raise ConfigError(f"no setting is read from {name}", code="UNKNOWN_SETTING", hint=hint, setting=name)
         else:
             continue
-        if value.strip() or knob == "access_token":
-            found[knob] = (value, name)
+        if value.strip() or name_of_setting == "access_token":
+            found[name_of_setting] = (value, name)
     return found
 
 
 def _value(name: str, value: object, origin: str) -> object:
-    """The value as the knob's type, however it was spelled."""
-    kind = _KNOBS[name].type
+    """The value as the setting's type, however it was spelled."""
+    kind = _SETTINGS[name].type
     if kind is bool:
         return _as_bool(name, value, origin)
     if kind in {float, float | None}:
         return _as_seconds(name, value, origin)
-    if name == "contract_roots":
-        parts = re.split(r"[,\s]+", value.strip()) if isinstance(value, str) else value
-        if isinstance(parts, list | tuple) and all(isinstance(part, str) and part for part in parts):
-            return tuple(parts)
-        raise _bad(name, value, origin, "a list of names")
     if name == "access_token":
         if isinstance(value, Secret):
             return value
@@ -278,8 +252,6 @@ def _as_seconds(name: str, value: object, origin: str) -> float:
             raise _bad(name, value, origin, "a number") from None
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value) or value > _LONGEST_S:
         raise _bad(name, value, origin, "a number")
-    if name == "jitter" and not 0 <= value < 1:
-        raise _bad(name, value, origin, "a share from 0 to less than 1")
     return float(value)
 
 
@@ -289,18 +261,18 @@ def _bad(name: str, value: object, origin: str, wanted: str) -> ConfigError:
     )
 
 
-def _with_login(said: dict[str, Any], origins: dict[str, str]) -> dict[str, Any]:
+def _with_login(given: dict[str, Any], origins: dict[str, str]) -> dict[str, Any]:
     """A sentinel in place of a token names the profile."""
-    token = said.get("access_token")
+    token = given.get("access_token")
     if token is None:
-        return said
+        return given
     profile, pasted = login_of(token)
     if pasted is None:
-        del said["access_token"]
+        del given["access_token"]
         if profile is not None:
-            said.setdefault("profile", profile)
+            given.setdefault("profile", profile)
             origins.setdefault("profile", origins["access_token"])
-    return said
+    return given
 
 
 def login_of(token: Secret | None) -> tuple[str | None, Secret | None]:

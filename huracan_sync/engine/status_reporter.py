@@ -1,6 +1,5 @@
-"""Tells the world how continuous sync stands, while the loops do the work: for `status`, for the page."""
+"""Reports the status of continuous sync while the loops do the work: to a file for `status`, and on the page."""
 
-# ruff: noqa: SLF001 - it looks at a DropboxSync from the inside
 from __future__ import annotations
 
 import os
@@ -8,27 +7,26 @@ import threading
 import time
 from collections.abc import Callable
 
-from huracan_sync.engine.daemon import status as standings
+from huracan_sync.engine.context import EngineContext
 from huracan_sync.engine.daemon.dashboard import SAMPLE_S, Page, Samples
 from huracan_sync.engine.daemon.scheduler import Loops
-from huracan_sync.engine.daemon.status import State, Status
-from huracan_sync.engine.state import Instance
+from huracan_sync.engine.daemon.status import State, Status, write
 
 WRITE_S = 30.0
-"""A standing that has not changed is written again after this, so that others see that somebody lives."""
+"""A status that has not changed is written again after this, so that others see that the process lives."""
 
 
 class StatusReporter:
     """One for each run of continuous sync."""
 
-    def __init__(self, sync: Instance, loops: Loops, now: Callable[[], float] = time.time) -> None:
-        self._sync = sync
+    def __init__(self, context: EngineContext, loops: Loops, now: Callable[[], float] = time.time) -> None:
+        self._context = context
         self._loops = loops
         self._now = now
         self._started = now()
         self._samples = Samples()
         self._page: Page | None = None
-        self._told: tuple[float, list[State]] = (float("-inf"), [])
+        self._written: tuple[float, list[State]] = (float("-inf"), [])
 
     def serve(self, port: int) -> str:
         """Serve the page on a port of 127.0.0.1 (0: any free one); its address.
@@ -36,21 +34,21 @@ class StatusReporter:
         Raises:
             ConfigError: `PORT_TAKEN`, another process listens there.
         """
-        self._page = Page(port, self.standing, self._samples, self._now)
+        self._page = Page(port, self.status, self._samples, self._now)
         self._page.start()
         return self._page.url
 
-    def standing(self) -> Status:
-        """How everything stands now."""
-        count = self._sync._remote.wire.meter.read()
+    def status(self) -> Status:
+        """The status now."""
+        count = self._context.remote.wire.meter.read()
         return Status(
             pid=os.getpid(),
             started=self._started,
             written=self._now(),
-            service=self._sync._service,
-            app_folder=self._sync._layout.app_folder,
+            service=self._context.service,
+            app_folder=self._context.layout.app_folder,
             kinds=self._loops.states(),
-            pending=len(self._sync.pending),
+            pending=len(self._context.pending()),
             requests=count.requests,
             token_requests=count.token_requests,
             bytes_sent=count.bytes_sent,
@@ -58,22 +56,23 @@ class StatusReporter:
             page=self._page.url if self._page else "",
         )
 
-    def sit(self, stop: threading.Event) -> None:
-        """Sample and tell until asked to stop."""
-        self._tell()
+    def report_until(self, stop: threading.Event) -> None:
+        """Take samples and write the status until `stop` is set, then for the last time."""
+        self._report()
         while not stop.wait(SAMPLE_S):
-            self._tell()
+            self._report()
+        self._report(last=True)
 
     def close(self) -> None:
-        """Tell for the last time, and serve no more."""
-        self._tell(last=True)
+        """Write the status for the last time, and serve no more."""
+        self._report(last=True)
         if self._page:
             self._page.stop()
 
-    def _tell(self, *, last: bool = False) -> None:
-        found = self.standing()
-        self._samples.take(found, found.written)
-        written, kinds = self._told
-        if last or found.kinds != kinds or found.written - written >= WRITE_S:
-            self._told = (found.written, found.kinds)
-            standings.write(self._sync._home, found)
+    def _report(self, *, last: bool = False) -> None:
+        status = self.status()
+        self._samples.take(status, status.written)
+        written, kinds = self._written
+        if last or status.kinds != kinds or status.written - written >= WRITE_S:
+            self._written = (status.written, status.kinds)
+            write(self._context.home, status)

@@ -10,6 +10,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import threading
 import time
 import urllib.request
 from contextlib import closing
@@ -109,11 +110,11 @@ def test_exit_codes(machine, words, env, code, error):
 
 
 def test_arguments_win_over_the_environment_that_over_the_file(machine):
-    machine.write({"models/m.bin": b"m", "c.toml": 'app_folder = "File"\nkind_first = true\nmodels_dir = "nowhere"\n'})
+    machine.write({"models/m.bin": b"m", "c.toml": 'app_folder = "File"\nmodels_dir = "nowhere"\n'})
     env = {"DROPBOX__APP_FOLDER": "Environment", "DROPBOX__MODELS_DIR": "nowhere either"}
     assert machine.command("run", "--once", "--config", "c.toml", "--set", "models_dir=models", **env)[0] == 0
     (path,) = machine.stranger.paths()
-    assert re.fullmatch(r"/Environment/models/\d{4}-\d\d-\d\d/m\.bin", path)
+    assert re.fullmatch(r"/Environment/\d{4}-\d\d-\d\d/models/m\.bin", path)
 
 
 def test_a_token_in_the_file_is_refused_and_not_shown(machine):
@@ -206,7 +207,8 @@ def test_a_pause_that_the_server_asked_for_does_not_outlast_a_signal(machine):
 
 def test_a_signal_that_comes_twice_is_one_signal_and_a_later_one_means_now(monkeypatch):
     before = signal.getsignal(signal.SIGINT)
-    with continuous._asked_to_end() as stop:
+    stop = threading.Event()
+    with continuous._asked_to_end(stop):
         assert not stop.is_set()
         signal.raise_signal(signal.SIGTERM)
         assert stop.wait(5)

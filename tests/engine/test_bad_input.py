@@ -27,7 +27,7 @@ def test_candles_cannot_be_restored_into_a_folder_that_is_read_only(machine):
     try:
         with without_root_powers(), capture_logs() as events:
             assert sync.restore_data_cache() == 0
-            report = run_once(sync, settings)
+            report = run_once(sync.context, settings)
     finally:
         folder.chmod(0o700)
     assert isinstance(sync.last_error, LocalFailure)
@@ -95,7 +95,7 @@ def test_a_clock_that_is_off_loses_nothing(machine, monkeypatch, off):
     monkeypatch.setattr(time, "time", lambda: real() + off)
     machine.write({"old.json": "1", "new.json": "2"})
     sync = machine.sync()
-    sync._remote._now = lambda: datetime.fromtimestamp(time.time(), UTC)
+    sync.context.remote._now = lambda: datetime.fromtimestamp(time.time(), UTC)
     machine.stranger.write(f"{APP}/2025-11-14/old.json", b"before")
     assert sync.list_files() == [f"{APP}/2025-11-14/old.json"]  # it has heard Dropbox's clock
     machine.dropbox.faults({"route": "files/upload", "fault": "insufficient_space"})

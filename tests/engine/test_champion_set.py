@@ -9,7 +9,7 @@ import pytest
 from engine_world import noise, write_candle
 from structlog.testing import capture_logs
 
-from huracan_sync.engine import champion_set as signed_set
+from huracan_sync.engine import champion_set
 from huracan_sync.engine.run import run_once
 from huracan_sync.engine.settings import load
 from huracan_sync.errors import NoSigningKey
@@ -135,7 +135,7 @@ def test_without_a_network_the_set_waits_and_then_goes_whole(machine, hamilton):
     assert not promote_quietly(machine, sync, "ETH/USDT")
     machine.dropbox.faults()
     settings = load()
-    report = run_once(machine.sync(settings=settings), settings)
+    report = run_once(machine.sync(settings=settings).context, settings)
     assert report.is_good, report
     assert report.kinds["champions"].files == len(taken(hamilton)) == 7
     assert hamilton.champion("ETHUSDT").data == noise("ETH/USDT", 3000)
@@ -169,12 +169,12 @@ def test_many_workers_promote_at_once_and_none_is_lost(machine, hamilton):
 def test_what_is_stated_is_renewed_before_it_is_stale(machine, hamilton, monkeypatch):
     sync = machine.sync()
     promote(machine, sync, "BTC/USDT")
-    assert signed_set.state(sync, quiet_s=60).files == 4
+    assert champion_set.publish_noted(sync.context, quiet_s=60).files == 4
     assert hamilton.latest().sequence == 1
-    channel_publisher = signed_set._channel_publisher
-    monkeypatch.setattr(signed_set, "_channel_publisher", lambda s: _later(channel_publisher(s)))
+    channel_publisher = champion_set._channel_publisher
+    monkeypatch.setattr(champion_set, "_channel_publisher", lambda s: _later(channel_publisher(s)))
     hamilton.reader._clock = _in_a_while
-    assert signed_set.state(sync, quiet_s=60).files == 4
+    assert champion_set.publish_noted(sync.context, quiet_s=60).files == 4
     assert hamilton.latest().sequence == 2
     assert len(taken(hamilton)) == 4
 
@@ -192,9 +192,9 @@ def test_continuous_sync_states_what_was_put_when_it_lies_still(machine, hamilto
     sync = machine.sync()
     machine.write({"model.bin": b"m"})
     assert sync.upload_champion_model("BTC/USDT", "model.bin")
-    assert signed_set.state(sync, quiet_s=60).waiting == 1
+    assert champion_set.publish_noted(sync.context, quiet_s=60).waiting == 1
     machine.clear_log()
-    assert signed_set.state(sync, quiet_s=0).waiting == 0
+    assert champion_set.publish_noted(sync.context, quiet_s=0).waiting == 0
     assert hamilton.champion("BTCUSDT").data == b"m"
 
 
@@ -223,7 +223,9 @@ def test_the_candles_of_a_full_pass_are_stated_and_restored_as_stated(machine, h
     assert sync.upload_data_cache() == 2
     assert machine.count() == 1
     write_candle(machine.work / "data/candles/BTC" / SPOT, rows=30)
-    assert sync._pass_of("data_cache", machine.work / "data/candles", because_of_the_disk=True).sent == 1
+    assert (
+        sync._folder_uploads.pass_over("data_cache", machine.work / "data/candles", because_of_the_disk=True).sent == 1
+    )
     assert not [route for route in machine.requests() if "list_folder" not in route and "upload" not in route]
     assert sync.upload_data_cache() == 2
     code, out, err = machine.command(

@@ -135,11 +135,11 @@ def test_a_candle_that_did_not_arrive_is_asked_for_again_and_the_rest_goes_on(ma
     sync.start_continuous_sync(sync_intervals={"learning": 0, "logs": 0, "models": 0})
     there = f"{APP}/data/candles/ADAUSDT/ADA-USDT_1d_20221112_20251111.parquet"
     until(lambda: machine.stranger.read(there) == mine)
-    state = until(lambda: [s for s in sync._loops.states() if s.last_error])
-    assert sync._loops.states()[0].last_success is None, state
+    state = until(lambda: [s for s in sync._continuous.states() if s.last_error])
+    assert sync._continuous.states()[0].last_success is None, state
     blocked.unlink()
     until((blocked / "SOL-USDT_1d_20221112_20251111.parquet").exists)
-    until(lambda: sync._loops.states()[0].last_error == "")
+    until(lambda: sync._continuous.states()[0].last_error == "")
 
 
 def test_each_kind_counts_its_own_bytes(machine, sync):
@@ -147,11 +147,11 @@ def test_each_kind_counts_its_own_bytes(machine, sync):
     machine.write({f"exports/{n}.csv": 500 for n in range(10)})
     machine.dropbox.config(latency_ms=50)
     settings = settings_of(watch=False)
-    stop = threading.Event()
-    thread = threading.Thread(target=run, args=(machine.sync(settings=settings), settings, stop))
+    context = machine.sync(settings=settings).context
+    thread = threading.Thread(target=run, args=(context, settings))
     thread.start()
     until(lambda: len(machine.stranger.paths()) == 21)
-    stop.set()
+    context.stop.set()
     thread.join(20)
     sent = {kind.name: kind.bytes_sent for kind in status.read(machine.home).kinds}
     assert (sent["models"], sent["logs"], sent["exports"]) == (9_000_000, 10_000, 5_000)
@@ -170,9 +170,10 @@ def test_second_long_loops_over_unchanged_data_send_nothing(machine, sync):
 
 def test_one_failing_kind_stops_no_other(machine, sync):
     machine.write({"models/a.bin": b"a", "logs/a.log": b"a", "logs/learning/a.json": "{}"})
-    sync._pass_of, whole = (
+    uploads = sync._folder_uploads
+    uploads.pass_over, whole = (
         lambda kind, *rest, **more: 1 // 0 if kind == "models" else whole(kind, *rest, **more),
-        sync._pass_of,
+        uploads.pass_over,
     )
     with capture_logs() as events:
         sync.start_continuous_sync()
@@ -190,10 +191,10 @@ def test_a_dead_network_is_survived_and_caught_up_in_one_pass(machine, sync, mon
     with capture_logs() as events:
         sync.start_continuous_sync(sync_intervals={"learning": 0, "logs": 0, "data_cache": 0, "models": 3600})
         until(lambda: len(events_of(events, "models_sync_error")) >= 2)
-        assert sync._loops.states()[0].lag_s(time.time() + 100) > 100
+        assert sync._continuous.states()[0].lag_s(time.time() + 100) > 100
         machine.dropbox.faults()
         until(lambda: len(machine.stranger.paths()) == 40)
-    until(lambda: sync._loops.states()[0].last_error == "")
+    until(lambda: sync._continuous.states()[0].last_error == "")
     assert machine.requests()["files/upload_session/finish_batch_v2"] == 1
 
 
@@ -229,8 +230,8 @@ def test_hours_without_a_network_are_survived_and_made_up_for_in_one_pass(machin
         "exports": {f"exports/{n}.csv": 300 for n in range(30)},
     }
     machine.dropbox.faults(DEAD)
-    stop, hurried, sync = threading.Event(), Hurried(), machine.sync(settings=settings)
-    thread = threading.Thread(target=run, args=(sync, settings, stop), kwargs={"clock": hurried.clock()})
+    hurried, sync = Hurried(), machine.sync(settings=settings)
+    thread = threading.Thread(target=run, args=(sync.context, settings), kwargs={"clock": hurried.clock()})
     with capture_logs() as events:
         thread.start()
         for files in kinds.values():
@@ -241,7 +242,7 @@ def test_hours_without_a_network_are_survived_and_made_up_for_in_one_pass(machin
         machine.dropbox.faults()
         machine.clear_log()
         until(lambda: len(machine.stranger.paths()) == 90)
-        stop.set()
+        sync.context.stop.set()
         thread.join(20)
     assert not thread.is_alive()
     assert (
@@ -254,7 +255,7 @@ def test_hours_without_a_network_are_survived_and_made_up_for_in_one_pass(machin
 
 
 def test_stop_ends_a_large_upload_at_the_next_part_and_the_next_start_goes_on(machine, monkeypatch):
-    monkeypatch.setenv("HURACAN_WATCH", "false")
+    monkeypatch.setenv("DROPBOX__WATCH", "false")
     machine.write({"models/big.bin": noise("big", 60 * 1024 * 1024)})
     machine.dropbox.config(latency_ms=150)
     only = {"learning": 0, "logs": 0, "data_cache": 0, "models": 3600}
@@ -284,11 +285,11 @@ def test_once_restores_then_pushes_every_kind(machine):
     settings = settings_of()
     machine.write({"logs/a.log": b"a", "reports/r.html": "<p>", "config/c.toml": "a = 1", "exports/e.csv": "a,b"})
     machine.stranger.write(f"{APP}/data/candles/BTCUSDT/{SPOT}", write_candle(machine.work / "x.parquet"))
-    report = run_once(machine.sync(settings=settings), settings)
+    report = run_once(machine.sync(settings=settings).context, settings)
     assert (report.restored, report.failed, report.is_good) == (1, {}, True)
     assert report.kinds["logs"].files == report.kinds["config"].files == report.kinds["data_cache"].files == 1
     assert report.as_dict()["uploaded"] == 4
-    again = run_once(machine.sync(settings=settings), settings)
+    again = run_once(machine.sync(settings=settings).context, settings)
     assert again.as_dict()["uploaded"] == again.as_dict()["bytes_sent"] == again.restored == 0
     assert again.requests <= 9
 
@@ -297,29 +298,29 @@ def test_once_says_what_failed_and_does_the_rest(machine):
     settings = settings_of()
     machine.write({"logs/a.log": b"a", "models/m.bin": b"m"})
     machine.dropbox.faults({"route": "files/upload", "fault": "insufficient_space", "nth": 1})
-    report = run_once(machine.sync(settings=settings), settings)
+    report = run_once(machine.sync(settings=settings).context, settings)
     assert not report.is_good
     assert len(machine.stranger.paths()) == 1
-    assert run_once(machine.sync(settings=settings), settings).is_good
+    assert run_once(machine.sync(settings=settings).context, settings).is_good
     assert len(machine.stranger.paths()) == 2
 
 
 def test_settings_reach_everything(machine):
-    settings = settings_of(app_folder="Other", kind_first=True, sync_models=False, logs_dir="mylogs")
+    settings = settings_of(app_folder="Other", sync_models=False, logs_dir="mylogs")
     machine.write({"mylogs/a.log": b"a", "models/m.bin": b"m"})
-    assert run_once(machine.sync(settings=settings), settings).is_good
-    assert machine.stranger.paths() == ["/Other/logs/2025-11-14/a.log"]
+    assert run_once(machine.sync(settings=settings).context, settings).is_good
+    assert machine.stranger.paths() == ["/Other/2025-11-14/logs/a.log"]
 
 
 def test_running_tells_how_it_stands(machine):
     settings = settings_of(preset="development")
     machine.write({"logs/learning/a.json": "{}"})
-    stop, said = threading.Event(), []
-    sync = machine.sync(settings=settings)
-    thread = threading.Thread(target=run, args=(sync, settings, stop), kwargs={"port": 0, "say": said.append})
+    said = []
+    context = machine.sync(settings=settings).context
+    thread = threading.Thread(target=run, args=(context, settings), kwargs={"port": 0, "say": said.append})
     thread.start()
     until(lambda: machine.stranger.paths() and said)
-    stop.set()
+    context.stop.set()
     thread.join(10)
     assert not thread.is_alive()
     left = status.read(machine.home)
@@ -339,17 +340,16 @@ def test_running_tells_how_it_stands(machine):
 
 
 RUNNING = """
-import signal, sys, threading
+import signal, sys
 from huracan_sync.engine import DropboxSync
 from huracan_sync.engine.run import run
 from huracan_sync.engine.settings import load
 from huracan_sync.engine.daemon.scheduler import Clock
-stop = threading.Event()
-signal.signal(signal.SIGTERM, lambda *_: stop.set())
 settings = load()
-sync = DropboxSync(sys.stdin.readline().strip(), settings=None)
+context = DropboxSync(sys.stdin.readline().strip()).context
+signal.signal(signal.SIGTERM, lambda *_: context.stop.set())
 print("ready", flush=True)
-sys.exit(0 if run(sync, settings, stop) else 1)
+sys.exit(0 if run(context, settings) else 1)
 """
 
 

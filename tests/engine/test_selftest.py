@@ -2,11 +2,11 @@
 
 import pytest
 
-from huracan_sync.engine.selftest import exercise
+from huracan_sync.engine.selftest import self_test
 
 
 def test_a_healthy_account_passes_and_is_left_as_it_was(machine):
-    steps = list(exercise(machine.sync()))
+    steps = list(self_test(machine.sync().context))
     assert [(step.name, step.good) for step in steps] == [
         (name, True) for name in ("authentication", "engine", "folder", "file", "clean")
     ]
@@ -27,7 +27,7 @@ def test_what_is_wrong_is_named_and_the_rest_is_tried(machine, route, fault, bad
     machine.dropbox.faults(
         {"route": route, "fault": fault, "nth": 1} if fault == "corrupt" else {"route": route, "fault": fault}
     )
-    steps = list(exercise(sync))
+    steps = list(self_test(sync.context))
     assert [step.name for step in steps if not step.good] == bad
     assert all(step.hint or step.name == "file" for step in steps if not step.good)
     machine.dropbox.faults()
@@ -37,6 +37,6 @@ def test_what_is_wrong_is_named_and_the_rest_is_tried(machine, route, fault, bad
 def test_a_reader_learns_what_it_may_not(machine):
     from huracan_sync.engine import DropboxSync
 
-    steps = list(exercise(DropboxSync(machine.token(["files.metadata.read", "files.content.read"]))))
+    steps = list(self_test(DropboxSync(machine.token(["files.metadata.read", "files.content.read"])).context))
     assert [(step.name, step.good) for step in steps] == [("authentication", True), ("engine", False)]
     assert "files.content.write" in steps[1].says

@@ -13,7 +13,7 @@ from engine_world import noise, write_candle
 from structlog.testing import capture_logs
 
 from huracan_sync import DropboxSync
-from huracan_sync.engine import folder_sync
+from huracan_sync.engine import candle_restore
 from huracan_sync.errors import Unreachable
 
 APP = "/Runpodhuracan"
@@ -231,7 +231,7 @@ def test_p09_a_large_upload_goes_on_where_it_was_cut(machine):
 
 
 def test_p10_a_truncated_file_is_not_kept_and_a_damaged_download_not_installed(machine, monkeypatch):
-    monkeypatch.setattr(folder_sync, "UNTOUCHED_S", 0.2)  # how long a half-written file must lie still
+    monkeypatch.setattr(candle_restore, "UNTOUCHED_S", 0.2)  # how long a half-written file must lie still
     sync = machine.sync()
     path = machine.work / "data/candles/BTC" / SPOT
     whole = write_candle(path, rows=500)
@@ -320,7 +320,7 @@ def test_p14_unknown_is_not_empty(machine):
         (sync.restore_data_cache, 0),
         (sync.list_hamilton_roster, None),
     ):
-        sync._last_error = None
+        sync.context.boundary.last_error = None
         with capture_logs() as events:
             assert ask() == answer
         assert isinstance(sync.last_error, Unreachable)
@@ -354,7 +354,7 @@ def test_p14_false_is_kept_and_the_next_pass_delivers_it(machine):
 KILLED = """
 import os, signal
 from huracan_sync import DropboxSync
-from huracan_sync.engine import folder_sync
+from huracan_sync.engine import candle_restore
 sync = DropboxSync()
 answer = sync.upload_file("metrics.json", "/keep/metrics.json")
 os.unlink("metrics.json")
@@ -410,7 +410,7 @@ def test_p14_what_is_for_another_account_waits_for_it(machine, logged_in):
     machine.dropbox.faults({"route": "files/upload", "fault": "insufficient_space"})
     assert not sync.write_text("theirs", "x")
     queued_write = sync.pending[0]
-    sync._outbox.put(msgspec.structs.replace(queued_write, account="dbid:another"), b"x")
+    sync.context.outbox.put(msgspec.structs.replace(queued_write, account="dbid:another"), b"x")
     machine.dropbox.faults()
     assert sync.write_text("mine", "x")
     assert [queued_write.remote for queued_write in sync.pending] == [f"{APP}/theirs"]

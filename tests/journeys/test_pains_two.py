@@ -108,8 +108,8 @@ def test_p16_two_promotions_at_once_lose_neither(machine):
             faster.append(machine.stranger.write(latest, b"theirs"))
         return send(route, *rest, **more)
 
-    send = sync._remote.send
-    sync._remote.send = before_the_upload
+    send = sync.context.remote.send
+    sync.context.remote.send = before_the_upload
     assert sync.upload_champion_model("BTC/USDT", "two.bin")
     archived = {machine.stranger.read(p) for p in machine.stranger.paths() if "/archive/" in p}
     assert (machine.stranger.read(latest), archived) == (b"2", {b"1", b"theirs"})
@@ -312,8 +312,10 @@ def test_p23_nothing_points_to_a_model_that_is_not_there(machine):
     sync = machine.sync()
     machine.write({"model.bin": b"m"})
     order = []
-    send = sync._remote.send
-    sync._remote.send = lambda route, arg, *rest, **more: order.append(arg["path"]) or send(route, arg, *rest, **more)
+    send = sync.context.remote.send
+    sync.context.remote.send = lambda route, arg, *rest, **more: (
+        order.append(arg["path"]) or send(route, arg, *rest, **more)
+    )
     assert sync.export_coin_results("BTC/USDT", DAY, model_path="model.bin")
     assert [Path(path).name for path in order] == ["model.bin", "model_metadata.json"]
 

@@ -9,7 +9,6 @@ forward. `stop` lets what is under way come to its end.
 
 from __future__ import annotations
 
-import contextlib
 import math
 import random
 import threading
@@ -19,28 +18,25 @@ from pathlib import Path
 from typing import Protocol
 
 import msgspec
-import structlog
 
 from huracan_sync.engine.daemon.status import State
+from huracan_sync.engine.daemon.watcher import Watcher
+from huracan_sync.engine.event_log import EventLog
 from huracan_sync.errors import HuracanError, Stopped
 from huracan_sync.secret import redact
 
-log = structlog.get_logger("huracan_sync.engine.daemon.scheduler")
+log = EventLog("huracan_sync.engine.daemon.scheduler")
 
 LATEST_S = 3.0
 """A file that never lies still is acted on after this."""
+QUICK_S = 300.0
+"""Seconds between passes, at most, of tasks whose folders cannot be watched."""
 GAP_S = 1.0
 """Seconds between two passes of one task that the disk asked for."""
 FIRST_RETRY_S = 5.0
 LONGEST_RETRY_S = 60.0
 WAITING_S = 2.0
 """Seconds after which files that were still being written are looked at again; doubles up to the interval."""
-LOOK_S = 1.0
-"""Seconds between looks whether a watched folder appeared or was replaced."""
-YOUNG_S = 3.0
-"""For how long a new folder is looked at by ourselves."""
-STEP_MS = 100
-DEBOUNCE_MS = 400
 
 
 class Outcome(msgspec.Struct, frozen=True):
@@ -87,7 +83,7 @@ class Clock(msgspec.Struct, frozen=True):
     wall: Callable[[], float] = time.time
     chance: Callable[[], float] = random.random
     wait: Callable[[threading.Condition, float], object] = threading.Condition.wait
-    """Waits for news, at most so many seconds of `monotonic`."""
+    """Waits to be notified, at most so many seconds of `monotonic`."""
 
 
 class Loop:
@@ -99,7 +95,7 @@ class Loop:
         self._jitter = jitter
         self._debounce_s = debounce_s
         self._clock = clock
-        self._news = threading.Condition()  # guards all below
+        self._wakeup = threading.Condition()  # guards all below
         self._changed: set[str] = set()
         """Since the last pass began."""
         self._open: set[str] = set()
@@ -109,13 +105,13 @@ class Loop:
         self._quick_s = math.inf
         self._ended = float("-inf")
         self._retries = 0
-        self._error_boundary = False
+        self._raised = False
         self._stopping = False
         self.thread = threading.Thread(target=self._run, daemon=True, name=f"{prefix}{task.name}")
 
     def changed(self, path: str) -> None:
         """A file that matters changed."""
-        with self._news:
+        with self._wakeup:
             now = self._clock.monotonic()
             if not self._changed:
                 self._first_change, self._changed_since = now, self._clock.wall()
@@ -123,20 +119,20 @@ class Loop:
             self._last_change = now
             self._changed.add(path)
             self.state.queue = len(self._open | self._changed)
-            self._news.notify()
+            self._wakeup.notify()
 
-    def see(self, *, quick_s: float) -> None:
-        """From now on, pass at least this often: infinite while the disk tells what changed."""
-        with self._news:
+    def look_every(self, quick_s: float) -> None:
+        """From now on, pass at least this often; infinite while changes are noticed on the disk."""
+        with self._wakeup:
             self._quick_s = quick_s
             self._due = min(self._due, self._clock.monotonic() + quick_s)
-            self._news.notify()
+            self._wakeup.notify()
 
     def stop(self) -> None:
         """Begin no further pass."""
-        with self._news:
+        with self._wakeup:
             self._stopping = True
-            self._news.notify()
+            self._wakeup.notify()
 
     def _next(self) -> float:
         """When the next pass is due, on the monotonic clock."""
@@ -144,14 +140,14 @@ class Loop:
             return self._due
         still = min(self._last_change + self._debounce_s, self._first_change + LATEST_S)
         soon = max(still, self._ended + GAP_S)
-        return self._due if self._error_boundary else min(self._due, soon)
+        return self._due if self._raised else min(self._due, soon)
 
     def _run(self) -> None:
         while True:
-            with self._news:
+            with self._wakeup:
                 while not self._stopping and (left := self._next() - self._clock.monotonic()) > 0:
                     self.state.next_run = self._clock.wall() + left
-                    self._clock.wait(self._news, left)
+                    self._clock.wait(self._wakeup, left)
                 if self._stopping:
                     return
                 because_of_the_disk = bool(self._changed) and self._clock.monotonic() < self._due
@@ -159,11 +155,10 @@ class Loop:
                 self._changed = set()
                 self.state.running = True
             outcome = self._pass(because_of_the_disk=because_of_the_disk)
-            with self._news:
+            with self._wakeup:
                 self._settle(outcome)
 
     def _pass(self, *, because_of_the_disk: bool) -> Outcome | HuracanError:
-        self.state.last_try = self._clock.wall()
         try:
             return self.task.act(because_of_the_disk=because_of_the_disk)
         except Stopped as asked:
@@ -182,7 +177,7 @@ class Loop:
         state, now = self.state, self._clock.monotonic()
         state.running, state.passes = False, state.passes + 1
         self._ended = now
-        self._error_boundary = isinstance(outcome, HuracanError)
+        self._raised = isinstance(outcome, HuracanError)
         varied = min(self.task.interval_s, self._quick_s) * (1 + self._jitter * (2 * self._clock.chance() - 1))
         if isinstance(outcome, HuracanError):
             if not isinstance(outcome, Stopped):
@@ -213,7 +208,7 @@ class Loop:
 
 
 class Loops:
-    """Tasks, and the eyes on the disk. `start` it once."""
+    """Tasks, each in a loop, and the watcher of their folders. `start` it once."""
 
     def __init__(
         self,
@@ -222,7 +217,7 @@ class Loops:
         jitter: float = 0.1,
         debounce_s: float = 0.5,
         watches: bool = True,
-        quick_s: float = math.inf,
+        quick_s: float = QUICK_S,
         clock: Clock | None = None,
         prefix: str = "",
     ) -> None:
@@ -244,15 +239,22 @@ class Loops:
             if task.interval_s > 0
         ]
         watched = [loop for loop in self.loops if loop.task.folders]
-        self._eyes = Watcher(watched, name=f"{prefix}Watch", quick_s=quick_s) if watches and watched else None
-        if self._eyes is None:
+
+        def look_every(seconds: float) -> None:
             for loop in watched:
-                loop.see(quick_s=quick_s)
+                loop.look_every(seconds)
+
+        self._watcher: Watcher | None = None
+        if watches and watched:
+            folders = [(folder, loop.task.wants, loop.changed) for loop in watched for folder in loop.task.folders]
+            self._watcher = Watcher(folders, look_every=look_every, name=f"{prefix}Watch", quick_s=quick_s)
+        else:
+            look_every(quick_s)
 
     def start(self) -> list[threading.Thread]:
         """Start a thread for each task; they are returned."""
-        if self._eyes:
-            self._eyes.thread.start()
+        if self._watcher:
+            self._watcher.thread.start()
         for loop in self.loops:
             loop.thread.start()
         return [loop.thread for loop in self.loops]
@@ -262,118 +264,14 @@ class Loops:
         until = time.monotonic() + timeout_s
         for loop in self.loops:
             loop.stop()
-        if self._eyes:
-            self._eyes.stop()
-        threads = [loop.thread for loop in self.loops] + ([self._eyes.thread] if self._eyes else [])
+        if self._watcher:
+            self._watcher.stop()
+        threads = [loop.thread for loop in self.loops] + ([self._watcher.thread] if self._watcher else [])
         for thread in threads:
             if thread.is_alive() and thread is not threading.current_thread():
                 thread.join(max(0.0, until - time.monotonic()))
         return not any(thread.is_alive() for thread in threads)
 
     def states(self) -> list[State]:
-        """How the tasks stand."""
+        """The state of each task."""
         return [msgspec.structs.replace(loop.state) for loop in self.loops]
-
-
-class Watcher:
-    """Watches folders, also those that do not exist yet, and tells the loops what changed."""
-
-    def __init__(self, loops: Sequence[Loop], *, name: str, quick_s: float) -> None:
-        self._watched = loops
-        self._quick_s = quick_s
-        self._loops = [(Path(folder).absolute(), loop) for loop in loops for folder in loop.task.folders]
-        self._stop = threading.Event()
-        self._young: dict[Path, tuple[float, set[tuple[Path, int, int]]]] = {}
-        self.blind = ""
-        """Why the disk cannot be watched; empty while it can."""
-        self.thread = threading.Thread(target=self._run, daemon=True, name=name)
-
-    def stop(self) -> None:
-        """Look no more."""
-        self._stop.set()
-
-    def _run(self) -> None:
-        seen: dict[Path, tuple[int, int] | None] = {folder: None for folder, _ in self._loops}
-        first = True
-        while not self._stop.is_set():
-            there = {folder: _identity(folder) for folder in seen}
-            for folder, identity in there.items():
-                if identity is not None and identity != seen[folder] and not first:
-                    self._young[folder] = (time.monotonic(), set())  # it came with its files, before anybody looked
-            seen, first = there, False
-            folders = [folder for folder, identity in there.items() if identity is not None]
-            try:
-                self._look(folders, there) if folders else self._stop.wait(LOOK_S)
-            except OSError as error:
-                # Too many watches on this machine, or a folder went away: the intervals still do their work.
-                if not self.blind:
-                    log.warning("disk_cannot_be_watched", error=str(error))
-                    self._tell_all(quick_s=self._quick_s)
-                self.blind = str(error)
-                self._stop.wait(LOOK_S * 10)
-
-    def _look(self, folders: list[Path], there: dict[Path, tuple[int, int] | None]) -> None:
-        """Tell what changes until a folder appears, goes or is replaced by another."""
-        from watchfiles import Change, watch  # noqa: PLC0415 - only who watches pays for it
-
-        for changes in watch(
-            *folders,
-            watch_filter=None,
-            debounce=DEBOUNCE_MS,
-            step=STEP_MS,
-            stop_event=self._stop,
-            rust_timeout=int(LOOK_S * 1000),
-            yield_on_timeout=True,
-            raise_interrupt=False,
-            ignore_permission_denied=True,
-        ):
-            if self.blind:
-                self.blind = ""
-                self._tell_all(quick_s=math.inf)
-            for change, name in changes:
-                path = Path(name)
-                if change == Change.added and path.is_dir():
-                    self._young.setdefault(path, (time.monotonic(), set()))
-                elif change != Change.deleted:
-                    self._tell(path)
-            self._tell_of_young()
-            if {folder: _identity(folder) for folder in there} != there:
-                return
-
-    def _tell_all(self, *, quick_s: float) -> None:
-        for loop in self._watched:
-            loop.see(quick_s=quick_s)
-
-    def _tell_of_young(self) -> None:
-        """Files may lie in a new folder before the system watches it: look ourselves, for as long as that may take."""
-        now = time.monotonic()
-        for folder, (since, told) in list(self._young.items()):
-            if now - since > YOUNG_S:
-                del self._young[folder]
-            self._tell_all_below(folder, told)
-
-    def _tell(self, path: Path) -> None:
-        if path.name.startswith(".huracan-"):
-            return  # our own half-written files
-        for folder, loop in self._loops:
-            if path.is_relative_to(folder) and loop.task.wants(path.relative_to(folder).as_posix()):
-                loop.changed(str(path))
-
-    def _tell_all_below(self, folder: Path, told: set[tuple[Path, int, int]]) -> None:
-        """Tell of every file below a folder, of each of its states once."""
-        with contextlib.suppress(OSError):
-            for path in folder.rglob("*"):
-                if path.is_file():
-                    status = path.stat()
-                    state = (path, status.st_size, status.st_mtime_ns)
-                    if state not in told:
-                        told.add(state)
-                        self._tell(path)
-
-
-def _identity(folder: Path) -> tuple[int, int] | None:
-    try:
-        status = folder.stat()
-    except OSError:
-        return None
-    return (status.st_dev, status.st_ino)

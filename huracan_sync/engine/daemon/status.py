@@ -1,4 +1,4 @@
-"""How the running sync stands: what `status` shows, the page draws, and monitors read.
+"""The status of continuous sync: what `status` shows, the page draws, and monitors read.
 
 The process that runs writes it to `run.json` in the state folder; whoever reads it learns whether that process lives.
 """
@@ -21,13 +21,12 @@ SILENT_S = 120.0
 
 
 class State(msgspec.Struct):
-    """How a kind of data stands. Times are seconds since 1970, None for never."""
+    """The status of one kind of data. Times are seconds since 1970, None for never."""
 
     name: str
     interval_s: float
     since: float = 0.0
     """When it was begun."""
-    last_try: float | None = None
     last_success: float | None = None
     next_run: float | None = None
     files: int = 0
@@ -55,7 +54,7 @@ class State(msgspec.Struct):
 
 
 class Status(msgspec.Struct):
-    """How a whole process stands."""
+    """The status of a whole process."""
 
     pid: int
     started: float
@@ -65,7 +64,7 @@ class Status(msgspec.Struct):
     app_folder: str
     kinds: list[State]
     pending: int = 0
-    """Letters in the outbox."""
+    """What waits in the outbox."""
     requests: int = 0
     """Calls of the API since the start."""
     token_requests: int = 0
@@ -94,8 +93,8 @@ class Status(msgspec.Struct):
             {**msgspec.to_builtins(kind), "lag_s": round(kind.lag_s(now), 1), "healthy": kind.is_healthy(now)}
             for kind in self.kinds
         ]
-        told = {"running": self.is_running(now), "healthy": self.healthy(now), "kinds": kinds}
-        return {**msgspec.to_builtins(self), **told}
+        derived = {"running": self.is_running(now), "healthy": self.healthy(now), "kinds": kinds}
+        return {**msgspec.to_builtins(self), **derived}
 
     def rows(self, now: float) -> list[list[str]]:
         """The table: a heading, then a row for each kind."""
@@ -139,14 +138,14 @@ def size(count: float) -> str:
     return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
 
 
-def write(home: Path, standing: Status) -> None:
+def write(home: Path, status: Status) -> None:
     """Write the status file for other processes to read. Best effort: write failures are ignored."""
     with contextlib.suppress(HuracanError):
-        write_file(home / FILE, msgspec.json.encode(standing), durable=False)  # it is news: a second later it is old
+        write_file(home / FILE, msgspec.json.encode(status), durable=False)  # a second later it is old
 
 
 def read(home: Path) -> Status | None:
-    """What the last process that ran left; None when none did."""
+    """What the last process that ran wrote; None when none did."""
     try:
         return msgspec.json.decode((home / FILE).read_bytes(), type=Status)
     except (OSError, msgspec.DecodeError):

@@ -8,17 +8,18 @@ import time
 import pytest
 from structlog.testing import capture_logs
 
-from huracan_sync.engine.daemon import scheduler as watch
+from huracan_sync.engine.daemon import scheduler, watcher
 from huracan_sync.engine.daemon.scheduler import Clock, Loops, Outcome, Task
 from huracan_sync.errors import Unreachable
 
 
 @pytest.fixture(autouse=True)
 def quick(request, monkeypatch):
-    """The same eyes, with less patience."""
+    """The same watcher, with less patience."""
     if "slow" not in request.fixturenames:
-        for name, value in {"DEBOUNCE_MS": 60, "STEP_MS": 20, "GAP_S": 0.1, "LOOK_S": 0.1, "YOUNG_S": 0.5}.items():
-            monkeypatch.setattr(watch, name, value)
+        monkeypatch.setattr(scheduler, "GAP_S", 0.1)
+        for name, value in {"DEBOUNCE_MS": 60, "STEP_MS": 20, "LOOK_S": 0.1, "YOUNG_S": 0.5}.items():
+            monkeypatch.setattr(watcher, name, value)
 
 
 @pytest.fixture
@@ -88,7 +89,7 @@ def test_no_interval_no_task(interval):
 
 
 def test_a_failing_task_stops_no_other_and_is_tried_again(started, monkeypatch):
-    monkeypatch.setattr(watch, "FIRST_RETRY_S", 0.2)
+    monkeypatch.setattr(scheduler, "FIRST_RETRY_S", 0.2)
     bad = Doing("bad", 3600, [Unreachable("no network"), ValueError("a bug"), Unreachable("no network")])
     good = Doing("good", 0.1)
     asked = []
@@ -108,7 +109,7 @@ def test_a_failing_task_stops_no_other_and_is_tried_again(started, monkeypatch):
 
 
 def test_what_failed_waits_and_is_late(started, monkeypatch):
-    monkeypatch.setattr(watch, "FIRST_RETRY_S", 60)
+    monkeypatch.setattr(scheduler, "FIRST_RETRY_S", 60)
     bad = Doing("bad", 3600, [Unreachable("no network")])
     loops = started(bad)
     bad.wait(1)
@@ -150,8 +151,8 @@ def test_a_change_is_acted_on_within_seconds(started, folder, slow):
 @pytest.mark.slow
 @pytest.mark.parametrize("open_", [Outcome(waiting=1), Outcome(failed=1, error="damaged")])
 def test_a_change_that_cannot_be_acted_on_is_looked_at_less_and_less_often(started, folder, monkeypatch, open_):
-    monkeypatch.setattr(watch, "WAITING_S", 0.2)
-    monkeypatch.setattr(watch, "FIRST_RETRY_S", 0.2)
+    monkeypatch.setattr(scheduler, "WAITING_S", 0.2)
+    monkeypatch.setattr(scheduler, "FIRST_RETRY_S", 0.2)
     doing = watching(folder, outcomes=[Outcome(files=1), *[open_] * 20])
     loops = started(doing, debounce_s=0.05)
     doing.wait(1)
@@ -209,7 +210,7 @@ def test_many_changes_are_one_pass(started, folder):
 
 
 def test_a_file_that_never_lies_still_is_not_forgotten(started, folder, monkeypatch):
-    monkeypatch.setattr(watch, "LATEST_S", 0.4)
+    monkeypatch.setattr(scheduler, "LATEST_S", 0.4)
     doing = watching(folder)
     started(doing, debounce_s=0.3)
     doing.wait(1)
@@ -222,7 +223,7 @@ def test_a_file_that_never_lies_still_is_not_forgotten(started, folder, monkeypa
 
 
 def test_half_written_files_are_looked_at_again(started, folder, monkeypatch):
-    monkeypatch.setattr(watch, "WAITING_S", 0.1)
+    monkeypatch.setattr(scheduler, "WAITING_S", 0.1)
     doing = watching(folder, outcomes=[Outcome(), Outcome(waiting=1), Outcome(waiting=1)])
     loops = started(doing, debounce_s=0.1)
     doing.wait(1)
@@ -266,7 +267,7 @@ def test_a_disk_that_cannot_be_watched_is_said_and_survived(started, folder, mon
         doing.wait(1)
         time.sleep(0.2)
     assert [event["event"] for event in events] == ["disk_cannot_be_watched"]
-    assert "limit" in loops._eyes.blind
+    assert "limit" in loops._watcher.blind
 
 
 @pytest.mark.parametrize("watches", [True, False])
@@ -293,11 +294,11 @@ def test_who_sees_again_takes_his_time(started, folder, monkeypatch):
         return real(*folders, **options)
 
     monkeypatch.setattr("watchfiles.watch", first_broken)
-    monkeypatch.setattr(watch, "LOOK_S", 0.05)
+    monkeypatch.setattr(watcher, "LOOK_S", 0.05)
     doing = watching(folder)
     loops = started(doing, quick_s=0.2)
     doing.wait(2)
-    while loops._eyes.blind:
+    while loops._watcher.blind:
         time.sleep(0.05)
     time.sleep(0.5)
     count = len(doing.done)

@@ -28,7 +28,7 @@ _HOSTS = {"127.0.0.1", "localhost", "[::1]"}
 class Page:
     """A server on a thread of its own."""
 
-    def __init__(self, port: int, standing: Callable[[], Status], samples: Samples, now: Callable[[], float]) -> None:
+    def __init__(self, port: int, status: Callable[[], Status], samples: Samples, now: Callable[[], float]) -> None:
         """Listen on `port` of 127.0.0.1; 0 takes any.
 
         Raises:
@@ -38,7 +38,7 @@ class Page:
         class Handler(_Handler):
             page = self
 
-        self.standing = standing
+        self.status = status
         self.samples = samples
         self.now = now
         try:
@@ -65,17 +65,17 @@ class Page:
 
     def answer(self, path: str) -> tuple[int, str, str] | None:
         """Status, type and text for a path; None for one that is none."""
-        now, standing = self.now(), self.standing()
+        now, status = self.now(), self.status()
         if path == "/":
-            return 200, "text/html; charset=utf-8", as_html(standing, self.samples.all(), now)
+            return 200, "text/html; charset=utf-8", as_html(status, self.samples.all(), now)
         if path == "/metrics":
-            return 200, "text/plain; version=0.0.4; charset=utf-8", as_metrics(standing, now)
+            return 200, "text/plain; version=0.0.4; charset=utf-8", as_metrics(status, now)
         if path == "/healthz":
-            ill = [kind.name for kind in standing.kinds if not kind.is_healthy(now)]
-            told = {"healthy": not ill, "late": ill, "pending": standing.pending}
+            ill = [kind.name for kind in status.kinds if not kind.is_healthy(now)]
+            told = {"healthy": not ill, "late": ill, "pending": status.pending}
             return 503 if ill else 200, "application/json", msgspec.json.encode(told).decode()
         if path == "/status.json":
-            return 200, "application/json", redact(msgspec.json.encode(standing.as_dict(now)).decode())
+            return 200, "application/json", redact(msgspec.json.encode(status.as_dict(now)).decode())
         return None
 
 
@@ -117,7 +117,7 @@ class _Handler(BaseHTTPRequestHandler):
 # --- for Prometheus ---------------------------------------------------------------------------------------------
 
 
-def as_metrics(standing: Status, now: float) -> str:
+def as_metrics(status: Status, now: float) -> str:
     """The counters in Prometheus' text format. Pure."""
     lines: list[str] = []
 
@@ -125,12 +125,12 @@ def as_metrics(standing: Status, now: float) -> str:
         lines.extend((f"# HELP huracan_sync_{name} {what}", f"# TYPE huracan_sync_{name} {kind}"))
         lines.extend(f"huracan_sync_{name}{labels} {value:.15g}" for labels, value in values)
 
-    add("requests_total", "counter", "Calls of the Dropbox API.", [("", standing.requests)])
-    add("token_refreshes_total", "counter", "Calls of the token route.", [("", standing.token_requests)])
-    add("sent_bytes_total", "counter", "Bytes of content sent.", [("", standing.bytes_sent)])
-    add("received_bytes_total", "counter", "Bytes of content received.", [("", standing.bytes_received)])
-    add("outbox_letters", "gauge", "What waits in the outbox.", [("", standing.pending)])
-    add("start_time_seconds", "gauge", "When the process started.", [("", standing.started)])
+    add("requests_total", "counter", "Calls of the Dropbox API.", [("", status.requests)])
+    add("token_refreshes_total", "counter", "Calls of the token route.", [("", status.token_requests)])
+    add("sent_bytes_total", "counter", "Bytes of content sent.", [("", status.bytes_sent)])
+    add("received_bytes_total", "counter", "Bytes of content received.", [("", status.bytes_received)])
+    add("outbox_letters", "gauge", "What waits in the outbox.", [("", status.pending)])
+    add("start_time_seconds", "gauge", "When the process started.", [("", status.started)])
     by_kind: Sequence[tuple[str, str, str, Callable[[Any], float | None]]] = (
         ("last_success_time_seconds", "gauge", "When a pass last succeeded.", lambda k: k.last_success),
         ("next_run_time_seconds", "gauge", "When the next pass is due.", lambda k: k.next_run),
@@ -143,6 +143,6 @@ def as_metrics(standing: Status, now: float) -> str:
         ("healthy", "gauge", "1 when it succeeded lately.", lambda k: k.is_healthy(now)),
     )
     for name, kind, what, read in by_kind:
-        values = [(f'{{kind="{state.name}"}}', read(state)) for state in standing.kinds]
+        values = [(f'{{kind="{state.name}"}}', read(state)) for state in status.kinds]
         add(name, kind, what, [(labels, float(value)) for labels, value in values if value is not None])
     return "\n".join(lines) + "\n"

@@ -1,4 +1,4 @@
-"""The page as a person sees it. Pure: a standing, samples and a moment in; HTML that needs nothing else out."""
+"""The page as a person sees it. Pure: a status, samples and a moment in; HTML that needs nothing else out."""
 
 from __future__ import annotations
 
@@ -35,36 +35,36 @@ class _Chart(msgspec.Struct, frozen=True):
     """`bars` (an amount in each span), `line` or `steps`."""
 
 
-def as_html(standing: Status, samples: Sequence[Sample], now: float) -> str:
+def as_html(status: Status, samples: Sequence[Sample], now: float) -> str:
     """The page."""
-    mood, verdict, why = _verdict(standing, now)
+    mood, verdict, why = _verdict(status, now)
     facts = (
-        ("up", words(now - standing.started)),
-        ("requests", f"{standing.requests:,}"),
-        ("sent", size(standing.bytes_sent)),
-        ("received", size(standing.bytes_received)),
-        ("token refreshes", f"{standing.token_requests:,}"),
-        ("in the outbox", f"{standing.pending:,}"),
+        ("up", words(now - status.started)),
+        ("requests", f"{status.requests:,}"),
+        ("sent", size(status.bytes_sent)),
+        ("received", size(status.bytes_received)),
+        ("token refreshes", f"{status.token_requests:,}"),
+        ("in the outbox", f"{status.pending:,}"),
     )
     return _PAGE.format(
         refresh=REFRESH_S,
         icon=_COLOURS[mood],
-        folder=_text(standing.app_folder),
-        service=_text(standing.service),
+        folder=_text(status.app_folder),
+        service=_text(status.service),
         verdict=verdict,
         mood=mood,
         why="".join(f"<li>{_text(sentence)}</li>" for sentence in why),
         facts="".join(f"<div><dt>{name}</dt><dd>{_text(value)}</dd></div>" for name, value in facts),
-        table=_table(standing, now),
+        table=_table(status, now),
         charts="".join(_drawn(chart) for chart in _charts(samples)),
-        pid=standing.pid,
+        pid=status.pid,
     )
 
 
-def _verdict(standing: Status, now: float) -> tuple[str, str, list[str]]:
+def _verdict(status: Status, now: float) -> tuple[str, str, list[str]]:
     """A mood, the verdict, and why it is not better."""
     why = []
-    for kind in standing.kinds:
+    for kind in status.kinds:
         if kind.last_error:
             why.append(f"{kind.name}: {kind.last_error}")
         elif not kind.is_healthy(now):
@@ -76,11 +76,11 @@ def _verdict(standing: Status, now: float) -> tuple[str, str, list[str]]:
             why.append(f"{kind.name} is late: it {late}, and runs every {words(kind.interval_s)}")
     if why:
         return "ill", "not everything is in step", why
-    if standing.pending:
-        why.append(f"{standing.pending:,} in the outbox: the next pass delivers")
-    if waiting := sum(kind.queue for kind in standing.kinds):
+    if status.pending:
+        why.append(f"{status.pending:,} in the outbox: the next pass delivers")
+    if waiting := sum(kind.queue for kind in status.kinds):
         why.append(f"{waiting:,} changed files are on their way")
-    if first := [kind.name for kind in standing.kinds if kind.last_success is None]:
+    if first := [kind.name for kind in status.kinds if kind.last_success is None]:
         why.append(f"the first pass is under way: {', '.join(first)}")
     return ("busy", "catching up", why) if why else ("well", "all is in step", [])
 
@@ -90,10 +90,10 @@ def _verdict(standing: Status, now: float) -> tuple[str, str, list[str]]:
 _NUMBERS = {"files", "bytes sent", "queue"}
 
 
-def _table(standing: Status, now: float) -> str:
-    heading, *rows = standing.rows(now)
+def _table(status: Status, now: float) -> str:
+    heading, *rows = status.rows(now)
     drawn = []
-    for kind, row in zip(standing.kinds, rows, strict=True):
+    for kind, row in zip(status.kinds, rows, strict=True):
         ill = not kind.is_healthy(now) or kind.last_error
         mood = "ill" if ill else "busy" if kind.queue or kind.last_success is None else "well"
         cells = [_cell("td", name, value) for name, value in zip(heading[1:], row[1:], strict=True)]

@@ -31,16 +31,16 @@ class Samples:
     def __init__(self) -> None:
         self._kept: deque[Sample] = deque(maxlen=SAMPLES)
 
-    def take(self, standing: Status, now: float) -> None:
+    def take(self, status: Status, now: float) -> None:
         """Note what the counters read now."""
-        lag = max((kind.lag_s(now) for kind in standing.kinds), default=0.0)
+        lag = max((kind.lag_s(now) for kind in status.kinds), default=0.0)
         self._kept.append(
             Sample(
                 now,
-                standing.requests,
-                standing.token_requests,
-                standing.bytes_sent,
-                standing.bytes_received,
+                status.requests,
+                status.token_requests,
+                status.bytes_sent,
+                status.bytes_received,
                 lag,
             )
         )

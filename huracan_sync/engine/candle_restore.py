@@ -1,0 +1,136 @@
+"""One restore of candles to where the loader looks for them, with the engine's answer to every conflict.
+
+The other direction, and the rules both follow, are in `folder_sync`.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+
+from huracan_sync.engine.folder_sync import Folder, everything_there, holds_more_there
+from huracan_sync.operations.restore import Restore, RestoreOptions
+from huracan_sync.remote import files
+from huracan_sync.signing.context import Context
+from huracan_sync.transfer.pair import Pair, never
+from huracan_sync.transfer.progress import Failure
+from huracan_sync.tree.entry import Entry
+from huracan_sync.tree.layout import candle_there, candle_view
+from huracan_sync.tree.paths import RelPath, fold, join
+from huracan_sync.tree.plan import ConflictKind, Copy
+
+UNTOUCHED_S = 2.0
+"""A damaged candle that nothing has touched for so long gives way at start-up."""
+
+
+class Restored(msgspec.Struct):
+    """What a restore pass came to."""
+
+    downloaded: int = 0
+    failed: list[Failure] = []
+    kept_here: list[RelPath] = []
+    """Files that differ and stay: work that Dropbox does not have yet."""
+    found: bool = True
+    """Whether there is such a folder in Dropbox."""
+
+
+def restore_candles(context: Context, folder: Folder, *, stop: Callable[[], bool] = never) -> Restored:
+    """Bring the candles of a remote folder to where the loader looks for them.
+
+    Raises:
+        Busy, NotAuthorized, Unavailable, TryLater: it ended early; run it again, it carries on.
+    """
+    result = Restored(failed=[], kept_here=[])
+    proper = lambda path: folder.wants(path) and fold(candle_there(path)) == fold(path)  # noqa: E731 - one expression
+    disk = candle_view(folder.local, takes_strays=False)
+    with context.pair(disk, folder.remote) as pair:
+        options = RestoreOptions(wanted=proper, untouched_s=UNTOUCHED_S, stop=stop)
+        _restore(Restore(context, pair, options), result)
+        result.found = pair.journal.cursor(pair.id) is not None
+        winners = _winners(pair, folder)
+        if winners:
+            _restore_older(context, pair, winners, result, stop)
+    return result
+
+
+def _restore(restore: Restore, result: Restored) -> None:
+    pair, report = restore.pair, restore.report
+    with pair.run("restore", report, wait_s=restore.options.wait_s):
+        plan = restore.compare()
+        copies, conflicts = list(plan.steps.copies), []
+        for conflict in plan.steps.conflicts:
+            there, here, base = conflict.source, conflict.target, plan.changes.base.get(fold(conflict.path))
+            if there is None or here is None or conflict.kind is ConflictKind.BLOCKED:
+                conflicts.append(conflict)
+            elif base is not None and holds_more_there(pair, here, there):
+                copies.append(Copy(there, here))
+            else:
+                result.kept_here.append(conflict.path)
+        restore.download(plan.with_steps(copies=tuple(copies), conflicts=tuple(conflicts)))
+        report.skipped = plan.changes.unchanged + len(plan.steps.agreements)
+    result.downloaded += report.downloaded
+    result.failed += report.failed
+
+
+def _winners(pair: Pair, folder: Folder) -> dict[str, RelPath]:
+    """Of candles that lie only in places of earlier writers: which of them to take, by the proper name."""
+    groups: dict[str, list[Entry]] = {}
+    proper: set[str] = set()
+    for entry in everything_there(pair):
+        name = fold(candle_there(entry.path))
+        if name == fold(entry.path):
+            proper.add(name)
+        elif folder.wants(entry.path):
+            groups.setdefault(name, []).append(entry)
+    return {name: _newest(pair, entries).path for name, entries in groups.items() if name not in proper}
+
+
+def _newest(pair: Pair, entries: list[Entry]) -> Entry:
+    """Of several copies of a candle, the one that was written last; any, when they are alike."""
+    if len({entry.content_hash for entry in entries}) == 1:
+        return entries[0]
+    written = [files.written(pair.remote, join(pair.root, entry.path)).server_modified for entry in entries]
+    return entries[written.index(max(written))]
+
+
+def _restore_older(
+    context: Context, pair: Pair, winners: dict[str, RelPath], result: Restored, stop: Callable[[], bool]
+) -> None:
+    """The same folder once more, its candles known by the older places they are taken from."""
+    disk = candle_view(pair.local, takes_strays=False)
+    proper_name = disk.there
+    disk = msgspec.structs.replace(
+        disk, there=lambda path: winners.get(fold(proper_name(path)), proper_name(path)), strays={}
+    )
+    wanted = {fold(path) for path in winners.values()}
+    again = Pair(disk, pair.root, remote=pair.remote, journal=pair.journal, monitor=pair.monitor)
+    options = RestoreOptions(wanted=lambda path: fold(path) in wanted, untouched_s=UNTOUCHED_S, stop=stop)
+    _restore(Restore(context, again, options), result)
+
+
+def let_writers_finish(local: Path) -> None:
+    """A candle without its footer gives way to Dropbox's, unless somebody is still writing it: let a moment pass.
+
+    At start-up nobody writes yet, so this waits only when a half-written file is there and was touched just now.
+    """
+    for path in local.rglob("*.parquet"):
+        try:
+            status = path.stat()
+        except OSError:
+            continue
+        age = time.time() - status.st_ctime
+        if age < UNTOUCHED_S and not _ends_well(path, status.st_size):
+            time.sleep(max(0.0, min(UNTOUCHED_S, UNTOUCHED_S - age)) + 0.05)
+            return
+
+
+def _ends_well(path: Path, size: int) -> bool:
+    try:
+        with path.open("rb") as file:
+            file.seek(max(0, size - 4))
+            return file.read(4) == b"PAR1"
+    except OSError:
+        return True

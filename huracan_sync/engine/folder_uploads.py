@@ -1,0 +1,193 @@
+"""Folders to Dropbox, and each kind of data to its folder."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+
+from huracan_sync.engine.context import EngineContext
+from huracan_sync.engine.daemon.scheduler import Outcome
+from huracan_sync.engine.deliver import deliver
+from huracan_sync.engine.event_log import error_fields, log
+from huracan_sync.engine.folder_sync import Passed, folder_at, push_folder
+from huracan_sync.engine.outbox import QueuedWrite
+from huracan_sync.engine.progress_log import ChangedCandleLog, UploadLog, is_unfinished
+from huracan_sync.engine.secret_guard import refuse_secrets
+from huracan_sync.engine.settings import layout_kind
+from huracan_sync.engine.uploads import HOPELESS
+from huracan_sync.errors import HuracanError, SecretInFile, UsageError
+from huracan_sync.operations.push import PushReport
+from huracan_sync.tree.layout import PATTERNS
+from huracan_sync.tree.paths import fold
+
+
+class FolderUploads:
+    """Uploads of whole folders."""
+
+    def __init__(self, context: EngineContext) -> None:
+        self._context = context
+
+    def sync_directory(
+        self,
+        local: Path,
+        remote_dir: str,
+        patterns: tuple[str, ...] = ("*",),
+        *,
+        recursive: bool = True,
+        dated: bool = True,
+        refuses_secrets: bool = False,
+    ) -> int:
+        """Bring a folder to Dropbox; how many of its files are known to be there. See `DropboxSync.sync_directory`."""
+        boundary = self._context.boundary
+        if not local.is_dir():
+            error = UsageError(f"there is no folder {local}", hint="check where the engine was started")
+            boundary.missing("directory_not_found", error, path=str(local))
+            return 0
+        where = {"local_path": str(local), "remote_path": remote_dir}
+        place = lambda: self._context.place(remote_dir, dated=dated)  # noqa: E731 - one expression
+        target = boundary.attempt("file_upload_failed", "", place, **where)
+        if not target:
+            return 0
+        log.info("sync_directory_normalized_path", normalized_remote_dir=target, use_dated_folder=dated)
+        upload = _FolderUpload(self._context, local, target, patterns, recursive=recursive, secrets=not refuses_secrets)
+
+        def work() -> Passed:
+            try:
+                return upload.run()
+            except HuracanError as error:
+                upload.keep(error)
+                raise
+
+        passed = boundary.attempt("file_upload_failed", None, work, local_path=str(local), remote_path=target)
+        if passed is None:
+            return 0
+        deliver(self._context)
+        return passed.in_step
+
+    def sync_kind(self, kind: str, local: Path, *, dated: bool = True, refuses_secrets: bool = False) -> int:
+        """Bring one kind of data (as the layout calls it) to its folder; how many of its files are there."""
+        return self.sync_directory(local, f"/{kind}", PATTERNS[kind], dated=dated, refuses_secrets=refuses_secrets)
+
+    def pass_over(self, kind: str, local: Path, *, because_of_the_disk: bool = False) -> Outcome:
+        """One pass over a kind of data (in the engine's words). Raises where `sync_kind` answers 0."""
+        context = self._context
+        if not local.is_dir():
+            return Outcome()
+        name = layout_kind(kind)
+        target = context.layout.folder(name, context.today if context.dated else "")
+        passed = _FolderUpload(
+            context,
+            local,
+            target,
+            PATTERNS[name],
+            secrets=kind != "config" or context.allow_secrets,
+            changed_candles=kind == "data_cache" and because_of_the_disk,
+        ).run()
+        deliver(context)
+        outcome = outcome_of(passed.in_step, passed.report)
+        if passed.unsigned is None:
+            return outcome
+        return msgspec.structs.replace(
+            outcome, refused=outcome.refused + 1, error=outcome.error or str(passed.unsigned)
+        )
+
+
+class _FolderUpload:
+    """One pass over one folder."""
+
+    def __init__(
+        self,
+        context: EngineContext,
+        local: Path,
+        target: str,
+        patterns: tuple[str, ...],
+        *,
+        recursive: bool = True,
+        secrets: bool,
+        changed_candles: bool = False,
+    ) -> None:
+        self._context = context
+        self._local = local
+        self._target = target
+        self._patterns = patterns
+        self._recursive = recursive
+        self._refuse: Callable[[Path], None] | None = None if secrets else refuse_secrets
+        self._changed_candles = changed_candles
+
+    def queued_write(self, error: HuracanError) -> QueuedWrite:
+        """The folder, for the outbox."""
+        return self._context.queued_write(
+            self._target,
+            error,
+            local=str(self._local.absolute()),
+            patterns=self._patterns,
+            recursive=self._recursive,
+            refuses_secrets=self._refuse is not None,
+        )
+
+    def keep(self, error: HuracanError) -> None:
+        """Keep the folder in the outbox, if a later pass can do better."""
+        if not isinstance(error, HOPELESS):
+            self._context.outbox.put(self.queued_write(error))
+
+    def run(self) -> Passed:
+        """Do it. Raises what ends a pass early, and in strict mode what failed in it."""
+        context, started = self._context, time.time()
+        folder = folder_at(
+            context.layout, self._local, self._target, patterns=self._patterns, recursive=self._recursive
+        )
+        progress = (ChangedCandleLog if self._changed_candles else UploadLog)(
+            self._local, folder.remote, folder.arranged
+        )
+        # Candles are signed as a whole at their interval, not at each change: that would be six requests for one.
+        is_all_candles = fold(self._target) == fold(context.layout.candles) and not self._changed_candles
+        passed = push_folder(
+            context.operations.watched_by(progress),
+            folder,
+            refuse=self._refuse,
+            stop=context.stop.is_set,
+            sign=is_all_candles and context.signs,
+        )
+        if passed.unsigned is not None:
+            context.boundary.note(passed.unsigned)
+            log.error("candles_not_signed", remote_dir=self._target, **error_fields(passed.unsigned))
+        failed = [failure.error for failure in passed.report.failed if not is_unfinished(failure.error)]
+        if failed:
+            context.boundary.note(failed[0])
+        if any(not isinstance(error, HOPELESS) for error in failed):
+            context.outbox.put(self.queued_write(failed[0]))
+        else:
+            context.outbox.overtake(msgspec.structs.replace(self.queued_write(HuracanError("")), queued=started))
+        self._log(passed)
+        if failed and context.boundary.strict:
+            raise failed[0]
+        return passed
+
+    def _log(self, passed: Passed) -> None:
+        log.info(
+            "directory_synced",
+            local_dir=str(self._local),
+            remote_dir=self._target,
+            files_synced=passed.in_step,
+            total_files=passed.in_step + len(passed.report.failed) + len(passed.newer_there),
+            files_sent=passed.report.uploaded - passed.copied,
+            bytes_sent=passed.report.bytes_sent,
+        )
+
+
+def outcome_of(in_step: int, report: PushReport) -> Outcome:
+    """What a pass came to: a file that is still being written did not fail."""
+    finished = [failure.error for failure in report.failed if not is_unfinished(failure.error)]
+    refused = [error for error in finished if isinstance(error, SecretInFile)]
+    return Outcome(
+        in_step,
+        report.uploaded,
+        report.bytes_sent,
+        waiting=len(report.failed) - len(finished),
+        failed=len(finished) - len(refused),
+        refused=len(refused),
+        error=next((str(error) for error in finished if error not in refused), str(refused[0]) if refused else ""),
+    )
