@@ -27,7 +27,7 @@ def blocks(kind):
 
 @pytest.mark.parametrize(("page", "text"), list(blocks("toml")))
 def test_settings_in_the_documents_load(page, text):
-    assert load(file=text.encode()).disabled() == ("reports",)
+    assert load(file=text.encode()).disabled() == ()
 
 
 @pytest.mark.parametrize(("page", "text"), list(blocks("python")))
