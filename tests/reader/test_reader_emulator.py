@@ -6,6 +6,7 @@ import time
 import msgspec
 import pytest
 from expecting import raises
+from machines import READ, Tokens
 from reader_world import FILES, PIN, World
 from remote_peer import RemotePeer
 from test_reader_attacks import ATTACKS, HEAD, Scene, ends_well
@@ -14,22 +15,9 @@ from huracan_sync.remote.client import Remote
 from huracan_sync.remote.http import Endpoint, Wire
 from huracan_sync.remote.read_client import ReadOnly
 from huracan_sync.remote.source import RemoteSource
-from huracan_sync.secret import Secret
 from huracan_sync.tree.paths import join
 
-READ = ["files.metadata.read", "files.content.read"]
 ROOT = "/Runpodhuracan"
-
-
-class Tokens:
-    def __init__(self, dropbox, scopes):
-        self._token = Secret(dropbox.token(scopes)["access_token"])
-
-    def token(self):
-        return self._token
-
-    def renew(self, rejected):
-        raise AssertionError("no token ends in these tests")
 
 
 @pytest.fixture

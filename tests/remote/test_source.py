@@ -1,7 +1,7 @@
 """The source over a login: what it answers where Dropbox answers otherwise, and where the wire breaks."""
 
 import pytest
-from test_reader_emulator import READ, ROOT, Tokens
+from machines import READ, Tokens
 
 from huracan_sync.errors import NotAuthorized, NotFound, Unreachable, VaultRefused
 from huracan_sync.hamilton import Hamilton
@@ -13,6 +13,7 @@ from huracan_sync.remote.read_client import ReadOnly
 from huracan_sync.remote.source import RemoteSource
 from huracan_sync.tree.content_hash import content_hash
 
+ROOT = "/Runpodhuracan"
 DATA = bytes(range(256)) * 80_000  # 19.5 MiB
 
 
