@@ -1,0 +1,128 @@
+"""The laws of the package, and a test of each: broken on purpose in a copy, every law is seen to fail."""
+
+from collections import Counter
+from functools import partial
+
+import laws
+import pytest
+from package_source import Package
+from remaining_breaches import REMAINING
+
+PACKAGE = Package()
+MOST_ENTRIES = 18
+WEIGHT = {"reader": (32, 4400), "hamilton": (68, 9500)}
+"""At most so many modules and lines are reached from there. Less is the aim: these numbers only go down."""
+
+LAWS = {
+    "arrows": laws.forbidden_imports,
+    "circles": laws.circles,
+    "pure": laws.impure,
+    "routes": laws.routes,
+    "threads": laws.threads,
+    "one atomic write": laws.second_writes,
+    "one reading of Retry-After": partial(laws.second_texts, what="Retry-After"),
+    "one formatter of sizes": partial(laws.second_texts, what="size"),
+    "one listing": laws.second_listings,
+    "time is handed in": laws.moments,
+    "an answer is a type": laws.words_searched,
+    "wings say what they are": laws.wings_without_a_word,
+    "the map": laws.map_of_the_readme,
+}
+
+
+def breaches(law, package=PACKAGE):
+    return Counter(LAWS[law](package))
+
+
+@pytest.mark.parametrize("law", LAWS)
+def test_law(law):
+    known = set(REMAINING.get(law, ()))
+    found = set(breaches(law))
+    assert found - known == set(), "the law is broken anew"
+    assert known - found == set(), "mended: strike it off the list"
+
+
+# Each: what is written where, in a copy of the package, and the law that must speak.
+BREAKS = {
+    "an import from above": ("arrows", "tree/plan.py", "from huracan_sync.cli import main"),
+    "an import from beside": ("arrows", "disk/scan.py", "from huracan_sync.remote import files"),
+    "an import inside a function": ("arrows", "reader/cache.py", "def f():\n    import huracan_sync.signing.merge"),
+    "a wing nobody planned": ("arrows", "misc/thing.py", "from huracan_sync.tree import plan"),
+    "the emulator knows us": ("arrows", "emulator/state/clock.py", "from huracan_sync.errors import Refused"),
+    "two files import each other": (
+        "circles",
+        "tree/entry.py",
+        "def f():\n    from huracan_sync.tree.plan import plan",
+    ),
+    "a clock in a pure wing": ("pure", "manifest/checks.py", "import time"),
+    "a file in a pure wing": ("pure", "tree/paths.py", "def f():\n    return open('x')"),
+    "today in a pure wing": ("pure", "tree/layout.py", "def f():\n    return datetime.now(UTC)"),
+    "a socket in a pure module": ("pure", "signing/merge.py", "from socket import socket"),
+    "a pure module through another": ("pure", "errors.py", "def f():\n    import sqlite3"),
+    "a route": ("routes", "operations/push.py", "R = 'files/upload'"),
+    "a route in an f-string": ("routes", "cli/push.py", "def f(x):\n    return f'files/{x}'"),
+    "a thread": ("threads", "operations/push.py", "import threading\nthreading.Thread(target=print).start()"),
+    "a pool": ("threads", "reader/cache.py", "def f():\n    with ThreadPoolExecutor(2) as pool:\n        pass"),
+    "a thread as a class": ("threads", "transfer/upload.py", "class T(threading.Thread):\n    pass"),
+    "a second atomic write": ("one atomic write", "engine/outbox.py", "import os\nos.replace('a', 'b')"),
+    "a path that replaces": ("one atomic write", "reader/cache.py", "def f(p, q):\n    p.with_name('x').replace(q)"),
+    "a second reading": ("one reading of Retry-After", "auth/tokens.py", "H = 'Retry-After'"),
+    "a second formatter": ("one formatter of sizes", "operations/push.py", "def f(n):\n    return f'{n} MiB'"),
+    "a second listing": (
+        "one listing",
+        "operations/migrate.py",
+        "def f(r):\n    r.rpc('files/list_folder', {})",
+    ),
+    "a clock": ("time is handed in", "transfer/compare.py", "import time\ndef f():\n    return time.time()"),
+    "a sleep": ("time is handed in", "operations/audit.py", "import time\ndef f():\n    time.sleep(1)"),
+    "chance": ("time is handed in", "remote/rate_limit.py", "import random\ndef f():\n    return random.random()"),
+    "a word in a sentence": ("an answer is a type", "engine/put.py", "def f(c):\n    return 'folder' in c.why"),
+    "a sentence that begins": ("an answer is a type", "cli/push.py", "def f(e):\n    return e.hint.startswith('x')"),
+    "a wing that says nothing": ("wings say what they are", "other/__init__.py", "x = 1"),
+    "a wing that is not on the map": ("the map", "other/__init__.py", "x = 1"),
+    "a word in an error": ("an answer is a type", "remote/files.py", "def f(error):\n    return 'x' in str(error)"),
+}
+
+
+@pytest.mark.parametrize("name", BREAKS)
+def test_a_broken_law_is_told(name):
+    law, place, text = BREAKS[name]
+    assert breaches(law, PACKAGE.with_added(place, text)) - breaches(law), f"{law}: nobody saw {text!r} in {place}"
+
+
+def test_every_law_is_broken_once():
+    assert {law for law, _, _ in BREAKS.values()} == set(LAWS)
+
+
+def test_every_thread_has_its_reason_and_every_reason_its_thread():
+    assert list(laws.reasons_without_a_thread(PACKAGE)) == []
+
+
+@pytest.mark.parametrize("name", WEIGHT)
+def test_what_a_reader_loads_stays_small(name):
+    modules, lines = PACKAGE.weight(name)
+    assert (modules <= WEIGHT[name][0], lines <= WEIGHT[name][1]) == (True, True), (modules, lines)
+    heavier = PACKAGE.with_added("reader/__init__.py", "from huracan_sync.operations.push import push")
+    assert heavier.weight(name)[0] > modules
+
+
+# ---- the map --------------------------------------------------------------------------------------------------------
+
+
+def entries():
+    """What lies at the top of the package, as a reader of the folder sees it."""
+    kept = (path for path in PACKAGE.folder.iterdir() if path.name != "__pycache__")
+    return {path.name for path in kept if path.suffix in {"", ".py"} or path.is_dir()}
+
+
+def test_no_module_has_a_name_that_says_nothing():
+    banned = {"manager", "helper", "helpers", "util", "utils", "common", "misc", "base", "core"}
+    assert not {module.path.stem for module in PACKAGE.modules.values()} & banned
+
+
+def test_few_entries_at_the_top():
+    assert len(entries() - {"__init__.py", "py.typed", "docs"}) <= MOST_ENTRIES
+
+
+def test_every_entry_is_a_wing():
+    assert {name.removesuffix(".py") for name in entries() - {"__init__.py", "py.typed", "docs"}} == set(laws.WINGS)
