@@ -25,7 +25,7 @@ import urllib3
 from rich.console import Console
 from rich.table import Table
 
-from huracan_sync.cli.output import size_in_words
+from huracan_sync.tree.units import size_in_words
 
 ROOT = Path(__file__).resolve().parent.parent
 REMOTE = "/Runpodhuracan"

@@ -12,13 +12,14 @@ from typing import Any
 
 from huracan_sync.auth.connect import connect
 from huracan_sync.cli.login_options import context_of, credentials
-from huracan_sync.cli.output import Output, ascii_path, size_in_words
+from huracan_sync.cli.output import Output, ascii_path
 from huracan_sync.cli.runner import DONE, Invocation
 from huracan_sync.errors import HuracanError
 from huracan_sync.manifest.scope import CHAMPIONS
 from huracan_sync.reader import Snapshot
 from huracan_sync.signing.open_reader import reader_at
 from huracan_sync.tree.paths import remote_root
+from huracan_sync.tree.units import size_in_words
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -16,6 +16,7 @@ import msgspec
 from huracan_sync.errors import HuracanError, LocalFailure
 from huracan_sync.secret import redact
 from huracan_sync.transfer.progress import Failure, Silent
+from huracan_sync.tree.units import size_in_words
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -24,15 +25,6 @@ MOST_FAILURES_SHOWN = 20
 RATE_S = 10.0
 """A rate is that of the last so many seconds."""
 CARRIES_ON = "run the same command again, it carries on where it stopped"
-
-
-def size_in_words(size: float) -> str:
-    """Bytes for a person: `1.5 MiB`."""
-    for unit in ("B", "KiB", "MiB", "GiB"):
-        if abs(size) < 1024 or unit == "GiB":
-            return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
-        size /= 1024
-    raise AssertionError(size)
 
 
 def tell(line: str) -> None:

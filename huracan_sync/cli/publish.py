@@ -6,7 +6,6 @@ import argparse
 import time
 
 from huracan_sync.cli.login_options import context_of
-from huracan_sync.cli.output import size_in_words
 from huracan_sync.cli.runner import DONE, FAILURES, Invocation
 from huracan_sync.cli.transfer_options import add_wait, dry_run, remote_of
 from huracan_sync.errors import UsageError
@@ -14,6 +13,7 @@ from huracan_sync.manifest.scope import CHAMPIONS
 from huracan_sync.operations.publish import Publish, renew, roll_back
 from huracan_sync.operations.push import PushOptions
 from huracan_sync.tree.paths import remote_root
+from huracan_sync.tree.units import size_in_words
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -6,12 +6,12 @@ import argparse
 import time
 
 from huracan_sync.cli.login_options import context_of
-from huracan_sync.cli.output import size_in_words
 from huracan_sync.cli.runner import DONE, FAILURES, REFUSED, Invocation
 from huracan_sync.cli.transfer_options import add_direction, add_wait, dry_run, remote_of
 from huracan_sync.errors import Refused
 from huracan_sync.operations.restore import Restore, RestoreOptions, RestoreReport
 from huracan_sync.transfer.download_file import Validate
+from huracan_sync.tree.units import size_in_words
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

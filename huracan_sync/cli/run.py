@@ -17,15 +17,16 @@ from huracan_sync.auth.connect import home_of
 from huracan_sync.cli import settings_options
 from huracan_sync.cli.log_lines import show_events
 from huracan_sync.cli.login_options import credentials, key_place
-from huracan_sync.cli.output import size_in_words, table
+from huracan_sync.cli.output import table
 from huracan_sync.cli.runner import DONE, FAILURES, INTERRUPTED, Invocation, exit_code
 from huracan_sync.engine import run as engine_run
 from huracan_sync.engine.context import EngineContext
-from huracan_sync.engine.daemon.status import read, words
+from huracan_sync.engine.daemon.status import read
 from huracan_sync.engine.login import chosen_by
 from huracan_sync.engine.run import RunReport
 from huracan_sync.engine.settings import KINDS, Settings
 from huracan_sync.errors import ConfigError, HuracanError, UsageError
+from huracan_sync.tree.units import size_in_words, span_in_words
 
 IMPATIENT_S = 1.0
 """A second signal before that is the first one's echo: `timeout` and terminals signal a process and its group."""
@@ -91,7 +92,7 @@ def engine_of(settings: Settings, options: argparse.Namespace, invocation: Invoc
 
 
 def _opening(settings: Settings) -> str:
-    every = [f"{kind} every {words(settings.interval(kind))}" for kind in KINDS if settings.interval(kind) > 0]
+    every = [f"{kind} every {span_in_words(settings.interval(kind))}" for kind in KINDS if settings.interval(kind) > 0]
     return f"keeping {settings.layout.root} in step: {', '.join(every)}; SIGTERM or Ctrl-C ends it"
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from huracan_sync.auth.connect import home_of
-from huracan_sync.cli.output import ascii_path, size_in_words, table
+from huracan_sync.cli.output import ascii_path, table
 from huracan_sync.cli.runner import DONE, Invocation
 from huracan_sync.engine.daemon import status
 from huracan_sync.engine.daemon.status import State, Status
@@ -19,6 +19,7 @@ from huracan_sync.engine.outbox import Outbox
 from huracan_sync.errors import UsageError
 from huracan_sync.secret import redact
 from huracan_sync.transfer.journal import Journal, Run
+from huracan_sync.tree.units import size_in_words, span_in_words
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -99,8 +100,8 @@ class Look:
             return "nothing has run continuously on this machine yet; `huracan-sync run` does"
         if found.is_running(self.now):
             page = f"; its page: {found.page}" if found.page else ""
-            return f"running since {status.words(self.now - found.started)} (process {found.pid}){page}"
-        silent = status.words(self.now - found.written)
+            return f"running since {span_in_words(self.now - found.started)} (process {found.pid}){page}"
+        silent = span_in_words(self.now - found.written)
         return f"nothing runs continuously; the last that did was heard of {silent} ago"
 
 
@@ -132,8 +133,8 @@ def _drawn(seen: Look) -> RenderableType:
         drawn = Table(*heading, expand=False)
         for kind, row in zip(found.kinds, rows, strict=True):
             drawn.add_row(*(Text(redact(cell)) for cell in row), style="" if _is_well(kind, seen.now) else "red")
-        count = f"{found.requests:,} requests, {status.size(found.bytes_sent)} sent, "
-        shown += [drawn, Text(f"{count}{status.size(found.bytes_received)} received")]
+        count = f"{found.requests:,} requests, {size_in_words(found.bytes_sent)} sent, "
+        shown += [drawn, Text(f"{count}{size_in_words(found.bytes_received)} received")]
     if seen.pending:
         shown.append(Text(f"{seen.pending} wait in the outbox", "yellow"))
     shown.append(Text("Ctrl-C ends", "dim"))
@@ -168,13 +169,13 @@ def _watch_lines(home: Path, every: float, show: Callable[[str], None] = print) 
 
 def _in_a_line(kind: State, now: float) -> str:
     success = (
-        "never succeeded" if kind.last_success is None else f"succeeded {status.words(now - kind.last_success)} ago"
+        "never succeeded" if kind.last_success is None else f"succeeded {span_in_words(now - kind.last_success)} ago"
     )
     parts = [
         success,
         f"{kind.files} files in step",
-        f"{status.size(kind.bytes_sent)} sent",
-        f"lag {status.words(kind.lag_s(now))}",
+        f"{size_in_words(kind.bytes_sent)} sent",
+        f"lag {span_in_words(kind.lag_s(now))}",
         f"{kind.queue} in the queue",
     ]
     return f"{kind.name}: {', '.join(parts)}" + (f"; {kind.last_error}" if kind.last_error else "")

@@ -32,10 +32,6 @@ REMAINING = {
     "one atomic write": [
         "transfer.journal: self._file.replace",
     ],
-    "one formatter of sizes": [
-        "cli.output",
-        "engine.daemon.status",
-    ],
     "time is handed in": [
         "auth.token_cache: time.monotonic",
         "auth.token_cache: time.time",

@@ -14,6 +14,7 @@ import msgspec
 
 from huracan_sync.disk.atomic_write import write_file
 from huracan_sync.errors import HuracanError
+from huracan_sync.tree.units import size_in_words, span_in_words
 
 FILE = "run.json"
 SILENT_S = 120.0
@@ -106,36 +107,17 @@ class Status(msgspec.Struct):
 def _row(kind: State, now: float, *, running: bool) -> list[str]:
     following = "-"
     if running and (kind.running or kind.next_run is not None):
-        following = "now" if kind.running else f"in {words((kind.next_run or now) - now)}"
+        following = "now" if kind.running else f"in {span_in_words((kind.next_run or now) - now)}"
     return [
         kind.name,
-        "never" if kind.last_success is None else f"{words(now - kind.last_success)} ago",
+        "never" if kind.last_success is None else f"{span_in_words(now - kind.last_success)} ago",
         str(kind.files),
-        size(kind.bytes_sent),
-        words(kind.lag_s(now)) if kind.lag_s(now) else "-",
+        size_in_words(kind.bytes_sent),
+        span_in_words(kind.lag_s(now)) if kind.lag_s(now) else "-",
         str(kind.queue),
         following,
         kind.last_error[:80],
     ]
-
-
-def words(seconds: float) -> str:
-    """A span for a person: `5 s`, `3 min`, `2.1 h`."""
-    seconds = max(0.0, seconds)
-    if seconds < 120:
-        return f"{seconds:.0f} s"
-    if seconds < 7200:
-        return f"{seconds / 60:.0f} min"
-    return f"{seconds / 3600:.1f} h" if seconds < 172_800 else f"{seconds / 86_400:.1f} d"
-
-
-def size(count: float) -> str:
-    """Bytes for a person: `1.5 MiB`."""
-    for unit in ("B", "KiB", "MiB", "GiB"):
-        if count < 1024 or unit == "GiB":
-            break
-        count /= 1024
-    return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
 
 
 def write(home: Path, status: Status) -> None:

@@ -9,8 +9,9 @@ from collections.abc import Callable, Sequence
 import msgspec
 
 from huracan_sync.engine.daemon.dashboard.samples import SAMPLE_S, Sample
-from huracan_sync.engine.daemon.status import Status, size, words
+from huracan_sync.engine.daemon.status import Status
 from huracan_sync.secret import redact
+from huracan_sync.tree.units import size_in_words, span_in_words
 
 REFRESH_S = 5
 _WIDTH, _HEIGHT, _LEFT, _RIGHT, _TOP, _BOTTOM = 560, 170, 70, 10, 10, 24
@@ -39,10 +40,10 @@ def as_html(status: Status, samples: Sequence[Sample], now: float) -> str:
     """The page."""
     mood, verdict, why = _verdict(status, now)
     facts = (
-        ("up", words(now - status.started)),
+        ("up", span_in_words(now - status.started)),
         ("requests", f"{status.requests:,}"),
-        ("sent", size(status.bytes_sent)),
-        ("received", size(status.bytes_received)),
+        ("sent", size_in_words(status.bytes_sent)),
+        ("received", size_in_words(status.bytes_received)),
         ("token refreshes", f"{status.token_requests:,}"),
         ("in the outbox", f"{status.pending:,}"),
     )
@@ -71,9 +72,9 @@ def _verdict(status: Status, now: float) -> tuple[str, str, list[str]]:
             late = (
                 "has not succeeded yet"
                 if kind.last_success is None
-                else f"succeeded {words(now - kind.last_success)} ago"
+                else f"succeeded {span_in_words(now - kind.last_success)} ago"
             )
-            why.append(f"{kind.name} is late: it {late}, and runs every {words(kind.interval_s)}")
+            why.append(f"{kind.name} is late: it {late}, and runs every {span_in_words(kind.interval_s)}")
     if why:
         return "ill", "not everything is in step", why
     if status.pending:
@@ -98,7 +99,7 @@ def _table(status: Status, now: float) -> str:
         mood = "ill" if ill else "busy" if kind.queue or kind.last_success is None else "well"
         cells = [_cell("td", name, value) for name, value in zip(heading[1:], row[1:], strict=True)]
         name = f'<th scope="row"><i class="{mood}"></i>{_text(row[0])}</th>'
-        drawn.append(f'<tr class="{mood}" title="every {words(kind.interval_s)}">{name}{"".join(cells)}</tr>')
+        drawn.append(f'<tr class="{mood}" title="every {span_in_words(kind.interval_s)}">{name}{"".join(cells)}</tr>')
     head = "".join(_cell("th", name, name) for name in heading)
     return f"<table><thead><tr>{head}</tr></thead><tbody>{''.join(drawn)}</tbody></table>"
 
@@ -121,9 +122,9 @@ def _charts(samples: Sequence[Sample]) -> tuple[_Chart, ...]:
     lags = [(sample.at, sample.lag_s) for sample in samples]
     refreshes = [(sample.at, float(sample.token_requests)) for sample in samples]
     return (
-        _Chart("bytes sent, a second", per_second, size, _round_bytes, "bars"),
+        _Chart("bytes sent, a second", per_second, size_in_words, _round_bytes, "bars"),
         _Chart("requests, a minute", per_minute, _count, _round_count, "bars"),
-        _Chart("lag", lags, words, _round_span, "line"),
+        _Chart("lag", lags, span_in_words, _round_span, "line"),
         _Chart("token refreshes", refreshes, _count, _round_count, "steps"),
     )
 
@@ -191,7 +192,7 @@ def _drawn(chart: _Chart) -> str:
     )
     ticks = "".join(
         f'<text class="{anchor}" x="{_LEFT + width * part:.0f}" y="{_HEIGHT - 6}">'
-        f"{'now' if part == 1 else f'{words(span * (1 - part))} ago'}</text>"
+        f"{'now' if part == 1 else f'{span_in_words(span * (1 - part))} ago'}</text>"
         for part, anchor in ((0.0, "first"), (0.5, "middle"), (1.0, "last"))
     )
     told = f"{chart.title}: {latest} now, {chart.unit(peak)} at most"
