@@ -380,7 +380,8 @@ def _pools(opened: Callable[[HTTPConnection], None]) -> dict[str, type[HTTPConne
             connect()
             opened(connection)
 
-        connection.connect = connect_and_tell  # type: ignore[method-assign]
+        # Past its `__setattr__`: a recorder hands on what is set to the connection that it stands for.
+        vars(connection)["connect"] = connect_and_tell
         return connection
 
     class PlainPool(HTTPConnectionPool):

@@ -203,13 +203,21 @@ class ReadOnly:
             if at < part.end:
                 self.pacing.pause(wait)
 
-    def stream(self, route: str, arg: object) -> Download:
+    def stream(self, route: str, arg: object, part: Ranged | None = None) -> Download:
         """Call a download route and leave the body on the wire. Use as a context manager.
+
+        Args:
+            route: like `files/download`.
+            arg: the argument.
+            part: only these bytes. From the beginning of the file more may come: a whole answer is accepted then.
 
         Raises:
             NotFound: nothing lies there.
+            ServiceFault: `RANGE_IGNORED`, other bytes came than were asked for, every time.
         """
-        return Download(route, self._repeat(self._download_call(route, arg, None), self._left_open))
+        expected = part if part is not None and part.start else None
+        call = self._download_call(route, arg, part)
+        return Download(route, self._repeat(call, lambda call, token: self._opened(call, token, expected)))
 
     def _download_call(self, route: str, arg: object, part: Ranged | None) -> Call:
         headers = {"Dropbox-API-Arg": header_safe(arg)}

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import itertools
 import time
 from collections.abc import Callable, Iterator
 
 import msgspec
 
 from huracan_sync.errors import (
+    CallRefused,
     ConfigError,
     HuracanError,
     NotAuthorized,
@@ -25,7 +25,7 @@ from huracan_sync.tree.content_hash import BLOCK_SIZE
 from huracan_sync.tree.paths import fold, join
 
 PART = 2 * BLOCK_SIZE
-"""Bytes asked for at once where a file is not read from its beginning."""
+"""Bytes asked for at once after an answer broke off."""
 BROKEN_OFF = 3
 """How often a small file is asked for whose answer breaks off."""
 
@@ -65,16 +65,17 @@ class RemoteSource:
 
     @contextlib.contextmanager
     def stream(self, place: str, start: int, end: int) -> Iterator[Iterator[bytes]]:
-        """The bytes from `start` to `end` as they come: in one answer from the beginning, else in parts."""
-        if start == 0:
+        """The bytes from `start` to `end` as they come, in one answer; fewer where the file is shorter."""
+        try:
             with _in_a_readers_words():
-                answer = self._remote.stream("files/download", self._arg(place))
-            with answer:
-                yield self._to_the_end(answer.chunks(), place, end)
+                answer = self._remote.stream("files/download", self._arg(place), Ranged(start, end))
+        except CallRefused as error:
+            if "not_satisfiable" not in str(error.facts.get("tags")):
+                raise
+            yield iter(())  # the file ends before `start`
             return
-        parts = self._parts(place, start, end)
-        first = next(parts)  # so that what is not there is said now
-        yield itertools.chain([first], parts)
+        with answer:
+            yield self._up_to(answer.chunks(), place, start, end)
 
     def cursor(self, folder: str) -> str:
         """Where the listing of everything below the folder stands now."""
@@ -118,13 +119,15 @@ class RemoteSource:
     def _arg(self, place: str) -> dict[str, str]:
         return {"path": place if place.startswith("rev:") else join(self.root, place)}
 
-    def _to_the_end(self, chunks: Iterator[bytes], place: str, end: int) -> Iterator[bytes]:
-        """The pieces of one answer; where it breaks off, the rest in parts."""
-        at = 0
+    def _up_to(self, chunks: Iterator[bytes], place: str, start: int, end: int) -> Iterator[bytes]:
+        """The pieces of one answer, up to `end`; where it breaks off, the rest in parts."""
+        at = start
         try:
             for piece in chunks:
-                yield piece
+                yield piece if len(piece) <= end - at else piece[: end - at]
                 at += len(piece)
+                if at >= end:
+                    return
         except Unreachable:
             if at >= end:
                 raise

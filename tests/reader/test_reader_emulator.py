@@ -1,5 +1,6 @@
 """Reading over real sockets: the same attacks, what it costs, and how soon a publish is seen."""
 
+import itertools
 import threading
 import time
 
@@ -7,14 +8,17 @@ import msgspec
 import pytest
 from expecting import raises
 from machines import READ, Tokens
+from manifest_world import item
 from reader_world import FILES, PIN, World
 from remote_peer import RemotePeer
 from test_reader_attacks import ATTACKS, HEAD, Scene, ends_well
 
+from huracan_sync.errors import ContentMismatch
 from huracan_sync.remote.client import Remote
 from huracan_sync.remote.http import Endpoint, Wire
 from huracan_sync.remote.read_client import ReadOnly
 from huracan_sync.remote.source import RemoteSource
+from huracan_sync.tree.content_hash import BLOCK_SIZE
 from huracan_sync.tree.paths import join
 
 ROOT = "/Runpodhuracan"
@@ -47,6 +51,43 @@ def test_a_folder_in_the_place_of_the_head(peer, login, tmp_path):
     login(*READ, "files.content.write").rpc("files/create_folder_v2", {"path": join(ROOT, HEAD)}, msgspec.Raw)
     with raises("HEAD_MISSING"):
         scene.reader.latest("champions")
+
+
+B = BLOCK_SIZE
+LARGE = b"".join(number.to_bytes(4, "big") for number in range((2 * B + 5_000) // 4))
+EDGES = [0, 1, B - 1, B, B + 1, 2 * B - 1, 2 * B, 2 * B + 1, len(LARGE) - 1, len(LARGE)]
+
+
+def test_ranges_over_every_boundary(peer, dropbox, tmp_path):
+    """Each range of a file of three blocks: its own bytes, by one request for the blocks it lies in."""
+    world = World(tmp_path, peer=peer, keep_set=0)
+    name = "models/champions/latest/large.bin"
+    world.publish({name: LARGE, "models/champions/latest/one.bin": LARGE[:B]})
+    snapshot = world.reader.latest("champions")
+    before = dropbox.log()["requests"]["files/download"]
+    ranges = list(itertools.combinations(EDGES, 2))
+    for start, end in ranges:
+        assert snapshot.read_range(name, start, end - start) == LARGE[start:end], (start, end)
+    assert dropbox.log()["requests"]["files/download"] == before + len(ranges)
+    assert snapshot.read_range(name, len(LARGE) - 2, 100) == LARGE[-2:]
+    assert snapshot.read_range("models/champions/latest/one.bin", 3, 5) == LARGE[3:8]
+    with snapshot.open(name) as file:
+        assert (file.read(10), file.seek(B - 5), file.read(10)) == (LARGE[:10], B - 5, LARGE[B - 5 : B + 5])
+
+
+def test_a_range_of_a_file_that_is_shorter_in_dropbox(peer, tmp_path):
+    world = World(tmp_path, peer=peer, keep_set=0)
+    name = "models/champions/latest/large.bin"
+    peer.put(name, LARGE)
+    world.engine.publish_items([item(name, LARGE, "")])  # no revision is known: it is read by its path
+    peer.put(name, LARGE[: B + 7])
+    snapshot = world.reader.latest("champions")
+    for start, length in ((0, 10), (B, 10), (2 * B, 10)):
+        if start:
+            with pytest.raises(ContentMismatch):
+                snapshot.read_range(name, start, length)
+        else:
+            assert snapshot.read_range(name, start, length) == LARGE[:10]
 
 
 def test_what_it_costs_on_the_wire(peer, dropbox, tmp_path):
