@@ -17,17 +17,18 @@ from pathlib import Path
 from typing import Any, Never
 
 from fsspec.callbacks import DEFAULT_CALLBACK, NoOpCallback
+from fsspec.core import get_compression
 from fsspec.utils import isfilelike
 
 from huracan_sync.errors import NotFound, UsageError
 from huracan_sync.fs import local_files, relocation, views
 from huracan_sync.fs.account import Account, login_of, shared
 from huracan_sync.fs.commits import Batch, Target, commit_upload
-from huracan_sync.fs.files import ReadFile, WriteFile
+from huracan_sync.fs.files import CompressedFile, ReadFile, WriteFile
 from huracan_sync.fs.local_files import Pair
 from huracan_sync.fs.metadata_cache import TTL_S
 from huracan_sync.fs.os_errors import as_os_error
-from huracan_sync.fs.paths import check_writable, parent
+from huracan_sync.fs.paths import check_writable, parent, parents
 from huracan_sync.fs.read_cache import AdaptiveCache
 from huracan_sync.fs.readable import ReadableFileSystem
 from huracan_sync.fs.transaction import BatchTransaction
@@ -95,8 +96,12 @@ class DropboxFileSystem(ReadableFileSystem):
 
     def to_dict(self, *, include_password: bool = True) -> dict[str, Any]:
         """For JSON. A token is never in it: the other side needs a profile of its own."""
-        described: dict[str, Any] = super().to_dict(include_password=include_password)
-        described.pop("token", None)
+        options = self._options
+        self._options = {name: value for name, value in options.items() if name != "token"}
+        try:
+            described: dict[str, Any] = super().to_dict(include_password=include_password)
+        finally:
+            self._options = options
         return described
 
     @property
@@ -175,6 +180,12 @@ class DropboxFileSystem(ReadableFileSystem):
             raise IsADirectoryError(errno.EISDIR, "that is a folder in Dropbox", path)
         return WriteFile(self, path, exclusive=mode == "xb", autocommit=autocommit)
 
+    def open(self, path: Any, mode: str = "rb", compression: str | None = None, **kwargs: Any) -> Any:
+        """Open a file, as fsspec does; here closing a compressed file closes, and so commits, the file below it."""
+        if compression is None or "b" not in mode:
+            return super().open(path, mode, compression=compression, **kwargs)
+        return CompressedFile(super().open(path, mode, **kwargs), get_compression(path, compression), mode[0])
+
     def get_file(
         self, rpath: Any, lpath: Any, callback: Any = DEFAULT_CALLBACK, outfile: Any = None, **kwargs: Any
     ) -> None:
@@ -236,15 +247,14 @@ class DropboxFileSystem(ReadableFileSystem):
         self, lpath: Any, rpath: Any, callback: Any = DEFAULT_CALLBACK, mode: str = "overwrite", **kwargs: Any
     ) -> None:
         """Send one file."""
-        local = os.fspath(lpath)
+        local, gathered = os.fspath(lpath), self._gathered
+        if gathered is not None and mode == "overwrite":
+            gathered.append(Pair(local, self._strip_protocol(rpath), callback))
+            return
         if Path(local).is_dir():
             self.makedirs(rpath, exist_ok=True)
             return
         rpath = self._writable(rpath)
-        gathered = self._gathered
-        if gathered is not None and mode == "overwrite":
-            gathered.append(Pair(local, rpath, callback))
-            return
         upload = StreamUpload(self.account.remote, self.account.threads)
         exclusive = mode == "create"
         try:
@@ -270,7 +280,10 @@ class DropboxFileSystem(ReadableFileSystem):
         """Send files, many with few requests. Folders without a file in them are made too."""
         with self._gathering() as pairs:
             super().put(lpath, rpath, recursive=recursive, callback=NoOpCallback(), maxdepth=maxdepth, **kwargs)
+        folders = [pair.target for pair in pairs if Path(pair.source).is_dir()]
+        pairs = [pair._replace(target=self._writable(pair.target)) for pair in pairs if pair.target not in folders]
         callback.set_size(len(pairs))
+        self._make_empty(folders, [pair.target for pair in pairs])
         if len(pairs) == 1 or self._intrans:
             for pair in pairs:
                 self.put_file(pair.source, pair.target, callback=callback.branched(pair.source, pair.target))
@@ -285,6 +298,13 @@ class DropboxFileSystem(ReadableFileSystem):
             batch.add(pair.target, upload, mtime_ms=mtime_ms)
             callback.relative_update(1)
         batch.commit()
+
+    def _make_empty(self, folders: list[str], files_made: list[str]) -> None:
+        """Make the folders that no file and no other folder makes."""
+        made = {above for path in (*folders, *files_made) for above in parents(path)}
+        for path in folders:
+            if path and path not in made:
+                self.makedirs(path, exist_ok=True)
 
     @contextmanager
     def _gathering(self) -> Iterator[list[Pair]]:
@@ -427,7 +447,7 @@ class DropboxFileSystem(ReadableFileSystem):
         return relocation.relocate_folder(self.account, source, target, keep=keep)
 
     def _relocate(self, pairs: list[tuple[str, str]], *, keep: bool, on_error: str) -> None:
-        wanted = []
+        wanted, folders = [], []
         for source, target in pairs:
             if source == target:
                 continue
@@ -440,7 +460,8 @@ class DropboxFileSystem(ReadableFileSystem):
             if isinstance(present, FileMetadata):
                 wanted.append((source, target))
             else:
-                self.makedirs(target, exist_ok=True)
+                folders.append(target)
+        self._make_empty(folders, [target for _, target in wanted])
         missing = relocation.relocate(self.account, wanted, keep=keep)
         if missing and on_error == "raise":
             raise FileNotFoundError(errno.ENOENT, "nothing lies there in Dropbox any more", missing[0])

@@ -6,6 +6,7 @@ import io
 import sys
 from typing import TYPE_CHECKING, Any, Self
 
+from fsspec.compression import compr
 from fsspec.spec import AbstractBufferedFile
 
 from huracan_sync.errors import HuracanError
@@ -225,3 +226,69 @@ class WriteFile(io.RawIOBase):
 
     def __reduce__(self) -> tuple[Any, ...]:
         raise TypeError("a file that is being written cannot be pickled; close it first")
+
+
+class CompressedFile(io.BufferedIOBase):
+    """A compressing layer that closes the file below it: Python's own leave that open, so nothing would be committed."""
+
+    def __init__(self, file: ReadFile | WriteFile, compression: str | None, mode: str) -> None:
+        """Put the layer on a file.
+
+        Args:
+            file: the file below.
+            compression: a name that fsspec knows; None for no layer.
+            mode: `r`, `w` or `x`.
+        """
+        super().__init__()
+        self._file = file
+        self._layer = compr[compression](file, mode="r" if mode == "r" else "w")
+
+    def readable(self) -> bool:
+        """Whether it was opened to read."""
+        return isinstance(self._file, ReadFile)
+
+    def writable(self) -> bool:
+        """Whether it was opened to write."""
+        return isinstance(self._file, WriteFile)
+
+    def seekable(self) -> bool:
+        """As the layer."""
+        return bool(self._layer.seekable())
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        """Bytes as they were before compression."""
+        return bytes(self._layer.read(-1 if size is None else size))
+
+    def read1(self, size: int = -1, /) -> bytes:
+        """As `read`, perhaps fewer."""
+        return self.read(LINES if size < 0 else size)
+
+    def write(self, data: Any, /) -> int:
+        """Bytes to be compressed."""
+        return int(self._layer.write(data))
+
+    def seek(self, offset: int, whence: int = 0, /) -> int:
+        """Go there; slow, for the layer reads its way."""
+        return int(self._layer.seek(offset, whence))
+
+    def tell(self) -> int:
+        """The next byte, before compression."""
+        return int(self._layer.tell())
+
+    def flush(self) -> None:
+        """Nothing: a part of a compressed file is of no use to anybody."""
+
+    def close(self) -> None:
+        """Close both; what was written is committed unless something failed."""
+        if self.closed:
+            return
+        try:
+            if self._layer is not self._file:
+                self._layer.close()
+        finally:
+            super().close()
+            self._file.close()
+
+    def __del__(self) -> None:
+        # Nobody closed it: the file below discards itself.
+        self._layer = self._file = None  # type: ignore[assignment]

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Iterator
 
 from huracan_sync.errors import HostilePath
 from huracan_sync.tree.paths import check
@@ -59,6 +60,14 @@ def check_writable(path: str) -> str:
 def parent(path: str) -> str:
     """The folder a path lies in; of the root, the root."""
     return path.rpartition("/")[0]
+
+
+def parents(path: str) -> Iterator[str]:
+    """Every folder a path lies in, the nearest first; not the root."""
+    above = parent(path)
+    while above:
+        yield above
+        above = parent(above)
 
 
 def key(path: str) -> str:
