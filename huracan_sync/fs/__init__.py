@@ -2,7 +2,7 @@
 
 `dropbox://path` is `DropboxFileSystem`: read and write.
 
-May import `operations`, `reader` and everything below; it is the only wing that imports fsspec (the extra `[fsspec]`).
+May import `operations`. It is the only wing that imports fsspec (the extra `[fsspec]`), and no other wing imports it.
 Errors leave as `OSError`, with the library's own error as `__cause__`.
 """
 

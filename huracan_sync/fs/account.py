@@ -9,7 +9,9 @@ from __future__ import annotations
 import hashlib
 import os
 import threading
+import time
 from collections import OrderedDict
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
@@ -46,8 +48,10 @@ class Login(NamedTuple):
 class Account:
     """One login's Dropbox as its filesystems use it. Thread-safe."""
 
-    def __init__(self, remote: Remote) -> None:
+    def __init__(self, remote: Remote, *, clock: Callable[[], float] = time.time) -> None:
         self.remote = remote
+        self.clock = clock
+        """Seconds since 1970."""
         self.metadata = MetadataCache(remote)
         self._lock = threading.Lock()  # guards all below
         self._threads: ThreadPoolExecutor | None = None

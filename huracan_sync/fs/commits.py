@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
@@ -102,7 +101,7 @@ def commit_upload(account: Account, path: str, upload: StreamUpload, target: Tar
 def _commit(account: Account, targets: dict[str, Target]) -> list[tuple[str, FileMetadata | HuracanError]]:
     results: list[tuple[str, FileMetadata | HuracanError]] = []
     placings = []
-    now_ms = time.time_ns() // 1_000_000
+    now_ms = int(account.clock() * 1000)
     for path, target in targets.items():
         mode = files.ADD if target.exclusive else files.OVERWRITE
         mtime_ms = now_ms if target.mtime_ms is None else target.mtime_ms

@@ -229,7 +229,7 @@ class WriteFile(io.RawIOBase):
 
 
 class CompressedFile(io.BufferedIOBase):
-    """A compressing layer that closes the file below it: Python's own leave that open, so nothing would be committed."""
+    """A compressing layer that closes the file below it: those of Python leave it open, and so uncommitted."""
 
     def __init__(self, file: ReadFile | WriteFile, compression: str | None, mode: str) -> None:
         """Put the layer on a file.

@@ -5,7 +5,6 @@ A path here is `""` for the root of the account, else `/a/b`, which is how Dropb
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterator
 
@@ -16,9 +15,8 @@ _NOT_A_NAME = frozenset({"", ".", ".."})
 _NOT_IN_A_PATH = re.compile("[\x00\\\\\ud800-\udfff]")
 
 
-def strip(path: str | os.PathLike[str], protocol: str) -> str:
+def strip(text: str, protocol: str) -> str:
     """The path without `protocol://`, with one slash before it and none behind; `""` for the root."""
-    text = os.fspath(path)
     for prefix in (f"{protocol}://", f"{protocol}::", f"{protocol}:/"):
         if text.startswith(prefix):
             text = text[len(prefix) :]

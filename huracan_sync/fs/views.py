@@ -1,10 +1,11 @@
-"""What fsspec's calls show of a listing. Pure."""
+"""What fsspec's calls show of a listing."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Iterator
 from typing import Any
+
+from fsspec.utils import stringify_path
 
 from huracan_sync.fs.paths import parent
 from huracan_sync.remote.folder_listing import Present
@@ -81,6 +82,6 @@ def bounds(size: int, start: int | None, end: int | None) -> tuple[int, int]:
     return first, max(first, last)
 
 
-def has_magic(path: str | os.PathLike[str]) -> bool:
+def has_magic(path: Any) -> bool:
     """Whether a path is a pattern."""
-    return any(char in os.fspath(path) for char in "*?[")
+    return any(char in stringify_path(path) for char in "*?[")

@@ -17,7 +17,7 @@ WINGS = {
     "transfer": {"remote", "disk", "manifest"},
     "signing": {"transfer", "reader", "auth"},
     "operations": {"signing", "transfer"},
-    "fs": {"transfer", "auth"},
+    "fs": {"operations"},
     "hamilton": {"reader", "auth"},
     "engine": {"operations"},
     "cli": {"engine", "hamilton", "fs", "emulator"},
