@@ -25,6 +25,7 @@ from huracan_sync.signing.trust_files import Roots
 from huracan_sync.transfer.progress import Silent
 
 ROOT = "/huracan-sync-cassettes"
+"""Where a flow works, unless its facts name another root."""
 MIB = 1024 * 1024
 MODIFIED = 1_750_000_000
 CHANNEL = "notes"
@@ -38,9 +39,10 @@ class Stage:
     def __init__(self, folder, facts, env=None):
         self.folder, self.facts, self.home = folder, facts, folder / "home"
         self.src, self.dst = folder / "src", folder / "dst"
+        self.root = facts.get("root", ROOT)
         self.src.mkdir()
         self._slept = 0.0
-        self.env = {"HURACAN_SYNC_HOME": str(self.home), "HURACAN_APP_FOLDER": ROOT, **(env or {})}
+        self.env = {"HURACAN_SYNC_HOME": str(self.home), "HURACAN_APP_FOLDER": self.root, **(env or {})}
         self.env |= {
             "HURACAN_APP_KEY": facts["app_key"],
             "HURACAN_VAULT_KEY_FILE": self._secret("vault key", noise("vault", 32)),
@@ -86,7 +88,7 @@ class Stage:
         remote = remote or self.remote()
         keys = keys or KeyPlace({}, self.home, remote.wire.endpoint.namespace)
         context = Context.of(remote, home=self.home, keys=keys, monitor=monitor, clock=self.clock)
-        with context.pair(self.src, f"{ROOT}/{folder}") as pair:
+        with context.pair(self.src, f"{self.root}/{folder}") as pair:
             return Push(context, pair, channel=CHANNEL).run()
 
     # -- what only a recording does -------------------------------------------------------------------------------
@@ -143,9 +145,9 @@ def login(stage):
 def refresh(stage):
     """A delivered refresh token brings an access token, and another when the first has ended."""
     remote = stage.remote()
-    first = metadata(remote, f"{ROOT}/nothing")
+    first = metadata(remote, f"{stage.root}/nothing")
     stage.expire()
-    return {"found": [first, metadata(remote, f"{ROOT}/nothing")]}
+    return {"found": [first, metadata(remote, f"{stage.root}/nothing")]}
 
 
 def push_small(stage):
@@ -185,10 +187,10 @@ def there_and_back(stage):
     stage.write({f"many/{n}.json": noise(n, 100 + n) for n in range(30)} | {"one": b"1", "two": b""})
     stage.push()
     remote = stage.remote()
-    reports = [said(restore(f"{ROOT}/data", stage.dst, remote=remote, home=stage.home))]
+    reports = [said(restore(f"{stage.root}/data", stage.dst, remote=remote, home=stage.home))]
     for path in (stage.dst / "one", stage.dst / "many/7.json"):
         path.unlink()
-    reports.append(said(restore(f"{ROOT}/data", stage.dst, remote=remote, home=stage.home)))
+    reports.append(said(restore(f"{stage.root}/data", stage.dst, remote=remote, home=stage.home)))
     same = {p.name: p.read_bytes() for p in stage.dst.rglob("*") if p.is_file()} == {
         p.name: p.read_bytes() for p in stage.src.rglob("*") if p.is_file()
     }
@@ -199,13 +201,13 @@ def errors(stage):
     """What the service says no to: nothing there, a conflict, a login that may not write."""
     came = []
     try:
-        restore(f"{ROOT}/nothing", stage.dst, remote=stage.remote(), home=stage.home)
+        restore(f"{stage.root}/nothing", stage.dst, remote=stage.remote(), home=stage.home)
         metadata(stage.remote(), "no slash")
     except HuracanError as error:
         came.append(type(error).__name__)
     stage.write({"x": b"ours"})
     stage.push()
-    stage.stranger_writes(f"{ROOT}/data/x", b"theirs")
+    stage.stranger_writes(f"{stage.root}/data/x", b"theirs")
     stage.write({"x": b"ours again"})
     came.append([type(failure.error).__name__ for failure in stage.push().failed])
     try:

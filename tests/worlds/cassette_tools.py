@@ -10,6 +10,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 import vcr
 import yaml
 from vcr.request import Request
+from vcr.stubs import VCRConnection
 
 from huracan_sync.emulator.routes.table import ROUTES
 
@@ -47,6 +48,16 @@ def _made_whole(self, method, uri, body, headers):
 
 
 Request.__init__ = _made_whole
+
+_mirror = VCRConnection.__setattr__
+
+
+def _set(self, name, value):
+    """vcrpy gives what is set on its stand-in to the real connection too; a `connect` that calls it would never end."""
+    (object.__setattr__ if name == "connect" else _mirror)(self, name, value)
+
+
+VCRConnection.__setattr__ = _set
 
 
 def as_sent_to_dropbox(request):

@@ -38,6 +38,13 @@ UPLOADS = {"files/upload", "files/alpha/upload"} | SESSION
 DOWNLOADS = {f"files/{name}" for name in ("download", "download_zip", "export", "get_preview", "get_thumbnail")}
 
 
+def host_of(route):
+    """Which of the service's hosts serves a route."""
+    if route == "files/list_folder/longpoll":
+        return "notify"
+    return "content" if route in UPLOADS | DOWNLOADS | {"files/get_thumbnail_batch"} else "api"
+
+
 def filled(value, names):
     if isinstance(value, dict):
         return {filled(key, names): filled(inner, names) for key, inner in value.items()}
@@ -81,14 +88,20 @@ HTTP = urllib3.PoolManager(maxsize=32, retries=False, timeout=150)
 
 
 class Player:
-    """Plays scenarios against a server. `values` are what scenarios need; `control` calls the control endpoints."""
+    """Plays scenarios against a server. `values` are what scenarios need; `control` calls the control endpoints.
 
-    def __init__(self, url, token, values, control=None):
-        self.url, self.token, self.values, self.control = url, token, values, control
+    `url` serves all hosts; or a dict has the URLs of the hosts api, content and notify. `root` is the folder in which
+    each scenario gets a folder of its own. `last` is the step that was played last, with its answer.
+    """
+
+    def __init__(self, url, token, values, control=None, *, root="/Scenario"):
+        self.hosts = url if isinstance(url, dict) else dict.fromkeys(("api", "content", "notify"), url)
+        self.token, self.values, self.control, self.root = token, values, control, root
+        self.last = None
 
     def play(self, scenario):
         """The first step's differences from what is expected: none if the scenario holds."""
-        folder = f"/Scenario/{scenario['name']}"
+        folder = f"{self.root}/{scenario['name']}"
         names = {**self.values, "token": self.token, "run": "scenario", "dir": folder, "dir_lower": folder.lower()}
         if scenario.get("folder", True):
             self.send({"call": "files/create_folder_v2", "arg": {"path": folder}})
@@ -97,11 +110,11 @@ class Player:
             time.sleep(raw.get("wait", 0))
             for turn in range(raw.get("repeat", 1)):
                 answers = self._step(raw, {**names, "i": turn}, background)
-                lines = [
-                    line for step, answer in answers if "control" not in answer for line in differences(step, answer)
-                ]
-                if lines:
-                    return [f"step {number}, {raw.get('call') or raw.get('url')}: {line}" for line in lines]
+                for step, answer in answers:
+                    self.last = step, answer
+                    lines = [] if "control" in answer else differences(step, answer)
+                    if lines:
+                        return [f"step {number}, {raw.get('call') or raw.get('url')}: {line}" for line in lines]
                 for name, path in (raw.get("save") or {}).items():
                     names[name] = picked(answers[0][1], path)
         return []
@@ -183,7 +196,7 @@ class Player:
             return step["url"], {}, {}, content(step.get("body", ""))
         if name == "oauth2/token":
             form = urlencode(step["form"]).encode()
-            return f"{self.url}/oauth2/token", {"Content-Type": "application/x-www-form-urlencoded"}, {}, form
+            return f"{self.hosts['api']}/oauth2/token", {"Content-Type": "application/x-www-form-urlencoded"}, {}, form
         headers, fields, body = {}, {}, b""
         if name in UPLOADS | DOWNLOADS:
             argument = step.get("raw_arg") or json.dumps(step.get("arg")).replace("\x7f", "\\u007f")
@@ -195,7 +208,7 @@ class Player:
             headers["Content-Type"] = "application/json"
             body = step["raw_body"].encode() if "raw_body" in step else json.dumps(step.get("arg")).encode()
         self._authorize(step, name, headers, fields)
-        return f"{self.url}/2/{name}", headers, fields, body
+        return f"{self.hosts[host_of(name)]}/2/{name}", headers, fields, body
 
     def _authorize(self, step, name, headers, fields):
         how = step.get("auth", "none" if name == "files/list_folder/longpoll" else "bearer")
@@ -204,6 +217,13 @@ class Player:
             fields["authorization"] = bearer
         elif how != "none":
             headers["Authorization"] = bearer if how == "bearer" else how
+
+
+def shown_answer(answer):
+    """An answer as text: status, the headers that say something, and the beginning of the body."""
+    dull = {"date", "x-dropbox-request-id", "x-server-response-time", "connection"}
+    headers = "".join(f"{name}: {value}\n" for name, value in answer["headers"].items() if name not in dull)
+    return f"HTTP {answer['status']}\n{headers}\n{answer['text'][:2000]}"
 
 
 def alternatives(step):

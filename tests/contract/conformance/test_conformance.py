@@ -24,6 +24,7 @@ def values(emulator):
     secret = f"{emulator.ready['confidential_app_key']}:{emulator.ready['confidential_app_secret']}"
     return {
         "api": emulator.url,
+        "web": emulator.url,
         "app_key": emulator.app_key,
         "refresh_token": emulator.token()["refresh_token"],
         "expired_token": emulator.token(expires_in=0)["access_token"],
