@@ -1,4 +1,4 @@
-"""A local Dropbox for tests. It imports nothing else of huracan_sync, so that the two check each other.
+"""A local Dropbox for tests. May import nothing else of huracan_sync, so that the two check each other.
 
 Sub-packages, each of which imports only those before it:
 

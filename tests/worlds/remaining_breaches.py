@@ -58,7 +58,6 @@ REMAINING = {
         "auth: no sentence `May import ...`",
         "cli: no sentence `May import ...`",
         "disk: no sentence `May import ...`",
-        "emulator: no sentence `May import ...`",
         "engine: no sentence `May import ...`",
         "manifest: no sentence `May import ...`",
         "reader: no sentence `May import ...`",
