@@ -27,7 +27,7 @@ from huracan_sync.remote.source import RemoteSource
 from huracan_sync.signing import trust_chain
 from huracan_sync.signing.open_reader import reader_at
 from huracan_sync.signing.signing_key import KEY_FILE
-from huracan_sync.signing.trust_files import Roots
+from huracan_sync.signing.trust_files import TrustFiles
 from huracan_sync.tree.paths import remote_root
 
 PRINCIPAL = "huracan"
@@ -75,7 +75,7 @@ class _Asked:
         self.root = self.remote.root if options.root is None else remote_root(options.root)
         self.context = context_of(options, invocation, self.remote)
         self.keys = self.context.keys
-        self.roots = Roots(self.context, self.root)
+        self.roots = TrustFiles(self.context, self.root)
 
     @property
     def now_ms(self) -> int:
@@ -317,7 +317,7 @@ def _rotate(asked: _Asked) -> int:
             made = rotation.replaced(made, present.public, following.public)
         return change(made)
 
-    made = asked.roots.succeed(make, following=following)
+    made = asked.roots.publish_next(make, following=following)
     return _tell_of_next(asked, made, following)
 
 
@@ -340,7 +340,7 @@ def _revoke(asked: _Asked) -> int:
             made = rotation.replaced(made, public, following.public)
         return rotation.revoked(made, newest, sshsig.key_id(public), reason=options.reason)
 
-    made = asked.roots.succeed(make, following=following)
+    made = asked.roots.publish_next(make, following=following)
     return _tell_of_next(asked, made, following)
 
 

@@ -35,7 +35,7 @@ from huracan_sync.tree.paths import RelPath, below, fold
 
 if TYPE_CHECKING:
     from huracan_sync.signing.channel_publisher import ChannelPublisher
-    from huracan_sync.signing.transaction import UploadItem
+    from huracan_sync.signing.transaction import Wanted
 
 PLACES = ("models/champions/latest/", "hamilton/")
 """What begins so, below the app folder, is for Hamilton."""
@@ -112,13 +112,13 @@ def publish_noted(context: EngineContext, *, quiet_s: float = 0.0) -> Outcome:
     return Outcome(stated.entry_count, len(items), waiting=waiting)
 
 
-def _wish(items: list[Item], *, is_due: bool) -> UploadItem | None:
+def _wish(items: list[Item], *, is_due: bool) -> Wanted | None:
     from huracan_sync.signing.merge import Change  # noqa: PLC0415
-    from huracan_sync.signing.transaction import Keep  # noqa: PLC0415 - 50 ms of cryptography
+    from huracan_sync.signing.transaction import Renew  # noqa: PLC0415 - 50 ms of cryptography
 
     if items:
         return Change(items, None, {}, strict=True)
-    return Keep() if is_due else None
+    return Renew() if is_due else None
 
 
 def _channel_publisher(context: EngineContext) -> ChannelPublisher:

@@ -303,5 +303,5 @@ class _Adopting:
 def everything_there(pair: Pair) -> list[Entry]:
     """All files of the remote folder, as the journal knows them after a comparison."""
     there: dict[str, Entry | None] = {key: item.entry for key, item in pair.journal.synced(pair.id).items()}
-    there |= pair.journal.elsewhere(pair.id)
+    there |= pair.journal.remote_changes(pair.id)
     return [entry for entry in there.values() if entry is not None]

@@ -24,10 +24,10 @@ from huracan_sync.signing import next_head
 from huracan_sync.signing.channel_publisher import ChannelPublisher
 from huracan_sync.signing.context import Context
 from huracan_sync.signing.signing_key import KeyPlace
-from huracan_sync.signing.transaction import Again, Keep, Published
+from huracan_sync.signing.transaction import Published, Reinstate, Renew
 from huracan_sync.transfer.compare import ChangeSet
 from huracan_sync.transfer.journal import Journal
-from huracan_sync.transfer.journal.signed_state import want_anew
+from huracan_sync.transfer.journal.signed_state import expire_signatures
 from huracan_sync.transfer.pair import Pair, PairPlan
 from huracan_sync.transfer.progress import Monitor
 from huracan_sync.tree.paths import RelPath
@@ -186,7 +186,7 @@ def renew(context: Context, root: str, channel: str) -> Published:
         NotFound: nothing that counts was published.
         As `ChannelPublisher.publish`.
     """
-    return ChannelPublisher(context, root=root, channel=channel).publish(Keep())
+    return ChannelPublisher(context, root=root, channel=channel).publish(Renew())
 
 
 def roll_back(context: Context, root: str, channel: str, sequence: int) -> Published:
@@ -211,7 +211,7 @@ def roll_back(context: Context, root: str, channel: str, sequence: int) -> Publi
             channel=channel,
             files=len(lost),
         )
-    published = channel_publisher.publish(Again(next_head.named_in(earlier)))
+    published = channel_publisher.publish(Reinstate(next_head.body_ref(earlier)))
     with Journal(context.home) as journal:
-        want_anew(journal)  # what a push of this machine signed last is not what is signed now
+        expire_signatures(journal)  # what a push of this machine signed last is not what is signed now
     return published

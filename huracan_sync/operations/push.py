@@ -20,7 +20,7 @@ from huracan_sync.signing.context import Context
 from huracan_sync.signing.push_signer import PushSigner
 from huracan_sync.signing.signing_key import KeyPlace
 from huracan_sync.transfer import upload_item
-from huracan_sync.transfer.compare import learn_remote
+from huracan_sync.transfer.compare import refresh_remote
 from huracan_sync.transfer.journal import Synced
 from huracan_sync.transfer.pair import Options, Pair, PairPlan, Report
 from huracan_sync.transfer.progress import Failure, Monitor
@@ -157,7 +157,7 @@ class Push:
             raise outcome.stopped
         if len(outcome.done) > PAGE // 2:
             # The echo of a large push would cost the next one many pages; read it now, while all is known.
-            learn_remote(pair.remote, pair.journal, pair.id, pair.root, pair.journal.synced(pair.id))
+            refresh_remote(pair.remote, pair.journal, pair.id, pair.root, pair.journal.synced(pair.id))
         return outcome.done
 
     def sign(self, plan: PairPlan) -> None:

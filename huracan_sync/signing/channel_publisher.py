@@ -21,9 +21,17 @@ from huracan_sync.signing import next_head
 from huracan_sync.signing.context import Context
 from huracan_sync.signing.executor import Executor
 from huracan_sync.signing.head_log import committed, lost
-from huracan_sync.signing.next_head import Held
-from huracan_sync.signing.transaction import Asked, Glimpse, Published, UploadItem, listed, look, publishing
-from huracan_sync.signing.trust_files import Roots
+from huracan_sync.signing.next_head import SeenHead
+from huracan_sync.signing.transaction import (
+    ChannelView,
+    Published,
+    PublishRequest,
+    Wanted,
+    publish_transaction,
+    read_channel,
+    read_items,
+)
+from huracan_sync.signing.trust_files import TrustFiles
 
 
 class ChannelPublisher:
@@ -48,25 +56,25 @@ class ChannelPublisher:
         self._remote = context.remote
         self._keys = context.keys
         self._clock = context.clock
-        self._roots = Roots(context, root)
+        self._trust_files = TrustFiles(context, root)
         self.place = RemoteSource(context.remote, root).place
         """Tells this root folder from others on this machine."""
 
     def publish(
         self,
-        wish: UploadItem,
+        wanted: Wanted,
         *,
         known: frozenset[bytes] = frozenset(),
         intend: Callable[[Published], None] = lambda _: None,
-        glimpse: Glimpse | None = None,
+        channel_view: ChannelView | None = None,
     ) -> Published:
         """State it in a head, unless the one that lies there does.
 
         Args:
-            wish: what to state.
+            wanted: what to sign.
             known: SHA-256 of bodies and shards that lie in Dropbox for certain.
             intend: notes durably what is about to be committed.
-            glimpse: how the channel stood a moment ago, if that is known.
+            channel_view: how the channel stood a moment ago, if that is known.
 
         Raises:
             NoTrust: nothing is known for which this machine's key could sign.
@@ -74,19 +82,19 @@ class ChannelPublisher:
             Refused: no reader would accept it, or what lies there cannot be gone on from.
             NotAuthorized, TryLater, Unavailable: Dropbox could not be asked. Nothing half-done counts.
         """
-        state, seen = self._settled(), self._roots.seen
-        asked = Asked(
+        state, seen = self._state(), self._trust_files.seen
+        request = PublishRequest(
             self.channel,
-            wish,
+            wanted,
             _held(state.channels.get(self.channel)),
             known,
             self._sign,
             self._clock,
             _publisher(),
-            glimpse,
+            channel_view,
         )
         executor = Executor(self._remote, self.root, intend=intend)
-        published = executor.perform(publishing(asked, trust.open(state.trust)))
+        published = executor.perform(publish_transaction(request, trust.open(state.trust)))
         before = state.trust
         for data in published.trust_files:
             seen.remember_trust(data, after=before)
@@ -98,13 +106,13 @@ class ChannelPublisher:
         self._tidy(seen, here)
         return published
 
-    def glimpse(self) -> Glimpse:
+    def channel_view(self) -> ChannelView:
         """How the channel stands. Raises as `publish`."""
-        state, added = self._settled(), list[bytes]()
+        state, added = self._state(), list[bytes]()
         known = trust.open(state.trust)
-        act = look(self.channel, known, added, head_too=self.channel in state.channels)
-        lying, newest = Executor(self._remote, self.root).perform(act)
-        return Glimpse(known.version, lying, newest, tuple(added))
+        act = read_channel(self.channel, known, added, head_too=self.channel in state.channels)
+        stored, newest = Executor(self._remote, self.root).perform(act)
+        return ChannelView(known.version, stored, newest, tuple(added))
 
     def check(self) -> Policy:
         """What the channel allows, if this machine may publish in it. Makes no request once that was ever settled.
@@ -113,21 +121,21 @@ class ChannelPublisher:
             NoSigningKey, NoTrust: it may not.
         """
         self._keys.signer()
-        self._roots.settle()
-        policy = trust.open(self._roots.seen.load().trust).policy(self.channel)
+        self._trust_files.ensure_pinned()
+        policy = trust.open(self._trust_files.seen.load().trust).policy(self.channel)
         self._signers(policy)
         return policy
 
     def held(self) -> tuple[Head, bool] | None:
         """The newest head that was seen here, and whether it wants to be renewed. Makes no request."""
-        if not self._roots.seen.exists():
+        if not self._trust_files.seen.exists():
             return None
-        state = self._roots.seen.load()
+        state = self._trust_files.seen.load()
         held = state.channels.get(self.channel)
         if held is None or not held.head:
             return None
-        said = head.linked(held.head, held.mark.digest)
-        return said, self._clock() * 1000 >= next_head.due_ms(said, trust.open(state.trust))
+        payload = head.linked(held.head, held.mark.digest)
+        return payload, self._clock() * 1000 >= next_head.due_ms(payload, trust.open(state.trust))
 
     def newest(self) -> tuple[Opened, Trust]:
         """The newest head, verified, and the trust file; of whatever age. Nothing is remembered.
@@ -136,15 +144,15 @@ class ChannelPublisher:
             NotFound: nothing that counts was published.
             Refused: what lies there is not it.
         """
-        state = self._settled()
+        state = self._state()
         held = state.channels.get(self.channel)
         executor = Executor(self._remote, self.root)
-        lying, known = executor.perform(look(self.channel, trust.open(state.trust), []))
+        stored, known = executor.perform(read_channel(self.channel, trust.open(state.trust), []))
         now_ms = int(self._clock() * 1000)
-        standing = next_head.stand(lying, _held(held), trust=known, channel=self.channel, now_ms=now_ms)
-        if standing.base is None:
+        position = next_head.chain_position(stored, _held(held), trust=known, channel=self.channel, now_ms=now_ms)
+        if position.base is None:
             raise NotFound(f"nothing that counts was published in {self.channel}", channel=self.channel)
-        return standing.base, known
+        return position.base, known
 
     def earlier(self, sequence: int) -> tuple[Head, list[str]]:
         """The head of an earlier set that took effect; and which files of the set can no longer be had.
@@ -154,18 +162,18 @@ class ChannelPublisher:
         """
         top, known = self.newest()
         executor = Executor(self._remote, self.root)
-        said = executor.perform(committed(top, sequence, known)).head
-        items = executor.perform(listed(said, known.policy(self.channel), {}))
-        return said, executor.perform(lost(items))
+        payload = executor.perform(committed(top, sequence, known)).head
+        items = executor.perform(read_items(payload, known.policy(self.channel), {}))
+        return payload, executor.perform(lost(items))
 
-    def _settled(self) -> State:
-        self._roots.settle()
-        state = self._roots.seen.load()
+    def _state(self) -> State:
+        self._trust_files.ensure_pinned()
+        state = self._trust_files.seen.load()
         checks.check_clock(int(self._clock() * 1000), state.clock_ms)
         return state
 
-    def _sign(self, said: Head, known: Trust) -> bytes:
-        return head.sign(said, self._signers(known.policy(said.channel)))
+    def _sign(self, payload: Head, known: Trust) -> bytes:
+        return head.sign(payload, self._signers(known.policy(payload.channel)))
 
     def _signers(self, policy: Policy) -> list[Signer]:
         """The keys on this machine that may sign for the channel, enough of them."""
@@ -181,11 +189,11 @@ class ChannelPublisher:
 
     def _remember(self, seen: TrustStore, published: Published) -> None:
         """What was published here is seen here: nobody can put an older head back without being noticed."""
-        said = published.head
-        mark = Mark(said.epoch, said.seq, published.digest)
+        payload = published.head
+        mark = Mark(payload.epoch, payload.seq, published.digest)
         while True:
             held = seen.load().channels.get(self.channel)
-            if held is not None and (held.mark.epoch, held.mark.sequence) >= (said.epoch, said.seq) and held.head:
+            if held is not None and (held.mark.epoch, held.mark.sequence) >= (payload.epoch, payload.seq) and held.head:
                 return
             new = Channel(mark, published.data, published.parts, cursor=held.cursor if held else "")
             if held is not None and held.head:
@@ -207,8 +215,8 @@ class ChannelPublisher:
                 here.keep_only((*held.parts, *held.previous_parts))
 
 
-def _held(held: Channel | None) -> Held | None:
-    return Held(held.mark, held.head) if held else None
+def _held(held: Channel | None) -> SeenHead | None:
+    return SeenHead(held.mark, held.head) if held else None
 
 
 def _publisher() -> str:

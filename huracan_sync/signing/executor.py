@@ -13,9 +13,8 @@ from huracan_sync.remote.client import Remote
 from huracan_sync.remote.listing import FileMetadata, children, everything, metadata
 from huracan_sync.remote.parallel import several
 from huracan_sync.remote.rate_limit import Wait
-from huracan_sync.signing.next_head import Lying
+from huracan_sync.signing.next_head import StoredFile
 from huracan_sync.signing.transaction import (
-    Act,
     Current,
     Intend,
     Lost,
@@ -23,6 +22,7 @@ from huracan_sync.signing.transaction import (
     Published,
     Read,
     Step,
+    Steps,
     Store,
     Swap,
     Swapped,
@@ -52,7 +52,7 @@ class Executor:
         self._root = root
         self._intend = intend
 
-    def perform(self, act: Act[T]) -> T:
+    def perform(self, act: Steps[T]) -> T:
         """Do what the act says until it ends; its result.
 
         Raises:
@@ -88,7 +88,7 @@ class Executor:
             pacing.pause(Wait(pause, "somebody else was faster to publish", files.UPLOAD, step.attempt))
         return None
 
-    def _read(self, path: str, limit: int) -> Lying | None:
+    def _read(self, path: str, limit: int) -> StoredFile | None:
         try:
             described, data = files.fetch(self._remote, path, limit=limit)
         except NotFound:
@@ -104,8 +104,8 @@ class Executor:
             found = metadata(self._remote, path)
             if not isinstance(found, FileMetadata) or found.size <= limit:
                 raise
-            return Lying(b"", found.rev)
-        return Lying(data, described.rev)
+            return StoredFile(b"", found.rev)
+        return StoredFile(data, described.rev)
 
     def _swap(self, path: str, data: bytes, rev: str | None) -> Swapped:
         try:

@@ -14,7 +14,7 @@ from huracan_sync.signing.executor import Executor
 from huracan_sync.signing.head_log import committed
 from huracan_sync.signing.local_manifest import LocalManifest
 from huracan_sync.signing.open_reader import reader_at
-from huracan_sync.signing.transaction import listed
+from huracan_sync.signing.transaction import read_items
 
 
 class FetchedManifest(NamedTuple):
@@ -60,7 +60,7 @@ def fetch_manifest(
         )
     known, executor, parts = reader.trust(), Executor(context.remote, scope.root), dict[bytes, bytes]()
     opened = executor.perform(committed(Opened(snapshot.head, snapshot.digest, b"", []), at, known))
-    items = _below(scope, executor.perform(listed(opened.head, known.policy(channel), parts)))
+    items = _below(scope, executor.perform(read_items(opened.head, known.policy(channel), parts)))
     return FetchedManifest(items, at, LocalManifest(place, scope.prefix, channel, opened.data, parts))
 
 

@@ -15,13 +15,13 @@ from huracan_sync.manifest import head, locations
 from huracan_sync.manifest.entries import Item
 from huracan_sync.manifest.head import Head, Opened
 from huracan_sync.manifest.trust import Trust
-from huracan_sync.signing.transaction import Act, Lost, Names, Read
+from huracan_sync.signing.transaction import Lost, Names, Read, Steps
 from huracan_sync.tree.paths import RelPath
 
 _NAME = re.compile(r"([1-9][0-9]{0,18})-([1-9][0-9]{0,18})-[0-9a-f]{8}\.hzh")
 
 
-def committed(top: Opened, seq: int, known: Trust) -> Act[Opened]:
+def committed(top: Opened, seq: int, known: Trust) -> Steps[Opened]:
     """The head of that sequence, of the epoch of the newest head.
 
     Args:
@@ -33,55 +33,55 @@ def committed(top: Opened, seq: int, known: Trust) -> Act[Opened]:
         NotFound: there is none, or no way leads to it any more.
         Refused: nobody who counts has signed it.
     """
-    said = top.head
-    if seq == said.seq:
+    payload = top.head
+    if seq == payload.seq:
         return top
-    if not 1 <= seq < said.seq:
+    if not 1 <= seq < payload.seq:
         raise NotFound(
-            f"{said.channel} has no sequence {seq}",
-            hint=f"the newest is {said.seq}; `huracan-sync verify --history` lists them",
-            channel=said.channel,
+            f"{payload.channel} has no sequence {seq}",
+            hint=f"the newest is {payload.seq}; `huracan-sync verify --history` lists them",
+            channel=payload.channel,
         )
     above = yield from _above(top, seq, known)
     data = b""
     while above.seq > seq:
-        place = locations.log(said.channel, said.epoch, above.seq - 1, above.prev)
-        (lying,) = yield (Read(place, head.MAX_SIZE),)
-        if lying is None:
+        place = locations.log(payload.channel, payload.epoch, above.seq - 1, above.prev)
+        (stored,) = yield (Read(place, head.MAX_SIZE),)
+        if stored is None:
             raise NotFound(
-                f"the log of {said.channel} has no sequence {above.seq - 1}",
+                f"the log of {payload.channel} has no sequence {above.seq - 1}",
                 hint="somebody has removed it, or it was cleared away; choose another sequence",
-                channel=said.channel,
+                channel=payload.channel,
                 sequence=above.seq - 1,
             )
-        data, above = lying.data, head.linked(lying.data, above.prev)
-    return head.past(data, trust=known, channel=said.channel)
+        data, above = stored.data, head.linked(stored.data, above.prev)
+    return head.past(data, trust=known, channel=payload.channel)
 
 
-def _above(top: Opened, seq: int, known: Trust) -> Act[Head]:
+def _above(top: Opened, seq: int, known: Trust) -> Steps[Head]:
     """A head above that one that took effect for certain, as near to it as can be."""
-    said = top.head
-    folder = f"{locations.LOG}/{said.channel}"
+    payload = top.head
+    folder = f"{locations.LOG}/{payload.channel}"
     (names,) = yield (Names(folder),)
     by_seq: dict[int, list[str]] = defaultdict(list)
     for name in names:
         match = _NAME.fullmatch(name)
-        if match and int(match[1]) == said.epoch:
+        if match and int(match[1]) == payload.epoch:
             by_seq[int(match[2])].append(name)
     # Where only one head of a sequence was ever signed, it is the one that took effect.
-    at = next((each for each in range(seq + 1, said.seq) if len(by_seq[each]) == 1), said.seq)
-    if at < said.seq:
-        (lying,) = yield (Read(RelPath(f"{folder}/{by_seq[at][0]}"), head.MAX_SIZE),)
+    at = next((each for each in range(seq + 1, payload.seq) if len(by_seq[each]) == 1), payload.seq)
+    if at < payload.seq:
+        (stored,) = yield (Read(RelPath(f"{folder}/{by_seq[at][0]}"), head.MAX_SIZE),)
         try:
-            opened = head.past(lying.data if lying else b"", trust=known, channel=said.channel)
-            if (opened.head.epoch, opened.head.seq) == (said.epoch, at):
+            opened = head.past(stored.data if stored else b"", trust=known, channel=payload.channel)
+            if (opened.head.epoch, opened.head.seq) == (payload.epoch, at):
                 return opened.head
         except Refused:
             pass  # somebody has put something else there: the whole chain tells
-    return said
+    return payload
 
 
-def lost(items: Sequence[Item]) -> Act[list[str]]:
+def lost(items: Sequence[Item]) -> Steps[list[str]]:
     """Which of these files can no longer be had."""
     (found,) = yield (Lost(tuple(items)),)
     return list(found)

@@ -17,14 +17,14 @@ _PAST = ("ROLLBACK", "EPOCH", "KEY_REVOKED")
 """What counted once and does not any more."""
 
 
-class Lying(NamedTuple):
+class StoredFile(NamedTuple):
     """A file as it lies in Dropbox."""
 
     data: bytes
     rev: str
 
 
-class Held(NamedTuple):
+class SeenHead(NamedTuple):
     """What this machine has seen of a channel."""
 
     mark: Mark
@@ -32,7 +32,7 @@ class Held(NamedTuple):
     """The head file at the mark; empty where only a floor was set."""
 
 
-class Named(NamedTuple):
+class BodyRef(NamedTuple):
     """What a head says of its body."""
 
     sha256: bytes
@@ -41,7 +41,7 @@ class Named(NamedTuple):
     entry_count: int
 
 
-class Standing(NamedTuple):
+class ChainPosition(NamedTuple):
     """Where a channel stands, for the one who publishes next."""
 
     base: Opened | None
@@ -56,7 +56,9 @@ class Standing(NamedTuple):
     """Whether `base` is what lies there. If not, somebody has put something else in its place."""
 
 
-def stand(lying: Lying | None, held: Held | None, *, trust: Trust, channel: str, now_ms: int) -> Standing:
+def chain_position(
+    stored: StoredFile | None, held: SeenHead | None, *, trust: Trust, channel: str, now_ms: int
+) -> ChainPosition:
     """Judge what lies at the head's place.
 
     What no reader would accept (an old head put back, no head at all, rubbish) is passed over in favour of what this
@@ -67,29 +69,29 @@ def stand(lying: Lying | None, held: Held | None, *, trust: Trust, channel: str,
             that cannot be gone on from, a fork among them.
     """
     epoch = trust.policy(channel).epoch
-    rev = lying.rev if lying else None
+    rev = stored.rev if stored else None
     mark = held.mark if held else None
-    if lying is not None:
+    if stored is not None:
         try:
-            opened = head.open(lying.data, trust=trust, channel=channel, now_ms=now_ms)
+            opened = head.open(stored.data, trust=trust, channel=channel, now_ms=now_ms)
             checks.advances(mark, opened.head.epoch, opened.head.seq, opened.digest, opened.head.prev)
-            return Standing(opened, epoch, opened.head.seq + 1, opened.digest, rev, whole=True)
+            return ChainPosition(opened, epoch, opened.head.seq + 1, opened.digest, rev, whole=True)
         except Refused as error:
             if error.code in _NOT_OURS:
                 if mark is None:
                     raise  # nobody here knows what was there before
-            elif error.code not in _PAST and (held is None or lying.data != held.head):
+            elif error.code not in _PAST and (held is None or stored.data != held.head):
                 raise  # it is signed by whom it must be: another publisher, whose head is not to be passed over
     if mark is None:
-        prev = head.FIRST if lying is None else head.digest_of(lying.data)
-        return Standing(None, epoch, 1, prev, rev, whole=False)
+        prev = head.FIRST if stored is None else head.digest_of(stored.data)
+        return ChainPosition(None, epoch, 1, prev, rev, whole=False)
     prev = mark.digest or head.FIRST
     if mark.epoch != epoch:
-        return Standing(None, epoch, 1, prev, rev, whole=False)
-    return Standing(_trust_store(held, trust, channel, now_ms), epoch, mark.sequence + 1, prev, rev, whole=False)
+        return ChainPosition(None, epoch, 1, prev, rev, whole=False)
+    return ChainPosition(_seen_head(held, trust, channel, now_ms), epoch, mark.sequence + 1, prev, rev, whole=False)
 
 
-def _trust_store(held: Held | None, trust: Trust, channel: str, now_ms: int) -> Opened | None:
+def _seen_head(held: SeenHead | None, trust: Trust, channel: str, now_ms: int) -> Opened | None:
     if held is None or not held.head:
         return None
     try:
@@ -98,35 +100,35 @@ def _trust_store(held: Held | None, trust: Trust, channel: str, now_ms: int) -> 
         return None
 
 
-def follow(standing: Standing, named: Named, *, trust: Trust, channel: str, now_ms: int, publisher: str) -> Head:
+def follow(position: ChainPosition, ref: BodyRef, *, trust: Trust, channel: str, now_ms: int, publisher: str) -> Head:
     """The head that comes next."""
     policy = trust.policy(channel)
     return Head(
         channel=channel,
-        epoch=standing.epoch,
-        seq=standing.seq,
+        epoch=position.epoch,
+        seq=position.seq,
         created_ms=now_ms,
         expires_ms=now_ms + policy.max_age_s * 1000,
         trust_version=trust.version,
-        prev=standing.prev,
-        body_sha256=named.sha256,
-        body_len=named.length,
-        raw_len=named.raw_len,
-        entry_count=named.entry_count,
+        prev=position.prev,
+        body_sha256=ref.sha256,
+        body_len=ref.length,
+        raw_len=ref.raw_len,
+        entry_count=ref.entry_count,
         publisher=publisher,
     )
 
 
-def named_by(made: Body) -> Named:
+def body_ref_of(made: Body) -> BodyRef:
     """What a head says of a new body."""
-    return Named(made.sha256, len(made.data), made.raw_len, made.entry_count)
+    return BodyRef(made.sha256, len(made.data), made.raw_len, made.entry_count)
 
 
-def named_in(said: Head) -> Named:
+def body_ref(payload: Head) -> BodyRef:
     """What a head says of its body."""
-    return Named(said.body_sha256, said.body_len, said.raw_len, said.entry_count)
+    return BodyRef(payload.body_sha256, payload.body_len, payload.raw_len, payload.entry_count)
 
 
-def due_ms(said: Head, trust: Trust) -> int:
+def due_ms(payload: Head, trust: Trust) -> int:
     """When a head wants to be renewed, milliseconds since 1970."""
-    return said.created_ms + trust.policy(said.channel).heartbeat_s * 1000
+    return payload.created_ms + trust.policy(payload.channel).heartbeat_s * 1000

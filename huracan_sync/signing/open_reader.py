@@ -9,7 +9,7 @@ from huracan_sync.reader.trust_store import TrustStore
 from huracan_sync.remote.parallel import several
 from huracan_sync.remote.source import RemoteSource
 from huracan_sync.signing.context import Context
-from huracan_sync.signing.trust_files import Roots
+from huracan_sync.signing.trust_files import TrustFiles
 
 __all__ = ["Scope", "reader_at", "scope_of"]
 
@@ -39,7 +39,7 @@ def reader_at(
     if own.exists() and own.load().pins:
         reader.pin(own.load().pins)
     elif context.keys.exists():
-        Roots(context, root).settle()
+        TrustFiles(context, root).ensure_pinned()
     else:
         raise NoTrust("no root key is pinned on this machine", place=source.place)
     return reader

@@ -16,8 +16,8 @@ from huracan_sync.signing.context import Context
 from huracan_sync.signing.local_manifest import LocalManifest
 from huracan_sync.signing.merge import change_of
 from huracan_sync.signing.push_signer import PushSigner, SignedResult, mark_of
-from huracan_sync.signing.transaction import Glimpse, Published
-from huracan_sync.transfer.journal import Listed, SignedState
+from huracan_sync.signing.transaction import ChannelView, Published
+from huracan_sync.transfer.journal import ListedFile, SignedState
 from huracan_sync.transfer.journal.signed_state import Proof, note_proofs
 from huracan_sync.transfer.pair import Pair
 from huracan_sync.transfer.progress import Failure
@@ -30,17 +30,17 @@ class PairPublisher:
 
     def __init__(self, context: Context, signing: PushSigner, pair: Pair) -> None:
         """No request is made and no key is read."""
-        self._ledger = signing.ledger
+        self._ledger = signing.signed_states
         self._scope = signing.scope
         self._pair = pair
         self._channel_publisher = ChannelPublisher(context, root=signing.scope.root, channel=signing.channel)
 
-    def glimpse(self) -> Glimpse:
+    def channel_view(self) -> ChannelView:
         """The channel as it is now; leaves the journal alone, so any thread may ask. Raises as `publish`."""
-        return self._channel_publisher.glimpse()
+        return self._channel_publisher.channel_view()
 
     def publish(
-        self, left_out: frozenset[str], *, strict: bool, anew: bool, glimpse: Glimpse | None = None
+        self, left_out: frozenset[str], *, strict: bool, anew: bool, channel_view: ChannelView | None = None
     ) -> SignedResult:
         """Publish a list of everything both sides hold alike, unless the one that is signed says so.
 
@@ -48,14 +48,14 @@ class PairPublisher:
             left_out: folded paths, below the pair, that are no part of it any more.
             strict: as `PushSigner.sign`. The body is sent then although it lies there for all we know: it is small.
             anew: as `PushSigner.sign`.
-            glimpse: how the channel stood a moment ago.
+            channel_view: how the channel stood a moment ago.
         """
-        ledger, at = self._ledger, self._scope.path
-        last, following = ledger.last(), ledger.next()
-        changes, since = ledger.changes(), last.changes if last else -1
-        ledger.leave_out(left_out)
-        listed = list(ledger.listed())
-        gone = {fold(at(path)): rev for path, rev in ledger.gone(since).items()}
+        signed_states, at = self._ledger, self._scope.path
+        last, following = signed_states.last(), signed_states.next()
+        changes, since = signed_states.changes(), last.changes if last else -1
+        signed_states.leave_out(left_out)
+        listed = list(signed_states.listed())
+        gone = {fold(at(path)): rev for path, rev in signed_states.gone(since).items()}
         gone |= {fold(at(each.path)): each.rev for each in listed if fold(each.path) in left_out}
         listed = [each for each in listed if fold(each.path) not in left_out]
         items, unproved = self._items(listed)
@@ -64,12 +64,12 @@ class PairPublisher:
         published = self._channel_publisher.publish(
             change,
             known=frozenset(last.parts if last and not strict else ()),
-            intend=lambda made: ledger.intend(_state_of(made, changes, left_out)),
-            glimpse=glimpse,
+            intend=lambda made: signed_states.intend(_state_of(made, changes, left_out)),
+            channel_view=channel_view,
         )
         state = _state_of(published, changes, left_out)
         self._keep(published, items)
-        ledger.settle(state)
+        signed_states.settle(state)
         superseded = tuple(map(_superseded, published.superseded))
         return SignedResult(state, published.made, (*published.left_out, *unproved), superseded)
 
@@ -91,7 +91,7 @@ class PairPublisher:
             made = msgspec.structs.replace(made, absent=absent)
         local_manifest.keep(pair.journal.home, pair.local, made)
 
-    def _items(self, listed: list[Listed]) -> tuple[list[Item], list[str]]:
+    def _items(self, listed: list[ListedFile]) -> tuple[list[Item], list[str]]:
         """The list's items; and the paths of large files whose blocks nobody can tell."""
         items, unproved = [], []
         proofs: list[Proof] = []
@@ -110,7 +110,7 @@ class PairPublisher:
         note_proofs(self._pair.journal, self._pair.id, proofs)
         return items, unproved
 
-    def _proved(self, each: Listed) -> Proof | None:
+    def _proved(self, each: ListedFile) -> Proof | None:
         """The blocks of a large file, from this disk, if it still lies here as it was synced."""
         blocks = bytearray()
         with contextlib.suppress(HuracanError), StableRead(self._pair.disk, RelPath(each.path)) as reading:

@@ -15,14 +15,14 @@ from huracan_sync.manifest.locations import check_channel
 from huracan_sync.manifest.scope import channel_of, scope_of
 from huracan_sync.signing.context import Context
 from huracan_sync.transfer.journal import SignedState
-from huracan_sync.transfer.journal.signed_state import Ledger
+from huracan_sync.transfer.journal.signed_state import SignedStates
 from huracan_sync.transfer.pair import Pair
 from huracan_sync.transfer.progress import Failure
 from huracan_sync.tree.paths import fold
 
 if TYPE_CHECKING:
     from huracan_sync.signing.pair_manifest import PairPublisher
-    from huracan_sync.signing.transaction import Glimpse
+    from huracan_sync.signing.transaction import ChannelView
 
 
 class SignedResult(msgspec.Struct, frozen=True):
@@ -54,11 +54,11 @@ class PushSigner:
         """
         self.scope = scope_of(pair.root, pair.remote.root)
         self.channel = check_channel(channel or channel_of(pair.root))
-        self.ledger = Ledger(pair.journal, pair.id, self.scope.root, self.channel)
+        self.signed_states = SignedStates(pair.journal, pair.id, self.scope.root, self.channel)
         self._pair = pair
         self._context = context
         self._ahead: threading.Thread | None = None
-        self._glimpse: Glimpse | None = None  # the thread's until it has ended
+        self._channel_view: ChannelView | None = None  # the thread's until it has ended
 
     def prefetch(self) -> None:
         """Load the signing code and look at the channel in the background, while files are moved."""
@@ -69,7 +69,7 @@ class PushSigner:
 
     def _look_ahead(self) -> None:
         with contextlib.suppress(HuracanError):  # it will be said when it is time to sign
-            self._glimpse = self._pair_publisher().glimpse()
+            self._channel_view = self._pair_publisher().channel_view()
 
     def _pair_publisher(self) -> PairPublisher:
         from huracan_sync.signing.pair_manifest import PairPublisher  # noqa: PLC0415 - 50 ms of cryptography
@@ -90,25 +90,25 @@ class PushSigner:
             NotAuthorized, TryLater, Unavailable: Dropbox could not be asked. Nothing half-done counts.
         """
         left_out = frozenset(map(fold, without))
-        last = self.ledger.last()
+        last = self.signed_states.last()
         if last and not anew and self._says_it_all(last, left_out):
             return SignedResult(last)
         if not self._context.keys.exists():
             return None
         if self._ahead is not None:
             self._ahead.join()
-        glimpse, self._glimpse = self._glimpse, None
-        return self._pair_publisher().publish(left_out, strict=strict, anew=anew, glimpse=glimpse)
+        channel_view, self._channel_view = self._channel_view, None
+        return self._pair_publisher().publish(left_out, strict=strict, anew=anew, channel_view=channel_view)
 
     def _says_it_all(self, last: SignedState, left_out: frozenset[str]) -> bool:
         young = self._context.clock() * 1000 < last.due_ms
-        return young and last.without == mark_of(left_out) and self.ledger.is_as_of(last.changes, left_out)
+        return young and last.without == mark_of(left_out) and self.signed_states.is_as_of(last.changes, left_out)
 
     def caught_up(self) -> None:
         """What was left out as about to be deleted is deleted: there is nothing new to state."""
-        last = self.ledger.last()
+        last = self.signed_states.last()
         if last is not None:
-            self.ledger.settle(msgspec.structs.replace(last, changes=self.ledger.changes(), without=b""))
+            self.signed_states.settle(msgspec.structs.replace(last, changes=self.signed_states.changes(), without=b""))
 
 
 def mark_of(left_out: frozenset[str]) -> bytes:

@@ -28,7 +28,7 @@ from huracan_sync.manifest.refusals import refused
 from huracan_sync.manifest.trust import Policy, Trust
 from huracan_sync.signing import next_head
 from huracan_sync.signing.merge import Change, Merged, doubtful, merge
-from huracan_sync.signing.next_head import Held, Lying, Named, Standing
+from huracan_sync.signing.next_head import BodyRef, ChainPosition, SeenHead, StoredFile
 from huracan_sync.tree.paths import RelPath
 
 ATTEMPTS = 60
@@ -105,50 +105,50 @@ class Swapped(Enum):
 
 Step = Read | Names | Lost | Store | Current | Intend | Swap | Pause
 T = TypeVar("T")
-Act = Generator[tuple[Step, ...], Sequence[Any], T]
+Steps = Generator[tuple[Step, ...], Sequence[Any], T]
 """Steps of one tuple may be done in any order, or at once; what is sent back are their results in theirs."""
 
 
 # --- what is wanted ---------------------------------------------------------------------------------------------
 
 
-class Keep(NamedTuple):
+class Renew(NamedTuple):
     """The list stays as it is, and gets more time."""
 
 
-class Again(NamedTuple):
+class Reinstate(NamedTuple):
     """The list that an earlier head names becomes current again."""
 
-    named: Named
+    ref: BodyRef
 
 
-UploadItem = Change | Keep | Again
+Wanted = Change | Renew | Reinstate
 
 
-class Glimpse(NamedTuple):
+class ChannelView(NamedTuple):
     """A look at the channel a moment ago. If it is out of date, the swap will tell."""
 
     version: int
     """Of the trust file that was known before."""
-    lying: Lying | None
+    stored: StoredFile | None
     trust: Trust
     added: tuple[bytes, ...]
     """The bytes of newer trust files."""
 
 
-class Asked(NamedTuple):
+class PublishRequest(NamedTuple):
     """What is asked, and by whom."""
 
     channel: str
-    wish: UploadItem
-    held: Held | None
+    wanted: Wanted
+    held: SeenHead | None
     """What this machine has seen of the channel."""
     known: frozenset[bytes]
     """SHA-256 of bodies and shards that lie in Dropbox for certain."""
     sign: Callable[[Head, Trust], bytes]
     clock: Callable[[], float]
     publisher: str
-    glimpse: Glimpse | None = None
+    channel_view: ChannelView | None = None
 
 
 class Published(NamedTuple):
@@ -176,7 +176,7 @@ class Published(NamedTuple):
 class _Content(NamedTuple):
     """The body that the next head names."""
 
-    named: Named
+    ref: BodyRef
     parts: list[Part]
     names: tuple[bytes, ...]
     shared: bool = True
@@ -188,11 +188,11 @@ class _Content(NamedTuple):
 # --- the act ----------------------------------------------------------------------------------------------------
 
 
-def publishing(asked: Asked, known: Trust) -> Act[Published]:
+def publish_transaction(request: PublishRequest, known: Trust) -> Steps[Published]:
     """Publish what is asked.
 
     Args:
-        asked: what, and by whom.
+        request: what, and by whom.
         known: the newest trust file this machine knows.
 
     Raises:
@@ -201,49 +201,49 @@ def publishing(asked: Asked, known: Trust) -> Act[Published]:
         Busy: others were faster, too often.
         ServiceFault: no answer came, and nobody can tell what happened.
     """
-    if asked.glimpse is not None and asked.glimpse.version == known.version:
-        _, lying, known, before = asked.glimpse
+    if request.channel_view is not None and request.channel_view.version == known.version:
+        _, stored, known, before = request.channel_view
         added = list(before)
     else:
         added = []
         # Who has never seen the channel is most often the first: it is cheaper to try than to look.
-        hopeful = asked.held is None and isinstance(asked.wish, Change)
-        lying, known = yield from look(asked.channel, known, added, head_too=not hopeful)
+        hopeful = request.held is None and isinstance(request.wanted, Change)
+        stored, known = yield from read_channel(request.channel, known, added, head_too=not hopeful)
     for attempt in range(1, ATTEMPTS + 1):
-        now_ms = int(asked.clock() * 1000)
+        now_ms = int(request.clock() * 1000)
         trust.check_current(known, now_ms)
-        standing = next_head.stand(lying, asked.held, trust=known, channel=asked.channel, now_ms=now_ms)
-        content = yield from _content(asked, standing, known.policy(asked.channel))
-        base = standing.base
-        if base and standing.whole and _says_it_all(asked.wish, base, content, known, now_ms):
+        position = next_head.chain_position(stored, request.held, trust=known, channel=request.channel, now_ms=now_ms)
+        content = yield from _content(request, position, known.policy(request.channel))
+        base = position.base
+        if base and position.whole and _is_current(request.wanted, base, content, known, now_ms):
             return _published(base, content, known, added, made=False)
         if content.parts:
             yield tuple(Store(part.path, part.data) for part in content.parts)
-        said = next_head.follow(
-            standing, content.named, trust=known, channel=asked.channel, now_ms=now_ms, publisher=asked.publisher
+        payload = next_head.follow(
+            position, content.ref, trust=known, channel=request.channel, now_ms=now_ms, publisher=request.publisher
         )
-        data = asked.sign(said, known)
-        made = _published(Opened(said, head.digest(said), data, []), content, known, added, made=True)
-        yield (Store(locations.log(asked.channel, said.epoch, said.seq, made.digest), data),)
+        data = request.sign(payload, known)
+        made = _published(Opened(payload, head.digest(payload), data, []), content, known, added, made=True)
+        yield (Store(locations.log(request.channel, payload.epoch, payload.seq, made.digest), data),)
         yield (Intend(made),)
-        there = yield from _committed(made, standing.rev, now_ms)
+        there = yield from _committed(made, position.rev, now_ms)
         if there:
             return made
-        if there is None and isinstance(asked.wish, Again):
+        if there is None and isinstance(request.wanted, Reinstate):
             raise ServiceFault(
-                f"nobody can tell whether sequence {said.seq} of {asked.channel} was ever there",
+                f"nobody can tell whether sequence {payload.seq} of {request.channel} was ever there",
                 hint="look at the channel with `huracan-sync verify`, then run this again if it is still needed",
-                channel=asked.channel,
+                channel=request.channel,
             )
         yield (Pause(attempt),)
-        lying, known = yield from look(asked.channel, known, added)
-    raise Busy(f"others were faster {ATTEMPTS} times to publish in {asked.channel}", channel=asked.channel)
+        stored, known = yield from read_channel(request.channel, known, added)
+    raise Busy(f"others were faster {ATTEMPTS} times to publish in {request.channel}", channel=request.channel)
 
 
-def _says_it_all(wish: UploadItem, base: Opened, content: _Content, known: Trust, now_ms: int) -> bool:
+def _is_current(wanted: Wanted, base: Opened, content: _Content, known: Trust, now_ms: int) -> bool:
     """Whether no new head is needed."""
-    same = next_head.named_in(base.head) == content.named
-    return same and not isinstance(wish, Keep) and now_ms < next_head.due_ms(base.head, known)
+    same = next_head.body_ref(base.head) == content.ref
+    return same and not isinstance(wanted, Renew) and now_ms < next_head.due_ms(base.head, known)
 
 
 def _published(opened: Opened, content: _Content, known: Trust, added: list[bytes], *, made: bool) -> Published:
@@ -262,7 +262,9 @@ def _published(opened: Opened, content: _Content, known: Trust, added: list[byte
     )
 
 
-def look(channel: str, known: Trust, added: list[bytes], *, head_too: bool = True) -> Act[tuple[Lying | None, Trust]]:
+def read_channel(
+    channel: str, known: Trust, added: list[bytes], *, head_too: bool = True
+) -> Steps[tuple[StoredFile | None, Trust]]:
     """The head as it lies, and the newest trust file; `added` are the bytes of those that are new."""
     reads = [Read(locations.trust(known.version + 1), trust.FORM.max_size)]
     reads += [Read(locations.head(channel), head.MAX_SIZE)] if head_too else []
@@ -274,10 +276,10 @@ def look(channel: str, known: Trust, added: list[bytes], *, head_too: bool = Tru
     return (heads[0] if heads else None), known
 
 
-def _committed(made: Published, rev: str | None, now_ms: int) -> Act[bool | None]:
+def _committed(made: Published, rev: str | None, now_ms: int) -> Steps[bool | None]:
     """Swap the head in; whether it is in the chain. None: nobody can tell."""
-    said = made.head
-    place = locations.head(said.channel)
+    payload = made.head
+    place = locations.head(payload.channel)
     uncertain = False
     for _ in range(SWAPS):
         (outcome,) = yield (Swap(place, made.data, rev),)
@@ -286,29 +288,31 @@ def _committed(made: Published, rev: str | None, now_ms: int) -> Act[bool | None
         if outcome is Swapped.OTHER and not uncertain:
             return False
         uncertain = True
-        (lying,) = yield (Read(place, head.MAX_SIZE),)
-        if lying is not None and lying.data == made.data:
+        (stored,) = yield (Read(place, head.MAX_SIZE),)
+        if stored is not None and stored.data == made.data:
             return True
-        if (lying.rev if lying else None) != rev:
-            return (yield from _is_below(lying, made, now_ms))
+        if (stored.rev if stored else None) != rev:
+            return (yield from _is_below(stored, made, now_ms))
     raise ServiceFault(
-        f"no answer came to sequence {said.seq} of {said.channel}, and it does not lie there",
+        f"no answer came to sequence {payload.seq} of {payload.channel}, and it does not lie there",
         hint=_FIND_OUT,
-        channel=said.channel,
+        channel=payload.channel,
     )
 
 
-def _is_below(lying: Lying | None, made: Published, now_ms: int) -> Act[bool | None]:
+def _is_below(stored: StoredFile | None, made: Published, now_ms: int) -> Steps[bool | None]:
     """Whether our head is in the chain below the one that lies there now. None: the chain cannot be read."""
-    said = made.head
-    if lying is None:
+    payload = made.head
+    if stored is None:
         return None
     try:
-        above = head.open(lying.data, trust=made.trust, channel=said.channel, now_ms=now_ms).head
-        while (above.epoch, above.seq) > (said.epoch, said.seq):
+        above = head.open(stored.data, trust=made.trust, channel=payload.channel, now_ms=now_ms).head
+        while (above.epoch, above.seq) > (payload.epoch, payload.seq):
             if above.prev == made.digest:
                 return True
-            (below,) = yield (Read(locations.log(said.channel, above.epoch, above.seq - 1, above.prev), head.MAX_SIZE),)
+            (below,) = yield (
+                Read(locations.log(payload.channel, above.epoch, above.seq - 1, above.prev), head.MAX_SIZE),
+            )
             if below is None:
                 return None
             above = head.linked(below.data, above.prev)
@@ -320,55 +324,55 @@ def _is_below(lying: Lying | None, made: Published, now_ms: int) -> Act[bool | N
 # --- what it says -----------------------------------------------------------------------------------------------
 
 
-def _content(asked: Asked, standing: Standing, policy: Policy) -> Act[_Content]:
+def _content(request: PublishRequest, position: ChainPosition, policy: Policy) -> Steps[_Content]:
     """The body that the next head is to name."""
-    wish, base = asked.wish, standing.base
-    if isinstance(wish, Again):
-        return _Content(wish.named, [], (wish.named.sha256,))
-    if isinstance(wish, Keep):
+    wanted, base = request.wanted, position.base
+    if isinstance(wanted, Reinstate):
+        return _Content(wanted.ref, [], (wanted.ref.sha256,))
+    if isinstance(wanted, Renew):
         if base is None:
-            raise NotFound(f"nothing that counts was published in {asked.channel}", channel=asked.channel)
-        return _Content(next_head.named_in(base.head), [], (base.head.body_sha256,))
-    left_out = [] if wish.strict else [item.path for item in wish.mine if item.kind not in policy.kinds]
+            raise NotFound(f"nothing that counts was published in {request.channel}", channel=request.channel)
+        return _Content(next_head.body_ref(base.head), [], (base.head.body_sha256,))
+    left_out = [] if wanted.strict else [item.path for item in wanted.mine if item.kind not in policy.kinds]
     if left_out:
-        wish = wish._replace(mine=[item for item in wish.mine if item.kind in policy.kinds])
-    lying: dict[bytes, bytes] = {}
-    if base is None or base.digest in wish.last:
-        merged = Merged(list(wish.mine), [], shared=False)
+        wanted = wanted._replace(mine=[item for item in wanted.mine if item.kind in policy.kinds])
+    stored: dict[bytes, bytes] = {}
+    if base is None or base.digest in wanted.last:
+        merged = Merged(list(wanted.mine), [], shared=False)
     else:
-        theirs = yield from listed(base.head, policy, lying)
-        asks = doubtful(theirs, wish)
+        theirs = yield from read_items(base.head, policy, stored)
+        asks = doubtful(theirs, wanted)
         (current,) = (yield (Current(tuple(asks)),)) if asks else ({},)
-        merged = merge(theirs, wish, current)
-    made = body.encode(asked.channel, merged.items, policy)
+        merged = merge(theirs, wanted, current)
+    made = body.encode(request.channel, merged.items, policy)
     bodies = tuple(made.parts())
-    parts = [part for part in bodies if part.sha256 not in asked.known and part.sha256 not in lying]
+    parts = [part for part in bodies if part.sha256 not in request.known and part.sha256 not in stored]
     names = (made.sha256, *(part.sha256 for part in made.shards))
     superseded = tuple(merged.superseded)
-    return _Content(next_head.named_by(made), parts, names, merged.shared, superseded, tuple(left_out), bodies)
+    return _Content(next_head.body_ref_of(made), parts, names, merged.shared, superseded, tuple(left_out), bodies)
 
 
-def listed(said: Head, policy: Policy, found: dict[bytes, bytes]) -> Act[list[Item]]:
+def read_items(payload: Head, policy: Policy, found: dict[bytes, bytes]) -> Steps[list[Item]]:
     """The files that a head names. `found` holds afterwards what was read, by SHA-256."""
 
     def held(sha256: bytes, _: int) -> bytes:
         return found[sha256]
 
-    wanted = [(said.body_sha256, said.body_len)]
+    wanted = [(payload.body_sha256, payload.body_len)]
     while wanted:
         answers = yield tuple(Read(locations.body(sha256), length) for sha256, length in wanted)
-        for (sha256, length), lying in zip(wanted, answers, strict=True):
-            if lying is None:
+        for (sha256, length), stored in zip(wanted, answers, strict=True):
+            if stored is None:
                 raise refused(
                     "BODY_MISSING",
-                    f"the body of sequence {said.seq} of {said.channel} is not there",
+                    f"the body of sequence {payload.seq} of {payload.channel} is not there",
                     sha256=sha256.hex(),
                 )
-            body.check_part(lying.data, sha256, length)
-            found[sha256] = lying.data
+            body.check_part(stored.data, sha256, length)
+            found[sha256] = stored.data
         wanted = [
             (shard.sha256, shard.body_len)
-            for shard in body.shards(said, found[said.body_sha256])
+            for shard in body.shards(payload, found[payload.body_sha256])
             if shard.sha256 not in found
         ]
-    return body.read(said, policy, held)
+    return body.read(payload, policy, held)

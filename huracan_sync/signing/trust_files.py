@@ -35,11 +35,11 @@ from huracan_sync.signing import trust_chain as chains
 from huracan_sync.signing.context import Context
 from huracan_sync.signing.trust_chain import Chain
 from huracan_sync.transfer.journal import Journal
-from huracan_sync.transfer.journal.signed_state import want_anew
+from huracan_sync.transfer.journal.signed_state import expire_signatures
 from huracan_sync.tree.paths import join
 
 
-class Begun(NamedTuple):
+class InitResult(NamedTuple):
     """What `keys init` came to."""
 
     signer: Signer
@@ -49,7 +49,7 @@ class Begun(NamedTuple):
     """Why the trust file is not in Dropbox yet; None when it is."""
 
 
-class Roots:
+class TrustFiles:
     """Whom readers of one root folder shall trust, as the machine that signs sees it."""
 
     def __init__(
@@ -74,7 +74,7 @@ class Roots:
         """What this machine knows of the root folder. Raises `NotAuthorized` where nobody is logged in."""
         return TrustStore(self._home, self.source.place)
 
-    def begin(self) -> Begun:
+    def begin(self) -> InitResult:
         """One key that is root and publisher, and a trust file that says so: here, and in Dropbox if it can be.
 
         Raises:
@@ -83,12 +83,12 @@ class Roots:
         """
         signer, made = self.keys.make()
         try:
-            self._settle(signer, make=True)
+            self._ensure_pinned(signer, make=True)
         except (Unavailable, TryLater, NotAuthorized) as error:
-            return Begun(signer, made, self._local(signer).newest, error)
-        return Begun(signer, made, trust.open(self.seen.load().trust), None)
+            return InitResult(signer, made, self._local(signer).newest, error)
+        return InitResult(signer, made, trust.open(self.seen.load().trust), None)
 
-    def settle(self) -> None:
+    def ensure_pinned(self) -> None:
         """Pin here what this machine's own key stands for, where nobody has pinned anything; and have it in Dropbox.
 
         Raises:
@@ -96,7 +96,7 @@ class Roots:
             Refused: `TRUST_PIN`, the root folder has a trust file of another key.
         """
         if not self.seen.exists():
-            self._settle(self.keys.signer(), make=False)
+            self._ensure_pinned(self.keys.signer(), make=False)
 
     def send(self) -> int:
         """Put the trust files of this machine into a root folder that has none; how many."""
@@ -107,7 +107,7 @@ class Roots:
         self._send(found)
         return len(found.files)
 
-    def succeed(self, make: Callable[[Trust, int], Trust], *, following: Signer | None = None) -> Trust:
+    def publish_next(self, make: Callable[[Trust, int], Trust], *, following: Signer | None = None) -> Trust:
         """Begin the next version of the trust file.
 
         Args:
@@ -119,13 +119,13 @@ class Roots:
             Conflict: somebody else has just made a next version.
             Refused: `TRUST_FORMAT` or `TRUST_CHAIN`, no reader would accept it.
         """
-        self.settle()
+        self.ensure_pinned()
         newest = Pinning(self.source, self.seen).newest(self.seen.load(), look=True)
-        lying = self._lying()
+        published = self._published()
         made = make(newest, int(self._clock() * 1000))
         data = trust.sign(made, self._root_signers(newest, made, following))
-        whole = chains.read([*lying[: newest.version], data])
-        if len(lying) != newest.version or not self._put(made.version, data):
+        whole = chains.read([*published[: newest.version], data])
+        if len(published) != newest.version or not self._add(made.version, data):
             raise Conflict(
                 f"somebody else has made version {made.version} of the trust file",
                 hint="look at it with `huracan-sync keys show`, then run this again if it is still needed",
@@ -133,16 +133,16 @@ class Roots:
         self.seen.remember_trust(data, after=self.seen.load().trust)
         chains.keep(self._home, whole)
         with Journal(self._home) as journal:
-            want_anew(journal)  # what was signed before may not count any more
+            expire_signatures(journal)  # what was signed before may not count any more
         if following is not None:
             self.keys.take_next(following)
         return made
 
-    def _settle(self, signer: Signer, *, make: bool) -> None:
+    def _ensure_pinned(self, signer: Signer, *, make: bool) -> None:
         """The root folder has a trust file that our key stands for, and it is pinned here."""
         seen = self.seen
-        lying = self._lying()
-        if not lying:
+        published = self._published()
+        if not published:
             ours = self._local(signer) if make else chains.find(self._home, signer.public)
             if ours is None:
                 raise NoTrust(
@@ -151,15 +151,15 @@ class Roots:
                 )
             self._send(ours)
         else:
-            ours = self._own(lying, signer)
+            ours = self._own(published, signer)
             chains.keep(self._home, ours)
         if not seen.exists():
             seen.pin(ours.files[-1], _fingerprints(ours), {})
 
-    def _own(self, lying: Sequence[bytes], signer: Signer) -> Chain:
+    def _own(self, published: Sequence[bytes], signer: Signer) -> Chain:
         """What lies in the root folder, if a key of ours has signed it as a root."""
         roots: list[bytes] = []
-        for data in lying:
+        for data in published:
             try:
                 trust.pin(data, [signer.fingerprint])
             except Refused as error:
@@ -167,7 +167,7 @@ class Roots:
                     raise
                 roots += trust.open(data).roots
             else:
-                return chains.read(lying)
+                return chains.read(published)
         raise refused(
             "TRUST_PIN",
             "the root folder already has a trust file, and this machine's key is no root of it",
@@ -201,7 +201,7 @@ class Roots:
                 )
         return [signer for public, signer in here.items() if public in {*newest.roots, *made.roots}]
 
-    def _lying(self) -> list[bytes]:
+    def _published(self) -> list[bytes]:
         """The trust files in the root folder, from version 1 on."""
         found: list[bytes] = []
         while True:
@@ -212,10 +212,10 @@ class Roots:
 
     def _send(self, chain: Chain) -> None:
         for version, data in enumerate(chain.files, 1):
-            if not self._put(version, data):
+            if not self._add(version, data):
                 raise refused("TRUST_PIN", "somebody else has just put a trust file there", version=version)
 
-    def _put(self, version: int, data: bytes) -> bool:
+    def _add(self, version: int, data: bytes) -> bool:
         """Whether it lies there now; it replaces nothing."""
         path = join(self.source.root, locations.trust(version))
         try:

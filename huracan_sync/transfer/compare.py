@@ -99,23 +99,25 @@ def find_changes(
         seen.problems += _hidden(seen.problems, local_root, synced)
     refused: list[HostilePath] = []
     if snapshot is None:
-        learn_remote(remote, journal, pair, remote_root, synced)
-        elsewhere = journal.elsewhere(pair)
+        refresh_remote(remote, journal, pair, remote_root, synced)
+        remote_changes = journal.remote_changes(pair)
         refused = [error for path in sorted(journal.refused(pair)) if (error := refusal(path))]
     else:
-        elsewhere = _elsewhere_by(snapshot, synced)
+        remote_changes = _elsewhere_by(snapshot, synced)
     if wanted is not None:
         synced = {key: item for key, item in synced.items() if wanted(item.entry.path)}
-        elsewhere = {key: e for key, e in elsewhere.items() if (wanted(e.path) if e else key in synced)}
+        remote_changes = {key: e for key, e in remote_changes.items() if (wanted(e.path) if e else key in synced)}
     result = ChangeSet({}, {}, {}, {}, {}, synced, len(seen.files), False, seen.problems, refused, seen.parts)
     result.others = seen.others
     if local_may_miss:
         result.folders = sorted({path.rpartition("/")[0] for path in seen.files})
-    result.remote_vanished = bool(synced) and all(key in elsewhere and elsewhere[key] is None for key in synced)
-    _compare_local(seen, elsewhere, local_root, result)
+    result.remote_vanished = bool(synced) and all(
+        key in remote_changes and remote_changes[key] is None for key in synced
+    )
+    _compare_local(seen, remote_changes, local_root, result)
     own = journal.intents(pair)
-    for key in elsewhere.keys() | result.here.keys() | result.base.keys():
-        there = elsewhere[key] if key in elsewhere else _entry(synced.get(key))
+    for key in remote_changes.keys() | result.here.keys() | result.base.keys():
+        there = remote_changes[key] if key in remote_changes else _entry(synced.get(key))
         base = _entry(synced.get(key))
         if there is not None:
             result.there[key] = there
@@ -164,20 +166,20 @@ def _entry(item: Synced | None) -> Entry | None:
     return item.entry if item else None
 
 
-def _compare_local(seen: Scan, elsewhere: dict[str, Entry | None], root: Root, result: ChangeSet) -> None:
+def _compare_local(seen: Scan, remote_changes: dict[str, Entry | None], root: Root, result: ChangeSet) -> None:
     """Fill in what the disk holds otherwise than synced, and what it lost."""
     synced, found = result.synced, set()
     for path, stamp in seen.files.items():
         key = fold(path)
         found.add(key)
         known = synced.get(key)
-        if known is not None and known.stamp == stamp and key not in elsewhere:
+        if known is not None and known.stamp == stamp and key not in remote_changes:
             continue
         result.stamps[key] = stamp
         if known is not None and known.stamp == stamp:
             result.here[key] = known.entry
             continue
-        there = elsewhere[key] if key in elsewhere else _entry(known)
+        there = remote_changes[key] if key in remote_changes else _entry(known)
         sizes = {e.size for e in (there, _entry(known)) if e is not None}
         try:
             result.here[key], result.stamps[key], kind = _read(root, path, stamp, sizes)
@@ -232,7 +234,7 @@ def _hash_of(root: Root, path: RelPath, stamp: Stamp | None) -> tuple[bytes, byt
 # --- the remote side --------------------------------------------------------------------------------------------
 
 
-def learn_remote(remote: Remote, journal: Journal, pair: int, folder: str, synced: dict[str, Synced]) -> None:
+def refresh_remote(remote: Remote, journal: Journal, pair: int, folder: str, synced: dict[str, Synced]) -> None:
     """Bring what the journal knows of the remote side up to date."""
     cursor = journal.cursor(pair)
     if cursor is not None:
@@ -244,7 +246,7 @@ def learn_remote(remote: Remote, journal: Journal, pair: int, folder: str, synce
             pass  # the folder went; whether it is back, a listing tells
         else:
             return
-    _learn_anew(remote, journal, pair, folder, synced)
+    _list_all(remote, journal, pair, folder, synced)
 
 
 def _learn_changes(
@@ -253,9 +255,9 @@ def _learn_changes(
     for news in changes(remote, folder, cursor):
         if not (news.files or news.gone or news.folders or news.refused):
             continue  # the cursor that is held says the same
-        differences, same = _apply(news, synced, journal.elsewhere(pair))
+        differences, same = _apply(news, synced, journal.remote_changes(pair))
         refused = _without(journal.refused(pair), news.gone) | set(news.refused)
-        journal.note_elsewhere(pair, differences, same, news.cursor, refused=refused, anew=False)
+        journal.note_remote_changes(pair, differences, same, news.cursor, refused=refused, anew=False)
 
 
 def _without(refused: set[str], gone: list[str]) -> set[str]:
@@ -264,14 +266,14 @@ def _without(refused: set[str], gone: list[str]) -> set[str]:
 
 
 def _apply(
-    news: Changes, synced: dict[str, Synced], elsewhere: dict[str, Entry | None]
+    news: Changes, synced: dict[str, Synced], remote_changes: dict[str, Entry | None]
 ) -> tuple[dict[str, Entry | None], list[str]]:
     """One page of changes on top of what is known: where the remote side differs now, and where it no longer does."""
     differences: dict[str, Entry | None] = {}
     same: list[str] = []
     new = any(fold(entry.path) not in synced for entry in news.files)
     if news.gone or news.folders or new:
-        known = synced.keys() | {key for key, entry in elsewhere.items() if entry is not None}
+        known = synced.keys() | {key for key, entry in remote_changes.items() if entry is not None}
         for key in taken_back(news, known, folders_of(known) if new else frozenset()):
             if key in synced:
                 differences[key] = None
@@ -296,7 +298,7 @@ def _is_synced(known: Synced | None, entry: Entry) -> bool:
     )
 
 
-def _learn_anew(remote: Remote, journal: Journal, pair: int, folder: str, synced: dict[str, Synced]) -> None:
+def _list_all(remote: Remote, journal: Journal, pair: int, folder: str, synced: dict[str, Synced]) -> None:
     """List everything. Only a listing read to its end says what is missing, so the journal learns it at once."""
 
     def keep(entry: Entry) -> Entry | None:
@@ -306,9 +308,9 @@ def _learn_anew(remote: Remote, journal: Journal, pair: int, folder: str, synced
         contents = everything(remote, folder, keep)
     except NotFound:
         differences: dict[str, Entry | None] = dict.fromkeys(synced)
-        journal.note_elsewhere(pair, differences, (), None, refused=set(), anew=True)
+        journal.note_remote_changes(pair, differences, (), None, refused=set(), anew=True)
         return
     differences = {key: entry for key, entry in contents.files.items() if entry is not None}
     differences |= {key: None for key in synced if key not in contents.files}
     refused = set(contents.refused.values())
-    journal.note_elsewhere(pair, differences, (), contents.cursor, refused=refused, anew=True)
+    journal.note_remote_changes(pair, differences, (), contents.cursor, refused=refused, anew=True)

@@ -27,7 +27,7 @@ ALONE = 32
 class Passage:
     """One part on its way. Each of its steps counts once."""
 
-    def __init__(self, window: Window) -> None:
+    def __init__(self, window: SendWindow) -> None:
         self._window = window
         self._goes_out = True
         self._waits = False
@@ -48,7 +48,7 @@ class Passage:
         self._goes_out = self._waits = False
 
 
-class Window:
+class SendWindow:
     """Lives in the caller's thread."""
 
     def __init__(self, *, clock: Callable[[], float] = time.monotonic) -> None:

@@ -96,7 +96,7 @@ class Upload:
             return False
         if self._context.stop():
             return self._feed_commit()  # what was sent is not thrown away
-        return self._feed_commit() or self._large.feed() or self._small.feed() or self._feed_doubts()
+        return self._feed_commit() or self._large.feed() or self._small.feed() or self._feed_doubtful()
 
     def _feed_commit(self) -> bool:
         if self._committing or not self._closed:
@@ -194,7 +194,7 @@ class Upload:
         self._outcome.failures.append(Failure(item.path, error))
         self._context.monitor.failed(item.path, error)
 
-    def _feed_doubts(self) -> bool:
+    def _feed_doubtful(self) -> bool:
         """Nothing else is left: find out what lies where commits were refused."""
         if not self._doubtful or not self._context.pool.is_idle:
             return False

@@ -33,7 +33,7 @@ WORTH_NOTING_S = 0.5
 """An append of so many bytes, or so slow, is journalled, so that a kill before the commit does not cost it."""
 
 
-class _Round(msgspec.Struct):
+class _Batch(msgspec.Struct):
     """Files that will be committed together."""
 
     waiting: deque[UploadItem]
@@ -69,7 +69,7 @@ class BatchUploader:
         self._sent = sent
         self._failed = failed
         self._now = now
-        self._rounds: list[_Round] = []
+        self._batches_open: list[_Batch] = []
         self._earlier = context.journal.sent(context.pair)
         self._body = FIRST_BODY
         self._budget = upload_session.HeaderBudget(context.options.header_limit, learn=context.options.learn_headers)
@@ -78,7 +78,7 @@ class BatchUploader:
     def add(self, item: UploadItem) -> None:
         """Queue a file; one that an earlier run sent whole, and that is still the same, only waits for its commit."""
         earlier = self._earlier.pop(fold(item.path), None)
-        if earlier and is_fresh(earlier.at, self._now()) and item.go_on(self._context, earlier):
+        if earlier and is_fresh(earlier.at, self._now()) and item.resume(self._context, earlier):
             self._context.monitor.moved(item.size)
             self._closed([item])
             return
@@ -89,29 +89,29 @@ class BatchUploader:
         return self._feed_append() or self._feed_round()
 
     def _feed_append(self) -> bool:
-        for opened in self._rounds:
+        for opened in self._batches_open:
             if opened.started and opened.waiting and self._context.pool.has_room(upload_session.BODY):
                 self._start_append(opened, self._cut(opened.waiting))
                 return True
         return False
 
     def _feed_round(self) -> bool:
-        if not self.queue or len(self._rounds) >= OPEN_ROUNDS:
+        if not self.queue or len(self._batches_open) >= OPEN_ROUNDS:
             return False
-        if not self._batches or (len(self.queue) <= SINGLES and not self._rounds):
+        if not self._batches or (len(self.queue) <= SINGLES and not self._batches_open):
             if not self._context.pool.has_room(self.queue[0].size):
                 return False
             self._start_single(self.queue.popleft())
             return True
-        opened, size = _Round(deque(), []), 0
+        opened, size = _Batch(deque(), []), 0
         while self.queue and len(opened.waiting) < upload_session.FILES_IN_A_COMMIT and size < ROUND_BYTES:
             opened.waiting.append(self.queue.popleft())
             size += opened.waiting[-1].size
         self._start_round(opened)
         return True
 
-    def _start_round(self, opened: _Round) -> None:
-        self._rounds.append(opened)
+    def _start_round(self, opened: _Batch) -> None:
+        self._batches_open.append(opened)
         items = list(opened.waiting)
 
         def then(sessions: list[str]) -> None:
@@ -120,7 +120,7 @@ class BatchUploader:
             opened.started = True
 
         def failed(error: HuracanError) -> None:
-            self._rounds.remove(opened)
+            self._batches_open.remove(opened)
             self._refused(items, error)
 
         self._context.pool.start(lambda: upload_session.start(self._context.remote, len(items)), then, failed)
@@ -138,7 +138,7 @@ class BatchUploader:
             header, body = header + entry, body + item.size
         return chunk
 
-    def _start_append(self, opened: _Round, chunk: list[UploadItem]) -> None:
+    def _start_append(self, opened: _Batch, chunk: list[UploadItem]) -> None:
         opened.appending += 1
         context = self._context
 
@@ -174,7 +174,7 @@ class BatchUploader:
 
         context.pool.start(work, then, failed, cost=sum(map(attrgetter("size"), chunk)))
 
-    def _note_closed(self, opened: _Round, items: list[UploadItem], seconds: float) -> None:
+    def _note_closed(self, opened: _Batch, items: list[UploadItem], seconds: float) -> None:
         context = self._context
         opened.closed += items
         size = sum(item.size for item in items)
@@ -191,10 +191,10 @@ class BatchUploader:
                 ],
             )
 
-    def _end_append(self, opened: _Round) -> None:
+    def _end_append(self, opened: _Batch) -> None:
         opened.appending -= 1
         if not opened.waiting and not opened.appending:
-            self._rounds.remove(opened)
+            self._batches_open.remove(opened)
             self._closed(opened.closed)
 
     def _refused(self, items: Iterable[UploadItem], error: HuracanError) -> None:

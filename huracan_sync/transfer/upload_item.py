@@ -137,7 +137,7 @@ class UploadItem(msgspec.Struct):
             kind = file_kinds.by_name(self.path) if hidden is None else hidden
             self.proof = Proof(self.path, self.digest, int(kind), blocks if self.size > BLOCK_SIZE else b"")
 
-    def go_on(self, context: UploadContext, earlier: Sent) -> bool:
+    def resume(self, context: UploadContext, earlier: Sent) -> bool:
         """An earlier run sent all of it; whether it is still the same, so that only its commit is missing."""
         try:
             with StableRead(context.local_root, self.path) as reading:

@@ -23,7 +23,7 @@ from huracan_sync.remote.client import Remote
 from huracan_sync.remote.errors import SessionLost, WrongOffset
 from huracan_sync.remote.http import CHUNK
 from huracan_sync.remote.upload_session import Cursor, append_part, start_concurrent
-from huracan_sync.transfer.send_window import Window
+from huracan_sync.transfer.send_window import SendWindow
 from huracan_sync.transfer.upload_item import UploadContext, UploadItem, is_fresh, token_of
 from huracan_sync.tree.content_hash import block_hashes, combine
 
@@ -92,12 +92,12 @@ class _Parts:
         """The digests of all its blocks."""
         return b"".join(self.arrived[number] for number in range(self._last + 1))
 
-    def read(self, number: int, room: bytearray) -> _Part:
+    def read(self, number: int, buffer: bytearray) -> _Part:
         """On a worker: read and hash one part."""
-        data = memoryview(room)[: self.length(number)]
+        data = memoryview(buffer)[: self.length(number)]
         self.reading.read_into(number * self.part_size, data)
         self.reading.check_unchanged()
-        return _Part(self, number, room, data, block_hashes(data))
+        return _Part(self, number, buffer, data, block_hashes(data))
 
 
 class _Part(NamedTuple):
@@ -105,7 +105,7 @@ class _Part(NamedTuple):
 
     file: _Parts
     number: int
-    room: bytearray
+    buffer: bytearray
     """What `data` lies in."""
     data: memoryview
     blocks: bytes
@@ -148,10 +148,10 @@ class PartUploader:
         self._now = now
         self._open: list[_Parts] = []
         self._opening = 0
-        self._window = Window()
+        self._window = SendWindow()
         self._reading = 0
         self._read: deque[_Part] = deque()
-        self._rooms: list[bytearray] = []
+        self._buffers: list[bytearray] = []
         """Memory for parts, used over and over: new memory costs more time than hashing what lies in it."""
 
     def feed(self) -> bool:
@@ -160,8 +160,8 @@ class PartUploader:
             self._send(self._read.popleft())
             return True
         for parts in self._open if self._reading + len(self._read) < AHEAD else ():
-            room = self._context.pool.has_room(parts.part_size * (1 + len(self._read)))
-            if room and (number := parts.next_part()) is not None:
+            buffer = self._context.pool.has_room(parts.part_size * (1 + len(self._read)))
+            if buffer and (number := parts.next_part()) is not None:
                 self._read_part(parts, number)
                 return True
         if self.queue and len(self._open) + self._opening < FILES_AT_ONCE:
@@ -225,9 +225,9 @@ class PartUploader:
 
     def _read_part(self, parts: _Parts, number: int) -> None:
         self._reading += 1
-        room = self._rooms.pop() if self._rooms else bytearray()
-        if len(room) != parts.part_size:  # the first time, or the session is of an earlier run with other parts
-            room = bytearray(parts.part_size)
+        buffer = self._buffers.pop() if self._buffers else bytearray()
+        if len(buffer) != parts.part_size:  # the first time, or the session is of an earlier run with other parts
+            buffer = bytearray(parts.part_size)
 
         def then(part: _Part) -> None:
             self._reading -= 1
@@ -235,14 +235,14 @@ class PartUploader:
 
         def failed(error: HuracanError) -> None:
             self._reading -= 1
-            self._end_part(parts, number, room, error)
+            self._end_part(parts, number, buffer, error)
 
-        self._context.pool.start(lambda: parts.read(number, room), then, failed, cost=parts.part_size)
+        self._context.pool.start(lambda: parts.read(number, buffer), then, failed, cost=parts.part_size)
 
     def _send(self, part: _Part) -> None:
         context, parts, size = self._context, part.file, len(part.data)
         if parts.error:
-            self._end_part(parts, part.number, part.room, parts.error)
+            self._end_part(parts, part.number, part.buffer, parts.error)
             return
         passage = self._window.begin()
 
@@ -250,17 +250,17 @@ class PartUploader:
             passage.end()
             context.journal.note_part(parts.transfer, part.number, part.blocks)
             context.monitor.moved(size)
-            self._end_part(parts, part.number, part.room, part.blocks)
+            self._end_part(parts, part.number, part.buffer, part.blocks)
 
         def failed(error: HuracanError) -> None:
             passage.end()
-            self._end_part(parts, part.number, part.room, error)
+            self._end_part(parts, part.number, part.buffer, error)
 
         left = lambda: context.pool.tell(lambda: passage.left(size))  # noqa: E731 - from the worker to this thread
         context.pool.start(lambda: part.send(context.remote, left), then, failed, cost=parts.part_size)
 
-    def _end_part(self, parts: _Parts, number: int, room: bytearray, outcome: bytes | HuracanError) -> None:
-        self._rooms.append(room)
+    def _end_part(self, parts: _Parts, number: int, buffer: bytearray, outcome: bytes | HuracanError) -> None:
+        self._buffers.append(buffer)
         if parts.end(number, outcome):
             self._end(parts)
 

@@ -17,7 +17,7 @@ from huracan_sync.hamilton import Hamilton
 from huracan_sync.reader import Reader
 from huracan_sync.remote.source import RemoteSource
 from huracan_sync.signing.context import Context
-from huracan_sync.signing.trust_files import Roots
+from huracan_sync.signing.trust_files import TrustFiles
 
 ROOT = "/Runpodhuracan"
 MODELS = "models/champions/latest"
@@ -28,7 +28,7 @@ SPOT = "BTC-USDT_1d_20221112_20251111.parquet"
 def signer(machine, tmp_path, monkeypatch):
     """The machine's key; `keys init` was run."""
     monkeypatch.setenv("HURACAN_SIGNING_KEY_FILE", str(tmp_path / "sign.key"))
-    return Roots(Context.of(machine.remote(), home=machine.home), ROOT).begin().signer
+    return TrustFiles(Context.of(machine.remote(), home=machine.home), ROOT).begin().signer
 
 
 @pytest.fixture
@@ -184,7 +184,7 @@ def _in_a_while():
 
 
 def _later(channel_publisher):
-    channel_publisher._clock = channel_publisher._roots._clock = _in_a_while
+    channel_publisher._clock = channel_publisher._trust_files._clock = _in_a_while
     return channel_publisher
 
 

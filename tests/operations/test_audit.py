@@ -170,7 +170,7 @@ def test_the_history_goes_on_through_another_key_and_another_epoch(published, cl
         return rotation.with_channel(made, "champions", epoch=2)
 
     clock.now += 60
-    published.roots().succeed(fresh)
+    published.roots().publish_next(fresh)
     published.write({"hamilton/roster.json": b"[]"})
     published.publish()
     history = told(published)

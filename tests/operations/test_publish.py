@@ -184,7 +184,7 @@ def test_a_new_epoch_begins_with_the_next_publish(publisher, trader, hamilton):
         replace = msgspec.structs.replace
         return replace(made, channels=tuple(replace(channel, epoch=2) for channel in made.channels))
 
-    publisher.roots().succeed(raised)
+    publisher.roots().publish_next(raised)
     with raises("EPOCH"):
         trader.latest()
     assert publisher.publish().sequence == 1

@@ -14,8 +14,18 @@ from huracan_sync.manifest.checks import Mark
 from huracan_sync.manifest.entries import Item
 from huracan_sync.signing import transaction
 from huracan_sync.signing.merge import Change
-from huracan_sync.signing.next_head import Held, Lying, named_in
-from huracan_sync.signing.transaction import Again, Asked, Glimpse, Keep, Pause, Read, Swap, Swapped, publishing
+from huracan_sync.signing.next_head import SeenHead, StoredFile, body_ref
+from huracan_sync.signing.transaction import (
+    ChannelView,
+    Pause,
+    PublishRequest,
+    Read,
+    Reinstate,
+    Renew,
+    Swap,
+    Swapped,
+    publish_transaction,
+)
 
 
 def item(path, rev="1", **more):
@@ -40,15 +50,22 @@ class World(Dropbox):
         self.steps, self.fates = [], {}
         self.held = None
 
-    def perform(self, wish, *, known=TRUST, glimpse=None, held=None, fates=()):
+    def perform(self, wanted, *, known=TRUST, channel_view=None, held=None, fates=()):
         """Publish; `fates` are what becomes of the swaps, in order: an outcome, or something to call first."""
-        asked = Asked(
-            CHANNEL, wish, held, frozenset(), lambda said, _: signed(said), lambda: NOW / 1000, "pod", glimpse
+        request = PublishRequest(
+            CHANNEL,
+            wanted,
+            held,
+            frozenset(),
+            lambda payload, _: signed(payload),
+            lambda: NOW / 1000,
+            "pod",
+            channel_view,
         )
-        fates, running, answers = list(fates), publishing(asked, known), None
+        fates, running, answers = list(fates), publish_transaction(request, known), None
         self.steps = []
-        if isinstance(wish, Change):
-            self.blobs |= {each.path: each.rev for each in wish.mine}
+        if isinstance(wanted, Change):
+            self.blobs |= {each.path: each.rev for each in wanted.mine}
         while True:
             try:
                 steps = running.send(answers)
@@ -85,12 +102,12 @@ class World(Dropbox):
         made = body.encode(CHANNEL, items)
         self.store(locations.body(made.sha256), made.data)
         seq, prev = (1, head.FIRST) if above is None else (above.seq + 1, head.digest(above))
-        said = make_head(made, CHANNEL, seq=seq, prev=prev, publisher="other")
+        payload = make_head(made, CHANNEL, seq=seq, prev=prev, publisher="other")
         if keep_log:
-            self.store(locations.log(CHANNEL, 1, seq, head.digest(said)), signed(said))
-        self.files[HEAD] = (signed(said), self.rev())
-        self.heads.append(signed(said))
-        return said
+            self.store(locations.log(CHANNEL, 1, seq, head.digest(payload)), signed(payload))
+        self.files[HEAD] = (signed(payload), self.rev())
+        self.heads.append(signed(payload))
+        return payload
 
 
 @pytest.fixture
@@ -98,13 +115,14 @@ def world():
     return World()
 
 
-def seen(said):
-    return Held(Mark(said.epoch, said.seq, head.digest(said)), signed(said))
+def seen(payload):
+    return SeenHead(Mark(payload.epoch, payload.seq, head.digest(payload)), signed(payload))
 
 
-def listed(world, said):
+def read_items(world, payload):
     return [
-        each.path for each in body.read(said, TRUST.policy(CHANNEL), lambda sha, _: world.files[locations.body(sha)][0])
+        each.path
+        for each in body.read(payload, TRUST.policy(CHANNEL), lambda sha, _: world.files[locations.body(sha)][0])
     ]
 
 
@@ -122,7 +140,7 @@ def test_the_order_of_things(world):
 def test_what_others_have_published_is_read_and_kept(world):
     other = world.by_another(item("a"))
     made = world.perform(mine(item("b")), held=seen(other))
-    assert (made.head.seq, made.shared, listed(world, made.head)) == (2, True, ["a", "b"])
+    assert (made.head.seq, made.shared, read_items(world, made.head)) == (2, True, ["a", "b"])
 
 
 def test_a_hope_that_fails_looks_and_goes_on(world):
@@ -154,9 +172,9 @@ def above_mine(world, count, **more):
 
     def fate(step):
         world.swap(step)
-        said = head.linked(step.data, head.digest_of(step.data))
+        payload = head.linked(step.data, head.digest_of(step.data))
         for number in range(count):
-            said = world.by_another(item("a"), item(f"other{number}"), above=said, **more)
+            payload = world.by_another(item("a"), item(f"other{number}"), above=payload, **more)
 
     return fate
 
@@ -175,7 +193,7 @@ def test_a_head_of_ours_that_is_not_below_others_was_not_committed(world):
         world.by_another(item("x"), item("y"), above=world.by_another(item("x")))
 
     made = world.perform(mine(item("a")), fates=[Unknown(fate)])
-    assert (made.head.seq, listed(world, made.head)) == (3, ["a", "x", "y"])
+    assert (made.head.seq, read_items(world, made.head)) == (3, ["a", "x", "y"])
 
 
 def test_a_chain_that_cannot_be_read_is_gone_on_from_by_what_it_says(world):
@@ -190,23 +208,23 @@ def test_nor_is_a_roll_back_repeated_that_may_have_been_done(world):
     second = world.by_another(item("b"), above=first)
     fate = above_mine(world, 2, keep_log=False)
     with pytest.raises(ServiceFault, match="nobody can tell"):
-        world.perform(Again(named_in(first)), held=seen(second), fates=[Unknown(fate)])
+        world.perform(Reinstate(body_ref(first)), held=seen(second), fates=[Unknown(fate)])
 
 
 def test_a_roll_back_and_a_renewal(world):
     first = world.by_another(item("a"))
     second = world.by_another(item("b"), above=first)
-    made = world.perform(Again(named_in(first)), held=seen(second))
-    assert (made.head.seq, listed(world, made.head)) == (3, ["a"])
-    kept = world.perform(Keep(), held=seen(made.head))
-    assert (kept.head.seq, kept.made, listed(world, kept.head)) == (4, True, ["a"])
+    made = world.perform(Reinstate(body_ref(first)), held=seen(second))
+    assert (made.head.seq, read_items(world, made.head)) == (3, ["a"])
+    kept = world.perform(Renew(), held=seen(made.head))
+    assert (kept.head.seq, kept.made, read_items(world, kept.head)) == (4, True, ["a"])
     assert len(world.of(transaction.Store)) == 1  # the copy in the log
-    assert world.perform(Again(named_in(first)), held=seen(kept.head)).made is False
+    assert world.perform(Reinstate(body_ref(first)), held=seen(kept.head)).made is False
 
 
 def test_nothing_is_renewed_where_nothing_was_published(world):
     with pytest.raises(NotFound):
-        world.perform(Keep())
+        world.perform(Renew())
 
 
 def test_a_head_that_went_away_meanwhile(world):
@@ -238,10 +256,12 @@ def test_newer_trust_files_are_followed_and_handed_back(world):
         world.store(locations.trust(version), data)
     made = world.perform(mine(item("a")))
     assert (made.head.trust_version, list(made.trust_files)) == (3, files)
-    glimpse = Glimpse(1, None, third, tuple(files))
-    other = World().perform(mine(item("a")), glimpse=glimpse)
+    channel_view = ChannelView(1, None, third, tuple(files))
+    other = World().perform(mine(item("a")), channel_view=channel_view)
     assert (other.head.trust_version, list(other.trust_files)) == (3, files)
-    assert World().perform(mine(item("a")), known=third, glimpse=glimpse).trust_files == ()  # it is out of date
+    assert (
+        World().perform(mine(item("a")), known=third, channel_view=channel_view).trust_files == ()
+    )  # it is out of date
 
 
 def test_a_trust_file_that_does_not_follow_stops_it(world):
@@ -255,15 +275,15 @@ def test_a_trust_file_that_does_not_follow_stops_it(world):
 
 def test_a_glimpse_that_is_out_of_date_costs_one_more_look(world):
     first = world.by_another(item("x"))
-    stale = Glimpse(1, Lying(*world.files[HEAD]), TRUST, ())
+    stale = ChannelView(1, StoredFile(*world.files[HEAD]), TRUST, ())
     world.by_another(item("x"), item("y"), above=first)
-    made = world.perform(mine(item("a")), held=seen(first), glimpse=stale)
-    assert (made.head.seq, listed(world, made.head)) == (3, ["a", "x", "y"])
+    made = world.perform(mine(item("a")), held=seen(first), channel_view=stale)
+    assert (made.head.seq, read_items(world, made.head)) == (3, ["a", "x", "y"])
 
 
 def test_kinds_that_the_channel_does_not_allow(world):
     made = world.perform(mine(item("a"), item("b.pkl", kind=30)))
-    assert (listed(world, made.head), made.left_out) == (["a"], ("b.pkl",))
+    assert (read_items(world, made.head), made.left_out) == (["a"], ("b.pkl",))
     with pytest.raises(transaction.Refused):
         World().perform(mine(item("a"), item("b.pkl", kind=30), strict=True))
 
@@ -280,8 +300,8 @@ def test_a_large_list_of_others_is_read_shard_by_shard(world):
     first = body.encode(CHANNEL, many)
     for part in first.parts():
         world.store(part.path, part.data)
-    said = make_head(first, CHANNEL, seq=1, prev=head.FIRST)
-    world.files[HEAD] = (head.sign(said, [ENGINE]), world.rev())
-    made = world.perform(mine(item("data/x")), held=seen(said))
+    payload = make_head(first, CHANNEL, seq=1, prev=head.FIRST)
+    world.files[HEAD] = (head.sign(payload, [ENGINE]), world.rev())
+    made = world.perform(mine(item("data/x")), held=seen(payload))
     assert made.head.entry_count == 50_002
     assert len(world.of(transaction.Store)) <= 4  # the shard it is in, the index, the log

@@ -37,9 +37,9 @@ def test_without_a_network_it_waits_here(signing_machine, dropbox, reading_machi
     assert signing_machine.roots().begin().trust == begun.trust
     assert not signing_machine.roots().seen.exists()
     dropbox.faults()
-    signing_machine.roots().settle()
+    signing_machine.roots().ensure_pinned()
     assert reading_machine.reader().pin([begun.signer.fingerprint]) == begun.trust
-    signing_machine.roots().settle()
+    signing_machine.roots().ensure_pinned()
 
 
 def test_a_login_that_only_reads(dropbox, tmp_path):
@@ -50,7 +50,7 @@ def test_a_login_that_only_reads(dropbox, tmp_path):
 def test_the_same_key_on_another_machine_adopts(signing_machine, dropbox, tmp_path, clock):
     begun = signing_machine.roots().begin()
     clock.hours(24)
-    signing_machine.roots().succeed(renew)
+    signing_machine.roots().publish_next(renew)
     other = Machine(dropbox, tmp_path / "other", key="sign.key", clock=clock)
     other.key.parent.mkdir()
     other.key.write_bytes(signing_machine.key.read_bytes())
@@ -67,7 +67,7 @@ def test_the_same_key_on_another_machine_adopts(signing_machine, dropbox, tmp_pa
 def test_another_key_is_refused(signing_machine, dropbox, tmp_path):
     signing_machine.roots().begin()
     other = Machine(dropbox, tmp_path / "other", key="sign.key")
-    for verb in (lambda: other.roots().begin(), lambda: other.roots().settle()):
+    for verb in (lambda: other.roots().begin(), lambda: other.roots().ensure_pinned()):
         with raises("TRUST_PIN") as caught:
             verb()
         assert "keys rotate --signer" in caught.value.hint
@@ -90,12 +90,12 @@ def test_a_trust_file_that_only_names_our_key_is_refused(signing_machine):
 def test_no_trust_file_anywhere(signing_machine):
     signing_machine.keys.make()
     with pytest.raises(NoTrust):
-        signing_machine.roots().settle()
+        signing_machine.roots().ensure_pinned()
 
 
 def test_another_root_folder_gets_the_same(signing_machine, reading_machine):
     begun = signing_machine.roots().begin()
-    signing_machine.roots("/Elsewhere").settle()
+    signing_machine.roots("/Elsewhere").ensure_pinned()
     assert reading_machine.reader("/Elsewhere").pin([begun.signer.fingerprint]) == begun.trust
 
 
@@ -103,18 +103,18 @@ def test_a_publisher_under_somebody_elses_root(signing_machine, dropbox, tmp_pat
     begun = signing_machine.roots().begin()
     pod = Machine(dropbox, tmp_path / "pod", key="pod.key", clock=clock)
     public = pod.keys.make()[0].public
-    signing_machine.roots().succeed(
+    signing_machine.roots().publish_next(
         lambda newest, now_ms: rotation.with_channel(renew(newest, now_ms), "logs", signers={public: "pod"})
     )
     with raises("TRUST_PIN"):
-        pod.roots().settle()
+        pod.roots().ensure_pinned()
     assert (
         pod.reader().pin([begun.signer.fingerprint]).policy("logs").key_ids
         == pod.reader().trust().policy("logs").key_ids
     )
-    pod.roots().settle()
+    pod.roots().ensure_pinned()
     with pytest.raises(NoSigningKey, match="0 root keys"):
-        pod.roots().succeed(renew)
+        pod.roots().publish_next(renew)
 
 
 def test_more_time_and_another_key(signing_machine, reading_machine, tmp_path, clock):
@@ -122,7 +122,7 @@ def test_more_time_and_another_key(signing_machine, reading_machine, tmp_path, c
     reading_machine.reader().pin([first.signer.fingerprint])
     clock.hours(24)
     following = signing_machine.keys.make_next(tmp_path / "next.key")
-    made = signing_machine.roots().succeed(
+    made = signing_machine.roots().publish_next(
         lambda newest, now_ms: rotation.replaced(renew(newest, now_ms), first.signer.public, following.public),
         following=following,
     )
@@ -130,7 +130,7 @@ def test_more_time_and_another_key(signing_machine, reading_machine, tmp_path, c
     assert reading_machine.reader().pin([first.signer.fingerprint], anew=True) == made, "by the old key, over both"
     assert reading_machine.reader().pin([following.fingerprint], anew=True) == made, "by the new one, from there"
     with pytest.raises(NoSigningKey):
-        signing_machine.roots().succeed(renew)
+        signing_machine.roots().publish_next(renew)
 
 
 def test_of_two_next_versions_one_is_refused(signing_machine, dropbox, tmp_path, clock):
@@ -142,14 +142,14 @@ def test_of_two_next_versions_one_is_refused(signing_machine, dropbox, tmp_path,
         return made
 
     with pytest.raises(Conflict, match="somebody else has made version 2"):
-        signing_machine.roots().succeed(somebody_is_faster)
-    assert signing_machine.roots().succeed(renew).version == 3
+        signing_machine.roots().publish_next(somebody_is_faster)
+    assert signing_machine.roots().publish_next(renew).version == 3
 
 
 def test_what_no_reader_would_accept_is_not_sent(signing_machine, dropbox):
     signing_machine.roots().begin()
     with raises("TRUST_CHAIN"):
-        signing_machine.roots().succeed(lambda newest, now_ms: renew(renew(newest, now_ms), now_ms))
+        signing_machine.roots().publish_next(lambda newest, now_ms: renew(renew(newest, now_ms), now_ms))
     assert dropbox.log()["requests"]["files/upload"] == 1
 
 
@@ -163,7 +163,7 @@ def test_lost_state_is_not_begun_anew_by_itself(signing_machine):
 
 def test_sent_again_where_a_folder_was_emptied(signing_machine, reading_machine):
     begun = signing_machine.roots().begin()
-    signing_machine.roots().succeed(renew)
+    signing_machine.roots().publish_next(renew)
     signing_machine.remote.rpc("files/delete_v2", {"path": ROOT}, dict)
     assert signing_machine.roots().send() == 2
     assert reading_machine.reader().pin([begun.signer.fingerprint]).version == 2

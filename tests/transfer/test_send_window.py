@@ -6,7 +6,7 @@ import pytest
 from transfer_world import MIB
 
 from huracan_sync.transfer.download_file import RANGES_AT_ONCE, SHORTEST_RANGE, ranges
-from huracan_sync.transfer.send_window import ALONE, Window
+from huracan_sync.transfer.send_window import ALONE, SendWindow
 
 PART = 8 * MIB
 ROOMS = 7
@@ -28,10 +28,10 @@ class Link:
                 begun += 1
             self.most_going_out = max(self.most_going_out, len(self.left))
             self.most_under_way = max(self.most_under_way, len(self.left) + len(self.answers))
-            arrived += self.go_on()
+            arrived += self.resume()
         return self.now
 
-    def go_on(self):
+    def resume(self):
         """Until something happens; how many answers came."""
         speed = min(self.rate / max(len(self.left), 1), self.each)
         ends = [self.now + size / speed for size, _ in self.left.values()]
@@ -64,7 +64,7 @@ LINKS = [
 @pytest.mark.parametrize(("rate", "wait", "most"), LINKS)
 def test_one_link_is_full_with_few_parts_under_way(rate, wait, most):
     link = Link(rate, wait)
-    took = link.seconds(ALONE - 2, Window(clock=lambda: link.now))
+    took = link.seconds(ALONE - 2, SendWindow(clock=lambda: link.now))
     assert link.most_going_out <= most
     assert link.most_under_way <= most + 1 + rate * wait / PART * 1.5
     assert took <= 1.02 * (ALONE - 2) * PART / rate + 5 * wait
@@ -73,7 +73,7 @@ def test_one_link_is_full_with_few_parts_under_way(rate, wait, most):
 @pytest.mark.parametrize(("rate", "wait", "most"), LINKS)
 def test_connections_that_bring_nothing_are_taken_back(rate, wait, most):
     link = Link(rate, wait)
-    window = Window(clock=lambda: link.now)
+    window = SendWindow(clock=lambda: link.now)
     link.seconds(200, window)
     assert window.size <= 2  # 2 where answers take so long that memory has no room for more parts
 
@@ -81,13 +81,13 @@ def test_connections_that_bring_nothing_are_taken_back(rate, wait, most):
 @pytest.mark.parametrize(("connections", "size"), [(2, 2), (3, 4), (4, 4), (6, 8), (16, 8)])
 def test_more_connections_where_each_is_slow(connections, size):
     link = Link(1e6 * connections, 0.08, each=1e6)
-    window = Window(clock=lambda: link.now)
+    window = SendWindow(clock=lambda: link.now)
     link.seconds(400, window)
     assert window.size == size
 
 
 def test_failures_give_their_place_back_and_measure_nothing():
-    window = Window(clock=lambda: 0.0)
+    window = SendWindow(clock=lambda: 0.0)
     for _ in range(100):
         assert window.has_room
         window.begin().end()
@@ -95,7 +95,7 @@ def test_failures_give_their_place_back_and_measure_nothing():
 
 
 def test_a_part_that_is_sent_again_leaves_once():
-    window = Window(clock=lambda: 0.0)
+    window = SendWindow(clock=lambda: 0.0)
     passage = window.begin()
     passage.left(PART)
     passage.left(PART)

@@ -21,7 +21,7 @@ from huracan_sync.remote.rate_limit import Pacing
 from huracan_sync.remote.source import RemoteSource
 from huracan_sync.signing.context import Context
 from huracan_sync.signing.signing_key import KeyPlace
-from huracan_sync.signing.trust_files import Roots
+from huracan_sync.signing.trust_files import TrustFiles
 from huracan_sync.transfer.progress import Silent
 
 ROOT = "/huracan-sync-cassettes"
@@ -233,7 +233,7 @@ def follow(stage):
     """A signed set is published; a reader that trusts only a fingerprint reads it, waits, and sees the next."""
     remote = stage.remote()
     keys = KeyPlace({"HURACAN_SIGNING_KEY_FILE": stage._secret("key", KEY)}, stage.home, "any")
-    signer = Roots(Context.of(remote, home=stage.home, keys=keys, clock=stage.clock)).begin().signer
+    signer = TrustFiles(Context.of(remote, home=stage.home, keys=keys, clock=stage.clock)).begin().signer
     stage.write({"roster.json": b'{"symbols":[]}'})
     stage.push(remote=remote, keys=keys)
     source = RemoteSource(stage.remote("read_only_refresh_token"))

@@ -15,7 +15,7 @@ from huracan_sync.remote.source import RemoteSource
 from huracan_sync.secret import Secret
 from huracan_sync.signing.context import Context
 from huracan_sync.signing.signing_key import KeyPlace
-from huracan_sync.signing.trust_files import Roots
+from huracan_sync.signing.trust_files import TrustFiles
 
 READ = ["files.metadata.read", "files.content.read"]
 WRITE = [*READ, "files.content.write"]
@@ -69,7 +69,7 @@ class Machine:
         return Context.of(self.remote, home=self.home, keys=self.keys, monitor=monitor, clock=self.clock)
 
     def roots(self, root=None):
-        return Roots(self.context(), root)
+        return TrustFiles(self.context(), root)
 
     def push_folder(self, local, to, *, channel=None, monitor=None, **options):
         with (context := self.context(monitor)).pair(local, to) as pair:
@@ -140,7 +140,7 @@ class Commands:
         return json.loads(done.stdout)
 
 
-def publishing(dropbox, folder):
+def publish_transaction(dropbox, folder):
     """The commands of an engine that signs."""
     commands = Commands(dropbox, folder, key="sign.key")
     commands.run("keys", "init")

@@ -17,8 +17,8 @@ from huracan_sync.manifest.checks import Mark
 from huracan_sync.manifest.entries import Item
 from huracan_sync.signing import transaction as acts
 from huracan_sync.signing.merge import Change, change_of
-from huracan_sync.signing.next_head import Held, Lying, named_in
-from huracan_sync.signing.transaction import Again, Asked, Glimpse, Swapped, publishing
+from huracan_sync.signing.next_head import SeenHead, StoredFile, body_ref
+from huracan_sync.signing.transaction import ChannelView, PublishRequest, Reinstate, Swapped, publish_transaction
 from huracan_sync.transfer.journal import SignedState
 from huracan_sync.tree.paths import fold
 
@@ -31,9 +31,9 @@ KILLED = 0.02
 
 
 @functools.lru_cache(4096)
-def signed(said):
+def signed(payload):
     """Signing takes most of the time, and what is signed says everything that decides."""
-    return head.sign(said, [ENGINE])
+    return head.sign(payload, [ENGINE])
 
 
 class Dropbox:
@@ -54,15 +54,15 @@ class Dropbox:
 
     def read(self, place):
         found = self.files.get(place)
-        return Lying(*found) if found else None
+        return StoredFile(*found) if found else None
 
     def store(self, place, data):
         if self.files.get(place, (None,))[0] != data:
             self.files[place] = (data, self.rev())
 
     def swap(self, step):
-        lying = self.files.get(step.place)
-        if (lying[1] if lying else None) != step.rev:
+        stored = self.files.get(step.place)
+        if (stored[1] if stored else None) != step.rev:
             return Swapped.OTHER
         self.files[step.place] = (step.data, self.rev())
         self.heads.append(step.data)
@@ -143,18 +143,18 @@ class Machine:
         self.intents.clear()
         if not lossless and self.dropbox.heads and self.chance.random() < self.rollbacks:
             earlier = head.linked(data := self.chance.choice(self.dropbox.heads), head.digest_of(data))
-            yield from self.publish(Again(named_in(earlier)), lossless)
+            yield from self.publish(Reinstate(body_ref(earlier)), lossless)
             return
-        glimpse = None
+        channel_view = None
         if not lossless:
             if self.chance.random() < 0.5:  # as `PushSigner.prefetch`, while files are on their way
-                glimpse = yield from self.look_ahead()
+                channel_view = yield from self.look_ahead()
             left_out = yield from self.transfer()
         changes = self.changes
         for path in left_out:  # new to the next list that has it
             self.changes += 1
             self.synced[path] = self.synced[path]._replace(changed=self.changes)
-        yield from self.publish(self.change(left_out), lossless, changes, glimpse)
+        yield from self.publish(self.change(left_out), lossless, changes, channel_view)
         for path in left_out:
             self.dropbox.delete_blob(path, self.synced[path].rev)
             self.forget(path)
@@ -162,9 +162,9 @@ class Machine:
 
     def look_ahead(self):
         yield
-        lying = self.dropbox.read(HEAD) if self.held else None
+        stored = self.dropbox.read(HEAD) if self.held else None
         yield
-        return Glimpse(TRUST.version, lying, TRUST, ())
+        return ChannelView(TRUST.version, stored, TRUST, ())
 
     def transfer(self):
         """Change a file or two, each replacing exactly what was seen; or mean to delete one."""
@@ -192,21 +192,21 @@ class Machine:
         counts = {fold(path): row.changed for path, row in mine.items()}
         return change_of(items, counts, gone, last=self.last, following=self.next)
 
-    def publish(self, wish, lossless, changes=0, glimpse=None):
+    def publish(self, wanted, lossless, changes=0, channel_view=None):
         tried = []
-        self.states = isinstance(wish, Change)
+        self.states = isinstance(wanted, Change)
         self.runs.append(tried)
-        asked = Asked(
+        request = PublishRequest(
             CHANNEL,
-            wish,
+            wanted,
             self.held,
             frozenset(),
-            lambda said, _: signed(said),
+            lambda payload, _: signed(payload),
             lambda: NOW / 1000,
             self.name,
-            glimpse,
+            channel_view,
         )
-        act, answers = publishing(asked, TRUST), None
+        act, answers = publish_transaction(request, TRUST), None
         while True:
             try:
                 steps = act.send(answers)
@@ -219,9 +219,9 @@ class Machine:
             for step in steps:
                 yield
                 answers.append(self.do(step, changes, tried, lossless))
-        if isinstance(wish, Change):
+        if isinstance(wanted, Change):
             self.last, self.next = self.sealed(made, changes), None
-        self.held = Held(Mark(made.head.epoch, made.head.seq, made.digest), made.data)
+        self.held = SeenHead(Mark(made.head.epoch, made.head.seq, made.digest), made.data)
         for path in made.superseded:  # as the next survey finds: somebody else's lies there
             if self.dropbox.blobs.get(path) != self.synced[path].rev:
                 self.synced.pop(path)
@@ -273,12 +273,12 @@ def race(seed, *, machines=3, paths=4, rounds=3, rollbacks=0.0):
     return problems, len(dropbox.heads)
 
 
-def listed(dropbox, said):
-    found = dropbox.lists.get(said.body_sha256)
+def read_items(dropbox, payload):
+    found = dropbox.lists.get(payload.body_sha256)
     if found is None:
-        data = dropbox.files[locations.body(said.body_sha256)][0]
-        items = body.read(said, TRUST.policy(CHANNEL), lambda *_: data)
-        found = dropbox.lists[said.body_sha256] = {item.path: item.rev for item in items}
+        data = dropbox.files[locations.body(payload.body_sha256)][0]
+        items = body.read(payload, TRUST.policy(CHANNEL), lambda *_: data)
+        found = dropbox.lists[payload.body_sha256] = {item.path: item.rev for item in items}
     return found
 
 
@@ -307,18 +307,18 @@ def linked(dropbox, everybody):
 def kept(dropbox):
     """Whether no file's list goes back, no head says again what the one before said, and the last says all."""
     problems = []
-    before, said = {}, None
+    before, payload = {}, None
     for one in heads_of(dropbox):
-        if said is not None and said.body_sha256 == one.head.body_sha256:
+        if payload is not None and payload.body_sha256 == one.head.body_sha256:
             problems.append(f"applied twice: sequence {one.head.seq} says what the one before said")
-        said = one.head
-        here = listed(dropbox, said)
+        payload = one.head
+        here = read_items(dropbox, payload)
         problems += [
-            f"rolled back: {path} at sequence {said.seq}"
+            f"rolled back: {path} at sequence {payload.seq}"
             for path, rev in here.items()
             if path in before and dropbox.order[rev] < dropbox.order[before[path]]
         ]
         before |= here
-    if said is not None and listed(dropbox, said) != dropbox.blobs:
-        problems.append(f"lost: {listed(dropbox, said)} is signed where {dropbox.blobs} lies there")
+    if payload is not None and read_items(dropbox, payload) != dropbox.blobs:
+        problems.append(f"lost: {read_items(dropbox, payload)} is signed where {dropbox.blobs} lies there")
     return problems

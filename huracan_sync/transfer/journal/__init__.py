@@ -23,13 +23,13 @@ import msgspec
 
 from huracan_sync.disk.files import Stamp
 from huracan_sync.errors import DiskFull, HuracanError, LocalFailure, TryLater
-from huracan_sync.transfer.journal.records import Listed, Open, Run, Sent, SignedState, Synced
+from huracan_sync.transfer.journal.records import ListedFile, Open, Run, Sent, SignedState, Synced
 from huracan_sync.transfer.journal.schema import SCHEMA, SCHEMA_VERSION
 from huracan_sync.transfer.journal.sqlite import BUSY_S, LEAST_ROOM, is_damage, room, use_wal
 from huracan_sync.tree.entry import Entry
 from huracan_sync.tree.paths import RelPath, fold
 
-__all__ = ["Journal", "Listed", "Open", "Run", "Sent", "SignedState", "Synced", "count_change"]
+__all__ = ["Journal", "ListedFile", "Open", "Run", "Sent", "SignedState", "Synced", "count_change"]
 
 # A file that is learned again as it was keeps its count.
 _LEARN = """
@@ -289,7 +289,7 @@ class Journal:
 
     # --- the remote side, where it differs --------------------------------------------------------------------
 
-    def elsewhere(self, pair: int) -> dict[str, Entry | None]:
+    def remote_changes(self, pair: int) -> dict[str, Entry | None]:
         """Where the remote side differs from what was synced: its entry, or None for gone."""
         rows = self._db.execute("SELECT key, path, size, hash, rev, mtime_ms FROM elsewhere WHERE pair=?", (pair,))
         return {
@@ -297,7 +297,7 @@ class Journal:
             for key, path, size, digest, rev, mtime_ms in rows
         }
 
-    def note_elsewhere(
+    def note_remote_changes(
         self,
         pair: int,
         differences: dict[str, Entry | None],

@@ -72,7 +72,7 @@ class SignedState(msgspec.Struct, frozen=True):
     """What tells the files that both sides hold and that were left out; empty for none."""
 
 
-class Listed(NamedTuple):
+class ListedFile(NamedTuple):
     """A file that both sides hold alike, as a signed list needs it."""
 
     path: str

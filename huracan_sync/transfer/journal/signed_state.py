@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Iterator
 import msgspec
 
 from huracan_sync.transfer.journal import Journal, count_change
-from huracan_sync.transfer.journal.records import Listed, SignedState
+from huracan_sync.transfer.journal.records import ListedFile, SignedState
 from huracan_sync.tree.paths import fold
 
 _LISTED = """
@@ -35,7 +35,7 @@ def note_proofs(journal: Journal, pair: int, proofs: Iterable[Proof]) -> None:
             db.executemany("INSERT OR REPLACE INTO proofs VALUES (?, ?, ?, ?, ?)", rows)
 
 
-def want_anew(journal: Journal) -> None:
+def expire_signatures(journal: Journal) -> None:
     """Whom to trust has changed: the next run signs everything again, whatever its age."""
     with journal.transaction() as db:
         for *key, last in db.execute("SELECT pair, root, channel, last FROM signed WHERE last NOTNULL").fetchall():
@@ -43,7 +43,7 @@ def want_anew(journal: Journal) -> None:
             db.execute("UPDATE signed SET last=? WHERE pair=? AND root=? AND channel=?", (_encoded(due), *key))
 
 
-class Ledger:
+class SignedStates:
     """The signed lists of one pair in one channel."""
 
     def __init__(self, journal: Journal, pair: int, root: str, channel: str) -> None:
@@ -110,9 +110,9 @@ class Ledger:
                     "UPDATE synced SET changed=? WHERE pair=? AND key=?", [(now, self._pair, key) for key in keys]
                 )
 
-    def listed(self) -> Iterator[Listed]:
+    def listed(self) -> Iterator[ListedFile]:
         """Everything both sides hold alike, in no order."""
-        return map(Listed._make, self._journal.rows(_LISTED, (self._pair,)))
+        return map(ListedFile._make, self._journal.rows(_LISTED, (self._pair,)))
 
     def gone(self, since: int) -> dict[str, str]:
         """Paths that neither side has any more, and did then; with each the last revision that both had."""
