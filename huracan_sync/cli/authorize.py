@@ -11,9 +11,9 @@ from typing import Any
 from huracan_sync.auth import login_record, pkce
 from huracan_sync.auth.login_flow import Identity, Wanted, log_in, log_in_for_elsewhere
 from huracan_sync.auth.scopes import WHAT_FOR
+from huracan_sync.cli.invocation import DONE, Invocation
 from huracan_sync.cli.login_options import credentials
 from huracan_sync.cli.output import Output
-from huracan_sync.cli.runner import DONE, Invocation
 from huracan_sync.errors import HuracanError, NotAuthorized, UsageError
 from huracan_sync.remote.http import Endpoint, Wire
 from huracan_sync.secret import Secret

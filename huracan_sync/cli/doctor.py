@@ -22,9 +22,9 @@ from huracan_sync.auth.secret_scan import scan_tree
 from huracan_sync.auth.token_endpoint import account_name, ask_whether_reachable
 from huracan_sync.auth.tokens import AccessTokens
 from huracan_sync.cli import doctor_checks
+from huracan_sync.cli.invocation import DONE, FAILURES, Invocation
 from huracan_sync.cli.login_options import credentials
 from huracan_sync.cli.output import ascii_path
-from huracan_sync.cli.runner import DONE, FAILURES, Invocation
 from huracan_sync.engine.settings import load
 from huracan_sync.errors import HuracanError, UsageError
 from huracan_sync.remote.client import Remote
@@ -164,7 +164,7 @@ def _self_test(options: argparse.Namespace, invocation: Invocation, login: Crede
     from huracan_sync.engine.login import chosen_by  # noqa: PLC0415
     from huracan_sync.engine.selftest import self_test  # noqa: PLC0415
 
-    log_lines.show_events(debug=options.debug, least=logging.WARNING)
+    log_lines.show_events(verbosity=options.verbose, least=logging.WARNING)
     try:
         settings = load(arguments={"profile": login.profile.name}, environment=invocation.env)
         settings = msgspec.structs.replace(settings, access_token=None, strict=False)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from huracan_sync.cli.runner import Invocation
+from huracan_sync.cli.invocation import Invocation
 from huracan_sync.emulator import command
 
 

@@ -11,9 +11,9 @@ from types import FrameType
 from typing import Any
 
 from huracan_sync.auth.connect import connect
+from huracan_sync.cli.invocation import DONE, Invocation
 from huracan_sync.cli.login_options import context_of, credentials
 from huracan_sync.cli.output import Output, ascii_path
-from huracan_sync.cli.runner import DONE, Invocation
 from huracan_sync.errors import HuracanError
 from huracan_sync.manifest.scope import CHAMPIONS
 from huracan_sync.reader import Snapshot

@@ -11,9 +11,10 @@ from typing import Any
 
 from huracan_sync.auth.connect import connect, home_of
 from huracan_sync.cli import policy_options
+from huracan_sync.cli.invocation import DONE, Invocation
 from huracan_sync.cli.login_options import add_arguments as add_secrets
 from huracan_sync.cli.login_options import context_of, credentials
-from huracan_sync.cli.runner import DONE, Invocation
+from huracan_sync.cli.parser import add_global_options
 from huracan_sync.errors import ConfigError, LocalFailure, NotAuthorized, NoTrust, UsageError
 from huracan_sync.manifest import head, locations, rotation, sshsig, trust
 from huracan_sync.manifest.scope import CHAMPIONS
@@ -52,8 +53,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     inner = parser.add_subparsers(dest="what", metavar="WHAT", required=True)
     for name, what in _WHAT.items():
         each = inner.add_parser(name, help=what, description=what[0].upper() + what[1:] + ".")
-        each.add_argument("--profile", metavar="NAME", default=argparse.SUPPRESS, help="whose login (default: engine)")
-        each.add_argument("--json", action="store_true", default=argparse.SUPPRESS, help="one JSON document on stdout")
+        add_global_options(each, inner=True)
         each.add_argument("--root", metavar="REMOTE", help="another root folder than the profile's")
         add_secrets(each, inner=True)
         _ARGUMENTS[name](each)

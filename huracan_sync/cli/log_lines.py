@@ -3,30 +3,39 @@
 from __future__ import annotations
 
 import logging
-import sys
 from collections.abc import Mapping, MutableMapping
 from datetime import UTC, datetime
 from typing import Any
 
 import structlog
 
-from huracan_sync.cli.output import ascii_path
+from huracan_sync.cli.output import ascii_path, tell
 from huracan_sync.secret import redact
 
 
-def show_events(*, debug: bool, least: int = logging.INFO) -> None:
+def show_events(*, verbosity: int, least: int = logging.INFO) -> None:
     """From now on, structlog's events of this process are lines on stderr; stdout is for answers.
 
     Args:
-        debug: every decision.
-        least: without `debug`: which events matter.
+        verbosity: how many `-v` were given; with two, every event is shown.
+        least: otherwise, the lowest level that is shown.
     """
     structlog.configure(
         processors=[_line],
-        wrapper_class=structlog.make_filtering_bound_logger(logging.DEBUG if debug else least),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        wrapper_class=structlog.make_filtering_bound_logger(logging.DEBUG if verbosity > 1 else least),
+        logger_factory=lambda *_: _Lines(),
         cache_logger_on_first_use=False,
     )
+
+
+class _Lines:
+    """structlog's logger: every level is one line on stderr and in the log file."""
+
+    def msg(self, text: str) -> None:
+        """Write one line."""
+        tell(text)
+
+    log = debug = info = warning = warn = error = err = critical = failure = fatal = exception = msg
 
 
 def _line(_: object, method: str, event: MutableMapping[str, Any]) -> str:

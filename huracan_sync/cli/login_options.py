@@ -13,7 +13,7 @@ from huracan_sync.auth.credentials import Credentials
 from huracan_sync.auth.keystore.store import FOLDER, Store, open_store
 from huracan_sync.auth.keystore.vault import FILE
 from huracan_sync.auth.keystore.vault_key import SHORTEST_PASSPHRASE, KeySources
-from huracan_sync.cli.runner import Invocation
+from huracan_sync.cli.invocation import Invocation
 from huracan_sync.errors import UsageError, VaultRefused
 from huracan_sync.remote.client import Remote
 from huracan_sync.remote.http import Endpoint
@@ -80,7 +80,7 @@ def credentials(
         if number is not None and not 0 <= number < 1 << 20:
             raise UsageError(f"{name} {number} is no descriptor")
     return credentials_of(
-        options.profile,
+        options.profile or invocation.env.get("HURACAN_PROFILE") or None,
         env=invocation.env,
         home=home_of(invocation.env),
         read_only=read_only,

@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 
 from huracan_sync.auth.login_flow import log_out
+from huracan_sync.cli.invocation import DONE, Invocation
 from huracan_sync.cli.login_options import credentials
-from huracan_sync.cli.runner import DONE, Invocation
 from huracan_sync.remote.http import Endpoint, Wire
 
 

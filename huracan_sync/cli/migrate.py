@@ -6,9 +6,9 @@ import argparse
 
 from huracan_sync.auth.connect import connect
 from huracan_sync.cli import settings_options
+from huracan_sync.cli.invocation import DONE, FAILURES, Invocation
 from huracan_sync.cli.login_options import credentials
 from huracan_sync.cli.output import ascii_path
-from huracan_sync.cli.runner import DONE, FAILURES, Invocation
 from huracan_sync.operations import migrate
 from huracan_sync.remote.rate_limit import Pacing
 from huracan_sync.transfer.progress import wait_in_words
@@ -16,7 +16,7 @@ from huracan_sync.transfer.progress import wait_in_words
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Give the parser the verb's arguments."""
-    parser.add_argument("--dry-run", action="store_true", help="print what would be done, and do nothing")
+    parser.add_argument("-n", "--dry-run", action="store_true", help="print what would be done, and do nothing")
     settings_options.add_arguments(parser)
 
 

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import io
+import json
 import os
 import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import suppress
-from typing import TYPE_CHECKING, Any, Self
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self, TextIO
 
 import msgspec
 
@@ -27,11 +31,50 @@ RATE_S = 10.0
 CARRIES_ON = "run the same command again, it carries on where it stopped"
 
 
+_log: TextIO | None = None
+"""The file of `--log-file`, while a verb runs."""
+
+
+@contextmanager
+def log_file(path: str | None) -> Iterator[None]:
+    """While it is open, every line on stderr is also appended to this file, with its moment in UTC.
+
+    Raises:
+        LocalFailure: it cannot be opened.
+    """
+    global _log  # noqa: PLW0603 - like stderr itself, there is one for the process
+    if path is None:
+        yield
+        return
+    try:
+        file = Path(path).open("a", encoding="utf-8", errors="backslashreplace")  # noqa: SIM115 - closed below
+    except OSError as error:
+        raise LocalFailure(f"--log-file {path} cannot be written: {error.strerror}", path=path) from error
+    with file:
+        _log = file
+        try:
+            yield
+        finally:
+            _log = None
+
+
+def make_streams_safe() -> None:
+    """Let stdout and stderr show what their encoding cannot hold, instead of raising in the middle of the work."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            with suppress(OSError, ValueError):
+                stream.reconfigure(errors="backslashreplace")
+
+
 def tell(line: str) -> None:
-    """A line on stderr, if anybody hears it: a closed or full one is no reason to end a run."""
+    """A line on stderr and in the log file, best effort: a closed or full one does not end a run."""
     with suppress(OSError, ValueError, AttributeError):
         sys.stderr.write(line + "\n")  # at once, so that lines of several threads stay apart
         sys.stderr.flush()
+    if _log is not None:
+        with suppress(OSError, ValueError):
+            _log.write(f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ} {line}\n")
+            _log.flush()
 
 
 def _answer(*lines: str) -> None:
@@ -47,6 +90,8 @@ def _answer(*lines: str) -> None:
         sys.stdout.flush()
     except BrokenPipeError:
         raise
+    except (ValueError, AttributeError):
+        return  # stdout was closed before we started: nobody wants the answer
     except OSError as error:
         give_up_stdout()
         hint = "what was asked for was done; send the answer to where there is room"
@@ -55,57 +100,85 @@ def _answer(*lines: str) -> None:
 
 def give_up_stdout() -> None:
     """What is still buffered goes nowhere, so that it does not fail a second time at the end of the process."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    with suppress(OSError, ValueError, AttributeError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def as_json(document: Mapping[str, Any]) -> str:
+    """One line of JSON. Names that are not Unicode (lone surrogates) are escaped as JSON can."""
+    try:
+        return msgspec.json.encode(document).decode()
+    except UnicodeEncodeError:
+        return json.dumps(msgspec.to_builtins(document))
 
 
 def is_watched() -> bool:
     """Whether stderr is a terminal."""
-    return sys.stderr is not None and sys.stderr.isatty()
+    with suppress(ValueError):  # closed
+        return sys.stderr is not None and sys.stderr.isatty()
+    return False
 
 
 class Output:
     """Where a verb speaks."""
 
-    def __init__(self, *, as_json: bool) -> None:
+    def __init__(self, *, as_json: bool, quiet: bool = False) -> None:
         self.as_json = as_json
+        self.quiet = quiet
+        self._held: list[str] = []
+        """Words for people that are shown only if the verb fails (`--quiet`)."""
 
     def document(self, document: Mapping[str, Any], words: Iterable[str]) -> None:
         """The verb's answer: the document for machines, the words (lines) for people."""
         if self.as_json:
-            _answer(msgspec.json.encode(document).decode())
+            _answer(as_json(document))
+        elif self.quiet:
+            self._held += map(redact, words)
         else:
             _answer(*map(redact, words))
 
+    def settle(self, *, shown: bool) -> None:
+        """At the end of a quiet run: show what was held back, or drop it."""
+        held, self._held = self._held, []
+        if shown and held:
+            with suppress(BrokenPipeError, LocalFailure):
+                _answer(*held)
+
     def line(self, document: Mapping[str, Any], words: str) -> None:
         """One of several answers as they come: a line of JSON for machines, a line of words for people."""
-        _answer(msgspec.json.encode(document).decode() if self.as_json else redact(words))
+        _answer(as_json(document) if self.as_json else redact(words))
 
     def secret(self, document: Mapping[str, Any], words: str) -> None:
         """A secret that was asked for by name: the only text on stdout that is not redacted.
 
         It is flushed at once: whoever made the secret withdraws it when nobody takes it.
         """
-        print(msgspec.json.encode(document).decode() if self.as_json else words, flush=True)
+        print(as_json(document) if self.as_json else words, flush=True)
 
     def say(self, sentence: str) -> None:
-        """Something on the way, for people only, on stderr."""
+        """Something on the way, for people only, on stderr. Nothing with `--quiet`."""
+        if not self.quiet:
+            tell(redact(sentence))
+
+    def warn(self, sentence: str) -> None:
+        """Something a person should act on, on stderr, also with `--quiet`."""
         tell(redact(sentence))
 
     def error(self, error: HuracanError) -> None:
         """An error: a sentence and what to do next."""
         if self.as_json:
             with suppress(LocalFailure):  # people are told all the same
-                _answer(redact(msgspec.json.encode(error.as_dict()).decode()))
-        self.say(f"error: {error}")
+                _answer(redact(as_json(error.as_dict())))
+        self.warn(f"error: {error}")
         if error.hint:
-            self.say(f"  hint: {error.hint}")
+            self.warn(f"  hint: {error.hint}")
 
     def bug(self, error: Exception) -> None:
         """What nobody foresaw ended it; for machines only, people have been told."""
         if self.as_json:
             document = {"error": "Bug", "message": f"{type(error).__name__}: {error}", "hint": "see stderr"}
             with suppress(LocalFailure):
-                _answer(redact(msgspec.json.encode({**document, "retryable": False, "facts": {}}).decode()))
+                _answer(redact(as_json({**document, "retryable": False, "facts": {}})))
 
     def show(self, text: str) -> None:
         """As `say`, but letter by letter: the address of a consent page has a value in it that only counts whole."""
@@ -116,8 +189,8 @@ class Output:
         if self.as_json:
             document = {"error": "Interrupted", "message": "interrupted", "hint": hint}
             with suppress(LocalFailure):
-                _answer(msgspec.json.encode(document).decode())
-        self.say(f"\ninterrupted; {hint}" if is_watched() else f"interrupted; {hint}")
+                _answer(as_json(document))
+        self.warn(f"\ninterrupted; {hint}" if is_watched() else f"interrupted; {hint}")
 
     def failures(self, failures: Sequence[Failure]) -> list[str]:
         """Lines that list what failed."""
@@ -132,6 +205,8 @@ class Output:
 
     def progress(self, verb: str) -> Watching:
         """A monitor that shows progress on stderr: a bar on a terminal that can draw one, else a line a second."""
+        if self.quiet:
+            return Watching()
         return Bar(verb) if is_watched() and os.environ.get("TERM") != "dumb" else Lines(verb)
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 import time
 
+from huracan_sync.cli.invocation import DONE, FAILURES, Invocation
 from huracan_sync.cli.login_options import context_of
-from huracan_sync.cli.runner import DONE, FAILURES, Invocation
 from huracan_sync.cli.transfer_options import add_wait, dry_run, remote_of
 from huracan_sync.errors import UsageError
 from huracan_sync.manifest.scope import CHAMPIONS
@@ -30,7 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--channel", metavar="C", default=CHAMPIONS, help=f"the channel ({CHAMPIONS})")
     parser.add_argument("--overwrite", action="store_true", help="where both differ, let what is on the disk win")
     parser.add_argument("--force", action="store_true", help="go on although a guard objects (a vanished folder)")
-    parser.add_argument("--dry-run", action="store_true", help="print what would be done, and do nothing")
+    parser.add_argument("-n", "--dry-run", action="store_true", help="print what would be done, and do nothing")
     instead = parser.add_mutually_exclusive_group()
     instead.add_argument(
         "--rollback", type=int, metavar="SEQ", help="make the set of an earlier sequence current again; sends no file"

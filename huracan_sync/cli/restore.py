@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 import time
 
+from huracan_sync.cli.invocation import DONE, FAILURES, REFUSED, Invocation
 from huracan_sync.cli.login_options import context_of
-from huracan_sync.cli.runner import DONE, FAILURES, REFUSED, Invocation
 from huracan_sync.cli.transfer_options import add_direction, add_wait, dry_run, remote_of
 from huracan_sync.errors import Refused
 from huracan_sync.operations.restore import Restore, RestoreOptions, RestoreReport

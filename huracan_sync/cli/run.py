@@ -15,10 +15,11 @@ import msgspec
 
 from huracan_sync.auth.connect import home_of
 from huracan_sync.cli import settings_options
+from huracan_sync.cli.invocation import DONE, FAILURES, INTERRUPTED, Invocation
 from huracan_sync.cli.log_lines import show_events
 from huracan_sync.cli.login_options import credentials, key_place
 from huracan_sync.cli.output import table
-from huracan_sync.cli.runner import DONE, FAILURES, INTERRUPTED, Invocation, exit_code
+from huracan_sync.cli.runner import exit_code
 from huracan_sync.engine import run as engine_run
 from huracan_sync.engine.context import EngineContext
 from huracan_sync.engine.daemon.status import read
@@ -50,7 +51,7 @@ def run(options: argparse.Namespace, invocation: Invocation) -> int:
         raise UsageError("--once ends at once, so nobody could look at --http", hint="leave one of them out")
     if options.http is not None and not 0 <= options.http < 1 << 16:
         raise UsageError(f"--http {options.http} is no port")
-    show_events(debug=options.debug)
+    show_events(verbosity=options.verbose)
     settings = settings_options.settings_of(options, invocation)
     engine = engine_of(settings, options, invocation)
     if options.once:

@@ -7,14 +7,27 @@ import logging
 import os
 import signal
 import traceback
+from pathlib import Path
 from types import FrameType
 
 from huracan_sync.auth.keystore.secret_io import Environment, guard_memory, take_environment
-from huracan_sync.auth.keystore.store import Store
-from huracan_sync.cli.output import CARRIES_ON, Output, give_up_stdout, tell
+from huracan_sync.cli.invocation import (
+    CONFIGURATION,
+    DONE,
+    FAILURES,
+    INTERRUPTED,
+    LATER,
+    REFUSED,
+    UNAUTHORIZED,
+    UNAVAILABLE,
+    USAGE,
+    Invocation,
+)
+from huracan_sync.cli.output import CARRIES_ON, Output, give_up_stdout, log_file, make_streams_safe, tell
 from huracan_sync.errors import (
     ConfigError,
     HuracanError,
+    LocalFailure,
     NotAuthorized,
     Refused,
     TryLater,
@@ -22,9 +35,6 @@ from huracan_sync.errors import (
     UsageError,
 )
 from huracan_sync.secret import RedactingFilter, quiet_the_wire, redact
-
-DONE, FAILURES, USAGE = 0, 1, 2
-REFUSED, UNAVAILABLE, LATER, UNAUTHORIZED, CONFIGURATION, INTERRUPTED = 65, 69, 75, 77, 78, 130
 
 _CODES: list[tuple[type[HuracanError], int]] = [
     (UsageError, USAGE),
@@ -49,11 +59,23 @@ def run(options: argparse.Namespace) -> int:
     """Run the verb that was parsed; the exit code."""
     guard_memory()
     env = take_environment(os.environ)
-    output = Output(as_json=getattr(options, "json", False))
-    _log_to_stderr(debug=getattr(options, "debug", False))
+    make_streams_safe()
+    output = Output(as_json=getattr(options, "json", False), quiet=getattr(options, "quiet", False))
+    verbosity = getattr(options, "verbose", 0)
     signal.signal(signal.SIGTERM, _raise_interrupted)
     try:
-        return int(options.run(options, Invocation(env, output)))
+        with log_file(getattr(options, "log_file", None)):
+            _log_to_stderr(verbosity)
+            code = _run(options, env, output)
+            output.settle(shown=code != DONE)
+            return code
+    finally:
+        logging.getLogger().handlers.clear()
+
+
+def _run(options: argparse.Namespace, env: Environment, output: Output) -> int:
+    try:
+        return int(options.run(options, Invocation(_configured(options, env), output)))
     except (KeyboardInterrupt, _Interrupted):
         output.interrupted(getattr(options, "interrupted", CARRIES_ON))
         return INTERRUPTED
@@ -64,29 +86,46 @@ def run(options: argparse.Namespace) -> int:
         # Whoever read our output is gone; there is nobody left to tell.
         give_up_stdout()
         return FAILURES
+    except OSError as error:
+        # Not one of ours, so nobody foresaw it; but the system's own words say what is wrong, and no traceback does.
+        where = f"{error.filename}: " if error.filename else ""
+        output.error(LocalFailure(f"{where}{error.strerror or error}", path=str(error.filename or "")))
+        return FAILURES
     except Exception as error:  # noqa: BLE001 - the last line of the program: a bug is shown without its secrets
         tell(redact(traceback.format_exc()) + "This is a bug in huracan-sync. Please report it with the lines above.")
         output.bug(error)
         return FAILURES
 
 
-class Invocation:
-    """What a verb is given beside its options: the environment and where to speak."""
-
-    def __init__(self, env: Environment, output: Output) -> None:
-        self.env = env
-        self.output = output
-        self.store: Store | None = None
-        """The secrets of this machine, once they are asked for (cli/credentials.py)."""
-
-
 def _raise_interrupted(_: int, __: FrameType | None) -> None:
     raise _Interrupted
 
 
-def _log_to_stderr(*, debug: bool) -> None:
-    handler = logging.StreamHandler()
+def _configured(options: argparse.Namespace, env: Environment) -> Environment:
+    """The environment, with what the configuration file says where the environment says nothing.
+
+    Verbs with settings of their own read the whole file themselves; for the others it names profile and root folder.
+    """
+    options.config = Path(named) if (named := getattr(options, "config", None) or env.get("HURACAN_CONFIG")) else None
+    if options.config is None or hasattr(options, "set"):
+        return env
+    from huracan_sync.cli.settings_options import settings_in  # noqa: PLC0415 - the engine's settings, if asked for
+
+    settings = settings_in(options.config, env)
+    return Environment({**env, "HURACAN_PROFILE": settings.profile, "HURACAN_APP_FOLDER": settings.app_folder})
+
+
+class _Told(logging.Handler):
+    """Log records as lines of ours, on stderr and in the log file."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        tell(self.format(record))
+
+
+def _log_to_stderr(verbosity: int) -> None:
+    handler = _Told()
     handler.addFilter(RedactingFilter())
     handler.setFormatter(logging.Formatter("%(levelname)s %(name)s: %(message)s"))
-    logging.basicConfig(level=logging.DEBUG if debug else logging.WARNING, handlers=[handler], force=True)
+    level = (logging.WARNING, logging.INFO, logging.DEBUG)[min(verbosity, 2)]
+    logging.basicConfig(level=level, handlers=[handler], force=True)
     quiet_the_wire()

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from huracan_sync.auth.connect import home_of
+from huracan_sync.cli.invocation import DONE, Invocation
 from huracan_sync.cli.output import ascii_path, table
-from huracan_sync.cli.runner import DONE, Invocation
 from huracan_sync.engine.daemon import status
 from huracan_sync.engine.daemon.status import State, Status
 from huracan_sync.engine.outbox import Outbox

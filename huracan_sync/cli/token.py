@@ -6,8 +6,8 @@ import argparse
 import shlex
 
 from huracan_sync.auth.tokens import AccessTokens
+from huracan_sync.cli.invocation import DONE, Invocation
 from huracan_sync.cli.login_options import credentials
-from huracan_sync.cli.runner import DONE, Invocation
 from huracan_sync.remote.http import Endpoint, Wire
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import argparse
 
 from huracan_sync.auth.connect import connect
+from huracan_sync.cli.invocation import DONE, Invocation
 from huracan_sync.cli.login_options import credentials
 from huracan_sync.cli.output import Watching
-from huracan_sync.cli.runner import DONE, Invocation
 from huracan_sync.errors import UsageError
 from huracan_sync.remote.client import Remote
 from huracan_sync.remote.rate_limit import Pacing
@@ -23,7 +23,7 @@ def add_direction(parser: argparse.ArgumentParser, source: str) -> None:
     parser.add_argument(
         "--force", action="store_true", help="go on although a guard objects (emptied or vanished folder)"
     )
-    parser.add_argument("--dry-run", action="store_true", help="print what would be done, and do nothing")
+    parser.add_argument("-n", "--dry-run", action="store_true", help="print what would be done, and do nothing")
 
 
 def add_wait(parser: argparse.ArgumentParser) -> None:

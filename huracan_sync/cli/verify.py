@@ -7,9 +7,9 @@ import time
 from pathlib import Path
 
 from huracan_sync.auth.connect import connect, home_of, root_of
+from huracan_sync.cli.invocation import DONE, REFUSED, Invocation
 from huracan_sync.cli.login_options import context_of, credentials, key_place
 from huracan_sync.cli.output import ascii_path, table
-from huracan_sync.cli.runner import DONE, REFUSED, Invocation
 from huracan_sync.errors import UsageError
 from huracan_sync.manifest.scope import CHAMPIONS, channel_of, scope_of
 from huracan_sync.operations.audit import MOST, History, Row, audit_copy, audit_remote

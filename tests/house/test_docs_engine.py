@@ -9,7 +9,7 @@ import pytest
 
 import huracan_sync
 from huracan_sync import engine
-from huracan_sync.cli import _parser
+from huracan_sync.cli import parser_of
 from huracan_sync.engine.settings import PRESETS, load
 
 HOUSE = Path(huracan_sync.__file__).parent
@@ -57,7 +57,7 @@ def test_commands_in_the_documents_are_as_the_command_line_takes_them(page, line
     # That each does what it says is tested where it lives.
     words = shlex.split(re.sub(r".*\$\((.*)\).*", r"\1", line))
     assert words[0] == "huracan-sync"
-    assert _parser(words[1]).parse_args(words[1:]).verb == words[1]
+    assert parser_of(words[1]).parse_args(words[1:]).verb == words[1]
 
 
 def test_every_event_and_variable_that_is_named_exists():

@@ -1,0 +1,30 @@
+"""`completion`: print completion for a shell, from the same parser."""
+
+from __future__ import annotations
+
+import argparse
+
+from huracan_sync.cli.invocation import DONE, Invocation
+
+SHELLS = ("bash", "zsh", "fish")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Give the parser the verb's arguments."""
+    parser.add_argument("shell", choices=SHELLS, help="which shell")
+    parser.epilog = (
+        "bash: huracan-sync completion bash > ~/.local/share/bash-completion/completions/huracan-sync; "
+        "zsh: huracan-sync completion zsh > a folder of $fpath, as _huracan-sync; "
+        "fish: huracan-sync completion fish > ~/.config/fish/completions/huracan-sync.fish"
+    )
+
+
+def run(options: argparse.Namespace, invocation: Invocation) -> int:
+    """`completion SHELL`."""
+    import shtab  # noqa: PLC0415 - only this verb needs it
+
+    from huracan_sync import cli  # noqa: PLC0415 - the package imports this module
+
+    script = shtab.complete(cli.parser_of(), shell=options.shell)
+    invocation.output.document({"shell": options.shell, "script": script}, script.splitlines())
+    return DONE

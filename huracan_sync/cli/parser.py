@@ -1,0 +1,122 @@
+"""The argument parser: options that may stand before or after the verb, and suggestions for what is misspelled."""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import importlib
+import json
+import re
+from collections.abc import Mapping
+from typing import Any, NoReturn
+
+TAKES_A_VALUE = {"--profile", "--config", "--log-file"}
+"""Options before the verb whose next word is not the verb."""
+
+NEEDS_NO_LOGIN = {"status", "emulator", "help", "completion"}
+MAKES_OR_ENDS_A_LOGIN = {"authorize", "logout"}
+
+_UNKNOWN_VERB = re.compile(r"argument (?:VERB|WHAT): invalid choice: '([^']*)'")
+_UNKNOWN_OPTIONS = re.compile(r"unrecognized arguments: (.*)")
+
+
+class Parser(argparse.ArgumentParser):
+    """argparse's, which also suggests the nearest verb or option, and tells machines what is wrong."""
+
+    as_json = False
+
+    def error(self, message: str) -> NoReturn:
+        """End with exit code 2: usage."""
+        message = self._suggesting(message)
+        if self.as_json:
+            document = {"error": "UsageError", "message": message, "hint": f"see {self.prog} --help"}
+            print(json.dumps({**document, "retryable": False, "facts": {}}))
+        super().error(message)
+
+    def _suggesting(self, message: str) -> str:
+        if found := _UNKNOWN_VERB.match(message):
+            known = [name for names in self._verbs() for name in names]
+            near = _did_you_mean(found[1], known) or f"; {self.prog} --help lists them all"
+            return f"there is no {self.prog} {found[1]}{near}"
+        if found := _UNKNOWN_OPTIONS.match(message):
+            words = found[1].split()
+            wrong = next((word for word in words if word.startswith("-")), words[0])
+            near = _did_you_mean(wrong.partition("=")[0], self.spellings()) if wrong.startswith("-") else ""
+            return message + near
+        return message
+
+    def _verbs(self) -> list[Mapping[str, Any]]:
+        return [action.choices for action in self._actions if isinstance(action, argparse._SubParsersAction)]  # noqa: SLF001
+
+    def spellings(self) -> list[str]:
+        """Every listed option of this parser and of the verbs below it."""
+        own = [name for action in self._actions if action.help != argparse.SUPPRESS for name in action.option_strings]
+        for verbs in self._verbs():
+            for parser in verbs.values():
+                own += parser.spellings()
+        return own
+
+
+def _did_you_mean(wrong: str, known: list[str]) -> str:
+    near = difflib.get_close_matches(wrong, known, n=1, cutoff=0.6)
+    return f"; did you mean {near[0]}?" if near else ""
+
+
+def add_global_options(parser: argparse.ArgumentParser, *, inner: bool = False) -> None:
+    """Options of every verb, which may stand before the verb or after it.
+
+    Args:
+        parser: gets them.
+        inner: whether an outer parser has them too; then nothing is set where nothing is given here.
+    """
+
+    def default(value: object) -> Any:
+        return argparse.SUPPRESS if inner else value
+
+    group = parser.add_argument_group("options of every verb")
+    add = group.add_argument
+    add("--profile", metavar="NAME", default=default(None), help="whose login (default: HURACAN_PROFILE, else engine)")
+    add("--config", metavar="FILE", default=default(None), help="settings from this TOML file (or HURACAN_CONFIG)")
+    add("--json", action="store_true", default=default(value=False), help="print one JSON document on stdout")
+    add("-v", "--verbose", action="count", default=default(0), help="log decisions to stderr; -vv: every request")
+    add("-q", "--quiet", action="store_true", default=default(value=False), help="print nothing on success")
+    add("--log-file", metavar="FILE", default=default(None), help="also append everything on stderr to this file")
+    add("--debug", dest="verbose", action="store_const", const=2, default=argparse.SUPPRESS, help=argparse.SUPPRESS)
+
+
+def verb_in(arguments: list[str]) -> str:
+    """The verb among the arguments: the first word that is neither an option nor the value of one; else empty."""
+    words = iter(arguments)
+    for word in words:
+        if word in TAKES_A_VALUE:
+            next(words, None)
+        elif not word.startswith("-"):
+            return word
+    return ""
+
+
+def build(prog: str, version: str, verbs: Mapping[str, str], epilog: str, *, only: str | None) -> Parser:
+    """The whole parser, or the one in which only the verb that is used has its arguments (start-up counts)."""
+    parser = Parser(
+        prog=prog,
+        description="Exact, resumable, signed sync between a trading engine and Dropbox.",
+        epilog=epilog,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"{prog} {version}")
+    add_global_options(parser)
+    below = parser.add_subparsers(dest="verb", metavar="VERB")
+    for name, what in verbs.items():
+        inner = below.add_parser(name, help=what, description=what[0].upper() + what[1:] + ".")
+        if only not in {None, name}:
+            continue
+        module = importlib.import_module(f"huracan_sync.cli.{name}")
+        inner.set_defaults(run=module.run)
+        module.add_arguments(inner)
+        if name != "emulator":  # it has options of its own, and imports nothing of ours
+            add_global_options(inner, inner=True)
+        if name not in NEEDS_NO_LOGIN:
+            from huracan_sync.cli import login_options  # noqa: PLC0415 - start-up counts
+
+            login_options.add_arguments(inner, token=name not in MAKES_OR_ENDS_A_LOGIN)
+    return parser

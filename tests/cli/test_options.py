@@ -1,0 +1,231 @@
+"""Options that every verb has, wherever they stand; suggestions; help, completion, man page; streams that fail."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+from huracan_sync import cli
+from huracan_sync.cli import output
+from huracan_sync.cli.man_page import man_page
+from huracan_sync.cli.parser import verb_in
+
+
+@pytest.mark.parametrize(
+    ("words", "verb"),
+    [
+        ("push a b", "push"),
+        ("--profile push restore a b", "restore"),
+        ("--profile=x -v --json restore", "restore"),
+        ("--log-file push --config c -q status", "status"),
+        ("--json", ""),
+        ("", ""),
+    ],
+)
+def test_the_verb_is_found_behind_options(words, verb):
+    assert verb_in(words.split()) == verb
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "--profile p --json -vv -q --log-file l --config c push A B -n",
+        "push A B -n --profile p --json -vv -q --log-file l --config c",
+        "--profile p -vv push --dry-run A --json B --quiet --log-file=l --config=c",
+    ],
+)
+def test_global_options_stand_before_or_after_the_verb(words):
+    options = cli.parser_of("push").parse_args(words.split())
+    assert (options.profile, options.json, options.verbose, options.quiet) == ("p", True, 2, True)
+    assert (options.log_file, options.config, options.dry_run) == ("l", "c", True)
+    assert (options.local, options.remote) == ("A", "B")
+
+
+def test_the_later_one_wins_and_nothing_given_is_nothing():
+    parse = cli.parser_of("keys").parse_args
+    assert parse(["--profile", "a", "keys", "--profile", "b", "show", "--profile", "c"]).profile == "c"
+    assert parse(["--profile", "a", "keys", "show"]).profile == "a"
+    options = parse(["keys", "show"])
+    assert (options.profile, options.json, options.verbose, options.quiet, options.config) == (
+        None,
+        False,
+        0,
+        False,
+        None,
+    )
+
+
+def test_old_spellings_work_and_are_not_listed():
+    keys, doctor = cli.parser_of("keys"), cli.parser_of("doctor")
+    assert keys.parse_args(["keys", "trust", "--anew"]).reset
+    assert keys.parse_args(["keys", "trust", "--reset"]).reset
+    assert doctor.parse_args(["doctor", "--exercise"]).self_test
+    assert doctor.parse_args(["doctor", "--debug"]).verbose == 2
+    listed = man_page(cli.parser_of())
+    assert not [word for word in ("anew", "exercise", "debug") if f"\\-\\-{word}" in listed]
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("pus a b", "there is no huracan-sync pus; did you mean push?"),
+        ("restoer a b", "there is no huracan-sync restoer; did you mean restore?"),
+        ("keys shwo", "there is no huracan-sync keys shwo; did you mean show?"),
+        ("frobnicate", "there is no huracan-sync frobnicate; huracan-sync --help lists them all"),
+        ("push a b --dryrun", "did you mean --dry-run?"),
+        ("push a b --jsn", "did you mean --json?"),
+    ],
+)
+def test_misspelled_words_are_usage_errors_with_a_suggestion(words, said, capsys):
+    with pytest.raises(SystemExit) as ended:
+        cli.main(words.split())
+    assert ended.value.code == 2
+    assert said in capsys.readouterr().err
+
+
+def test_misspelled_words_for_machines(capsys):
+    with pytest.raises(SystemExit):
+        cli.main(["--json", "pus"])
+    document = json.loads(capsys.readouterr().out)
+    assert document["error"] == "UsageError"
+    assert "did you mean push?" in document["message"]
+
+
+@pytest.mark.parametrize("topic", [["push"], ["keys"], ["keys", "trust"]])
+def test_help_of_a_verb_is_its_help(topic, capsys, monkeypatch, tmp_path):
+    monkeypatch.setenv("HURACAN_SYNC_HOME", str(tmp_path))
+    with pytest.raises(SystemExit) as ended:
+        cli.main(["help", *topic])
+    assert ended.value.code == 0
+    assert capsys.readouterr().out.startswith(f"usage: huracan-sync {' '.join(topic)}")
+
+
+def test_the_man_page_names_every_verb_and_every_option():
+    page = man_page(cli.parser_of())
+    for verb in cli.VERBS:
+        assert f".SH {verb.upper()}\n" in page
+    for option in cli.parser_of().spellings():
+        assert option.replace("-", "\\-") in page
+    if shutil.which("man"):
+        command = ["man", "--warnings=w", "-l", "-"]
+        done = subprocess.run(command, input=page, capture_output=True, text=True, check=True)
+        assert "huracan-sync" in done.stdout
+        assert not done.stderr
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completion_is_a_script_that_the_shell_reads(shell):
+    import shtab
+
+    script = shtab.complete(cli.parser_of(), shell=shell)
+    assert "restore" in script
+    assert "dry-run" in script
+    if program := shutil.which(shell):
+        subprocess.run([program, "-n"], input=script, text=True, check=True)
+
+
+# --- streams ------------------------------------------------------------------------------------------------------
+
+
+def status(tmp_path, shell_tail, *options, env=None):
+    """`status`, with its streams as the shell's words after it say."""
+    command = f'"{sys.executable}" -m huracan_sync status {" ".join(options)} {shell_tail}'
+    plain = {k: v for k, v in os.environ.items() if not k.startswith("HURACAN")}
+    return subprocess.run(
+        ["bash", "-c", command],
+        env=plain | {"HURACAN_SYNC_HOME": str(tmp_path)} | (env or {}),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize(
+    ("tail", "codes"),
+    [
+        (">&-", {0}),
+        ("2>&-", {0}),
+        (">&- 2>&-", {0}),
+        (">/dev/full", {1}),
+        ("2>/dev/full", {0}),
+        ("| true", {0}),
+        (">&- --json", {0}),
+    ],
+)
+def test_streams_that_fail_are_no_traceback(tmp_path, tail, codes):
+    done = status(tmp_path, tail)
+    assert "Traceback" not in done.stderr + done.stdout
+    assert "Exception ignored" not in done.stderr
+    assert done.returncode in codes
+
+
+def test_text_that_the_stream_cannot_show_is_escaped(tmp_path, capsys):
+    shown = output.Output(as_json=False)
+    output.make_streams_safe()
+    document = {"path": "m\udce9 / é"}
+    output.Output(as_json=True).document(document, [])
+    assert json.loads(capsys.readouterr().out) == document
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-c",
+            (
+                "from huracan_sync.cli.output import Output, make_streams_safe as safe\n"
+                "safe(); Output(as_json=False).document({}, ['m\\udce9 \\u00e9'])"
+            ),
+        ],
+        env=os.environ | {"PYTHONIOENCODING": "ascii"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout == "m\\udce9 \\xe9\n"
+    assert shown
+
+
+# --- quiet, log file, configuration file ----------------------------------------------------------------------------
+
+
+def test_quiet_is_silent_on_success_and_not_on_failure(tmp_path):
+    assert status(tmp_path, "", "-q").stdout == ""
+    assert status(tmp_path, "").stdout != ""
+    failed = status(tmp_path, "", "-q", "--every", "0", "--watch")
+    assert failed.returncode == 2
+    assert failed.stderr.startswith("error: ")
+
+
+def test_the_log_file_has_what_stderr_has(tmp_path):
+    log = tmp_path / "log.txt"
+    failed = status(tmp_path, "", "--log-file", str(log), "--every", "0", "--watch")
+    first = log.read_text().splitlines()[0]
+    assert first[21:] == failed.stderr.splitlines()[0]
+    assert first[:20].endswith("Z")
+    refused = status(tmp_path, "", "--log-file", str(tmp_path / "none" / "log.txt"))
+    assert refused.returncode == 1
+    assert "--log-file" in refused.stderr
+
+
+def test_the_configuration_file_names_the_profile_for_every_verb(tmp_path):
+    file = tmp_path / "c.toml"
+    file.write_text('profile = "hamilton"\napp_folder = "Engine"\n')
+    run = [sys.executable, "-m", "huracan_sync"]
+    plain = {k: v for k, v in os.environ.items() if not k.startswith("HURACAN")} | {"HURACAN_SYNC_HOME": str(tmp_path)}
+
+    def profile(*words, **env):
+        done = subprocess.run([*run, *words, "--json"], env=plain | env, capture_output=True, text=True, check=False)
+        return json.loads(done.stdout).get("profile")
+
+    assert profile("logout", "--config", str(file)) == "hamilton"
+    assert profile("logout", HURACAN_CONFIG=str(file)) == "hamilton"
+    assert profile("logout", HURACAN_PROFILE="hamilton") == "hamilton"
+    assert profile("logout", "--config", str(file), "--profile", "engine") == "engine"
+    file.write_text("profil = 1\n")
+    done = subprocess.run(
+        [*run, "logout", "--config", str(file)], env=plain, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 78
+    assert "profil" in done.stderr
+    assert str(file) in done.stderr
