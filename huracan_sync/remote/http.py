@@ -1,4 +1,4 @@
-"""The only room that opens a connection to Dropbox: where its hosts are, one pool, and a meter of what went over it.
+"""The only module that sends requests to Dropbox: where its hosts are, one pool of connections, and a meter.
 
 Laws: nothing here reads the environment except `Endpoint.from_environment`. No proxy, no netrc, no CA bundle is taken
 from `*_PROXY`, `~/.netrc`, `SSL_CERT_FILE` or `DROPBOX_*`: each of these could send a token to another place. No
@@ -7,44 +7,30 @@ redirect is followed. No retry happens here: an exchange is made once, and eithe
 
 from __future__ import annotations
 
-import ipaddress
 import logging
 import os
-import re
-import socket
-import ssl
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from typing import Self, cast
+from typing import TYPE_CHECKING, Self
 from urllib.parse import urlsplit
 from weakref import WeakSet
 
-import certifi
 import msgspec
-import urllib3
-from urllib3.connection import HTTPConnection
-from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
-from urllib3.exceptions import (
-    ConnectTimeoutError,
-    HTTPError,
-    NewConnectionError,
-    SSLError,
-)
 
-from huracan_sync.errors import ConfigError, TlsRefused, Unreachable
+from huracan_sync.errors import ConfigError, Unreachable
 from huracan_sync.remote.throttle import Shape, Throttle
 from huracan_sync.secret import Secret, bare
+
+if TYPE_CHECKING:
+    import urllib3
+    from urllib3.connection import HTTPConnection
 
 log = logging.getLogger(__name__)
 
 CHUNK = 256 * 1024
 """Bytes handed over at a time: what one read of a socket can give."""
-
-
-_UNSENT = [(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, CHUNK)] if hasattr(socket, "TCP_NOTSENT_LOWAT") else []
-"""Where a system can, it takes no more from us than the link is about to: what is written has as good as left."""
 
 
 class Endpoint(msgspec.Struct, frozen=True):
@@ -86,6 +72,8 @@ class Endpoint(msgspec.Struct, frozen=True):
 def _is_loopback(host: str | None) -> bool:
     if host == "localhost":
         return True
+    import ipaddress  # noqa: PLC0415 - start-up time, and only an emulator needs it
+
     try:
         return ipaddress.ip_address(host or "").is_loopback
     except ValueError:
@@ -178,13 +166,15 @@ class Stream:
         return piece
 
     def _read(self, size: int) -> bytes:
+        from huracan_sync.remote import pools  # noqa: PLC0415 - imported when the connection was made
+
         # Undecoded bytes come straight from the socket; decoding goes through a buffer that holds them twice.
         encoded = "Content-Encoding" in self.headers
         try:
             piece = self._response.read(self._shape.most(size), decode_content=encoded)
-        except (HTTPError, OSError) as error:
+        except pools.FAILURES as error:
             self._shape.check()
-            raise _unreachable(error, self._url) from error
+            raise pools.unreachable(error, self._url) from error
         self._shape.wait(len(piece))
         if self._is_content:
             self._meter.add(received=len(piece))
@@ -276,6 +266,8 @@ class Wire:
         read_timeout: float | None = None,
     ) -> Stream:
         """Like `exchange`, but the body of the answer is left on the wire."""
+        from huracan_sync.remote import pools  # noqa: PLC0415 - 60 ms, which a client that makes no call does not need
+
         failure: BaseException
         self._shape.check()
         size = len(body) if isinstance(body, bytes | memoryview) else int(headers.get("Content-Length", 0))
@@ -283,18 +275,16 @@ class Wire:
         is_content = headers.get("Content-Type") == "application/octet-stream"
         self.meter.add(requests=not is_token, token_requests=is_token, sent=size if is_content else 0)
         try:
-            response = self._the_pool().request(
+            response = pools.send(
+                self._the_pool(),
                 method,
                 url,
-                body=_sendable(body, self._shape),
                 headers={**headers, **_bearer(token), "Content-Length": str(size)},
-                timeout=urllib3.Timeout(connect=self._timeout[0], read=read_timeout or self._timeout[1]),
-                retries=False,
-                redirect=False,
-                preload_content=False,
+                body=_sendable(body, self._shape),
+                timeouts=(self._timeout[0], read_timeout or self._timeout[1]),
             )
-        except (HTTPError, OSError) as error:
-            failure = _unreachable(error, url)
+        except pools.FAILURES as error:
+            failure = pools.unreachable(error, url)
         except BaseException as error:  # noqa: BLE001 - Ctrl-C too: its frames hold the headers all the same
             failure = error
         else:
@@ -307,6 +297,8 @@ class Wire:
     def cut_short(self) -> Iterator[None]:
         """Within the block nothing moves: exchanges under way break off, none begins."""
         self._shape.is_cut.set()
+        import socket  # noqa: PLC0415 - start-up time
+
         with self._lock:
             sockets = [connection.sock for connection in self._open if connection.sock]
         for sock in sockets:
@@ -330,85 +322,24 @@ class Wire:
                 self._pool = None
 
     def _the_pool(self) -> urllib3.PoolManager:
+        from huracan_sync.remote import pools  # noqa: PLC0415 - as above
+
         with self._lock:
             if self._pool is None or self._owner != os.getpid():  # a connection must not be shared with a parent
-                self._pool = urllib3.PoolManager(
-                    num_pools=4,
-                    maxsize=self._connections,
-                    block=False,
-                    ssl_context=self._tls() if self.endpoint.api.startswith("https") else None,
-                    retries=False,
-                    socket_options=[*HTTPConnection.default_socket_options, *_UNSENT],
+                self._pool = pools.make_pool(
+                    connections=self._connections,
+                    is_tls=self.endpoint.api.startswith("https"),
+                    ca_file=self.endpoint.ca_file,
+                    opened=self._opened,
                 )
-                self._pool.pool_classes_by_scheme = _pools(self._opened)
                 self._owner = os.getpid()
             return self._pool
-
-    def _tls(self) -> ssl.SSLContext:
-        # Not ssl.create_default_context(): that one takes bundles and key-log files from the environment.
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        context.minimum_version = ssl.TLSVersion.TLSv1_2
-        try:
-            context.load_verify_locations(self.endpoint.ca_file or certifi.where())
-        except OSError as error:
-            raise ConfigError(
-                f"the CA file {self.endpoint.ca_file} cannot be read: {error.strerror or error}",
-                hint="HURACAN_SYNC_CA names the ca.pem that `huracan-sync emulator --tls DIR` writes",
-            ) from error
-        return context
 
 
 def _bearer(token: Secret | None) -> dict[str, str]:
     return {} if token is None else {"Authorization": f"Bearer {token.reveal()}"}
 
 
-def _sendable(body: Body, shape: Shape) -> bytes | Iterable[bytes]:
-    """`body`, shaped where there is a throttle, as urllib3's types know it; what it sends is any buffer."""
-    if shape.throttle:
-        body = shape.pieces([body] if isinstance(body, bytes | memoryview) else body)
-    return cast("bytes | Iterable[bytes]", body)
-
-
-def _pools(opened: Callable[[HTTPConnection], None]) -> dict[str, type[HTTPConnectionPool]]:
-    """urllib3's pools, telling of each connection that is made."""
-
-    def told(connection: HTTPConnection) -> HTTPConnection:
-        # Told by the connection, not by its class: whoever records exchanges puts a class of theirs in its place.
-        connect = connection.connect
-
-        def connect_and_tell() -> None:
-            connect()
-            opened(connection)
-
-        # Past its `__setattr__`: a recorder hands on what is set to the connection that it stands for.
-        vars(connection)["connect"] = connect_and_tell
-        return connection
-
-    class PlainPool(HTTPConnectionPool):
-        def _new_conn(self) -> HTTPConnection:
-            return told(cast("HTTPConnection", super()._new_conn()))
-
-    class TlsPool(HTTPSConnectionPool):
-        def _new_conn(self) -> HTTPConnection:  # type: ignore[override]
-            return told(cast("HTTPConnection", super()._new_conn()))
-
-    return {"http": PlainPool, "https": TlsPool}
-
-
-def _unreachable(error: Exception, url: str) -> Unreachable | TlsRefused:
-    """A failed exchange in our words. `sent` is False only when the request surely never arrived."""
-    host = urlsplit(url).netloc
-    cause: BaseException | None = error
-    while cause is not None:
-        if isinstance(cause, SSLError | ssl.SSLCertVerificationError):
-            return TlsRefused(f"{host} could not prove that it is Dropbox: {cause}", host=host)
-        if isinstance(cause, NewConnectionError | ConnectTimeoutError | ConnectionRefusedError):
-            return Unreachable(f"{host} cannot be reached: {_brief(cause)}", host=host, sent=False)
-        cause = cause.__cause__ or cause.__context__
-    return Unreachable(f"the connection to {host} broke: {_brief(error)}", host=host, sent=True)
-
-
-def _brief(error: BaseException) -> str:
-    """The last cause in a few words, without the object it happened to, and without urllib3's repetition of it."""
-    said = error.args[0] if len(error.args) > 1 and isinstance(error.args[0], str) else str(error)
-    return re.sub(r"^(?:<[^>]*>|\w+\([^)]*\)): ", "", said) or type(error).__name__
+def _sendable(body: Body, shape: Shape) -> Body:
+    """`body`, in pieces as the throttle allows where there is one."""
+    return shape.pieces([body] if isinstance(body, bytes | memoryview) else body) if shape.throttle else body

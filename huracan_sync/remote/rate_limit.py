@@ -7,7 +7,6 @@ here instead of being refused there. Every wait is a fact shown to the observer:
 
 from __future__ import annotations
 
-import random
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -27,6 +26,12 @@ class Wait(msgspec.Struct, frozen=True):
     """How often the call has been made, this failure included."""
 
 
+def _random() -> float:
+    import random  # noqa: PLC0415 - 5 ms, and only what goes wrong needs it
+
+    return random.random()  # noqa: S311 - spreads retries
+
+
 def unseen(_: Wait) -> None:
     """The observer of those who do not look."""
 
@@ -42,7 +47,7 @@ class Pacing:
         patience_s: float = 900.0,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], object] | None = None,
-        chance: Callable[[], float] = random.random,
+        chance: Callable[[], float] | None = None,
         observe: Callable[[Wait], None] = unseen,
     ) -> None:
         """Make a pacing.
@@ -53,7 +58,7 @@ class Pacing:
             patience_s: how long one call may wait in all before its error is raised.
             clock: monotonic seconds.
             sleep: waits that many seconds; by default until `hurry` is set, at most.
-            chance: a number in [0, 1).
+            chance: a number in [0, 1); by default random.
             observe: told before every wait.
         """
         self.hurry = threading.Event()
@@ -63,7 +68,7 @@ class Pacing:
         self._most = most
         self._clock = clock
         self._sleep = sleep or self.hurry.wait
-        self._chance = chance
+        self._chance = chance or _random
         self._free = threading.Condition()  # guards the four below
         self._limit = float(start)
         self._running = 0

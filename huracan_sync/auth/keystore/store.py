@@ -9,18 +9,22 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 
-from huracan_sync.auth.keystore.os_keyring import OsKeyring, find_keyring
 from huracan_sync.auth.keystore.secret_id import SecretName
 from huracan_sync.auth.keystore.secret_io import Environment
-from huracan_sync.auth.keystore.vault import Vault, VaultStorage
-from huracan_sync.auth.keystore.vault_key import KeySources, find_key, has_key
 from huracan_sync.disk.private_folder import Folder
 from huracan_sync.errors import VaultRefused
 from huracan_sync.secret import Secret
 
+if TYPE_CHECKING:
+    from huracan_sync.auth.keystore.os_keyring import OsKeyring
+    from huracan_sync.auth.keystore.vault import Vault, VaultStorage
+    from huracan_sync.auth.keystore.vault_key import KeySources
+
+VAULT = "vault"
 INDEX = "stored.json"
 LOCK = "stored.lock"
 _MOST = 1024 * 1024
@@ -44,18 +48,32 @@ class Store:
         env: Mapping[str, str],
         *,
         sources: KeySources | None = None,
-        find_keyring: Callable[[Mapping[str, str]], OsKeyring | None] = find_keyring,
+        find_keyring: Callable[[Mapping[str, str]], OsKeyring | None] | None = None,
     ) -> None:
         self.folder = Folder(home)
         self._env = Environment(env)
         self._sources = sources
         self._find_keyring = find_keyring
-        self.vault = Vault(self.folder, lambda: find_key(self._env, sources))
+
+    @cached_property
+    def vault(self) -> Vault:
+        """The vault of this machine, which may not exist yet."""
+        from huracan_sync.auth.keystore.vault import Vault  # noqa: PLC0415 - start-up time: most logins lie elsewhere
+        from huracan_sync.auth.keystore.vault_key import find_key  # noqa: PLC0415
+
+        return Vault(self.folder, lambda: find_key(self._env, self._sources))
 
     @cached_property
     def keyring(self) -> OsKeyring | None:
         """The allowed OS keyring that works here, if one does."""
-        return self._find_keyring(self._env)
+        from huracan_sync.auth.keystore import os_keyring  # noqa: PLC0415 - start-up time
+
+        return (self._find_keyring or os_keyring.find_keyring)(self._env)
+
+    def _has_key(self) -> bool:
+        from huracan_sync.auth.keystore.vault_key import has_key  # noqa: PLC0415 - start-up time
+
+        return has_key(self._env, self._sources)
 
     def get(self, name: SecretName) -> Secret | None:
         """The secret, or None when none was put.
@@ -82,7 +100,7 @@ class Store:
             VaultRefused: the place cannot be opened or written.
         """
         kept_in = self.kept_in(name)
-        if kept_in == self.vault.kind:
+        if kept_in == VAULT:
             blob_cache: VaultStorage = self.vault
         else:  # a keyring that no longer answers must not stop a new login; what it holds is no longer asked for
             blob_cache = self._first_that_works()
@@ -108,7 +126,7 @@ class Store:
         """Where a new secret would go, or None when it would be refused."""
         if self.keyring is not None:
             return self.keyring.kind
-        return self.vault.kind if has_key(self._env, self._sources) else None
+        return VAULT if self._has_key() else None
 
     def check_can_keep(self) -> None:
         """Find out whether `put` would work, without putting anything.
@@ -121,7 +139,7 @@ class Store:
     def _first_that_works(self) -> VaultStorage:
         if self.keyring is not None:
             return self.keyring
-        if has_key(self._env, self._sources):
+        if self._has_key():
             return self.vault
         if self.vault.exists():
             raise VaultRefused(
@@ -132,7 +150,7 @@ class Store:
         )
 
     def _blob_cache(self, kind: str) -> VaultStorage:
-        if kind == self.vault.kind:
+        if kind == VAULT:
             if not self.vault.exists():
                 raise VaultRefused(
                     f"the vault in {self.folder.path} is gone, and a secret was in it",

@@ -10,8 +10,6 @@ from __future__ import annotations
 import base64
 import binascii
 import logging
-import shlex
-import subprocess
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -165,6 +163,9 @@ def has_key(env: Mapping[str, str], sources: KeySources | None = None) -> bool:
 
 
 def _run(command: str) -> Secret:
+    import shlex  # noqa: PLC0415 - start-up time
+    import subprocess  # noqa: PLC0415
+
     words = shlex.split(command)
     name = words[0] if words else ""
     hint = "run it by hand: it must print the key and nothing else"
