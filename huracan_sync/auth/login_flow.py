@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import os
 import time
 from collections.abc import Callable, Iterator
 from typing import Protocol
@@ -197,13 +198,13 @@ def _ask(
     scopes = credentials.profile.asked(account_info=wanted.account_info)
     web = wire.endpoint.web
     if not wanted.browser:
-        request = pkce.begin(web, app_key, scopes, None, now=clock())
+        request = pkce.begin(web, app_key, scopes, None, now=clock(), entropy=os.urandom)
         person.show(request.url, opens=False)
         return request, pkce.pasted(person.paste())
-    with LoopbackListener.open(pkce.PORTS if wanted.port is None else [wanted.port], clock=clock) as door:
-        request = pkce.begin(web, app_key, scopes, door.uri, now=clock())
+    with LoopbackListener.open(pkce.PORTS if wanted.port is None else [wanted.port], clock=clock) as listener:
+        request = pkce.begin(web, app_key, scopes, listener.uri, now=clock(), entropy=os.urandom)
         person.show(request.url, opens=True)
-        answer = door.wait(
+        answer = listener.wait(
             lambda method, target, host: pkce.judge(request, method, target, host, now=clock()),
             timeout=min(wanted.answer_s, pkce.ANSWER_S),
         )

@@ -39,18 +39,19 @@ class Now(msgspec.Struct, frozen=True):
 
 
 class Clocks:
-    """The clocks of this machine. Tests bring their own."""
+    """The clocks of this machine."""
+
+    def __init__(self, wall: Callable[[], float] = time.time) -> None:
+        self._wall = wall
 
     def now(self) -> Now:
         """Read them all."""
-        return Now(_boot_id(), since_boot(), time.time())
+        return Now(_boot_id(), since_boot(), self._wall())
 
 
 def since_boot() -> float:
     """Seconds since boot, also those the machine slept through where the system counts them (Linux)."""
-    if hasattr(time, "CLOCK_BOOTTIME"):
-        return time.clock_gettime(time.CLOCK_BOOTTIME)
-    return time.monotonic()
+    return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
 
 
 @lru_cache(maxsize=1)

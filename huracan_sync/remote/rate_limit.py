@@ -26,12 +26,6 @@ class Wait(msgspec.Struct, frozen=True):
     """How often the call has been made, this failure included."""
 
 
-def _random() -> float:
-    import random  # noqa: PLC0415 - 5 ms, and only what goes wrong needs it
-
-    return random.random()  # noqa: S311 - spreads retries
-
-
 def unseen(_: Wait) -> None:
     """The observer of those who do not look."""
 
@@ -68,7 +62,7 @@ class Pacing:
         self._most = most
         self._clock = clock
         self._sleep = sleep or self.hurry.wait
-        self._chance = chance or _random
+        self._chance = chance
         self._free = threading.Condition()  # guards the four below
         self._limit = float(start)
         self._running = 0
@@ -119,6 +113,10 @@ class Pacing:
 
     def backoff(self, attempt: int) -> float:
         """Seconds to wait after the `attempt`-th failure when the server did not say: full jitter."""
+        if self._chance is None:
+            import random  # noqa: PLC0415 - 5 ms, and only what goes wrong needs it
+
+            self._chance = random.random
         return self._chance() * min(30.0, 0.5 * 2.0 ** min(attempt - 1, 10))
 
     def pause(self, wait: Wait) -> None:

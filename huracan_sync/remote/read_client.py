@@ -56,6 +56,9 @@ class Tokens(Protocol):
         """Another one, because the service refused `rejected`."""
 
 
+_UTC_NOW = functools.partial(datetime.now, UTC)
+
+
 class Ranged(msgspec.Struct, frozen=True):
     """A part of a file: from byte `start` up to, not including, byte `end`."""
 
@@ -89,7 +92,7 @@ class ReadOnly:
         pacing: Pacing | None = None,
         identity: Callable[[], str] = str,
         root: str = "",
-        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        now: Callable[[], datetime] = _UTC_NOW,
     ) -> None:
         """Use `connect` instead, unless you bring tokens of your own.
 

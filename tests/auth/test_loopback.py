@@ -2,6 +2,7 @@
 
 import contextlib
 import http.client
+import os
 import socket
 import threading
 import time
@@ -32,7 +33,7 @@ class Login:
 
     def __init__(self, timeout=5.0):
         self.door = LoopbackListener.open([free_port()])
-        self.request = begin("http://x", "app", frozenset(), self.door.uri, now=time.monotonic())
+        self.request = begin("http://x", "app", frozenset(), self.door.uri, now=time.monotonic(), entropy=os.urandom)
         self.state = self.request.state.reveal()
         self.timeout = timeout
         self.result = None
@@ -155,7 +156,7 @@ def test_the_same_port_serves_the_next_login_at_once():
     port = free_port()
     for _ in range(5):
         door = LoopbackListener.open([port])
-        request = begin("http://x", "app", frozenset(), door.uri, now=time.monotonic())
+        request = begin("http://x", "app", frozenset(), door.uri, now=time.monotonic(), entropy=os.urandom)
         got = []
 
         def browse(url, got=got):

@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import os
 from urllib.parse import parse_qs, urlencode, urlsplit
 
 import pytest
@@ -16,7 +17,9 @@ HOST = "127.0.0.1:53682"
 
 
 def ask(redirect="http://127.0.0.1:53682/", **changes):
-    return begin("https://www.dropbox.com", "appkey", ENGINE.needed, redirect, now=1000.0, **changes)
+    return begin(
+        "https://www.dropbox.com", "appkey", ENGINE.needed, redirect, now=1000.0, **{"entropy": os.urandom, **changes}
+    )
 
 
 def answer(request, *, method="GET", host=HOST, path="/", now=1001.0, raw=None, **fields):
