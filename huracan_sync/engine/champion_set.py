@@ -1,9 +1,9 @@
-"""What the engine puts where Hamilton reads, stated in the signed list of the `champions` channel.
+"""Signs what the engine puts where Hamilton reads, in the manifest of the `champions` channel.
 
-Laws. Only what this machine has put there itself is ever stated, with the hash of the bytes it had and the revision
-they became: whatever else lies there is nobody's word. It is noted durably when it is put, and stated together with
-all else that was noted: after a roster or a pointer, because those name what they need; by continuous sync, when
-nothing more has been put for a while; and when asked to. Without a signing key on this machine nothing happens.
+Laws. Only what this machine put there itself is ever signed, with the hash of the bytes it had and the revision they
+became; nothing else that lies there is. It is noted durably when it is put, and signed together with all else that was
+noted: after a roster or a pointer, because those name what they need; by continuous sync, when nothing more has been
+put for a while; and when asked to. Without a signing key on this machine nothing happens.
 """
 
 from __future__ import annotations
@@ -40,15 +40,15 @@ if TYPE_CHECKING:
 PLACES = ("models/champions/latest/", "hamilton/")
 """What begins so, below the app folder, is for Hamilton."""
 POINTERS = ("hamilton/roster.json", "hamilton/champion.json")
-"""They name what must be there, so they are put last, and the set is stated after them."""
+"""They name what must be there, so they are put last, and the manifest is published after them."""
 QUIET_S = 60.0
-"""Continuous sync states a set when nothing was put for so long: whoever is at it may not be done."""
+"""Continuous sync signs when nothing was put for so long: more may be about to come."""
 LONGEST_S = 900.0
-"""Who is never done waits for this long."""
+"""It is signed after this even if more keeps coming."""
 
 
 class Noted(msgspec.Struct):
-    """What was put and is not stated yet."""
+    """What was put and is not signed yet."""
 
     items: dict[str, Item] = {}
     """By folded path."""
@@ -62,7 +62,7 @@ class Noted(msgspec.Struct):
 
 
 def note_put(context: EngineContext, put: Put, target: str, source: bytes | Path) -> None:
-    """After a file was put: if it is for Hamilton, and this machine can sign, note what was put; a pointer is stated.
+    """After a file was put: if it is for Hamilton, and this machine can sign, note it; after a pointer, sign.
 
     Raises in strict mode only: the file lies where it was to be put.
     """
@@ -86,33 +86,33 @@ def note_put(context: EngineContext, put: Put, target: str, source: bytes | Path
 
 
 def publish_noted(context: EngineContext, *, quiet_s: float = 0.0) -> Outcome:
-    """State what was noted, if nothing was for `quiet_s` seconds; else renew what is stated, when that is due.
+    """Sign what was noted, if nothing was for `quiet_s` seconds; else renew the manifest, when that is due.
 
     Returns:
-        How many files are stated, how many of them anew, and how many wait still.
+        How many files the manifest lists, how many of them are new, and how many still wait.
 
     Raises:
-        NoSigningKey, NoTrust, Refused: it cannot be stated; it goes on waiting.
+        NoSigningKey, NoTrust, Refused: it cannot be signed; it goes on waiting.
         NotAuthorized, TryLater, Unavailable: it could not be asked.
     """
     with _noted(context) as noted:
         channel_publisher = _channel_publisher(context)
         held = channel_publisher.held()
         items = list(noted.items.values()) if noted.is_ready(time.time(), quiet_s) else []
-        wish = _wish(items, is_due=held is not None and held[1])
-        if wish is None:
+        change = _change(items, is_due=held is not None and held[1])
+        if change is None:
             return Outcome(held[0].entry_count if held else 0, waiting=len(noted.items))
-        published = channel_publisher.publish(wish)
+        published = channel_publisher.publish(change)
         if items:
             noted.items.clear()
-        waiting, stated = len(noted.items), published.head
-    log.info("champions_signed", sequence=stated.seq, files=stated.entry_count, changed=len(items))
+        waiting, head = len(noted.items), published.head
+    log.info("champions_signed", sequence=head.seq, files=head.entry_count, changed=len(items))
     for path in published.superseded:
         log.warning("champion_superseded", path=path, message="somebody else has put another since; theirs counts")
-    return Outcome(stated.entry_count, len(items), waiting=waiting)
+    return Outcome(head.entry_count, len(items), waiting=waiting)
 
 
-def _wish(items: list[Item], *, is_due: bool) -> Wanted | None:
+def _change(items: list[Item], *, is_due: bool) -> Wanted | None:
     from huracan_sync.signing.merge import Change  # noqa: PLC0415
     from huracan_sync.signing.transaction import Renew  # noqa: PLC0415 - 50 ms of cryptography
 

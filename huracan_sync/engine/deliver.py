@@ -137,7 +137,7 @@ def _deliver_folder(context: EngineContext, queued_write: QueuedWrite) -> bool:
         patterns=queued_write.patterns,
         recursive=queued_write.recursive,
     )
-    progress = UploadLog(local, folder.remote, folder.arranged)
+    progress = UploadLog(local, folder.remote, folder.view)
     refuse = refuse_secrets if queued_write.refuses_secrets else None
     passed = push_folder(context.operations.watched_by(progress), folder, refuse=refuse)
     failed = [failure.error for failure in passed.report.failed]

@@ -44,10 +44,10 @@ class Folder(msgspec.Struct, frozen=True):
 
     local: Path
     remote: str
-    """Absolute. The folder of candles, or one below it, when `arranged`."""
+    """Absolute. The folder of candles, or one below it, when `view`."""
     patterns: tuple[str, ...] = ("*",)
     recursive: bool = True
-    arranged: FolderView | None = None
+    view: FolderView | None = None
     """How its files are called in Dropbox, when otherwise."""
 
     def wants(self, path: str) -> bool:
@@ -98,25 +98,25 @@ class Passed(msgspec.Struct):
 class _Counting(Monitor):
     """Counts the bytes of one pass; the login's own meter counts those of all that run beside it."""
 
-    def __init__(self, told: Monitor) -> None:
-        self._told = told
+    def __init__(self, monitor: Monitor) -> None:
+        self._monitor = monitor
         self.bytes = 0
 
     def planned(self, files: int, size: int) -> None:
-        self._told.planned(files, size)
+        self._monitor.planned(files, size)
 
     def moved(self, size: int) -> None:
         self.bytes += size
-        self._told.moved(size)
+        self._monitor.moved(size)
 
     def finished(self, path: str, size: int) -> None:
-        self._told.finished(path, size)
+        self._monitor.finished(path, size)
 
     def failed(self, path: str, error: HuracanError) -> None:
-        self._told.failed(path, error)
+        self._monitor.failed(path, error)
 
     def note(self, sentence: str) -> None:
-        self._told.note(sentence)
+        self._monitor.note(sentence)
 
 
 def push_folder(
@@ -142,7 +142,7 @@ def push_folder(
     """
     options = PushOptions(wanted=folder.wants, stop=stop)
     counting = _Counting(context.monitor)
-    with context.watched_by(counting).pair(folder.arranged or folder.local, folder.remote) as pair:
+    with context.watched_by(counting).pair(folder.view or folder.local, folder.remote) as pair:
         push = Push(context, pair, options)
         passed = Passed(push.report)
         with pair.run("push", push.report, wait_s=options.wait_s):
@@ -237,7 +237,7 @@ class _Adopting:
     def adopt(self, plan: PairPlan) -> PairPlan:
         """The plan without what could be copied."""
         new = [step for step in plan.steps.copies if step.replaces is None]
-        found = {} if not new else self._older_places(new) if self._folder.arranged else self._yesterday(new)
+        found = {} if not new else self._older_places(new) if self._folder.view else self._yesterday(new)
         if not found:
             return plan
         pair, steps = self._pair, list(found)

@@ -139,9 +139,7 @@ class _FolderUpload:
         folder = folder_at(
             context.layout, self._local, self._target, patterns=self._patterns, recursive=self._recursive
         )
-        progress = (ChangedCandleLog if self._changed_candles else UploadLog)(
-            self._local, folder.remote, folder.arranged
-        )
+        progress = (ChangedCandleLog if self._changed_candles else UploadLog)(self._local, folder.remote, folder.view)
         # Candles are signed as a whole at their interval, not at each change: that would be six requests for one.
         is_all_candles = fold(self._target) == fold(context.layout.candles) and not self._changed_candles
         passed = push_folder(

@@ -1,9 +1,9 @@
 """What the engine wanted in Dropbox and could not put there: kept on disk until a later pass delivers it.
 
-One letter for each remote path: a newer one takes the place of an older one. A letter is one file, written beside its
-place, fsynced and renamed, so a kill leaves the old letter, the new one, or none that was promised. Small contents lie
-in the letter itself, because callers delete their files once they were told False; large ones are named by their path.
-The outbox is no cache: nothing but delivery (or a newer version of the same path in Dropbox) empties it.
+One queued write for each remote path: a newer one replaces an older one. Each is one file, written whole or not at all,
+so a kill leaves the old one or the new one. Small contents lie in the file itself, because callers delete their files
+once a call answered False; large ones are named by their path. The outbox is no cache: only delivery (or a newer
+version of the same path in Dropbox) empties it.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from huracan_sync.disk.lock import hold
 from huracan_sync.tree.paths import fold
 
 KEPT = 16 * 1024 * 1024
-"""Bytes of the largest content that lies in a letter."""
-_SUFFIX = ".letter"
+"""Bytes of the largest content that is kept in the outbox itself."""
+_SUFFIX = ".letter"  # the first version called them so, and its outboxes are delivered too
 _HEADER = 64 * 1024
 
 
@@ -37,7 +37,7 @@ class QueuedWrite(msgspec.Struct, frozen=True, kw_only=True):
     account: str = ""
     """Whose Dropbox it is for; empty when nobody was logged in."""
     id: str = ""
-    """Which letter: a newer one for the same path has another. The outbox sets it."""
+    """A newer write for the same path has another. The outbox sets it."""
     queued: float = 0.0
     """Seconds since 1970, when it was put there first."""
     local: str = ""
@@ -51,7 +51,7 @@ class QueuedWrite(msgspec.Struct, frozen=True, kw_only=True):
     refuses_secrets: bool = False
     """Of a folder: whether files with a token or a password in them stay here."""
     kept: int | None = None
-    """Bytes of content that lie in the letter; None when it lies in `local` only."""
+    """Bytes of content that lie in the outbox; None when it lies in `local` only."""
     error: dict[str, Any] = {}
     """Why it was not delivered, last time: as `HuracanError.as_dict` tells."""
     attempts: int = 0
@@ -63,14 +63,14 @@ class QueuedWrite(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Outbox:
-    """The letters of a machine. Any thread, any process."""
+    """The queued writes of a machine. Any thread, any process."""
 
     def __init__(self, home: Path) -> None:
         """The outbox in the state folder `home`; nothing is opened or made."""
         self.folder = home / "outbox"
 
     def put(self, queued_write: QueuedWrite, content: bytes | None = None) -> None:
-        """Keep a letter durably, in the place of an earlier one for the same path.
+        """Keep a write durably, in the place of an earlier one for the same path.
 
         Raises:
             DiskFull: there is no room for it.
@@ -81,7 +81,7 @@ class Outbox:
 
     @contextlib.contextmanager
     def _alone(self) -> Iterator[None]:
-        """No other thread or process changes the outbox: a newer letter must not fall to an older one's note."""
+        """No other thread or process changes the outbox: a newer write must not be lost to an older one's update."""
         with hold(self.folder / "outbox.lock", what="the outbox", wait_s=60.0):
             yield
 
@@ -95,7 +95,7 @@ class Outbox:
         write_file(self._file(queued_write), header, b"\n", content or b"", name=f"the queued {queued_write.remote}")
 
     def queued_writes(self) -> list[QueuedWrite]:
-        """Everything that waits, oldest first. What is no letter is passed over."""
+        """Everything that waits, oldest first. Files that cannot be read as a queued write are skipped."""
         found = [queued_write for _, queued_write in self._all()]
         return sorted(found, key=lambda queued_write: queued_write.queued)
 
@@ -104,7 +104,7 @@ class Outbox:
         return next(iter(self._files()), None) is None
 
     def content(self, queued_write: QueuedWrite) -> bytes | None:
-        """The content that lies in a letter, None when none does or the letter is gone."""
+        """The content of a queued write; None when it lies elsewhere, or the write is gone."""
         if queued_write.kept is None:
             return None
         try:
@@ -118,11 +118,11 @@ class Outbox:
         )
 
     def drop(self, queued_write: QueuedWrite) -> None:
-        """The letter was delivered, or is void. A newer one for the same path stays."""
+        """Remove a write that was delivered, or is void. A newer one for the same path stays."""
         self._drop(self._file(queued_write), lambda found: found.id == queued_write.id)
 
     def overtake(self, queued_write: QueuedWrite) -> None:
-        """What the letter would say is done by other means: whatever waited for its path until now is void."""
+        """Remove whatever waited for the path until now: it was written by other means."""
         self._drop(self._file(queued_write), lambda found: found.queued <= queued_write.queued)
 
     def _drop(self, file: Path, applies: Callable[[QueuedWrite], bool]) -> None:
@@ -135,7 +135,7 @@ class Outbox:
                 self._sync()
 
     def failed_again(self, queued_write: QueuedWrite, error: dict[str, Any]) -> None:
-        """Note why a letter still waits."""
+        """Record why a write still waits."""
         with self._alone():
             present = dict(self._all()).get(self._file(queued_write))
             if present is None or present.id != queued_write.id:

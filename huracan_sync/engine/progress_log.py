@@ -20,13 +20,13 @@ def is_unfinished(error: HuracanError) -> bool:
 class UploadLog(Silent):
     """Logs each file of a push."""
 
-    def __init__(self, local: Path, remote: str, arranged: FolderView | None) -> None:
+    def __init__(self, local: Path, remote: str, view: FolderView | None) -> None:
         self._local = local
         self._remote = remote
-        self._arranged = arranged
+        self._view = view
 
     def _paths(self, path: str) -> dict[str, str]:
-        here = self._arranged.at(RelPath(path)) if self._arranged else path
+        here = self._view.at(RelPath(path)) if self._view else path
         return {"local_path": f"{self._local}/{here}", "remote_path": f"{self._remote}/{path}"}
 
     def finished(self, path: str, size: int) -> None:

@@ -10,11 +10,9 @@ given anywhere wins over any preset.
 
 from __future__ import annotations
 
-import difflib
 import math
 import re
-import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import msgspec
@@ -165,17 +163,24 @@ def load(
 
 
 def unknown(name: str, origin: str) -> ConfigError:
-    """A setting nobody knows, with the nearest that somebody does."""
-    near = difflib.get_close_matches(name, _SETTINGS, 1, 0.0)
+    """An error about a name that no setting has, with the nearest that one has."""
     return ConfigError(
         f"no setting is called {name!r} ({origin})",
         code="UNKNOWN_SETTING",
-        hint=f"did you mean {near[0]!r}?",
+        hint=f"did you mean {_nearest(name, _SETTINGS)!r}?",
         setting=name,
     )
 
 
+def _nearest(name: str, known: Iterable[str]) -> str:
+    import difflib  # noqa: PLC0415 - only for mistakes
+
+    return difflib.get_close_matches(name, list(known), 1, 0.0)[0]
+
+
 def _from_file(content: bytes, name: str) -> dict[str, tuple[object, str]]:
+    import tomllib  # noqa: PLC0415 - most engines have no file
+
     try:
         table = tomllib.loads(content.decode())
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
@@ -231,8 +236,8 @@ def _value(name: str, value: object, origin: str) -> object:
         raise _bad(name, value, origin, "text")
     text = str(value)
     if name == "preset" and text not in PRESETS:
-        near = difflib.get_close_matches(text, PRESETS, 1, 0.0)[0]
-        raise ConfigError(f"there is no preset {text!r} ({origin})", hint=f"did you mean {near!r}?", setting=name)
+        hint = f"did you mean {_nearest(text, PRESETS)!r}?"
+        raise ConfigError(f"there is no preset {text!r} ({origin})", hint=hint, setting=name)
     return text
 
 

@@ -6,11 +6,15 @@ import os
 import threading
 import time
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from huracan_sync.engine.context import EngineContext
-from huracan_sync.engine.daemon.dashboard import SAMPLE_S, Page, Samples
+from huracan_sync.engine.daemon.dashboard.samples import SAMPLE_S, Samples
 from huracan_sync.engine.daemon.scheduler import Loops
 from huracan_sync.engine.daemon.status import State, Status, write
+
+if TYPE_CHECKING:
+    from huracan_sync.engine.daemon.dashboard.page import Page
 
 WRITE_S = 30.0
 """A status that has not changed is written again after this, so that others see that the process lives."""
@@ -34,6 +38,8 @@ class StatusReporter:
         Raises:
             ConfigError: `PORT_TAKEN`, another process listens there.
         """
+        from huracan_sync.engine.daemon.dashboard.page import Page  # noqa: PLC0415 - an HTTP server, rarely asked for
+
         self._page = Page(port, self.status, self._samples, self._now)
         self._page.start()
         return self._page.url

@@ -162,9 +162,8 @@ def test_second_long_loops_over_unchanged_data_send_nothing(machine, sync):
     sync.sync_all()
     machine.clear_log()
     sync.start_continuous_sync(sync_intervals={"learning": 1, "logs": 1, "models": 1, "data_cache": 1})
-    time.sleep(3)
+    until(lambda: machine.count() > 10)
     assert sync.stop(5)
-    assert machine.count() > 10
     assert not [route for route in machine.requests() if "upload" in route]
 
 

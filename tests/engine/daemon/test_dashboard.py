@@ -11,7 +11,10 @@ import pytest
 from expecting import raises
 
 from huracan_sync.engine.daemon import status as standing
-from huracan_sync.engine.daemon.dashboard import Page, Sample, Samples, as_html, as_metrics
+from huracan_sync.engine.daemon.dashboard.drawing import as_html
+from huracan_sync.engine.daemon.dashboard.metrics import as_metrics
+from huracan_sync.engine.daemon.dashboard.page import Page
+from huracan_sync.engine.daemon.dashboard.samples import Sample, Samples
 from huracan_sync.engine.daemon.status import State, Status
 
 NOW = 1_763_100_000.0

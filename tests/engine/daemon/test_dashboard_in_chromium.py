@@ -10,7 +10,8 @@ import pytest
 from browser import chromium
 from test_dashboard import KINDS, NOW, told
 
-from huracan_sync.engine.daemon.dashboard import Page, Samples
+from huracan_sync.engine.daemon.dashboard.page import Page
+from huracan_sync.engine.daemon.dashboard.samples import Samples
 
 NIGHT = "--blink-settings=preferredColorScheme=0"
 
