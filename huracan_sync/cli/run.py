@@ -22,7 +22,7 @@ from huracan_sync.cli.output import table
 from huracan_sync.cli.runner import exit_code
 from huracan_sync.engine import run as engine_run
 from huracan_sync.engine.context import EngineContext
-from huracan_sync.engine.daemon.status import read
+from huracan_sync.engine.daemon.status_file import read
 from huracan_sync.engine.login import chosen_by
 from huracan_sync.engine.run import RunReport
 from huracan_sync.engine.settings import KINDS, Settings

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from huracan_sync.auth.connect import home_of
 from huracan_sync.cli.invocation import DONE, Invocation
 from huracan_sync.cli.output import ascii_path, table
-from huracan_sync.engine.daemon import status
+from huracan_sync.engine.daemon import status_file
 from huracan_sync.engine.daemon.status import State, Status
 from huracan_sync.engine.outbox import Outbox
 from huracan_sync.errors import UsageError
@@ -71,7 +71,7 @@ class Look:
         if (home / "journal.db").exists():
             with Journal(home) as journal:
                 runs = [(place, run) for place, there in journal.runs().items() for run in there]
-        return cls(now, runs, status.read(home), len(Outbox(home).queued_writes()))
+        return cls(now, runs, status_file.read(home), len(Outbox(home).queued_writes()))
 
     def as_dict(self) -> dict[str, Any]:
         """For `--json`."""

@@ -111,7 +111,9 @@ def _restore_older(
     _restore(Restore(context, again, options), result)
 
 
-def let_writers_finish(local: Path) -> None:
+def let_writers_finish(
+    local: Path, *, clock: Callable[[], float] = time.time, sleep: Callable[[float], None] = time.sleep
+) -> None:
     """A candle without its footer gives way to Dropbox's, unless somebody is still writing it: let a moment pass.
 
     At start-up nobody writes yet, so this waits only when a half-written file is there and was touched just now.
@@ -121,9 +123,9 @@ def let_writers_finish(local: Path) -> None:
             status = path.stat()
         except OSError:
             continue
-        age = time.time() - status.st_ctime
+        age = clock() - status.st_ctime
         if age < UNTOUCHED_S and not _ends_well(path, status.st_size):
-            time.sleep(max(0.0, min(UNTOUCHED_S, UNTOUCHED_S - age)) + 0.05)
+            sleep(max(0.0, min(UNTOUCHED_S, UNTOUCHED_S - age)) + 0.05)
             return
 
 

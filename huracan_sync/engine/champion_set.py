@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -76,7 +75,7 @@ def note_put(context: EngineContext, put: Put, target: str, source: bytes | Path
             before = noted.items.get(fold(path))
             if before is not None and before.rev != item.rev and _is_current(context, target, before.rev):
                 return  # another process was later there, and faster here
-            noted.latest = time.time()
+            noted.latest = context.clock()
             noted.first = noted.first if noted.items else noted.latest
             noted.items[fold(path)] = item
         if path in POINTERS:
@@ -98,7 +97,7 @@ def publish_noted(context: EngineContext, *, quiet_s: float = 0.0) -> Outcome:
     with _noted(context) as noted:
         channel_publisher = _channel_publisher(context)
         held = channel_publisher.held()
-        items = list(noted.items.values()) if noted.is_ready(time.time(), quiet_s) else []
+        items = list(noted.items.values()) if noted.is_ready(context.clock(), quiet_s) else []
         change = _change(items, is_due=held is not None and held[1])
         if change is None:
             return Outcome(held[0].entry_count if held else 0, waiting=len(noted.items))

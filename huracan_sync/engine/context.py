@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import threading
-import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -31,9 +31,8 @@ from huracan_sync.tree.layout import Layout
 FORMAT_DAY = "%Y-%m-%d"
 
 
-def utc_now() -> datetime:
-    """The clock, in UTC."""
-    return datetime.now(UTC)
+utc_now = functools.partial(datetime.now, UTC)
+"""The clock, in UTC."""
 
 
 class StopSignal(threading.Event):
@@ -132,6 +131,11 @@ class EngineContext(msgspec.Struct, frozen=True, kw_only=True, eq=False):
         return self.operations.home
 
     @property
+    def clock(self) -> Callable[[], float]:
+        """Seconds since 1970."""
+        return self.operations.clock
+
+    @property
     def service(self) -> str:
         """Which service it is: `dropbox`, or which emulator."""
         return self.remote.wire.endpoint.namespace
@@ -173,7 +177,7 @@ class EngineContext(msgspec.Struct, frozen=True, kw_only=True, eq=False):
             remote=remote,
             service=self.service,
             account=account,
-            queued=time.time(),
+            queued=self.clock(),
             error=error.as_dict(),
             **more,
         )

@@ -5,7 +5,6 @@ A queued write is dropped when somebody wrote the same path later, here or elsew
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 from typing import Any
 
@@ -109,7 +108,9 @@ def _deliver(context: EngineContext, queued_write: QueuedWrite) -> bool:
         put_there = put(overwrite=queued_write.overwrite)
     note_put(context, put_there, queued_write.remote, Path(queued_write.local) if content is None else content)
     outbox.drop(queued_write)
-    log.info("outbox_delivered", remote_path=queued_write.remote, waited_s=round(time.time() - queued_write.queued, 1))
+    log.info(
+        "outbox_delivered", remote_path=queued_write.remote, waited_s=round(context.clock() - queued_write.queued, 1)
+    )
     return True
 
 

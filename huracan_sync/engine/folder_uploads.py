@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -135,7 +134,7 @@ class _FolderUpload:
 
     def run(self) -> Passed:
         """Do it. Raises what ends a pass early, and in strict mode what failed in it."""
-        context, started = self._context, time.time()
+        context, started = self._context, self._context.clock()
         folder = folder_at(
             context.layout, self._local, self._target, patterns=self._patterns, recursive=self._recursive
         )

@@ -42,7 +42,7 @@ class Restores:
         """Restore candles. Raises where `restore_data_cache` answers 0."""
         context = self._context
         folder = self._folder(local, remote_dir, use_latest_dated_folder=use_latest_dated_folder)
-        let_writers_finish(local)
+        let_writers_finish(local, clock=context.clock)
         progress = RestoreLog(local, folder.remote)
         restored = restore_candles(context.operations.watched_by(progress), folder, stop=context.stop.is_set)
         self._log(local, folder.remote, restored)

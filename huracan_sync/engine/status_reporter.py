@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 from huracan_sync.engine.context import EngineContext
 from huracan_sync.engine.daemon.dashboard.samples import SAMPLE_S, Samples
 from huracan_sync.engine.daemon.scheduler import Loops
-from huracan_sync.engine.daemon.status import State, Status, write
+from huracan_sync.engine.daemon.status import State, Status
+from huracan_sync.engine.daemon.status_file import write
 
 if TYPE_CHECKING:
     from huracan_sync.engine.daemon.dashboard.page import Page

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -96,7 +95,7 @@ class Uploads:
         context = self._context
 
         def attempt() -> Put:
-            started = time.time()
+            started = context.clock()
             try:
                 put = work()
             except HOPELESS:

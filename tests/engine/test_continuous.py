@@ -12,7 +12,7 @@ from engine_world import noise, write_candle
 from structlog.testing import capture_logs
 
 from huracan_sync.engine import DropboxSync
-from huracan_sync.engine.daemon import status
+from huracan_sync.engine.daemon import status_file
 from huracan_sync.engine.daemon.scheduler import Clock
 from huracan_sync.engine.run import run, run_once
 from huracan_sync.engine.settings import load
@@ -153,7 +153,7 @@ def test_each_kind_counts_its_own_bytes(machine, sync):
     until(lambda: len(machine.stranger.paths()) == 21)
     context.stop.set()
     thread.join(20)
-    sent = {kind.name: kind.bytes_sent for kind in status.read(machine.home).kinds}
+    sent = {kind.name: kind.bytes_sent for kind in status_file.read(machine.home).kinds}
     assert (sent["models"], sent["logs"], sent["exports"]) == (9_000_000, 10_000, 5_000)
 
 
@@ -248,7 +248,7 @@ def test_hours_without_a_network_are_survived_and_made_up_for_in_one_pass(machin
         machine.requests()["files/upload_session/finish_batch_v2"] == 3
     )  # one pass for each kind, one commit for each
     assert sync.pending == []
-    left = {kind.name: kind for kind in status.read(machine.home).kinds}
+    left = {kind.name: kind for kind in status_file.read(machine.home).kinds}
     assert all(left[kind].last_error == "" and left[kind].failures > 10 for kind in kinds)
     assert all(left[kind].sent == 30 for kind in kinds)
 
@@ -322,7 +322,7 @@ def test_running_tells_how_it_stands(machine):
     context.stop.set()
     thread.join(10)
     assert not thread.is_alive()
-    left = status.read(machine.home)
+    left = status_file.read(machine.home)
     assert {kind.name for kind in left.kinds} == {
         "learning",
         "logs",

@@ -48,8 +48,9 @@ THREADS = {
     "remote.parallel": "a few independent small requests at once; joined before the call returns",
     "signing.push_signer": "checks the trust file while the disk is scanned; joined by the same run",
     "engine.continuous": "the background schedule of a long-running engine; ended by close()",
-    "engine.daemon.scheduler": "watches the disk and polls Dropbox while a pass runs; ended by stop()",
-    "engine.daemon.dashboard": "serves the dashboard while the daemon runs; ended with it",
+    "engine.daemon.scheduler": "one loop for each kind of data, so that none waits for another; ended by stop()",
+    "engine.daemon.watcher": "watches the disk while passes run; ended by stop()",
+    "engine.daemon.dashboard.page": "serves the dashboard while the daemon runs; ended with it",
     "cli.output": "keeps the progress line moving while a request is waited for",
     "cli.run": "hears the second signal while the first is still being served",
 }

@@ -5,10 +5,6 @@ REMAINING = {
         "signing.pair_manifest <-> signing.push_signer",
     ],
     "pure": [
-        "engine.daemon.dashboard.drawing: open(), os, pathlib.Path in disk.atomic_write",
-        "engine.daemon.dashboard.drawing: os, pathlib.Path in disk.files",
-        "engine.daemon.dashboard.drawing: os, pathlib.Path in engine.daemon.status",
-        "engine.daemon.dashboard.drawing: pathlib.Path in tree.folder_view",
         "engine.settings: pathlib.Path in tree.folder_view",
         "engine.settings: pathlib.Path in tree.layout",
         "manifest.signer: secrets in manifest.signer",
@@ -18,23 +14,10 @@ REMAINING = {
         "tree.layout: pathlib.Path in tree.folder_view",
         "tree.layout: pathlib.Path in tree.layout",
     ],
-    "threads": [
-        "engine.daemon.watcher: threading.Thread",
-    ],
     "one atomic write": [
         "transfer.journal: self._file.replace",
     ],
     "time is handed in": [
-        "engine.candle_restore: time.sleep",
-        "engine.candle_restore: time.time",
-        "engine.champion_set: time.time",
-        "engine.context: datetime.now",
-        "engine.context: time.time",
-        "engine.daemon.scheduler: time.monotonic",
-        "engine.daemon.watcher: time.monotonic",
-        "engine.deliver: time.time",
-        "engine.folder_uploads: time.time",
-        "engine.uploads: time.time",
         "operations.restore: time.time_ns",
         "transfer.download_file: time.time",
         "transfer.journal.sqlite: time.monotonic",
@@ -51,7 +34,6 @@ REMAINING = {
         "transfer.journal: 'full' in str(error)",
     ],
     "wings say what they are": [
-        "engine: no sentence `May import ...`",
         "manifest: no sentence `May import ...`",
         "reader: no sentence `May import ...`",
         "signing: no sentence `May import ...`",

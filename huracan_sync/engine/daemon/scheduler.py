@@ -259,9 +259,9 @@ class Loops:
             loop.thread.start()
         return [loop.thread for loop in self.loops]
 
-    def stop(self, timeout_s: float = 30.0) -> bool:
+    def stop(self, timeout_s: float = 30.0, *, monotonic: Callable[[], float] = time.monotonic) -> bool:
         """Begin nothing more and wait for what is under way; whether it came to its end."""
-        until = time.monotonic() + timeout_s
+        until = monotonic() + timeout_s
         for loop in self.loops:
             loop.stop()
         if self._watcher:
@@ -269,7 +269,7 @@ class Loops:
         threads = [loop.thread for loop in self.loops] + ([self._watcher.thread] if self._watcher else [])
         for thread in threads:
             if thread.is_alive() and thread is not threading.current_thread():
-                thread.join(max(0.0, until - time.monotonic()))
+                thread.join(max(0.0, until - monotonic()))
         return not any(thread.is_alive() for thread in threads)
 
     def states(self) -> list[State]:

@@ -1,22 +1,13 @@
-"""The status of continuous sync: what `status` shows, the page draws, and monitors read.
-
-The process that runs writes it to `run.json` in the state folder; whoever reads it learns whether that process lives.
-"""
+"""The status of continuous sync: what `status` shows, the page draws, and monitors read. Pure."""
 
 from __future__ import annotations
 
-import contextlib
-import os
-from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from huracan_sync.disk.atomic_write import write_file
-from huracan_sync.errors import HuracanError
 from huracan_sync.tree.units import size_in_words, span_in_words
 
-FILE = "run.json"
 SILENT_S = 120.0
 """A running process writes at least this often; one that has not is taken for dead or hanging."""
 
@@ -73,16 +64,12 @@ class Status(msgspec.Struct):
     bytes_received: int = 0
     page: str = ""
     """The address of the page, if one is served."""
+    is_gone: bool = False
+    """Whether its process was not there any more when this was read."""
 
     def is_running(self, now: float) -> bool:
         """Whether the process that wrote this still runs, as far as one can tell from here."""
-        try:
-            os.kill(self.pid, 0)
-        except ProcessLookupError:
-            return False
-        except PermissionError:
-            pass  # it runs, as somebody else
-        return now - self.written < SILENT_S
+        return not self.is_gone and now - self.written < SILENT_S
 
     def healthy(self, now: float) -> bool:
         """Whether every kind succeeded lately."""
@@ -118,17 +105,3 @@ def _row(kind: State, now: float, *, running: bool) -> list[str]:
         following,
         kind.last_error[:80],
     ]
-
-
-def write(home: Path, status: Status) -> None:
-    """Write the status file for other processes to read. Best effort: write failures are ignored."""
-    with contextlib.suppress(HuracanError):
-        write_file(home / FILE, msgspec.json.encode(status), durable=False)  # a second later it is old
-
-
-def read(home: Path) -> Status | None:
-    """What the last process that ran wrote; None when none did."""
-    try:
-        return msgspec.json.decode((home / FILE).read_bytes(), type=Status)
-    except (OSError, msgspec.DecodeError):
-        return None

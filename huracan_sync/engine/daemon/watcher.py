@@ -37,6 +37,7 @@ class Watcher:
         look_every: Callable[[float], None],
         name: str,
         quick_s: float,
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         """Watch folders with all below them; nothing starts.
 
@@ -45,10 +46,12 @@ class Watcher:
             look_every: told how often to look at the disk from now on, in seconds; infinite while it is watched.
             name: the thread's.
             quick_s: how often to look while it cannot be watched.
+            monotonic: the clock.
         """
         self._folders = [(folder.absolute(), wants, changed) for folder, wants, changed in folders]
         self._look_every = look_every
         self._quick_s = quick_s
+        self._monotonic = monotonic
         self._stop = threading.Event()
         self._young: dict[Path, tuple[float, set[tuple[Path, int, int]]]] = {}
         self.blind = ""
@@ -66,7 +69,7 @@ class Watcher:
             there = {folder: _identity(folder) for folder in known}
             for folder, identity in there.items():
                 if identity is not None and identity != known[folder] and not first:
-                    self._young[folder] = (time.monotonic(), set())  # it came with its files, before anybody looked
+                    self._young[folder] = (self._monotonic(), set())  # it came with its files, before anybody looked
             known, first = there, False
             folders = [folder for folder, identity in there.items() if identity is not None]
             try:
@@ -100,7 +103,7 @@ class Watcher:
             for change, name in changes:
                 path = Path(name)
                 if change == Change.added and path.is_dir():
-                    self._young.setdefault(path, (time.monotonic(), set()))
+                    self._young.setdefault(path, (self._monotonic(), set()))
                 elif change != Change.deleted:
                     self._tell(path)
             self._tell_of_young()
@@ -109,7 +112,7 @@ class Watcher:
 
     def _tell_of_young(self) -> None:
         """Files may lie in a new folder before the system watches it: look ourselves, for as long as that may take."""
-        now = time.monotonic()
+        now = self._monotonic()
         for folder, (since, told) in list(self._young.items()):
             if now - since > YOUNG_S:
                 del self._young[folder]

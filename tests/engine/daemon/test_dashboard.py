@@ -10,7 +10,7 @@ import xml.etree.ElementTree as ET
 import pytest
 from expecting import raises
 
-from huracan_sync.engine.daemon import status as standing
+from huracan_sync.engine.daemon import status_file
 from huracan_sync.engine.daemon.dashboard.drawing import as_html
 from huracan_sync.engine.daemon.dashboard.metrics import as_metrics
 from huracan_sync.engine.daemon.dashboard.page import Page
@@ -123,18 +123,20 @@ def test_no_secret_is_shown():
 
 
 def test_what_a_process_left_is_read_by_another(tmp_path):
-    assert standing.read(tmp_path) is None
-    (tmp_path / standing.FILE).write_bytes(b"{")
-    assert standing.read(tmp_path) is None
-    standing.write(tmp_path, told())
-    found = standing.read(tmp_path)
+    assert status_file.read(tmp_path) is None
+    (tmp_path / status_file.FILE).write_bytes(b"{")
+    assert status_file.read(tmp_path) is None
+    status_file.write(tmp_path, told())
+    found = status_file.read(tmp_path)
     assert found == told()
     assert found.is_running(NOW + 10)
     assert not found.is_running(NOW + 1000)
-    found.pid = 2**22 + 1
-    assert not found.is_running(NOW)
+    gone = told()
+    gone.pid = 2**22 + 1
+    status_file.write(tmp_path, gone)
+    assert not status_file.read(tmp_path).is_running(NOW)
     rows = found.rows(NOW)
     assert [len(row) for row in rows] == [8, 8, 8]
     assert rows[2][4:6] == ["40 s", "2"]
     assert found.as_dict(NOW)["healthy"] is True
-    standing.write(tmp_path / "file" / "x", told())  # nobody minds
+    status_file.write(tmp_path / "file" / "x", told())  # nobody minds
