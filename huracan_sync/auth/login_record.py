@@ -71,16 +71,16 @@ def read(folder: Folder, namespace: str, profile: str) -> Login | None:
     if data is None:
         return None
     try:
-        found = msgspec.json.decode(data, type=Login)
+        login = msgspec.json.decode(data, type=Login)
     except msgspec.DecodeError:
-        found = None
-    if found is None or (found.namespace, found.profile) != (namespace, profile):
+        login = None
+    if login is None or (login.namespace, login.profile) != (namespace, profile):
         raise StateMissing(
             f"{folder.path / name} is damaged: which account profile {profile} belongs to is not known",
             hint="run `huracan-sync logout` and `huracan-sync authorize` for this profile, and compare the account id",
             path=folder.path / name,
         )
-    return found
+    return login
 
 
 def write(folder: Folder, login: Login) -> None:

@@ -1,8 +1,8 @@
-"""The door the browser brings the answer to: a loopback port, held on both address families or not at all.
+"""The loopback listener that the browser brings the answer to (RFC 8252), on both address families or on none.
 
-Laws: no SO_REUSEADDR or SO_REUSEPORT, so nobody else can stand at the same door. A port somebody holds on either
-family is not used: the browser might find them instead of us. One answer, then the door closes. Everybody is served a
-little at a time and nobody for long: browsers open connections they never use.
+Laws: no SO_REUSEADDR or SO_REUSEPORT, so that no other process can listen on the same port. A port that another process
+holds on either family is not used: the browser might reach that one. After one answer it closes. Connections are read
+without blocking and dropped after ten seconds: browsers open some that they never use.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ import html
 import selectors
 import socket
 import struct
-import sys
 import time
 from collections.abc import Callable, Iterable
 from types import TracebackType
@@ -88,10 +87,10 @@ class LoopbackListener:
             while (left := until - self._clock()) > 0:
                 for key, _ in ready.select(min(left, 1.0)):
                     if key.fileobj in self._listeners:
-                        self._welcome(key.fileobj, ready, callers, open_callers)
+                        self._accept(key.fileobj, ready, callers, open_callers)
                         continue
                     caller = callers[key.fileobj]  # type: ignore[index]
-                    verdict = caller.hear(judge)
+                    verdict = caller.read(judge)
                     if isinstance(verdict, Ignored):
                         self.ignored.append(verdict.reason)
                     elif verdict is not None:
@@ -103,7 +102,7 @@ class LoopbackListener:
         raise self._nobody(timeout)
 
     def close(self) -> None:
-        """Nobody is let in any more."""
+        """Stop listening."""
         for listener in self._listeners:
             listener.close()
 
@@ -113,7 +112,7 @@ class LoopbackListener:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self.close()
 
-    def _welcome(
+    def _accept(
         self,
         listener: socket.socket,
         ready: selectors.BaseSelector,
@@ -122,7 +121,7 @@ class LoopbackListener:
     ) -> None:
         try:
             connection, _ = listener.accept()
-        except OSError:  # gone again before we came to the door
+        except OSError:  # gone before it was accepted
             return
         if len(callers) >= _MOST_CALLERS:
             connection.close()
@@ -150,17 +149,17 @@ class LoopbackListener:
 
 
 class _Caller:
-    """One connection and what it has said so far."""
+    """One connection and what it has sent so far."""
 
     def __init__(self, connection: socket.socket, until: float) -> None:
         self.connection = connection
         self.until = until
         self.gone = False
-        self._heard = b""
+        self._received = b""
         self._answered = False
 
-    def hear(self, judge: Judge) -> Code | Denied | Ignored | None:
-        """Read on, and answer when a whole request was heard; None when there is nothing new to tell."""
+    def read(self, judge: Judge) -> Code | Denied | Ignored | None:
+        """Read on, and answer when a whole request has arrived; None when there is nothing new."""
         try:
             more = self.connection.recv(_MOST_BYTES)
         except BlockingIOError:
@@ -170,10 +169,10 @@ class _Caller:
         self.gone = not more
         if self._answered or self.gone:
             return None
-        self._heard += more
-        if b"\r\n\r\n" in self._heard:
-            return self._say(_understand(self._heard, judge))
-        return self._say(Ignored(400, "it was too long")) if len(self._heard) > _MOST_BYTES else None
+        self._received += more
+        if b"\r\n\r\n" in self._received:
+            return self._say(_parse_and_judge(self._received, judge))
+        return self._say(Ignored(400, "it was too long")) if len(self._received) > _MOST_BYTES else None
 
     def _say(self, verdict: Code | Denied | Ignored) -> Code | Denied | Ignored:
         status, title, text = _words(verdict)
@@ -188,9 +187,9 @@ class _Caller:
         return verdict
 
 
-def _understand(heard: bytes, judge: Judge) -> Code | Denied | Ignored:
+def _parse_and_judge(request: bytes, judge: Judge) -> Code | Denied | Ignored:
     """Read a request head strictly and have it judged."""
-    lines = heard.partition(b"\r\n\r\n")[0].decode("latin-1").split("\r\n")
+    lines = request.partition(b"\r\n\r\n")[0].decode("latin-1").split("\r\n")
     words = lines[0].split(" ")
     if len(words) != 3 or not words[2].startswith("HTTP/1."):
         return Ignored(400, "it was no HTTP")
@@ -216,14 +215,12 @@ def _listen(port: int) -> list[socket.socket]:
                 listener = undo.enter_context(contextlib.closing(socket.socket(family, socket.SOCK_STREAM)))
                 if family == socket.AF_INET6:
                     listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-                if sys.platform == "win32":
-                    listener.setsockopt(socket.SOL_SOCKET, socket.SO_EXCLUSIVEADDRUSE, 1)
                 listener.bind((host, port))
                 listener.listen(16)
                 listener.setblocking(False)
             except OSError as error:
                 if family == socket.AF_INET6 and error.errno in _NO_SUCH_FAMILY:
-                    continue  # a machine without ::1: nobody can stand there
+                    continue  # a machine without ::1: nobody can listen there
                 raise
             listeners.append(listener)
         undo.pop_all()

@@ -58,18 +58,6 @@ def to_authorize(profile: Profile) -> str:
     return f"huracan-sync authorize{' --read-only' if profile.read_only else ''}{named}"
 
 
-def stored_profile(access_token: str | None) -> str | None:
-    """The profile an engine's `access_token` setting stands for, or None when it is a token itself.
-
-    Callers test the setting's truth and its prefix, so the sentinel is `sl.keyring:<profile>`; nothing at all means
-    the profile `engine`.
-    """
-    if not access_token:
-        return "engine"
-    head, _, name = access_token.partition(":")
-    return name or "engine" if head == "sl.keyring" else None
-
-
 def spelled(scopes: Iterable[str]) -> str:
     """Scopes as OAuth writes them: sorted, separated by one space."""
     return " ".join(sorted(scopes))

@@ -1,4 +1,4 @@
-"""Finding secrets that were written into a source tree. `scan` is pure; what was found is told by place and kind only.
+"""Secrets that were written into a source tree. `scan` is pure. A finding names place and kind, never the secret.
 
 Two ways to recognise one: its own shape (`sl.` tokens, bot tokens, passwords in database URLs), or the name it is given
 (`app_secret`, `refresh_token`, `access_token`) together with a value that is no placeholder.

@@ -1,4 +1,4 @@
-"""From the name of a profile to its account: the one place where settings, secrets and the wire meet.
+"""From the name of a profile to its account: settings, secrets and connections meet here only.
 
 Nothing is opened here: no socket, no keyring, no file. The first call that needs a token finds it.
 """
@@ -103,8 +103,8 @@ def account_of(
 
 def _identity(credentials: Credentials) -> str:
     """The account, or, for a delivered token, which does not say whose it is, a mark of the token."""
-    found = credentials.load()
-    return found.login.account_id if found.login else _mark(found.refresh_token)
+    credential = credentials.load()
+    return credential.login.account_id if credential.login else _mark(credential.refresh_token)
 
 
 def _mark(token: Secret) -> str:

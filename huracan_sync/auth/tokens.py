@@ -1,7 +1,7 @@
 """Where access tokens come from. One owner for each login in a process; one refresh at a time on a machine.
 
-Laws: a token is renewed five minutes before its end, and once when the service says that it has ended; whoever comes
-second takes what the first brought. The scopes are said with every refresh, and what is granted is judged before it is
+Laws: a token is renewed five minutes before its end, and once when the service says that it has ended; a second
+caller takes what the first brought. The scopes are sent with every refresh, and what is granted is judged before it is
 used. A refresh token that the service replaces is kept durably before its first use, and the old one until the new
 one has worked. A login that was withdrawn is asked about once; after that every process of this machine knows.
 A renewal that fails while the old token still serves is no failure.

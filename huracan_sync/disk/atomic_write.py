@@ -134,11 +134,11 @@ class AtomicWrite:
             LocalFailure: a link or a file stands where a folder must be, or writing is not allowed.
         """
         self.path = path
-        folder_path, scope = located(root, path)
-        self._name = scope.rpartition("/")[2]
+        folder_path, inner = located(root, path)
+        self._name = inner.rpartition("/")[2]
         self.part_name = f"{PART_PREFIX}{token[:32]}{PART_SUFFIX}"
         try:
-            self._folder = open_folder(folder_path, scope, make=True)
+            self._folder = open_folder(folder_path, inner, make=True)
             try:
                 flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
                 self._fd = os.open(self.part_name, flags, 0o666, dir_fd=self._folder)

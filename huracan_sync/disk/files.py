@@ -1,4 +1,4 @@
-"""What all of this room stand on: states of files, folders opened without following a link, errors in our words."""
+"""Shared by the disk wing: stat snapshots (stamps), symlink-safe opens, error translation."""
 
 from __future__ import annotations
 
@@ -44,13 +44,13 @@ Root = Path | FolderView
 
 
 def located(root: Root, path: RelPath) -> tuple[Path, RelPath]:
-    """The folder that is really there, and where below it the path lies."""
+    """The real folder, and the path below it."""
     return (root.path, root.at(path)) if isinstance(root, FolderView) else (root, path)
 
 
 def sync_folders(root: Root, paths: Iterable[RelPath]) -> None:
     """Make the names of files that were just put in place durable: one fsync for each of their folders."""
-    for folder in {(where / scope).parent for where, scope in (located(root, path) for path in paths)}:
+    for folder in {(where / inner).parent for where, inner in (located(root, path) for path in paths)}:
         descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
             os.fsync(descriptor)
@@ -60,9 +60,9 @@ def sync_folders(root: Root, paths: Iterable[RelPath]) -> None:
 
 def stamp_of(root: Root, path: RelPath) -> Stamp | None:
     """The stamp of the file that lies there now, None when there is none (or something that is no file)."""
-    folder, scope = located(root, path)
+    folder, inner = located(root, path)
     try:
-        status = (folder / scope).lstat()
+        status = (folder / inner).lstat()
     except OSError:
         return None
     return Stamp.of(status) if stat.S_ISREG(status.st_mode) else None
@@ -76,10 +76,10 @@ def remove(root: Root, path: RelPath, *, stamp: Stamp | None) -> None:
     """
     if stamp_of(root, path) != stamp:
         raise FileChanged(f"{path} changed since it was looked at; it stays", path=path)
-    folder, scope = located(root, path)
+    folder, inner = located(root, path)
     try:
-        (folder / scope).unlink()
-        for parent in ancestors(scope):
+        (folder / inner).unlink()
+        for parent in ancestors(inner):
             (folder / parent).rmdir()
     except OSError as error:
         if error.errno not in {errno.ENOTEMPTY, errno.EEXIST}:
@@ -111,7 +111,7 @@ def open_folder(root: Path, path: RelPath, *, make: bool) -> int:
 
 
 def local_failure(error: OSError, path: str, verb: str) -> LocalFailure | DiskFull:
-    """An OSError in our words."""
+    """The typed error for an `OSError`."""
     shown = ascii(path)[1:-1]
     reason = error.strerror or str(error)
     if error.errno in {errno.ENOSPC, errno.EDQUOT}:

@@ -35,7 +35,7 @@ def hold(
         path: the lock's file, made with its folder where missing.
         what: what it guards, for people.
         wait_s: how long to wait for another holder.
-        observe: told once, when there is somebody to wait for.
+        observe: called once, when there is somebody to wait for.
         clock: monotonic seconds.
         sleep: waits that many seconds.
 
@@ -49,12 +49,12 @@ def hold(
         hint = "check the rights of the folder, or set HURACAN_SYNC_HOME to one you may write"
         raise LocalFailure(f"the lock {path} cannot be opened: {error.strerror}", hint=hint, path=str(path)) from error
     try:
-        until, told, pause = clock() + wait_s, False, 0.001
+        until, is_observed, pause = clock() + wait_s, False, 0.001
         while not _try(lock, path):
             holder = os.pread(lock, 32, 0).decode(errors="replace").strip() or "unknown"
-            if not told and wait_s > 0:
+            if not is_observed and wait_s > 0:
                 observe(f"waiting for process {holder}, which works on {what}")
-                told = True
+                is_observed = True
             if clock() >= until:
                 raise Busy(
                     f"process {holder} works on {what}",

@@ -25,7 +25,7 @@ LOCK_S = 10.0
 
 
 class Folder:
-    """One private folder. It is made on the first write; before that, reading finds nothing."""
+    """One private folder. It is created by the first write; before that, reading finds nothing."""
 
     def __init__(
         self, path: Path, *, clock: Callable[[], float] = time.monotonic, sleep: Callable[[float], None] = time.sleep
@@ -121,28 +121,28 @@ class Folder:
         except OSError as error:
             raise self._failure(error, "", "opened") from error
         try:
-            found = os.fstat(folder)
-            if found.st_uid != os.geteuid():
-                raise self._unsafe("", f"it belongs to user {found.st_uid}, not to us")
-            if found.st_mode & 0o077:
-                mode = stat.S_IMODE(found.st_mode)
+            status = os.fstat(folder)
+            if status.st_uid != os.geteuid():
+                raise self._unsafe("", f"it belongs to user {status.st_uid}, not to us")
+            if status.st_mode & 0o077:
+                mode = stat.S_IMODE(status.st_mode)
                 raise self._unsafe("", f"others may enter it (mode {mode:04o})", hint=f"run `chmod 700 {self.path}`")
             yield folder
         finally:
             os.close(folder)
 
-    def _check_file(self, found: os.stat_result, name: str, most: int) -> None:
-        if not stat.S_ISREG(found.st_mode):
+    def _check_file(self, status: os.stat_result, name: str, most: int) -> None:
+        if not stat.S_ISREG(status.st_mode):
             raise self._unsafe(name, "it is no regular file")
-        if found.st_uid != os.geteuid():
-            raise self._unsafe(name, f"it belongs to user {found.st_uid}, not to us")
-        if found.st_mode & 0o077:
-            mode = stat.S_IMODE(found.st_mode)
+        if status.st_uid != os.geteuid():
+            raise self._unsafe(name, f"it belongs to user {status.st_uid}, not to us")
+        if status.st_mode & 0o077:
+            mode = stat.S_IMODE(status.st_mode)
             hint = f"if nobody else can have read it, run `chmod 600 {self.path / name}`; else log in anew"
             raise self._unsafe(name, f"others may read or change it (mode {mode:04o})", hint=hint)
-        if found.st_nlink != 1:
-            raise self._unsafe(name, f"it has {found.st_nlink} names (hard links)")
-        if found.st_size > most:
+        if status.st_nlink != 1:
+            raise self._unsafe(name, f"it has {status.st_nlink} names (hard links)")
+        if status.st_size > most:
             raise self._unsafe(name, f"it is larger than {most} bytes")
 
     def _unsafe(self, name: str, reason: str, hint: str = "see who made it, then move it away") -> UnsafePlace:

@@ -43,16 +43,16 @@ class Scan(msgspec.Struct):
         return frozenset(fold(problem.path) for problem in self.problems)
 
 
-def _renamed(root: FolderView, found: Scan) -> Scan:
-    """What a scan found, by its other names. Of several with one name, that in its place counts, else the newest."""
+def _renamed(root: FolderView, scanned: Scan) -> Scan:
+    """A scan under the names of the view. Of several files with one name, that in its place counts, else the newest."""
     files: dict[RelPath, Stamp] = {}
     ranks: dict[str, tuple[bool, int]] = {}
-    for path, stamp in found.files.items():
+    for path, stamp in scanned.files.items():
         other = root.there(path)
         key, rank = fold(other), (path == root.here(other), stamp.mtime_ns)
         if rank > ranks.get(key, (not root.takes_strays, -1)):
             ranks[key], files[other], root.strays[other] = rank, stamp, path
-    return Scan(files, found.problems, others=found.others)
+    return Scan(files, scanned.problems, others=scanned.others)
 
 
 def _asked_by_other_name(root: FolderView, wanted: Callable[[str], bool]) -> Callable[[str], bool]:
@@ -74,7 +74,7 @@ def scan(root: Root, *, wanted: Callable[[str], bool] | None = None) -> Scan:
 
     Raises:
         UsageError: there is no such folder.
-        LocalFailure: it cannot be read, or was moved away meanwhile: what was found then is not what it holds.
+        LocalFailure: it cannot be read, or was moved away meanwhile.
     """
     if isinstance(root, FolderView):
         return _renamed(root, scan(root.path, wanted=wanted and _asked_by_other_name(root, wanted)))

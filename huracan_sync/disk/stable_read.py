@@ -44,12 +44,12 @@ class StableRead:
         """
         self.path = path
         self._prefix_only = prefix_only
-        folder_path, scope = located(root, path)
+        folder_path, inner = located(root, path)
         try:
-            folder = open_folder(folder_path, scope, make=False)
+            folder = open_folder(folder_path, inner, make=False)
             try:
                 flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-                self._fd = os.open(scope.rpartition("/")[2], flags, dir_fd=folder)
+                self._fd = os.open(inner.rpartition("/")[2], flags, dir_fd=folder)
             finally:
                 os.close(folder)
         except FileNotFoundError as error:

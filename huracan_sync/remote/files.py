@@ -194,25 +194,10 @@ def copy(remote: Remote, source: str, target: str) -> FileMetadata:
         Conflict: something lies there.
         NotFound: nothing lies at the source.
     """
-    arg = {"from_path": source, "to_path": target}
-    found = remote.rpc("files/copy_v2", arg, _Relocated, commit=True).metadata
-    if not isinstance(found, FileMetadata):
+    copied = relocate_one(remote, source, target, keep=True)
+    if not isinstance(copied, FileMetadata):
         raise Conflict(f"{source} is no file", path=source)
-    return found
-
-
-def move(remote: Remote, source: str, target: str) -> FileMetadata:
-    """Move a file inside Dropbox; nothing may lie at the target.
-
-    Raises:
-        Conflict: something lies there.
-        NotFound: nothing lies at the source.
-    """
-    arg = {"from_path": source, "to_path": target}
-    found = remote.rpc("files/move_v2", arg, _Relocated, commit=True).metadata
-    if not isinstance(found, FileMetadata):
-        raise Conflict(f"{source} is no file", path=source)
-    return found
+    return copied
 
 
 def relocate_one(remote: Remote, source: str, target: str, *, keep: bool) -> FileMetadata | FolderMetadata:
@@ -224,10 +209,10 @@ def relocate_one(remote: Remote, source: str, target: str, *, keep: bool) -> Fil
     """
     route = "files/copy_v2" if keep else "files/move_v2"
     arg = {"from_path": source, "to_path": target}
-    found = remote.rpc(route, arg, _Relocated, commit=True).metadata
-    if isinstance(found, DeletedMetadata):
+    relocated = remote.rpc(route, arg, _Relocated, commit=True).metadata
+    if isinstance(relocated, DeletedMetadata):
         raise ServiceFault(f"Dropbox says that {target} is gone right after {route}", path=target)
-    return found
+    return relocated
 
 
 def relocate(
@@ -260,8 +245,8 @@ def _relocated(route: str, entry: dict[str, Any]) -> FileMetadata | HuracanError
         failure = entry.get("failure", {})
         inner = failure.get("relocation_error", failure) if isinstance(failure, dict) else {}
         return judge_failure(route, inner).error
-    found = msgspec.convert(entry["success"], Metadata)
-    return found if isinstance(found, FileMetadata) else Conflict("that is no file", route=route)
+    relocated = msgspec.convert(entry["success"], Metadata)
+    return relocated if isinstance(relocated, FileMetadata) else Conflict("that is no file", route=route)
 
 
 class Written(msgspec.Struct):

@@ -142,7 +142,7 @@ def taken_back(page: Changes, known: AbstractSet[str], folders: AbstractSet[str]
 
 
 class _Void:
-    """Paths of which nothing that was said before holds any more, by `fold(path)`."""
+    """Paths about which earlier entries no longer hold, by `fold(path)`."""
 
     def __init__(self) -> None:
         self.alone: set[str] = set()
@@ -181,7 +181,7 @@ def children(remote: ReadOnly, folder: str) -> list[FileMetadata]:
 
 def _begun_again(list_once: Callable[[], V]) -> V:
     for _ in range(1, LISTINGS):
-        with contextlib.suppress(CursorReset):  # in the middle of the listing: what it said so far is void
+        with contextlib.suppress(CursorReset):  # reset in the middle: what was listed so far is void
             return list_once()
     return list_once()
 

@@ -1,7 +1,7 @@
-"""How much we ask of Dropbox at once, and how long we wait when it objects.
+"""How many calls are under way at once, and how long to wait when Dropbox objects.
 
-Laws: everyone waits out a pause that one was asked for. Concurrency grows by one for every round of calls that were
-all welcome, and halves when the server objects. Dropbox takes one write at a time in a namespace, so commits queue
+Laws: a pause that one call was asked for, all calls wait out. Concurrency grows by one for every round of calls that
+all succeeded, and halves when the server objects. Dropbox takes one write at a time in a namespace, so commits queue
 here instead of being refused there. Every wait is a fact shown to the observer: who asked, and for how long.
 """
 
@@ -16,7 +16,7 @@ import msgspec
 
 
 class Wait(msgspec.Struct, frozen=True):
-    """A pause that is about to be made."""
+    """A pause before a call is made again."""
 
     seconds: float
     why: str
@@ -27,7 +27,7 @@ class Wait(msgspec.Struct, frozen=True):
 
 
 def unseen(_: Wait) -> None:
-    """The observer of those who do not look."""
+    """The default observer: does nothing."""
 
 
 class Pacing:
@@ -96,13 +96,13 @@ class Pacing:
         with self._commits:
             yield
 
-    def welcome(self) -> None:
-        """A call went well."""
+    def succeeded(self) -> None:
+        """A call succeeded."""
         with self._free:
             self._limit = min(float(self._most), self._limit + 1.0 / self._limit)
             self._free.notify()
 
-    def objected(self, pause_s: float) -> None:
+    def throttled(self, pause_s: float) -> None:
         """The server asked everyone to slow down."""
         with self._free:
             now = self._clock()

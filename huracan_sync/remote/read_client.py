@@ -220,7 +220,7 @@ class ReadOnly:
         """
         expected = part if part is not None and part.start else None
         call = self._download_call(route, arg, part)
-        return Download(route, self._repeat(call, lambda call, token: self._opened(call, token, expected)))
+        return Download(self._repeat(call, lambda call, token: self._opened(call, token, expected)))
 
     def _download_call(self, route: str, arg: object, part: Ranged | None) -> Call:
         headers = {"Dropbox-API-Arg": header_safe(arg)}
@@ -261,7 +261,7 @@ class ReadOnly:
             return outcome
 
         result = repeat(once, self.pacing, call.route, repeatable=call.repeatable)
-        self.pacing.welcome()
+        self.pacing.succeeded()
         return result
 
     def _whole(self, call: Call, token: Secret) -> Answer | Verdict:
@@ -329,10 +329,9 @@ class ReadOnly:
 
 
 class Download:
-    """The answer of a download route: its result, and the bytes still on the wire."""
+    """The answer of a download route, its bytes still on the wire."""
 
-    def __init__(self, route: str, stream: Stream) -> None:
-        self._route = route
+    def __init__(self, stream: Stream) -> None:
         self._stream = stream
 
     def chunks(self) -> Iterator[bytes]:

@@ -37,7 +37,7 @@ def repeat(act: Callable[[], T | Verdict], pacing: Pacing, route: str, *, repeat
         if pause is None:
             raise outcome.error
         if outcome.throttled:
-            pacing.objected(pause)
+            pacing.throttled(pause)
         pacing.pause(Wait(pause, str(outcome.error), route, attempt))
         waited += pause
 

@@ -56,7 +56,7 @@ class RemoteSource:
         """A small file whole; of a larger one than `limit` bytes the first `limit` + 1."""
         for last in range(BROKEN_OFF, 0, -1):
             try:
-                with _in_a_readers_words(), self._remote.stream("files/download", self._arg(place)) as answer:
+                with _as_a_reader_sees_it(), self._remote.stream("files/download", self._arg(place)) as answer:
                     return _at_most(answer.chunks(), limit + 1)
             except Unreachable:
                 if last == 1:
@@ -67,7 +67,7 @@ class RemoteSource:
     def stream(self, place: str, start: int, end: int) -> Iterator[Iterator[bytes]]:
         """The bytes from `start` to `end` as they come, in one answer; fewer where the file is shorter."""
         try:
-            with _in_a_readers_words():
+            with _as_a_reader_sees_it():
                 answer = self._remote.stream("files/download", self._arg(place), Ranged(start, end))
         except CallRefused as error:
             if "not_satisfiable" not in str(error.facts.get("tags")):
@@ -79,12 +79,12 @@ class RemoteSource:
 
     def cursor(self, folder: str) -> str:
         """Where the listing of everything below the folder stands now."""
-        with _in_a_readers_words():
+        with _as_a_reader_sees_it():
             return listing.latest_cursor(self._remote, join(self.root, folder))
 
     def lying(self, folder: str) -> tuple[str, dict[str, bytes]] | None:
         """Everything below the folder, and where the listing of it stands; None where one answer does not hold it."""
-        with _in_a_readers_words():
+        with _as_a_reader_sees_it():
             page = next(listing.listing(self._remote, join(self.root, folder)))
         if page.has_more:
             return None
@@ -94,12 +94,12 @@ class RemoteSource:
         """What came, changed or went since the cursor; None when it is no longer known."""
         moved: dict[str, bytes] = {}
         try:
-            with _in_a_readers_words():
-                for news in listing.changes(self._remote, join(self.root, folder), cursor):
-                    cursor = news.cursor
-                    for name in (*news.gone, *news.folders):
+            with _as_a_reader_sees_it():
+                for page in listing.changes(self._remote, join(self.root, folder), cursor):
+                    cursor = page.cursor
+                    for name in (*page.gone, *page.folders):
                         moved[f"{folder}/{name}" if name else folder] = b""
-                    for entry in news.files:
+                    for entry in page.files:
                         moved[f"{folder}/{entry.path}"] = entry.content_hash
         except CursorReset:
             return None
@@ -108,7 +108,7 @@ class RemoteSource:
     def wait(self, cursor: str, timeout_s: int) -> bool:
         """Wait until something changes below the cursor's folder."""
         try:
-            with _in_a_readers_words():
+            with _as_a_reader_sees_it():
                 result = self._remote.longpoll(cursor, timeout_s)
         except (CursorReset, NotFound):
             return True  # nobody knows; a look will tell
@@ -136,7 +136,7 @@ class RemoteSource:
     def _parts(self, place: str, start: int, end: int) -> Iterator[bytes]:
         for at in range(start, end, PART):
             part = Ranged(at, min(at + PART, end))
-            with _in_a_readers_words():
+            with _as_a_reader_sees_it():
                 _, data = self._remote.fetch("files/download", self._arg(place), msgspec.Raw, limit=PART, part=part)
             yield data
 
@@ -151,8 +151,8 @@ def _at_most(pieces: Iterator[bytes], size: int) -> bytes:
 
 
 @contextlib.contextmanager
-def _in_a_readers_words() -> Iterator[None]:
-    """What a reader need not know the reasons of: a folder where a file must be, a path that cannot be."""
+def _as_a_reader_sees_it() -> Iterator[None]:
+    """What a reader need not know the reason of (a folder where a file must be, an impossible path) is not found."""
     try:
         yield
     except (NotFound, NotAuthorized, TryLater, Unavailable):

@@ -4,7 +4,7 @@ Small files: `start_batch`, `append_batch`, `finish_batch_v2`, 1,000 files a com
 each, parts in any order, the last of which closes it; then `finish_batch_v2` as for the others.
 
 An append carries the content of many files in one body; its argument, one line a file, travels in a header whose limit
-Dropbox does not publish. `HeaderBudget` holds what we dare: 8 KiB unless told otherwise, or learned upwards.
+Dropbox does not publish. `HeaderBudget` is the limit that is used: 8 KiB by default, or learned upwards.
 """
 
 from __future__ import annotations

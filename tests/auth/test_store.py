@@ -333,10 +333,9 @@ def test_chainer_whose_first_member_is_not_allowed_the_allowed_one_is_taken(trap
     assert CANARY.encode() not in everything_below(tmp_path)
 
 
-def test_only_four_classes_are_allowed():
+def test_only_three_classes_are_allowed():
     assert [f"{module}.{name}" for module, name, _ in ALLOWED] == [
         "keyring.backends.macOS.Keyring",
-        "keyring.backends.Windows.WinVaultKeyring",
         "keyring.backends.SecretService.Keyring",
         "keyring.backends.kwallet.DBusKeyring",
     ]

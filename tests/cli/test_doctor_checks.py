@@ -11,7 +11,7 @@ import pytest
 from huracan_sync.auth import login_record
 from huracan_sync.auth.credentials import open_credentials
 from huracan_sync.auth.keystore.store import open_store
-from huracan_sync.auth.scopes import Profile, stored_profile
+from huracan_sync.auth.scopes import Profile
 from huracan_sync.auth.tokens import AccessTokens
 from huracan_sync.cli import doctor_checks
 from huracan_sync.errors import NotFound, Unreachable
@@ -206,11 +206,3 @@ def test_quota():
     assert doctor_checks.check_quota(50, 100).verdict == "ok"
     assert doctor_checks.check_quota(99, 100).verdict == "warn"
     assert doctor_checks.check_quota(1, 0).verdict == "warn"
-
-
-def test_what_the_engine_s_setting_stands_for():
-    assert stored_profile(None) == "engine"
-    assert stored_profile("") == "engine"
-    assert stored_profile("sl.keyring:hamilton") == "hamilton"
-    assert stored_profile("sl.keyring:") == "engine"
-    assert stored_profile("sl.u.abc") is None

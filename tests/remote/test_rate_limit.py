@@ -32,30 +32,30 @@ def pacing(time, **options):
 def test_it_grows_by_one_for_a_round_of_welcome_calls(time):
     one = pacing(time, start=4, most=6)
     for _ in range(5):
-        one.welcome()
+        one.succeeded()
     assert one.limit == 5
     for _ in range(100):
-        one.welcome()
+        one.succeeded()
     assert one.limit == 6
 
 
 def test_one_burst_of_refusals_halves_it_once(time):
     one = pacing(time, start=16)
     for _ in range(10):
-        one.objected(1.0)
+        one.throttled(1.0)
     assert one.limit == 8
     time.now += 5
-    one.objected(1.0)
+    one.throttled(1.0)
     assert one.limit == 4
     for _ in range(10):
         time.now += 5
-        one.objected(0.0)
+        one.throttled(0.0)
     assert one.limit == 1
 
 
 def test_everyone_waits_out_a_pause_that_one_was_asked_for(time):
     one = pacing(time)
-    one.objected(15.0)
+    one.throttled(15.0)
     with one.slot():
         assert time.now == 115.0
 

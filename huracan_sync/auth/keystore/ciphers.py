@@ -1,4 +1,4 @@
-"""The two primitives this room seals with: HKDF-SHA256, and AES-256-GCM under a key that is used once.
+"""The two primitives that the key store encrypts with: HKDF-SHA256, and AES-256-GCM under a key that is used once.
 
 Every message has its own 32-byte salt, from which its key and nonce are derived. So two messages share a nonce under
 one key only if 256 random bits repeat, and nothing has to be counted or remembered.

@@ -2,7 +2,7 @@
 
 The `keyring` package chooses its backend by an environment variable, a config file that may also change `sys.path`,
 and entry points of whatever is installed; `keyrings.alt` adds backends that keep plain text. None of that is asked
-here: the four classes below are tried by name, in order, and no other can be reached. Its `KEYRING_PROPERTY_*`
+here: the three classes below are tried by name, in order, and no other can be reached. Its `KEYRING_PROPERTY_*`
 variables, which set any attribute of a backend, are undone.
 """
 
@@ -20,7 +20,6 @@ from huracan_sync.secret import Secret
 
 ALLOWED = (
     ("keyring.backends.macOS", "Keyring", "darwin"),
-    ("keyring.backends.Windows", "WinVaultKeyring", "win32"),
     ("keyring.backends.SecretService", "Keyring", "linux"),
     ("keyring.backends.kwallet", "DBusKeyring", "linux"),
 )

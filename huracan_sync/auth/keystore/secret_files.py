@@ -26,7 +26,7 @@ def systemd_credential(env: Mapping[str, str], name: str) -> Path | None:
 
 
 def read_file(path: Path, named_by: str) -> Secret:
-    """What a delivered file holds (`quiet.to_bytes` gives its bytes).
+    """What a delivered file holds (`secret_io.to_bytes` gives its bytes).
 
     Container platforms deliver secrets through symbolic links and often world-readable, inside a container that is
     all ours; so links are followed, and who may read is `doctor`'s to judge. Nobody else may change it, though.
@@ -41,10 +41,10 @@ def read_file(path: Path, named_by: str) -> Secret:
             if reason:
                 hint = f"deliver {named_by} as a file of ours with mode 0400"
                 raise UnsafePlace(f"{path} is refused: {reason}", hint=hint, path=path, reason=reason)
-            found = from_bytes(stream.read(MOST + 1))
+            secret = from_bytes(stream.read(MOST + 1))
     except OSError as error:
         raise SecretMissing(f"{named_by} names {path}, which cannot be read: {error.strerror}", path=path) from error
-    return _of_fair_size(found, f"{named_by} names {path}, which holds")
+    return _of_fair_size(secret, f"{named_by} names {path}, which holds")
 
 
 def read_descriptor(number: int) -> Secret:
@@ -55,26 +55,26 @@ def read_descriptor(number: int) -> Secret:
     """
     try:
         with open(number, "rb") as stream:
-            found = from_bytes(stream.read(MOST + 1))
+            secret = from_bytes(stream.read(MOST + 1))
     except OSError as error:
         raise SecretMissing(f"descriptor {number} cannot be read: {error.strerror}", fd=number) from error
-    return _of_fair_size(found, f"descriptor {number} gave")
+    return _of_fair_size(secret, f"descriptor {number} gave")
 
 
-def who_may_change(found: os.stat_result) -> str:
+def who_may_change(status: os.stat_result) -> str:
     """Why a delivered file cannot be trusted; empty when it can."""
-    if not stat.S_ISREG(found.st_mode):
+    if not stat.S_ISREG(status.st_mode):
         return "it is no regular file"
-    if found.st_uid not in {os.geteuid(), 0}:
-        return f"it belongs to user {found.st_uid}, neither to us nor to root"
-    if found.st_mode & 0o022:
-        return f"others may change it (mode {stat.S_IMODE(found.st_mode):04o})"
+    if status.st_uid not in {os.geteuid(), 0}:
+        return f"it belongs to user {status.st_uid}, neither to us nor to root"
+    if status.st_mode & 0o022:
+        return f"others may change it (mode {stat.S_IMODE(status.st_mode):04o})"
     return ""
 
 
-def _of_fair_size(found: Secret, where: str) -> Secret:
-    if not found:
+def _of_fair_size(secret: Secret, where: str) -> Secret:
+    if not secret:
         raise SecretMissing(f"{where} nothing")
-    if len(found.reveal()) > MOST:
+    if len(secret.reveal()) > MOST:
         raise SecretMissing(f"{where} more than {MOST} bytes")
-    return found
+    return secret

@@ -52,7 +52,7 @@ def unwrap(name: SecretName, text: Secret) -> Secret:
         VaultRefused: `VAULT_DAMAGED`, it is nothing that `wrap` made.
     """
     try:
-        found = msgspec.json.decode(text.reveal(), type=_Envelope, dec_hook=decode_secret)
+        envelope = msgspec.json.decode(text.reveal(), type=_Envelope, dec_hook=decode_secret)
     except msgspec.DecodeError:  # its message may quote the text
         raise VaultRefused(
             f"what lies under {name.place} was not put there by huracan-sync",
@@ -61,11 +61,11 @@ def unwrap(name: SecretName, text: Secret) -> Secret:
             place=name.place,
         ) from None
     for field in name.__struct_fields__:
-        if getattr(found, field) != getattr(name, field):
+        if getattr(envelope, field) != getattr(name, field):
             raise VaultRefused(
-                f"the secret {name.place} belongs to {field} {getattr(found, field)!r}, "
+                f"the secret {name.place} belongs to {field} {getattr(envelope, field)!r}, "
                 f"but {getattr(name, field)!r} asks for it",
                 code="BOUND_ELSEWHERE",
                 field=field,
             )
-    return found.secret
+    return envelope.secret

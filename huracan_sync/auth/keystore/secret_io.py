@@ -56,8 +56,6 @@ def guard_memory() -> None:
 
     Not for a library's host: debuggers and profilers cannot attach afterwards.
     """
-    if sys.platform == "win32":  # where neither exists: processes of one user may read each other there
-        return
     import resource  # noqa: PLC0415 - start-up time
 
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))

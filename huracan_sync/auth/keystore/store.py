@@ -1,4 +1,4 @@
-"""The one door to stored secrets: the OS keyring, else the vault, else a refusal. Never plain text.
+"""Stored secrets: the OS keyring, else the vault, else a refusal. Never plain text.
 
 A secret is put in the first place that works, and which one that was is written down (`stored.json`, no secret in
 it). So a place that cannot be opened today refuses: what was put there is not taken for missing.
@@ -84,12 +84,12 @@ class Store:
         """
         kept_in = self.kept_in(name)
         if kept_in is not None:
-            return self._blob_cache(kept_in).get(name)
+            return self._opened(kept_in).get(name)
         # Never put, or put by a process that died before it wrote down where.
-        for blob_cache in (self.keyring, self.vault if self.vault.exists() else None):
-            found = blob_cache.get(name) if blob_cache is not None else None
-            if found is not None:
-                return found
+        for place in (self.keyring, self.vault if self.vault.exists() else None):
+            secret = place.get(name) if place is not None else None
+            if secret is not None:
+                return secret
         return None
 
     def put(self, name: SecretName, secret: Secret) -> str:
@@ -101,20 +101,18 @@ class Store:
         """
         kept_in = self.kept_in(name)
         if kept_in == VAULT:
-            blob_cache: VaultStorage = self.vault
+            place: VaultStorage = self.vault
         else:  # a keyring that no longer answers must not stop a new login; what it holds is no longer asked for
-            blob_cache = self._first_that_works()
-        blob_cache.put(name, secret)
-        self._note(name, blob_cache.kind)
-        return blob_cache.kind
+            place = self._first_that_works()
+        place.put(name, secret)
+        self._note(name, place.kind)
+        return place.kind
 
     def forget(self, name: SecretName) -> bool:
         """Remove the secret; False when there was none."""
         kept_in = self.kept_in(name)
-        shelves: list[VaultStorage | None] = (
-            [self.keyring, self.vault] if kept_in is None else [self._blob_cache(kept_in)]
-        )
-        had = [blob_cache.forget(name) for blob_cache in shelves if blob_cache is not None]
+        places: list[VaultStorage | None] = [self.keyring, self.vault] if kept_in is None else [self._opened(kept_in)]
+        had = [place.forget(name) for place in places if place is not None]
         self._note(name, None)
         return any(had)
 
@@ -149,7 +147,7 @@ class Store:
             "there is no OS keyring here and no key for a vault, so no secret is kept", code="NO_SAFE_PLACE"
         )
 
-    def _blob_cache(self, kind: str) -> VaultStorage:
+    def _opened(self, kind: str) -> VaultStorage:
         if kind == VAULT:
             if not self.vault.exists():
                 raise VaultRefused(

@@ -1,4 +1,4 @@
-"""Secrets in a sealed file, for machines without an OS keyring. The format is `seal.py`'s.
+"""Secrets in a sealed file, for machines without an OS keyring. The format is `vault_format.py`'s.
 
 Laws: what cannot be opened is never written over, and never counts as empty. One writer at a time, under a lock that
 outlives them all. The generation before the last write stays as `vault.1`; nothing falls back to it by itself, since
