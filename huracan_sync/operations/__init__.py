@@ -1,4 +1,4 @@
-"""The verbs: push, restore, publish, verify, audit, migrate. Each returns a plan or a report.
+"""Push, restore, publish, verify, audit, migrate: each returns a plan or a report.
 
-May import `signing`, `transfer` and below.
+May import `signing`, `transfer`.
 """

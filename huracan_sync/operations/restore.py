@@ -8,7 +8,6 @@ afterwards sends nothing back.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -198,7 +197,7 @@ class Restore:
         here, there, stamp = changes.here[key], changes.there.get(key), changes.stamps.get(key)
         if not key.endswith(".parquet") or stamp is None or there is None or here.content_hash == there.content_hash:
             return False
-        now = time.time_ns()
+        now = int(self._context.clock() * 1e9)
         # A program can set the mtime to a time that is still to come; the ctime it cannot.
         touched_ns = stamp.mtime_ns if stamp.mtime_ns <= now else stamp.ctime_ns
         if now - touched_ns < self.options.untouched_s * 1e9:

@@ -63,5 +63,5 @@ class Context(msgspec.Struct, frozen=True):
             UsageError: the remote path cannot be a folder.
             LocalFailure, DiskFull: the journal cannot be used.
         """
-        with Journal(self.home) as journal:
+        with Journal(self.home, clock=self.clock) as journal:
             yield Pair(local, remote_folder, remote=self.remote, journal=journal, monitor=self.monitor)

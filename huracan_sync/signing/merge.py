@@ -8,11 +8,26 @@ changed one file, Dropbox itself says whose is newer: each of them replaced exac
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from huracan_sync.manifest.entries import Item
-from huracan_sync.transfer.journal.records import SignedState
 from huracan_sync.tree.paths import fold
+
+
+class OwnHead(Protocol):
+    """A head that this machine signed, as the journal remembers it."""
+
+    @property
+    def digest(self) -> bytes:
+        """SHA-256 of its payload."""
+
+    @property
+    def changes(self) -> int:
+        """The pair's count of changes when its files were listed."""
+
+    @property
+    def shared(self) -> bool:
+        """Whether its manifest lists more than this machine's files."""
 
 
 class Change(NamedTuple):
@@ -50,8 +65,8 @@ def change_of(
     counts: Mapping[str, int],
     gone: Mapping[str, str],
     *,
-    last: SignedState | None,
-    following: SignedState | None,
+    last: OwnHead | None,
+    following: OwnHead | None,
     strict: bool = False,
     anew: bool = False,
 ) -> Change:

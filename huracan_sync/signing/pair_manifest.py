@@ -10,15 +10,16 @@ from huracan_sync.disk.stable_read import StableRead
 from huracan_sync.errors import Conflict, HuracanError
 from huracan_sync.manifest import file_kinds
 from huracan_sync.manifest.entries import Item
+from huracan_sync.manifest.scope import Scope
 from huracan_sync.signing import local_manifest, next_head
 from huracan_sync.signing.channel_publisher import ChannelPublisher
 from huracan_sync.signing.context import Context
 from huracan_sync.signing.local_manifest import LocalManifest
 from huracan_sync.signing.merge import change_of
-from huracan_sync.signing.push_signer import PushSigner, SignedResult, mark_of
+from huracan_sync.signing.signed_result import SignedResult, mark_of
 from huracan_sync.signing.transaction import ChannelView, Published
 from huracan_sync.transfer.journal import ListedFile, SignedState
-from huracan_sync.transfer.journal.signed_state import Proof, note_proofs
+from huracan_sync.transfer.journal.signed_state import Proof, SignedStates, note_proofs
 from huracan_sync.transfer.pair import Pair
 from huracan_sync.transfer.progress import Failure
 from huracan_sync.tree.content_hash import BLOCK_SIZE, block_hashes, combine
@@ -28,12 +29,12 @@ from huracan_sync.tree.paths import RelPath, fold
 class PairPublisher:
     """Signs what a pair holds, in one channel."""
 
-    def __init__(self, context: Context, signing: PushSigner, pair: Pair) -> None:
+    def __init__(self, context: Context, pair: Pair, scope: Scope, channel: str, signed_states: SignedStates) -> None:
         """No request is made and no key is read."""
-        self._ledger = signing.signed_states
-        self._scope = signing.scope
+        self._signed_states = signed_states
+        self._scope = scope
         self._pair = pair
-        self._channel_publisher = ChannelPublisher(context, root=signing.scope.root, channel=signing.channel)
+        self._channel_publisher = ChannelPublisher(context, root=scope.root, channel=channel)
 
     def channel_view(self) -> ChannelView:
         """The channel as it is now; leaves the journal alone, so any thread may ask. Raises as `publish`."""
@@ -50,7 +51,7 @@ class PairPublisher:
             anew: as `PushSigner.sign`.
             channel_view: how the channel stood a moment ago.
         """
-        signed_states, at = self._ledger, self._scope.path
+        signed_states, at = self._signed_states, self._scope.path
         last, following = signed_states.last(), signed_states.next()
         changes, since = signed_states.changes(), last.changes if last else -1
         signed_states.leave_out(left_out)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import threading
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
@@ -14,27 +13,15 @@ from huracan_sync.errors import HuracanError
 from huracan_sync.manifest.locations import check_channel
 from huracan_sync.manifest.scope import channel_of, scope_of
 from huracan_sync.signing.context import Context
+from huracan_sync.signing.signed_result import SignedResult, mark_of
 from huracan_sync.transfer.journal import SignedState
 from huracan_sync.transfer.journal.signed_state import SignedStates
 from huracan_sync.transfer.pair import Pair
-from huracan_sync.transfer.progress import Failure
 from huracan_sync.tree.paths import fold
 
 if TYPE_CHECKING:
     from huracan_sync.signing.pair_manifest import PairPublisher
     from huracan_sync.signing.transaction import ChannelView
-
-
-class SignedResult(msgspec.Struct, frozen=True):
-    """The signed manifest of a pair, as it stands now."""
-
-    state: SignedState
-    made: bool = False
-    """Whether a new head was made."""
-    unsigned: tuple[str, ...] = ()
-    """Paths in Dropbox that the manifest does not list: refused kinds, and large files whose blocks are unknown."""
-    superseded: tuple[Failure, ...] = ()
-    """Files that others have changed since; the manifest lists theirs."""
 
 
 class PushSigner:
@@ -74,7 +61,7 @@ class PushSigner:
     def _pair_publisher(self) -> PairPublisher:
         from huracan_sync.signing.pair_manifest import PairPublisher  # noqa: PLC0415 - 50 ms of cryptography
 
-        return PairPublisher(self._context, self, self._pair)
+        return PairPublisher(self._context, self._pair, self.scope, self.channel, self.signed_states)
 
     def sign(self, *, without: Iterable[str] = (), strict: bool = False, anew: bool = False) -> SignedResult | None:
         """Sign a manifest of what both sides hold alike; None where this machine has no key.
@@ -109,8 +96,3 @@ class PushSigner:
         last = self.signed_states.last()
         if last is not None:
             self.signed_states.settle(msgspec.structs.replace(last, changes=self.signed_states.changes(), without=b""))
-
-
-def mark_of(left_out: frozenset[str]) -> bytes:
-    """What tells one set of paths from another; empty for none."""
-    return hashlib.sha256("\0".join(sorted(left_out)).encode()).digest() if left_out else b""

@@ -1,1 +1,4 @@
-"""Moves the bytes of a plan; the only room with threads for bytes."""
+"""Journal, comparison of both sides, uploads and downloads: the only place that starts threads for bytes.
+
+May import `remote`, `disk`, `manifest`.
+"""

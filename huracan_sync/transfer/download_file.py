@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import time
 from collections import deque
 from collections.abc import Callable, Container, Iterator, Mapping
 from hashlib import sha256
@@ -172,7 +171,13 @@ class RangeDownload:
         earlier = context.journal.transfer(context.pair, step.path, "down")
         if earlier is None or earlier.token != self._token or earlier.part_size != BLOCK_SIZE:
             earlier = context.journal.begin_transfer(
-                context.pair, step.path, "down", token=self._token, session="", part_size=BLOCK_SIZE, now=time.time()
+                context.pair,
+                step.path,
+                "down",
+                token=self._token,
+                session="",
+                part_size=BLOCK_SIZE,
+                now=context.journal.clock(),
             )
         self._transfer = earlier.id
         # What the journal says has arrived must also lie on the disk as it arrived: a crash may have lost it.

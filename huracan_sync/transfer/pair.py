@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -91,7 +90,13 @@ class Pair:
     """One local folder and one remote one, as this machine's journal knows them."""
 
     def __init__(
-        self, local: str | Path | FolderView, remote_folder: str, *, remote: Remote, journal: Journal, monitor: Monitor
+        self,
+        local: str | Path | FolderView,
+        remote_folder: str,
+        *,
+        remote: Remote,
+        journal: Journal,
+        monitor: Monitor,
     ) -> None:
         self.local = _plain(local.path if isinstance(local, FolderView) else Path(local))
         self.disk: Root = local if isinstance(local, FolderView) else self.local
@@ -122,7 +127,7 @@ class Pair:
             self._note(verb, report, None)
 
     def _note(self, verb: str, report: Report, error: HuracanError | None) -> None:
-        now = time.time()
+        now = self.journal.clock()
         facts = report.as_dict()
         if error is not None:
             facts["error"] = error.as_dict()

@@ -53,6 +53,7 @@ class BatchUploader:
         sent: Callable[[UploadItem, FileMetadata], None],
         failed: Callable[[UploadItem, HuracanError], None],
         now: Callable[[], float] = time.time,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Make a queue.
 
@@ -62,6 +63,7 @@ class BatchUploader:
             sent: told of files that were committed alone.
             failed: told of files that were not.
             now: seconds since 1970.
+            clock: monotonic seconds.
         """
         self.queue: deque[UploadItem] = deque()
         self._context = context
@@ -69,6 +71,7 @@ class BatchUploader:
         self._sent = sent
         self._failed = failed
         self._now = now
+        self._clock = clock
         self._batches_open: list[_Batch] = []
         self._earlier = context.journal.sent(context.pair)
         self._body = FIRST_BODY
@@ -143,13 +146,13 @@ class BatchUploader:
         context = self._context
 
         def work() -> tuple[list[HuracanError | None], int, float]:
-            began = time.monotonic()
+            began = self._clock()
             contents = [item.read_whole(context) for item in chunk]
             pieces = [(w.session, c) for w, c in zip(chunk, contents, strict=True) if isinstance(c, bytes)]
             errors, header = upload_session.append(context.remote, pieces) if pieces else ([], 0)
             answers = iter(errors)
             said = [c if isinstance(c, HuracanError) else next(answers) for c in contents]
-            return said, header, time.monotonic() - began
+            return said, header, self._clock() - began
 
         def then(result: tuple[list[HuracanError | None], int, float]) -> None:
             errors, header, seconds = result

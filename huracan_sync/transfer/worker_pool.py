@@ -1,6 +1,6 @@
 """The only threads for bytes. Workers compute; the caller remembers.
 
-Work runs on the crew's threads; what it returns or raises is handed to a callback in the caller's thread, which alone
+Work runs on the pool's threads; what it returns or raises is handed to a callback in the caller's thread, which alone
 touches the journal, the plan and the monitor. `cost` is memory: pieces in flight never hold more than the budget.
 """
 
@@ -39,17 +39,20 @@ class WorkerPool:
         workers: int = WORKERS,
         budget: int = BUDGET,
         grace_s: float = GRACE_S,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Make a crew.
+        """Make a pool.
 
         Args:
             cut_short: within its block, whatever the workers wait for ends at once, with an error.
             workers: threads.
             budget: bytes in memory at once.
             grace_s: seconds that work under way has when the run ends early.
+            clock: monotonic seconds.
         """
         self._cut_short = cut_short
         self._grace_s = grace_s
+        self._clock = clock
         self._pool = background(workers, "huracan-transfer")
         self._done: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
         self._workers = workers
@@ -125,10 +128,10 @@ class WorkerPool:
     def _end(self) -> None:
         """Hand over what still comes. Nobody waits long: not for a pause the server asked for, nor for a slow link."""
         self._pool.shutdown(wait=False, cancel_futures=True)
-        until = time.monotonic() + self._grace_s
+        until = self._clock() + self._grace_s
         with contextlib.suppress(queue.Empty):
             while self._busy:
-                self._hand_over(max(0.0, until - time.monotonic()))
+                self._hand_over(max(0.0, until - self._clock()))
         # Not until all have reported: the signal may have come between two lines of ours, where one is counted that
         # never reports. The pool knows which threads there are.
         with self._cut_short() if self._busy else contextlib.nullcontext():

@@ -14,18 +14,19 @@ import contextlib
 import errno
 import sqlite3
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 import msgspec
 
+from huracan_sync.disk.atomic_write import replace_file
 from huracan_sync.disk.files import Stamp
 from huracan_sync.errors import DiskFull, HuracanError, LocalFailure, TryLater
 from huracan_sync.transfer.journal.records import ListedFile, Open, Run, Sent, SignedState, Synced
 from huracan_sync.transfer.journal.schema import SCHEMA, SCHEMA_VERSION
-from huracan_sync.transfer.journal.sqlite import BUSY_S, LEAST_ROOM, is_damage, room, use_wal
+from huracan_sync.transfer.journal.sqlite import BUSY_S, LEAST_ROOM, is_damage, primary_code, room, use_wal
 from huracan_sync.tree.entry import Entry
 from huracan_sync.tree.paths import RelPath, fold
 
@@ -56,13 +57,14 @@ def count_change(db: sqlite3.Connection, pair: int) -> int:
 class Journal:
     """The journal of this machine. Open it, use it from one thread, close it."""
 
-    def __init__(self, home: Path) -> None:
+    def __init__(self, home: Path, *, clock: Callable[[], float] = time.time) -> None:
         """Open `home/journal.db`, making what is missing; a damaged one is put aside.
 
         Raises:
             LocalFailure: the folder cannot be written.
         """
         self.home = home
+        self.clock = clock
         self._file = home / "journal.db"
         try:
             home.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -74,7 +76,7 @@ class Journal:
         """SQLite tells a full disk in several ways (`disk I/O error` among them); the disk itself is clearer."""
         path = str(self._file)
         full = isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT}
-        if full or "full" in str(error) or room(self.home) < LEAST_ROOM:
+        if full or primary_code(error) == sqlite3.SQLITE_FULL or room(self.home) < LEAST_ROOM:
             return DiskFull(f"the journal {path} has no room to grow: {error}", path=path)
         hint = "check the rights of the folder, or set HURACAN_SYNC_HOME to one you may write"
         return LocalFailure(f"the journal {path} {what}: {error}", hint=hint, path=path)
@@ -119,8 +121,8 @@ class Journal:
 
     def _put_aside(self) -> Path:
         """Damaged or of another version: keep it for whoever wants to look, and begin anew."""
-        aside = self._file.with_name(f"journal.db.aside-{int(time.time())}")
-        self._file.replace(aside)
+        aside = self._file.with_name(f"journal.db.aside-{int(self.clock())}")
+        replace_file(self._file, aside)
         for suffix in ("-wal", "-shm"):
             self._file.with_name(self._file.name + suffix).unlink(missing_ok=True)
         return aside
@@ -401,11 +403,6 @@ class Journal:
         """What an earlier run sent and did not come to commit, by `fold(path)`."""
         rows = self._db.execute("SELECT key, token, session, hash, at FROM sent WHERE pair=?", (pair,))
         return {key: Sent(token, session, digest, at) for key, token, session, digest, at in rows}
-
-    def forget_sent(self, pair: int, paths: Iterable[str]) -> None:
-        """Their sessions are of no use (any more)."""
-        with self.transaction() as db:
-            db.executemany("DELETE FROM sent WHERE pair=? AND key=?", [(pair, fold(path)) for path in paths])
 
     # --- runs -------------------------------------------------------------------------------------------------
 
