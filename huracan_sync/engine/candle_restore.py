@@ -45,7 +45,7 @@ def restore_candles(context: Context, folder: Folder, *, stop: Callable[[], bool
     """
     result = Restored(failed=[], kept_here=[])
     proper = lambda path: folder.wants(path) and fold(candle_there(path)) == fold(path)  # noqa: E731 - one expression
-    disk = candle_view(folder.local, takes_strays=False)
+    disk = candle_view(folder.local.absolute(), takes_strays=False)
     with context.pair(disk, folder.remote) as pair:
         options = RestoreOptions(wanted=proper, untouched_s=UNTOUCHED_S, stop=stop)
         _restore(Restore(context, pair, options), result)
@@ -100,7 +100,7 @@ def _restore_older(
     context: Context, pair: Pair, winners: dict[str, RelPath], result: Restored, stop: Callable[[], bool]
 ) -> None:
     """The same folder once more, its candles known by the older places they are taken from."""
-    disk = candle_view(pair.local, takes_strays=False)
+    disk = candle_view(pair.local.absolute(), takes_strays=False)
     proper_name = disk.there
     disk = msgspec.structs.replace(
         disk, there=lambda path: winners.get(fold(proper_name(path)), proper_name(path)), strays={}

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import secrets
 from collections.abc import Callable
 from typing import NoReturn
 
@@ -36,7 +35,7 @@ class Signer:
         self.key_id: bytes = sshsig.key_id(self.public)
 
     @classmethod
-    def generate(cls, entropy: Callable[[int], bytes] = secrets.token_bytes) -> Signer:
+    def generate(cls, entropy: Callable[[int], bytes]) -> Signer:
         """A new key."""
         return cls(entropy(32))
 

@@ -7,6 +7,7 @@ The file that `HURACAN_SIGNING_KEY_FILE` names goes before all. What the environ
 from __future__ import annotations
 
 import os
+import secrets
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -146,7 +147,7 @@ class KeyPlace:
 def _generated() -> Signer:
     from huracan_sync.manifest import signer as keys  # noqa: PLC0415 - 50 ms of cryptography, which most runs do not need
 
-    return keys.Signer.generate()
+    return keys.Signer.generate(secrets.token_bytes)
 
 
 def _parsed(kept: Secret, where: str) -> Signer:

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from huracan_sync.tree.paths import RelPath
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 class FolderView(msgspec.Struct, frozen=True):
     """A folder on disk whose files have other names in Dropbox. Whoever takes one works with the names over there."""
 
     path: Path
+    """The folder; absolute."""
     name: str
     """The name of the view: the journal keeps what it knows of the folder under it."""
     there: Callable[[str], RelPath]

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, date, datetime
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -24,6 +24,9 @@ from huracan_sync.tree.champion_paths import ACTIVE, CONFIGS, MODELS, ROSTER
 from huracan_sync.tree.folder_view import FolderView
 from huracan_sync.tree.paths import RelPath, below, check, fold, join
 from huracan_sync.tree.symbols import symbol
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 CONTRACT_ROOTS = ("huracan", "huracanengine")
 """First components that make a path absolute: the folders that Hamilton and Mechanic read."""
@@ -119,9 +122,9 @@ def candle_here(path: str) -> RelPath:
     return found.here if found else check(path)
 
 
-def candle_view(folder: str | Path, *, takes_strays: bool = True) -> FolderView:
-    """The engine's folder of candles, `BTC/` here and `BTCUSDT/` there."""
-    return FolderView(Path(folder).absolute(), "candles", candle_there, candle_here, takes_strays)
+def candle_view(folder: Path, *, takes_strays: bool = True) -> FolderView:
+    """The engine's folder of candles (absolute), `BTC/` here and `BTCUSDT/` there."""
+    return FolderView(folder, "candles", candle_there, candle_here, takes_strays)
 
 
 def day_of(moment: date | datetime | str) -> str:

@@ -10,7 +10,7 @@ from remaining_breaches import REMAINING
 
 PACKAGE = Package()
 MOST_ENTRIES = 18
-WEIGHT = {"reader": (32, 4400), "hamilton": (68, 9500)}
+WEIGHT = {"reader": (32, 4360), "hamilton": (68, 9420)}
 """At most so many modules and lines are reached from there. Less is the aim: these numbers only go down."""
 
 LAWS = {

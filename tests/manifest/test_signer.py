@@ -1,6 +1,7 @@
 """Private keys: every form they come in, every form refused, and how little of them shows."""
 
 import base64
+import os
 import pickle
 import shutil
 import subprocess
@@ -92,7 +93,7 @@ def test_a_signer_shows_nothing():
 
 
 def test_what_a_vault_keeps_is_read_again():
-    signer = Signer.generate()
+    signer = Signer.generate(os.urandom)
     assert Signer.parse(signer.secret().reveal().encode()).public == signer.public
     assert Signer.parse(signer.openssh().reveal().encode()).public == signer.public
     assert signer.key_id == sshsig.key_id(signer.public)
@@ -100,5 +101,5 @@ def test_what_a_vault_keeps_is_read_again():
 
 
 def test_two_new_keys_differ():
-    assert Signer.generate().public != Signer.generate().public
+    assert Signer.generate(os.urandom).public != Signer.generate(os.urandom).public
     assert Signer.generate(bytes).public == Signer(bytes(32)).public
