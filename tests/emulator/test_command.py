@@ -62,7 +62,7 @@ def test_the_ready_line_and_a_clean_end(tmp_path, end, code):
     assert len(list(tmp_path.iterdir())) == 1
     with socket.create_connection(("127.0.0.1", int(ready["url"].rpartition(":")[2]))) as waiting:
         body = json.dumps({"cursor": me.ls()[1]}).encode()
-        head = "POST /2/files/list_folder/longpoll HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+        head = "POST /2/files/list_folder/longpoll HTTP/1.1\r\nHost: dropbox.com\r\nContent-Type: application/json\r\n"
         waiting.sendall(f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body)
         time.sleep(0.1)
         emulator.stop()

@@ -16,23 +16,92 @@ from huracan_sync.emulator.state.settings import Settings
     [
         {"Host": "api.dropboxapi.com"},
         {"Host": "evil.example"},
-        {"Host": "evil.example:80"},
-        {"Host": "127.0.0.1.evil.example"},
+        {"Host": "evil.example:{port}"},
+        {"Host": "127.0.0.1.evil.example:{port}"},
+        {"Host": "127.0.0.1"},
+        {"Host": "127.0.0.1:1"},
+        {"Host": "localhost:"},
         {"Origin": "http://evil.example"},
+        {"Origin": "http://127.0.0.1:1"},
+        {"Origin": "http://localhost:{port}"},
+        {"Origin": "https://127.0.0.1:{port}"},
         {"Origin": "null"},
+        {"Origin": ""},
     ],
     ids=str,
 )
 @pytest.mark.parametrize("path", ["/", "/emulator", "/emulator/token", "/emulator/log"])
 def test_strangers_do_not_get_in(dropbox, headers, path):
-    response = HTTP.request("POST" if "token" in path else "GET", dropbox.url + path, headers=headers, body=b"{}")
+    given = {name: value.format(port=urlsplit(dropbox.url).port) for name, value in headers.items()}
+    response = HTTP.request("POST" if "token" in path else "GET", dropbox.url + path, headers=given, body=b"{}")
     assert response.status == 403
-    assert response.json() == {"error": "control endpoints answer on loopback only"}
+    assert response.json()["error"]
 
 
-@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "LOCALHOST:80", "[::1]:443"])
+@pytest.mark.parametrize(
+    "headers", [{"Host": "evil.example:{port}"}, {"Host": "[::1]"}, {"Origin": "http://evil.example"}]
+)
+@pytest.mark.parametrize(
+    "path", ["/2/check/user", "/oauth2/token", "/oauth2/authorize", "/cd/0/get/x/file", "/nothing"]
+)
+def test_nor_at_the_clients_endpoints(dropbox, headers, path):
+    given = {name: value.format(port=urlsplit(dropbox.url).port) for name, value in headers.items()}
+    assert HTTP.request("POST", dropbox.url + path, headers=given).status == 403
+    assert dropbox.log()["total"] == 0
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "LOCALHOST", "[::1]"])
 def test_this_machine_does(dropbox, host):
-    assert HTTP.request("GET", f"{dropbox.url}/emulator", headers={"Host": host}).status == 200
+    authority = f"{host}:{urlsplit(dropbox.url).port}"
+    for more in ({}, {"Origin": f"http://{authority}"}):
+        assert HTTP.request("GET", f"{dropbox.url}/emulator", headers={"Host": authority, **more}).status == 200
+        assert HTTP.request("POST", f"{dropbox.url}/emulator/token", headers={"Host": authority, **more}).status == 200
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "config?page_size=3",
+        "clock?advance_s=60",
+        "faults?fault=reset",
+        "token?expires_in=9",
+        "reset",
+        "log/reset",
+        "apps?name=x",
+    ],
+)
+def test_following_a_link_changes_nothing(dropbox, path):
+    client(dropbox).upload("/a", b"x")
+    before = [dropbox.control(place) for place in ("", "config", "faults", "log")]
+    assert HTTP.request("GET", f"{dropbox.url}/emulator/{path}").status in {200, 400, 405}
+    after = [dropbox.control(place) for place in ("", "config", "faults", "log")]
+    before[0].pop("time"), after[0].pop("time")
+    assert after == before
+
+
+def test_a_temporary_link_is_no_page_of_the_emulator(dropbox):
+    me = client(dropbox)
+    me.upload("/evil.html", b"<script>fetch('/emulator/token', {method: 'POST'})</script>")
+    link = me.rpc("files/get_temporary_link", {"path": "/evil.html"})[1]["link"]
+    response = HTTP.request("GET", link)
+    assert response.status == 200
+    assert response.headers["Content-Security-Policy"].startswith("sandbox;")
+    assert response.headers["Content-Disposition"] == "attachment"
+    assert response.headers["X-Content-Type-Options"] == "nosniff"
+
+
+def test_pages_cannot_be_framed(dropbox):
+    for path in ("/", "/oauth2/authorize"):
+        headers = HTTP.request("GET", dropbox.url + path).headers
+        assert "frame-ancestors 'none'" in headers["Content-Security-Policy"]
+        assert headers["X-Frame-Options"] == "DENY"
+
+
+def test_tokens_say_that_they_are_the_emulators(dropbox):
+    tokens = dropbox.token()
+    assert tokens["access_token"].startswith("sl.emulator.")
+    assert tokens["refresh_token"].startswith("emulator-")
+    assert (len(tokens["access_token"]), len(tokens["refresh_token"])) == (140, 64)
 
 
 def test_the_real_hosts_names_serve_clients(dropbox):

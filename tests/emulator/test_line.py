@@ -148,7 +148,7 @@ def talk(url, request, context=None):
 
 def test_expect_continue_is_honoured_even_before_a_401(dropbox):
     request = (
-        b"POST /2/files/upload HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer zzz\r\nExpect: 100-continue\r\n"
+        b"POST /2/files/upload HTTP/1.1\r\nHost: dropbox.com\r\nAuthorization: Bearer zzz\r\nExpect: 100-continue\r\n"
         b"Content-Type: application/octet-stream\r\nContent-Length: 1\r\nConnection: close\r\n\r\n"
     )
     parts = urlsplit(dropbox.url)
@@ -174,7 +174,7 @@ def test_expect_continue_is_honoured_even_before_a_401(dropbox):
     ],
 )
 def test_whatever_comes_gets_an_answer(dropbox, request_line, status):
-    heard = talk(dropbox.url, request_line + b"\r\nHost: x\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+    heard = talk(dropbox.url, request_line + b"\r\nHost: dropbox.com\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
     assert int(heard.split()[1]) == status
     assert client(dropbox).rpc("check/user", {})[0] == 200
 
@@ -182,7 +182,7 @@ def test_whatever_comes_gets_an_answer(dropbox, request_line, status):
 def test_a_body_that_breaks_off_changes_nothing(dropbox):
     me = client(dropbox)
     head = (
-        f"POST /2/files/upload HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {me.token}\r\n"
+        f"POST /2/files/upload HTTP/1.1\r\nHost: dropbox.com\r\nAuthorization: Bearer {me.token}\r\n"
         'Content-Type: application/octet-stream\r\nDropbox-API-Arg: {"path": "/a"}\r\nContent-Length: 5000000\r\n\r\n'
     )
     parts = urlsplit(dropbox.url)

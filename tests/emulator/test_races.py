@@ -59,7 +59,7 @@ def test_a_call_that_outlives_a_reset_changes_nothing(dropbox):
     me = client(dropbox)
     data = os.urandom(3_000_000)
     head = (
-        f"POST /2/files/upload HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {me.token}\r\n"
+        f"POST /2/files/upload HTTP/1.1\r\nHost: dropbox.com\r\nAuthorization: Bearer {me.token}\r\n"
         f"Content-Type: application/octet-stream\r\nDropbox-API-Arg: {json.dumps({'path': '/a'})}\r\n"
         f"Content-Length: {len(data)}\r\n\r\n"
     )

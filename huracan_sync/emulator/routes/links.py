@@ -28,6 +28,12 @@ _TEMPORARY_S = 4 * 3600
 _REFERENCE_S = 30 * 365.25 * 24 * 3600
 _GET = "/cd/0/get/"
 _PUT = "/apitul/1/"
+# Dropbox serves links from a domain of their own. Here a file must not become a page of the emulator's origin.
+_HARMLESS = [
+    ("Content-Security-Policy", "sandbox; default-src 'none'"),
+    ("Content-Disposition", "attachment"),
+    ("X-Content-Type-Options", "nosniff"),
+]
 _TEXT = [("Content-Type", "text/plain; charset=utf-8")]
 # Python's own table only: what the machine knows beside it must not change an answer.
 _TYPES = mimetypes.MimeTypes(filenames=())
@@ -83,7 +89,7 @@ def open_link(world: World, secret: str, headers: dict[str, str]) -> Answer:
     kind = _TYPES.guess_type(name)[0] or "application/octet-stream"
     if kind.startswith("text/"):
         kind += "; charset=utf-8"
-    return serve(world, revision, [], headers, kind)
+    return serve(world, revision, _HARMLESS, headers, kind)
 
 
 async def use_upload_link(call: Call, secret: str) -> Answer:

@@ -7,28 +7,36 @@ from starlette.routing import Mount, Route
 from starlette.types import Receive, Scope, Send
 
 from huracan_sync.emulator.serving.bandwidth import Link
-from huracan_sync.emulator.serving.control import Control, local_only
+from huracan_sync.emulator.serving.control import Control
 from huracan_sync.emulator.serving.exchange import Exchange
-from huracan_sync.emulator.serving.page import home
+from huracan_sync.emulator.serving.guard import Guard, refusal
+from huracan_sync.emulator.serving.page import HEADERS, home
 from huracan_sync.emulator.state.world import World
 
 
 class Application:
     """The emulator as an ASGI application. Requests of clients bypass Starlette's router: their paths are a table."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: World, guard: Guard | None = None) -> None:
         async def page(_: Request) -> Response:
-            return HTMLResponse(home(world))
+            return HTMLResponse(home(world), headers=HEADERS)
 
         inside = Starlette(routes=[Route("/", page), *Control(world).routes()])
         self._world = world
         self._link = Link(world)
-        self._local = local_only(Mount("/", app=inside).app)
+        self._local = Mount("/", app=inside).app
+        self._guard = guard or Guard()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
         path = scope["path"]
-        if path in {"/", "/emulator"} or path.startswith("/emulator/"):
+        control = path in {"/", "/emulator"} or path.startswith("/emulator/")
+        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+        reason = self._guard.refuse(scope["scheme"], headers, (scope.get("client") or ("",))[0], control=control)
+        if reason:
+            answer = refusal(reason)
+            await Response(answer.body, answer.status, dict(answer.headers))(scope, receive, send)
+        elif control:
             await self._local(scope, receive, send)
         else:
             await Exchange(self._world, self._link, scope, receive, send).run()

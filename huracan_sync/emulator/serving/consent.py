@@ -5,15 +5,10 @@ from html import escape
 
 from huracan_sync.emulator.calls.call import Answer
 from huracan_sync.emulator.routes import oauth
-from huracan_sync.emulator.serving.page import document
+from huracan_sync.emulator.serving.page import HEADERS, document
 from huracan_sync.emulator.state.world import World
 
-_HTML = [
-    ("Content-Type", "text/html; charset=utf-8"),
-    ("Cache-Control", "no-store"),
-    ("X-Frame-Options", "DENY"),
-    ("Referrer-Policy", "no-referrer"),
-]
+_HTML = [("Content-Type", "text/html; charset=utf-8"), *HEADERS.items()]
 _MEANING = {
     "account_info.read": "See your name, email address and space",
     "files.metadata.read": "See the names of your files and folders",

@@ -17,7 +17,6 @@ A field that an endpoint does not know is a 400 that says so. Calls here are nei
 """
 
 import fnmatch
-import ipaddress
 import json
 from collections.abc import Awaitable, Callable
 from difflib import get_close_matches
@@ -28,7 +27,6 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
-from starlette.types import ASGIApp, Receive, Scope, Send
 
 from huracan_sync.emulator.routes import oauth
 from huracan_sync.emulator.routes.listing import forget_cursors
@@ -40,40 +38,10 @@ from huracan_sync.emulator.state.tree import Account
 from huracan_sync.emulator.state.world import ALL_SCOPES, REDIRECT_URIS, World
 
 Json = dict[str, Any]
-_LOCAL = {"localhost", "127.0.0.1", "[::1]", "::1"}
 
 
 class Refused(Exception):
     """A control call that cannot be carried out; the text says why."""
-
-
-def local_only(app: ASGIApp) -> ASGIApp:
-    """Let through only who is on this machine and says so: the peer, the Host header, and a browser's Origin."""
-
-    async def guarded(scope: Scope, receive: Receive, send: Send) -> None:
-        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
-        peer = (scope.get("client") or ("",))[0]
-        origin = headers.get("origin", "")
-        ours = not origin or _host(origin.partition("://")[2]) in _LOCAL
-        if not _loopback(peer) or _host(headers.get("host", "")) not in _LOCAL or not ours:
-            response: ASGIApp = JSONResponse({"error": "control endpoints answer on loopback only"}, 403)
-        else:
-            response = app
-        await response(scope, receive, send)
-
-    return guarded
-
-
-def _loopback(peer: str) -> bool:
-    try:
-        return ipaddress.ip_address(peer).is_loopback
-    except ValueError:
-        return False
-
-
-def _host(value: str) -> str:
-    name, _, port = value.rpartition(":")
-    return (name if port.isdigit() else value).lower()
 
 
 class Control:
@@ -95,8 +63,8 @@ class Control:
             "/faults": {"GET": self.list_faults, "POST": self.add_faults, "DELETE": self.clear_faults},
             "/log": {"GET": self.log},
             "/log/reset": {"POST": self.reset_log},
-            "/clock": {"GET": self.clock, "POST": self.clock},
-            "/config": {"GET": self.config, "POST": self.config},
+            "/clock": {"GET": self.time, "POST": self.clock},
+            "/config": {"GET": lambda given: self.config(_take(given)), "POST": self.config},
             "/cursors/reset": {"POST": self.reset_cursors},
         }
         return [Route("/emulator" + path, self._endpoint(works), methods=list(works)) for path, works in table.items()]
@@ -105,7 +73,9 @@ class Control:
         async def answer(request: Request) -> Response:
             try:
                 raw = await request.body()
-                given = json.loads(raw) if raw.strip() else dict(request.query_params)
+                # What a GET brings only chooses what is shown: nothing is changed by following a link.
+                posted = request.method in {"POST", "DELETE"}
+                given = json.loads(raw or b"{}") if posted else dict(request.query_params)
                 result = works[request.method if request.method != "HEAD" else "GET"](given)
             except (Refused, ValueError, RecursionError) as error:
                 return JSONResponse({"error": str(error)}, 400)
@@ -300,6 +270,11 @@ class Control:
         _take(given)
         self.world.traffic = type(self.world.traffic)()
         return self.world.traffic.report()
+
+    def time(self, given: Json) -> Json:
+        """The virtual time."""
+        _take(given)
+        return self.clock({})
 
     def clock(self, given: Json) -> Json:
         """Move the virtual clock."""

@@ -81,6 +81,17 @@ setInterval(async () => {
 """
 
 
+# `same-origin`, not `no-referrer`: with that one a browser sends `Origin: null` with the form of the consent page.
+HEADERS = {
+    "Cache-Control": "no-store",
+    "X-Frame-Options": "DENY",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "same-origin",
+    "Content-Security-Policy": "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; "
+    "img-src data:; connect-src 'self'; base-uri 'none'; frame-ancestors 'none'",
+}
+
+
 def document(title: str, body: str, *, script: str = "") -> str:
     """A whole HTML page."""
     alive = f"<script>{script}</script>" if script else ""

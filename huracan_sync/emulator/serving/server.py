@@ -1,5 +1,6 @@
 """Starting an emulator, and the one line that says it is ready."""
 
+import asyncio
 import json
 import logging
 import os
@@ -17,6 +18,7 @@ import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from huracan_sync.emulator.serving.app import Application
+from huracan_sync.emulator.serving.guard import Guard
 from huracan_sync.emulator.state import world as worlds
 from huracan_sync.emulator.state.ledger import locked
 from huracan_sync.emulator.state.settings import Settings
@@ -28,12 +30,48 @@ _SOCKET_ROOM = 128 * 1024  # bytes that one connection holds each way; the syste
 
 
 class Protocol(HttpToolsProtocol):
-    """HTTP as uvicorn speaks it; the application can get at the connection, to break it as scripted."""
+    """HTTP as uvicorn speaks it, with limits; the application can get at the connection, to break it as scripted.
+
+    A connection that brings no request within the time for headers, or is slow to finish one, is cut off. Between
+    requests uvicorn's own time for idle connections counts.
+    """
+
+    world: World  # set on the subclass that `_run` makes for its world
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """A client has connected."""
+        self._deadline: asyncio.TimerHandle | None = None
+        if len(self.connections) >= self.world.settings.max_connections:
+            transport.abort()
+            return
+        super().connection_made(transport)
+        self._expect_headers()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The connection is gone."""
+        self._headers_came()
+        if self in self.connections:
+            super().connection_lost(exc)
 
     def on_message_begin(self) -> None:
         """A request begins."""
         super().on_message_begin()
         self.scope["emulator.transport"] = self.transport  # type: ignore[typeddict-unknown-key]
+        if self._deadline is None:
+            self._expect_headers()
+
+    def on_headers_complete(self) -> None:
+        """The headers of a request are here."""
+        self._headers_came()
+        super().on_headers_complete()
+
+    def _expect_headers(self) -> None:
+        self._deadline = self.loop.call_later(self.world.settings.header_timeout_s, self.transport.abort)
+
+    def _headers_came(self) -> None:
+        if self._deadline:
+            self._deadline.cancel()
+            self._deadline = None
 
 
 class _Server(uvicorn.Server):
@@ -133,8 +171,8 @@ def _run(world: World, listener: socket.socket, tls: Path | None) -> bool:
         secure = {"ssl_certfile": str(cert), "ssl_keyfile": str(key)}
         extra = {"ca": str(ca)}
     config = uvicorn.Config(
-        Application(world),
-        http=Protocol,
+        Application(world, Guard(listener.getsockname()[1])),
+        http=type("BoundProtocol", (Protocol,), {"world": world}),
         ws="none",
         loop="auto",
         lifespan="off",

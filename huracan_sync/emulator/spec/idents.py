@@ -7,6 +7,10 @@ from base64 import b64encode, urlsafe_b64encode
 from hashlib import sha256
 from zlib import crc32
 
+# By these a client knows that a token is worth nothing at Dropbox, and that a token without them must not be sent here.
+ACCESS_TOKEN_PREFIX = "sl.emulator."  # noqa: S105  no token
+REFRESH_TOKEN_PREFIX = "emulator-"  # noqa: S105
+
 
 def _base64(data: bytes) -> str:
     return urlsafe_b64encode(data).rstrip(b"=").decode()
@@ -82,12 +86,12 @@ def search_cursor(payload: bytes) -> str:
 
 def access_token(length: int) -> str:
     """An access token of the short-lived form, `length` characters long."""
-    return ("sl.u." + _base64(secrets.token_bytes(length)))[:length]
+    return (ACCESS_TOKEN_PREFIX + _base64(secrets.token_bytes(length)))[:length]
 
 
 def refresh_token() -> str:
     """A refresh token: 64 characters."""
-    return _base64(secrets.token_bytes(48))
+    return (REFRESH_TOKEN_PREFIX + _base64(secrets.token_bytes(48)))[:64]
 
 
 def code() -> str:

@@ -124,7 +124,8 @@ class Text(Kind):
     ) -> None:
         self.pattern = pattern
         # `also` is accepted beside the pattern that a refusal prints: the service takes more than it says.
-        self.compiled = re.compile(rf"\A(?:{pattern}{'|' + also if also else ''})\Z") if pattern else None
+        quick = f"{pattern}{'|' + also if also else ''}".replace(r"(.|[\r\n])*", r"[\s\S]*")  # the same, without groups
+        self.compiled = re.compile(rf"\A(?:{quick})\Z") if pattern else None
         self.shortest, self.longest = shortest, longest
         self.special = special
 

@@ -17,6 +17,8 @@ class Settings(msgspec.Struct, forbid_unknown_fields=True):
     latency_ms: Amount = 0.0  # added to every answer, half before the work and half after
     bandwidth_mbit: Amount = 0.0  # of the whole link, each direction; 0 is as fast as it goes
     header_limit: Positive = 65536  # bytes of all request headers; more is a 431
+    header_timeout_s: Annotated[float, msgspec.Meta(gt=0)] = 20.0  # for the headers of a request; then it is cut off
+    max_connections: Positive = 1000  # open at once; further ones are closed at once
     gzip: bool = True  # JSON of 1 KiB or more is compressed for clients that accept it
     # listing
     page_size: Positive | None = None  # most entries of a page, whatever `limit` says
