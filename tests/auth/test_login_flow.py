@@ -7,7 +7,7 @@ import time
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from browser import chromium
+from browser import chromium, needs_chromium
 from expecting import raises
 from login_people import FULL, READ, Operator, answering
 
@@ -37,6 +37,7 @@ def somebody_at(host, port):
 # ---- in a real browser --------------------------------------------------------------------------------------------
 
 
+@needs_chromium
 def test_allow(reporter, window):
     def allow(url):
         window.go(url)
@@ -57,6 +58,7 @@ def test_allow(reporter, window):
     assert login_record.profiles(reporter.credentials().folder, reporter.endpoint.namespace) == ["engine"]
 
 
+@needs_chromium
 @pytest.mark.long  # it is about time, and other work on the machine takes of it
 def test_ready_in_under_two_seconds_beyond_the_click(reporter, window):
     clicked, took = [], []
@@ -74,6 +76,7 @@ def test_ready_in_under_two_seconds_beyond_the_click(reporter, window):
     assert sorted(took)[4] < 2, took
 
 
+@needs_chromium
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
 def test_threat_32_allow_where_somebody_stands_at_the_first_door(reporter, window, host):
     """On either family: no browser is ever sent to a door that is not ours on both."""
@@ -92,6 +95,7 @@ def test_threat_32_allow_where_somebody_stands_at_the_first_door(reporter, windo
     assert reporter.can_write()
 
 
+@needs_chromium
 def test_threat_35_a_code_begun_elsewhere_that_the_browser_brings(reporter, window, emulator):
     """With the right state even: who saw our address cannot make us take a code that was not begun here."""
 
@@ -107,6 +111,7 @@ def test_threat_35_a_code_begun_elsewhere_that_the_browser_brings(reporter, wind
     assert reporter.credentials().login is None
 
 
+@needs_chromium
 def test_the_page_is_closed(reporter, window):
     def look_and_leave(url):
         with window.another_tab():
@@ -120,6 +125,7 @@ def test_the_page_is_closed(reporter, window):
     assert reporter.credentials().login is None
 
 
+@needs_chromium
 def test_deny(reporter, window):
     def deny(url):
         window.go(url)
@@ -135,6 +141,7 @@ def test_deny(reporter, window):
     assert not (reporter.home / "auth" / "vault").exists()
 
 
+@needs_chromium
 def test_threat_33_wrong_state_and_a_replayed_callback(reporter, window):
     """Answers of others are shown a page that says so, and the right one still counts. A replay finds the door shut."""
 
@@ -155,6 +162,7 @@ def test_threat_33_wrong_state_and_a_replayed_callback(reporter, window):
     assert reporter.can_write()
 
 
+@needs_chromium
 def test_paste(reporter, window):
     def allow(url):
         window.go(url)
@@ -168,6 +176,7 @@ def test_paste(reporter, window):
     assert reporter.can_write()
 
 
+@needs_chromium
 def test_read_only(reporter, window):
     def allow(url):
         window.go(url)

@@ -93,7 +93,7 @@ def hand_over(reporter, operator, take, **wanted):
     try:
         log_in_for_elsewhere(reporter.credentials(), reporter.wire, operator, Wanted(**wanted), take)
     finally:
-        operator.clicking.join(30)
+        operator.clicking.join(120)
 
 
 def test_a_login_for_another_machine_is_handed_over_and_not_stored(reporter, emulator):

@@ -54,11 +54,11 @@ class Login:
         return self
 
     def __exit__(self, *_):
-        self.thread.join(10)
+        self.thread.join(120)
         assert not self.thread.is_alive()
 
     def get(self, target, *, method="GET", host=None):
-        connection = http.client.HTTPConnection("127.0.0.1", self.door.port, timeout=5)
+        connection = http.client.HTTPConnection("127.0.0.1", self.door.port, timeout=60)
         with contextlib.closing(connection):
             connection.request(method, target, headers={} if host is None else {"Host": host})
             response = connection.getresponse()
@@ -160,7 +160,7 @@ def test_the_same_port_serves_the_next_login_at_once():
         got = []
 
         def browse(url, got=got):
-            connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+            connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
             connection.request("GET", "/?code=no&state=wrong")
             connection.getresponse().read()
             connection.request("GET", url)

@@ -114,11 +114,15 @@ def test_the_passphrase_is_asked_for_once_a_process(home, name):
 # ---- a real Secret Service ----------------------------------------------------------------------------------------
 
 
+needs_secret_service = pytest.mark.skipif(
+    not shutil.which("dbus-daemon") or not shutil.which("gnome-keyring-daemon"),
+    reason="needs dbus-daemon and gnome-keyring-daemon (Debian: dbus gnome-keyring)",
+)
+
+
 @contextlib.contextmanager
 def session_with_keyring(place, *options):
     """A session bus and a gnome-keyring of this test alone; the address of the bus."""
-    if not shutil.which("dbus-daemon") or not shutil.which("gnome-keyring-daemon"):
-        pytest.skip("needs dbus-daemon and gnome-keyring-daemon (Debian: dbus gnome-keyring)")
     place.chmod(0o700)
     env = {"PATH": os.environ["PATH"], "HOME": str(place), "XDG_RUNTIME_DIR": str(place), "LANG": "C.UTF-8"}
     bus = subprocess.Popen(
@@ -138,11 +142,11 @@ def session_with_keyring(place, *options):
             yield env["DBUS_SESSION_BUS_ADDRESS"]
         finally:
             daemon.terminate()
-            daemon.wait(10)
+            daemon.wait(120)
             daemon.stdout.close()
     finally:
         bus.terminate()
-        bus.wait(10)
+        bus.wait(120)
         bus.stdout.close()
 
 
@@ -161,6 +165,7 @@ def desktop(session_bus, monkeypatch):
     return {"DBUS_SESSION_BUS_ADDRESS": session_bus[0]}
 
 
+@needs_secret_service
 def test_secret_service_is_the_first_place(desktop, session_bus, home, name, with_key):
     store = Store(home, {**desktop, **with_key})
     assert store.put(name, Secret(CANARY)) == "keyring"
@@ -173,6 +178,7 @@ def test_secret_service_is_the_first_place(desktop, session_bus, home, name, wit
     assert again.get(name) is None
 
 
+@needs_secret_service
 def test_entries_in_the_keyring_are_bound_too(desktop, name):
     keyring = find_keyring(desktop)
     keyring.put(name, Secret(CANARY))
@@ -183,6 +189,7 @@ def test_entries_in_the_keyring_are_bound_too(desktop, name):
     assert keyring.forget(name)
 
 
+@needs_secret_service
 def test_a_foreign_entry_in_our_place_is_refused(desktop, name):
     keyring = find_keyring(desktop)
     keyring._backend.set_password("huracan-sync", name.place, CANARY)  # somebody else's, in the clear
@@ -199,6 +206,7 @@ def collect_the_library_s_connections():
         gc.collect()
 
 
+@needs_secret_service
 def test_a_keyring_that_fails_refuses(desktop, name):
     from keyring.backends.SecretService import Keyring
 
@@ -211,6 +219,7 @@ def test_a_keyring_that_fails_refuses(desktop, name):
     collect_the_library_s_connections()
 
 
+@needs_secret_service
 def test_a_locked_keyring_refuses_at_once_and_before_a_person_is_bothered(home, name, with_key, tmp_path, monkeypatch):
     """As after a login by ssh: there is a keyring, and nobody to unlock it. No vault is begun beside it unasked."""
     with session_with_keyring(tmp_path, "--unlock") as address:
@@ -230,6 +239,7 @@ def test_a_locked_keyring_refuses_at_once_and_before_a_person_is_bothered(home, 
         assert Store(home, env).get(name).reveal() == "new"
 
 
+@needs_secret_service
 def test_keyring_properties_of_the_environment_are_undone(desktop, monkeypatch, name):
     monkeypatch.setenv("KEYRING_PROPERTY_PREFERRED_COLLECTION", "/org/freedesktop/secrets/collection/session")
     monkeypatch.setenv("KEYRING_PROPERTY_SET_PASSWORD", "x")
@@ -325,6 +335,7 @@ def test_keyring_class_not_allowed_the_vault_is_taken(traps, tmp_path, with_key,
     assert CANARY.encode() not in everything_below(tmp_path)
 
 
+@needs_secret_service
 @pytest.mark.parametrize("backend", [PLAIN, "keyring.backends.chainer.ChainerBackend"])
 def test_chainer_whose_first_member_is_not_allowed_the_allowed_one_is_taken(traps, tmp_path, desktop, backend):
     env, loaded = traps

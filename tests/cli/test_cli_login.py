@@ -226,7 +226,7 @@ def test_the_script_in_the_checkout_is_the_same_door(machine):
     script = Path(__file__).parent.parent.parent / "scripts" / "authorize.py"
     words = ["--app-key", machine.dropbox.app_key, "--expect-account", machine.dropbox.account_id]
     command = [sys.executable, str(script), *words, "--port", str(machine.port)]
-    done = subprocess.run(command, env=machine.env, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(command, env=machine.env, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, done.stderr
     assert re.match("logged in: profile engine, account dbid:", done.stdout)
 

@@ -27,7 +27,7 @@ KINDS = ["learning", "logs", "models", "data_cache", "monitoring", "reports", "e
 ALONE = [word for kind in KINDS if kind != "models" for word in ("--set", f"sync_{kind}=no")]
 
 
-def until(true, within=30.0):
+def until(true, within=120.0):
     began = time.monotonic()
     while not (found := true()):
         assert time.monotonic() - began < within, "it never was"
@@ -37,7 +37,7 @@ def until(true, within=30.0):
 
 def end(process, number=signal.SIGTERM):
     process.send_signal(number)
-    out, err = process.communicate(timeout=30)
+    out, err = process.communicate(timeout=120)
     return process.returncode, out, err
 
 
@@ -144,7 +144,7 @@ def test_run_serves_its_page_and_ends_cleanly_on_a_signal(machine):
     left = until(lambda: (machine.home / "run.json").exists() and json.loads((machine.home / "run.json").read_bytes()))
     until(machine.stranger.paths)
     for path, words in (("", "<svg"), ("metrics", "huracan_sync_requests_total"), ("healthz", '"healthy"')):
-        with urllib.request.urlopen(left["page"] + path, timeout=5) as answer:  # noqa: S310
+        with urllib.request.urlopen(left["page"] + path, timeout=60) as answer:  # noqa: S310
             assert words in answer.read().decode()
     code, _, err = machine.command("run")
     assert code == 75
@@ -175,7 +175,7 @@ def test_a_signal_in_a_large_upload_finishes_the_part_and_the_next_run_goes_on(m
     machine.dropbox.config(latency_ms=0)
     machine.clear_log()
     process = machine.start("run", "--once", *ALONE)
-    assert process.wait(30) == 0
+    assert process.wait(120) == 0
     process.communicate()
     assert machine.requests()["files/upload_session/append_v2"] == 15 - sent
 
@@ -273,7 +273,7 @@ def test_watching_on_a_terminal_draws_the_table(machine):
     with contextlib.suppress(OSError):  # how a terminal says that nobody is there any more
         while os.read(screen, 65536):
             pass
-    assert process.wait(10) == 130
+    assert process.wait(120) == 130
     os.close(screen)
     assert end(running)[0] == 0
     text = seen.decode()

@@ -39,7 +39,7 @@ def test_each_set_is_told_of_until_a_signal_comes(publisher, hamilton, tmp_path,
         second = json.loads(following.stdout.readline())
         assert (second["sequence"], second["bytes"], second["channel"]) == (3, 3, "champions")
         following.send_signal(number)
-        out, err = following.communicate(timeout=20)
+        out, err = following.communicate(timeout=120)
         assert (following.returncode, out, err) == (0, "", "")
     finally:
         following.kill()

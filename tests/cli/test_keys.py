@@ -120,7 +120,7 @@ def test_trust_on_first_use_only_at_a_terminal(answer, code, commands, reader):
         command, env=reader.env, stdin=theirs, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as process:
         os.write(ours, f"{answer}\n".encode())
-        _, err = process.communicate(timeout=30)
+        _, err = process.communicate(timeout=120)
     os.close(ours)
     os.close(theirs)
     assert process.returncode == code

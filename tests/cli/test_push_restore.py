@@ -39,7 +39,7 @@ class Machine:
 
     def run(self, *words, **env):
         process = self.start(*words, **env)
-        out, err = process.communicate(timeout=60)
+        out, err = process.communicate(timeout=120)
         return process.returncode, out, err
 
 
@@ -156,7 +156,7 @@ def test_a_signal_ends_it_clean_and_it_carries_on(machine, sent):
         time.sleep(0.02)
         assert process.poll() is None
     process.send_signal(sent)
-    out, err = process.communicate(timeout=30)
+    out, err = process.communicate(timeout=120)
     assert (process.returncode, json.loads(out)["error"]) == (130, "Interrupted")
     assert "carries on" in err
     assert "Traceback" not in err

@@ -67,7 +67,7 @@ def test_the_ready_line_and_a_clean_end(tmp_path, end, code):
         time.sleep(0.1)
         emulator.stop()
         process.send_signal(end)
-        out, err = process.communicate(timeout=10)
+        out, err = process.communicate(timeout=120)
     assert (process.returncode, out, err) == (code, "", "")
     assert list(tmp_path.iterdir()) == []
 

@@ -64,7 +64,7 @@ def test_a_call_that_outlives_a_reset_changes_nothing(dropbox):
         f"Content-Length: {len(data)}\r\n\r\n"
     )
     parts = urlsplit(dropbox.url)
-    with socket.create_connection((parts.hostname, parts.port), timeout=5) as wire:
+    with socket.create_connection((parts.hostname, parts.port), timeout=60) as wire:
         wire.sendall(head.encode() + data[:2_000_000])
         time.sleep(0.05)
         dropbox.reset()

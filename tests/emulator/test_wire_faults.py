@@ -97,7 +97,7 @@ def test_stalls(dropbox, point, committed):
     me = client(dropbox)
     with urllib3.PoolManager(retries=False, timeout=0.15) as pool:
         cut(lambda: Client(dropbox.url, me.token, pool).upload("/a", b"x"))
-    end = time.monotonic() + 5
+    end = time.monotonic() + 120
     while not dropbox.log()["requests"].get("files/upload") and time.monotonic() < end:
         time.sleep(0.02)
     assert names(me) == (["a"] if committed else [])

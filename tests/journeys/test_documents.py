@@ -123,7 +123,7 @@ class Reader:
 
     def _run(self, command, text):
         done = subprocess.run(
-            command, cwd=self.work, env=self.env, capture_output=True, text=True, timeout=60, check=False
+            command, cwd=self.work, env=self.env, capture_output=True, text=True, timeout=120, check=False
         )
         assert done.returncode == 0, f"{text}\n{done.stdout}\n{done.stderr}"
 
@@ -136,7 +136,7 @@ class Reader:
             asked = {name: values[0] for name, values in parse_qs(urlsplit(page).query).items()}
             wanted = {"app_key": asked["client_id"], "scope": asked["scope"], "code_challenge": asked["code_challenge"]}
             code = self.dropbox.control("code", wanted)["code"]
-            out, err = process.communicate(f"{code}\n", timeout=60)
+            out, err = process.communicate(f"{code}\n", timeout=120)
             assert process.returncode == 0, f"{text}\n{out}\n{err}"
 
     def _known(self, text):

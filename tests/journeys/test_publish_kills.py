@@ -34,7 +34,7 @@ def world(dropbox, tmp_path):
 def kill_at(publisher, step, when, *arguments):
     program = Path(__file__).parents[1] / "worlds" / "killed_publish.py"
     command = [sys.executable, program, str(step), when, *map(str, arguments)]
-    done = subprocess.run(command, env=publisher.env, capture_output=True, timeout=60, check=False)
+    done = subprocess.run(command, env=publisher.env, capture_output=True, timeout=120, check=False)
     assert done.returncode == -9, done.stderr
 
 

@@ -211,7 +211,7 @@ def test_four_processes_climb_without_losing_a_step(seen, tmp_path):
     for worker in workers:
         worker.start()
     for worker in workers:
-        worker.join(60)
+        worker.join(120)
     assert [worker.exitcode for worker in workers] == [0] * 4
     assert seen.load().channels["champions"].mark.sequence == 45
 

@@ -94,5 +94,5 @@ def test_no_more_slots_than_the_limit_and_commits_one_at_a_time():
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(10)
+        thread.join(120)
     assert 1 <= most[0] <= 3

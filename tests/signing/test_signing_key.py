@@ -1,6 +1,7 @@
 """Where a private key lies: made once, whole, for us alone; found again; never quoted."""
 
 import os
+import shutil
 import subprocess
 
 import pytest
@@ -38,6 +39,12 @@ def test_a_key_file_is_made_once(tmp_path):
     assert place(tmp_path, {KEY_FILE: str(file)}).make()[0].public == made.public
     assert where.make()[1] is False
     assert where.signer().fingerprint == made.fingerprint
+
+
+@pytest.mark.skipif(shutil.which("ssh-keygen") is None, reason="needs ssh-keygen")
+def test_openssh_reads_the_key_file(tmp_path):
+    file = tmp_path / "sign.key"
+    made, _ = place(tmp_path, {KEY_FILE: str(file)}).make()
     printed = subprocess.run(["ssh-keygen", "-lf", file], capture_output=True, text=True, check=True).stdout
     assert made.fingerprint in printed
 

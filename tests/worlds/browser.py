@@ -44,7 +44,7 @@ class Browser:
             yield
         finally:
             request = urllib.request.Request(f"{self._at}/window", method="DELETE")  # noqa: S310
-            urllib.request.urlopen(request, timeout=30).close()  # noqa: S310
+            urllib.request.urlopen(request, timeout=60).close()  # noqa: S310
             _ask(f"{self._at}/window", {"handle": ours})
 
     def click(self, css):
@@ -74,7 +74,7 @@ class Browser:
         """What the browser has complained of since it was asked last."""
         return [entry["message"] for entry in _ask(f"{self._at}/se/log", {"type": "browser"})]
 
-    def read(self, words, within=5):
+    def read(self, words, within=60):
         """The page's text once it has these words: a click returns before the next page has come."""
         until = time.monotonic() + within
         while words not in self.text and time.monotonic() < until:
@@ -96,11 +96,16 @@ def _ask(url, arguments=None):
             raise AssertionError(json.load(error)["value"]["message"]) from None
 
 
+needs_chromium = pytest.mark.skipif(
+    not shutil.which("chromium") or not shutil.which("chromedriver"),
+    reason="needs chromium and chromedriver (Debian: chromium chromium-driver)",
+)
+"""For every test that opens a window: decided before the test starts anything."""
+
+
 @contextlib.contextmanager
 def chromium(*options):
     """A window of a Chromium of its own; `options` as its command line takes them."""
-    if not shutil.which("chromium") or not shutil.which("chromedriver"):
-        pytest.skip("needs chromium and chromedriver (Debian: chromium chromium-driver)")
     with tempfile.TemporaryDirectory() as profile:
         driver = subprocess.Popen(
             ["chromedriver", "--port=0"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
@@ -119,8 +124,8 @@ def chromium(*options):
                 yield Browser(address, session)
             finally:
                 request = urllib.request.Request(f"{address}/session/{session}", method="DELETE")  # noqa: S310
-                urllib.request.urlopen(request, timeout=30).close()  # noqa: S310
+                urllib.request.urlopen(request, timeout=60).close()  # noqa: S310
         finally:
             driver.terminate()
-            driver.wait(10)
+            driver.wait(120)
             driver.stdout.close()

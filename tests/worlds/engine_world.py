@@ -177,7 +177,7 @@ class World:
     def command(self, *words, **env):
         """Exit code, stdout and stderr of a command."""
         process = self.start(*words, **env)
-        out, err = process.communicate(timeout=60)
+        out, err = process.communicate(timeout=120)
         return process.returncode, out, err
 
     def clear_log(self):

@@ -34,7 +34,7 @@ class Operator:
             self.clicking.start()
 
     def paste(self):
-        self.clicking.join(30)
+        self.clicking.join(120)
         return self.pastes()
 
     def confirm(self, identity):
@@ -66,7 +66,7 @@ class LoginPerson:
             return log_in(self.credentials(profile, app_key), self.wire, operator, Wanted(**wanted))
         finally:
             if operator.clicking is not None:
-                operator.clicking.join(30)
+                operator.clicking.join(120)
 
     def can_write(self, profile=None):
         """Whether the stored login may create a folder."""
@@ -90,7 +90,7 @@ def answering(emulator, **changes):
         asked = {name: values[0] for name, values in parse_qs(urlsplit(url).query).items()}
         fields = {n: asked[n] for n in ("redirect_uri", "code_challenge", "code_challenge_method", "scope", "state")}
         code = emulator("code", app_key=asked["client_id"], **fields, **changes)["code"]
-        with urllib.request.urlopen(f"{asked['redirect_uri']}?code={code}&state={asked['state']}", timeout=5) as page:  # noqa: S310
+        with urllib.request.urlopen(f"{asked['redirect_uri']}?code={code}&state={asked['state']}", timeout=60) as page:  # noqa: S310
             page.read()
 
     return go

@@ -107,14 +107,14 @@ class Commands:
     def run(self, *arguments, code=0, **env):
         """What a command printed with --json."""
         done = self.start(*arguments, "--json", **env)
-        out, err = done.communicate(timeout=60)
+        out, err = done.communicate(timeout=120)
         assert done.returncode == code, f"{arguments}: exit {done.returncode}\n{out}\n{err}"
         return json.loads(out)
 
     def say(self, *arguments, code=0, **env):
         """What a command printed for people: stdout, stderr."""
         done = self.start(*arguments, **env)
-        out, err = done.communicate(timeout=60)
+        out, err = done.communicate(timeout=120)
         assert done.returncode == code, f"{arguments}: exit {done.returncode}\n{out}\n{err}"
         return out, err
 
@@ -133,7 +133,7 @@ class Commands:
         """What a program prints, run where nobody can be asked for anything."""
         command = [sys.executable, "-c", program]
         done = subprocess.run(
-            command, env=self.env, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60, check=False
+            command, env=self.env, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=120, check=False
         )
         assert done.returncode == 0, done.stderr
         assert done.stderr == ""

@@ -136,7 +136,7 @@ class Rclone:
 
     def __call__(self, *words, code=0):
         command = [self.program, *map(str, words)]
-        done = subprocess.run(command, env=self.env, capture_output=True, text=True, timeout=60, check=False)
+        done = subprocess.run(command, env=self.env, capture_output=True, text=True, timeout=120, check=False)
         assert done.returncode == code, (command, done.stdout, done.stderr)
         return done.stdout
 
@@ -148,7 +148,7 @@ class Rclone:
         with subprocess.Popen(command, env=self.env, stdout=pipe, stderr=pipe, text=True) as running:
             link = next(found[0] for line in running.stderr if (found := re.search(r"http://127[^ \n]*/auth\S+", line)))
             assert allow(link) == 200
-            out, said = running.communicate(timeout=20)
+            out, said = running.communicate(timeout=120)
         assert running.returncode == 0, said
         token = re.search(r"\{.*\}", out)[0]
         # As its manual says for machines without a browser: the token goes where `rclone config` asks for it.
@@ -194,7 +194,7 @@ class Maestral:
     def __exit__(self, *_):
         self.running.stdin.close()
         try:
-            self.running.wait(15)
+            self.running.wait(120)
         except subprocess.TimeoutExpired:
             self.running.kill()
         self.running.wait()

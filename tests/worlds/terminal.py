@@ -56,7 +56,7 @@ class Bare:
             input=stdin,
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=120,
             check=False,
         )
         return done.returncode, done.stdout, done.stderr
@@ -81,7 +81,7 @@ class Bare:
             screen = _converse(ours, list(answers))
         finally:
             os.close(ours)
-            code = process.wait(30)
+            code = process.wait(120)
         return code, screen.replace("\r\n", "\n")
 
     def code_for(self, screen, **changes):

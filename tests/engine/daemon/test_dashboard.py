@@ -40,7 +40,7 @@ def page():
 
 
 def ask(page, path, method="GET", **headers):
-    connection = http.client.HTTPConnection("127.0.0.1", int(page.url.rsplit(":", 1)[1].strip("/")), timeout=5)
+    connection = http.client.HTTPConnection("127.0.0.1", int(page.url.rsplit(":", 1)[1].strip("/")), timeout=60)
     connection.request(method, path, headers=headers)
     answer = connection.getresponse()
     body = answer.read().decode()

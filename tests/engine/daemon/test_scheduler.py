@@ -44,7 +44,7 @@ class Doing:
             raise outcome
         return outcome
 
-    def wait(self, count, within=30.0):
+    def wait(self, count, within=120.0):
         with self.happened:
             assert self.happened.wait_for(lambda: len(self.done) >= count, within), f"{len(self.done)} of {count}"
 

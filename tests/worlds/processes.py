@@ -1,0 +1,104 @@
+"""No test leaves a process behind, whatever becomes of the test.
+
+After every test, what it started and did not end is ended here. If the test itself passed, that is an error: the
+fixture or test that started it must end it. What a fixture of a module or session started may live as long as that.
+
+On Linux this process adopts the orphans of its children, so that a grandchild is found too.
+"""
+
+import contextlib
+import ctypes
+import os
+import signal
+import subprocess
+import sys
+import weakref
+from pathlib import Path
+
+import pytest
+
+_PR_SET_CHILD_SUBREAPER = 36
+_OF_PYTHON = (b"multiprocessing.resource_tracker", b"multiprocessing.forkserver", b"execnet")
+"""Processes that Python's own libraries keep for as long as the interpreter runs."""
+
+_popens = weakref.WeakSet()
+_lasting: set[int] = set()
+"""Processes of fixtures that outlive a test."""
+_passed = pytest.StashKey[bool]()
+
+
+def _remember_popens():
+    original = subprocess.Popen.__init__
+
+    def init(self, *args, **kwargs):
+        _popens.add(self)
+        original(self, *args, **kwargs)
+
+    subprocess.Popen.__init__ = init
+
+
+def children():
+    """{pid: command} of the children of this process that still run."""
+    found = {}
+    with contextlib.suppress(FileNotFoundError):  # not Linux, or a kernel that does not list them
+        for task in Path("/proc/self/task").iterdir():
+            for pid in (task / "children").read_text().split():
+                with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+                    state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+                    command = Path(f"/proc/{pid}/cmdline").read_bytes()
+                    if state != "Z" and not any(name in command for name in _OF_PYTHON):
+                        found[int(pid)] = command.replace(b"\0", b" ").decode(errors="replace").strip()
+    return found
+
+
+def end(pids):
+    """Kill processes, collect their ends, and close the pipes that were open to them."""
+    for pid in pids:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    for popen in list(_popens):
+        if getattr(popen, "pid", None) in pids:
+            popen.wait()
+            for pipe in (popen.stdin, popen.stdout, popen.stderr):
+                if pipe:
+                    with contextlib.suppress(OSError):
+                        pipe.close()
+    for pid in pids:
+        with contextlib.suppress(ChildProcessError):
+            os.waitpid(pid, 0)
+
+
+def pytest_configure(config):
+    _remember_popens()
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_fixture_setup(fixturedef, request):
+    if fixturedef.scope == "function":
+        return (yield)
+    before = set(children())
+    try:
+        return (yield)
+    finally:
+        _lasting.update(set(children()) - before)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item, call):
+    report = yield
+    if call.when == "call":
+        item.stash[_passed] = report.passed
+    return report
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_teardown(item, nextitem):
+    try:
+        return (yield)
+    finally:
+        left = {pid: command for pid, command in children().items() if pid not in _lasting or nextitem is None}
+        end(left)
+        if left and item.stash.get(_passed, False):
+            pytest.fail("still running after the test: " + "; ".join(left.values()), pytrace=False)
