@@ -6,6 +6,7 @@ bare="$(mktemp -d)"
 trap 'rm -rf "$bare"' EXIT
 IFS=: read -ra folders <<<"$PATH"
 for folder in "${folders[@]}"; do
+  [ ! -e "$folder/../pyvenv.cfg" ] || continue   # an environment somebody stands in; a link to its python is not it
   for program in "$folder"/*; do
     name="${program##*/}"
     case "$name" in

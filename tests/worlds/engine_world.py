@@ -10,6 +10,7 @@ import time
 from datetime import UTC, date, datetime
 from pathlib import Path
 
+import command_line
 import pyarrow as pa
 import pyarrow.parquet as pq
 import urllib3
@@ -158,6 +159,7 @@ class World:
         if not token.exists():
             token.touch(mode=0o600)
             token.write_text(self.dropbox.token(list(SCOPES))["refresh_token"])
+            token.chmod(0o400)
         plain = {k: v for k, v in os.environ.items() if not k.startswith(("HURACAN", "DROPBOX"))}
         delivered = {"HURACAN_REFRESH_TOKEN_FILE": str(token), "HURACAN_APP_KEY": self.dropbox.app_key}
         return plain | self.dropbox.env(self.home) | delivered
@@ -176,9 +178,7 @@ class World:
 
     def command(self, *words, **env):
         """Exit code, stdout and stderr of a command."""
-        process = self.start(*words, **env)
-        out, err = process.communicate(timeout=120)
-        return process.returncode, out, err
+        return command_line.run(words, env=self.env | env, cwd=self.work)
 
     def clear_log(self):
         self.dropbox.control("log/reset", {})

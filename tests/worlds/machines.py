@@ -5,6 +5,8 @@ import os
 import subprocess
 import sys
 
+import command_line
+
 from huracan_sync.operations.push import Push, PushOptions
 from huracan_sync.operations.restore import Restore, RestoreOptions
 from huracan_sync.reader import Reader
@@ -106,16 +108,14 @@ class Commands:
 
     def run(self, *arguments, code=0, **env):
         """What a command printed with --json."""
-        done = self.start(*arguments, "--json", **env)
-        out, err = done.communicate(timeout=120)
-        assert done.returncode == code, f"{arguments}: exit {done.returncode}\n{out}\n{err}"
+        out, _ = self.say(*arguments, "--json", code=code, **env)
         return json.loads(out)
 
     def say(self, *arguments, code=0, **env):
         """What a command printed for people: stdout, stderr."""
-        done = self.start(*arguments, **env)
-        out, err = done.communicate(timeout=120)
-        assert done.returncode == code, f"{arguments}: exit {done.returncode}\n{out}\n{err}"
+        words = [*arguments, "--profile", self.profile]
+        ended, out, err = command_line.run(words, env=self.env | env)
+        assert ended == code, f"{arguments}: exit {ended}\n{out}\n{err}"
         return out, err
 
     def start(self, *arguments, **env):

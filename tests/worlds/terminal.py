@@ -10,6 +10,8 @@ import time
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
+import command_line
+
 from huracan_sync.auth.pkce import redirect_uri
 
 _CHECKOUT = Path(__file__).resolve().parent.parent.parent
@@ -42,15 +44,20 @@ class Bare:
         path.chmod(0o400)
         self.env["HURACAN_VAULT_KEY_FILE"] = str(path)
 
-    def command(self, *words):
+    def _words(self, words):
         words = [str(word) for word in words]
         if words[0] == "authorize" and "--no-browser" not in words and "--port" not in words:
             words += ["--port", str(self.port)]
-        return [sys.executable, "-m", "huracan_sync", *words]
+        return words
+
+    def command(self, *words):
+        return [sys.executable, "-m", "huracan_sync", *self._words(words)]
 
     def run(self, *words, stdin="", **env):
         """As a script runs it, with no terminal: exit code, stdout, stderr."""
-        done = subprocess.run(
+        if words[0] != "authorize":
+            return command_line.run(self._words(words), env=self.env | env, stdin=stdin)
+        done = subprocess.run(  # it opens a browser, which lives on
             self.command(*words),
             env=self.env | env,
             input=stdin,
