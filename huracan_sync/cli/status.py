@@ -85,7 +85,8 @@ class Look:
         """For people."""
         words = []
         if self.continuous is not None:
-            words = [self.heading(), *table(_safe(self.continuous.rows(self.now))), ""]
+            words = [self.heading(), *table(_safe(self.continuous.rows(self.now)))]
+            words += [*map(ascii_path, self.continuous.notices()), ""]
         if self.runs:
             columns = ["what", "where", "last success", "files", "bytes", "failed", "last error"]
             words += table(_safe([columns, *(_run_as_row(run, self.now) for _, run in self.runs)]))
@@ -135,6 +136,7 @@ def _drawn(seen: Look) -> RenderableType:
             drawn.add_row(*(Text(redact(cell)) for cell in row), style="" if _is_well(kind, seen.now) else "red")
         count = f"{found.requests:,} requests, {size_in_words(found.bytes_sent)} sent, "
         shown += [drawn, Text(f"{count}{size_in_words(found.bytes_received)} received")]
+        shown += [Text(ascii_path(redact(notice)), "yellow") for notice in found.notices()]
     if seen.pending:
         shown.append(Text(f"{seen.pending} wait in the outbox", "yellow"))
     shown.append(Text("Ctrl-C ends", "dim"))

@@ -15,7 +15,7 @@ import msgspec
 from huracan_sync.auth.connect import home_of
 from huracan_sync.auth.credentials import Credentials
 from huracan_sync.engine.error_boundary import ErrorBoundary
-from huracan_sync.engine.event_log import log
+from huracan_sync.engine.event_log import LoggedOnce, log
 from huracan_sync.engine.login import Chosen, log_in
 from huracan_sync.engine.outbox import Outbox, QueuedWrite
 from huracan_sync.engine.put import Sender
@@ -58,6 +58,7 @@ class EngineContext(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     outbox: Outbox
     sender: Sender
     boundary: ErrorBoundary
+    logged: LoggedOnce
     read_revisions: ReadRevisions
     stop: StopSignal
     now: Callable[[], datetime]
@@ -109,6 +110,7 @@ class EngineContext(msgspec.Struct, frozen=True, kw_only=True, eq=False):
             outbox=Outbox(home),
             sender=Sender(remote, home),
             boundary=ErrorBoundary(strict=settings.strict),
+            logged=LoggedOnce(),
             read_revisions=ReadRevisions(),
             stop=stop,
             now=now,

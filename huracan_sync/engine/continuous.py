@@ -35,7 +35,9 @@ class ContinuousSync:
         tasks = Tasks(self._context, settings, self._folder_uploads, self._restores)
         by_loop = tasks.by_loop()
         self._context.stop.clear()
-        self._loops = loops = Loops([*by_loop, *tasks.champions()], watches=settings.watch, prefix=PREFIX)
+        self._loops = loops = Loops(
+            [*by_loop, *tasks.champions()], watches=settings.watch, quick_s=settings.quick_s, prefix=PREFIX
+        )
         for kind in settings.disabled():
             log.info("continuous_sync_kind_disabled", kind=kind)
         threads = loops.start()[: len(by_loop)]

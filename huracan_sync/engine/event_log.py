@@ -59,5 +59,21 @@ def error_fields(error: BaseException) -> dict[str, str]:
     return fields | ({"hint": hint} if hint else {})
 
 
+class LoggedOnce:
+    """What was logged last under a key, so that what lasts is logged once and not at every pass. Any thread."""
+
+    def __init__(self) -> None:
+        self._last: dict[str, object] = {}
+
+    def last(self, key: str) -> Any:
+        """What was logged last; None when nothing was."""
+        return self._last.get(key)
+
+    def is_new(self, key: str, value: object) -> bool:
+        """Whether this is something else than what was logged last under the key; it is the last from now on."""
+        before, self._last[key] = self._last.get(key), value
+        return value != before
+
+
 log = EventLog("huracan_sync.engine")
 """Events of `DropboxSync`."""

@@ -13,14 +13,16 @@ from huracan_sync.engine.deliver import deliver
 from huracan_sync.engine.event_log import error_fields, log
 from huracan_sync.engine.folder_sync import Passed, folder_at, push_folder
 from huracan_sync.engine.outbox import QueuedWrite
-from huracan_sync.engine.progress_log import ChangedCandleLog, UploadLog, is_unfinished
+from huracan_sync.engine.progress_log import ChangedCandleLog, UploadLog, is_refused, is_unfinished
 from huracan_sync.engine.secret_guard import refuse_secrets
 from huracan_sync.engine.settings import layout_kind
 from huracan_sync.engine.uploads import HOPELESS
-from huracan_sync.errors import HuracanError, SecretInFile, UsageError
-from huracan_sync.operations.push import PushReport
+from huracan_sync.errors import HuracanError, UsageError
 from huracan_sync.tree.layout import PATTERNS
 from huracan_sync.tree.paths import fold
+
+MOST_NAMED = 20
+"""How many refused or left out files an outcome names; it counts all."""
 
 
 class FolderUploads:
@@ -84,14 +86,10 @@ class FolderUploads:
             PATTERNS[name],
             secrets=kind != "config" or context.allow_secrets,
             changed_candles=kind == "data_cache" and because_of_the_disk,
+            is_one_of_many=True,
         ).run()
         deliver(context)
-        outcome = outcome_of(passed.in_step, passed.report)
-        if passed.unsigned is None:
-            return outcome
-        return msgspec.structs.replace(
-            outcome, refused=outcome.refused + 1, error=outcome.error or str(passed.unsigned)
-        )
+        return outcome_of(passed)
 
 
 class _FolderUpload:
@@ -107,6 +105,7 @@ class _FolderUpload:
         recursive: bool = True,
         secrets: bool,
         changed_candles: bool = False,
+        is_one_of_many: bool = False,
     ) -> None:
         self._context = context
         self._local = local
@@ -115,6 +114,8 @@ class _FolderUpload:
         self._recursive = recursive
         self._refuse: Callable[[Path], None] | None = None if secrets else refuse_secrets
         self._changed_candles = changed_candles
+        self._is_one_of_many = is_one_of_many
+        """Whether passes follow one another, so that what lasts is logged once."""
 
     def queued_write(self, error: HuracanError) -> QueuedWrite:
         """The folder, for the outbox."""
@@ -138,7 +139,11 @@ class _FolderUpload:
         folder = folder_at(
             context.layout, self._local, self._target, patterns=self._patterns, recursive=self._recursive
         )
-        progress = (ChangedCandleLog if self._changed_candles else UploadLog)(self._local, folder.remote, folder.view)
+        key = f"refused {self._local} {self._target}"
+        known = context.logged.last(key) if self._is_one_of_many else None
+        progress = (ChangedCandleLog if self._changed_candles else UploadLog)(
+            self._local, folder.remote, folder.view, known=known
+        )
         # Candles are signed as a whole at their interval, not at each change: that would be six requests for one.
         is_all_candles = fold(self._target) == fold(context.layout.candles) and not self._changed_candles
         passed = push_folder(
@@ -148,13 +153,17 @@ class _FolderUpload:
             stop=context.stop.is_set,
             sign=is_all_candles and context.signs,
         )
+        unsigned = "" if passed.unsigned is None else str(passed.unsigned)
+        is_new = context.logged.is_new(f"unsigned {self._target}", unsigned)
         if passed.unsigned is not None:
             context.boundary.note(passed.unsigned)
-            log.error("candles_not_signed", remote_dir=self._target, **error_fields(passed.unsigned))
+            if is_new or not self._is_one_of_many:
+                log.error("candles_not_signed", remote_dir=self._target, **error_fields(passed.unsigned))
+        context.logged.is_new(key, {f.path: str(f.error) for f in passed.report.failed if is_refused(f.error)})
         failed = [failure.error for failure in passed.report.failed if not is_unfinished(failure.error)]
         if failed:
             context.boundary.note(failed[0])
-        if any(not isinstance(error, HOPELESS) for error in failed):
+        if any(not self._is_hopeless(error) for error in failed):
             context.outbox.put(self.queued_write(failed[0]))
         else:
             context.outbox.overtake(msgspec.structs.replace(self.queued_write(HuracanError("")), queued=started))
@@ -162,6 +171,10 @@ class _FolderUpload:
         if failed and context.boundary.strict:
             raise failed[0]
         return passed
+
+    def _is_hopeless(self, error: HuracanError) -> bool:
+        """Whether the outbox is no use: a person has to act, or the next of many passes looks again anyway."""
+        return isinstance(error, HOPELESS) or (self._is_one_of_many and is_refused(error))
 
     def _log(self, passed: Passed) -> None:
         log.info(
@@ -175,16 +188,20 @@ class _FolderUpload:
         )
 
 
-def outcome_of(in_step: int, report: PushReport) -> Outcome:
+def outcome_of(passed: Passed) -> Outcome:
     """What a pass came to: a file that is still being written did not fail."""
-    finished = [failure.error for failure in report.failed if not is_unfinished(failure.error)]
-    refused = [error for error in finished if isinstance(error, SecretInFile)]
+    failures = [failure for failure in passed.report.failed if not is_unfinished(failure.error)]
+    failed = [failure for failure in failures if not is_refused(failure.error)]
+    refused = [f"{failure.path}: {failure.error}" for failure in failures if is_refused(failure.error)]
+    if passed.unsigned is not None:
+        refused.append(str(passed.unsigned))
     return Outcome(
-        in_step,
-        report.uploaded,
-        report.bytes_sent,
-        waiting=len(report.failed) - len(finished),
-        failed=len(finished) - len(refused),
+        passed.in_step,
+        passed.report.uploaded,
+        passed.report.bytes_sent,
+        waiting=len(passed.report.failed) - len(failures),
+        failed=len(failed),
         refused=len(refused),
-        error=next((str(error) for error in finished if error not in refused), str(refused[0]) if refused else ""),
+        error=str(failed[0].error) if failed else next(iter(refused), ""),
+        refusals=tuple(refused[:MOST_NAMED]),
     )

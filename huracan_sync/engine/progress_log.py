@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from huracan_sync.engine.event_log import error_fields, log
-from huracan_sync.errors import HuracanError, LocalFailure, NotAuthorized, SecretInFile, TryLater, Unavailable
+from huracan_sync.errors import (
+    Conflict,
+    HuracanError,
+    LocalFailure,
+    NotAuthorized,
+    SecretInFile,
+    TryLater,
+    Unavailable,
+    UsageError,
+)
 from huracan_sync.transfer.progress import Silent
 from huracan_sync.tree.folder_view import FolderView
 from huracan_sync.tree.layout import candle_here
@@ -17,13 +27,29 @@ def is_unfinished(error: HuracanError) -> bool:
     return isinstance(error, LocalFailure) and error.retryable
 
 
+def is_refused(error: HuracanError) -> bool:
+    """Whether only a person can mend it: a bad name, a secret in a file, a lasting conflict, no right to read it."""
+    return not error.retryable and isinstance(error, UsageError | Conflict | LocalFailure)
+
+
 class UploadLog(Silent):
     """Logs each file of a push."""
 
-    def __init__(self, local: Path, remote: str, view: FolderView | None) -> None:
+    def __init__(
+        self, local: Path, remote: str, view: FolderView | None, *, known: Mapping[str, str] | None = None
+    ) -> None:
+        """Nothing is logged yet.
+
+        Args:
+            local: the local folder.
+            remote: the remote folder.
+            view: how its files are called in Dropbox, when otherwise.
+            known: refusals by path that an earlier pass logged already.
+        """
         self._local = local
         self._remote = remote
         self._view = view
+        self._known = known or {}
 
     def _paths(self, path: str) -> dict[str, str]:
         here = self._view.at(RelPath(path)) if self._view else path
@@ -36,7 +62,9 @@ class UploadLog(Silent):
     def failed(self, path: str, error: HuracanError) -> None:
         """See `Monitor`."""
         paths = self._paths(path)
-        if is_unfinished(error):
+        if is_refused(error) and self._known.get(path) == str(error):
+            log.debug("file_still_refused", **paths, **error_fields(error))
+        elif is_unfinished(error):
             log.warning("file_upload_waits", **paths, **error_fields(error))
         elif isinstance(error, NotAuthorized | Unavailable | TryLater):
             log.debug("file_not_sent", **paths, **error_fields(error))  # it ended the pass, which says so once
@@ -58,7 +86,7 @@ class ChangedCandleLog(UploadLog):
     def failed(self, path: str, error: HuracanError) -> None:
         """See `Monitor`."""
         super().failed(path, error)
-        if not is_unfinished(error):
+        if not is_unfinished(error) and not is_refused(error):
             log.warning("recent_file_sync_failed", file=self._paths(path)["local_path"], **error_fields(error))
 
 

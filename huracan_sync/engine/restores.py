@@ -12,10 +12,8 @@ from huracan_sync.engine.daemon.scheduler import Outcome
 from huracan_sync.engine.deliver import deliver
 from huracan_sync.engine.event_log import log
 from huracan_sync.engine.folder_sync import Folder
-from huracan_sync.engine.folder_uploads import outcome_of
-from huracan_sync.engine.progress_log import RestoreLog
+from huracan_sync.engine.progress_log import RestoreLog, is_unfinished
 from huracan_sync.errors import HuracanError, LocalFailure
-from huracan_sync.operations.push import PushReport
 from huracan_sync.tree.layout import PATTERNS
 from huracan_sync.tree.paths import check
 
@@ -56,9 +54,9 @@ class Restores:
             nonlocal done
             if done:
                 return Outcome()
-            outcome = outcome_of(0, PushReport(failed=self.restore(folder).failed))
-            done = not outcome.failed
-            return outcome
+            failed = [f.error for f in self.restore(folder).failed if not is_unfinished(f.error)]
+            done = not failed
+            return Outcome(failed=len(failed), error=str(failed[0]) if failed else "")
 
         return restore
 

@@ -139,7 +139,7 @@ def run(
     """
     clock = clock or Clock()
     tasks = Tasks(context, settings, FolderUploads(context), Restores(context)).by_kind(restores=True)
-    loops = Loops(tasks, watches=settings.watch, clock=clock, prefix=PREFIX)
+    loops = Loops(tasks, watches=settings.watch, quick_s=settings.quick_s, clock=clock, prefix=PREFIX)
     reporter = StatusReporter(context, loops, clock.wall)
     if port is not None:
         say(f"the page is at {reporter.serve(port)}")

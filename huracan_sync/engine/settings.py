@@ -67,6 +67,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     restore_data_cache_on_startup: bool = True
     watch: bool = True
     """Notice changed candles, notes and models on the disk instead of waiting for the next pass."""
+    quick_scan_seconds: float = 300.0
+    """Seconds between looks at candles, notes and models, at most, where the disk is not or cannot be watched; 0 or
+    less leaves it at their intervals."""
 
     sync_learning: bool = True
     sync_logs: bool = True
@@ -101,6 +104,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         leader = _FOLLOWS.get(kind, kind)
         given: float | None = getattr(self, f"sync_interval_{leader}_seconds")
         return max(0.0, PRESETS[self.preset][leader] if given is None else given)
+
+    @property
+    def quick_s(self) -> float:
+        """`quick_scan_seconds`, infinite where there is no such scan."""
+        return self.quick_scan_seconds if self.quick_scan_seconds > 0 else math.inf
 
     def folder(self, kind: str) -> str:
         """The local folder of a kind."""

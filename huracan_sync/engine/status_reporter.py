@@ -61,6 +61,7 @@ class StatusReporter:
             bytes_sent=count.bytes_sent,
             bytes_received=count.bytes_received,
             page=self._page.url if self._page else "",
+            not_watching=self._loops.not_watching,
         )
 
     def report_until(self, stop: threading.Event) -> None:

@@ -136,7 +136,10 @@ def _sum(outcomes: Mapping[str, Outcome]) -> Outcome:
         waiting=sum(o.waiting for o in every),
         failed=sum(o.failed for o in every),
         refused=sum(o.refused for o in every),
-        error=next((o.error for o in every if o.error), ""),
+        error=next((o.error for o in every if o.failed), next((o.error for o in every if o.error), "")),
+        refusals=tuple(text for o in every for text in o.refusals),
+        left_out=sum(o.left_out for o in every),
+        left_out_names=tuple(text for o in every for text in o.left_out_names),
     )
 
 

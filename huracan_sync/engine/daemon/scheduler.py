@@ -50,9 +50,15 @@ class Outcome(msgspec.Struct, frozen=True):
     """Files that were still being written."""
     failed: int = 0
     refused: int = 0
-    """Files that are not to be sent at all. A person has to act; trying again soon is no use."""
+    """Files that only a person can mend: a bad name, a secret, a lasting conflict. Trying again soon is no use."""
     error: str = ""
-    """Why the first of those failed or was refused."""
+    """Why the first of those failed, or else was refused."""
+    refusals: tuple[str, ...] = ()
+    """What is refused and why, the first few."""
+    left_out: int = 0
+    """Files that this kind of data does not take, links and special files."""
+    left_out_names: tuple[str, ...] = ()
+    """The first few of them, and why."""
 
 
 class Act(Protocol):
@@ -188,7 +194,9 @@ class Loop:
         state.files, state.sent = outcome.files, state.sent + outcome.sent
         state.bytes_sent += outcome.bytes_sent
         state.failures += outcome.failed
-        state.last_error = redact(outcome.error)
+        state.last_error = redact(outcome.error) if outcome.failed else ""
+        state.refused, state.refusals = outcome.refused, [redact(text) for text in outcome.refusals]
+        state.left_out, state.left_out_names = outcome.left_out, list(outcome.left_out_names)
         if not outcome.failed:
             state.last_success = self._clock.wall()
         if outcome.waiting or outcome.failed:
@@ -271,6 +279,11 @@ class Loops:
             if thread.is_alive() and thread is not threading.current_thread():
                 thread.join(max(0.0, until - monotonic()))
         return not any(thread.is_alive() for thread in threads)
+
+    @property
+    def not_watching(self) -> str:
+        """Why the disk cannot be watched; empty while it can, or need not be."""
+        return self._watcher.not_watching if self._watcher else ""
 
     def states(self) -> list[State]:
         """The state of each task."""

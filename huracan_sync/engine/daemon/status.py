@@ -34,6 +34,14 @@ class State(msgspec.Struct):
     failures: int = 0
     last_error: str = ""
     running: bool = False
+    refused: int = 0
+    """Files that only a person can mend; that is not ill."""
+    refusals: list[str] = []
+    """The first few of them, and why."""
+    left_out: int = 0
+    """Files that this kind of data does not take, links and special files."""
+    left_out_names: list[str] = []
+    """The first few of them, and why."""
 
     def lag_s(self, now: float) -> float:
         """For how long something has waited to be in Dropbox; 0 when nothing does."""
@@ -64,6 +72,8 @@ class Status(msgspec.Struct):
     bytes_received: int = 0
     page: str = ""
     """The address of the page, if one is served."""
+    not_watching: str = ""
+    """Why the disk cannot be watched; empty while it can."""
     is_gone: bool = False
     """Whether its process was not there any more when this was read."""
 
@@ -84,11 +94,29 @@ class Status(msgspec.Struct):
         derived = {"running": self.is_running(now), "healthy": self.healthy(now), "kinds": kinds}
         return {**msgspec.to_builtins(self), **derived}
 
+    def notices(self) -> list[str]:
+        """What a person should know although nothing is ill: not watching, what is refused, what is left out."""
+        notices = []
+        if self.not_watching:
+            notices.append(f"not watching the disk ({self.not_watching}); it is scanned more often instead")
+        for kind in self.kinds:
+            if kind.refused:
+                notices.append(
+                    f"{kind.name}: {kind.refused} refused until somebody mends it: {_few(kind.refusals, kind.refused)}"
+                )
+            if kind.left_out:
+                notices.append(f"{kind.name}: {kind.left_out} left out: {_few(kind.left_out_names, kind.left_out)}")
+        return notices
+
     def rows(self, now: float) -> list[list[str]]:
         """The table: a heading, then a row for each kind."""
         heading = ["kind", "last success", "files", "bytes sent", "lag", "queue", "next run", "last error"]
         running = self.is_running(now)
         return [heading, *(_row(kind, now, running=running) for kind in self.kinds)]
+
+
+def _few(names: list[str], count: int) -> str:
+    return "; ".join(names[:3]) + ("; ..." if count > min(3, len(names)) else "")
 
 
 def _row(kind: State, now: float, *, running: bool) -> list[str]:
@@ -103,5 +131,5 @@ def _row(kind: State, now: float, *, running: bool) -> list[str]:
         span_in_words(kind.lag_s(now)) if kind.lag_s(now) else "-",
         str(kind.queue),
         following,
-        kind.last_error[:80],
+        kind.last_error[:80] or (f"{kind.refused} refused" if kind.refused else ""),
     ]

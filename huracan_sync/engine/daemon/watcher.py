@@ -54,7 +54,7 @@ class Watcher:
         self._monotonic = monotonic
         self._stop = threading.Event()
         self._young: dict[Path, tuple[float, set[tuple[Path, int, int]]]] = {}
-        self.blind = ""
+        self.not_watching = ""
         """Why the disk cannot be watched; empty while it can."""
         self.thread = threading.Thread(target=self._run, daemon=True, name=name)
 
@@ -74,12 +74,12 @@ class Watcher:
             folders = [folder for folder, identity in there.items() if identity is not None]
             try:
                 self._look(folders, there) if folders else self._stop.wait(LOOK_S)
-            except OSError as error:
-                # Too many watches on this machine, or a folder went away: the intervals still do their work.
-                if not self.blind:
-                    log.warning("disk_cannot_be_watched", error=str(error))
+            except BaseException as error:  # noqa: BLE001 - a panic of the watching library is no Exception
+                # All watches or instances of this machine are taken, a folder went away, ...: passes go on without it.
+                if not self.not_watching:
+                    log.warning("disk_cannot_be_watched", error=str(error), error_type=type(error).__name__)
                     self._look_every(self._quick_s)
-                self.blind = str(error)
+                self.not_watching = str(error) or type(error).__name__
                 self._stop.wait(LOOK_S * 10)
 
     def _look(self, folders: list[Path], there: dict[Path, tuple[int, int] | None]) -> None:
@@ -97,8 +97,9 @@ class Watcher:
             raise_interrupt=False,
             ignore_permission_denied=True,
         ):
-            if self.blind:
-                self.blind = ""
+            if self.not_watching:
+                self.not_watching = ""
+                log.info("disk_is_watched_again")
                 self._look_every(math.inf)
             for change, name in changes:
                 path = Path(name)

@@ -75,7 +75,10 @@ def test_metrics_are_what_prometheus_reads(page):
 
 def test_health_is_a_status(page):
     answer, body = ask(page, "/healthz")
-    assert (answer.status, json.loads(body)) == (200, {"healthy": True, "late": [], "pending": 1})
+    assert (answer.status, json.loads(body)) == (
+        200,
+        {"healthy": True, "late": [], "pending": 1, "refused": {}, "not_watching": ""},
+    )
     late = Page(0, told, Samples(), lambda: NOW + 3 * 1800)
     late.start()
     answer, body = ask(late, "/healthz")

@@ -172,12 +172,12 @@ def test_a_change_that_cannot_be_acted_on_is_looked_at_less_and_less_often(start
 
 
 def test_what_is_refused_is_said_and_not_late(started):
-    doing = Doing(outcomes=[Outcome(files=3, refused=1, error="holds a secret")])
+    doing = Doing(outcomes=[Outcome(files=3, refused=1, error="holds a secret", refusals=("holds a secret",))])
     loops = started(doing)
     doing.wait(1)
     time.sleep(0.1)
     (state,) = loops.states()
-    assert (state.last_error, state.queue, state.failures) == ("holds a secret", 0, 0)
+    assert (state.refusals, state.last_error, state.queue, state.failures) == (["holds a secret"], "", 0, 0)
     assert state.lag_s(time.time() + 100) == 0
     assert state.last_success is not None
     assert state.next_run - time.time() > 3000
@@ -256,9 +256,14 @@ def test_a_folder_that_comes_later_is_watched_with_what_it_holds(started, tmp_pa
     doing.wait(4)
 
 
-def test_a_disk_that_cannot_be_watched_is_said_and_survived(started, folder, monkeypatch):
+class Panic(BaseException):
+    """As the Rust part of the watching library panics."""
+
+
+@pytest.mark.parametrize("error", [OSError(28, "watch limit reached"), RuntimeError("instance limit"), Panic("limit")])
+def test_a_disk_that_cannot_be_watched_is_said_and_survived(started, folder, monkeypatch, error):
     def blind(*_, **__):
-        raise OSError(28, "OS file watch limit reached")
+        raise error
 
     monkeypatch.setattr("watchfiles.watch", blind)
     doing = watching(folder)
@@ -267,7 +272,7 @@ def test_a_disk_that_cannot_be_watched_is_said_and_survived(started, folder, mon
         doing.wait(1)
         time.sleep(0.2)
     assert [event["event"] for event in events] == ["disk_cannot_be_watched"]
-    assert "limit" in loops._watcher.blind
+    assert "limit" in loops.not_watching
 
 
 @pytest.mark.parametrize("watches", [True, False])
@@ -298,7 +303,7 @@ def test_who_sees_again_takes_his_time(started, folder, monkeypatch):
     doing = watching(folder)
     loops = started(doing, quick_s=0.2)
     doing.wait(2)
-    while loops._watcher.blind:
+    while loops.not_watching:
         time.sleep(0.05)
     time.sleep(0.5)
     count = len(doing.done)

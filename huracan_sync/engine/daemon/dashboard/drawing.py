@@ -76,14 +76,14 @@ def _verdict(status: Status, now: float) -> tuple[str, str, list[str]]:
             )
             why.append(f"{kind.name} is late: it {late}, and runs every {span_in_words(kind.interval_s)}")
     if why:
-        return "ill", "not everything is in step", why
+        return "ill", "not everything is in step", why + status.notices()
     if status.pending:
         why.append(f"{status.pending:,} in the outbox: the next pass delivers")
     if waiting := sum(kind.queue for kind in status.kinds):
         why.append(f"{waiting:,} changed files are on their way")
     if first := [kind.name for kind in status.kinds if kind.last_success is None]:
         why.append(f"the first pass is under way: {', '.join(first)}")
-    return ("busy", "catching up", why) if why else ("well", "all is in step", [])
+    return ("busy", "catching up", why) if why else ("well", "all is in step", status.notices())
 
 
 # --- the table --------------------------------------------------------------------------------------------------

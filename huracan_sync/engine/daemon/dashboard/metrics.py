@@ -21,6 +21,7 @@ def as_metrics(status: Status, now: float) -> str:
     add("sent_bytes_total", "counter", "Bytes of content sent.", [("", status.bytes_sent)])
     add("received_bytes_total", "counter", "Bytes of content received.", [("", status.bytes_received)])
     add("outbox_letters", "gauge", "What waits in the outbox.", [("", status.pending)])
+    add("watching", "gauge", "0 when the disk cannot be watched.", [("", not status.not_watching)])
     add("start_time_seconds", "gauge", "When the process started.", [("", status.started)])
     by_kind: Sequence[tuple[str, str, str, Callable[[Any], float | None]]] = (
         ("last_success_time_seconds", "gauge", "When a pass last succeeded.", lambda k: k.last_success),
@@ -31,6 +32,8 @@ def as_metrics(status: Status, now: float) -> str:
         ("sent_files_total", "counter", "Files sent.", lambda k: k.sent),
         ("passes_total", "counter", "Passes made.", lambda k: k.passes),
         ("failures_total", "counter", "Files and passes that failed.", lambda k: k.failures),
+        ("refused_files", "gauge", "Files that only a person can mend.", lambda k: k.refused),
+        ("left_out_files", "gauge", "Files, links and special files that are not synced.", lambda k: k.left_out),
         ("healthy", "gauge", "1 when it succeeded lately.", lambda k: k.is_healthy(now)),
     )
     for name, kind, what, read in by_kind:

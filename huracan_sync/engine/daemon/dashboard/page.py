@@ -71,8 +71,14 @@ class Page:
             return 200, "text/plain; version=0.0.4; charset=utf-8", as_metrics(status, now)
         if path == "/healthz":
             ill = [kind.name for kind in status.kinds if not kind.is_healthy(now)]
-            told = {"healthy": not ill, "late": ill, "pending": status.pending}
-            return 503 if ill else 200, "application/json", msgspec.json.encode(told).decode()
+            health = {
+                "healthy": not ill,
+                "late": ill,
+                "pending": status.pending,
+                "refused": {kind.name: kind.refused for kind in status.kinds if kind.refused},
+                "not_watching": status.not_watching,
+            }
+            return 503 if ill else 200, "application/json", redact(msgspec.json.encode(health).decode())
         if path == "/status.json":
             return 200, "application/json", redact(msgspec.json.encode(status.as_dict(now)).decode())
         return None
