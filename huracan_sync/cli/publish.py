@@ -12,6 +12,7 @@ from huracan_sync.errors import UsageError
 from huracan_sync.manifest.scope import CHAMPIONS
 from huracan_sync.operations.publish import Publish, renew, roll_back
 from huracan_sync.operations.push import PushOptions
+from huracan_sync.transfer import estimate
 from huracan_sync.tree.paths import remote_root
 from huracan_sync.tree.units import size_in_words
 
@@ -63,7 +64,7 @@ def _set(options: argparse.Namespace, invocation: Invocation) -> int:
         with context.pair(options.local, folder) as pair:
             operation = Publish(context, pair, chosen, channel=options.channel)
             if options.dry_run:
-                return dry_run(invocation, operation.plan())
+                return dry_run(invocation, operation.plan(), estimate.uploads)
             report = operation.run()
     how = "published" if report.made else "already published"
     what = f"{how} as sequence {report.sequence} of {report.channel}: {report.files} files, {report.uploaded} uploaded"

@@ -5,11 +5,13 @@ from __future__ import annotations
 import argparse
 import time
 
+from huracan_sync.cli import filter_options
 from huracan_sync.cli.invocation import DONE, FAILURES, REFUSED, Invocation
 from huracan_sync.cli.login_options import context_of
 from huracan_sync.cli.transfer_options import add_direction, add_wait, dry_run, remote_of
 from huracan_sync.errors import Refused
 from huracan_sync.operations.restore import Restore, RestoreOptions, RestoreReport
+from huracan_sync.transfer import estimate
 from huracan_sync.transfer.download_file import Validate
 from huracan_sync.tree.units import size_in_words
 
@@ -20,6 +22,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("local", metavar="LOCAL")
     add_direction(parser, "in Dropbox")
     add_wait(parser)
+    filter_options.add_arguments(parser)
     parser.add_argument("--channel", metavar="C", help="restore what the manifest of this channel says, verified")
     parser.add_argument("--at", type=int, metavar="SEQ", help="with --channel: of that sequence, not the newest")
     parser.add_argument(
@@ -31,7 +34,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace, invocation: Invocation) -> int:
     """`restore REMOTE LOCAL`."""
+    filters = filter_options.filters_of(options, options.local)
     chosen = RestoreOptions(
+        wanted=filters,
         delete=options.delete,
         overwrite=options.overwrite,
         force=options.force,
@@ -46,25 +51,28 @@ def run(options: argparse.Namespace, invocation: Invocation) -> int:
         with context.pair(options.local, options.remote) as pair:
             operation = Restore(context, pair, chosen, channel=options.channel)
             if options.dry_run:
-                return dry_run(invocation, operation.plan())
+                return dry_run(invocation, operation.plan(), estimate.downloads, filters)
             report = operation.run()
-    invocation.output.document(
-        report.as_dict(), [*_words(report, time.monotonic() - began), *invocation.output.failures(report.failed)]
-    )
+    filtered = filter_options.left_out(filters)
+    words = [*_words(report, time.monotonic() - began, filtered), *invocation.output.failures(report.failed)]
+    invocation.output.document({**report.as_dict(), "filtered": filtered}, words)
     untrue = options.channel and any(isinstance(failure.error, Refused) for failure in report.failed)
     if untrue:
         return REFUSED
     return FAILURES if report.failed else DONE
 
 
-def _words(report: RestoreReport, seconds: float) -> list[str]:
+def _words(report: RestoreReport, seconds: float, filtered: int) -> list[str]:
     what = f"{report.downloaded} downloaded, {report.skipped} already there, {report.deleted} deleted"
     if report.left_out:
         what += f", {len(report.left_out)} left out (suspect timestamps, {report.left_out[0]} for one)"
+    if filtered:
+        what += f", {filtered} filtered out"
     size = f"{size_in_words(report.bytes_received)} received"
     words = [f"{what}, {len(report.failed)} failed; {size} in {report.requests} requests, {seconds:.1f} s"]
     if report.sequence:
-        words.append(f"it is what sequence {report.sequence} of the manifest says")
+        rest = "; what failed is not as it says" if report.failed else ""
+        words.append(f"verified: sequence {report.sequence} of the manifest{rest}")
     return words
 
 

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable, Mapping, Sequence
 
 from huracan_sync.auth.connect import connect
-from huracan_sync.cli.invocation import DONE, Invocation
+from huracan_sync.cli.filter_options import left_out
+from huracan_sync.cli.invocation import DONE, FAILURES, Invocation
 from huracan_sync.cli.login_options import credentials
-from huracan_sync.cli.output import Watching
+from huracan_sync.cli.output import Watching, ascii_path
 from huracan_sync.errors import UsageError
 from huracan_sync.remote.client import Remote
 from huracan_sync.remote.rate_limit import Pacing
 from huracan_sync.remote.throttle import TokenBucket
 from huracan_sync.transfer.pair import PairPlan
 from huracan_sync.transfer.progress import wait_in_words
+from huracan_sync.tree.filters import Filters
+from huracan_sync.tree.plan import Copy
+from huracan_sync.tree.units import size_in_words
 
 
 def add_direction(parser: argparse.ArgumentParser, source: str) -> None:
@@ -26,12 +31,17 @@ def add_direction(parser: argparse.ArgumentParser, source: str) -> None:
     parser.add_argument("-n", "--dry-run", action="store_true", help="print what would be done, and do nothing")
 
 
+def add_bandwidth(parser: argparse.ArgumentParser) -> None:
+    """The option about bandwidth."""
+    parser.add_argument("--bandwidth-limit", metavar="RATE", help="bytes a second, like 500k or 10M (default: none)")
+
+
 def add_wait(parser: argparse.ArgumentParser) -> None:
     """Options about time and bandwidth."""
     parser.add_argument(
         "--wait", type=float, default=60.0, metavar="S", help="seconds to wait for another process (60)"
     )
-    parser.add_argument("--bandwidth-limit", metavar="RATE", help="bytes a second, like 500k or 10M (default: none)")
+    add_bandwidth(parser)
 
 
 def remote_of(options: argparse.Namespace, invocation: Invocation, monitor: Watching) -> Remote:
@@ -53,9 +63,51 @@ def _rate(text: str) -> float:
     return rate
 
 
-def dry_run(invocation: Invocation, plan: PairPlan) -> int:
-    """Print the plan of an operation."""
-    lines, problems = list(plan.steps.lines()), list(map(str, plan.problems))
-    words = [*lines, *(f"problem   {problem}" for problem in problems)] or ["nothing to do"]
-    invocation.output.document({"plan": lines, "problems": problems}, words)
-    return DONE
+def dry_run(
+    invocation: Invocation,
+    plan: PairPlan,
+    requests: Callable[[Sequence[Copy]], int],
+    filters: Filters | None = None,
+) -> int:
+    """Print the plan of an operation, with its totals. Exit code 1 where something waits for a person.
+
+    Args:
+        invocation: where to.
+        plan: what would be done.
+        requests: about how many requests the copies take.
+        filters: what decided which files take part.
+    """
+    steps, problems = plan.steps, list(map(str, plan.problems))
+    totals = {
+        "files": len(steps.copies),
+        "bytes": steps.bytes_to_copy,
+        "deletes": len(steps.deletes),
+        "conflicts": len(steps.conflicts),
+        "problems": len(problems),
+        "filtered": left_out(filters),
+        "requests": requests(steps.copies) if steps.copies else 0,
+    }
+    document = {
+        "dry_run": True,
+        "copies": [_copy(step) for step in steps.copies],
+        "deletes": [{"path": step.path, "rev": step.entry.rev} for step in steps.deletes],
+        "conflicts": [{"path": step.path, "kind": step.kind.value, "why": step.why} for step in steps.conflicts],
+        "problems": problems,
+        "totals": totals,
+    }
+    lines = [*map(ascii_path, steps.lines()), *(f"problem   {ascii_path(problem)}" for problem in problems)]
+    invocation.output.document(document, [*lines, _totals(totals)])
+    return FAILURES if steps.conflicts or problems else DONE
+
+
+def _copy(step: Copy) -> dict[str, object]:
+    return {"path": step.path, "size": step.entry.size, "replaces": step.replaces.rev if step.replaces else None}
+
+
+def _totals(totals: Mapping[str, int]) -> str:
+    names = {"deletes": "to delete", "conflicts": "in conflict", "problems": "unreadable", "filtered": "filtered out"}
+    more = [f"{totals[name]:,} {what}" for name, what in names.items() if totals[name]]
+    if not totals["files"]:
+        return ", ".join(["nothing to copy", *more])
+    size = f"{totals['files']:,} to copy ({size_in_words(totals['bytes'])})"
+    return f"{', '.join([size, *more])}; about {totals['requests']:,} requests"

@@ -64,24 +64,26 @@ def _asked_by_other_name(root: FolderView, wanted: Callable[[str], bool]) -> Cal
     return asked
 
 
-def scan(root: Root, *, wanted: Callable[[str], bool] | None = None) -> Scan:
+def scan(root: Root, *, wanted: Callable[[str], bool] | None = None, is_flat: bool = False) -> Scan:
     """Every regular file below `root`.
 
     Args:
         root: an existing folder (it may itself be reached through a symbolic link).
         wanted: asked with each relative path; files it declines are passed over, as are symbolic links, sockets, the
             names Dropbox never takes (`.DS_Store`, ...) and our own half-written files.
+        is_flat: only files directly in `root`.
 
     Raises:
         UsageError: there is no such folder.
         LocalFailure: it cannot be read, or was moved away meanwhile.
     """
     if isinstance(root, FolderView):
-        return _renamed(root, scan(root.path, wanted=wanted and _asked_by_other_name(root, wanted)))
+        asked = wanted and _asked_by_other_name(root, wanted)
+        return _renamed(root, scan(root.path, wanted=asked, is_flat=root.is_flat))
     result = Scan({}, [])
     try:
         before = root.stat()
-        _scan_folder(os.fspath(root), "", result, wanted)
+        _scan_folder(os.fspath(root), "", result, wanted, is_flat=is_flat)
         now = root.stat()
     except NotADirectoryError as error:
         raise UsageError(f"{root} is a file, not a folder", hint="name the folder that holds it") from error
@@ -95,7 +97,9 @@ def scan(root: Root, *, wanted: Callable[[str], bool] | None = None) -> Scan:
     return result
 
 
-def _scan_folder(folder: str, prefix: str, result: Scan, wanted: Callable[[str], bool] | None) -> None:
+def _scan_folder(
+    folder: str, prefix: str, result: Scan, wanted: Callable[[str], bool] | None, *, is_flat: bool = False
+) -> None:
     names: dict[str, str] = {}
     folders: list[str] = []
     with os.scandir(folder) as entries:
@@ -112,7 +116,7 @@ def _scan_folder(folder: str, prefix: str, result: Scan, wanted: Callable[[str],
                 continue
             _note_twins(names, name, prefix, result)
     unclear = {problem.path for problem in result.problems}
-    for name in folders:
+    for name in () if is_flat else folders:
         if prefix + name in unclear:
             continue  # it has a twin
         try:

@@ -26,6 +26,8 @@ class FolderView(msgspec.Struct, frozen=True):
     """The proper place here of a name over there."""
     takes_strays: bool = True
     """Whether files here count that lie outside their proper place."""
+    is_flat: bool = False
+    """Whether only files directly in the folder count; what lies deeper is not looked at."""
     strays: dict[RelPath, RelPath] = {}
     """Where files were found here, by their names over there. A scan fills it in."""
 

@@ -29,7 +29,7 @@ def test_push_and_restore_by_the_signed_list(publisher, tmp_path):
 
 def test_publish_roll_back_and_heartbeat(publisher, tmp_path):
     src = write(tmp_path / "src", SET)
-    assert len(publisher.run("publish", src, "--dry-run")["plan"]) == 2
+    assert len(publisher.run("publish", src, "--dry-run")["copies"]) == 2
     first = publisher.run("publish", src)
     assert (first["sequence"], first["files"], first["channel"], first["made"]) == (1, 2, "champions", True)
     assert publisher.run("publish", src)["requests"] == 1

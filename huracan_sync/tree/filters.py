@@ -1,0 +1,105 @@
+"""Which relative paths take part: ordered include and exclude rules, and a `.huracanignore`. Pure.
+
+Rules are globs as in rclone and rsync: `*` and `?` stop at a slash, `**` does not, `[...]` and `{a,b}` choose. A
+pattern that begins with a slash counts from the top folder; any other matches at every depth. A pattern that names
+a folder counts for everything below it. The first rule that matches decides. What no rule matches takes part,
+unless all rules are includes. A path that no rule matched is then asked of the ignore file, whose lines are those
+of `.gitignore`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+
+import msgspec
+import pathspec
+
+from huracan_sync.errors import UsageError
+
+IGNORE_FILE = ".huracanignore"
+"""Read from the top of the local folder."""
+
+_BRACES = re.compile(r"\{([^{}]*)\}")
+
+
+class Rule(msgspec.Struct, frozen=True):
+    """One glob, and what becomes of the paths that it matches."""
+
+    includes: bool
+    pattern: str
+
+
+def parse_rules(text: str, *, source: str) -> list[Rule]:
+    """The lines of a filter file: `+ PATTERN` or `- PATTERN`; empty lines and those that begin with `#` count nothing.
+
+    Raises:
+        UsageError: another line is among them.
+    """
+    rules = []
+    for number, line in enumerate(text.splitlines(), 1):
+        stripped = line.strip()
+        if not stripped or stripped.startswith("#"):
+            continue
+        if stripped[0] not in "+-" or stripped[1:2] != " " or not stripped[2:].strip():
+            hint = "write `+ PATTERN` to include, `- PATTERN` to exclude"
+            raise UsageError(f"{source}, line {number}: {stripped[:60]!r} is no filter rule", hint=hint)
+        rules.append(Rule(stripped[0] == "+", stripped[2:].strip()))
+    return rules
+
+
+class Filters:
+    """Decides about relative paths, and remembers which ones it left out."""
+
+    def __init__(self, rules: Iterable[Rule] = (), *, ignore: str = "") -> None:
+        """Rules in the order in which they count, and the text of an ignore file. Raises `UsageError`."""
+        rules = list(rules)
+        self._rules = [(rule.includes, _compiled(rule.pattern)) for rule in rules]
+        self._otherwise = not rules or not all(rule.includes for rule in rules)
+        self._ignored = _spec(ignore.splitlines(), IGNORE_FILE)
+        self.left_out: set[str] = set()
+        """Every path that was asked about and takes no part."""
+
+    def __call__(self, path: str) -> bool:
+        """Whether a relative path takes part."""
+        if self.decide(path):
+            return True
+        self.left_out.add(path)
+        return False
+
+    def decide(self, path: str) -> bool:
+        """As calling it, without remembering."""
+        for includes, spec in self._rules:
+            if spec.match_file(path):
+                return includes
+        return self._otherwise and not self._ignored.match_file(path)
+
+
+def _compiled(pattern: str) -> pathspec.GitIgnoreSpec:
+    if not pattern.strip("/") or pattern.startswith("!"):
+        raise UsageError(f"{pattern!r} is no pattern", hint="write a glob like *.tmp, /cache/ or **/logs/*.gz")
+    return _spec([_anchored(each) for each in _expanded(pattern)], "a pattern")
+
+
+def _spec(lines: list[str], source: str) -> pathspec.GitIgnoreSpec:
+    try:
+        return pathspec.GitIgnoreSpec.from_lines(lines)
+    except ValueError as error:
+        raise UsageError(f"{source} cannot be read: {error}", hint="the rules are those of .gitignore") from None
+
+
+def _anchored(pattern: str) -> str:
+    """As .gitignore would write it: there any slash means the top folder, here only one at the beginning."""
+    escaped = f"\\{pattern}" if pattern.startswith("#") else pattern
+    inner = escaped.rstrip("/")
+    return escaped if escaped.startswith(("/", "**/")) or "/" not in inner else f"**/{escaped}"
+
+
+def _expanded(pattern: str) -> Iterator[str]:
+    """`a.{b,c}` is `a.b` and `a.c`."""
+    found = _BRACES.search(pattern)
+    if found is None:
+        yield pattern
+        return
+    for choice in found[1].split(","):
+        yield from _expanded(pattern[: found.start()] + choice + pattern[found.end() :])

@@ -1,0 +1,273 @@
+"""`ls`, `get`, `put`, `cat`, `diff`, `outbox`, filters and dry runs as a person or a script runs them."""
+
+import base64
+import json
+import os
+
+import pytest
+
+from huracan_sync import cli
+from huracan_sync.engine.outbox import Outbox, QueuedWrite
+
+
+class Machine:
+    """A machine with a delivered refresh token; the command line runs in this process."""
+
+    def __init__(self, dropbox, folder, capsys, monkeypatch):
+        self.dropbox, self.home, self.src = dropbox, folder / "home", folder / "src"
+        self.src.mkdir()
+        self._capsys = capsys
+        token = folder / "token"
+        token.touch(mode=0o600)
+        token.write_text(dropbox.token()["refresh_token"])
+        token.chmod(0o400)
+        for name in [name for name in os.environ if name.startswith(("HURACAN", "DROPBOX"))]:
+            monkeypatch.delenv(name)
+        env = dropbox.env(self.home) | {"HURACAN_REFRESH_TOKEN_FILE": str(token), "HURACAN_APP_KEY": dropbox.app_key}
+        env |= {"HURACAN_APP_FOLDER": "Engine"}
+        for name, value in env.items():
+            if name.startswith("HURACAN"):
+                monkeypatch.setenv(name, value)
+        monkeypatch.chdir(folder)
+
+    def write(self, *names, data=b"data of "):
+        for name in names:
+            (self.src / name).parent.mkdir(parents=True, exist_ok=True)
+            (self.src / name).write_bytes(data + name.encode())
+
+    def run(self, *words):
+        self._capsys.readouterr()
+        try:
+            code = cli.main([str(word) for word in words])
+        except SystemExit as ended:
+            code = ended.code
+        said = self._capsys.readouterr()
+        return code, said.out, said.err
+
+    def answer(self, *words):
+        """The exit code, and the JSON document."""
+        code, out, err = self.run(*words, "--json")
+        assert out, err
+        return code, json.loads(out)
+
+    def remote(self, folder="/Engine"):
+        _, document = self.answer("ls", folder, "-R")
+        return {entry["path"] for entry in document["entries"] if entry["type"] == "file"}
+
+
+@pytest.fixture
+def machine(dropbox, tmp_path, capsys, monkeypatch):
+    return Machine(dropbox, tmp_path, capsys, monkeypatch)
+
+
+# --- ls -----------------------------------------------------------------------------------------------------------
+
+
+def test_ls_reads_like_ls(machine):
+    machine.write("a.txt", "sub/b.txt", "sub/er/ü.txt")
+    assert machine.run("push", machine.src, "/Engine")[0] == 0
+    assert machine.run("ls")[:2] == (0, "a.txt\nsub/\n")
+    assert machine.run("ls", "/Engine", "-R")[1].splitlines() == [
+        "a.txt", "sub/", "sub/b.txt", "sub/er/", "sub/er/ü.txt",
+    ]  # fmt: skip
+    long = machine.run("ls", "-l")[1].splitlines()
+    assert long[0].startswith("      13 B  20")
+    assert long[1].split() == ["-", "-", "sub/"]
+    code, document = machine.answer("ls", "/Engine/a.txt")
+    (entry,) = document["entries"]
+    assert (code, entry["path"], entry["size"], entry["type"]) == (0, "a.txt", 13, "file")
+    assert entry["modified"].endswith("Z")
+    code, _, err = machine.run("ls", "/Engine/none")
+    assert code == 1
+    assert "does not exist" in err
+
+
+# --- put, get, cat ------------------------------------------------------------------------------------------------
+
+
+def test_put_and_get_one_file(machine, tmp_path):
+    machine.write("model.bin")
+    assert machine.answer("put", "src/model.bin", "/Engine/models/m.bin")[1]["sent"] is True
+    assert machine.answer("put", "src/model.bin", "/Engine/models/")[1]["path"] == "/Engine/models/model.bin"
+    assert machine.remote() == {"models/m.bin", "models/model.bin"}
+    code, document = machine.answer("get", "/Engine/models/m.bin")
+    assert (code, document["downloaded"], document["verified"]) == (0, 1, False)
+    assert (tmp_path / "m.bin").read_bytes() == b"data of model.bin"
+    assert machine.answer("get", "/Engine/models/m.bin")[1]["downloaded"] == 0
+    assert machine.answer("get", "/Engine/models/m.bin", "other.bin")[1]["downloaded"] == 1
+    assert (tmp_path / "other.bin").read_bytes() == b"data of model.bin"
+
+
+def test_put_replaces_nothing_unasked(machine):
+    machine.write("a", data=b"1" * 6000)
+    assert machine.run("put", "src/a", "/Engine/a")[0] == 0
+    machine.write("a", data=b"2" * 6000)
+    code, out, err = machine.run("put", "src/a", "/Engine/a")
+    assert (code, out) == (1, "")
+    assert "--overwrite" in err
+    assert machine.run("put", "src/a", "/Engine/a", "--overwrite")[0] == 0
+    assert machine.run("put", "src/a", "/Engine/a")[:2] == (0, "/Engine/a: already there\n")
+    assert machine.run("put", "src", "/Engine/a")[0] == 2
+    assert machine.run("put", "src/none", "/Engine/a")[0] == 2
+
+
+def test_get_replaces_nothing_unasked(machine, tmp_path):
+    machine.write("a")
+    machine.run("put", "src/a", "/Engine/a")
+    (tmp_path / "a").write_text("mine")
+    code, document = machine.answer("get", "/Engine/a")
+    assert (code, document["downloaded"], len(document["failed"])) == (1, 0, 1)
+    assert (tmp_path / "a").read_text() == "mine"
+    assert machine.answer("get", "/Engine/a", "--overwrite")[1]["downloaded"] == 1
+    (tmp_path / "a").write_text("mine again")
+    code, document = machine.answer("get", "/Engine/a")
+    assert (code, len(document["failed"])) == (1, 1)
+    assert (tmp_path / "a").read_text() == "mine again"
+
+
+def test_get_a_folder(machine, tmp_path):
+    machine.write("x/a", "x/b")
+    machine.run("push", machine.src, "/Engine")
+    assert machine.answer("get", "/Engine/x")[1]["downloaded"] == 2
+    assert (tmp_path / "x" / "b").read_bytes() == b"data of x/b"
+
+
+def test_cat_prints_the_bytes(machine):
+    machine.write("a.txt")
+    machine.run("put", "src/a.txt", "/Engine/a.txt")
+    code, out, err = machine.run("cat", "/Engine/a.txt")
+    assert (code, out) == (0, "data of a.txt")
+    assert "not verified" in err
+    assert "not verified" not in machine.run("cat", "/Engine/a.txt", "--unsigned")[2]
+    document = machine.answer("cat", "/Engine/a.txt")[1]
+    assert (base64.b64decode(document["data"]), document["verified"]) == (b"data of a.txt", False)
+    assert machine.run("cat", "/Engine")[0] == 2
+    assert machine.run("cat", "/Engine/none")[0] == 1
+
+
+def test_what_is_signed_is_verified_whatever_lies_there_now(machine, tmp_path, monkeypatch):
+    monkeypatch.setenv("HURACAN_SIGNING_KEY_FILE", str(tmp_path / "signing-key"))
+    machine.write("a.json", "b.json", data=b"1")
+    for name in ("a.json", "b.json"):
+        (machine.src / name).write_text('{"n": 1}')
+    assert machine.run("keys", "init")[0] == 0
+    assert machine.answer("push", machine.src, "/Engine/data")[1]["sequence"] == 1
+    forged = tmp_path / "forged"
+    forged.write_text('{"n": 2}')
+    assert machine.run("put", "forged", "/Engine/data/a.json", "--overwrite")[0] == 0
+    document = machine.answer("cat", "/Engine/data/a.json")[1]
+    assert (base64.b64decode(document["data"]), document["verified"]) == (b'{"n": 1}', True)
+    document = machine.answer("get", "/Engine/data/a.json", "mine.json")[1]
+    assert (document["verified"], document["sequence"], document["downloaded"]) == (True, 1, 1)
+    assert (tmp_path / "mine.json").read_text() == '{"n": 1}'
+    assert machine.run("cat", "/Engine/data/a.json", "--unsigned")[1] == '{"n": 2}'
+    assert machine.run("cat", "/Engine/data/c.json", "--channel", "data")[0] == 1
+
+
+# --- diff ---------------------------------------------------------------------------------------------------------
+
+
+def test_diff_tells_by_hash_and_downloads_nothing(machine):
+    machine.write("same", "changed", "mine", "theirs")
+    machine.run("push", machine.src, "/Engine/d")
+    assert machine.run("diff", "src", "/Engine/d")[:2] == (0, "4 files are the same, 0 differ\n")
+    (machine.src / "theirs").unlink()
+    (machine.src / "changed").write_bytes(b"DATA of changed")
+    machine.write("new")
+    (machine.src / "same").touch()
+    code, out, _ = machine.run("diff", "src", "/Engine/d")
+    assert code == 1
+    assert out.splitlines() == [
+        "Files differ: changed", "Only in src: new", "Only in /Engine/d: theirs", "2 files are the same, 3 differ",
+    ]  # fmt: skip
+    code, document = machine.answer("diff", "src", "/Engine/d", "--exclude", "new")
+    assert [each["what"] for each in document["differences"]] == ["differs", "only_remote"]
+    assert (document["same"], document["filtered"]) == (2, 1)
+    assert machine.dropbox.log()["downloaded_bytes"] == 0
+
+
+# --- filters ------------------------------------------------------------------------------------------------------
+
+
+def test_filtered_files_are_neither_sent_nor_deleted_nor_fetched(machine, tmp_path):
+    machine.write("a.parquet.txt", "b.tmp", "cache/c", ".huracanignore")
+    (machine.src / ".huracanignore").write_text("cache/\n")
+    code, report = machine.answer("push", machine.src, "/Engine/d", "--exclude", "*.tmp")
+    assert (code, report["uploaded"], report["filtered"]) == (0, 2, 2)
+    assert machine.remote("/Engine/d") == {"a.parquet.txt", ".huracanignore"}
+    machine.run("push", machine.src, "/Engine/d")
+    assert "b.tmp" in machine.remote("/Engine/d")
+    (machine.src / "b.tmp").unlink()
+    (machine.src / "a.parquet.txt").unlink()
+    report = machine.answer("push", machine.src, "/Engine/d", "--delete", "--exclude", "*.tmp")[1]
+    assert report["deleted"] == 1
+    assert machine.remote("/Engine/d") == {"b.tmp", ".huracanignore"}
+    report = machine.answer("restore", "/Engine/d", tmp_path / "back", "--include", "*.tmp")[1]
+    assert (report["downloaded"], report["filtered"]) == (1, 1)
+    rules = tmp_path / "rules"
+    rules.write_text("- *.tmp\n")
+    totals = machine.answer("restore", "/Engine/d", tmp_path / "other", "-n", "--filter-from", rules)[1]["totals"]
+    assert (totals["files"], totals["filtered"]) == (1, 1)
+
+
+# --- a single file, dry runs --------------------------------------------------------------------------------------
+
+
+def test_push_takes_a_single_file(machine):
+    machine.write("one.txt", "two.txt")
+    report = machine.answer("push", machine.src / "one.txt", "/Engine/d")[1]
+    assert (report["uploaded"], report["failed"]) == (1, [])
+    assert machine.remote("/Engine/d") == {"one.txt"}
+    assert machine.answer("push", machine.src / "one.txt", "/Engine/d")[1]["uploaded"] == 0
+    assert machine.run("push", machine.src / "one.txt", "/Engine/d", "--exclude", "*.txt")[0] == 2
+
+
+def test_a_dry_run_has_totals_and_structure(machine):
+    machine.write("a", "b", "c")
+    machine.run("push", machine.src, "/Engine/d")
+    machine.write("a", "new", data=b"other ")
+    (machine.src / "c").unlink()
+    code, document = machine.answer("push", machine.src, "/Engine/d", "-n", "--delete")
+    assert code == 0
+    assert [(each["path"], each["size"]) for each in document["copies"]] == [("a", 7), ("new", 9)]
+    assert document["copies"][0]["replaces"]
+    assert document["copies"][1]["replaces"] is None
+    assert [each["path"] for each in document["deletes"]] == ["c"]
+    totals = {"files": 2, "bytes": 16, "deletes": 1, "conflicts": 0, "problems": 0, "filtered": 0, "requests": 2}
+    assert document["totals"] == totals
+    out = machine.run("push", machine.src, "/Engine/d", "-n", "--delete")[1]
+    assert out.splitlines()[-1] == "2 to copy (16 B), 1 to delete; about 2 requests"
+
+
+def test_a_dry_run_ends_with_1_where_a_conflict_waits(machine):
+    machine.write("a")
+    machine.run("put", "src/a", "/Engine/d/a")
+    machine.write("a", data=b"mine ")
+    code, document = machine.answer("push", machine.src, "/Engine/d", "-n")
+    assert code == 1
+    assert [(each["path"], each["kind"]) for each in document["conflicts"]] == [("a", "unknown")]
+    assert document["totals"]["requests"] == 0
+
+
+# --- outbox -------------------------------------------------------------------------------------------------------
+
+
+def test_the_outbox_is_listed_delivered_and_dropped(machine):
+    assert machine.run("outbox")[:2] == (0, "nothing waits in the outbox\n")
+    outbox = Outbox(machine.home)
+    service = json.loads(machine.run("doctor", "--json")[1])  # any call: the service's name is the emulator's
+    assert service
+    from huracan_sync.remote.http import Endpoint
+
+    namespace = Endpoint.from_environment(os.environ).namespace
+    for name in ("one", "two", "three"):
+        outbox.put(QueuedWrite(remote=f"/Engine/{name}", service=namespace, queued=1e9), name.encode())
+    code, document = machine.answer("outbox", "list")
+    assert (code, [each["since"] for each in document["waiting"]]) == (0, ["2001-09-09T01:46:40Z"] * 3)
+    first = document["waiting"][0]
+    assert machine.run("outbox", "drop")[0] == 2
+    assert machine.run("outbox", "drop", "nope")[0] == 2
+    assert machine.answer("outbox", "drop", first["id"])[1]["dropped"][0]["remote"] == first["remote"]
+    code, document = machine.answer("outbox", "retry")
+    assert (code, document["delivered"], document["waiting"]) == (0, 2, [])
+    assert len(machine.remote()) == 2
