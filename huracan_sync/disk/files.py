@@ -6,15 +6,15 @@ import contextlib
 import errno
 import os
 import stat
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Self
 
 import msgspec
 
-from huracan_sync.errors import DiskFull, FileChanged, LocalFailure, hint_of
+from huracan_sync.errors import DiskFull, LocalFailure, hint_of
 from huracan_sync.tree.folder_view import FolderView
-from huracan_sync.tree.paths import RelPath, ancestors
+from huracan_sync.tree.paths import RelPath
 
 
 class Stamp(msgspec.Struct, frozen=True, gc=False):
@@ -48,10 +48,26 @@ def located(root: Root, path: RelPath) -> tuple[Path, RelPath]:
     return (root.path, root.at(path)) if isinstance(root, FolderView) else (root, path)
 
 
+@contextlib.contextmanager
+def parent_of(root: Root, path: str) -> Iterator[tuple[int, str]]:
+    """The folder that holds `path`, as an open descriptor, and the name in it. No link below `root` is followed.
+
+    Raises:
+        OSError: there is no such folder, or a link stands in the way.
+    """
+    folder_path, inner = located(root, RelPath(path))
+    folder = open_folder(folder_path, inner, make=False)
+    try:
+        yield folder, inner.rpartition("/")[2]
+    finally:
+        os.close(folder)
+
+
 def sync_folders(root: Root, paths: Iterable[RelPath]) -> None:
     """Make the names of files that were just put in place durable: one fsync for each of their folders."""
-    for folder in {(where / inner).parent for where, inner in (located(root, path) for path in paths)}:
-        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    places = [located(root, path) for path in paths]
+    for folder_path, folder in {(folder_path, inner.rpartition("/")[0]) for folder_path, inner in places}:
+        descriptor = open_folder(folder_path, f"{folder}/" if folder else "", make=False)
         try:
             os.fsync(descriptor)
         finally:
@@ -60,54 +76,43 @@ def sync_folders(root: Root, paths: Iterable[RelPath]) -> None:
 
 def stamp_of(root: Root, path: RelPath) -> Stamp | None:
     """The stamp of the file that lies there now, None when there is none (or something that is no file)."""
-    folder, inner = located(root, path)
     try:
-        status = (folder / inner).lstat()
+        with parent_of(root, path) as (folder, name):
+            status = os.stat(name, dir_fd=folder, follow_symlinks=False)
     except OSError:
         return None
     return Stamp.of(status) if stat.S_ISREG(status.st_mode) else None
 
 
-def remove(root: Root, path: RelPath, *, stamp: Stamp | None) -> None:
-    """Remove the file if it is still in the state `stamp`, then its folders that became empty.
-
-    Raises:
-        FileChanged: it is not in that state any more; it stays.
-    """
-    if stamp_of(root, path) != stamp:
-        raise FileChanged(f"{path} changed since it was looked at; it stays", path=path)
-    folder, inner = located(root, path)
-    try:
-        (folder / inner).unlink()
-        for parent in ancestors(inner):
-            (folder / parent).rmdir()
-    except OSError as error:
-        if error.errno not in {errno.ENOTEMPTY, errno.EEXIST}:
-            raise local_failure(error, path, "remove") from error
-
-
-def open_folder(root: Path, path: RelPath, *, make: bool) -> int:
-    """The folder of `path` as a file descriptor; no link is walked through below `root`."""
+def open_folder(root: Path, path: str, *, make: bool) -> int:
+    """The folder that holds `path` as a file descriptor; no link is walked through below `root`."""
     if make:
         root.mkdir(parents=True, exist_ok=True)
-    flags = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
-    folder = os.open(root, flags)
+    folder = os.open(root, _FOLDER)
     try:
         for name in path.split("/")[:-1]:
             try:
-                inner = os.open(name, flags | os.O_NOFOLLOW, dir_fd=folder)
+                inner = open_inner(folder, name)
             except FileNotFoundError:
                 if not make:
                     raise
                 with contextlib.suppress(FileExistsError):
                     os.mkdir(name, dir_fd=folder)
-                inner = os.open(name, flags | os.O_NOFOLLOW, dir_fd=folder)
+                inner = open_inner(folder, name)
             os.close(folder)
             folder = inner
     except OSError:
         os.close(folder)
         raise
     return folder
+
+
+_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+
+
+def open_inner(folder: int, name: str) -> int:
+    """A folder directly in an open one, which may be no link."""
+    return os.open(name, _FOLDER | os.O_NOFOLLOW, dir_fd=folder)
 
 
 def local_failure(error: OSError, path: str, verb: str) -> LocalFailure | DiskFull:

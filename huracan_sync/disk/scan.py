@@ -4,21 +4,18 @@ from __future__ import annotations
 
 import contextlib
 import os
+import sys
 from collections.abc import Callable
 
 import msgspec
 
-from huracan_sync.disk.files import Root, Stamp, local_failure
-from huracan_sync.errors import HostilePath, HuracanError, LocalFailure, UsageError
+from huracan_sync.disk.files import Root, Stamp, local_failure, open_inner
+from huracan_sync.errors import ConfigError, HostilePath, HuracanError, LocalFailure, UsageError
 from huracan_sync.tree.folder_view import FolderView
-from huracan_sync.tree.paths import RelPath, check, fold, is_part, never_synced
+from huracan_sync.tree.paths import MAX_DEPTH, RelPath, check, fold, is_part, never_synced
 
-
-class Found(msgspec.Struct, frozen=True, gc=False):
-    """A file on disk, not yet read."""
-
-    path: RelPath
-    stamp: Stamp
+MOST_OPEN = 64
+"""Folders open at once while a folder that is not synced is looked through."""
 
 
 class Problem(msgspec.Struct, frozen=True):
@@ -28,6 +25,11 @@ class Problem(msgspec.Struct, frozen=True):
     error: HuracanError
 
 
+LINK = "symbolic link"
+SPECIAL = "special file"
+NEVER = "name that Dropbox never takes"
+
+
 class Scan(msgspec.Struct):
     """What a folder holds: files by their path, and what could not be read."""
 
@@ -35,8 +37,13 @@ class Scan(msgspec.Struct):
     problems: list[Problem]
     parts: list[str] = []
     """Half-written files of ours, of this run or a dead one."""
-    others: list[str] = []
-    """Symbolic links, sockets and the like: not followed, not read."""
+    left_out: dict[str, str] = {}
+    """What is not synced and no failure, by its path: `LINK`, `SPECIAL` or `NEVER`."""
+
+    @property
+    def others(self) -> list[str]:
+        """Symbolic links, sockets and the like: not followed, not read."""
+        return [path for path, why in self.left_out.items() if why != NEVER]
 
     def unclear(self) -> frozenset[str]:
         """Folded paths about which nothing is known."""
@@ -52,7 +59,7 @@ def _renamed(root: FolderView, scanned: Scan) -> Scan:
         key, rank = fold(other), (path == root.here(other), stamp.mtime_ns)
         if rank > ranks.get(key, (not root.takes_strays, -1)):
             ranks[key], files[other], root.strays[other] = rank, stamp, path
-    return Scan(files, scanned.problems, others=scanned.others)
+    return Scan(files, scanned.problems, left_out=scanned.left_out)
 
 
 def _asked_by_other_name(root: FolderView, wanted: Callable[[str], bool]) -> Callable[[str], bool]:
@@ -80,10 +87,15 @@ def scan(root: Root, *, wanted: Callable[[str], bool] | None = None, is_flat: bo
     if isinstance(root, FolderView):
         asked = wanted and _asked_by_other_name(root, wanted)
         return _renamed(root, scan(root.path, wanted=asked, is_flat=root.is_flat))
+    require_utf8()
     result = Scan({}, [])
     try:
-        before = root.stat()
-        _scan_folder(os.fspath(root), "", result, wanted, is_flat=is_flat)
+        folder = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            before = os.fstat(folder)
+            _Walk(result, wanted, is_flat=is_flat).run(folder)
+        finally:
+            os.close(folder)
         now = root.stat()
     except NotADirectoryError as error:
         raise UsageError(f"{root} is a file, not a folder", hint="name the folder that holds it") from error
@@ -97,54 +109,182 @@ def scan(root: Root, *, wanted: Callable[[str], bool] | None = None, is_flat: bo
     return result
 
 
-def _scan_folder(
-    folder: str, prefix: str, result: Scan, wanted: Callable[[str], bool] | None, *, is_flat: bool = False
-) -> None:
-    names: dict[str, str] = {}
-    folders: list[str] = []
-    with os.scandir(folder) as entries:
-        for entry in entries:
-            name = entry.name
-            if is_part(name):
-                result.parts.append(prefix + name)
-                continue
-            if never_synced(name):
-                continue
-            if entry.is_dir(follow_symlinks=False):
-                folders.append(name)
-            elif not _take_file(entry, prefix + name, result, wanted):
-                continue
-            _note_twins(names, name, prefix, result)
-    unclear = {problem.path for problem in result.problems}
-    for name in () if is_flat else folders:
-        if prefix + name in unclear:
-            continue  # it has a twin
+def require_utf8() -> None:
+    """Refuse to go on where this process reads and writes file names in another encoding than UTF-8.
+
+    Raises:
+        ConfigError: it does: names with accents would arrive in Dropbox as other names.
+    """
+    encoding = sys.getfilesystemencoding()
+    if encoding.lower().replace("-", "") != "utf8":
+        named = os.environ.get("LC_ALL") or os.environ.get("LC_CTYPE") or os.environ.get("LANG") or "of this process"
+        raise ConfigError(
+            f"the locale {named} spells file names in {encoding}, and Dropbox in UTF-8",
+            hint="run it with LC_ALL=C.UTF-8 (or PYTHONUTF8=1)",
+        )
+
+
+class _Walk:
+    """One walk through a tree, folder by folder, each opened from the one above it.
+
+    Only the folders above the present one are open, and no path is resolved twice: whoever exchanges a folder for a
+    link meanwhile leads nobody out of the root.
+    """
+
+    def __init__(self, result: Scan, wanted: Callable[[str], bool] | None, *, is_flat: bool) -> None:
+        self._result = result
+        self._wanted = wanted
+        self._is_flat = is_flat
+
+    def run(self, root: int) -> None:
+        """Take everything below the open folder."""
+        levels = [(root, "", iter(self._take_folder(root, "")))]
         try:
-            _scan_folder(f"{folder}/{name}", f"{prefix}{name}/", result, wanted)
+            while levels:
+                folder, prefix, names = levels[-1]
+                name = next(names, None)
+                if name is None:
+                    if len(levels) > 1:
+                        os.close(folder)
+                    levels.pop()
+                elif (inner := self._open(folder, prefix, name)) is not None:
+                    inside = f"{prefix}{name}/"
+                    try:
+                        levels.append((inner, inside, iter(self._take_folder(inner, inside))))
+                    except BaseException:
+                        os.close(inner)
+                        raise
+        finally:
+            for folder, _, _ in levels[1:]:
+                os.close(folder)
+
+    def _open(self, folder: int, prefix: str, name: str) -> int | None:
+        path = prefix + name
+        try:
+            inner = open_inner(folder, name)
         except FileNotFoundError:
-            continue  # gone since its parent was listed
+            return None  # gone since its parent was listed
         except OSError as error:
-            result.problems.append(Problem(prefix + name, local_failure(error, prefix + name, "read")))
+            self._result.problems.append(Problem(path, local_failure(error, path, "read")))
+            return None
+        refused = _refusal_of_folder(path)
+        if refused is None:
+            return inner
+        try:
+            if self._holds_a_file(inner, path):
+                self._result.problems.append(Problem(path, refused))
+        except OSError as error:
+            self._result.problems.append(Problem(path, local_failure(error, path, "read")))
+        finally:
+            os.close(inner)
+        return None
+
+    def _take_folder(self, folder: int, prefix: str) -> list[str]:
+        """Note what lies directly in an open folder; the names of the folders in it."""
+        names: dict[str, str] = {}
+        folders: list[str] = []
+        try:
+            with os.scandir(folder) as entries:
+                for entry in entries:
+                    if self._take(entry, prefix, folders):
+                        _note_twins(names, entry.name, prefix, self._result)
+        except OSError as error:
+            if not prefix:
+                raise
+            self._result.problems.append(Problem(prefix[:-1], local_failure(error, prefix[:-1], "read")))
+            return []
+        if self._is_flat:
+            return []
+        unclear = {problem.path for problem in self._result.problems}
+        return [name for name in folders if prefix + name not in unclear]  # else it has a twin
+
+    def _take(self, entry: os.DirEntry[str], prefix: str, folders: list[str]) -> bool:
+        """Note an entry; whether it is a file or folder that is synced."""
+        name, path, left_out = entry.name, prefix + entry.name, self._result.left_out
+        if is_part(name):
+            self._result.parts.append(path)
+            return False
+        is_folder = entry.is_dir(follow_symlinks=False)
+        is_link_to_folder = entry.is_symlink() and _leads_to_a_folder(entry)
+        if is_folder and not never_synced(name):
+            folders.append(name)
+            return True
+        if is_folder or is_link_to_folder:  # whether what lies in it is wanted, nobody can say
+            if not self._is_flat:
+                left_out[path] = NEVER if is_folder else LINK
+            return False
+        if self._wanted is not None and not self._wanted(path):
+            return False
+        if never_synced(name):
+            left_out[path] = NEVER
+            return False
+        if not entry.is_file(follow_symlinks=False):
+            left_out[path] = LINK if entry.is_symlink() else SPECIAL
+            return False
+        return self._take_file(entry, path)
+
+    def _take_file(self, entry: os.DirEntry[str], path: str) -> bool:
+        error: HuracanError
+        try:
+            self._result.files[check(path)] = Stamp.of(entry.stat(follow_symlinks=False))
+        except HostilePath as refused:
+            error = refused
+        except FileNotFoundError:
+            return False
+        except OSError as failure:
+            error = local_failure(failure, path, "read")
+        else:
+            return True
+        self._result.problems.append(Problem(path, error))
+        return False
+
+    def _holds_a_file(self, folder: int, path: str) -> bool:
+        """Whether a wanted file lies anywhere below a folder that is not synced: else nobody misses anything."""
+        waiting = [(os.dup(folder), f"{path}/")]
+        try:
+            while waiting:
+                inner, prefix = waiting.pop()
+                try:
+                    with os.scandir(inner) as entries:
+                        for entry in entries:
+                            if entry.is_dir(follow_symlinks=False):
+                                if len(waiting) >= MOST_OPEN:
+                                    return True  # too wide or deep to know: better said than not
+                                waiting.append((open_inner(inner, entry.name), f"{prefix}{entry.name}/"))
+                            elif entry.is_file(follow_symlinks=False) and (
+                                self._wanted is None or self._wanted(prefix + entry.name)
+                            ):
+                                return True
+                finally:
+                    os.close(inner)
+        finally:
+            for inner, _ in waiting:
+                os.close(inner)
+        return False
 
 
-def _take_file(entry: os.DirEntry[str], path: str, result: Scan, wanted: Callable[[str], bool] | None) -> bool:
-    """Note a file or the problem with it; False when it is none of our business."""
-    if wanted is not None and not wanted(path):
-        return False
-    if not entry.is_file(follow_symlinks=False):
-        result.others.append(path)
-        return False
+def _refusal_of_folder(path: str) -> HostilePath | None:
+    """Why nothing below a folder is synced; None when it is."""
     try:
-        result.files[check(path)] = Stamp.of(entry.stat(follow_symlinks=False))
+        check(path)
     except HostilePath as error:
-        result.problems.append(Problem(path, error))
+        error.hint = "rename the folder"
+        return error
+    if path.count("/") + 2 > MAX_DEPTH:
+        shown = ascii(path if len(path) <= 200 else path[:200] + "...")
+        return HostilePath(
+            f"the folder {shown} is not synced: what lies in it is more than {MAX_DEPTH} levels deep",
+            hint="move it further up",
+            path=shown,
+        )
+    return None
+
+
+def _leads_to_a_folder(link: os.DirEntry[str]) -> bool:
+    try:
+        return link.is_dir()
+    except OSError:
         return False
-    except FileNotFoundError:
-        return False
-    except OSError as error:
-        result.problems.append(Problem(path, local_failure(error, path, "read")))
-        return False
-    return True
 
 
 def _note_twins(names: dict[str, str], name: str, prefix: str, result: Scan) -> None:

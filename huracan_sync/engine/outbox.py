@@ -92,7 +92,7 @@ class Outbox:
             header = msgspec.json.encode(
                 msgspec.structs.replace(queued_write, error={"error": queued_write.error.get("error")})
             )
-        write_file(self._file(queued_write), header, b"\n", content or b"", name=f"the queued {queued_write.remote}")
+        write_file(self._file(queued_write), [header, b"\n", content or b""], name=f"the queued {queued_write.remote}")
 
     def queued_writes(self) -> list[QueuedWrite]:
         """Everything that waits, oldest first. Files that cannot be read as a queued write are skipped."""

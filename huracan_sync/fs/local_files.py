@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from huracan_sync.disk.atomic_write import AtomicWrite
 from huracan_sync.disk.files import stamp_of
+from huracan_sync.disk.part_file import PartFile
 from huracan_sync.errors import ContentMismatch, FileChanged, HuracanError
 from huracan_sync.fs.os_errors import as_os_error
 from huracan_sync.remote.listing import FileMetadata, entry_of
@@ -116,7 +116,7 @@ def _placing(local: str, described: FileMetadata) -> Iterator[Callable[[int, byt
     """Write beside the local place; put it there when the block ends well."""
     folder, name = Path(local).absolute().parent, RelPath(Path(local).name)
     folder.mkdir(parents=True, exist_ok=True)
-    with AtomicWrite(folder, name, token=secrets.token_hex(16)) as placing:
+    with PartFile(folder, name, token=secrets.token_hex(16)) as placing:
         try:
             yield placing.write
             modified = int(described.client_modified.timestamp() * 1000) * 1_000_000

@@ -14,9 +14,8 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from huracan_sync.disk.atomic_write import sweep
-from huracan_sync.disk.files import remove
 from huracan_sync.disk.parquet import check_whole
+from huracan_sync.disk.remove import remove, sweep
 from huracan_sync.disk.stable_read import StableRead
 from huracan_sync.errors import Conflict as ConflictError
 from huracan_sync.errors import HuracanError, NotFound, UsageError

@@ -10,13 +10,11 @@ import contextlib
 import fcntl
 import hashlib
 import os
-import secrets
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from huracan_sync.disk.atomic_write import AtomicWrite
-from huracan_sync.disk.files import stamp_of
-from huracan_sync.errors import FileChanged, Refused
+from huracan_sync.disk.atomic_write import write_file
+from huracan_sync.errors import Refused
 from huracan_sync.manifest import body
 from huracan_sync.manifest.entries import Item
 from huracan_sync.reader.verified_blocks import local_block
@@ -125,19 +123,7 @@ class BlobCache:
                             Path(each.path).unlink()
 
     def _put(self, path: RelPath, pieces: Iterable[bytes]) -> Path:
-        # A name of its own for each writer: two processes may fetch the same file at once.
-        with AtomicWrite(self._folder, path, token=secrets.token_hex(16)) as placing:
-            try:
-                size = 0
-                for piece in pieces:
-                    placing.write(size, memoryview(piece))
-                    size += len(piece)
-                placing.commit(size=size, replaces=stamp_of(self._folder, path))
-            except FileChanged:
-                placing.discard()  # another process has just put the same there
-            except BaseException:
-                placing.discard()
-                raise
+        write_file(self._folder / path, pieces)
         return self._folder / path
 
 

@@ -8,15 +8,14 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import secrets
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Literal
 
 import msgspec
 
-from huracan_sync.disk.atomic_write import AtomicWrite
-from huracan_sync.disk.files import Root, stamp_of
+from huracan_sync.disk.atomic_write import write_file
+from huracan_sync.disk.files import Root
 from huracan_sync.errors import HuracanError, NotFound
 from huracan_sync.manifest import body, head, trust
 from huracan_sync.manifest.checks import Mark
@@ -116,14 +115,7 @@ def keep(home: Path, local: Path, local_manifest: LocalManifest) -> None:
         DiskFull, LocalFailure: it could not be written; the one before stays.
     """
     folder, name = home / "statements", _name(local)
-    data = msgspec.msgpack.encode(local_manifest)
-    with AtomicWrite(folder, name, token=secrets.token_hex(16)) as placing:
-        try:
-            placing.write(0, data)
-            placing.commit(size=len(data), replaces=stamp_of(folder, name))
-        except BaseException:
-            placing.discard()
-            raise
+    write_file(folder / name, msgspec.msgpack.encode(local_manifest))
 
 
 def find(home: Path, local: Path) -> LocalManifest:

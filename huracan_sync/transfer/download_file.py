@@ -10,8 +10,8 @@ from pathlib import Path
 
 import msgspec
 
-from huracan_sync.disk.atomic_write import AtomicWrite
 from huracan_sync.disk.files import Root, Stamp
+from huracan_sync.disk.part_file import PartFile
 from huracan_sync.errors import ContentMismatch, HuracanError, LeftOut, NotFound
 from huracan_sync.manifest import file_kinds
 from huracan_sync.remote import files
@@ -67,10 +67,10 @@ class DownloadContext(msgspec.Struct, frozen=True):
     validate: Validate | None = None
     """Asked about each file before it is put in its place."""
 
-    def placing(self, entry: Entry) -> AtomicWrite:
+    def placing(self, entry: Entry) -> PartFile:
         """Where the entry is written. The name of its part depends on path and content, so a later run finds it."""
         token = content_hash(fold(entry.path).encode() + entry.content_hash).hex()
-        return AtomicWrite(self.local_root, entry.path, token=token)
+        return PartFile(self.local_root, entry.path, token=token)
 
 
 def _places(context: DownloadContext, entry: Entry) -> list[str]:
@@ -126,7 +126,7 @@ def fetch_stream(context: DownloadContext, entry: Entry) -> Synced:
         return commit(context, placing, entry)
 
 
-def commit(context: DownloadContext, placing: AtomicWrite, entry: Entry, *, sync_folder: bool = True) -> Synced:
+def commit(context: DownloadContext, placing: PartFile, entry: Entry, *, sync_folder: bool = True) -> Synced:
     """Put a part whose bytes were verified in its place.
 
     Raises:

@@ -24,7 +24,9 @@ MAX_COMPONENT_BYTES = 255  # what ext4, APFS and Dropbox (255 characters) all ho
 MAX_PATH_BYTES = 1024
 MAX_DEPTH = 32
 
-NEVER_SYNCED = frozenset({"desktop.ini", "thumbs.db", ".ds_store", "icon\r", ".dropbox", ".dropbox.attr"})
+NEVER_SYNCED = frozenset(
+    {"desktop.ini", "thumbs.db", ".ds_store", "icon\r", ".dropbox", ".dropbox.attr", ".dropbox.cache"}
+)
 """Names Dropbox refuses in any case (`disallowed_name`); a scan passes over them."""
 
 PART_PREFIX = ".huracan-"
@@ -200,7 +202,9 @@ class Spelling:
 
 def never_synced(name: str) -> bool:
     """Whether Dropbox would refuse this file name everywhere, so that a scan passes over it."""
-    return name.lower() in NEVER_SYNCED
+    name = name.lower()
+    # Locks of office programs, and their half-written files.
+    return name in NEVER_SYNCED or name.startswith(("~$", ".~")) or (name.startswith("~") and name.endswith(".tmp"))
 
 
 def is_part(name: str) -> bool:

@@ -32,7 +32,7 @@ def test_the_mode_is_what_was_asked_for(tmp_path: Path, umask: int, mode: int) -
 def test_pieces_replace_what_was_there(tmp_path: Path) -> None:
     file = tmp_path / "new folder" / "státe"
     write_file(file, b"old")
-    write_file(file, b"he", b"", b"llo")
+    write_file(file, [b"he", b"", b"llo"])
     assert file.read_bytes() == b"hello"
     assert names(file.parent) == [file.name]
     assert stat.S_IMODE(file.parent.stat().st_mode) == 0o700

@@ -8,8 +8,9 @@ import threading
 import pytest
 from root_powers import without_root_powers
 
-from huracan_sync.disk.atomic_write import AtomicWrite, sweep
-from huracan_sync.disk.files import Stamp, remove, stamp_of, sync_folders
+from huracan_sync.disk.files import Stamp, stamp_of, sync_folders
+from huracan_sync.disk.part_file import PartFile
+from huracan_sync.disk.remove import remove, sweep
 from huracan_sync.disk.scan import scan
 from huracan_sync.disk.stable_read import StableRead
 from huracan_sync.errors import Busy, DiskFull, FileChanged, HuracanError, LocalFailure, UsageError
@@ -166,7 +167,7 @@ def test_reading_does_not_walk_through_links(tmp_path):
 
 
 def test_placing_is_whole_and_has_its_time(tmp_path):
-    with AtomicWrite(tmp_path, "a/b/c.txt", token=TOKEN) as placing:
+    with PartFile(tmp_path, "a/b/c.txt", token=TOKEN) as placing:
         placing.write(4, b"efgh")
         placing.write(0, b"abcd")
         assert not (tmp_path / "a/b/c.txt").exists()
@@ -179,16 +180,16 @@ def test_placing_is_whole_and_has_its_time(tmp_path):
 
 
 def test_a_part_left_behind_is_found_again(tmp_path):
-    with AtomicWrite(tmp_path, "x", token=TOKEN) as placing:
+    with PartFile(tmp_path, "x", token=TOKEN) as placing:
         placing.write(0, b"abcd")
-    with AtomicWrite(tmp_path, "x", token=TOKEN) as placing:
+    with PartFile(tmp_path, "x", token=TOKEN) as placing:
         assert (placing.size, placing.read(0, 10)) == (4, b"abcd")
         placing.discard()
     assert parts_in(tmp_path) == []
 
 
 def test_a_longer_part_is_cut(tmp_path):
-    with AtomicWrite(tmp_path, "x", token=TOKEN) as placing:
+    with PartFile(tmp_path, "x", token=TOKEN) as placing:
         placing.write(0, b"abcdefgh")
         placing.commit(size=4, replaces=None)
     assert (tmp_path / "x").read_bytes() == b"abcd"
@@ -197,7 +198,7 @@ def test_a_longer_part_is_cut(tmp_path):
 def test_what_changed_meanwhile_stays(tmp_path):
     (tmp_path / "x").write_text("old")
     seen = stamp_of(tmp_path, "x")
-    with AtomicWrite(tmp_path, "x", token=TOKEN) as placing:
+    with PartFile(tmp_path, "x", token=TOKEN) as placing:
         placing.write(0, b"new")
         (tmp_path / "x").write_text("mine!")
         with pytest.raises(FileChanged):
@@ -207,7 +208,7 @@ def test_what_changed_meanwhile_stays(tmp_path):
 
 def test_placing_replaces_what_it_was_told_to(tmp_path):
     (tmp_path / "x").write_text("old")
-    with AtomicWrite(tmp_path, "x", token=TOKEN) as placing:
+    with PartFile(tmp_path, "x", token=TOKEN) as placing:
         placing.write(0, b"new")
         placing.commit(size=3, replaces=stamp_of(tmp_path, "x"))
     assert (tmp_path / "x").read_text() == "new"
@@ -221,7 +222,7 @@ def test_placing_does_not_walk_through_links(tmp_path, way):
     (root / way).parent.mkdir(parents=True)
     (root / way).symlink_to(outside)
     with pytest.raises(LocalFailure) as caught:
-        AtomicWrite(root, f"{way}/x", token=TOKEN)
+        PartFile(root, f"{way}/x", token=TOKEN)
     assert "link" in caught.value.hint
     assert [p.name for p in outside.rglob("*")] == ["inner"]
 
@@ -229,12 +230,12 @@ def test_placing_does_not_walk_through_links(tmp_path, way):
 def test_a_file_in_the_way_of_a_folder(tmp_path):
     (tmp_path / "a").write_text("x")
     with pytest.raises(LocalFailure):
-        AtomicWrite(tmp_path, "a/b", token=TOKEN)
+        PartFile(tmp_path, "a/b", token=TOKEN)
 
 
 def test_a_folder_in_the_way_of_a_file(tmp_path):
     (tmp_path / "a").mkdir()
-    with AtomicWrite(tmp_path, "a", token=TOKEN) as placing, pytest.raises(LocalFailure, match="a folder lies there"):
+    with PartFile(tmp_path, "a", token=TOKEN) as placing, pytest.raises(LocalFailure, match="a folder lies there"):
         placing.commit(size=0, replaces=None)
 
 
@@ -261,7 +262,7 @@ def test_racing_links_never_lead_outside(tmp_path):
     placed = 0
     for number in range(400):
         try:
-            with AtomicWrite(root, f"real/f{number}", token=TOKEN) as placing:
+            with PartFile(root, f"real/f{number}", token=TOKEN) as placing:
                 placing.commit(size=0, replaces=None)
             placed += 1
         except HuracanError:
@@ -285,7 +286,7 @@ def test_a_full_disk_is_try_later(tmp_path, monkeypatch):
     def full(*_):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    with AtomicWrite(tmp_path, "x", token=TOKEN) as placing:
+    with PartFile(tmp_path, "x", token=TOKEN) as placing:
         monkeypatch.setattr(os, "pwrite", full)  # a real full disk is in the long proofs
         with pytest.raises(DiskFull) as caught:
             placing.write(0, b"x")
@@ -294,15 +295,15 @@ def test_a_full_disk_is_try_later(tmp_path, monkeypatch):
 
 
 def test_only_parts_that_nobody_writes_are_swept(tmp_path):
-    with AtomicWrite(tmp_path, "dead", token="d" * 32):
+    with PartFile(tmp_path, "dead", token="d" * 32):
         pass
-    with AtomicWrite(tmp_path, "sub/living", token="a" * 32):
+    with PartFile(tmp_path, "sub/living", token="a" * 32):
         parts = scan(tmp_path).parts
         assert len(parts) == 2
         assert sweep(tmp_path, [*parts, "gone"]) == 1
         assert len(parts_in(tmp_path)) == 1
         with pytest.raises(Busy):
-            AtomicWrite(tmp_path, "sub/living", token="a" * 32)
+            PartFile(tmp_path, "sub/living", token="a" * 32)
 
 
 def test_a_folder_that_is_moved_away_while_it_is_scanned_is_not_half_empty(tmp_path):

@@ -1,0 +1,271 @@
+"""Below a root nothing leads out of it, nothing of others is written into, and one bad folder costs only itself."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import stat
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from root_powers import without_root_powers
+
+from huracan_sync.disk.files import stamp_of, sync_folders
+from huracan_sync.disk.part_file import PartFile
+from huracan_sync.disk.remove import remove, sweep
+from huracan_sync.disk.scan import LINK, NEVER, SPECIAL, scan
+from huracan_sync.disk.stable_read import StableRead
+from huracan_sync.errors import ConfigError, HostilePath, HuracanError
+from huracan_sync.tree.paths import RelPath
+
+TOKEN = "0123456789abcdef" * 2
+TRIES = int(os.environ.get("HURACAN_RACE_TRIES", "300"))
+"""100,000 by name: `HURACAN_RACE_TRIES=100000 pytest tests/disk/test_hostile_disk.py -k race`."""
+
+
+def placed(root: Path, path: str, content: bytes = b"new") -> None:
+    with PartFile(root, RelPath(path), token=TOKEN) as part:
+        part.write(0, content)
+        part.commit(size=len(content), replaces=stamp_of(root, RelPath(path)))
+
+
+@pytest.mark.parametrize("mode", [0o600, 0o755, 0o444, 0o640])
+def test_the_rights_of_a_replaced_file_survive(tmp_path: Path, mode: int) -> None:
+    (tmp_path / "x").write_bytes(b"old")
+    (tmp_path / "x").chmod(mode)
+    placed(tmp_path, "x")
+    assert (tmp_path / "x").read_bytes() == b"new"
+    assert stat.S_IMODE((tmp_path / "x").stat().st_mode) == mode
+
+
+def test_a_new_file_has_the_rights_that_the_umask_leaves(tmp_path: Path) -> None:
+    placed(tmp_path, "x")
+    (tmp_path / "y").write_bytes(b"")
+    assert (tmp_path / "x").stat().st_mode == (tmp_path / "y").stat().st_mode
+    with PartFile(tmp_path, RelPath("z"), token="f" * 32) as part:
+        assert stat.S_IMODE((tmp_path / part.part_name).stat().st_mode) == 0o600  # nobody reads what is not whole
+
+
+def _plant_link(part: Path, outside: Path) -> None:
+    part.symlink_to(outside)
+
+
+def _plant_hard_link(part: Path, outside: Path) -> None:
+    os.link(outside, part)
+    outside.chmod(0o600)
+
+
+def _plant_open(part: Path, _: Path) -> None:
+    part.write_bytes(b"planted")
+    part.chmod(0o666)
+
+
+def _plant_pipe(part: Path, _: Path) -> None:
+    os.mkfifo(part, 0o600)
+
+
+@pytest.mark.parametrize("plant", [_plant_link, _plant_hard_link, _plant_open, _plant_pipe])
+def test_a_part_of_others_is_never_written_into(tmp_path: Path, plant) -> None:
+    root, outside = tmp_path / "root", tmp_path / "outside"
+    root.mkdir()
+    outside.write_bytes(b"theirs")
+    with PartFile(root, RelPath("x"), token=TOKEN) as part:
+        name = part.part_name
+        part.discard()
+    plant(root / name, outside)
+    with PartFile(root, RelPath("x"), token=TOKEN) as part:
+        assert part.size == 0
+        part.write(0, b"ours")
+        part.commit(size=4, replaces=None)
+    assert (root / "x").read_bytes() == b"ours"
+    assert outside.read_bytes() == b"theirs"
+    assert [path.name for path in root.iterdir()] == ["x"]
+
+
+def test_a_part_of_our_own_is_gone_on_with(tmp_path: Path) -> None:
+    with PartFile(tmp_path, RelPath("x"), token=TOKEN) as part:
+        part.write(0, b"half")
+    with PartFile(tmp_path, RelPath("x"), token=TOKEN) as part:
+        assert part.read(0, 10) == b"half"
+
+
+# ---- what a scan leaves out, and says so ----------------------------------------------------------------------------
+
+
+def make(root: Path, *paths: str) -> None:
+    for path in paths:
+        (root / path).parent.mkdir(parents=True, exist_ok=True)
+        (root / path).write_text(path)
+
+
+def test_everything_that_is_left_out_is_named(tmp_path: Path) -> None:
+    make(tmp_path, "a", "sub/.DS_Store", ".dropbox.cache/x", "~$book.xlsx", ".~lock", "~save.tmp", "~kept", "x.tmp")
+    (tmp_path / "link").symlink_to("a")
+    (tmp_path / "folder link").symlink_to("sub")
+    os.mkfifo(tmp_path / "sub/pipe")
+    result = scan(tmp_path)
+    assert set(result.files) == {"a", "~kept", "x.tmp"}
+    assert result.left_out == {
+        "link": LINK, "folder link": LINK, "sub/pipe": SPECIAL, "sub/.DS_Store": NEVER, ".dropbox.cache": NEVER,
+        "~$book.xlsx": NEVER, ".~lock": NEVER, "~save.tmp": NEVER,
+    }  # fmt: skip
+    assert result.problems == []
+    assert sorted(result.others) == ["folder link", "link", "sub/pipe"]
+
+
+def test_a_link_to_a_folder_is_named_whatever_is_wanted(tmp_path: Path) -> None:
+    make(tmp_path, "volume/a.bin")
+    root = tmp_path / "models"
+    root.mkdir()
+    (root / "big").symlink_to(tmp_path / "volume")
+    (root / "note").symlink_to("nowhere")
+    assert scan(root, wanted=lambda path: path.endswith(".bin")).left_out == {"big": LINK}
+
+
+@pytest.mark.parametrize("name", ["bad\nname", "back\\slash", "ends ", "e\u0301", "C:x", "n" * 0 + "a\u200bb"])
+def test_a_badly_named_folder_is_one_failure(tmp_path: Path, name: str) -> None:
+    make(tmp_path, "good", *(f"{name}/{number}/x" for number in range(20)))
+    result = scan(tmp_path)
+    assert set(result.files) == {"good"}
+    (problem,) = result.problems
+    assert problem.path == name
+    assert isinstance(problem.error, HostilePath)
+    assert problem.error.hint == "rename the folder"
+
+
+@pytest.mark.parametrize(("wanted", "told"), [(".log", 0), ("x", 1)])
+def test_a_badly_named_folder_without_a_wanted_file_is_none(tmp_path: Path, wanted: str, told: int) -> None:
+    make(tmp_path, "good", "bad /x")
+    (tmp_path / "empty ").mkdir()
+    assert len(scan(tmp_path, wanted=lambda path: path.endswith(wanted)).problems) == told
+
+
+@pytest.fixture
+def deep(tmp_path: Path) -> Iterator[Path]:
+    """A tree of 1,200 levels, made and removed step by step: no path to its end is short enough."""
+    here = os.open(tmp_path, os.O_RDONLY)
+    for _ in range(1200):
+        os.mkdir("a", dir_fd=here)
+        inner = os.open("a", os.O_RDONLY, dir_fd=here)
+        os.close(here)
+        here = inner
+    os.close(os.open("deep.txt", os.O_CREAT | os.O_WRONLY, dir_fd=here))
+    yield tmp_path
+    for _ in range(1200):
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink("deep.txt", dir_fd=here)
+        outer = os.open("..", os.O_RDONLY, dir_fd=here)
+        os.close(here)
+        here = outer
+        os.rmdir("a", dir_fd=here)
+    os.close(here)
+
+
+def test_a_tree_too_deep_is_reported_and_the_rest_is_taken(deep: Path) -> None:
+    make(deep, "top.txt", "b/c.txt", "a/a/a/near.txt")
+    result = scan(deep)
+    assert set(result.files) == {"top.txt", "b/c.txt", "a/a/a/near.txt"}
+    (problem,) = result.problems
+    assert problem.path == "/".join(["a"] * 32)
+    assert "32 levels" in str(problem.error)
+    (deep / "a/a/a/near.txt").unlink()
+
+
+def test_the_deepest_file_that_is_allowed_is_taken(tmp_path: Path) -> None:
+    path = "/".join(["d"] * 31 + ["x"])
+    make(tmp_path, path)
+    result = scan(tmp_path)
+    assert (list(result.files), result.problems) == ([path], [])
+
+
+def test_no_descriptor_is_left_open(tmp_path: Path) -> None:
+    make(tmp_path, "a/b/c/x", "bad /b/x", "shut/x")
+    (tmp_path / "shut").chmod(0)
+    before = len(os.listdir("/proc/self/fd")) if sys.platform == "linux" else 0  # noqa: PTH208
+    with without_root_powers():
+        scan(tmp_path)
+
+        def fail(_: str) -> bool:
+            raise ZeroDivisionError
+
+        with pytest.raises(ZeroDivisionError):
+            scan(tmp_path, wanted=fail)
+    (tmp_path / "shut").chmod(0o700)
+    if sys.platform == "linux":
+        assert len(os.listdir("/proc/self/fd")) == before  # noqa: PTH208
+
+
+@pytest.mark.parametrize(("encoding", "refused"), [("iso8859-1", True), ("ascii", True), ("utf-8", False)])
+def test_names_are_utf8_or_nothing_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, encoding: str, *, refused: bool
+) -> None:
+    monkeypatch.setattr(sys, "getfilesystemencoding", lambda: encoding)
+    monkeypatch.setenv("LC_ALL", "de_DE.ISO-8859-1")
+    with pytest.raises(ConfigError, match=r"de_DE\.ISO-8859-1") if refused else contextlib.nullcontext():
+        scan(tmp_path)
+
+
+# ---- a folder that is exchanged for a link, again and again ---------------------------------------------------------
+
+
+@pytest.fixture
+def flipping(tmp_path: Path) -> Iterator[tuple[Path, Path]]:
+    """A root whose folder `real` is a link to a folder outside half of the time."""
+    outside, root = tmp_path / "outside", tmp_path / "root"
+    make(outside, "secret", "inner/secret")
+    make(root, "real/mine", "real/inner/mine")
+    stop = threading.Event()
+
+    def flip() -> None:
+        real, aside = root / "real", root / "aside"
+        while not stop.is_set():
+            with contextlib.suppress(OSError):
+                real.rename(aside)
+                real.symlink_to(outside)
+            with contextlib.suppress(OSError):
+                real.unlink()
+            with contextlib.suppress(OSError):
+                aside.rename(real)
+
+    thread = threading.Thread(target=flip)
+    thread.start()
+    try:
+        yield root, outside
+    finally:
+        stop.set()
+        thread.join()
+        shutil.rmtree(root, ignore_errors=True)
+
+
+def below(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_no_race_leads_outside(flipping: tuple[Path, Path]) -> None:
+    root, outside = flipping
+    before, done = below(outside), 0
+    for number in range(TRIES):
+        files = scan(root).files
+        assert not [path for path in files if path.endswith("secret")]
+        with contextlib.suppress(HuracanError, OSError):
+            with StableRead(root, RelPath("real/inner/mine")) as reading:
+                assert reading.read(0, 99) == b"real/inner/mine"
+            done += 1
+        for path in ("real/secret", "real/inner/secret"):
+            assert stamp_of(root, RelPath(path)) is None
+        stamp = stamp_of(outside, RelPath("secret"))
+        with contextlib.suppress(HuracanError):
+            remove(root, RelPath("real/secret"), stamp=stamp)
+        name = f"real/inner/f{number}"
+        with contextlib.suppress(HuracanError):
+            placed(root, name)
+            remove(root, RelPath(name), stamp=stamp_of(root, RelPath(name)))
+        with contextlib.suppress(OSError):
+            sync_folders(root, [RelPath("real/inner/mine")])
+        sweep(root, ["real/secret", "real/inner/secret"])
+    assert below(outside) == before
+    assert done
