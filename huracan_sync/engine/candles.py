@@ -8,7 +8,7 @@ from collections.abc import Callable
 import msgspec
 
 from huracan_sync.disk.files import Root
-from huracan_sync.disk.parquet import MAGIC, MOST_FOOTER, check_parquet
+from huracan_sync.disk.parquet import MAGIC, MOST_FOOTER, is_damaged
 from huracan_sync.disk.stable_read import StableRead
 from huracan_sync.errors import FileChanged, HuracanError, LeftOut
 from huracan_sync.remote import files
@@ -35,6 +35,10 @@ class Facts(msgspec.Struct, frozen=True, order=True):
         return self.rows > 0 and 0 < self.last_ms < EARLIEST_MS
 
 
+DAMAGED = Facts(-1, 0)
+"""Of a file that nobody can read any more: every other has more."""
+
+
 def refuse_suspect(path: str, read: Callable[[int, int], bytes], size: int) -> None:
     """Look at a file on its way to the disk (`RestoreOptions.validate`).
 
@@ -50,10 +54,11 @@ def refuse_suspect(path: str, read: Callable[[int, int], bytes], size: int) -> N
 
 
 def facts_here(root: Root, path: RelPath) -> Facts | None:
-    """The facts of a local file, None when it is no whole parquet."""
+    """The facts of a local file: `DAMAGED` when that is proved, None when nothing can be told of it."""
     try:
         with StableRead(root, path) as reading:
-            check_parquet(reading)
+            if is_damaged(reading):
+                return DAMAGED
             size = reading.stamp.size
             return _facts(reading.read(max(0, size - TAIL), TAIL), reading.read, size)
     except HuracanError:

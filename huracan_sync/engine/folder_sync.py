@@ -208,7 +208,7 @@ def holds_more_there(pair: Pair, here: Entry, there: Entry) -> bool:
     if not here.path.endswith(".parquet"):
         return False
     mine, theirs = facts_here(pair.disk, here.path), facts_there(pair.remote, there)
-    return theirs is not None and (mine is None or theirs > mine)
+    return mine is not None and theirs is not None and theirs > mine
 
 
 def _kept_beside(pair: Pair, there: Entry) -> bool:

@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from huracan_sync.disk.parquet import check_whole
+from huracan_sync.disk.parquet import is_damaged
 from huracan_sync.disk.remove import remove, sweep
 from huracan_sync.disk.stable_read import StableRead
 from huracan_sync.errors import Conflict as ConflictError
-from huracan_sync.errors import HuracanError, NotFound, UsageError
+from huracan_sync.errors import HuracanError, LocalFailure, NotFound, UsageError
 from huracan_sync.manifest.locations import check_channel
 from huracan_sync.manifest.scope import channel_of, scope_of
 from huracan_sync.remote.client import Remote
@@ -203,10 +203,9 @@ class Restore:
             return False
         try:
             with StableRead(self.pair.disk, here.path) as reading:
-                check_whole(reading)
-        except HuracanError:
-            return True
-        return False
+                return is_damaged(reading)
+        except LocalFailure:
+            return False  # not to be read, or just written: that proves nothing
 
     def _guard(self, plan: PairPlan) -> None:
         """Stop before a byte moves when the world looks wrong."""
