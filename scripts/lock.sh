@@ -9,6 +9,9 @@ lock() {
 }
 lock runtime pyproject.toml
 lock emulator pyproject.toml --extra emulator
+# The emulator alone: neither Dropbox's SDK nor anything else of the library.
+printf 'msgspec>=0.19\nstarlette>=0.40\nuvicorn>=0.30\nuvloop>=0.21; sys_platform != "win32"\nhttptools>=0.6\n' |
+  lock emulator-only - --constraints requirements/emulator.txt
 lock dev pyproject.toml --extra emulator --group test --group lint --group backend
 lock build pyproject.toml --group build
 lock typing pyproject.toml --group typing

@@ -2,7 +2,6 @@
 
 import signal
 
-# The checkout is on the path but not installed, so the plugin's entry point is not known.
 pytest_plugins = ["huracan_sync.emulator.pytest_plugin", "canaries", "processes", "shared_fixtures"]
 
 # A shell that starts the tests in the background makes them deaf to SIGINT, and with them every process they start.

@@ -2,6 +2,7 @@
 
 import argparse
 import sys
+from importlib import import_module
 from pathlib import Path
 
 ABOUT = "a local Dropbox: for tests of anything that speaks the Dropbox API, in any language"
@@ -28,16 +29,26 @@ Make it behave badly, and see what happened:
 
 GET URL/emulator/faults lists every kind of fault, GET URL/emulator/config every knob. Clients with Dropbox's addresses
 built in can be pointed here with --tls, --port 443 and a hosts file; they have to trust DIR/ca.pem.
-In pytest, the fixture `dropbox` gives every test a fresh account.
+In pytest, the fixture `dropbox_emulator` gives every test a fresh account; ask for it by
+`pytest -p huracan_sync.emulator.pytest_plugin`.
 """
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Give a parser the emulator's description and options."""
-    parser.description = ABOUT[0].upper() + ABOUT[1:] + ". It listens on loopback only."
+    parser.description = (
+        ABOUT[0].upper() + ABOUT[1:] + ".\nIt listens on this machine only, unless --host says otherwise."
+    )
     parser.epilog = TEACH
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("--port", type=_port, default=0, metavar="N", help="listen there (default: any free port)")
+    parser.add_argument(
+        "--host",
+        default="127.0.0.1",
+        metavar="ADDRESS",
+        help="listen at this address, 0.0.0.0 in a container (default: %(default)s). Whoever can reach it can use it, "
+        "control endpoints included",
+    )
     parser.add_argument(
         "--data", type=Path, metavar="DIR", help="keep everything there (default: nothing outlives the emulator)"
     )
@@ -70,19 +81,34 @@ def _port(text: str) -> int:
     return int(text)
 
 
+def _is_loopback(host: str) -> bool:
+    return host in {"localhost", "::1"} or host.startswith("127.")
+
+
 def run(options: argparse.Namespace) -> int:
     """Serve until a signal ends it. Returns the exit code."""
     try:
         from huracan_sync.emulator.serving.server import serve  # noqa: PLC0415  the server's libraries are an extra
+
+        if options.tls:
+            import_module("huracan_sync.emulator.serving.tls")  # this needs one library more
     except ModuleNotFoundError as error:
         if (error.name or "").startswith("huracan_sync"):
             raise
-        sys.stderr.write(f"the emulator needs {error.name}: pip install 'huracan-sync[emulator]'\n")
+        where = "with --tls " if error.name == "cryptography" else ""
+        sys.stderr.write(
+            f"the emulator {where}needs {error.name}: in the checkout, pip install -r requirements/emulator.txt\n"
+        )
         return 78
+    if not _is_loopback(options.host):
+        sys.stderr.write(
+            f"warning: whoever can reach {options.host} can use this emulator, its control endpoints included\n"
+        )
     try:
         serve(
             options.port,
             options.data,
+            host=options.host,
             latency_ms=options.latency_ms,
             bandwidth_mbit=options.bandwidth_mbit,
             tls=options.tls,

@@ -1,4 +1,10 @@
-"""An emulator in a process of its own, and the handle by which a test or script drives it. Standard library only."""
+"""An emulator in a process of its own, and the handle by which a test or script drives it. Standard library only.
+
+with Emulator.start() as emulator:
+token = emulator.token(["files.content.write"])["access_token"]
+...  # POST emulator.url + "/2/files/upload"
+print(emulator.log()["requests"])
+"""
 
 import http.client
 import json
@@ -13,7 +19,18 @@ Json = dict[str, Any]
 
 
 class Emulator:
-    """A running emulator. `url` is the base of everything; each control call opens no more than one connection."""
+    """A running emulator; `with` stops it at the end of the block.
+
+    Attributes:
+        url: base URL of all of Dropbox's hosts: `url + "/2/files/upload"`, `url + "/oauth2/token"`, ...
+        app_key: a public app (PKCE) with all scopes.
+        read_only_app_key: a public app that may only read.
+        account_id: the account that is used where none is named.
+        ca: path of the CA's certificate that clients have to trust, with `--tls`; else None.
+        ready: the line of JSON that the command printed. Besides the above: `control` (base URL of the control
+            endpoints), `confidential_app_key` and `confidential_app_secret` (an app with a secret).
+        process: the process, if `start` made it.
+    """
 
     def __init__(self, ready: Json, process: "subprocess.Popen[str] | None" = None) -> None:
         self.ready = ready
@@ -27,7 +44,10 @@ class Emulator:
 
     @classmethod
     def start(cls, *options: str) -> Self:
-        """Start one with these options of the command, and wait until it is ready.
+        """Start one, and wait until it is ready.
+
+        Args:
+            options: of the command `huracan-sync emulator`, such as `"--port", "8080"`; any free port by default.
 
         Raises:
             RuntimeError: it did not start; the reason is on stderr.
@@ -95,13 +115,29 @@ class Emulator:
         app_key: str | None = None,
         account_id: str | None = None,
     ) -> Json:
-        """Tokens as if somebody had logged in: `access_token`, `refresh_token`, `app_key`, `account_id`."""
+        """Tokens as if somebody had logged in.
+
+        Args:
+            scopes: of the token; all of the app's by default.
+            expires_in: seconds until the access token ends; 0 for one that has ended. Four hours by default.
+            app_key: the app; the public one with all scopes by default.
+            account_id: the account; the newest by default.
+
+        Returns:
+            `access_token`, `refresh_token`, `app_key`, `account_id`, `scope` (separated by spaces), `expires_in`.
+        """
         wanted = {"scopes": scopes, "expires_in": expires_in, "app_key": app_key, "account_id": account_id}
         tokens: Json = self.control("token", {name: value for name, value in wanted.items() if value is not None})
         return tokens
 
     def log(self, recent: int = 1000) -> Json:
-        """What clients did since the last reset of the log."""
+        """What clients did since the last reset of the log; calls of control endpoints are not counted.
+
+        Returns:
+            `requests` (route to count), `total`, `bytes_in`, `bytes_out`, `uploaded_bytes`, `downloaded_bytes` (of file
+            content), `refusals` (route to count by status and error), `faults` (kind to count), and `recent`: the
+            latest requests, oldest first, each with `route`, `status` (0: cut), `path`, `error`, `fault`, `ms`, ...
+        """
         log: Json = self.control(f"log?recent={recent}")
         return log
 

@@ -2,6 +2,7 @@
 
 import argparse
 import contextlib
+import importlib.metadata
 import io
 import json
 import os
@@ -14,7 +15,8 @@ import time
 from pathlib import Path
 
 import pytest
-from emulator_client import client
+import urllib3
+from emulator_client import Client, client
 
 from huracan_sync.emulator.command import add_arguments
 from huracan_sync.emulator.running import Emulator
@@ -104,3 +106,57 @@ def test_app_folders_from_the_start():
             "/Apps/Emulator/a",
         ]
     assert not list(Path(tempfile.gettempdir()).glob(f"dropbox-emulator-*/{emulator.account_id}"))
+
+
+def alone(folder):
+    """A folder for PYTHONPATH that holds what requirements/emulator-only.txt names, and the checkout, and no more."""
+    root = Path(__file__).parents[2]
+    lines = (root / "requirements" / "emulator-only.txt").read_text(encoding="utf-8").splitlines()
+    for name in (line.partition("==")[0] for line in lines if line[:1].isalpha()):
+        distribution = importlib.metadata.distribution(name)
+        for top in {file.parts[0] for file in distribution.files if file.parts[0] not in {"..", "__pycache__"}}:
+            (folder / top).symlink_to(distribution.locate_file(top))
+    (folder / "huracan_sync").symlink_to(root / "huracan_sync")
+    return {"PYTHONPATH": str(folder), "PATH": ""}
+
+
+def test_the_emulator_runs_alone(tmp_path):
+    """Without the library's dependencies, and says what --tls needs in addition."""
+    place = tmp_path / "packages"
+    place.mkdir()
+    command = [sys.executable, "-S", "-m", "huracan_sync.emulator"]
+    env = alone(place)
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=env, cwd=tmp_path)
+    with Emulator(json.loads(process.stdout.readline()), process) as emulator, urllib3.PoolManager() as http:
+        assert Client(emulator.url, emulator.token()["access_token"], http).upload("/a", b"x")[0] == 200
+    tls = [*command, "--tls", "."]
+    refused = subprocess.run(tls, capture_output=True, text=True, env=env, cwd=tmp_path, check=False)
+    assert refused.returncode == 78
+    assert "with --tls needs cryptography" in refused.stderr
+
+
+def test_beyond_this_machine_it_warns_and_serves_any_name():
+    command = [*COMMAND, "--host", "0.0.0.0"]  # noqa: S104
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True) as process, urllib3.PoolManager() as http:
+        ready = json.loads(process.stdout.readline())
+        assert ready["url"].startswith("http://127.0.0.1:")
+        for path in ("/emulator", "/oauth2/authorize"):
+            url = ready["url"] + path
+            assert http.request("GET", url, headers={"Host": "dropbox:8080"}).status != 403
+            assert http.request("GET", url, headers={"Host": "dropbox:8080", "Origin": "http://evil"}).status == 403
+        process.terminate()
+        assert "warning: whoever can reach 0.0.0.0" in process.stderr.read()
+
+
+def test_the_plugin_is_loaded_by_who_asks_and_leaves_the_sdk_its_name(tmp_path):
+    test = tmp_path / "test_it.py"
+    test.write_text(
+        "import dropbox\nfrom huracan_sync.emulator.pytest_plugin import *\n\n"
+        "def test_it(dropbox_emulator):\n    assert dropbox.Dropbox\n    assert dropbox_emulator.log()['total'] == 0\n"
+    )
+    asks = ["-p", "huracan_sync.emulator.pytest_plugin"]
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *asks, str(test)]
+    env = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+    asked = subprocess.run(command, capture_output=True, text=True, env=env, cwd=tmp_path, check=False)
+    assert (asked.returncode, "1 passed" in asked.stdout) == (0, True), asked.stdout

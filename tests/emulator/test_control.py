@@ -7,7 +7,6 @@ from urllib.parse import urlsplit
 import pytest
 from emulator_client import HTTP, Client, client, post_form
 
-from huracan_sync.emulator.pytest_plugin import dropbox as fixture
 from huracan_sync.emulator.state.settings import Settings
 
 
@@ -246,10 +245,28 @@ def test_the_page_shows_tree_requests_and_apps(dropbox):
     assert not re.search(r'(?:src|href)="(?!data:)', html)
 
 
-def test_the_handle_is_fresh_for_every_test(dropbox):
+def test_the_page_pages_through_all_requests(dropbox):
+    me = client(dropbox)
+    for number in range(1, 151):
+        me.rpc("files/get_metadata", {"path": f"/n{number}"})
+    pages, address = [], "/"
+    while address:
+        html = HTTP.request("GET", dropbox.url + address).data.decode()
+        pages.append([int(number) for number in re.findall(r"/n(\d+)<", html)])
+        older = re.search(r'href="([^"]+)">older', html)
+        address = older and older[1]
+    assert [len(page) for page in pages] == [60, 60, 30]
+    assert [number for page in pages for number in page] == list(range(150, 0, -1))
+    html = HTTP.request("GET", dropbox.url + "/?before=31").data.decode()
+    assert re.findall(r'href="(/[^"]*)">(\w+)<', html) == [("/", "latest"), ("/?before=91", "newer")]
+    for odd in ("0", "1", "-3", "x", "9" * 30, "999999"):
+        assert HTTP.request("GET", f"{dropbox.url}/?before={odd}").status == 200
+
+
+def test_the_handle_is_fresh_for_every_test(dropbox, dropbox_emulator):
+    assert dropbox is dropbox_emulator
     assert dropbox.log()["total"] == 0
     assert client(dropbox).ls()[0] == []
-    assert fixture
 
 
 def test_the_environment_for_the_command(dropbox, tmp_path):

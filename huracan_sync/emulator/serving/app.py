@@ -18,8 +18,10 @@ class Application:
     """The emulator as an ASGI application. Requests of clients bypass Starlette's router: their paths are a table."""
 
     def __init__(self, world: World, guard: Guard | None = None) -> None:
-        async def page(_: Request) -> Response:
-            return HTMLResponse(home(world), headers=HEADERS)
+        async def page(request: Request) -> Response:
+            before = request.query_params.get("before", "")
+            number = int(before) if before.isascii() and before.isdigit() and len(before) < 16 else None
+            return HTMLResponse(home(world, number), headers=HEADERS)
 
         inside = Starlette(routes=[Route("/", page), *Control(world).routes()])
         self._world = world

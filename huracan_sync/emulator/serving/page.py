@@ -10,7 +10,7 @@ from html import escape
 import msgspec
 
 from huracan_sync.emulator.state.settings import Settings
-from huracan_sync.emulator.state.traffic import Request
+from huracan_sync.emulator.state.traffic import Request, Traffic
 from huracan_sync.emulator.state.tree import Account, Node
 from huracan_sync.emulator.state.world import World
 
@@ -43,10 +43,10 @@ summary:hover,.file:hover{background:var(--tint)}
 table{border-collapse:collapse;width:100%;font-size:13.5px}
 th{text-align:left;font-weight:500;color:var(--soft);padding:0 8px 6px 0}
 td{border-top:1px solid var(--line);padding:5px 8px 5px 0;vertical-align:top}
-td.mono{white-space:nowrap}td:nth-child(3){overflow-wrap:anywhere;min-width:170px}
+td.mono{white-space:nowrap}.log td:nth-child(3){overflow-wrap:anywhere;min-width:170px}
 td.n{text-align:right;white-space:nowrap;font-variant-numeric:tabular-nums}
 .s2{color:var(--good)}.s3{color:var(--soft)}.s4{color:var(--warn)}.s5,.s0{color:var(--bad)}
-.scroll{max-height:640px;overflow:auto}
+.scroll{max-height:640px;overflow:auto}nav{display:flex;gap:14px;margin-top:10px;font-size:13.5px}a{color:var(--blue)}
 dl{margin:0;display:grid;grid-template-columns:max-content minmax(0,1fr);gap:2px 14px}dt{color:var(--soft)}dd{margin:0}
 .tag{display:inline-block;border:1px solid var(--line);border-radius:99px;padding:0 9px;font-size:12.5px;
 color:var(--soft);margin:0 4px 4px 0}
@@ -59,13 +59,19 @@ background:var(--back);color:inherit}
 button{font:inherit;font-weight:600;padding:10px 22px;border-radius:10px;border:1px solid var(--line);
 background:transparent;color:inherit;cursor:pointer}
 button.primary{background:var(--blue);border-color:var(--blue);color:#fff}
+@media(max-width:600px){header{padding:14px 14px 4px}main.board{padding:10px 10px 32px;gap:12px}
+section{padding:12px 14px}section+section{margin-top:12px}h2 small{overflow-wrap:anywhere}
+.card{margin:4vh 10px;padding:24px}td.mono{white-space:normal}
+dl{grid-template-columns:minmax(0,1fr)}dd{margin-bottom:6px}.log tr:first-child,.log td:nth-child(n+4){display:none}
+.log tr{display:grid;grid-template-columns:minmax(0,1fr) max-content;border-top:1px solid var(--line);padding:4px 0}
+.log td{border:0;padding:0}.log td:nth-child(3){grid-column:1/3;min-width:0}}
 """
 
 _SCRIPT = """
 setInterval(async () => {
   if (document.hidden) return;
   try {
-    const text = await (await fetch('/')).text();
+    const text = await (await fetch(location.href)).text();
     const fresh = new DOMParser().parseFromString(text, 'text/html');
     for (const id of ['top', 'board']) {
       const old = document.getElementById(id), now = fresh.getElementById(id);
@@ -104,8 +110,8 @@ def document(title: str, body: str, *, script: str = "") -> str:
     )
 
 
-def home(world: World) -> str:
-    """What the emulator holds, and what was done to it."""
+def home(world: World, before: int | None = None) -> str:
+    """What the emulator holds, and what was done to it. `before` shows the requests with smaller numbers than this."""
     count = world.traffic.count
     offset = world.clock.offset_s
     shifted = f" <small>(moved by {offset:+.0f} s)</small>" if offset else ""
@@ -116,7 +122,7 @@ def home(world: World) -> str:
     )
     accounts = "".join(_account(account) for account in world.accounts.values())
     left = f'<div class="column">{accounts}{_apps(world)}</div>'
-    right = f'<div class="column">{_requests(world)}{_behaviour(world)}</div>'
+    right = f'<div class="column">{_requests(world, before)}{_behaviour(world)}</div>'
     board = f'<main class="board" id="board">{left}{right}</main>'
     return document("Dropbox emulator", top + board, script=_SCRIPT)
 
@@ -162,12 +168,30 @@ def _tree(folder: Node, left: list[int]) -> Iterator[str]:
         yield f'<div class="file soft"><span>and {len(children) - len(shown):,} more</span></div>'
 
 
-def _requests(world: World) -> str:
-    rows = "".join(_row(request) for request in reversed(list(world.traffic.recent)[-_MOST_REQUESTS:]))
+def _requests(world: World, before: int | None) -> str:
+    traffic = world.traffic
+    start = traffic.count + 1 if before is None else before
+    shown = traffic.before(start, _MOST_REQUESTS)
     head = '<tr><th>Route<th>Status<th>What<th style="text-align:right">In<th style="text-align:right">Out'
     head += '<th style="text-align:right">ms</tr>'
-    table = f'<div class="scroll"><table>{head}{rows}</table></div>' if rows else '<p class="soft">None yet.</p>'
-    return f"<section><h2>Latest requests</h2>{table}</section>"
+    rows = "".join(_row(request) for request in shown)
+    table = (
+        f'<div class="scroll"><table class="log">{head}{rows}</table></div>' if rows else '<p class="soft">None.</p>'
+    )
+    title = "Latest requests" if before is None else "Requests"
+    span = f" <small>{shown[-1].number:,} to {shown[0].number:,} of {traffic.count:,}</small>" if shown else ""
+    inner = f'<div class="scroll">{table}</div>{_pages(traffic, shown, start)}'
+    return f"<section><h2>{title}{span}</h2>{inner}</section>"
+
+
+def _pages(traffic: Traffic, shown: list[Request], start: int) -> str:
+    """Links to the pages beside this one."""
+    links = []
+    if start <= traffic.count:
+        links = ['<a href="/">latest</a>', f'<a href="/?before={start + _MOST_REQUESTS}">newer</a>']
+    if shown and shown[-1].number > traffic.count - len(traffic.recent) + 1:
+        links.append(f'<a href="/?before={shown[-1].number}">older</a>')
+    return f"<nav>{''.join(links)}</nav>" if links else ""
 
 
 def _row(request: Request) -> str:
@@ -205,18 +229,19 @@ def _apps(world: World) -> str:
 
 
 def _behaviour(world: World) -> str:
-    """The scripted misfortune and the knobs that are turned; nothing when there is none."""
+    """The scripted faults and the settings that are not as usual; nothing when there are none."""
     rules = "".join(
-        f"<tr><td>{escape(rule['fault'])}<td class=mono>{escape(rule['route'])}<td class=n>{rule['seen']} seen"
+        f"<tr><td>{escape(rule['fault'])}<td class=mono>{escape(rule['route'])} {escape(rule['path'] or '')}"
+        f"<td class=n>{rule['seen']} seen"
         f"<td class=n>{rule['struck']} struck</tr>"
         for rule in world.faults.report()
     )
     usual = msgspec.structs.asdict(Settings())
-    turned = "".join(
+    changed = "".join(
         f"<dt>{escape(name)}<dd>{escape(str(value))}"
         for name, value in msgspec.structs.asdict(world.settings).items()
         if value != usual[name]
     )
-    parts = f"<h2>Scripted misfortune</h2><table>{rules}</table>" if rules else ""
-    parts += f"<h2>Settings turned</h2><dl>{turned}</dl>" if turned else ""
+    parts = f"<h2>Scripted faults</h2><table>{rules}</table>" if rules else ""
+    parts += f"<h2>Changed settings</h2><dl>{changed}</dl>" if changed else ""
     return f"<section>{parts}</section>" if parts else ""

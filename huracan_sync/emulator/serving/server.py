@@ -1,6 +1,7 @@
 """Starting an emulator, and the one line that says it is ready."""
 
 import asyncio
+import ipaddress
 import json
 import logging
 import os
@@ -101,17 +102,19 @@ def serve(
     port: int = 0,
     data: Path | None = None,
     *,
+    host: str = "127.0.0.1",
     latency_ms: float = 0.0,
     bandwidth_mbit: float = 0.0,
     tls: Path | None = None,
     header_limit: int = 65536,
     app_folder: bool = False,
 ) -> None:
-    """Serve an emulator on 127.0.0.1 until a signal ends it. Prints one JSON line on stdout when it is ready.
+    """Serve an emulator until a signal ends it. Prints one JSON line on stdout when it is ready.
 
     Args:
         port: where to listen; 0 for any free port.
         data: keeps everything there across restarts; without it a private folder is used and removed at the end.
+        host: the address to listen at. Beyond loopback, whoever can reach it can use the control endpoints too.
         latency_ms: added to every answer.
         bandwidth_mbit: of the whole line, each way; 0 for no limit.
         tls: serve https, with certificates kept there; clients trust `ca.pem`.
@@ -123,12 +126,12 @@ def serve(
         KeyboardInterrupt: it was ended by Ctrl-C; everything is cleaned up.
     """
     settings = Settings(latency_ms=latency_ms, bandwidth_mbit=bandwidth_mbit, header_limit=header_limit)
-    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     # Little room in the sockets: what lies there has crossed a line that is to look slow.
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _SOCKET_ROOM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SOCKET_ROOM)
-    listener.bind(("127.0.0.1", port))
+    listener.bind((host, port))
     folder = data or _private_folder()
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -162,6 +165,8 @@ def _run(world: World, listener: socket.socket, tls: Path | None) -> bool:
     logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
     # Only what went wrong here: requests that were cut, or came wrong, are what the emulator is for.
     logging.getLogger("uvicorn.error").addFilter(lambda record: record.exc_info is not None)
+    address, port = listener.getsockname()[:2]
+    loopback = ipaddress.ip_address(address).is_loopback
     secure: dict[str, Any] = {}
     extra: dict[str, str] = {}
     if tls:
@@ -171,7 +176,7 @@ def _run(world: World, listener: socket.socket, tls: Path | None) -> bool:
         secure = {"ssl_certfile": str(cert), "ssl_keyfile": str(key)}
         extra = {"ca": str(ca)}
     config = uvicorn.Config(
-        Application(world, Guard(listener.getsockname()[1])),
+        Application(world, Guard(port, open_to_all=not loopback)),
         http=type("BoundProtocol", (Protocol,), {"world": world}),
         ws="none",
         loop="auto",
@@ -185,10 +190,17 @@ def _run(world: World, listener: socket.socket, tls: Path | None) -> bool:
         backlog=2048,
         **secure,
     )
-    url = f"{'https' if tls else 'http'}://127.0.0.1:{listener.getsockname()[1]}"
+    url = f"{'https' if tls else 'http'}://{_name(address, loopback=loopback)}:{port}"
     server = _Server(config, world, {**ready(world, url), **extra})
     server.run(sockets=[listener])
     return server.interrupted
+
+
+def _name(address: str, *, loopback: bool) -> str:
+    """How a client on this machine reaches an address one listens at: every address is also 127.0.0.1."""
+    if not loopback and ipaddress.ip_address(address).is_unspecified:
+        return "127.0.0.1" if "." in address else "[::1]"
+    return f"[{address}]" if ":" in address else address
 
 
 def ready(world: World, url: str) -> dict[str, str]:

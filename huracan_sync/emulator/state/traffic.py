@@ -7,7 +7,8 @@ from collections import Counter, deque
 from dataclasses import asdict, dataclass
 from typing import Any
 
-RECENT = 1000
+RECENT = 1000  # requests in a report that asks for no number
+KEPT = 100_000  # requests that are remembered; the page shows all of them
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,7 @@ class Traffic:
         self.requests: Counter[str] = Counter()
         self.refusals: dict[str, Counter[str]] = {}
         self.faults: Counter[str] = Counter()
-        self.recent: deque[Request] = deque(maxlen=RECENT)
+        self.recent: deque[Request] = deque(maxlen=KEPT)
         self.bytes_in = 0
         self.bytes_out = 0
         self.uploaded_bytes = 0
@@ -60,6 +61,12 @@ class Traffic:
         if request.fault:
             self.faults[request.fault] += 1
         self.recent.append(request)
+
+    def before(self, number: int, most: int) -> list[Request]:
+        """The latest requests with a smaller number, the latest first."""
+        forgotten = self.count - len(self.recent)
+        last = min(number - 1, self.count) - forgotten
+        return [self.recent[index] for index in range(last - 1, max(-1, last - 1 - most), -1)]
 
     def report(self, recent: int = RECENT) -> dict[str, Any]:
         """The log as JSON, the latest requests last."""
