@@ -194,11 +194,11 @@ def test_root():
     assert "App-folder" in hamilton.hint
     assert "Full Dropbox" in hamilton.hint
     assert doctor_checks.check_root(Profile(), "", seen=NotFound("x")).verdict == "unknown"
-    remote_changes = doctor_checks.check_root(
-        HAMILTON, "/Runpodhuracan", seen=False, remote_changes=["/Apps/Engine/Runpodhuracan"]
+    elsewhere = doctor_checks.check_root(
+        HAMILTON, "/Runpodhuracan", seen=False, elsewhere=["/Apps/Engine/Runpodhuracan"]
     )
-    assert remote_changes.verdict == "bad"
-    assert "HURACAN_APP_FOLDER=/Apps/Engine/Runpodhuracan" in remote_changes.hint
+    assert elsewhere.verdict == "bad"
+    assert "HURACAN_APP_FOLDER=/Apps/Engine/Runpodhuracan" in elsewhere.hint
 
 
 def test_quota():

@@ -140,7 +140,7 @@ class Commands:
         return json.loads(done.stdout)
 
 
-def publish_transaction(dropbox, folder):
+def publishing(dropbox, folder):
     """The commands of an engine that signs."""
     commands = Commands(dropbox, folder, key="sign.key")
     commands.run("keys", "init")
