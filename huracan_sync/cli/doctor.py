@@ -21,7 +21,7 @@ from huracan_sync.auth.scopes import Profile
 from huracan_sync.auth.secret_scan import scan_tree
 from huracan_sync.auth.token_endpoint import account_name, ask_whether_reachable
 from huracan_sync.auth.tokens import AccessTokens
-from huracan_sync.cli import doctor_checks
+from huracan_sync.cli import doctor_checks, expiry
 from huracan_sync.cli.invocation import DONE, FAILURES, Invocation
 from huracan_sync.cli.login_options import credentials
 from huracan_sync.cli.output import ascii_path
@@ -58,6 +58,9 @@ def run(options: argparse.Namespace, invocation: Invocation) -> int:
         doctor_checks.check_vault_key(invocation.env, login.store),
         doctor_checks.check_environment(invocation.env),
         doctor_checks.check_state_folder(home),
+        doctor_checks.check_signing_key(invocation.env),
+        doctor_checks.check_ends(expiry.endings(home, time.time())),
+        doctor_checks.check_disk_events(),
         reach,
         *(_ask_dropbox(login, invocation) if reach.verdict != "bad" else []),
         *(_self_test(options, invocation, login) if options.self_test else []),
@@ -77,7 +80,7 @@ def run(options: argparse.Namespace, invocation: Invocation) -> int:
 _APPS = "/Apps"
 """Where Dropbox keeps the folders of App-folder apps, for who sees the whole Dropbox."""
 _MOST_APPS = 20
-_MARKS = {"ok": "ok  ", "warn": "look", "bad": "BAD ", "unknown": "?   "}
+_MARKS = {"ok": "ok  ", "warn": "warn", "bad": "BAD ", "unknown": "?   "}
 
 
 def _in_words(found: Sequence[doctor_checks.Check]) -> list[str]:
@@ -92,7 +95,7 @@ def _in_words(found: Sequence[doctor_checks.Check]) -> list[str]:
             lines += _wrapped(" " * margin, f"hint: {check.hint}", margin, width)
     counts = Counter(check.verdict for check in found)
     lines.append(
-        f"{counts['ok']} well, {counts['warn']} to look at, {counts['bad']} bad"
+        f"{counts['ok']} ok, {counts['warn']} to look at, {counts['bad']} bad"
         + (f", {counts['unknown']} not known" if counts["unknown"] else "")
     )
     return lines

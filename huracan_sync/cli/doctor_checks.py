@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import shlex
 import stat
+import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from email.utils import parsedate_to_datetime
 from pathlib import Path
@@ -21,11 +22,14 @@ from huracan_sync.auth.credentials import Credentials
 from huracan_sync.auth.keystore.store import FOLDER, Store
 from huracan_sync.auth.scopes import ACCOUNT, READ, WRITE, Profile, spelled, to_authorize
 from huracan_sync.auth.tokens import AccessTokens, could_write
-from huracan_sync.errors import ENABLE_SCOPE, HuracanError, NoCredentials, NotAuthorized
+from huracan_sync.cli.expiry import Ending
+from huracan_sync.errors import ENABLE_SCOPE, HuracanError, NoCredentials, NotAuthorized, VaultRefused
 from huracan_sync.remote.http import Answer, Endpoint, Wire
 from huracan_sync.secret import Secret
 
 Verdict = Literal["ok", "warn", "bad", "unknown"]
+LEAST_WATCHES = 8192
+"""With fewer inotify watches than this a tree of ordinary size cannot be watched."""
 SKEW_S = 120.0
 """Seconds our clock may differ from Dropbox's before it is worth a word."""
 
@@ -78,6 +82,11 @@ def check_keeping(store: Store) -> Check:
         "backend": store.keyring.backend if store.keyring is not None else "",
         "vault": str(store.folder.path / "vault") if vault else "",
     }
+    if vault and store.would_keep_in() is not None:
+        try:
+            store.vault.check()
+        except VaultRefused as error:
+            return Check("vault", "bad", f"{error}.", facts | {"error": error.code}, error.hint)
     if store.keyring is not None:
         return Check(name, "ok", f"the OS keyring answers ({store.keyring.backend}).", facts)
     if store.would_keep_in() is None:
@@ -97,11 +106,11 @@ def check_vault_key(env: Mapping[str, str], store: Store) -> Check | None:
     except OSError as error:
         return Check("vault key", "bad", f"{named} cannot be looked at: {error.strerror}.", {"path": named})
     facts: dict[str, object] = {"path": named, "mode": f"{stat.S_IMODE(key.st_mode):04o}"}
+    if key.st_mode & 0o077 and key.st_uid == os.geteuid():
+        return Check("vault key", "bad", "others may read the vault's key.", facts, f"run `chmod 400 {named}`")
     if key.st_dev == home.st_dev:
         says = "the vault and its key lie on one volume: it guards against accidents, not against a thief."
         return Check("vault key", "warn", says, facts, "deliver the key by the platform's secret store")
-    if key.st_mode & 0o044:
-        return Check("vault key", "warn", "others may read the vault's key.", facts, f"run `chmod 400 {named}`")
     return Check("vault key", "ok", "the vault's key lies apart from it.", facts)
 
 
@@ -222,7 +231,8 @@ def check_environment(env: Mapping[str, str]) -> Check:
         says = f"{', '.join(readable)} can be read by every process of this user."
         return Check("environment", "warn", says, facts, hint)
     if ignored:
-        return Check("environment", "ok", f"set and ignored: {', '.join(ignored)}.", facts)
+        hint = "nothing is taken from them: a proxy or another CA could read every token; reach Dropbox directly"
+        return Check("environment", "warn", f"set, and ignored here: {', '.join(ignored)}.", facts, hint)
     return Check("environment", "ok", "nothing in it that should not be.", facts)
 
 
@@ -234,8 +244,57 @@ def check_state_folder(home: Path) -> Check:
         return Check("state folder", "bad", f"{secrets} is {why}.", facts, f"run `chmod 700 {secrets}`")
     if why := _not_ours(home):
         return Check("state folder", "warn", f"{home} is {why}.", facts, f"run `chmod 700 {home}`")
+    if home.is_dir() and not os.access(home, os.W_OK):
+        hint = "mount it writable, or name another folder in HURACAN_SYNC_HOME"
+        return Check("state folder", "bad", f"{home} cannot be written.", facts, hint)
     says = f"{home} is ours alone." if home.is_dir() else f"{home} is not there yet."
     return Check("state folder", "ok", says, facts)
+
+
+def check_signing_key(env: Mapping[str, str]) -> Check | None:
+    """Whether the signing key's file is ours to read alone; None where no file is named."""
+    named = env.get("HURACAN_SIGNING_KEY_FILE")
+    if not named:
+        return None
+    try:
+        found = Path(named).stat()
+    except FileNotFoundError:
+        hint = "`huracan-sync keys init` makes it; without a key nothing is signed"
+        return Check("signing key", "warn", f"{named} is not there yet.", {"path": named}, hint)
+    except OSError as error:
+        return Check("signing key", "bad", f"{named} cannot be looked at: {error.strerror}.", {"path": named})
+    facts: dict[str, object] = {"path": named, "mode": f"{stat.S_IMODE(found.st_mode):04o}"}
+    if found.st_mode & 0o077:
+        hint = f"run `chmod 400 {named}`; if somebody may have read it, `huracan-sync keys rotate --new-key`"
+        return Check("signing key", "bad", f"others may read {named}.", facts, hint)
+    return Check("signing key", "ok", f"{named} is ours alone to read.", facts)
+
+
+def check_ends(endings: Sequence[Ending]) -> Check:
+    """Whether what is signed on this machine ends within 30 days."""
+    if not endings:
+        return Check("lifetimes", "ok", "no key or trust file ends within 30 days.")
+    ended = any(ending.has_ended for ending in endings)
+    warnings = [ending.sentence for ending in endings]
+    says, hint = f"{'; '.join(warnings)}.", "run `huracan-sync keys rotate` where the root key is"
+    return Check("lifetimes", "bad" if ended else "warn", says, {"warnings": warnings}, hint)
+
+
+def check_disk_events(inotify: Path = Path("/proc/sys/fs/inotify")) -> Check | None:
+    """Whether the disk can be watched for changes; None where the system does it in another way (macOS)."""
+    if sys.platform != "linux":
+        return None
+    facts: dict[str, object] = {}
+    for name in ("max_user_watches", "max_user_instances"):
+        try:
+            facts[name] = int((inotify / name).read_text(encoding="ascii"))
+        except (OSError, ValueError):
+            hint = "`run` scans on its intervals instead; changes take longer to be seen"
+            return Check("disk events", "warn", "there is no inotify here.", facts, hint)
+    if int(str(facts["max_user_watches"])) < LEAST_WATCHES:
+        hint = f"raise fs.inotify.max_user_watches to {LEAST_WATCHES} or more (sysctl)"
+        return Check("disk events", "warn", "inotify has few watches; large trees are scanned instead.", facts, hint)
+    return Check("disk events", "ok", f"inotify has {facts['max_user_watches']} watches.", facts)
 
 
 def _not_ours(path: Path) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import time
 
+from huracan_sync.cli import expiry
 from huracan_sync.cli.invocation import DONE, FAILURES, Invocation
 from huracan_sync.cli.login_options import context_of
 from huracan_sync.cli.transfer_options import add_wait, dry_run, remote_of
@@ -72,6 +73,9 @@ def _set(options: argparse.Namespace, invocation: Invocation) -> int:
     words = [f"{what}; {size_in_words(report.bytes_sent)} sent in {report.requests} requests, {seconds:.1f} s"]
     words += invocation.output.failures(report.failed)
     invocation.output.document(report.as_dict(), words)
+    if report.sequence:
+        for ending in expiry.endings(context.home, time.time()):
+            invocation.output.warn(f"warning: {ending.sentence}")
     return FAILURES if report.failed else DONE
 
 

@@ -6,7 +6,7 @@ import argparse
 import time
 from pathlib import Path
 
-from huracan_sync.cli import filter_options
+from huracan_sync.cli import expiry, filter_options
 from huracan_sync.cli.invocation import DONE, FAILURES, Invocation
 from huracan_sync.cli.login_options import context_of
 from huracan_sync.cli.transfer_options import add_direction, add_wait, dry_run, remote_of
@@ -78,6 +78,9 @@ def run(options: argparse.Namespace, invocation: Invocation) -> int:
         words.append(f"signed: sequence {report.sequence} of the manifest is current{rest}")
     document = {**report.as_dict(), "filtered": filter_options.left_out(filters)}
     invocation.output.document(document, [*words, *invocation.output.failures(report.failed)])
+    if report.sequence:
+        for ending in expiry.endings(context.home, time.time()):
+            invocation.output.warn(f"warning: {ending.sentence}")
     return FAILURES if report.failed else DONE
 
 

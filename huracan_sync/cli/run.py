@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 
 from huracan_sync.auth.connect import home_of
-from huracan_sync.cli import settings_options
+from huracan_sync.cli import expiry, settings_options
 from huracan_sync.cli.invocation import DONE, FAILURES, INTERRUPTED, Invocation
 from huracan_sync.cli.log_lines import show_events
 from huracan_sync.cli.login_options import credentials, key_place
@@ -61,6 +61,8 @@ def run(options: argparse.Namespace, invocation: Invocation) -> int:
     home = home_of(invocation.env)
     with engine_run.only_one(engine), _asked_to_end(engine.stop):
         invocation.output.say(_opening(settings))
+        for ending in expiry.endings(home, time.time()):
+            invocation.output.warn(f"warning: {ending.sentence}")
         ended = engine_run.run(engine, settings, port=options.http, say=invocation.output.say)
     left, now = read(home), time.time()
     lines = ["ended; what was under way came to its end" if ended else "ended; something was still under way"]

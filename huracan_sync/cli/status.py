@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import argparse
+import shutil
 import sys
+import textwrap
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from huracan_sync.auth.connect import home_of
-from huracan_sync.cli.invocation import DONE, Invocation
+from huracan_sync.cli import expiry
+from huracan_sync.cli.invocation import DONE, FAILURES, Invocation
 from huracan_sync.cli.output import ascii_path, table
 from huracan_sync.engine.daemon import status_file
 from huracan_sync.engine.daemon.status import State, Status
@@ -33,18 +36,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--every", type=float, default=EVERY_S, metavar="S", help=f"seconds between looks (default: {EVERY_S:g})"
     )
+    parser.add_argument("--forget", action="store_true", help="forget how the runs until now went")
+    parser.epilog = "Exit code 1: something is ill: the last run of a verb failed, or a kind has not succeeded lately."
     parser.set_defaults(interrupted="it only looked")
 
 
 def run(options: argparse.Namespace, invocation: Invocation) -> int:
     """`status`."""
     home = home_of(invocation.env)
+    if options.forget:
+        return _forget(home, invocation)
     if not options.watch:
         seen = Look.at(home, time.time())
         invocation.output.document(seen.as_dict(), seen.words())
-    elif not 0.1 <= options.every <= 3600:
+        return FAILURES if seen.is_ill() else DONE
+    if not 0.1 <= options.every <= 3600:
         raise UsageError(f"--every {options.every:g} is no pause", hint="seconds, from 0.1 to 3600")
-    elif invocation.output.as_json:
+    if invocation.output.as_json:
         while True:
             invocation.output.document(Look.at(home, time.time()).as_dict(), [])
             time.sleep(options.every)
@@ -55,14 +63,37 @@ def run(options: argparse.Namespace, invocation: Invocation) -> int:
     return DONE
 
 
+def _forget(home: Path, invocation: Invocation) -> int:
+    """Forget the rows. What runs now, and what waits in the outbox, stays."""
+    forgotten = 0
+    if (home / "journal.db").exists():
+        with Journal(home) as journal:
+            forgotten = journal.forget_runs()
+    continuous = status_file.read(home)
+    if continuous is not None and not continuous.is_running(time.time()):
+        (home / status_file.FILE).unlink(missing_ok=True)
+        forgotten += 1
+    invocation.output.document({"forgotten": forgotten}, [f"{forgotten} rows forgotten"])
+    return DONE
+
+
 class Look:
     """What one look found."""
 
-    def __init__(self, now: float, runs: list[tuple[str, Run]], continuous: Status | None, pending: int) -> None:
+    def __init__(
+        self,
+        now: float,
+        runs: list[tuple[str, Run]],
+        continuous: Status | None,
+        pending: int,
+        warnings: Sequence[str] = (),
+    ) -> None:
         self.now = now
         self.runs = runs
         self.continuous = continuous
         self.pending = pending
+        self.warnings = list(warnings)
+        """What that is signed ends soon."""
 
     @classmethod
     def at(cls, home: Path, now: float) -> Look:
@@ -71,27 +102,41 @@ class Look:
         if (home / "journal.db").exists():
             with Journal(home) as journal:
                 runs = [(place, run) for place, there in journal.runs().items() for run in there]
-        return cls(now, runs, status_file.read(home), len(Outbox(home).queued_writes()))
+        pending = len(Outbox(home).queued_writes())
+        return cls(
+            now, runs, status_file.read(home), pending, [ending.sentence for ending in expiry.endings(home, now)]
+        )
+
+    def is_ill(self) -> bool:
+        """Whether the last run of something failed, or what runs has not succeeded lately."""
+        running = self.continuous is not None and self.continuous.is_running(self.now)
+        ill = running and self.continuous is not None and not self.continuous.healthy(self.now)
+        return ill or any(_why(run) for _, run in self.runs)
 
     def as_dict(self) -> dict[str, Any]:
         """For `--json`."""
         return {
+            "ill": self.is_ill(),
             "runs": [_run_as_dict(place, run, self.now) for place, run in self.runs],
             "continuous": None if self.continuous is None else self.continuous.as_dict(self.now),
             "pending": self.pending,
+            "warnings": self.warnings,
         }
 
     def words(self) -> list[str]:
-        """For people."""
+        """For people, in as many columns as the terminal has."""
+        width = max(60, shutil.get_terminal_size((80, 24)).columns)
         words = []
         if self.continuous is not None:
-            words = [self.heading(), *table(_safe(self.continuous.rows(self.now)))]
-            words += [*map(ascii_path, self.continuous.notices()), ""]
+            rows = [row[:-1] for row in self.continuous.rows(self.now)]
+            errors = [f"  {kind.name}: {kind.last_error}" for kind in self.continuous.kinds if kind.last_error]
+            words = [self.heading(), *table(_safe(rows)), *_wrapped(errors, width)]
+            words += [*_wrapped(map(ascii_path, self.continuous.notices()), width), ""]
         if self.runs:
-            columns = ["what", "where", "last success", "files", "bytes", "failed", "last error"]
-            words += table(_safe([columns, *(_run_as_row(run, self.now) for _, run in self.runs)]))
+            words += _runs_in_words([run for _, run in self.runs], self.now, width)
         if self.pending:
-            words.append(f"{self.pending} could not be delivered yet and wait in the outbox")
+            words.append(f"{self.pending} could not be delivered yet: `huracan-sync outbox` lists them")
+        words += [f"warning: {warning}" for warning in self.warnings]
         return words or ["nothing has run on this machine yet; try `huracan-sync push LOCAL REMOTE`"]
 
     def heading(self) -> str:
@@ -198,23 +243,59 @@ def _run_as_dict(place: str, run: Run, now: float) -> dict[str, Any]:
     }
 
 
+def _runs_in_words(runs: Sequence[Run], now: float, width: int) -> list[str]:
+    """A table that fits the width (paths lose their beginnings), and below it what went wrong."""
+    columns = ["what", "last success", "in step", "failed", "local", "remote"]
+    rows = [columns, *(_run_as_row(run, now) for run in runs)]
+    taken = sum(max(len(row[n]) for row in rows) + 2 for n in range(4)) + 2
+    share = max(8, (width - taken) // 2)
+    shown = [[*row[:4], _shortened(row[4], share), _shortened(row[5], share)] for row in rows]
+    errors = [f"  {run.verb} {run.channel or '/'}: {ascii_path(why)}" for run in runs if (why := _why(run))]
+    return [*table(shown), *_wrapped(errors, width)]
+
+
 def _run_as_row(run: Run, now: float) -> list[str]:
     report = run.report
-    files = _number(report, "uploaded") + _number(report, "downloaded")
-    size = _number(report, "bytes_sent") + _number(report, "bytes_received")
-    error, failed = report.get("error"), report.get("failed")
-    why = str(error.get("message", "")) if isinstance(error, dict) else ""
-    if not why and isinstance(failed, list) and failed and isinstance(failed[0], dict):
-        why = str(failed[0].get("message", ""))
+    failed = report.get("failed")
+    in_step = sum(_number(report, name) for name in ("uploaded", "downloaded", "skipped"))
     return [
         run.verb,
-        run.channel or "/",
-        "never" if run.succeeded is None else f"{_age(now - run.succeeded)} ago",
-        str(files),
-        size_in_words(size),
+        "never" if run.succeeded is None else f"{span_in_words(now - run.succeeded)} ago",
+        f"{in_step:,} files",
         str(len(failed)) if isinstance(failed, list) else "0",
-        ascii_path(why[:80]),
+        ascii_path(str(report.get("local", "-"))),
+        ascii_path(run.channel or "/"),
     ]
+
+
+def _why(run: Run) -> str:
+    """What went wrong in the last run; empty where nothing did."""
+    error, failed = run.report.get("error"), run.report.get("failed")
+    if isinstance(error, dict):
+        return str(error.get("message") or error.get("error"))
+    if isinstance(failed, list) and failed and isinstance(failed[0], dict):
+        return f"{len(failed)} failed; {failed[0].get('message', '')}"
+    return ""
+
+
+def _shortened(text: str, width: int) -> str:
+    return text if len(text) <= width else f"…{text[-width + 1 :]}"
+
+
+def _wrapped(lines: Iterable[str], width: int) -> list[str]:
+    """Lines broken at the width; what they are indented by stays."""
+    wrapped = []
+    for line in lines:
+        indent = " " * (len(line) - len(line.lstrip()))
+        wrapped += textwrap.wrap(
+            line.strip(),
+            width,
+            initial_indent=indent,
+            subsequent_indent=f"{indent}  ",
+            break_long_words=False,
+            break_on_hyphens=False,
+        )
+    return wrapped
 
 
 def _number(report: dict[str, object], name: str) -> int:
@@ -224,10 +305,3 @@ def _number(report: dict[str, object], name: str) -> int:
 
 def _moment(seconds: float | None) -> str | None:
     return None if seconds is None else datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-def _age(seconds: float) -> str:
-    for unit, length in (("d", 86400), ("h", 3600), ("min", 60)):
-        if seconds >= 2 * length:
-            return f"{seconds / length:.0f} {unit}"
-    return f"{max(0.0, seconds):.0f} s"

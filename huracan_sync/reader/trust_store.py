@@ -236,6 +236,17 @@ class TrustStore:
         db.execute("UPDATE seen SET document = ?, seal = ? WHERE one = 1", (document, _seal(document)))
 
 
+def known(home: Path) -> Iterator[State]:
+    """What is known of each root folder on this machine. What cannot be read is passed over."""
+    for file in sorted((home / "trust").glob("*/seen.db")):
+        with contextlib.suppress(sqlite3.Error, msgspec.DecodeError, UnicodeDecodeError, MemoryError):
+            address = f"file:{quote(str(file))}?mode=ro"
+            with contextlib.closing(sqlite3.connect(address, uri=True, timeout=5.0)) as db:
+                document, seal = db.execute("SELECT document, seal FROM seen").fetchone() or (b"", b"")
+            if seal == _seal(document):
+                yield _decoder.decode(document)
+
+
 def pinned(home: Path) -> list[tuple[str, ...]]:
     """The fingerprints that were pinned on this machine, for each root folder."""
     return [pins for marker in sorted((home / "trust").glob("*/pinned")) if (pins := _pins(marker))]

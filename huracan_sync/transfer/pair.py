@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Self
 
@@ -120,17 +120,22 @@ class Pair:
             try:
                 yield self
             except HuracanError as error:
-                self._note(verb, report, error)
+                self._note(verb, report, error.as_dict())
+                raise
+            except BaseException as error:  # a signal: what was begun and not ended is shown by `status`
+                with suppress(HuracanError):
+                    words = f"interrupted ({type(error).__name__}); run it again, it carries on"
+                    self._note(verb, report, {"error": "Interrupted", "message": words})
                 raise
             finally:
                 report.requests = (self.remote.wire.meter.read() - before).requests
             self._note(verb, report, None)
 
-    def _note(self, verb: str, report: Report, error: HuracanError | None) -> None:
+    def _note(self, verb: str, report: Report, error: dict[str, Any] | None) -> None:
         now = self.journal.clock()
-        facts = report.as_dict()
+        facts = {**report.as_dict(), "local": str(self.local)}
         if error is not None:
-            facts["error"] = error.as_dict()
+            facts["error"] = error
         good = error is None and not report.failed
         self.journal.note_run(self.remote.place, Run(self.root, verb, now, now if good else None, facts))
 

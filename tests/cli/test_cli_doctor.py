@@ -67,6 +67,8 @@ def test_all_is_well_on_one_screen(machine):
         "scopes": "ok",
         "root folder": "warn",  # nothing was pushed yet
         "quota": "ok",
+        "lifetimes": "ok",
+        "disk events": "ok",
     }
     assert checks["credentials"]["facts"]["account_id"] == machine.dropbox.account_id
     assert checks["scopes"]["facts"]["verbs"]["push"] == []

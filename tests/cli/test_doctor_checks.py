@@ -2,6 +2,7 @@
 
 import os
 import secrets
+import sys
 import time
 from email.utils import formatdate
 
@@ -10,10 +11,12 @@ import pytest
 
 from huracan_sync.auth import login_record
 from huracan_sync.auth.credentials import open_credentials
+from huracan_sync.auth.keystore.secret_id import SecretName
 from huracan_sync.auth.keystore.store import open_store
 from huracan_sync.auth.scopes import Profile
 from huracan_sync.auth.tokens import AccessTokens
 from huracan_sync.cli import doctor_checks
+from huracan_sync.cli.expiry import Ending
 from huracan_sync.errors import NotFound, Unreachable
 from huracan_sync.remote.http import Answer, Endpoint, Wire
 from huracan_sync.remote.rate_limit import Pacing
@@ -162,7 +165,8 @@ def test_environment():
     assert leftover.facts["ignored"] == ["https_proxy"]
     assert doctor_checks.check_environment({"HURACAN_VAULT_KEY": "x"}).verdict == "warn"
     assert (
-        "set and ignored: DROPBOX_DOMAIN" in doctor_checks.check_environment({"DROPBOX_DOMAIN": ".evil.example"}).says
+        "set, and ignored here: DROPBOX_DOMAIN"
+        in doctor_checks.check_environment({"DROPBOX_DOMAIN": ".evil.example"}).says
     )
 
 
@@ -206,3 +210,50 @@ def test_quota():
     assert doctor_checks.check_quota(50, 100).verdict == "ok"
     assert doctor_checks.check_quota(99, 100).verdict == "warn"
     assert doctor_checks.check_quota(1, 0).verdict == "warn"
+
+
+@pytest.mark.parametrize(("mode", "verdict"), [(0o400, "ok"), (0o600, "ok"), (0o440, "bad"), (0o604, "bad")])
+def test_the_signing_key_is_judged_by_its_mode(tmp_path, mode, verdict):
+    key = tmp_path / "key"
+    key.write_bytes(b"x" * 32)
+    key.chmod(mode)
+    check = doctor_checks.check_signing_key({"HURACAN_SIGNING_KEY_FILE": str(key)})
+    assert check.verdict == verdict
+    assert ("chmod 400" in check.hint) is (verdict == "bad")
+
+
+def test_a_signing_key_that_is_not_there():
+    assert doctor_checks.check_signing_key({}) is None
+    assert doctor_checks.check_signing_key({"HURACAN_SIGNING_KEY_FILE": "/nowhere/key"}).verdict == "warn"
+
+
+def test_what_ends_soon_is_a_warning_and_what_ended_is_bad():
+    assert doctor_checks.check_ends([]).verdict == "ok"
+    soon, over = Ending("the key ends on 2027-01-20", has_ended=False), Ending("it ended", has_ended=True)
+    assert doctor_checks.check_ends([soon]).verdict == "warn"
+    assert "2027-01-20" in doctor_checks.check_ends([soon]).says
+    assert doctor_checks.check_ends([soon, over]).verdict == "bad"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="inotify is Linux's")
+def test_disk_events(tmp_path):
+    assert doctor_checks.check_disk_events(tmp_path).verdict == "warn"
+    (tmp_path / "max_user_instances").write_text("128")
+    (tmp_path / "max_user_watches").write_text("100")
+    assert "fs.inotify.max_user_watches" in doctor_checks.check_disk_events(tmp_path).hint
+    (tmp_path / "max_user_watches").write_text("65536")
+    assert doctor_checks.check_disk_events(tmp_path).verdict == "ok"
+
+
+def test_a_damaged_vault_is_bad_and_says_what_to_do(tmp_path):
+    key = tmp_path / "key"
+    key.write_bytes(os.urandom(32))
+    key.chmod(0o400)
+    env = {"HURACAN_VAULT_KEY_FILE": str(key), "DBUS_SESSION_BUS_ADDRESS": ""}
+    store = open_store(tmp_path / "home", env)
+    store.vault.put(SecretName("emulator", "engine", "refresh-token"), Secret("s"))
+    vault = tmp_path / "home" / "auth" / "vault"
+    vault.write_bytes(vault.read_bytes()[:-1] + b"!")
+    check = doctor_checks.check_keeping(open_store(tmp_path / "home", env))
+    assert (check.name, check.verdict) == ("vault", "bad")
+    assert "vault.1" in check.hint

@@ -415,6 +415,11 @@ class Journal:
                 (place, run.channel, run.verb, run.finished, run.succeeded, msgspec.json.encode(run.report)),
             )
 
+    def forget_runs(self) -> int:
+        """Forget how the last runs went; how many there were."""
+        with self.transaction() as db:
+            return db.execute("DELETE FROM runs").rowcount
+
     def runs(self) -> dict[str, list[Run]]:
         """The last run of every verb on every channel, by place."""
         result: dict[str, list[Run]] = {}
