@@ -185,6 +185,7 @@ def test_what_cannot_be_read_is_not_written():
         trust.payload(make_trust(channels=[policy(threshold=2)]))
 
 
+@pytest.mark.wide
 def test_every_truncation_and_every_bit_is_refused():
     for length in range(len(GOOD)):
         with pytest.raises(Refused):

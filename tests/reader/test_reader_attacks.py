@@ -558,6 +558,7 @@ def ends_well(scene, act, expected, *, looks=3):
             assert {entry.path: kept.read(entry.path) for entry in kept} == SET_2
 
 
+@pytest.mark.wide
 def test_after_every_attack_an_honest_publish_is_read(tmp_path):
     scene = Scene(tmp_path)
     for name, (act, expected) in ATTACKS.items():
@@ -572,6 +573,7 @@ def test_after_every_attack_an_honest_publish_is_read(tmp_path):
         assert scene.reader.latest("champions").sequence == scene.engine.seq, name
 
 
+@pytest.mark.wide
 def test_every_earlier_head_of_a_long_history_is_a_rollback(scene):
     heads = [scene.head_1, scene.head_2]
     heads += [scene.engine.beat() for _ in range(998)]
@@ -641,6 +643,7 @@ def random_thief(scene, rounds):
     return given
 
 
+@pytest.mark.wide
 def test_a_random_thief_gets_nowhere(tmp_path):
     assert 50 < random_thief(Scene(tmp_path, keep_set=0), 300) < 250
 

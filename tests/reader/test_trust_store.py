@@ -159,6 +159,7 @@ def judged(seen):
         return None
 
 
+@pytest.mark.wide
 def test_no_cut_and_no_flipped_bit_moves_the_mark(seen):
     file = seen.folder / "seen.db"
     whole = file.read_bytes()

@@ -36,6 +36,7 @@ def said(result):
     return " ".join(line for lines in result[0].values() for line in lines)
 
 
+@pytest.mark.wide
 def test_no_schedule_loses_repeats_or_undoes_anything():
     problems, heads = found(range(400))
     assert problems == {}

@@ -8,6 +8,7 @@ On Linux this process adopts the orphans of its children, so that a grandchild i
 
 import contextlib
 import ctypes
+import multiprocessing
 import os
 import signal
 import subprocess
@@ -68,7 +69,26 @@ def end(pids):
             os.waitpid(pid, 0)
 
 
+def pytest_addoption(parser):
+    parser.addoption("--fast", action="store_true", help="only what starts no process; what would is skipped")
+
+
+def pytest_collection_modifyitems(config, items):
+    if config.getoption("--fast"):
+        slow = [item for item in items if "dropbox_server" in item.fixturenames or item.get_closest_marker("wide")]
+        config.hook.pytest_deselected(items=slow)
+        items[:] = [item for item in items if item not in set(slow)]
+
+
+def _refuse(event, arguments):
+    if event in {"subprocess.Popen", "os.fork", "os.posix_spawn"}:
+        pytest.skip(f"starts a process: {arguments}"[:60])
+
+
 def pytest_configure(config):
+    if config.getoption("--fast"):
+        sys.addaudithook(_refuse)
+        multiprocessing.process.BaseProcess.start = lambda self: _refuse("os.fork", self.name)
     _remember_popens()
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
