@@ -155,7 +155,7 @@ class Login:
 def log_in(app_key: str, endpoint: Endpoint, ask: Ask) -> Login:
     """Ask for consent, and log in."""
     wire = Wire(endpoint)
-    request = pkce.begin(endpoint.web, app_key, SCOPES, None, now=time.monotonic())
+    request = pkce.begin(endpoint.web, app_key, SCOPES, None, now=time.monotonic(), entropy=os.urandom)
     code = pkce.pasted(ask("To compare the service", request.url)).code
     grant = token_endpoint.exchange_code(wire, app_key, code, request.verifier, None)
     assert grant.refresh_token is not None  # noqa: S101  it was asked for

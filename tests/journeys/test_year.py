@@ -43,7 +43,7 @@ class Year:
 
     def start(self):
         """A new process: it knows what the disk knows."""
-        tokens = self.machine.tokens(sleep=self.pass_, chance=lambda: 0.0)
+        tokens = self.machine.tokens(pacing=Pacing(sleep=self.pass_, chance=lambda: 0.0))
         pacing = Pacing(clock=lambda: self.clocks.since_boot, sleep=self.pass_)
         now = lambda: datetime.fromtimestamp(self.clocks.wall, UTC)  # noqa: E731
         account = self.dropbox.account_id

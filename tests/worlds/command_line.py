@@ -17,6 +17,7 @@ import structlog
 
 from huracan_sync import cli
 from huracan_sync.cli import runner
+from huracan_sync.engine import login
 
 
 class _Typed(io.StringIO):
@@ -61,6 +62,7 @@ def _as_a_process_of_its_own(env, cwd):
         mock.patch.object(runner, "guard_memory"),  # the memory of the tests is no secret
         contextlib.chdir(cwd or os.getcwd()),  # noqa: PTH109 - as a process has it
     ):
+        login._warn_once.cache_clear()  # a process warns once
         try:
             yield
         finally:
