@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import os
 import threading
 from collections.abc import Iterator
 from typing import NamedTuple, Protocol
@@ -33,6 +32,7 @@ from huracan_sync.errors import (
     UnsafePlace,
 )
 from huracan_sync.remote.errors import Verdict, verdict_of
+from huracan_sync.remote.forked import renewed_in_child
 from huracan_sync.remote.http import Wire
 from huracan_sync.remote.rate_limit import Pacing
 from huracan_sync.remote.retry import repeat
@@ -101,11 +101,15 @@ class AccessTokens:
         self._clocks = clocks or Clocks()
         self._pacing = pacing or Pacing()
         self._lock = threading.Lock()  # guards all below
-        self._owner = os.getpid()
         self._held: Token | None = None
         self._serves_until = 0.0  # since boot: a token under early renewal serves unquestioned until then
         self._credential: Credential | None = None
         self._failed: _Failed | None = None
+        renewed_in_child(self)
+
+    def renew_in_child(self) -> None:
+        """See `forked`."""
+        self._lock = threading.Lock()
 
     def token(self) -> Secret:
         """An access token that should be good.
@@ -119,7 +123,7 @@ class AccessTokens:
         now = self._clocks.now()
         if held is not None and (held.is_fresh(now) or (held.is_valid(now) and now.since_boot < self._serves_until)):
             return held.value
-        with self._alone_here():
+        with self._lock:
             return self._renewed(None).value
 
     def renew(self, rejected: Secret) -> Secret:
@@ -128,18 +132,11 @@ class AccessTokens:
         Raises:
             HuracanError: as `token`.
         """
-        with self._alone_here():
+        with self._lock:
             held = self._held
             if held is not None and held.value.reveal() != rejected.reveal() and held.is_valid(self._clocks.now()):
                 return held.value  # another thread was here before us
             return self._renewed(rejected).value
-
-    @contextlib.contextmanager
-    def _alone_here(self) -> Iterator[None]:
-        if self._owner != os.getpid():  # a forked child: its parent's lock may have been held when it was born
-            self._lock, self._owner = threading.Lock(), os.getpid()
-        with self._lock:
-            yield
 
     def _renewed(self, rejected: Secret | None) -> Token:
         """The best token: ours, another process's, or a new one."""

@@ -15,6 +15,19 @@ from pathlib import Path
 
 from huracan_sync.errors import Busy, LocalFailure
 
+_ours: set[int] = set()
+"""Descriptors of locks that this process holds or waits for."""
+
+
+def _let_go_in_child() -> None:
+    # A forked child has them too, and a lock is held until the last of its descriptors is closed.
+    for lock in list(_ours):
+        os.close(lock)
+    _ours.clear()
+
+
+os.register_at_fork(after_in_child=_let_go_in_child)
+
 POLL_S = 0.05
 """The longest pause between two tries; the first is a thousandth, since most locks are held that long."""
 
@@ -48,6 +61,7 @@ def hold(
     except OSError as error:
         hint = "check the rights of the folder, or set HURACAN_SYNC_HOME to one you may write"
         raise LocalFailure(f"the lock {path} cannot be opened: {error.strerror}", hint=hint, path=str(path)) from error
+    _ours.add(lock)
     try:
         until, is_observed, pause = clock() + wait_s, False, 0.001
         while not _try(lock, path):
@@ -68,7 +82,11 @@ def hold(
             os.pwrite(lock, str(os.getpid()).encode(), 0)
         yield
     finally:
-        os.close(lock)
+        if lock in _ours:  # not in a child that was forked inside the block
+            _ours.discard(lock)
+            with contextlib.suppress(OSError):
+                fcntl.flock(lock, fcntl.LOCK_UN)  # a child that was forked just now may have it open still
+            os.close(lock)
 
 
 def _try(lock: int, path: Path) -> bool:

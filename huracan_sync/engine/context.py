@@ -23,6 +23,7 @@ from huracan_sync.engine.read_revisions import ReadRevisions
 from huracan_sync.engine.settings import Settings
 from huracan_sync.errors import HuracanError, Stopped
 from huracan_sync.remote.client import Remote
+from huracan_sync.remote.forked import renewed_in_child
 from huracan_sync.remote.rate_limit import Pacing
 from huracan_sync.signing.context import Context
 from huracan_sync.signing.signing_key import KeyPlace
@@ -37,6 +38,14 @@ utc_now = functools.partial(datetime.now, UTC)
 
 class StopSignal(threading.Event):
     """Set by whoever wants work to end: what is under way comes to its end, nothing more is begun."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        renewed_in_child(self)
+
+    def renew_in_child(self) -> None:
+        """See `forked`: the parent's end is not the child's."""
+        super().__init__()
 
     def sleep(self, seconds: float) -> None:
         """Wait; a wait that a server asked for ends when we are asked to end.

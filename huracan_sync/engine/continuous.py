@@ -13,6 +13,7 @@ from huracan_sync.engine.restores import Restores
 from huracan_sync.engine.settings import Settings
 from huracan_sync.engine.status_reporter import StatusReporter
 from huracan_sync.engine.tasks import LOOPS, Tasks
+from huracan_sync.remote.forked import renewed_in_child
 
 PREFIX = "DropboxSync-"
 """Begins the names of the threads."""
@@ -28,6 +29,11 @@ class ContinuousSync:
         self._loops: Loops | None = None
         self._ended = threading.Event()
         self._reporting: threading.Thread | None = None
+        renewed_in_child(self)
+
+    def renew_in_child(self) -> None:
+        """See `forked`: the loops run in the parent."""
+        self._loops = None
 
     def start(self, settings: Settings) -> list[threading.Thread]:
         """Start the loops, after those that run already have ended; the threads of the engine's own four."""

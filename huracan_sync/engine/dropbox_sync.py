@@ -28,6 +28,7 @@ from huracan_sync.engine.uploads import Uploads
 from huracan_sync.errors import HuracanError, NotFound
 from huracan_sync.remote import files
 from huracan_sync.remote.client import Remote
+from huracan_sync.remote.forked import renewed_in_child
 from huracan_sync.remote.listing import children
 from huracan_sync.secret import Secret
 from huracan_sync.signing.signing_key import KeyPlace
@@ -99,6 +100,11 @@ class DropboxSync:
         self._continuous = ContinuousSync(context, self._folder_uploads, self._restores)
         self._lock = threading.Lock()  # guards _raw_client
         self._raw_client: RawClient | None = None
+        renewed_in_child(self)
+
+    def renew_in_child(self) -> None:
+        """For workers that are forked: they go on with this object, over connections of their own."""
+        self._lock, self._raw_client = threading.Lock(), None
 
     def _is_off(self) -> bool:
         if not self._enabled:

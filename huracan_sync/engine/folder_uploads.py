@@ -10,6 +10,7 @@ import msgspec
 from huracan_sync.engine.context import EngineContext
 from huracan_sync.engine.daemon.scheduler import Outcome
 from huracan_sync.engine.deliver import deliver
+from huracan_sync.engine.error_boundary import typed
 from huracan_sync.engine.event_log import error_fields, log
 from huracan_sync.engine.folder_sync import Passed, folder_at, push_folder
 from huracan_sync.engine.outbox import QueuedWrite
@@ -58,8 +59,8 @@ class FolderUploads:
         def work() -> Passed:
             try:
                 return upload.run()
-            except HuracanError as error:
-                upload.keep(error)
+            except Exception as error:
+                upload.keep(typed(error))
                 raise
 
         passed = boundary.attempt("file_upload_failed", None, work, local_path=str(local), remote_path=target)

@@ -9,6 +9,7 @@ from typing import Any
 from huracan_sync.engine.champion_set import note_put
 from huracan_sync.engine.context import EngineContext
 from huracan_sync.engine.deliver import deliver
+from huracan_sync.engine.error_boundary import typed
 from huracan_sync.engine.event_log import log
 from huracan_sync.engine.outbox import QueuedWrite
 from huracan_sync.engine.put import Put, snapshot
@@ -100,8 +101,8 @@ class Uploads:
                 put = work()
             except HOPELESS:
                 raise
-            except HuracanError as error:
-                keep(error)
+            except Exception as error:
+                keep(typed(error))  # whatever it was: the caller may delete the file now
                 raise
             context.outbox.overtake(QueuedWrite(remote=target, service=context.service, queued=started))
             return put

@@ -12,7 +12,6 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
@@ -23,6 +22,7 @@ from huracan_sync.remote import files
 from huracan_sync.remote.client import Ranged, Remote
 from huracan_sync.remote.http import Endpoint
 from huracan_sync.remote.listing import FileMetadata
+from huracan_sync.remote.parallel import Threads
 from huracan_sync.secret import Secret
 from huracan_sync.transfer.ranges import fetch_range
 from huracan_sync.transfer.worker_pool import WORKERS, background
@@ -54,12 +54,12 @@ class Account:
         """Seconds since 1970."""
         self.metadata = MetadataCache(remote)
         self._lock = threading.Lock()  # guards all below
-        self._threads: ThreadPoolExecutor | None = None
+        self._threads: Threads | None = None
         self._kept: OrderedDict[tuple[str, int], bytes] = OrderedDict()
         self._kept_bytes = 0
 
     @property
-    def threads(self) -> ThreadPoolExecutor:
+    def threads(self) -> Threads:
         """Where bytes are fetched and sent from."""
         with self._lock:
             if self._threads is None:

@@ -8,7 +8,6 @@ redirect is followed. No retry happens here: an exchange is made once, and eithe
 from __future__ import annotations
 
 import logging
-import os
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -20,6 +19,7 @@ from weakref import WeakSet
 import msgspec
 
 from huracan_sync.errors import ConfigError, Unreachable
+from huracan_sync.remote.forked import renewed_in_child
 from huracan_sync.remote.throttle import Shape, Throttle
 from huracan_sync.secret import Secret, bare
 
@@ -104,6 +104,11 @@ class Meter:
     def __init__(self) -> None:
         self._lock = threading.Lock()  # guards _count
         self._count = Count()
+        renewed_in_child(self)
+
+    def renew_in_child(self) -> None:
+        """See `forked`."""
+        self._lock = threading.Lock()
 
     def add(self, *, requests: int = 0, token_requests: int = 0, sent: int = 0, received: int = 0) -> None:
         """Add to the totals."""
@@ -222,9 +227,14 @@ class Wire:
         self._connections = connections
         self._timeout = (connect_timeout, read_timeout)
         self._clock = clock
-        self._lock = threading.Lock()  # guards _pool, _owner and _open
+        self._lock = threading.Lock()  # guards _pool and _open
         self._pool: urllib3.PoolManager | None = None
-        self._owner = 0
+        renewed_in_child(self)
+
+    def renew_in_child(self) -> None:
+        """See `forked`: a connection must not be shared with a parent."""
+        self._lock, self._pool, self._open = threading.Lock(), None, WeakSet()
+        self._shape.is_cut = threading.Event()
 
     def exchange(
         self,
@@ -325,14 +335,13 @@ class Wire:
         from huracan_sync.remote import pools  # noqa: PLC0415 - as above
 
         with self._lock:
-            if self._pool is None or self._owner != os.getpid():  # a connection must not be shared with a parent
+            if self._pool is None:
                 self._pool = pools.make_pool(
                     connections=self._connections,
                     is_tls=self.endpoint.api.startswith("https"),
                     ca_file=self.endpoint.ca_file,
                     opened=self._opened,
                 )
-                self._owner = os.getpid()
             return self._pool
 
 

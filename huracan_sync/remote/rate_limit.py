@@ -14,6 +14,8 @@ from contextlib import contextmanager
 
 import msgspec
 
+from huracan_sync.remote.forked import renewed_in_child
+
 
 class Wait(msgspec.Struct, frozen=True):
     """A pause before a call is made again."""
@@ -69,6 +71,12 @@ class Pacing:
         self._not_before = 0.0
         self._last_objection = 0.0
         self._commits = threading.Lock()
+        renewed_in_child(self)
+
+    def renew_in_child(self) -> None:
+        """See `forked`: calls that were under way are the parent's."""
+        threading.Event.__init__(self.hurry)  # in place: `_sleep` may be its wait
+        self._free, self._running, self._commits = threading.Condition(), 0, threading.Lock()
 
     @property
     def limit(self) -> int:

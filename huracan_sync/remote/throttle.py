@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Protocol
 
 from huracan_sync.errors import Stopped
+from huracan_sync.remote.forked import renewed_in_child
 
 DEBT_S = 0.1
 """Who woke up late may make up for so many seconds."""
@@ -76,6 +77,11 @@ class TokenBucket:
         self._clock = clock
         self._lock = threading.Lock()  # guards _free_at
         self._free_at = clock()
+        renewed_in_child(self)
+
+    def renew_in_child(self) -> None:
+        """See `forked`."""
+        self._lock = threading.Lock()
 
     def __call__(self, size: int, /) -> float:
         """In how many seconds `size` more bytes may move: bytes queue in the order they were asked for."""

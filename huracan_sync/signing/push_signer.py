@@ -51,8 +51,10 @@ class PushSigner:
         """Load the signing code and look at the channel in the background, while files are moved."""
         if self._context.keys.exists():
             # A daemon: a run that is interrupted does not wait for it.
-            self._ahead = threading.Thread(target=self._look_ahead, name="huracan-signing", daemon=True)
-            self._ahead.start()
+            ahead = threading.Thread(target=self._look_ahead, name="huracan-signing", daemon=True)
+            with contextlib.suppress(RuntimeError):  # at the end of the interpreter no thread starts; `sign` looks then
+                ahead.start()
+                self._ahead = ahead
 
     def _look_ahead(self) -> None:
         with contextlib.suppress(HuracanError):  # it will be said when it is time to sign

@@ -10,10 +10,11 @@ import contextlib
 import queue
 import time
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from typing import Self, TypeVar
 
 from huracan_sync.errors import HuracanError
+from huracan_sync.remote.parallel import Threads
 
 T = TypeVar("T")
 
@@ -24,9 +25,9 @@ GRACE_S = 3.0
 """When a run ends early, what is under way has so many seconds to come to its end; then it is cut short."""
 
 
-def background(workers: int = WORKERS, name: str = "huracan-background") -> ThreadPoolExecutor:
+def background(workers: int = WORKERS, name: str = "huracan-background") -> Threads:
     """Threads for bytes beside a caller who goes on with other things meanwhile (a file that is read ahead)."""
-    return ThreadPoolExecutor(workers, thread_name_prefix=name)
+    return Threads(workers, thread_name_prefix=name)
 
 
 class WorkerPool:

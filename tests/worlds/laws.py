@@ -134,21 +134,24 @@ def threads(package):
     """Threads start in the pool, or in a module that is named with its reason."""
     for module in package:
         if module.name != POOL and module.name not in THREADS:
-            for node in module.nodes:
-                made = called(node) if isinstance(node, ast.Call) else None
-                bases = [spelled(base) for base in node.bases] if isinstance(node, ast.ClassDef) else []
-                for name in [made, *bases]:
-                    if name and name.rpartition(".")[2] in STARTS_THREADS:
-                        yield f"{module.name}: {name}"
+            yield from (f"{module.name}: {name}" for name in _threads_of(module))
+
+
+def _threads_of(module):
+    """What a module calls, or derives from, that starts threads."""
+    for node in module.nodes:
+        made = called(node) if isinstance(node, ast.Call) else None
+        bases = [spelled(base) for base in node.bases] if isinstance(node, ast.ClassDef) else []
+        for name in [made, *bases]:
+            if name and name.rpartition(".")[2] in STARTS_THREADS:
+                yield name
 
 
 def reasons_without_a_thread(package):
     """A module that starts no thread is not in the list."""
     for name in THREADS:
         module = package.modules.get(name)
-        if module is None or not any(
-            (called(node) or "").rpartition(".")[2] in STARTS_THREADS for node in module.nodes
-        ):
+        if module is None or not any(_threads_of(module)):
             yield name
 
 
