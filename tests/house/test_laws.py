@@ -28,6 +28,7 @@ LAWS = {
     "an answer is a type": laws.words_searched,
     "wings say what they are": laws.wings_without_a_word,
     "the map": laws.map_of_the_readme,
+    "words": laws.words,
 }
 
 
@@ -86,6 +87,10 @@ BREAKS = {
     "a sentence that begins": ("an answer is a type", "cli/push.py", "def f(e):\n    return e.hint.startswith('x')"),
     "a wing that says nothing": ("wings say what they are", "other/__init__.py", "x = 1"),
     "a wing that is not on the map": ("the map", "other/__init__.py", "x = 1"),
+    "an abandoned word as a class": ("words", "remote/files.py", "class WishBoard:\n    pass"),
+    "an abandoned word as an argument": ("words", "cli/push.py", "def f(old_survey):\n    pass"),
+    "an abandoned word as an attribute": ("words", "cli/push.py", "def f(x):\n    x.seen = 1"),
+    "an abandoned word as a module": ("words", "reader/shelf.py", "x = 1"),
     "a word in an error": ("an answer is a type", "remote/files.py", "def f(error):\n    return 'x' in str(error)"),
 }
 

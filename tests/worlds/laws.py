@@ -250,3 +250,43 @@ def map_of_the_readme(package):
     drawn = set(re.findall(r"^ +([\w/]+?)(?:\.py|/)(?=\s)", map_[1], re.MULTILINE)) if map_ else set()
     wings = {module.wing for module in package.modules.values()} - {""}
     yield from sorted(drawn - {"__init__", "docs"} ^ wings)
+
+
+ABANDONED = {
+    **dict.fromkeys(("survey", "surveys", "spot", "spots"), "compare, ChangeSet; scope"),
+    **dict.fromkeys(("standing", "rooted", "board", "desk", "crew"), "status; open_reader; executor; WorkerPool"),
+    **dict.fromkeys(("wish", "wishes", "site", "stretch", "stretches"), "UploadItem, UploadContext; ranges"),
+    **dict.fromkeys(("shelf", "letter", "letters", "door", "doors"), "cache; QueuedWrite; loopback, endpoint"),
+    **dict.fromkeys(("statement", "statements", "stated", "generation", "generations"), "manifest"),
+    **dict.fromkeys(("sealer", "sealing", "knob", "knobs", "anew", "exercise"), "publisher; setting; reset; selftest"),
+}
+"""Words that no name holds, wherever in it, and what is said instead."""
+NOT_ALONE = {
+    **dict.fromkeys(("seen", "act", "look", "news", "grants"), "trust_store; transaction; compare; poll"),
+    **dict.fromkeys(("large", "small", "logins", "failing"), "upload_parts; token_cache; error_boundary"),
+}
+"""Words too plain to be a name by themselves; within one ("head_seen") they say what they say everywhere."""
+
+
+def _names(module):
+    """The names that a module gives: its own, of classes, functions, arguments and attributes."""
+    yield module.name.rpartition(".")[2]
+    for node in module.nodes:
+        match node:
+            case ast.ClassDef() | ast.FunctionDef() | ast.AsyncFunctionDef():
+                yield node.name
+            case ast.arg():
+                yield node.arg
+            case ast.Attribute(ctx=ast.Store()):
+                yield node.attr
+            case ast.AnnAssign(target=ast.Name()):
+                yield node.target.id
+
+
+def words(package):
+    """One word for each idea, the field's own: the abandoned ones are in no name."""
+    for module in package:
+        for name in sorted(set(_names(module))):
+            parts = {part.lower() for part in re.findall(r"[A-Z]?[a-z0-9]+|[A-Z]+(?![a-z])", name)}
+            if parts & ABANDONED.keys() or name.strip("_").lower() in NOT_ALONE:
+                yield f"{module.name}: {name}"
