@@ -85,6 +85,7 @@ class MetadataCache:
                 listing = FolderListing(folder, recursive=recursive)
                 self._bring_up_to_date(listing)
             with self._lock:
+                _check_folder(listing, folder)
                 return list(_inside(listing, folder, recursive=recursive))
 
     def learn(self, path: str, present: Present) -> None:
@@ -132,7 +133,7 @@ class MetadataCache:
             if not folder.isascii():
                 return None  # Dropbox lower-cases a few letters otherwise
             for listing, _ in self._listings.values():
-                if listing.recursive and listing.covers(wanted) and wanted in listing.entries:
+                if listing.recursive and listing.covers(wanted):
                     return listing
         return None
 
@@ -157,14 +158,20 @@ class MetadataCache:
             self._listings.pop((key(listing.folder), listing.recursive), None)
 
 
+def _check_folder(listing: FolderListing, folder: str) -> None:
+    """Raise unless the listing, of this folder or of one above, says that there is such a folder."""
+    if key(listing.folder) == key(folder):
+        return
+    present = listing.entries.get(key(folder))
+    if present is None:
+        raise NotFound(f"nothing lies at {folder} in Dropbox", path=folder)
+    if isinstance(present, FileMetadata):
+        raise UsageError(f"{folder} is a file in Dropbox, not a folder", path=folder, tags="path/not_folder")
+
+
 def _inside(listing: FolderListing, folder: str, *, recursive: bool) -> Iterable[tuple[str, Present]]:
     found: Iterator[tuple[str, Present]] = listing.named(folder)
     if recursive or not listing.recursive:
         return found
     depth = folder.count("/") + 1
     return ((path, entry) for path, entry in found if path.count("/") == depth)
-
-
-def is_file(present: Present) -> bool:
-    """Whether a file lies there, not a folder."""
-    return isinstance(present, FileMetadata)
