@@ -449,13 +449,13 @@ class DropboxFileSystem(ReadableFileSystem):
     def _relocate(self, pairs: list[tuple[str, str]], *, keep: bool, on_error: str) -> None:
         wanted, folders = [], []
         for source, target in pairs:
-            if source == target:
-                continue
             try:
                 present = self._present(source, BULK_TTL_S)
             except FileNotFoundError:
                 if on_error == "raise":
                     raise
+                continue
+            if source == target:
                 continue
             if isinstance(present, FileMetadata):
                 wanted.append((source, target))
