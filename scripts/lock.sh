@@ -15,6 +15,7 @@ printf 'msgspec>=0.19\nstarlette>=0.40\nuvicorn>=0.30\nuvloop>=0.21; sys_platfor
 lock dev pyproject.toml --extra emulator --group test --group lint --group backend
 lock build pyproject.toml --group build
 lock typing pyproject.toml --group typing
+lock fs pyproject.toml --extra emulator --group test --group tools
 lock fuzz pyproject.toml --group fuzz
 lock docs pyproject.toml --group docs
 # Only the demo's price series come from this one; it is installed without its dependencies and never imported.

@@ -13,6 +13,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator
 
 from huracan_sync.errors import NotFound, UsageError
+from huracan_sync.fs.neighbours import Neighbours
 from huracan_sync.fs.paths import key
 from huracan_sync.remote.errors import CursorReset
 from huracan_sync.remote.folder_listing import FolderListing, Present
@@ -37,7 +38,8 @@ class MetadataCache:
         self._lock = threading.Lock()  # guards the two below, and what lies in the listings
         self._paths: OrderedDict[str, tuple[Present, float]] = OrderedDict()
         self._listings: OrderedDict[tuple[str, bool], tuple[FolderListing, float]] = OrderedDict()
-        self._refreshing = threading.Lock()  # one listing is brought up to date at a time
+        self._refreshing = threading.Lock()  # one listing is brought up to date at a time; guards _neighbours
+        self._neighbours = Neighbours()
 
     def info(self, path: str, *, ttl_s: float = TTL_S) -> Present:
         """What lies at a path (not the root).
@@ -45,7 +47,7 @@ class MetadataCache:
         Raises:
             NotFound: nothing does.
         """
-        present = self.remembered(path, ttl_s=ttl_s)
+        present = self.remembered(path, ttl_s=ttl_s) or self._asked_again(path, ttl_s=ttl_s)
         if present is None:
             present = metadata(self._remote, path)
             if present is None:
@@ -53,6 +55,39 @@ class MetadataCache:
                 raise NotFound(f"nothing lies at {path} in Dropbox", path=path)
             self.learn(path, present)
         return present
+
+    def _asked_again(self, path: str, *, ttl_s: float) -> Present | None:
+        """What lies at a path by a listing that holds it, brought up to date: one request for all that it holds."""
+        wanted = key(path)
+        with self._refreshing:
+            if present := self.remembered(path, ttl_s=ttl_s):  # another thread was here before us
+                return present
+            with self._lock:
+                held = (listing for listing, _ in self._listings.values() if wanted in listing.entries)
+                listing = next(held, None)
+            if listing is None:
+                return self._listed_with_its_neighbours(path)
+            try:
+                self._bring_up_to_date(listing)
+            except (CursorReset, NotFound, UsageError):
+                self._drop_listing(listing)
+                return None
+            return listing.entries.get(wanted)
+
+    def _listed_with_its_neighbours(self, path: str) -> Present | None:
+        """What lies at a path, by a listing of a folder above, where others below it were asked for just now."""
+        folder = self._neighbours.asked(path, self._clock())
+        if folder is None:
+            return None
+        listing = FolderListing(folder, recursive=True)
+        try:
+            if not listing.fits_one_page(self._remote):
+                self._neighbours.is_too_large(folder)
+                return None
+        except (NotFound, UsageError):
+            return None
+        self._keep(listing)
+        return listing.entries.get(key(path))
 
     def remembered(self, path: str, *, ttl_s: float = TTL_S) -> Present | None:
         """What lay at a path a moment ago; None when that is not known."""
@@ -138,13 +173,18 @@ class MetadataCache:
         return None
 
     def _bring_up_to_date(self, listing: FolderListing) -> None:
-        known = (key(listing.folder), listing.recursive)
         news, cursor = listing.fetch_news(self._remote)
         with self._lock:
             listing.apply(news)
             listing.cursor = cursor
             for item in news:
                 self._paths.pop(item.path_lower, None)
+        self._keep(listing)
+
+    def _keep(self, listing: FolderListing) -> None:
+        """It was brought up to date just now."""
+        known = (key(listing.folder), listing.recursive)
+        with self._lock:
             self._listings[known] = (listing, self._clock())
             self._listings.move_to_end(known)
             while len(self._listings) > 1 and (

@@ -45,6 +45,20 @@ class FolderListing:
             cursor = page.cursor
         return news, cursor
 
+    def fits_one_page(self, remote: ReadOnly) -> bool:
+        """Fetch all of it where one answer holds it; else nothing is known, and it was one request.
+
+        Raises:
+            NotFound: there is no such folder.
+            UsageError: it is a file.
+        """
+        page = next(listing.pages(remote, self.folder, recursive=self.recursive))
+        if page.has_more:
+            return False
+        self.apply(page.entries)
+        self.cursor = page.cursor
+        return True
+
     def apply(self, news: Iterable[Metadata]) -> None:
         """Take what is known to have changed."""
         own = self.folder.lower()

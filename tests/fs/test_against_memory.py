@@ -138,7 +138,9 @@ class Machine(RuleBasedStateMachine):
     def read_range(self, client, path, start, end):
         self.both(client, lambda fs: fs.cat_file(path, start, end))
 
-    @rule(client=clients_, path=files, at=st.lists(st.tuples(st.integers(0, 25), st.integers(0, 2_000_000)), max_size=3))
+    @rule(
+        client=clients_, path=files, at=st.lists(st.tuples(st.integers(0, 25), st.integers(0, 2_000_000)), max_size=3)
+    )
     def read_open(self, client, path, at):
         def read(fs):
             with fs.open(path, "rb") as file:
@@ -161,7 +163,9 @@ class Machine(RuleBasedStateMachine):
     def find_everything(self, client, depth):
         self.both(client, lambda fs: fs.find("/", maxdepth=depth, withdirs=True))
 
-    @rule(client=clients_, pattern=st.sampled_from(["/*", "/d0/*", "/**/f1", "/d*/f*", "/d0/d2/**", "/f[01]", "/none*"]))
+    @rule(
+        client=clients_, pattern=st.sampled_from(["/*", "/d0/*", "/**/f1", "/d*/f*", "/d0/d2/**", "/f[01]", "/none*"])
+    )
     def glob(self, client, pattern):
         self.both(client, lambda fs: sorted(fs.glob(pattern)))
 

@@ -196,6 +196,25 @@ def test_a_listing_costs_its_pages_and_no_more(dropbox_fs, dropbox, requests):
     assert count.total == 6  # 1,001 entries: the folder is one of them
 
 
+def test_files_asked_for_one_by_one_are_listed_together(dropbox_fs, requests):
+    """What a worker does that is given files by name."""
+    dropbox_fs.pipe({f"/one/{n % 3}/{n}": b"x" * n for n in range(30)})
+    dropbox_fs.account.metadata.forget()
+    with requests() as count:
+        assert [dropbox_fs.size(f"/one/{n % 3}/{n}") for n in range(30)] == list(range(30))
+    assert count.by_route == {"files/get_metadata": 2, "files/list_folder": 1}
+
+
+def test_a_folder_of_many_pages_is_not_listed_for_single_questions(dropbox_fs, dropbox, requests):
+    dropbox_fs.pipe({f"/one/{n}": b"x" for n in range(20)})
+    dropbox.config(page_size=10)
+    dropbox_fs.account.metadata.forget()
+    with requests() as count:
+        for n in range(20):
+            dropbox_fs.info(f"/one/{n}")
+    assert count.by_route == {"files/get_metadata": 20, "files/list_folder": 1}
+
+
 # --- reading -----------------------------------------------------------------------------------------------------
 
 
