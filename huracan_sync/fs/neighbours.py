@@ -1,4 +1,4 @@
-"""Whether somebody who asks for files one by one is better served with a listing of the folder they all lie in. Pure."""
+"""Whether whoever asks for files one by one is better served with a listing of the folder they lie in. Pure."""
 
 from __future__ import annotations
 
