@@ -1,4 +1,4 @@
-"""What a route is, and what a handler gets to see of one call."""
+"""`Route`, the definition of one API function, and `Call`, what a handler gets: one authenticated call."""
 
 import asyncio
 import json
@@ -30,7 +30,7 @@ class Answer:
 
     @classmethod
     def of(cls, value: Any, *, compact: bool = False) -> "Answer":
-        """A result as JSON, spaced as most services print it, or compact as some do."""
+        """Return a 200 with this value as JSON: spaced, as most services print it, or compact, as some do."""
         separators = (",", ":") if compact else None
         return cls(
             headers=[("Content-Type", "application/json")], body=json.dumps(value, separators=separators).encode()
@@ -38,13 +38,13 @@ class Answer:
 
 
 def header_json(value: Any) -> str:
-    """JSON that may stand in a header: ASCII, DEL escaped too."""
+    """Encode JSON for a header: ASCII only, DEL escaped too."""
     return json.dumps(value).replace("\x7f", "\\u007f")
 
 
 @dataclass
 class Call:
-    """One authenticated call with its argument. What needs a user is there when the route's auth says so."""
+    """One authenticated call with its argument. `token`, `view` and `account` are set if the route's auth is `user`."""
 
     world: World
     route: "Route"
@@ -60,33 +60,33 @@ class Call:
     quirks: list[Rule] = field(default_factory=list)
     struck: list[Rule] = field(default_factory=list)  # every rule that struck this call, for the log
     generation: int = 0
-    twin: str = ""  # what the same listing by the same caller would be called
+    twin: str = ""  # the same for the same listing by the same caller
     _app: App | None = None
     _view: View | None = None
 
     @property
     def app(self) -> App:
-        """The app that calls."""
+        """The calling app."""
         assert self._app  # noqa: S101  the gate has looked
         return self._app
 
     @property
     def view(self) -> View:
-        """What the caller sees of the account."""
+        """The part of the account that the caller sees."""
         assert self._view  # noqa: S101
         return self._view
 
     @property
     def account(self) -> Account:
-        """Whose files it is about."""
+        """The account whose files the call is about."""
         return self.view.account
 
     def admit(self, app: App, view: View | None) -> None:
-        """Say who calls, and what is seen."""
+        """Set the calling app, and the part of the account that it sees."""
         self._app, self._view = app, view
 
-    def still(self) -> None:
-        """After a wait: whether the world this call began in is still there.
+    def check_not_reset(self) -> None:
+        """Check, after a wait, that the emulator was not reset meanwhile.
 
         Raises:
             Disconnected: it was reset meanwhile, and with it the token.
@@ -96,15 +96,15 @@ class Call:
 
     @property
     def account_id(self) -> str | None:
-        """Whose files it is about, if that is known."""
+        """The id of the account the call is about, if it is known."""
         return self._view.account.person.account_id if self._view else None
 
     def quirk(self, kind: str) -> Rule | None:
-        """The scripted fault of this kind, if one strikes this call."""
+        """Return the scripted fault of this kind that applies to this call, if there is one."""
         return next((rule for rule in self.quirks if rule.fault == kind), None)
 
-    async def turn(self, *, patient: bool = False) -> None:
-        """Wait for the right to write in this account, or be refused it, as the namespace lock is set.
+    async def take_write_lock(self, *, patient: bool = False) -> None:
+        """Take the account's write lock, as Dropbox's namespaces have one: wait for it or be refused, by the settings.
 
         Args:
             patient: wait, however the lock is set; jobs do.
@@ -122,7 +122,7 @@ class Call:
             await asyncio.sleep(account.locked_until - clock())
         account.locked_until = clock() + settings.write_lock_ms / 1000
         await asyncio.sleep(settings.write_lock_ms / 1000)
-        self.still()
+        self.check_not_reset()
         self.moment = self.world.moment()
 
 
@@ -154,7 +154,7 @@ def route(
     host: Literal["api", "content", "notify"] | None = None,
     auth: Literal["user", "app", "none"] = "user",
 ) -> Callable[[Handler], Handler]:
-    """Register a handler for a route. It returns a value for JSON, or an `Answer`."""
+    """Register a handler for a route. The handler returns a value to encode as JSON, or an `Answer`."""
 
     def register(handler: Handler) -> Handler:
         where = host or ("api" if style == "rpc" else "content")

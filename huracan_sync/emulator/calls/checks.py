@@ -1,4 +1,4 @@
-"""Who calls, and with what argument: everything that is decided before the route itself is asked.
+"""Checks before a handler runs: credentials, scopes, rate, path root, argument.
 
 The order of the checks: credentials, the app's scopes, the token's scopes, the account, the rate, the path root, the
 content type, the argument. Only that the token comes before the argument is known of the real service.
@@ -32,7 +32,7 @@ _TYPES = {
 
 
 async def check_call(call: Call) -> None:
-    """Fill in a call's app, token, view and argument.
+    """Authenticate a call and decode its argument; sets the call's app, token, view and argument.
 
     Raises:
         BadInput: 400. Refusal: 401. PathRootRefused: 422. RateLimited: 429.
@@ -88,7 +88,7 @@ def _user(call: Call, credentials: str) -> None:
 
 
 def _known(world: World, secret: str) -> tuple[Token, App]:
-    """A token that was issued and not withdrawn."""
+    """Return a token that was issued and not revoked, and its app."""
     token = world.tokens.get(fingerprint(secret))
     if token is None or world.grants[token.grant_id].revoked:
         raise Refusal("invalid_access_token")
@@ -106,7 +106,7 @@ def _app_of(call: Call, credentials: str) -> App:
 
 
 def basic(credentials: str) -> tuple[str, str]:
-    """Key and secret of an HTTP Basic value; empty strings if it is none."""
+    """Return key and secret of an HTTP Basic value; empty strings if it is none."""
     scheme, _, value = credentials.partition(" ")
     try:
         key, _, secret = b64decode(value.strip(), validate=True).decode().partition(":")
@@ -121,7 +121,7 @@ def _unusable(credentials: str, expected: str) -> BadInput:
 
 
 def _rate(world: World, who: str) -> None:
-    """At most so many calls of one user of one app within the window; refused calls count as well."""
+    """Limit the calls of one user of one app within a time window; refused calls count as well."""
     limit = world.settings.rate_limit_requests
     if limit is None:
         return
@@ -135,7 +135,7 @@ def _rate(world: World, who: str) -> None:
 
 
 def _no_twin(call: Call) -> None:
-    """A listing while the same one is still under way, if that is to be refused."""
+    """Refuse a listing while the same one is under way, if the settings say so."""
     if call.world.settings.refuse_twin_listings and call.route.name in _LISTINGS:
         call.twin = f"{call.app.app_key} {call.account_id} {call.route.name} {call.arg}"
         if call.twin in call.world.listing_now:

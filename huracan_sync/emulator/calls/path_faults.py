@@ -13,7 +13,7 @@ _UPLOADS = {"files/upload", "files/alpha/upload"}
 
 
 def shaped(call: Call, tags: list[str], fields: dict[str, Any]) -> Failure:
-    """The error with these tags in the shape that the call's route gives it."""
+    """Return the error with these tags in the shape that the call's route gives it."""
     name = call.route.name
     if name in _UPLOADS and tags[0] == "path" and len(tags) > 1:
         return UploadFailed(Failure(*tags[1:], **fields), idents.session_id())
@@ -23,7 +23,7 @@ def shaped(call: Call, tags: list[str], fields: dict[str, Any]) -> Failure:
 
 
 def strike(call: Call, arg: Any) -> None:
-    """Fail if a rule for one of the paths in `arg`, an argument or an entry of a batch, strikes.
+    """Fail if a rule applies to one of the paths in `arg`, which is an argument or an entry of a batch.
 
     Raises:
         Failure: as scripted.
@@ -37,7 +37,7 @@ def strike(call: Call, arg: Any) -> None:
 
 
 def strike_restricted(call: Call, paths: list[str]) -> None:
-    """Fail if content that is restricted lies at one of these paths: a zip of a folder has all or nothing.
+    """Fail if the content at one of these paths is restricted: a zip of a folder has all files or does not come.
 
     Raises:
         Failure: `path/restricted_content`.
@@ -58,7 +58,7 @@ def _strike_path(call: Call, path: str, *, restricted: bool, errors: bool = True
 
 
 def _shown(call: Call, path: str) -> str:
-    """The path by its names, where an id or a rev leads to one."""
+    """Return the path that an id or a rev leads to; any other path as it is."""
     try:
         if path.startswith("rev:"):
             return call.view.shown(call.view.revision(path[4:]).path)

@@ -1,4 +1,4 @@
-"""The body of a request, read to its end whatever happens, counted, and put on disk as it streams."""
+"""The body of a request: always read to its end, counted, and stored on disk while it arrives."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, MutableMapping
@@ -18,11 +18,11 @@ LONGEST_JSON = 32 * 1024 * 1024  # an RPC argument; 1,000 entries need about hal
 
 
 class Disconnected(Exception):
-    """The client went away before its request was whole."""
+    """The client closed the connection before its request was complete."""
 
 
 class Body:
-    """The bytes a request brings, in the chunks in which they come."""
+    """The bytes of a request, in the chunks in which they arrive."""
 
     def __init__(self, receive: Receive, pace: Pace | None = None, arrive: Arrive | None = None) -> None:
         """Read a body.
@@ -39,7 +39,7 @@ class Body:
         self.size = 0
 
     async def chunk(self) -> bytes:
-        """The next bytes; nothing at the end.
+        """Return the next bytes; nothing at the end.
 
         Raises:
             Disconnected: the client is gone.
@@ -62,7 +62,7 @@ class Body:
         return b""
 
     async def all(self, limit: int = LONGEST_JSON) -> bytes | None:
-        """The whole body, or None if it is longer than `limit`; read to its end in both cases."""
+        """Return the whole body, or None if it is longer than `limit`. It is read to its end in both cases."""
         parts: list[bytes] = []
         while data := await self.chunk():
             if self.size <= limit:
@@ -70,14 +70,14 @@ class Body:
         return b"".join(parts) if self.size <= limit else None
 
     async def drain(self) -> None:
-        """Read what is left, for nobody: an answer given before the end of the body would be lost on its way."""
+        """Read the rest and drop it: an answer sent before the end of the body would be lost on its way."""
         while await self.chunk():
             pass
 
 
 @dataclass
 class Part:
-    """A stretch of a body that belongs to one upload session, with the digests of its blocks."""
+    """The part of a body that belongs to one upload session, with the digests of its blocks."""
 
     length: int
     extents: list[Extent]
@@ -85,7 +85,7 @@ class Part:
 
 
 class _Hasher:
-    """Block digests of a body, anew for each of the lengths it is cut into; and of the whole, if asked."""
+    """Hashes the blocks of a body, separately for each of its parts, and of the whole if needed."""
 
     def __init__(self, cuts: list[int] | None, *, whole: bool) -> None:
         self._cuts = cuts
@@ -139,7 +139,7 @@ class Received:
 async def store(
     body: Body, content: Content, *, limit: int, cuts: list[int] | None = None, whole: bool = False
 ) -> Received:
-    """Read a body to its end and put it on disk, hashing it on the way.
+    """Read a body to its end, store it on disk, and hash it on the way.
 
     Args:
         body: what comes.
@@ -174,7 +174,7 @@ async def store(
 
 
 async def _spool(body: Body, segment: Segment, hasher: _Hasher, batch: list[bytes], limit: int) -> None:
-    """Hash and write in another thread while the next bytes come in: both let go of the interpreter."""
+    """Hash and write in another thread while the next bytes arrive: both release the interpreter's lock."""
     loop = asyncio.get_running_loop()
 
     def absorb(parts: list[bytes]) -> None:

@@ -1,4 +1,4 @@
-"""Writing a file: what counts as a conflict, and what becomes of one.
+"""Writing a file: what counts as a conflict, and how a conflict is resolved.
 
     target                     add              overwrite        update(rev)
     nothing                    written          written          written; strict: conflict/file
@@ -33,7 +33,7 @@ async def commit(call: Call, info: Json, blob: Blob, *fields: str) -> Node:
 
 
 async def ready(call: Call, info: Json, blob: Blob, *fields: str) -> None:
-    """Take the account's turn, if a CommitInfo has something to write.
+    """Take the account's write lock, if a CommitInfo has something to write.
 
     Args:
         call: who writes.
@@ -44,31 +44,31 @@ async def ready(call: Call, info: Json, blob: Blob, *fields: str) -> None:
     Raises:
         Failure: a WriteError. Invalid: an id that leads nowhere. RateLimited: not our turn.
     """
-    settled(call, info["path"], arguments.WRITE_PATH_OR_ID, *fields, "path")
+    fail_if_id_is_unsettled(call, info["path"], arguments.WRITE_PATH_OR_ID, *fields, "path")
     aim(call.view, info, *fields)
-    if not is_there(call, info, blob):
-        await call.turn()
+    if not has_content(call, info, blob):
+        await call.take_write_lock()
 
 
-def settled(call: Call, path: str, kind: Text, *fields: str) -> None:
-    """Scripted fault: an id of something that was just made is not known everywhere yet.
+def fail_if_id_is_unsettled(call: Call, path: str, kind: Text, *fields: str) -> None:
+    """Fail, if scripted so, because an id that was just made is not known everywhere yet.
 
     Raises:
         Invalid: so it is.
     """
     if path.startswith("id:") and call.quirk("unsettled_id"):
-        said = kind.mismatch(path)
-        said.parents = list(reversed(fields))
-        raise said
+        invalid = kind.mismatch(path)
+        invalid.parents = list(reversed(fields))
+        raise invalid
 
 
 def aim(view: View, info: Json, *fields: str) -> Target:
-    """Where a CommitInfo leads."""
+    """Return the target of a CommitInfo."""
     return view.aim(info["path"], arguments.WRITE_PATH_OR_ID, *fields, "path")
 
 
-def is_there(call: Call, info: Json, blob: Blob) -> bool:
-    """Whether the same content already lies where it is to go, and that is good enough."""
+def has_content(call: Call, info: Json, blob: Blob) -> bool:
+    """Return whether the target already has this content, so that nothing is written."""
     try:
         there = aim(call.view, info).there
     except (Failure, Invalid):
@@ -82,7 +82,7 @@ def _same(there: Node | None, info: Json, blob: Blob) -> bool:
 
 
 def place(call: Call, info: Json, blob: Blob, *fields: str) -> Node:
-    """Write a file as a CommitInfo says, at once.
+    """Write a file as a CommitInfo says, without waiting.
 
     Raises:
         Failure: a WriteError. Invalid: an id that leads nowhere.
@@ -107,7 +107,7 @@ def place(call: Call, info: Json, blob: Blob, *fields: str) -> Node:
 
 
 def _conflict(there: Node | None, info: Json) -> str | None:
-    """The tag of what is in the way, or None."""
+    """Return the tag of the conflict, or None."""
     mode, rev = info["mode"]
     if there is None:
         return "file" if mode == "update" and info["strict_conflict"] else None
@@ -131,7 +131,7 @@ def _renamed(call: Call, target: Target, info: Json) -> Target:
 
 
 def free_name(view: View, target: Target) -> Target:
-    """The same place under the first numbered name that nothing has."""
+    """Return the target in the same folder with the first numbered name that is free."""
     if target.missing:
         return target
     number = 1
@@ -146,11 +146,11 @@ def _room(call: Call, more: int) -> None:
 
 
 def quota(call: Call) -> int:
-    """How many bytes the account may hold."""
+    """Return how many bytes the account may hold."""
     override = call.world.settings.quota_bytes
     return call.account.person.quota_bytes if override is None else override
 
 
 def bare(call: Call, node: Node) -> Json:
-    """A file's metadata as the routes that write one answer it: without a tag."""
+    """Return a file's metadata without a tag, as the routes that write a file answer it."""
     return metadata.of(call.view, node, tagged=False)

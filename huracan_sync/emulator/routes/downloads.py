@@ -1,4 +1,4 @@
-"""Bytes out: download, download_zip, and what is refused of thumbnails, previews and exports."""
+"""download, download_zip, and the refusals of thumbnails, previews and exports."""
 
 import re
 import zipfile
@@ -24,13 +24,13 @@ _IMAGES = {"jpg", "jpeg", "png", "tiff", "tif", "gif", "webp", "ppm", "bmp"}
 
 
 def content_of(world: World, revision: Revision) -> list[Extent]:
-    """Where the bytes of a state of a file lie."""
+    """Return where the bytes of a revision lie."""
     return world.blobs[revision.content_hash].extents
 
 
 @route("files/download", arguments.DOWNLOAD, READ, style="download")
 async def download(call: Call) -> Answer:
-    """A file, a range of it, or nothing new."""
+    """Answer with a file, a range of it, or 304."""
     revision, described = _file(call)
     described = {name: value for name, value in described.items() if name != ".tag"}
     headers = [("Dropbox-API-Result", header_json(described))]
@@ -42,7 +42,7 @@ async def download(call: Call) -> Answer:
 
 
 def _file(call: Call) -> tuple[Revision, Json]:
-    """The state of a file that a ReadPath means, and its metadata.
+    """Return the revision that a ReadPath means, and its metadata.
 
     Raises:
         Failure: a LookupError under `path`.
@@ -66,7 +66,7 @@ def serve(
     asked: dict[str, str],
     kind: str = "application/octet-stream",
 ) -> Answer:
-    """The bytes of a state of a file, as the range or the ETag in the request's headers (`asked`) ask for them.
+    """Return the bytes of a revision, by the range and the ETag in the request's headers (`asked`).
 
     A range that begins behind the end is a 416; one that cannot be read is not looked at. Both are choices.
     """
@@ -92,7 +92,7 @@ def serve(
 
 
 def span_of(ranged: str | None, size: int) -> tuple[int, int] | str | None:
-    """First byte and length of a Range header; None for the whole; `unsatisfiable`."""
+    """Return first byte and length of a Range header, None for the whole file, or `unsatisfiable`."""
     match = _RANGE.match(ranged.strip()) if ranged else None
     if match is None or not any(match.groups()):
         return None
@@ -109,7 +109,7 @@ def span_of(ranged: str | None, size: int) -> tuple[int, int] | str | None:
 
 @route("files/download_zip", arguments.READ, READ, style="download")
 async def download_zip(call: Call) -> Answer:
-    """A folder as a zip, written while it is sent; its names begin with the folder's own."""
+    """Answer with a folder as a zip, written while it is sent. Names in it begin with the folder's own name."""
     try:
         folder = call.view.folder(call.arg["path"])
     except Failure as failure:
@@ -135,7 +135,7 @@ def _ascii(name: str) -> str:
 
 
 class _Sink:
-    """What zipfile writes to: a place one takes bytes away from."""
+    """A buffer that zipfile writes to, and from which bytes are taken."""
 
     def __init__(self) -> None:
         self.parts: list[bytes] = []
@@ -147,7 +147,7 @@ class _Sink:
         return len(data)
 
     def flush(self) -> None:
-        """Nothing is held back."""
+        """Do nothing: zipfile calls it."""
 
     def take(self) -> bytes:
         data, self.parts, self.filled = b"".join(self.parts), [], 0
@@ -191,7 +191,7 @@ def _info(name: str, revision: Revision | None) -> zipfile.ZipInfo:
 
 @route("files/get_thumbnail", arguments.THUMBNAIL, READ, style="download")
 async def get_thumbnail(call: Call) -> Answer:
-    """There is no picture: the emulator renders none."""
+    """Refuse: the emulator renders no pictures."""
     raise _no_thumbnail(call)
 
 
@@ -203,7 +203,7 @@ def _no_thumbnail(call: Call) -> Failure:
 
 @route("files/get_thumbnail_batch", arguments.THUMBNAIL_BATCH, READ, host="content")
 async def get_thumbnail_batch(call: Call) -> Json:
-    """Entries fail alone, here all of them."""
+    """Refuse every entry: the emulator renders no pictures."""
     wanted = call.arg["entries"]
     if len(wanted) > 25:
         raise Failure("too_many_files")
@@ -220,13 +220,13 @@ async def get_thumbnail_batch(call: Call) -> Json:
 
 @route("files/get_preview", arguments.DOWNLOAD, READ, style="download")
 async def get_preview(call: Call) -> Answer:
-    """There is no preview: the emulator renders none."""
+    """Refuse: the emulator renders no previews."""
     _file(call)
     raise Failure("unsupported_extension")
 
 
 @route("files/export", arguments.EXPORT, READ, style="download")
 async def export(call: Call) -> Answer:
-    """Nothing here needs an export."""
+    """Refuse: no file here needs an export."""
     _file(call)
     raise Failure("non_exportable")

@@ -1,4 +1,4 @@
-"""file_requests: only made and looked at; nobody uploads to them."""
+"""file_requests/*: they can be created, read and counted, but not uploaded to."""
 
 import json
 from typing import Any
@@ -14,7 +14,7 @@ READ, WRITE = "file_requests.read", "file_requests.write"
 
 @route("file_requests/create", arguments.FILE_REQUEST, WRITE)
 async def create(call: Call) -> Json:
-    """A new file request into a folder, which need not be there yet."""
+    """Create a file request for a folder, which need not exist yet."""
     arg = call.arg
     try:
         there = call.view.find(arg["destination"])
@@ -25,7 +25,7 @@ async def create(call: Call) -> Json:
     if there is not None and not there.is_folder:
         raise Failure("not_a_folder")
     request_id = idents.short_id()[:20]
-    told = {
+    answer = {
         "id": request_id,
         "url": f"https://www.dropbox.com/request/{request_id}",
         "title": arg["title"],
@@ -35,27 +35,27 @@ async def create(call: Call) -> Json:
         "file_count": 0,
     }
     if arg["deadline"]:
-        told["deadline"] = {"deadline": arg["deadline"]["deadline"]}
+        answer["deadline"] = {"deadline": arg["deadline"]["deadline"]}
     if arg["description"] is not None:
-        told["description"] = arg["description"]
-    request = FileRequest(request_id, call.account.person.account_id, json.dumps(told).encode())
+        answer["description"] = arg["description"]
+    request = FileRequest(request_id, call.account.person.account_id, json.dumps(answer).encode())
     call.world.file_requests[request_id] = request
     call.world.ledger.keep(request)
-    return told
+    return answer
 
 
 @route("file_requests/get", arguments.GET_FILE_REQUEST, READ)
 async def get(call: Call) -> Json:
-    """A file request of this account."""
+    """Return a file request of this account."""
     request = call.world.file_requests.get(call.arg["id"])
     if request is None or request.account_id != call.account.person.account_id:
         raise Failure("not_found")
-    told: Json = json.loads(request.told)
-    return told
+    answer: Json = json.loads(request.answer)
+    return answer
 
 
 @route("file_requests/count", arguments.VOID, READ)
 async def count(call: Call) -> Json:
-    """How many this account has."""
+    """Return how many file requests this account has."""
     mine = [each for each in call.world.file_requests.values() if each.account_id == call.account.person.account_id]
     return {"file_request_count": len(mine)}

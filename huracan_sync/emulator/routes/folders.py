@@ -1,11 +1,11 @@
-"""Making folders and deleting things."""
+"""create_folder*, delete* and permanently_delete."""
 
 from typing import Any
 
 from huracan_sync.emulator.calls.call import Call, route
 from huracan_sync.emulator.calls.path_faults import strike
 from huracan_sync.emulator.routes import jobs
-from huracan_sync.emulator.routes.commits import free_name, settled
+from huracan_sync.emulator.routes.commits import fail_if_id_is_unsettled, free_name
 from huracan_sync.emulator.spec import arguments
 from huracan_sync.emulator.spec.failures import BadInput, Failure
 from huracan_sync.emulator.state import metadata
@@ -19,21 +19,21 @@ _MANY = 100  # so many paths are made by a job
 
 @route("files/create_folder_v2", arguments.CREATE_FOLDER, WRITE)
 async def create_folder(call: Call) -> Json:
-    """A new folder. One that is there is a conflict, not a success."""
+    """Create a folder. One that exists is a conflict, not a success."""
     return {"metadata": metadata.of(call.view, await _create(call), tagged=False)}
 
 
 @route("files/create_folder", arguments.CREATE_FOLDER, WRITE)
 async def create_folder_old(call: Call) -> Json:
-    """The deprecated form: the metadata alone."""
+    """Create a folder, by the deprecated form: the answer is the metadata alone."""
     return metadata.of(call.view, await _create(call), tagged=False)
 
 
 async def _create(call: Call) -> Node:
-    settled(call, call.arg["path"], arguments.WRITE_PATH, "path")
+    fail_if_id_is_unsettled(call, call.arg["path"], arguments.WRITE_PATH, "path")
     try:
         call.view.aim(call.arg["path"], arguments.WRITE_PATH, "path")
-        await call.turn()
+        await call.take_write_lock()
         return _make(call.view, call.view.aim(call.arg["path"], arguments.WRITE_PATH, "path"), call.arg["autorename"])
     except Failure as failure:
         raise failure.under("path") from None
@@ -49,14 +49,14 @@ def _make(view: View, target: Target, autorename: bool) -> Node:  # noqa: FBT001
 
 @route("files/create_folder_batch", arguments.CREATE_FOLDER_BATCH, WRITE)
 async def create_folder_batch(call: Call) -> Json:
-    """Many folders: at once if they are few, else by a job. A path named twice counts once."""
+    """Create many folders: at once if they are few, else by a job. A path named twice counts once."""
     if call.arg["force_async"] or len(call.arg["paths"]) >= _MANY:
 
         async def work() -> Json:
             return _create_all(call)
 
         return jobs.launch(call, "create_folder_batch", work)
-    await call.turn()
+    await call.take_write_lock()
     return _create_all(call)
 
 
@@ -79,22 +79,22 @@ def _create_all(call: Call) -> Json:
 
 @route("files/delete_v2", arguments.DELETE, WRITE)
 async def delete(call: Call) -> Json:
-    """Delete a file, or a folder with all it holds; the answer is what it was."""
-    _doomed(call, call.arg)
-    await call.turn()
+    """Delete a file, or a folder with its content. The answer is the metadata it had."""
+    _target_of_delete(call, call.arg)
+    await call.take_write_lock()
     return {"metadata": _delete(call, call.arg)}
 
 
 @route("files/delete", arguments.DELETE, WRITE)
 async def delete_old(call: Call) -> Json:
-    """The deprecated form: the metadata alone, tagged."""
-    _doomed(call, call.arg)
-    await call.turn()
+    """Delete, by the deprecated form: the answer is the tagged metadata alone."""
+    _target_of_delete(call, call.arg)
+    await call.take_write_lock()
     return _delete(call, call.arg)
 
 
-def _doomed(call: Call, arg: Json) -> Node:
-    """What is to be deleted.
+def _target_of_delete(call: Call, arg: Json) -> Node:
+    """Return what is to be deleted.
 
     Raises:
         Failure: a DeleteError.
@@ -111,7 +111,7 @@ def _doomed(call: Call, arg: Json) -> Node:
 
 
 def _delete(call: Call, arg: Json) -> Json:
-    node = _doomed(call, arg)
+    node = _target_of_delete(call, arg)
     was = metadata.of(call.view, node)
     call.account.remove(node, call.moment)
     return was
@@ -119,7 +119,7 @@ def _delete(call: Call, arg: Json) -> Json:
 
 @route("files/delete_batch", arguments.DELETE_BATCH, WRITE)
 async def delete_batch(call: Call) -> Json:
-    """Delete many things: always a job, even for one. Entries fail alone."""
+    """Delete many items: always a job, even for one. Entries fail alone."""
 
     async def work() -> Json:
         entries: list[Json] = []
@@ -136,5 +136,5 @@ async def delete_batch(call: Call) -> Json:
 
 @route("files/permanently_delete", arguments.DELETE, None)
 async def permanently_delete(call: Call) -> Json:  # noqa: ARG001  nobody here is a Business app
-    """Only for Business apps, which the emulator has none of."""
+    """Refuse: this is for Business apps, and the emulator has none."""
     raise BadInput("Your API app is not allowed to call this function.")

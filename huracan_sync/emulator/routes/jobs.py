@@ -1,4 +1,4 @@
-"""Asynchronous jobs: work that goes on after its call was answered, and the checks that ask for it."""
+"""Asynchronous jobs: work that goes on after its call was answered, and the routes that ask for the outcome."""
 
 import asyncio
 import json
@@ -16,7 +16,7 @@ WRITE = "files.content.write"
 
 
 def launch(call: Call, kind: str, work: Work, *, short: bool = False) -> Json:
-    """Start a job; the answer names it. `work` returns what the check will answer once it has ended."""
+    """Start a job and return the answer that names it. `work` returns what the check answers once it has ended."""
     world = call.world
     job_id = idents.short_id() if short else idents.job_id()
     account_id = call.account.person.account_id
@@ -42,13 +42,13 @@ def launch(call: Call, kind: str, work: Work, *, short: bool = False) -> Json:
 
 
 async def _in_turn(call: Call, work: Work) -> Json:
-    await call.turn(patient=True)
+    await call.take_write_lock(patient=True)
     call.moment = call.world.moment()
     return await work()
 
 
 async def check(call: Call, kind: str) -> Json:
-    """How a job stands.
+    """Return the state of a job.
 
     Raises:
         Failure: `invalid_async_job_id`, `internal_error`.

@@ -41,7 +41,7 @@ _TYPES = mimetypes.MimeTypes(filenames=())
 
 @route("files/get_temporary_link", arguments.TEMPORARY_LINK, READ)
 async def get_temporary_link(call: Call) -> Json:
-    """A link to a file as it is now; it works for four hours."""
+    """Return a link to the current revision of a file; it works for four hours."""
     path = call.arg["path"]
     try:
         if path.startswith("rev:"):
@@ -58,7 +58,7 @@ async def get_temporary_link(call: Call) -> Json:
 
 @route("files/get_temporary_upload_link", arguments.UPLOAD_LINK, WRITE)
 async def get_temporary_upload_link(call: Call) -> Json:
-    """A link for one upload; what is wrong with it shows when it is used."""
+    """Return a link for one upload. Whether it can succeed shows when it is used."""
     link = _keep(call, call.arg["duration"], commit=json.dumps(call.arg["commit_info"]).encode())
     return {"link": f"{call.base_url}{_PUT}{link.secret}"}
 
@@ -78,7 +78,7 @@ def _keep(call: Call, seconds: float, *, rev: str = "", commit: bytes = b"") -> 
 
 
 def open_link(world: World, secret: str, headers: dict[str, str]) -> Answer:
-    """GET of a temporary link."""
+    """Answer the GET of a temporary link."""
     link = world.links.get(secret)
     if link is None or not link.rev:
         return Answer(404, _TEXT, b"Not Found")
@@ -93,7 +93,7 @@ def open_link(world: World, secret: str, headers: dict[str, str]) -> Answer:
 
 
 async def use_upload_link(call: Call, secret: str) -> Answer:
-    """POST to a temporary upload link. Every commit error is a bare 409."""
+    """Answer the POST to a temporary upload link. Every commit error is a 409 without JSON."""
     world = call.world
     link = world.links.get(secret)
     if link is None or not link.commit:
@@ -112,7 +112,7 @@ async def use_upload_link(call: Call, secret: str) -> Answer:
 async def _consume(call: Call, link: Link, body: Body) -> Answer:
     world = call.world
     received = await store(body, world.content, limit=world.settings.max_request_bytes)
-    call.still()
+    call.check_not_reset()
     if received.too_large:
         return Answer(409, _TEXT, b"The upload is too large.")
     part = received.parts[0]
@@ -136,7 +136,7 @@ async def _consume(call: Call, link: Link, body: Body) -> Answer:
 
 @route("files/copy_reference/get", arguments.READ, WRITE)
 async def copy_reference_get(call: Call) -> Json:
-    """A name by which somebody else may copy an item."""
+    """Return a reference by which another account may copy an item."""
     try:
         node = call.view.find(call.arg["path"])
     except Failure as failure:
@@ -150,7 +150,7 @@ async def copy_reference_get(call: Call) -> Json:
 
 @route("files/copy_reference/save", arguments.COPY_REFERENCE_SAVE, WRITE)
 async def copy_reference_save(call: Call) -> Json:
-    """A copy of what a copy reference names."""
+    """Copy the item that a copy reference names."""
     reference = call.world.references.get(call.arg["copy_reference"])
     if reference is None:
         raise Failure("invalid_copy_reference")
@@ -161,7 +161,7 @@ async def copy_reference_save(call: Call) -> Json:
     if node is None:
         raise Failure("not_found")
     _free(call)
-    await call.turn()
+    await call.take_write_lock()
     return {"metadata": metadata.of(call.view, _copy(call, node))}
 
 
@@ -186,7 +186,7 @@ def _copy(call: Call, node: Node) -> Node:
 
 
 def _path_of(url: str) -> str | None:
-    """The path of an http address; None for anything else."""
+    """Return the path of an http address; None for anything else."""
     try:
         return urlsplit(url).path if re.match(r"\Ahttps?://[^/\s]", url) else None
     except ValueError:
@@ -195,7 +195,7 @@ def _path_of(url: str) -> str | None:
 
 @route("files/save_url", arguments.SAVE_URL, WRITE)
 async def save_url(call: Call) -> Json:
-    """Always a job. The emulator reaches no network: only its own temporary links can be saved."""
+    """Start a job. The emulator has no network: only its own temporary links can be saved."""
     path = _path_of(call.arg["url"])
     if path is None:
         raise Failure("invalid_url")

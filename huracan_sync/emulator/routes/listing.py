@@ -1,6 +1,6 @@
 """list_folder, continue, get_latest_cursor and longpoll.
 
-A first listing shows what was there when it began: folders, files, then (if asked) what is deleted, each in the order
+A first listing shows what was there when it began: folders, files, then (if asked) deleted items, each in the order
 of their last change. What changes meanwhile comes after it, as what changed since. A recursive listing of a folder
 begins with the folder itself.
 """
@@ -32,19 +32,19 @@ Order = tuple[list[tuple[int, int]], list[Node | Tombstone]]
 
 @route("files/list_folder", arguments.LIST_FOLDER, READ)
 async def list_folder(call: Call) -> Json:
-    """The first page."""
+    """Return the first page."""
     return _page(call, _begin(call, phase=FOLDERS), first=True)
 
 
 @route("files/list_folder/get_latest_cursor", arguments.LIST_FOLDER, READ)
 async def get_latest_cursor(call: Call) -> Json:
-    """A cursor from which only what is still to come will be seen."""
+    """Return a cursor that will see later changes only."""
     return {"cursor": seal(_begin(call, phase=CHANGES), call.world.cursor_key)}
 
 
 @route("files/list_folder/continue", arguments.CONTINUE, READ)
-async def go_on(call: Call) -> Json:
-    """The next page, or what changed since."""
+async def list_continue(call: Call) -> Json:
+    """Return the next page, or the changes since the cursor."""
     cursor = unseal(call.arg["cursor"], call.world.cursor_key)
     mine = call.account.person.account_id, call.view.sandbox
     if cursor is None or (cursor.scope.account_id, cursor.scope.sandbox) != mine:
@@ -75,7 +75,7 @@ async def longpoll(call: Call) -> Answer:
     while not changes and clock() < end and not world.ending:
         if cursor.epoch != account.person.cursor_epoch or world.accounts.get(account.person.account_id) is not account:
             raise Failure("reset")
-        changes = noise or _anything(call.view, cursor)
+        changes = noise or _any_change(call.view, cursor)
         if not changes:
             await _wait(account.changed, end - clock())
     backoff = {} if settings.longpoll_backoff_s is None else {"backoff": settings.longpoll_backoff_s}
@@ -87,7 +87,7 @@ async def longpoll(call: Call) -> Answer:
 
 
 def forget_cursors(account: Account) -> None:
-    """Every cursor issued so far is invalid from now on."""
+    """Invalidate every cursor issued so far."""
     account.person.cursor_epoch += 1
     account.ledger.keep(account.person)
     account.dirty = True
@@ -130,7 +130,7 @@ def _begin(call: Call, *, phase: int) -> Cursor:
 
 
 def _page(call: Call, cursor: Cursor, *, first: bool) -> Json:
-    """One page from a cursor on, with the scripted faults of pages."""
+    """Return the page after a cursor, with the scripted faults of pages."""
     view, settings = call.view, call.world.settings
     try:
         folder = view.folder(cursor.scope.folder)
@@ -147,7 +147,7 @@ def _page(call: Call, cursor: Cursor, *, first: bool) -> Json:
         _first_listing(call, folder, cursor, most, entries)
     elif not first:
         entries += _changes(view, folder, cursor, most, all_children=settings.deleted_children)
-    more = cursor.phase != CHANGES or _news(view, cursor)
+    more = cursor.phase != CHANGES or _has_more(view, cursor)
     if twist:
         entries, more = _twisted(twist.form, entries, cursor, before, more=more)
     return {"entries": entries, "cursor": seal(cursor, call.world.cursor_key), "has_more": more}
@@ -182,22 +182,22 @@ def _first_listing(call: Call, folder: Node, cursor: Cursor, most: int, entries:
     while index < len(keys) and len(entries) < most:
         cursor.phase, cursor.at = keys[index]
         item = items[index]
-        if _still(call.account, item, cursor.at):
+        if _is_unchanged(call.account, item, cursor.at):
             entries.append(_entry(call.view, cursor.scope, item))
         index += 1
     if index >= len(keys):
         cursor.phase, cursor.at = CHANGES, cursor.start
 
 
-def _still(account: Account, item: Node | Tombstone, seq: int) -> bool:
-    """Whether an item is as it was when the listing began; if not, it comes with the changes."""
+def _is_unchanged(account: Account, item: Node | Tombstone, seq: int) -> bool:
+    """Return whether an item is as it was when the listing began; if not, it comes with the changes."""
     if isinstance(item, Tombstone):
         return account.tombstones.get(item.path_lower) is item
     return item.seq == seq and account.nodes.get(item.node_id) is item
 
 
 def _order(call: Call, folder: Node, cursor: Cursor) -> Order:
-    """The items of a first listing in order; remembered, and made again when it was forgotten."""
+    """Return the items of a first listing in order; cached, and computed again when the cache lost it."""
     remembered = call.world.listings
     key = (cursor.scope, cursor.start)
     if key not in remembered:
@@ -228,7 +228,7 @@ def _items(view: View, folder: Node, scope: Scope) -> Iterator[tuple[int, Node |
 
 
 def _hidden(view: View, scope: Scope) -> list[str]:
-    """The lower-cased paths of mounts that are not to be seen."""
+    """Return the lower-cased paths of mounts that the listing leaves out."""
     if scope.include_mounted:
         return []
     return [names.lower(mount.path()) for mount in view.account.mounts if mount is not view.root]
@@ -255,15 +255,15 @@ def _changed(view: View, folder: Node, cursor: Cursor) -> Iterator[tuple[int, st
             yield seq, path
 
 
-def _anything(view: View, cursor: Cursor) -> bool:
-    """Whether a long poll answers: anything changed since the cursor, in whatever folder of the view."""
+def _any_change(view: View, cursor: Cursor) -> bool:
+    """Return whether anything changed since the cursor, in whatever folder of the view: a long poll then answers."""
     root = names.lower(view.root.path())
     changes = (path for _, path in view.account.changes(cursor.at) if path.startswith(root + "/"))
     return cursor.phase != CHANGES or next(changes, None) is not None
 
 
-def _news(view: View, cursor: Cursor) -> bool:
-    """Whether continue would have something to say."""
+def _has_more(view: View, cursor: Cursor) -> bool:
+    """Return whether `continue` would have an entry."""
     if cursor.phase != CHANGES:
         return True
     try:
@@ -286,7 +286,7 @@ def _changes(view: View, folder: Node, cursor: Cursor, most: int, *, all_childre
             for part in path[1:].split("/"):
                 node = account.child(node, part) or node
             entries.append(_entry(view, cursor.scope, node))
-        elif all_children or not _taken_along(account, path, names.lower(folder.path())):
+        elif all_children or not _parent_is_deleted(account, path, names.lower(folder.path())):
             entries.append(_entry(view, cursor.scope, tombstone))
     else:
         at = account.seq
@@ -294,8 +294,8 @@ def _changes(view: View, folder: Node, cursor: Cursor, most: int, *, all_childre
     return entries
 
 
-def _taken_along(account: Account, path: str, top: str) -> bool:
-    """Whether a folder above it is deleted too: its deletion is reported, or was, and says that all below is gone."""
+def _parent_is_deleted(account: Account, path: str, top: str) -> bool:
+    """Return whether a folder above is deleted too: the entry of that folder says that all below is gone."""
     path = path.rpartition("/")[0]
     while len(path) > len(top):
         if path in account.tombstones:

@@ -1,7 +1,7 @@
-"""OAuth 2: what a person is asked, the code they leave with, and the tokens it buys.
+"""OAuth 2: the authorization request, the code it yields, and the exchange of codes and refresh tokens.
 
-Nothing of an authorization request is believed until it is checked: an unknown app or an unregistered redirect_uri ends
-on a page of ours, never in a redirect. Redirect URIs are compared letter by letter.
+An authorization request is checked before anything is redirected: an unknown app or an unregistered redirect_uri ends
+on a page of the emulator, never in a redirect. Redirect URIs are compared letter by letter.
 """
 
 import secrets
@@ -33,7 +33,7 @@ class Unacceptable(Exception):
 
 @dataclass
 class Request:
-    """An authorization request that was checked."""
+    """A valid authorization request."""
 
     app: App
     scopes: list[str]
@@ -47,7 +47,7 @@ class Request:
 
 @dataclass
 class Code:
-    """An authorization code that was not used yet."""
+    """An authorization code that is not used yet."""
 
     request: Request
     account_id: str
@@ -56,7 +56,7 @@ class Code:
 
 
 def read(world: World, query: dict[str, str]) -> Request:
-    """An authorization request from the URL's parameters.
+    """Read and check an authorization request from the URL's parameters.
 
     Raises:
         Unacceptable: it cannot be shown to a person.
@@ -103,7 +103,7 @@ def _challenge(app: App, query: dict[str, str]) -> tuple[str, str]:
 
 
 def allow(world: World, request: Request, account_id: str) -> str:
-    """A person clicked Allow: the code."""
+    """Return the code for a person who clicked Allow."""
     code, now = idents.code(), world.clock.now()
     world.codes = {printed: each for printed, each in world.codes.items() if each.expires > now}
     scopes = request.scopes
@@ -120,7 +120,7 @@ def _same_link(grant: Grant, app: App, account_id: str) -> bool:
 
 
 def back(request: Request, **outcome: str) -> str:
-    """The redirect URI with what came of the request, and its state."""
+    """Return the redirect URI with the outcome of the request, and its state."""
     parts = urlsplit(request.redirect_uri)
     query = [*parse_qsl(parts.query, keep_blank_values=True), *outcome.items()]
     if request.state:
@@ -132,7 +132,7 @@ def back(request: Request, **outcome: str) -> str:
 
 
 class TokenError(Exception):
-    """A 400 of /oauth2/token."""
+    """An error of /oauth2/token."""
 
     def __init__(self, error: str, description: str = "") -> None:
         super().__init__(error)
@@ -143,7 +143,7 @@ _STRANGER = TokenError("invalid_client: Invalid client_id or client_secret")
 
 
 async def token(call: Call) -> Answer:
-    """POST /oauth2/token. Its fields come in the body, in the URL's query (the JavaScript SDK does so), or in both."""
+    """Answer POST /oauth2/token. Fields come in the body or in the URL's query (the JavaScript SDK does so)."""
     raw = await call.body.all(limit=1024 * 1024) or b""
     try:
         answer = Answer.of(_exchange(call, {**call.query, **_form(raw)}))
@@ -155,7 +155,7 @@ async def token(call: Call) -> Answer:
 
 
 def refused(error: TokenError) -> Answer:
-    """The 400 of /oauth2/token."""
+    """Return the 400 of /oauth2/token."""
     answer = Answer.of(error.body)
     answer.status, answer.error = 400, error.body["error"]
     answer.headers += [POLICY, ("Pragma", "no-cache")]
@@ -186,7 +186,7 @@ def _field(form: dict[str, str], name: str) -> str:
 
 
 def _client(call: Call, form: dict[str, str]) -> tuple[App, bool]:
-    """The app that asks, and whether it proved its secret: in the body or as HTTP Basic, but not both."""
+    """Return the calling app, and whether it proved its secret: in the body or as HTTP Basic, but not both."""
     key, secret = basic(call.headers.get("authorization", ""))
     if key and ("client_secret" in form or form.get("client_id", key) != key):
         raise TokenError("invalid_request", "client credentials given both in the body and as HTTP Basic")
@@ -252,7 +252,7 @@ def _verify(request: Request, form: dict[str, str]) -> None:
 
 
 def _scripted(call: Call, scopes: list[str]) -> list[str]:
-    """Scripted fault: more or less is granted than was asked."""
+    """Return the scopes that are granted: others than asked for, if scripted so."""
     struck = call.quirk("scope")
     return sorted(struck.scope) if struck else scopes
 

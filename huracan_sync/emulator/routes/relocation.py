@@ -1,7 +1,7 @@
 """Moving and copying.
 
-Nothing is overwritten: something at the target is a conflict, or with autorename becomes a neighbour. Missing parents
-are made. A moved file keeps id and client_modified and gets a new rev; a copy gets a new id too.
+Nothing is overwritten: an item at the target is a conflict, or with autorename the new one gets another name. Missing
+parents are created. A moved file keeps id and client_modified and gets a new rev; a copy gets a new id too.
 """
 
 import random
@@ -36,19 +36,19 @@ async def copy(call: Call) -> Json:
 
 @route("files/move", arguments.RELOCATE, WRITE)
 async def move_old(call: Call) -> Json:
-    """The deprecated form: the metadata alone, tagged."""
+    """Move or copy, by the deprecated form: the answer is the tagged metadata alone."""
     return await _alone(call, keep=False)
 
 
 @route("files/copy", arguments.RELOCATE, WRITE)
 async def copy_old(call: Call) -> Json:
-    """The deprecated form: the metadata alone, tagged."""
+    """Move or copy, by the deprecated form: the answer is the tagged metadata alone."""
     return await _alone(call, keep=True)
 
 
 async def _alone(call: Call, *, keep: bool) -> Json:
     _plan(call, call.arg, autorename=call.arg["autorename"], keep=keep)
-    await call.turn()
+    await call.take_write_lock()
     return metadata.of(call.view, _relocate(call, call.arg, autorename=call.arg["autorename"], keep=keep))
 
 
@@ -66,7 +66,7 @@ def _relocate(call: Call, arg: Json, *, autorename: bool, keep: bool) -> Node:
 
 
 def _plan(call: Call, arg: Json, *, autorename: bool, keep: bool) -> tuple[Node, Target | None]:
-    """What goes where; no target if everything is to stay as it is.
+    """Return what goes where; no target if nothing is to change.
 
     Raises:
         Failure: a RelocationError.
@@ -98,7 +98,7 @@ def _into_itself(node: Node, target: Target, *, keep: bool) -> None:
 
 
 def _case_only(call: Call, node: Node, target: Target) -> tuple[Node, Target | None]:
-    """Only the casing of the name differs, or nothing: what then happens is not certain."""
+    """Decide on a move that changes only the casing of the name, or nothing: the service's answer is not certain."""
     how = call.world.settings.case_rename
     if how == "conflict" or names.compose(target.name) == node.name:
         raise Failure("to", "conflict", "folder" if node.is_folder else "file")
@@ -117,7 +117,7 @@ def _affordable(call: Call, node: Node, *, keep: bool) -> None:
 
 
 def _batch(kind: str, argument: Struct, *, keep: bool) -> None:
-    """The routes `kind` (entries fail alone) and its deprecated form (the first failure is the job's)."""
+    """Register the routes of a batch: `kind`_v2 (entries fail alone) and `kind` (the first failure fails the job)."""
 
     def entry(call: Call, arg: Json) -> Json:
         return metadata.of(call.view, _relocate(call, arg, autorename=call.arg["autorename"], keep=keep))

@@ -1,4 +1,4 @@
-"""Looking at what is there and what was there: metadata, revisions, restore."""
+"""get_metadata, list_revisions and restore."""
 
 from typing import Any
 
@@ -17,7 +17,7 @@ READ = "files.metadata.read"
 @route("files/get_metadata", arguments.GET_METADATA, READ)
 @route("files/alpha/get_metadata", arguments.ALPHA_GET_METADATA, READ)
 async def get_metadata(call: Call) -> Json:
-    """What lies at a path; with include_deleted also what used to."""
+    """Return the metadata of an item; with include_deleted also of a deleted one."""
     path = call.arg["path"]
     try:
         if path.startswith("rev:"):
@@ -44,7 +44,7 @@ def _deleted(call: Call, path: str) -> Json:
 
 @route("files/list_revisions", arguments.LIST_REVISIONS, READ)
 async def list_revisions(call: Call) -> Json:
-    """The states of a file, newest first: those at its path, or in mode id those of its id wherever it lay."""
+    """Return revisions, newest first: those at the path, or in mode id those of the file wherever it lay."""
     by_id = call.arg["mode"][0] == "id"
     found, gone = _history(call, by_id=by_id)
     before = call.arg["before_rev"]
@@ -63,7 +63,7 @@ async def list_revisions(call: Call) -> Json:
 
 
 def _history(call: Call, *, by_id: bool) -> tuple[list[Revision], str]:
-    """All states of the file a path or id means, newest first, and when it went (empty if it is there)."""
+    """Return all revisions of the file that a path or id means, newest first, and when it was deleted (or "")."""
     path, account = call.arg["path"], call.account
     node: Node | None = None
     lower = ""
@@ -96,7 +96,7 @@ def _lower(call: Call, path: str) -> str:
 
 @route("files/restore", arguments.RESTORE, "files.content.write")
 async def restore(call: Call) -> Json:
-    """An old state of a file as its new one. The state that is current stays as it is."""
+    """Write an old revision as the new one. Restoring the current one changes nothing."""
     view, arg = call.view, call.arg
     revision = call.account.revisions.get(arg["rev"])
     try:
@@ -110,7 +110,7 @@ async def restore(call: Call) -> Json:
         return commits.bare(call, there)
     if there is not None and there.is_folder:
         raise Failure("path_write", "conflict", "folder")
-    await call.turn()
+    await call.take_write_lock()
     target = view.aim(arg["path"], arguments.WRITE_PATH, "path")
     blob = Blob(revision.content_hash, revision.size, [])
     if target.there is not None:

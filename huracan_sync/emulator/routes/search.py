@@ -1,4 +1,4 @@
-"""search_v2 and its deprecated forerunner: by the words of names only, without delay and without duplicates."""
+"""search_v2 and its deprecated form: by the words of names only, without delay and without duplicates."""
 
 import json
 import re
@@ -31,13 +31,13 @@ _CATEGORIES = {
 
 @route("files/search_v2", arguments.SEARCH, READ)
 async def search(call: Call) -> Answer:
-    """The first page. A folder that is not there holds no matches; it is no error."""
+    """Return the first page. A folder that does not exist has no matches; it is no error."""
     return Answer.of(_page(call, call.arg, 0), compact=True)
 
 
 @route("files/search/continue_v2", arguments.SEARCH_CONTINUE, READ)
-async def go_on(call: Call) -> Answer:
-    """The next page."""
+async def list_continue(call: Call) -> Answer:
+    """Return the next page."""
     try:
         asked, start = json.loads(b64decode(call.arg["cursor"], validate=True))
         arg = arguments.SEARCH(asked)
@@ -110,7 +110,7 @@ def _category(node: Node, ending: str) -> str:
 
 
 def _matches(name: str, query: str) -> bool:
-    """Every word of the query is a word of the name; the last may be the beginning of one."""
+    """Return whether every word of the query is a word of the name; the last may be the beginning of one."""
     name, query = names.lower(name), names.lower(names.compose(query))
     words = {name, *name.split(), *re.split(r"[\W_]+", name)}
     *whole, last = query.split()
@@ -119,7 +119,7 @@ def _matches(name: str, query: str) -> bool:
 
 @route("files/search", arguments.SEARCH_OLD, READ)
 async def search_old(call: Call) -> Json:
-    """The deprecated form, paged by number."""
+    """Search by the deprecated form, paged by number."""
     arg = call.arg
     if not arg["query"].strip():
         raise Failure("invalid_argument")

@@ -1,4 +1,4 @@
-"""Upload sessions: what has come, what may come next, and what becomes of it.
+"""Upload sessions: what they hold, what may be appended, and how they become content.
 
                     sequential                              concurrent
     start           bytes, perhaps closed                   no bytes, not closed
@@ -25,7 +25,7 @@ DIGEST = 32
 
 
 def begin(call: Call, *, concurrent: bool) -> Session:
-    """A new, empty session of the caller."""
+    """Create an empty session of the caller."""
     session = Session(
         session_id=idents.session_id(),
         account_id=call.account.person.account_id,
@@ -39,7 +39,7 @@ def begin(call: Call, *, concurrent: bool) -> Session:
 
 
 def find(call: Call, session_id: str) -> Session:
-    """A session of the caller that has not expired.
+    """Return a session of the caller that has not expired.
 
     Raises:
         Failure: `not_found`.
@@ -54,7 +54,7 @@ def find(call: Call, session_id: str) -> Session:
 
 
 def check_append(call: Call, session: Session, offset: int, length: int, *, close: bool) -> None:
-    """Whether so many bytes may be appended there.
+    """Check that so many bytes may be appended at an offset.
 
     Raises:
         Failure: a member of UploadSessionLookupError that append errors share.
@@ -73,7 +73,7 @@ def check_append(call: Call, session: Session, offset: int, length: int, *, clos
 
 
 def append(world: World, session: Session, offset: int, part: Part, *, close: bool) -> None:
-    """Take bytes that were checked into a session."""
+    """Append bytes that were checked."""
     pieces = world.pieces.setdefault(session.session_id, {})
     if part.length:
         number = max(pieces, default=-1) + 1
@@ -88,7 +88,7 @@ def append(world: World, session: Session, offset: int, part: Part, *, close: bo
 
 
 def rewind(world: World, session: Session, offset: int) -> None:
-    """Forget what lies beyond an offset, as a server does that lost it."""
+    """Drop the bytes beyond an offset, as a server that lost them."""
     for piece in list(world.pieces.get(session.session_id, {}).values()):
         if piece.offset + piece.length > offset:
             _drop(world, piece)
@@ -99,7 +99,7 @@ def rewind(world: World, session: Session, offset: int) -> None:
 
 
 def end(world: World, session: Session) -> None:
-    """A session is over: committed, expired or lost."""
+    """End a session that is committed, expired or lost."""
     for piece in list(world.pieces.get(session.session_id, {}).values()):
         _drop(world, piece)
     world.pieces.pop(session.session_id, None)
@@ -114,7 +114,7 @@ def _drop(world: World, piece: Piece) -> None:
 
 
 def check_finish(session: Session, pieces: dict[int, Piece], offset: int) -> None:
-    """Whether a session may be finished at an offset, without further bytes.
+    """Check that a session may be finished at an offset, without further bytes.
 
     Raises:
         Failure: a member of UploadSessionFinishError.
@@ -129,7 +129,7 @@ def check_finish(session: Session, pieces: dict[int, Piece], offset: int) -> Non
 
 
 async def seal(world: World, session: Session) -> Blob:
-    """The content of a session that was checked; hashed anew only where pieces do not lie block by block."""
+    """Return the content of a checked session; bytes are hashed again only where pieces do not match blocks."""
     layout = _layout(session, world.pieces.get(session.session_id, {}))
     extents = [extent for _, _, extent in layout]
     digests = _digests(session, world.pieces.get(session.session_id, {}), layout)
@@ -139,7 +139,7 @@ async def seal(world: World, session: Session) -> Blob:
 
 
 def quick_seal(world: World, session: Session) -> Blob | None:
-    """`seal` without waiting, for the many sessions of a batch; None if that cannot be."""
+    """Return the same as `seal` without waiting, for the many sessions of a batch; None if bytes must be read."""
     pieces = world.pieces.get(session.session_id, {})
     layout = _layout(session, pieces)
     digests = _digests(session, pieces, layout)
@@ -149,7 +149,7 @@ def quick_seal(world: World, session: Session) -> Blob | None:
 
 
 def _layout(session: Session, pieces: dict[int, Piece]) -> list[tuple[int, int, Extent]]:
-    """What lies where in a session, in order and without overlap: offset, length, extent. Later pieces win."""
+    """Return the pieces of a session in order and without overlap: offset, length, extent. Later pieces win."""
     if not session.concurrent:
         ordered = [pieces[number] for number in sorted(pieces)]
         return [(piece.offset, piece.length, extent) for piece in ordered for extent in piece.extents]
@@ -164,7 +164,7 @@ def _layout(session: Session, pieces: dict[int, Piece]) -> list[tuple[int, int, 
 
 
 def _digests(session: Session, pieces: dict[int, Piece], layout: list[tuple[int, int, Extent]]) -> bytes | None:
-    """The block digests of a session, if its pieces begin and end with blocks; None if bytes must be looked at."""
+    """Return the block digests of a session, if its pieces match blocks; None if bytes must be read."""
     ends = [0, *accumulate(length for _, length, _ in layout)]
     if any(offset % BLOCK or offset != end for (offset, _, _), end in zip(layout, ends, strict=False)):
         return None

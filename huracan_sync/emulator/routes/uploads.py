@@ -1,4 +1,4 @@
-"""The routes that bring bytes: files/upload and files/upload_session/*."""
+"""files/upload and files/upload_session/*."""
 
 from typing import Any
 
@@ -17,7 +17,7 @@ WRITE = "files.content.write"
 
 
 async def _receive(call: Call, cuts: list[int] | None = None) -> Received:
-    """The body on disk, not larger than a request may be.
+    """Store the body on disk, if it is not larger than a request may be.
 
     Raises:
         Failure: `payload_too_large`.
@@ -25,14 +25,14 @@ async def _receive(call: Call, cuts: list[int] | None = None) -> Received:
     wanted = call.arg.get("content_hash")
     limit = call.world.settings.max_request_bytes
     received = await store(call.body, call.world.content, limit=limit, cuts=cuts, whole=wanted is not None)
-    call.still()
+    call.check_not_reset()
     if received.too_large or received.size > limit:
         raise Failure("payload_too_large")
     return received
 
 
 def _drop(call: Call, received: Received) -> None:
-    """These bytes are not wanted."""
+    """Remove stored bytes that nothing needs."""
     if received.segment is not None:
         call.world.content.discard(received.segment)
 
@@ -47,7 +47,7 @@ def _checked(call: Call, received: Received) -> None:
 @route("files/upload", arguments.UPLOAD, WRITE, style="upload")
 @route("files/alpha/upload", arguments.UPLOAD, WRITE, style="upload")
 async def upload(call: Call) -> Json:
-    """A new file, or a new revision. After a conflict the bytes wait in a session."""
+    """Write a new file, or a new revision. After a conflict the bytes are kept in a session."""
     received = await _receive(call)
     _checked(call, received)
     part = received.parts[0]
@@ -68,7 +68,7 @@ async def upload(call: Call) -> Json:
 
 @route("files/upload_session/start", arguments.SESSION_START, WRITE, style="upload")
 async def start(call: Call) -> Json:
-    """A new session, perhaps with its first bytes."""
+    """Start a session, perhaps with its first bytes."""
     received = await _receive(call)
     kind, close = call.arg["session_type"], call.arg["close"]
     concurrent = kind is not None and kind[0] == "concurrent"
@@ -86,7 +86,7 @@ async def start(call: Call) -> Json:
 
 @route("files/upload_session/start_batch", arguments.SESSION_START_BATCH, WRITE)
 async def start_batch(call: Call) -> Json:
-    """Many new, empty sessions."""
+    """Start many empty sessions."""
     kind = call.arg["session_type"]
     concurrent = kind is not None and kind[0] == "concurrent"
     made = [sessions.begin(call, concurrent=concurrent) for _ in range(call.arg["num_sessions"])]
@@ -95,13 +95,13 @@ async def start_batch(call: Call) -> Json:
 
 @route("files/upload_session/append_v2", arguments.SESSION_APPEND, WRITE, style="upload")
 async def append(call: Call) -> None:
-    """More bytes for one session."""
+    """Append to one session."""
     await _append(call, call.arg["cursor"], close=call.arg["close"])
 
 
 @route("files/upload_session/append", arguments.CURSOR, WRITE, style="upload")
 async def append_old(call: Call) -> None:
-    """More bytes for one session; the deprecated form without close."""
+    """Append to one session, by the deprecated form without close."""
     cursor = dict(call.arg)
     call.arg["content_hash"] = None
     await _append(call, cursor, close=False)
@@ -110,7 +110,7 @@ async def append_old(call: Call) -> None:
 async def _append(call: Call, cursor: Json, *, close: bool) -> None:
     received = await _receive(call)
     try:
-        _mislay(call, cursor)
+        _lose_if_scripted(call, cursor)
         session = sessions.find(call, cursor["session_id"])
         sessions.check_append(call, session, cursor["offset"], received.size, close=close)
     except Failure:
@@ -120,8 +120,8 @@ async def _append(call: Call, cursor: Json, *, close: bool) -> None:
     sessions.append(call.world, session, cursor["offset"], received.parts[0], close=close)
 
 
-def _mislay(call: Call, cursor: Json) -> None:
-    """Scripted fault: the session, or the end of it, was lost."""
+def _lose_if_scripted(call: Call, cursor: Json) -> None:
+    """Lose the session, or the end of it, if scripted so."""
     session = call.world.sessions.get(cursor["session_id"])
     if session and call.quirk("session_lost"):
         sessions.end(call.world, session)
@@ -131,7 +131,7 @@ def _mislay(call: Call, cursor: Json) -> None:
 
 @route("files/upload_session/append_batch", arguments.SESSION_APPEND_BATCH, WRITE, style="upload")
 async def append_batch(call: Call) -> Json:
-    """More bytes for many sessions, one after the other in one body. Entries fail alone."""
+    """Append to many sessions, whose bytes follow each other in one body. Entries fail alone."""
     entries = call.arg["entries"]
     lengths = [entry["length"] for entry in entries]
     received = await _receive(call, lengths)
@@ -143,7 +143,7 @@ async def append_batch(call: Call) -> Json:
     for entry, part in zip(entries, received.parts, strict=True):
         cursor = entry["cursor"]
         try:
-            _mislay(call, cursor)
+            _lose_if_scripted(call, cursor)
             session = sessions.find(call, cursor["session_id"])
             sessions.check_append(call, session, cursor["offset"], part.length, close=entry["close"])
         except Failure as failure:
@@ -158,7 +158,7 @@ async def append_batch(call: Call) -> Json:
 
 @route("files/upload_session/finish", arguments.SESSION_FINISH, WRITE, style="upload")
 async def finish(call: Call) -> Json:
-    """The last bytes, and the file. If the commit fails, the bytes have been appended all the same."""
+    """Append the last bytes and write the file. If the commit fails, the bytes have been appended all the same."""
     received = await _receive(call)
     cursor = call.arg["cursor"]
     world = call.world
@@ -187,14 +187,14 @@ async def finish(call: Call) -> Json:
 
 
 def _not_finished(call: Call, session: Session) -> None:
-    """After a wait: another call may have finished the same session meanwhile."""
-    call.still()
+    """Check, after a wait, that no other call finished the same session meanwhile."""
+    call.check_not_reset()
     if call.world.sessions.get(session.session_id) is not session:
         raise Failure("lookup_failed", "not_found")
 
 
 def _of_finish(call: Call, cursor: Json) -> Session:
-    _mislay(call, cursor)
+    _lose_if_scripted(call, cursor)
     try:
         return sessions.find(call, cursor["session_id"])
     except Failure as failure:
@@ -212,15 +212,15 @@ def _check_last(call: Call, session: Session, offset: int, length: int) -> None:
 
 @route("files/upload_session/finish_batch_v2", arguments.SESSION_FINISH_BATCH, WRITE)
 async def finish_batch(call: Call) -> Json:
-    """Many sessions become files, in one turn. Entries fail alone, and are answered in the order sent."""
+    """Write the files of many sessions under one lock. Entries fail alone, and are answered in the order sent."""
     if call.world.settings.write_lock_ms and any(_would_write(call, entry) for entry in call.arg["entries"]):
-        await call.turn()
+        await call.take_write_lock()
     return {"entries": await _finish_all(call)}
 
 
 @route("files/upload_session/finish_batch", arguments.SESSION_FINISH_BATCH, WRITE)
 async def finish_batch_old(call: Call) -> Json:
-    """The deprecated form: always a job."""
+    """Write the files of many sessions, by the deprecated form: always a job."""
 
     async def work() -> Json:
         return {".tag": "complete", "entries": await _finish_all(call)}
@@ -229,10 +229,10 @@ async def finish_batch_old(call: Call) -> Json:
 
 
 def _would_write(call: Call, entry: Json) -> bool:
-    """Whether an entry needs the account's turn; one that cannot succeed, or changes nothing, does not."""
+    """Return whether an entry needs the write lock; one that cannot succeed, or changes nothing, does not."""
     session = call.world.sessions.get(entry["cursor"]["session_id"])
     blob = sessions.quick_seal(call.world, session) if session and session.closed and _whole(call, session) else None
-    return session is not None and (blob is None or not commits.is_there(call, entry["commit"], blob))
+    return session is not None and (blob is None or not commits.has_content(call, entry["commit"], blob))
 
 
 def _whole(call: Call, session: Session) -> bool:

@@ -1,4 +1,4 @@
-"""Who one is: users/*, check/*, auth/token/revoke."""
+"""users/*, check/* and auth/token/revoke."""
 
 from typing import Any
 
@@ -31,7 +31,7 @@ def _account(person: Person) -> Json:
 
 @route("users/get_current_account", arguments.VOID, INFO)
 async def get_current_account(call: Call) -> Json:
-    """The account of the token."""
+    """Return the account of the token."""
     person = call.account.person
     return {
         **_account(person),
@@ -50,7 +50,7 @@ async def get_current_account(call: Call) -> Json:
 
 @route("users/get_account", arguments.GET_ACCOUNT, "sharing.read")
 async def get_account(call: Call) -> Json:
-    """Any account of the emulator."""
+    """Return any account of the emulator."""
     account = call.world.accounts.get(call.arg["account_id"])
     if account is None:
         raise Failure("no_account")
@@ -59,26 +59,26 @@ async def get_account(call: Call) -> Json:
 
 @route("users/get_space_usage", arguments.VOID, INFO)
 async def get_space_usage(call: Call) -> Json:
-    """Bytes used and allowed."""
+    """Return the bytes used and allowed."""
     allocation = {".tag": "individual", "allocated": commits.quota(call)}
     return {"used": call.account.used, "allocation": allocation}
 
 
 @route("check/user", arguments.ECHO, INFO)
 async def check_user(call: Call) -> Json:
-    """An echo, for those with a token."""
+    """Return the query, to whoever has a token."""
     return {"result": call.arg["query"]}
 
 
 @route("check/app", arguments.ECHO, None, auth="app")
 async def check_app(call: Call) -> Json:
-    """An echo, for those with an app's key and secret."""
+    """Return the query, to whoever has an app's key and secret."""
     return {"result": call.arg["query"]}
 
 
 @route("auth/token/revoke", arguments.VOID, None)
 async def revoke(call: Call) -> None:
-    """The token, its refresh token and all its siblings are no more."""
+    """Revoke the token, its refresh token, and all access tokens of that."""
     assert call.grant  # noqa: S101  the gate has looked
     call.grant.revoked = True
     call.world.keep_grant(call.grant)

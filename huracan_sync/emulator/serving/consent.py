@@ -1,4 +1,4 @@
-"""The page on which a person allows or denies, for people and for scripts that click: two buttons in one form."""
+"""The consent page: one form with the buttons Allow and Deny, for people and for scripts that click."""
 
 import secrets
 from html import escape
@@ -19,8 +19,8 @@ _MEANING = {
 _WAITING = 1000  # consent pages that nobody answered
 
 
-def ask(world: World, query: dict[str, str]) -> Answer:
-    """GET /oauth2/authorize: the page."""
+def consent_page(world: World, query: dict[str, str]) -> Answer:
+    """Answer GET /oauth2/authorize with the page."""
     try:
         request = oauth.read(world, query)
     except oauth.Unacceptable as error:
@@ -57,7 +57,7 @@ def _accounts(world: World) -> str:
 
 
 def decide(world: World, form: dict[str, str]) -> Answer:
-    """POST /oauth2/authorize: a button was clicked."""
+    """Answer POST /oauth2/authorize: a button was clicked."""
     request: oauth.Request | None = world.consents.pop(form.get("consent", ""), None)
     account_id = form.get("account_id") or world.default_account_id
     if request is None or account_id not in world.accounts:

@@ -41,17 +41,17 @@ Json = dict[str, Any]
 
 
 class Refused(Exception):
-    """A control call that cannot be carried out; the text says why."""
+    """A control call that is refused; the text says why."""
 
 
 class Control:
-    """The control endpoints of one world."""
+    """The control endpoints of one emulator."""
 
     def __init__(self, world: World) -> None:
         self.world = world
 
     def routes(self) -> list[Route]:
-        """What Starlette routes by."""
+        """Return the table for Starlette's router."""
         table: dict[str, dict[str, Callable[[Json], Any]]] = {
             "": {"GET": self.overview},
             "/reset": {"POST": self.reset},
@@ -87,7 +87,7 @@ class Control:
     # -- state ----------------------------------------------------------------------------------------------------
 
     def overview(self, _: Json) -> Json:
-        """What there is."""
+        """Return accounts, apps, settings and time."""
         world = self.world
         apps = [
             {
@@ -123,7 +123,7 @@ class Control:
         return {"account_id": self.world.default_account_id}
 
     def account(self, given: Json) -> Json:
-        """A new account, which then is the one used where none is named; or, with account_id, a change of one."""
+        """Create an account, which is then the default; or, with account_id, change one."""
         fields = _take(
             given,
             given_name=(str, "Ada"),
@@ -180,7 +180,7 @@ class Control:
     # -- tokens ---------------------------------------------------------------------------------------------------
 
     def token(self, given: Json) -> Json:
-        """Tokens as if a person had gone the whole way. `expires_in` 0 gives an expired one."""
+        """Return tokens as after a complete login. `expires_in` 0 gives an expired access token."""
         fields = _take(
             given,
             app_key=(str, ""),
@@ -204,7 +204,7 @@ class Control:
         }
 
     def code(self, given: Json) -> Json:
-        """An authorization code, as if a person had clicked Allow."""
+        """Return an authorization code, as if a person had clicked Allow."""
         names = "app_key redirect_uri code_challenge code_challenge_method scope token_access_type state account_id"
         fields = _take(given, **dict.fromkeys(names.split(), (str, "")))
         app, account = self._app(fields.pop("app_key")), self._find(fields.pop("account_id"))
@@ -219,7 +219,7 @@ class Control:
         return {"code": oauth.allow(self.world, request, account.person.account_id)}
 
     def revoke(self, given: Json) -> Json:
-        """A person unlinks an app: all its tokens for that account are revoked."""
+        """Unlink an app, as a person can: all its tokens for that account are revoked."""
         fields = _take(given, app_key=(str, ""), account_id=(str, ""))
         app, account_id = self._app(fields["app_key"]), self._find(fields["account_id"]).person.account_id
         revoked = 0
@@ -244,11 +244,11 @@ class Control:
     # -- behaviour ------------------------------------------------------------------------------------------------
 
     def list_faults(self, _: Json) -> Json:
-        """The rules in force, with what each has seen and struck."""
+        """Return the rules, with how many calls each saw and applied to, and all kinds of faults."""
         return {"faults": self.world.faults.report(), "kinds": faults.KINDS}
 
     def add_faults(self, given: Any) -> Json:
-        """Put rules in force: one, or a list."""
+        """Add rules: one, or a list."""
         rules = given if isinstance(given, list) else given.get("faults", [given]) if isinstance(given, dict) else []
         read = [faults.read(rule) for rule in rules]
         for rule in read:
@@ -262,17 +262,17 @@ class Control:
         return self.list_faults({})
 
     def log(self, given: Json) -> Json:
-        """What clients did since the last reset."""
+        """Return what clients did since the last reset."""
         return self.world.traffic.report(int(_take(given, recent=(int | str, 1000))["recent"]))
 
     def reset_log(self, given: Json) -> Json:
-        """Count from nothing."""
+        """Begin a new log."""
         _take(given)
         self.world.traffic = type(self.world.traffic)()
         return self.world.traffic.report()
 
     def time(self, given: Json) -> Json:
-        """The virtual time."""
+        """Return the virtual time."""
         _take(given)
         return self.clock({})
 
@@ -282,20 +282,20 @@ class Control:
         return {"time": self.world.clock.stamp(), "offset_s": self.world.clock.offset_s}
 
     def config(self, given: Json) -> Json:
-        """Turn knobs; the answer has them all."""
+        """Change settings; the answer has them all."""
         if given:
             self.world.settings = settings.changed(self.world.settings, given)
         plain: Json = msgspec.structs.asdict(self.world.settings)
         return plain
 
     def reset_cursors(self, given: Json) -> Json:
-        """Every cursor issued so far is invalid."""
+        """Invalidate every cursor issued so far."""
         forget_cursors(self._find(_take(given, account_id=(str, ""))["account_id"]))
         return {}
 
 
 def _must_match_a_route(pattern: str) -> None:
-    """A rule for a route that does not exist would never strike, and its test would pass for no reason.
+    """Refuse a rule that no route matches: it would never apply, and its test would pass for no reason.
 
     Raises:
         Refused: no route matches; the text names the nearest.
@@ -307,7 +307,7 @@ def _must_match_a_route(pattern: str) -> None:
 
 
 def _take(given: Any, **fields: tuple[Any, Any]) -> Json:
-    """The fields of a control call, each of its type or its default.
+    """Return the fields of a control call, each of its type, or its default.
 
     Raises:
         ValueError: a field nobody knows, or of another type.

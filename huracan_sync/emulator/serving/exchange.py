@@ -1,7 +1,7 @@
-"""One request from a client and its answer, over a link that may be slow and a service that may fail as scripted.
+"""One request from a client and its answer, with the simulated bandwidth, latency and faults.
 
-Laws: the body is read to its end before an answer goes out; what was done is written down before it is answered for,
-also when the client has gone; every answer carries a request id; nothing a client sends brings more than a refusal.
+Rules: the body is read to its end before an answer goes out; changes are written to disk before they are answered,
+also when the client has gone; every answer has a request id; whatever a client sends, it gets an answer.
 """
 
 import asyncio
@@ -57,7 +57,7 @@ class Exchange:
         self.generation = world.generation
 
     async def run(self) -> None:
-        """Read, do, write down, answer, count."""
+        """Read the request, handle it, write changes to disk, answer, and log it."""
         wire = fault_injection.Wire(self.scope.get("emulator.transport"), self.body)
         try:
             if self.headers.get("content-length", "0") == "0" and "transfer-encoding" not in self.headers:
@@ -82,7 +82,7 @@ class Exchange:
     # -- doing ----------------------------------------------------------------------------------------------------
 
     def _find(self) -> tuple[str, Callable[[Call], Awaitable[Answer]]]:
-        """The name and the work that belong to the path."""
+        """Return the name for the log and the handler that belong to the path."""
         path, method = self.scope["path"], self.scope["method"]
         if path.startswith("/2/"):
             found = table.ROUTES.get(path[3:])
@@ -141,7 +141,7 @@ class Exchange:
         return result if isinstance(result, Answer) else Answer.of(result)
 
     async def _ask(self, call: Call) -> Answer:
-        return consent.ask(self.world, call.query)
+        return consent.consent_page(self.world, call.query)
 
     async def _decide(self, call: Call) -> Answer:
         raw = await call.body.all(limit=65536) or b""
@@ -157,7 +157,7 @@ class Exchange:
         return await links.use_upload_link(call, self.scope["path"].removeprefix("/apitul/1/"))
 
     async def _instead(self, when: str) -> Answer | None:
-        """The scripted answer for this call, if one stands at this point."""
+        """Return the scripted answer for this call at this point, if there is one."""
         for rule in self.rules:
             if rule.fault in ANSWERS and rule.when == when and self.call:
                 scripted = fault_injection.answer(self.call, rule)
@@ -192,8 +192,8 @@ class Exchange:
         headers = [("Content-Type", error.content_type()), *error.headers()]
         if error.status == 401:
             headers.append(("X-Dropbox-Request-Url", self.scope["path"]))
-        told = error.summary() if isinstance(error, JsonError) else str(error)
-        return Answer(error.status, headers, error.body(), error=told)
+        text = error.summary() if isinstance(error, JsonError) else str(error)
+        return Answer(error.status, headers, error.body(), error=text)
 
     # -- answering ------------------------------------------------------------------------------------------------
 
@@ -265,7 +265,7 @@ class Exchange:
     # -- counting -------------------------------------------------------------------------------------------------
 
     def _count(self, answer: Answer | None) -> None:
-        """Put the request into the log, once; without an answer it was cut."""
+        """Log the request, once. Without an answer its connection was cut."""
         if self.counted:
             return
         self.counted = True

@@ -46,14 +46,14 @@ _BODIES = {
 
 
 class Cut(Exception):
-    """The connection is gone, as scripted."""
+    """The connection was cut, as scripted."""
 
 
 # -- answers ------------------------------------------------------------------------------------------------------
 
 
 def answer(call: Call, rule: Rule) -> Answer | ApiError | None:
-    """The scripted answer of a rule; None where the route carries the fault out itself."""
+    """Return the scripted answer of a rule; None where the handler carries the fault out itself."""
     if rule.fault in AUTH_ERRORS:
         return _refusal(call, rule)
     answers: dict[str, Callable[[Call, Rule], Answer | ApiError | None]] = {
@@ -86,7 +86,7 @@ def _contention(call: Call, rule: Rule) -> ApiError | None:
 
 
 def _outer(route: str) -> list[str]:
-    """The member under which a route's error has its WriteError; none where it has a member of its own."""
+    """Return the union member that holds a route's WriteError; nothing where the error has a member of its own."""
     known = {"upload": "path", "create_folder": "path", "delete": "path_write", "restore": "path_write"}
     name = route.removeprefix("files/").removeprefix("alpha/").removesuffix("_v2")
     if name in {"move", "copy"}:
@@ -102,7 +102,7 @@ def _server_error(_: Call, rule: Rule) -> Answer:
 
 
 def html_page(status: int) -> Answer:
-    """The page that the servers before the API answer with."""
+    """Return the page that the servers in front of the API answer with."""
     return Answer(status, [("Content-Type", "text/html; charset=utf-8")], _PAGE.format(status=status).encode())
 
 
@@ -112,7 +112,7 @@ def _token_error(_: Call, rule: Rule) -> Answer:
 
 
 def _refusal(call: Call, rule: Rule) -> ApiError | None:
-    """401s that stay true afterwards, where they speak of the token."""
+    """Return a 401, and make it true for later calls, where it is about the token."""
     world = call.world
     _, _, secret = call.headers.get("authorization", "").partition(" ")
     token = world.tokens.get(fingerprint(secret.strip()))
@@ -131,14 +131,14 @@ def _refusal(call: Call, rule: Rule) -> ApiError | None:
 
 
 class Wire:
-    """What happens to the connection before and after the work."""
+    """Faults of the connection, before and after the handler."""
 
     def __init__(self, transport: Any, body: Body) -> None:
         self._transport = transport
         self._body = body
 
     async def before(self, rules: list[Rule]) -> None:
-        """Until the work begins.
+        """Apply the faults that come before the handler.
 
         Raises:
             Cut: the connection is gone.
@@ -151,7 +151,7 @@ class Wire:
                 self._cut(rule)
 
     async def after(self, rules: list[Rule]) -> None:
-        """When the work is done and nothing was answered yet.
+        """Apply the faults that come after the handler and before the answer.
 
         Raises:
             Cut: the connection is gone.
@@ -179,7 +179,7 @@ class Wire:
 
 
 async def _hold(transport: Any, seconds: float) -> None:
-    """Wait, but no longer than anybody is there to wait for."""
+    """Wait, until the client disconnects at the latest."""
     loop = asyncio.get_running_loop()
     end = loop.time() + seconds
     while loop.time() < end and not (transport is not None and transport.is_closing()):  # noqa: ASYNC110  it has no event
@@ -189,7 +189,7 @@ async def _hold(transport: Any, seconds: float) -> None:
 async def shaped(
     chunks: Iterator[bytes], rules: list[Rule], length: int | None, transport: Any
 ) -> AsyncIterator[bytes]:
-    """The body of an answer as it will arrive.
+    """Yield the body of an answer as it will arrive.
 
     Raises:
         Cut: the rest will not come; the connection closes once what was yielded is out.
@@ -218,7 +218,7 @@ async def shaped(
 
 
 def _place(rule: Rule | None, length: int | None) -> int | None:
-    """Where in the body a rule strikes."""
+    """Return where in the body a rule applies."""
     if rule is None:
         return None
     if rule.offset is not None:

@@ -1,7 +1,7 @@
-"""The pages for people: what the accounts hold, what clients did lately, which apps there are.
+"""The page for people: accounts and their files, requests, apps.
 
-One look for all pages, in light and dark; nothing is fetched from anywhere. The page looks at itself anew every two
-seconds, and keeps open what is open.
+One style for all pages, in light and dark; nothing is loaded from elsewhere. The page reloads its content every two
+seconds, and keeps open folders open.
 """
 
 from collections.abc import Iterator
@@ -99,7 +99,7 @@ HEADERS = {
 
 
 def document(title: str, body: str, *, script: str = "") -> str:
-    """A whole HTML page."""
+    """Return a complete HTML page."""
     alive = f"<script>{script}</script>" if script else ""
     icon = "data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 8 8'%3E%3Cpath fill='%230061fe' "
     icon += "d='M2 0 4 1.5 2 3 0 1.5zM6 0l2 1.5L6 3 4 1.5zM2 3l2 1.5L2 6 0 4.5zM6 3l2 1.5L6 6 4 4.5z'/%3E%3C/svg%3E"
@@ -111,7 +111,7 @@ def document(title: str, body: str, *, script: str = "") -> str:
 
 
 def home(world: World, before: int | None = None) -> str:
-    """What the emulator holds, and what was done to it. `before` shows the requests with smaller numbers than this."""
+    """Return the page. `before` shows the requests with smaller numbers than this one."""
     count = world.traffic.count
     offset = world.clock.offset_s
     shifted = f" <small>(moved by {offset:+.0f} s)</small>" if offset else ""
@@ -128,7 +128,7 @@ def home(world: World, before: int | None = None) -> str:
 
 
 def size(count: int) -> str:
-    """A number of bytes, for people."""
+    """Format a number of bytes."""
     amount = float(count)
     for unit in ("B", "KiB", "MiB", "GiB"):
         if amount < 1024:
@@ -149,16 +149,16 @@ def _account(account: Account) -> str:
 
 
 def _tree(folder: Node, left: list[int]) -> Iterator[str]:
-    """The content of a folder; `left` counts down what may still be shown."""
+    """Yield the content of a folder; `left` counts down how many items may still be shown."""
     children = sorted((folder.children or {}).values(), key=lambda node: (not node.is_folder, node.name.lower()))
     shown = children[: min(_MOST_SIBLINGS, max(0, left[0]))]
     left[0] -= len(shown)
     for node in shown:
         name = escape(node.name)
         if node.revision:
-            told = f"{size(node.revision.size)} · {node.revision.server_modified[:10]}"
+            details = f"{size(node.revision.size)} · {node.revision.server_modified[:10]}"
             rev = escape(node.revision.rev)
-            yield f'<div class="file" title="rev {rev}"><span>{name}</span><small>{told}</small></div>'
+            yield f'<div class="file" title="rev {rev}"><span>{name}</span><small>{details}</small></div>'
         else:
             opened = " open" if node.parent is None or node.parent.parent is None else ""
             inner = "".join(_tree(node, left)) or '<div class="file soft"><span>empty</span></div>'
@@ -185,7 +185,7 @@ def _requests(world: World, before: int | None) -> str:
 
 
 def _pages(traffic: Traffic, shown: list[Request], start: int) -> str:
-    """Links to the pages beside this one."""
+    """Return the links to newer and older requests."""
     links = []
     if start <= traffic.count:
         links = ['<a href="/">latest</a>', f'<a href="/?before={start + _MOST_REQUESTS}">newer</a>']
@@ -229,7 +229,7 @@ def _apps(world: World) -> str:
 
 
 def _behaviour(world: World) -> str:
-    """The scripted faults and the settings that are not as usual; nothing when there are none."""
+    """Return the scripted faults and the changed settings; nothing if there are none."""
     rules = "".join(
         f"<tr><td>{escape(rule['fault'])}<td class=mono>{escape(rule['route'])} {escape(rule['path'] or '')}"
         f"<td class=n>{rule['seen']} seen"

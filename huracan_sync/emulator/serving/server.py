@@ -1,4 +1,4 @@
-"""Starting an emulator, and the one line that says it is ready."""
+"""Starting the server, and the line of JSON that says it is ready."""
 
 import asyncio
 import ipaddress
@@ -31,7 +31,7 @@ _SOCKET_ROOM = 128 * 1024  # bytes that one connection holds each way; the syste
 
 
 class Protocol(HttpToolsProtocol):
-    """HTTP as uvicorn speaks it, with limits; the application can get at the connection, to break it as scripted.
+    """uvicorn's HTTP with limits. The application can reach the connection, to break it as scripted.
 
     A connection that brings no request within the time for headers, or is slow to finish one, is cut off. Between
     requests uvicorn's own time for idle connections counts.
@@ -76,7 +76,7 @@ class Protocol(HttpToolsProtocol):
 
 
 class _Server(uvicorn.Server):
-    """A server that says when it listens."""
+    """A server that prints a line when it listens."""
 
     def __init__(self, config: uvicorn.Config, world: World, ready: dict[str, Any]) -> None:
         super().__init__(config)
@@ -85,7 +85,7 @@ class _Server(uvicorn.Server):
         self.interrupted = False
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """A signal: end, and do not raise it again afterwards, so that there is time to clean up."""
+        """End on a signal, and do not raise it again afterwards, so that there is time to clean up."""
         del frame
         self.force_exit = self.should_exit and sig == signal.SIGINT
         self.should_exit = True
@@ -147,7 +147,7 @@ def serve(
 
 
 def _private_folder() -> Path:
-    """A folder for this emulator alone, locked as long as it lives; what killed ones left behind is removed."""
+    """Make a folder for this emulator, locked while it runs. Folders of killed emulators are removed."""
     folder = Path(tempfile.mkdtemp(prefix=_PREFIX))
     locked(folder)
     for other in (lock.parent for lock in folder.parent.glob(f"{_PREFIX}*/lock")):
@@ -197,14 +197,14 @@ def _run(world: World, listener: socket.socket, tls: Path | None) -> bool:
 
 
 def _name(address: str, *, loopback: bool) -> str:
-    """How a client on this machine reaches an address one listens at: every address is also 127.0.0.1."""
+    """Return the name by which a client on this machine reaches the address."""
     if not loopback and ipaddress.ip_address(address).is_unspecified:
         return "127.0.0.1" if "." in address else "[::1]"
     return f"[{address}]" if ":" in address else address
 
 
 def ready(world: World, url: str) -> dict[str, str]:
-    """What a client needs to know to begin."""
+    """Return the content of the line that says the emulator is ready."""
     return {
         "url": url,
         "app_key": worlds.APP_KEY,

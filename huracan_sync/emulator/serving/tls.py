@@ -1,6 +1,6 @@
-"""A certificate authority of one's own, for this machine only, and a certificate for the real hosts' names.
+"""A certificate authority for this machine only, and a server certificate for Dropbox's host names.
 
-So that clients that know no other address can be pointed here through a hosts file.
+With them, clients that know no other address can be led to the emulator by a hosts file.
 """
 
 import ipaddress
@@ -28,7 +28,7 @@ _LIFE = timedelta(days=90)
 
 
 def certificates(folder: Path) -> tuple[Path, Path, Path]:
-    """The CA's certificate (`ca.pem`), the server's certificate and its key; made where they are missing or old.
+    """Return the paths of CA certificate, server certificate and key; made if they are missing or about to expire.
 
     The CA's key is thrown away after use, so that nobody can sign another certificate with it.
     """

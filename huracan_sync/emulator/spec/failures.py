@@ -22,25 +22,25 @@ POLICY = ("Content-Security-Policy", "sandbox allow-forms allow-scripts")
 
 
 class ApiError(Exception):
-    """An answer that is no success."""
+    """An answer other than success."""
 
     status = 500
 
     def headers(self) -> Headers:
-        """The headers that only errors carry."""
+        """Return the headers that only errors have."""
         return [POLICY]
 
     def content_type(self) -> str:
-        """The value of Content-Type."""
+        """Return the value of Content-Type."""
         return "application/json"
 
     def body(self) -> bytes:
-        """The bytes of the answer."""
+        """Return the body of the answer."""
         return b""
 
 
 class BadInput(ApiError):
-    """400: bytes that no state of the account could make right."""
+    """400: a request that is wrong whatever the account holds."""
 
     status = 400
 
@@ -64,11 +64,11 @@ class JsonError(ApiError):
         self.tags = tags
 
     def error(self) -> Json:
-        """The `error` object."""
+        """Return the `error` object."""
         raise NotImplementedError
 
     def summary(self) -> str:
-        """The tags joined by slashes, and the random dots that keep clients from comparing it whole."""
+        """Return the tags joined by slashes, and the random dots that keep clients from comparing it whole."""
         return "/".join(self.tags) + "/" + "." * secrets.randbelow(4)
 
     def body(self) -> bytes:  # noqa: D102
@@ -85,7 +85,7 @@ class Failure(JsonError):
         self.fields = fields
 
     def under(self, *tags: str) -> "Failure":
-        """The same error as a member of outer unions."""
+        """Return the same error as a member of outer unions."""
         return Failure(*tags, *self.tags, **self.fields)
 
     def error(self) -> Json:  # noqa: D102

@@ -24,7 +24,7 @@ class FileIds:
         self._last = 0
 
     def new(self) -> str:
-        """The next file or folder id of this account."""
+        """Return the next file or folder id of this account."""
         self._last = max(self._last + 1, time.time_ns())
         return "id:" + _base64(self._prefix + self._last.to_bytes(8, "big"))
 
@@ -100,5 +100,5 @@ def code() -> str:
 
 
 def fingerprint(secret: str) -> str:
-    """What is kept of a token: enough to know it again, nothing to use it with."""
+    """Return the hash of a token: what is stored of it."""
     return sha256(secret.encode("utf-8", "surrogatepass")).hexdigest()

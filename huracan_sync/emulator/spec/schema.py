@@ -1,4 +1,4 @@
-"""What an argument may look like, and the words in which Dropbox refuses one that does not. Pure.
+"""Argument types, and the texts with which Dropbox refuses what does not fit. Pure.
 
 The wording is that of the Stone runtime, which all recorded refusals agree with: unknown fields first, then each field
 in the order of the specification, then what is missing; the path to the field before a colon.
@@ -33,12 +33,12 @@ class Kind:
     """A kind of value. Calling it with decoded JSON gives the value, or raises Invalid."""
 
     def __call__(self, value: Any) -> Any:
-        """The value, checked."""
+        """Return the checked value."""
         raise NotImplementedError
 
 
 def kind_name(value: Any) -> str:
-    """The name Dropbox gives to a JSON value's type."""
+    """Return the name Dropbox gives to a JSON value's type."""
     if value is None:
         return "null"
     names = ((bool, "boolean"), (int, "integer"), (float, "float"), (list, "list"), (str, "string"))
@@ -46,7 +46,7 @@ def kind_name(value: Any) -> str:
 
 
 def quote(value: Any) -> str:
-    """A value as it is quoted in a refusal: cut when long."""
+    """Return a value as it is quoted in a refusal: cut if long."""
     text = str(value)
     if len(text) > LONGEST_QUOTE:
         return text[:LONGEST_QUOTE] + " [The string has been truncated due to its length]"
@@ -57,7 +57,7 @@ class Void(Kind):
     """No value: `null`."""
 
     def __call__(self, value: Any) -> None:
-        """Nothing, if nothing came."""
+        """Accept null only."""
         if value is not None:
             raise Invalid("expected null, got value")
 
@@ -66,7 +66,7 @@ class Bool(Kind):
     """`true` or `false`."""
 
     def __call__(self, value: Any) -> bool:
-        """The value, checked."""
+        """Return the checked value."""
         if not isinstance(value, bool):
             raise Invalid(f"{value!r} is not a valid boolean")
         return value
@@ -79,7 +79,7 @@ class Int(Kind):
         self.low, self.high = low, high
 
     def __call__(self, value: Any) -> int:
-        """The value, checked."""
+        """Return the checked value."""
         if not isinstance(value, int):
             raise Invalid(f"expected integer, got {kind_name(value)}")
         if not self.low <= value <= self.high:
@@ -94,7 +94,7 @@ class Real(Kind):
         self.low, self.high = low, high
 
     def __call__(self, value: Any) -> float:
-        """The value, checked."""
+        """Return the checked value."""
         if not isinstance(value, int | float):
             raise Invalid(f"expected real number, got {kind_name(value)}")
         try:
@@ -130,7 +130,7 @@ class Text(Kind):
         self.special = special
 
     def __call__(self, value: Any) -> str:
-        """The value, checked."""
+        """Return the checked value."""
         if not isinstance(value, str):
             raise Invalid(f"'{quote(value)}' expected to be a string, got {kind_name(value)}")
         if not value.isascii() and any("\ud800" <= char <= "\udfff" for char in value):
@@ -139,15 +139,15 @@ class Text(Kind):
             raise Invalid(f"'{quote(value)}' must be at most {self.longest} characters, got {len(value)}")
         if len(value) < self.shortest:
             raise Invalid(f"'{quote(value)}' must be at least {self.shortest} characters, got {len(value)}")
-        said = self.special(value) if self.special else None
-        if said:
-            raise Invalid(said)
+        message = self.special(value) if self.special else None
+        if message:
+            raise Invalid(message)
         if self.compiled and not self.compiled.match(value):
             raise self.mismatch(value)
         return value
 
     def mismatch(self, value: str) -> Invalid:
-        """The refusal of a string that has the right type but not the pattern."""
+        """Return the refusal of a string that does not match the pattern."""
         return Invalid(f"'{quote(value)}' did not match pattern '{self.pattern}'")
 
 
@@ -158,7 +158,7 @@ class Timestamp(Kind):
     _plain = re.compile(r"\A\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ\Z", re.ASCII)
 
     def __call__(self, value: Any) -> str:
-        """The time as text, in the one form Dropbox writes."""
+        """Return the time as text, in the one form Dropbox writes."""
         if not isinstance(value, str):
             raise Invalid(f"expected timestamp, got {kind_name(value)}")
         try:
@@ -176,7 +176,7 @@ class Many(Kind):
         self.item, self.fewest, self.most = item, fewest, most
 
     def __call__(self, value: Any) -> list[Any]:
-        """The values, checked."""
+        """Return the checked values."""
         if not isinstance(value, list):
             raise Invalid(f"expected list, got {kind_name(value)}")
         decoded = [self.item(item) for item in value]
@@ -197,7 +197,7 @@ class Struct(Kind):
         self.required = [name for name in pairs if name not in self.defaults]
 
     def extend(self, **fields: Kind | tuple[Kind, Any]) -> "Struct":
-        """A struct with these fields after its own."""
+        """Return a struct with these fields after its own."""
         more = Struct(**fields)
         both = Struct()
         both.kinds = self.kinds | more.kinds
@@ -206,7 +206,7 @@ class Struct(Kind):
         return both
 
     def __call__(self, value: Any) -> dict[str, Any]:
-        """The fields, each checked, defaults filled in."""
+        """Return the checked fields, with defaults filled in."""
         if value is None and not self.required:
             return dict(self.defaults)
         if not isinstance(value, dict):
@@ -236,7 +236,7 @@ class Nullable(Kind):
         self.kind = kind
 
     def __call__(self, value: Any) -> Any:
-        """The value, checked; None for null."""
+        """Return the checked value; None for null."""
         return None if value is None else self.kind(value)
 
 
@@ -247,13 +247,13 @@ class Union(Kind):
         self.members: dict[str, Kind | None] = {**dict.fromkeys(void), **members}
 
     def __call__(self, value: Any) -> tuple[str, Any]:
-        """The tag and its value (None where it has none)."""
+        """Return the tag and its value (None where it has none)."""
         if isinstance(value, str):
             if self.members.get(value, self) is None:
                 return value, None
             known = value in self.members
-            said = f"expected object for '{value}', got symbol" if known else f"unknown tag '{quote(value)}'"
-            raise Invalid(said)
+            message = f"expected object for '{value}', got symbol" if known else f"unknown tag '{quote(value)}'"
+            raise Invalid(message)
         if not isinstance(value, dict):
             raise Invalid(f"expected string or object, got {kind_name(value)}")
         tag = self._tag(value)
@@ -289,7 +289,7 @@ class Union(Kind):
 
 
 def decode(kind: Kind, text: bytes | str) -> Any:
-    """JSON text as a value of this kind.
+    """Decode JSON text as a value of this kind.
 
     Raises:
         Invalid: it is no JSON, or not of this kind.

@@ -1,4 +1,4 @@
-"""The time the emulator believes in: the machine's, moved as a test asks. Latency and long polls ignore it."""
+"""The virtual clock: the machine's time, moved by tests. Latency and long polls ignore it."""
 
 import time
 
@@ -6,17 +6,17 @@ FURTHEST_S = 10**10  # how far from the real time one may go: some 300 years, wh
 
 
 class Clock:
-    """Seconds since 1970, movable. Tokens, sessions, links, and all times in answers go by it."""
+    """Seconds since 1970, movable. Tokens, sessions, links, and all times in answers use it."""
 
     def __init__(self, offset_s: float = 0.0) -> None:
         self.offset_s = offset_s
 
     def now(self) -> float:
-        """The virtual time, in seconds since 1970."""
+        """Return the virtual time, in seconds since 1970."""
         return time.time() + self.offset_s
 
     def advance(self, seconds: float) -> None:
-        """Move on, or back with a negative number.
+        """Move forward, or back with a negative number.
 
         Raises:
             ValueError: the sum would lie further than 300 years from the real time.
@@ -27,10 +27,10 @@ class Clock:
         self.offset_s = offset
 
     def stamp(self) -> str:
-        """Now, as Dropbox writes times: whole seconds, UTC."""
+        """Return the virtual time as Dropbox writes times: whole seconds, UTC."""
         return stamp(self.now())
 
 
 def stamp(seconds: float) -> str:
-    """A time as Dropbox writes it: `2015-05-12T15:50:38Z`."""
+    """Format a time as Dropbox does: `2015-05-12T15:50:38Z`."""
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(max(0, int(seconds))))

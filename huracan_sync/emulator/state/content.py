@@ -1,4 +1,4 @@
-"""Bytes on disk. Content lies in segments, is written once, and is known by its content hash.
+"""Content on disk: stored in segment files, written once per content hash.
 
 Small bodies share a segment; a large one gets a segment of its own, removed when nothing needs it. A file, and each
 piece of an upload session, is a list of extents: (segment, first byte, length). So finishing a session copies nothing.
@@ -31,7 +31,7 @@ class Blocks:
         self._filled = 0
 
     def update(self, data: bytes | memoryview) -> None:
-        """Take the next bytes."""
+        """Hash the next bytes."""
         view = memoryview(data)
         while view:
             part = view[: BLOCK - self._filled]
@@ -43,17 +43,17 @@ class Blocks:
             view = view[len(part) :]
 
     def digests(self) -> bytes:
-        """The digests so far, joined; a block begun counts as a block."""
+        """Return the digests so far, joined; an incomplete last block counts."""
         return b"".join(self._done) + (self._current.digest() if self._filled else b"")
 
 
 def content_hash(digests: bytes) -> str:
-    """Dropbox's hash of content whose block digests are these."""
+    """Return Dropbox's content hash, from the digests of the blocks."""
     return sha256(digests).hexdigest()
 
 
 class Segment:
-    """A file of content. It closes itself when the last reader lets go of it."""
+    """A segment file. It is closed when nothing refers to it any more."""
 
     def __init__(self, number: int, path: Path, *, new: bool = False) -> None:
         self.number = number
@@ -100,17 +100,17 @@ class Content:
         return (self._shared.number, start, len(data))
 
     def segment(self) -> Segment:
-        """A new segment for one large body."""
+        """Create a segment for one large body."""
         self._last += 1
         return Segment(self._last, self._folder / f"{self._last:08d}.seg", new=True)
 
     def use(self, extents: Iterable[Extent]) -> None:
-        """Something needs these bytes."""
+        """Count a use of these bytes."""
         for number, _, _ in extents:
             self._uses[number] = self._uses.get(number, 0) + 1
 
     def release(self, extents: Iterable[Extent]) -> None:
-        """Something no longer needs these bytes; a segment that nothing needs is removed."""
+        """End a use of these bytes; a segment without uses is removed."""
         for number, _, _ in extents:
             left = self._uses.get(number, 0) - 1
             self._uses[number] = left
@@ -124,13 +124,13 @@ class Content:
         (self._folder / f"{number:08d}.seg").unlink(missing_ok=True)
 
     def sweep(self) -> None:
-        """Remove what nothing needs: bodies that were on their way when the emulator stopped."""
+        """Remove segments without uses: bodies that were arriving when the emulator stopped."""
         for path in self._folder.glob("*.seg"):
             if self._uses.get(int(path.stem), 0) <= 0:
                 path.unlink()
 
     def read(self, extents: Iterable[Extent], start: int = 0, length: int | None = None) -> Iterator[bytes]:
-        """The bytes from `start` on, in chunks."""
+        """Yield the bytes from `start` on, in chunks."""
         left = length if length is not None else 1 << 62
         for number, first, size in extents:
             if start >= size:

@@ -1,4 +1,4 @@
-"""list_folder cursors: opaque to clients, complete in themselves, and not to be forged.
+"""list_folder cursors: opaque to clients, self-contained, and authenticated.
 
 A cursor holds the arguments it was made with, the change number at which the listing began, and how far it has come: in
 one of the phases of the first listing (folders, files, what is deleted), then in the changes since.
@@ -48,7 +48,7 @@ _decoder = msgspec.msgpack.Decoder(Cursor)
 
 
 def seal(cursor: Cursor, key: bytes) -> str:
-    """The cursor as text."""
+    """Encode a cursor as text."""
     payload = msgspec.msgpack.encode(cursor)
     body = len(payload).to_bytes(4, "big") + payload
     body += b"\0" * max(0, _SHORTEST - _NONCE - len(body)) + os.urandom(_NONCE)
@@ -57,7 +57,7 @@ def seal(cursor: Cursor, key: bytes) -> str:
 
 
 def unseal(text: str, key: bytes) -> Cursor | None:
-    """The cursor that was given out as this text; None for anything that never was."""
+    """Decode a cursor; None for a text that the emulator did not issue."""
     try:
         data = urlsafe_b64decode(text.encode("ascii") + b"=" * (-len(text) % 4))
     except (BadBase64, ValueError):

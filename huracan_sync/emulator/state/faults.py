@@ -113,10 +113,10 @@ _FOR_PATHS = {"error", "restricted_content"}
 
 
 def read(value: Any) -> Rule:
-    """A rule from JSON.
+    """Read a rule from JSON.
 
     Raises:
-        ValueError: it is none; the text says why.
+        ValueError: it is not a rule; the text says why.
     """
     try:
         rule = msgspec.convert(value, Rule)
@@ -136,7 +136,7 @@ def read(value: Any) -> Rule:
 
 
 class _Armed:
-    """A rule with what it has seen."""
+    """A rule with its counters."""
 
     def __init__(self, rule: Rule) -> None:
         self.rule = rule
@@ -144,7 +144,7 @@ class _Armed:
         self.struck = 0
         self.random = random.Random(rule.seed)  # noqa: S311  it has to be repeatable
 
-    def strikes(self, route: str, path: str = "") -> bool:
+    def applies(self, route: str, path: str = "") -> bool:
         rule = self.rule
         if not fnmatchcase(route, rule.route) or not (rule.path is None or fnmatchcase(path, rule.path.lower())):
             return False
@@ -161,31 +161,31 @@ class _Armed:
 
 
 class Faults:
-    """The rules in force."""
+    """All rules of an emulator."""
 
     def __init__(self) -> None:
         self._armed: list[_Armed] = []
 
     def add(self, rules: list[Rule]) -> None:
-        """Put further rules in force; each begins to count now."""
+        """Add rules; each begins to count now."""
         self._armed += [_Armed(rule) for rule in rules]
 
     def draw(self, route: str) -> list[Rule]:
-        """The rules that strike this call. Each matching rule counts it, struck or not."""
-        return [armed.rule for armed in self._armed if armed.rule.path is None and armed.strikes(route)]
+        """Return the rules that apply to this call. Each matching rule counts it."""
+        return [armed.rule for armed in self._armed if armed.rule.path is None and armed.applies(route)]
 
     @property
     def for_paths(self) -> bool:
-        """Whether any rule is limited to a path."""
+        """Return whether any rule is limited to a path."""
         return any(armed.rule.path is not None for armed in self._armed)
 
     def draw_path(self, route: str, path_lower: str, kinds: set[str]) -> list[Rule]:
-        """The rules of these kinds, limited to a path, that strike this call or entry about `path_lower`."""
+        """Return the rules of these kinds that are limited to a path and apply to this call or entry."""
         limited = [armed for armed in self._armed if armed.rule.path is not None and armed.rule.fault in kinds]
-        return [armed.rule for armed in limited if armed.strikes(route, path_lower)]
+        return [armed.rule for armed in limited if armed.applies(route, path_lower)]
 
     def report(self) -> list[dict[str, Any]]:
-        """The rules with how many calls each saw and struck."""
+        """Return the rules, with how many calls each saw and applied to."""
         return [
             {**msgspec.structs.asdict(armed.rule), "seen": armed.seen, "struck": armed.struck} for armed in self._armed
         ]

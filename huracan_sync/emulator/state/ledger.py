@@ -1,7 +1,7 @@
-"""The emulator's memory on disk: an append-only file of record batches, one batch a request.
+"""Persistence: an append-only file of record batches, one batch for each request.
 
 A batch is written by one `write` before its request is answered, so that a killed emulator comes back with everything
-it had answered for. A torn last batch is dropped. What is superseded goes when the emulator starts again.
+it had answered for. An incomplete last batch is dropped. Superseded records are removed at the next start.
 """
 
 import fcntl
@@ -20,10 +20,10 @@ Records = dict[tuple[Any, ...], AnyRecord]
 
 
 class Ledger:
-    """Where records are kept; without a folder, nowhere: the emulator then lives in memory alone."""
+    """The file of records. Without a folder nothing is stored: the emulator then lives in memory alone."""
 
     def __init__(self, folder: Path | None) -> None:
-        """Take a folder for this emulator alone.
+        """Open the file, and lock its folder for this emulator.
 
         Raises:
             OSError: another emulator has it.
@@ -35,23 +35,23 @@ class Ledger:
         self._file = -1
 
     def keep(self, record: AnyRecord) -> None:
-        """Remember a record with the batch that `flush` will write."""
+        """Add a record to the next batch."""
         if self._path:
             self._pending.append(record)
 
     def forget(self, record: AnyRecord) -> None:
-        """Remember that a record is no more."""
+        """Add the removal of a record to the next batch."""
         if self._path:
             self._pending.append(Gone(record.key()))
 
     def flush(self) -> None:
-        """Write down what was kept since the last call."""
+        """Write the batch."""
         if self._pending:
             os.write(self._file, self._batch(self._pending))
             self._pending = []
 
     def load(self) -> Records:
-        """All records of the file, the last of each key; then the file is written anew with only these."""
+        """Return the last record of each key, and rewrite the file with only these."""
         if not self._path:
             return {}
         records: Records = {}
@@ -65,13 +65,13 @@ class Ledger:
         return records
 
     def clear(self) -> None:
-        """Forget everything."""
+        """Remove all records."""
         self._pending = []
         if self._path:
             self._rewrite(())
 
     def close(self) -> None:
-        """Write what is pending and let the file go."""
+        """Write the batch and close the file."""
         self.flush()
         if self._file >= 0:
             os.close(self._file)
@@ -97,7 +97,7 @@ class Ledger:
 
 
 def locked(folder: Path) -> int:
-    """A lock on a folder, as an open file; the system lets go of it when the process ends, however it ends.
+    """Lock a folder and return the open lock file; the system releases it when the process ends.
 
     Raises:
         OSError: another emulator has it.

@@ -11,7 +11,7 @@ Json = dict[str, Any]
 
 
 def of(view: View, node: Node, *, tagged: bool = True) -> Json:
-    """The metadata of a file or folder; `tagged` where the specification says Metadata, not where it names the kind."""
+    """Return the metadata of a file or folder; `tagged` where the specification says Metadata."""
     path = node.path(view.root)
     if node.revision:
         return _file(node.name, path, node.revision, tagged=tagged)
@@ -20,13 +20,13 @@ def of(view: View, node: Node, *, tagged: bool = True) -> Json:
 
 
 def of_revision(view: View, revision: Revision) -> Json:
-    """The metadata of one state of a file, where it then lay. Never tagged."""
+    """Return the metadata of a revision, with the path it was written at. Never tagged."""
     path = view.shown(revision.path)
     return _file(path.rpartition("/")[2], path, revision, tagged=False)
 
 
 def of_tombstone(view: View, tombstone: Tombstone, *, restorable: bool = False) -> Json:
-    """The metadata of what used to be there."""
+    """Return the metadata of a deleted item."""
     path = view.shown(tombstone.path)
     entry: Json = {
         ".tag": "deleted",

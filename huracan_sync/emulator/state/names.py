@@ -39,17 +39,17 @@ _LOWER.update({point: chr(point + 32) for point in range(0x41, 0x5B)})
 
 
 def lower(text: str) -> str:
-    """A name or path in the form in which it is compared."""
+    """Return a name or path in the form in which it is compared."""
     return text.lower() if text.isascii() else text.translate(_LOWER)
 
 
 def compose(text: str) -> str:
-    """A name or path as it is stored: NFC."""
+    """Return a name or path as it is stored: NFC."""
     return text if text.isascii() else unicodedata.normalize("NFC", text)
 
 
 def flaw(name: str, *, astral: bool = True) -> str | None:
-    """The tag by which a component is refused, or None. `astral` says whether characters beyond the BMP may stand."""
+    """Return the tag by which a name is refused, or None. `astral` allows characters beyond the BMP."""
     if name in {"", ".", ".."} or _units(name) > MAX_NAME or name.endswith(" "):
         return "malformed_path"
     if "\\" in name or "\x7f" in name or "\0" in name:
@@ -64,24 +64,24 @@ def _units(name: str) -> int:
 
 
 def _is_temporary(name: str) -> bool:
-    """Whether a lower-cased name is one that never syncs: a temporary file, or the lock of an office program."""
+    """Return whether a lower-cased name never syncs: a temporary file, or the lock of an office program."""
     return name.startswith(("~$", ".~")) or (name.startswith("~") and name.endswith(".tmp"))
 
 
 def numbered(name: str, number: int) -> str:
-    """`file (1).txt`: how autorename of add, overwrite, create_folder, move and copy spells its way out."""
+    """Return `file (1).txt`: the form of autorename for add, overwrite, create_folder, move and copy."""
     stem, ending = extension(name)
     return f"{stem} ({number}){ending}"
 
 
 def conflicted(name: str, person: str, number: int) -> str:
-    """`file (NAME's conflicted copy).txt`: how autorename of an update does; a second one gets a number."""
+    """Return `file (NAME's conflicted copy).txt`: the form of autorename for update; a second one has a number."""
     stem, ending = extension(name)
     more = f" {number}" if number else ""
     return f"{stem} ({person}'s conflicted copy{more}){ending}"
 
 
 def extension(name: str) -> tuple[str, str]:
-    """A name cut before its last dot; a leading dot begins no extension."""
+    """Split a name before its last dot; a leading dot begins no extension."""
     stem, dot, ending = name.rpartition(".")
     return (stem, dot + ending) if stem else (name, "")

@@ -1,4 +1,4 @@
-"""Everything the emulator remembers across a restart, as flat records. Only data; `ledger.py` writes them down.
+"""What survives a restart, as flat records. Only data; `ledger` stores them.
 
 A record replaces an older one with the same key. Secrets are kept as fingerprints.
 """
@@ -17,22 +17,22 @@ class Record(msgspec.Struct, array_like=True, tag=True):
     KEY: ClassVar[tuple[str, ...]] = ()
 
     def key(self) -> tuple[Any, ...]:
-        """What makes a later record replace this one."""
+        """Return the key: a later record with the same one replaces this."""
         return (type(self).__name__, *(getattr(self, name) for name in type(self).KEY))
 
 
 class Gone(Record, array_like=True, tag=True):
-    """The record with this key is no more."""
+    """The record with this key is removed."""
 
     what: tuple[str | int, ...]
 
     def key(self) -> tuple[Any, ...]:
-        """The key of what is gone."""
+        """Return the key of the removed record."""
         return self.what
 
 
 class Note(Record, array_like=True, tag=True):
-    """One of the few values the whole emulator has."""
+    """A value of the whole emulator."""
 
     KEY = ("name",)
     name: str
@@ -93,7 +93,7 @@ class Person(Record, array_like=True, tag=True):
 
 
 class Place(Record, array_like=True, tag=True):
-    """A file or folder where it lies now. A folder has no rev."""
+    """The place of a file or folder. A folder has no rev."""
 
     KEY = ("account_id", "node_id")
     account_id: str
@@ -106,7 +106,7 @@ class Place(Record, array_like=True, tag=True):
 
 
 class Tombstone(Record, array_like=True, tag=True):
-    """A path at which something used to be."""
+    """A path at which something was deleted."""
 
     KEY = ("account_id", "path_lower")
     account_id: str
@@ -118,7 +118,7 @@ class Tombstone(Record, array_like=True, tag=True):
 
 
 class Revision(Record, array_like=True, tag=True):
-    """One state of a file, kept for good. `path` is where it was written."""
+    """A revision of a file, kept for ever. `path` is where it was written."""
 
     KEY = ("account_id", "rev")
     account_id: str
@@ -132,7 +132,7 @@ class Revision(Record, array_like=True, tag=True):
 
 
 class Blob(Record, array_like=True, tag=True):
-    """Some content, once, whoever has it."""
+    """Content, stored once for all files that have it."""
 
     KEY = ("content_hash",)
     content_hash: str
@@ -204,7 +204,7 @@ class FileRequest(Record, array_like=True, tag=True):
     KEY = ("request_id",)
     request_id: str
     account_id: str
-    told: bytes
+    answer: bytes
 
 
 AnyRecord = (

@@ -1,4 +1,4 @@
-"""The knobs of `POST /emulator/config`, with what each turns. Only data and its checking."""
+"""The settings of `POST /emulator/config`. Only data and its checking."""
 
 from difflib import get_close_matches
 from typing import Annotated, Any, Literal
@@ -11,7 +11,7 @@ Amount = Annotated[float, msgspec.Meta(ge=0)]
 
 
 class Settings(msgspec.Struct, forbid_unknown_fields=True):
-    """Everything that can be turned while the emulator runs. `null` takes a limit away."""
+    """Everything that can be changed while the emulator runs. `null` removes a limit."""
 
     # the way there and back
     latency_ms: Amount = 0.0  # added to every answer, half before the work and half after
@@ -53,7 +53,7 @@ class Settings(msgspec.Struct, forbid_unknown_fields=True):
 
 
 def changed(settings: Settings, changes: dict[str, Any]) -> Settings:
-    """The settings with some of them changed.
+    """Return the settings with some of them changed.
 
     Raises:
         ValueError: a name no setting has (the text names the nearest), or a value that does not fit.

@@ -1,4 +1,4 @@
-"""What clients did: requests by route, bytes, refusals, and the latest requests one by one. Never a token.
+"""The request log: counts by route, bytes, refusals, and the requests themselves. It never holds a token.
 
 Control calls and the page in the browser are not counted.
 """
@@ -63,13 +63,13 @@ class Traffic:
         self.recent.append(request)
 
     def before(self, number: int, most: int) -> list[Request]:
-        """The latest requests with a smaller number, the latest first."""
+        """Return the latest requests with smaller numbers, the latest first."""
         forgotten = self.count - len(self.recent)
         last = min(number - 1, self.count) - forgotten
         return [self.recent[index] for index in range(last - 1, max(-1, last - 1 - most), -1)]
 
     def report(self, recent: int = RECENT) -> dict[str, Any]:
-        """The log as JSON, the latest requests last."""
+        """Return the log as JSON, the latest requests last."""
         return {
             "requests": dict(sorted(self.requests.items())),
             "total": self.count,

@@ -1,8 +1,8 @@
-"""One account's files: what lies where, what lay where, and in which order it changed.
+"""The files of one account: the tree, deleted paths, revisions, and the order of changes.
 
-Laws. Every change of a path takes the next number (`seq`); of a path only its latest change is remembered. So a cursor
+Rules: every change of a path takes the next number (`seq`); of a path only its latest change is remembered. So a cursor
 is a number, and what changed since is every path whose latest change lies above it. A parent's number is always below
-its children's. A folder that goes takes its content along: each path below gets a tombstone of its own.
+its children's. Deleting a folder deletes its content: each path below gets a tombstone of its own.
 """
 
 import asyncio
@@ -16,7 +16,7 @@ from huracan_sync.emulator.state.records import Blob, Person, Place, Revision, T
 
 
 class Node:
-    """A file or folder where it lies. A folder has `children`, by lower-cased name; a file has a `revision`."""
+    """A file or folder in the tree. A folder has `children`, by lower-cased name; a file has a `revision`."""
 
     __slots__ = ("children", "mount", "name", "node_id", "parent", "revision", "seq")
 
@@ -31,11 +31,11 @@ class Node:
 
     @property
     def is_folder(self) -> bool:
-        """Whether it is a folder."""
+        """Return whether it is a folder."""
         return self.revision is None
 
     def path(self, root: "Node | None" = None) -> str:
-        """The path for display, seen from `root` (the account's root if None). `""` for the root itself."""
+        """Return the path for display, relative to `root` (the account's root if None). `""` for the root itself."""
         parts: list[str] = []
         node: Node | None = self
         while node is not None and node is not root and node.parent is not None:
@@ -44,14 +44,14 @@ class Node:
         return "/" + "/".join(reversed(parts)) if parts else ""
 
     def below(self, root: "Node") -> bool:
-        """Whether it lies below `root`, or is it."""
+        """Return whether it lies below `root`, or is it."""
         node: Node | None = self
         while node is not None and node is not root:
             node = node.parent
         return node is root
 
     def walk(self) -> "Iterator[Node]":
-        """Itself and everything below, parents first."""
+        """Yield itself and everything below, parents first."""
         pending = [self]
         while pending:
             node = pending.pop()
@@ -89,11 +89,11 @@ class Account:
 
     @staticmethod
     def child(parent: Node, name: str) -> Node | None:
-        """What has this name in a folder."""
+        """Return the item with this name in a folder, if there is one."""
         return parent.children.get(names.lower(name)) if parent.children else None
 
     def changes(self, after: int) -> Iterator[tuple[int, str]]:
-        """The number and lower-cased path of every latest change above `after`, in order."""
+        """Yield number and lower-cased path of every latest change above `after`, in order."""
         for index in range(bisect_right(self.feed_seqs, after), len(self.feed)):
             seq, path = self.feed_seqs[index], self.feed[index]
             if self.latest[path] == seq:
@@ -102,14 +102,14 @@ class Account:
     # -- changing -------------------------------------------------------------------------------------------------
 
     def add_folder(self, parent: Node, name: str, *, mount: bool = False) -> Node:
-        """A new, empty folder."""
+        """Create an empty folder."""
         node = Node(self._ids.new(), name, parent)
         node.mount = mount
         self._enter(node)
         return node
 
     def add_file(self, parent: Node, name: str, blob: Blob, client_modified: str, now: "Moment") -> Node:
-        """A new file, with a new id."""
+        """Create a file with a new id."""
         return self._add(self._ids.new(), parent, name, blob, client_modified, now)
 
     def _add(self, node_id: str, parent: Node, name: str, blob: Blob, client_modified: str, now: "Moment") -> Node:
@@ -119,7 +119,7 @@ class Account:
         return node
 
     def write(self, node: Node, blob: Blob, client_modified: str, now: "Moment", *, name: str | None = None) -> None:
-        """A new revision of a file. `name` is its name in another casing, which the file takes."""
+        """Write a new revision of a file. `name` is its name in another casing, which the file takes."""
         assert node.revision  # noqa: S101  callers have looked
         self.used -= node.revision.size
         node.name = name or node.name
@@ -128,12 +128,12 @@ class Account:
         self._enter(node, path)
 
     def revive(self, parent: Node, name: str, old: Revision, now: "Moment") -> Node:
-        """A deleted file back at a path, with its old id."""
+        """Put a deleted file back at a path, with its old id."""
         blob = Blob(old.content_hash, old.size, [])
         return self._add(old.file_id, parent, name, blob, old.client_modified, now)
 
     def remove(self, node: Node, now: "Moment") -> None:
-        """Delete a file, or a folder with all it holds."""
+        """Delete a file, or a folder with its content."""
         self.uprooted += 1
         self._remember_deletion(node, now)
         for each in node.walk():
@@ -147,7 +147,7 @@ class Account:
         del node.parent.children[names.lower(node.name)]
 
     def move(self, node: Node, parent: Node, name: str, now: "Moment", *, deleted_first: bool = True) -> None:
-        """Take a file or folder, ids and all, to another place. Every file below gets a new revision."""
+        """Move a file or folder, which keeps its ids. Every file below gets a new revision."""
         self.uprooted += 1
         old = [(each.path(), each.is_folder) for each in node.walk()]
         if deleted_first:
@@ -167,7 +167,7 @@ class Account:
             self._add_tombstones([(path, folder) for path, folder in old if names.lower(path) not in alive], now)
 
     def copy(self, node: Node, parent: Node, name: str, now: "Moment") -> Node:
-        """A second one with new ids and revs; client_modified is kept."""
+        """Copy a file or folder, with new ids and revs; client_modified is kept."""
         twins: dict[Node, Node] = {}
         for each in list(node.walk()):
             into, called = (parent, name) if each is node else (twins[each.parent or node], each.name)
@@ -180,7 +180,7 @@ class Account:
         return twins[node]
 
     def settle(self) -> None:
-        """Wake those who wait for a change, if there was one."""
+        """Wake waiting long polls, if there was a change."""
         if self.dirty:
             self.dirty = False
             self.changed.set()
@@ -189,7 +189,7 @@ class Account:
     # -- remembering ----------------------------------------------------------------------------------------------
 
     def restore(self, places: list[Place], tombstones: list[Tombstone], revisions: list[Revision]) -> None:
-        """Take up what the ledger remembers."""
+        """Restore the account from stored records."""
         for known in sorted(revisions, key=lambda each: each.rev):
             self._index(known)
             self._micros = max(self._micros, int(known.rev[:-8], 16))
@@ -271,7 +271,7 @@ class Account:
 
 
 class Moment:
-    """One instant as an act sees it: all its times are the same."""
+    """One instant, so that all times of one call are the same."""
 
     __slots__ = ("micros", "stamp")
 

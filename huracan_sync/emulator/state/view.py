@@ -1,4 +1,4 @@
-"""An account as one app sees it: whole, or from its App folder up. Here path strings become places.
+"""An account as one app sees it: all of it, or its App folder only. Resolves path strings.
 
 Reading a path ends in a LookupError's tag, writing to it in a WriteError's; both come out as a `Failure` to be put
 under the member that the route's own error has for it.
@@ -18,7 +18,7 @@ APPS_FOLDER = "Apps"
 
 @dataclass
 class Target:
-    """Where something is to be written: in `parent`, below folders still to be made (`missing`), as `name`."""
+    """The place of a write: in `parent`, below folders still to be created (`missing`), as `name`."""
 
     parent: Node
     missing: list[str]
@@ -27,7 +27,7 @@ class Target:
 
 
 class View:
-    """What a call can see."""
+    """The part of an account that a call can see."""
 
     def __init__(self, account: Account, root: Node, *, sandbox: str = "", astral: bool = True) -> None:
         self.account = account
@@ -39,7 +39,7 @@ class View:
 
     @classmethod
     def of(cls, account: Account, app: App, *, astral: bool = True) -> "View":
-        """The view an app has of an account; its App folder is made when it is first looked into."""
+        """Return an app's view of an account. Its App folder is created on first use."""
         if not app.app_folder:
             return cls(account, account.root, astral=astral)
         apps = account.child(account.root, APPS_FOLDER) or account.add_folder(account.root, APPS_FOLDER)
@@ -50,7 +50,7 @@ class View:
     # -- reading --------------------------------------------------------------------------------------------------
 
     def find(self, path: str) -> Node:
-        """What lies at a path.
+        """Return the item at a path.
 
         Raises:
             Failure: `not_found`, `malformed_path`.
@@ -66,7 +66,7 @@ class View:
         return node
 
     def folder(self, path: str) -> Node:
-        """The folder at a path, the root included.
+        """Return the folder at a path, the root included.
 
         Raises:
             Failure: `not_found`, `malformed_path`, `not_folder`.
@@ -77,7 +77,7 @@ class View:
         return node
 
     def file(self, path: str) -> tuple[Node, Revision]:
-        """The file at a path, and its state now.
+        """Return the file at a path, and its current revision.
 
         Raises:
             Failure: `not_found`, `malformed_path`, `not_file`.
@@ -88,7 +88,7 @@ class View:
         return node, node.revision
 
     def lower(self, path: str) -> str:
-        """The lower-cased path from the account's root of something that may be gone.
+        """Return the lower-cased path, from the account's root, of an item that may be deleted.
 
         Raises:
             Failure: `not_found` for an id that leads nowhere, `malformed_path`.
@@ -97,7 +97,7 @@ class View:
         return names.lower("/".join([base.path(), *parts]))
 
     def revision(self, rev: str) -> Revision:
-        """A state of a file, however old.
+        """Return a revision by its rev.
 
         Raises:
             Failure: `not_found`.
@@ -108,13 +108,13 @@ class View:
         return revision
 
     def shown(self, path: str) -> str:
-        """A path from the account's root, as this view shows it."""
+        """Return a path from the account's root as this view shows it."""
         return path[len(self.root.path()) :]
 
     # -- writing --------------------------------------------------------------------------------------------------
 
     def aim(self, path: str, kind: Text, *fields: str) -> Target:
-        """Where a write to a path would go. The last name is composed, the others are found as they lie.
+        """Return the target of a write to a path. The last name is composed, the others are looked up.
 
         Args:
             path: what the client gave.
@@ -147,9 +147,9 @@ class View:
             node, parts = self._parts(path)
         except Failure as failure:
             if failure.tags == ("not_found",) and path.startswith("id:"):
-                said = kind.mismatch(path)
-                said.parents = list(reversed(fields))
-                raise said from None
+                invalid = kind.mismatch(path)
+                invalid.parents = list(reversed(fields))
+                raise invalid from None
             raise Failure("no_write_permission") if failure.tags == ("not_found",) else failure from None
         for part in parts:
             flaw = names.flaw(part, astral=self.astral)
@@ -160,7 +160,7 @@ class View:
         return self._descend(node, parts)
 
     def _onto(self, node: Node) -> Target:
-        """A write to an id itself."""
+        """Return the target of a write to an id itself."""
         if node.parent is None or node is self.root:
             raise Failure("conflict", "folder")
         return Target(node.parent, [], node.name, node)
@@ -177,7 +177,7 @@ class View:
             node, missing = step, missing[1:]
 
     def make(self, target: Target) -> Node:
-        """The folder of a target, made with its parents where they are missing."""
+        """Return the folder of a target; it and its parents are created if they are missing."""
         parent = target.parent
         for name in target.missing:
             parent = self.account.add_folder(parent, name)
@@ -191,7 +191,7 @@ class View:
         return names.lower(path).startswith(root + "/")
 
     def _parts(self, path: str) -> tuple[Node, list[str]]:
-        """Where a path begins, and the names from there."""
+        """Return the item where a path begins, and the names from there."""
         if len(path) > LONGEST_PATH:
             raise Failure("malformed_path")
         path = names.compose(path)
@@ -212,7 +212,7 @@ class View:
 
 
 def aimed(view: View, path: str, kind: Text, *fields: str) -> Target:
-    """`View.aim` for an entry of a batch, which cannot be refused with a 400 of its own."""
+    """Return the same as `View.aim` for an entry of a batch, which cannot be refused with a 400 of its own."""
     try:
         return view.aim(path, kind, *fields)
     except Invalid:

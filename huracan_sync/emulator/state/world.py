@@ -1,6 +1,6 @@
-"""All that one emulator is: its apps, grants and accounts, their files and sessions, and what makes it behave.
+"""The state of one emulator: apps, grants, accounts with their files, sessions, settings, faults.
 
-One thread changes it, between two waits; nothing here is locked.
+Only the event loop's thread changes it, between two awaits; so nothing here is locked.
 """
 
 import asyncio
@@ -49,7 +49,7 @@ REDIRECT_URIS = [f"http://{host}:{port}/" for host in ("127.0.0.1", "localhost")
 
 
 class World:
-    """The emulator's state. With a folder it is there again after a restart, also after a kill."""
+    """The emulator's state. With a folder it survives a restart, also after a kill."""
 
     def __init__(
         self, folder: Path, settings: Settings | None = None, *, lasting: bool = False, app_folder: bool = False
@@ -67,7 +67,7 @@ class World:
         self._empty()
         records = self.ledger.load()
         if records:
-            self._take_up(records)
+            self._load(records)
             self.content.sweep()
         else:
             self._begin()
@@ -108,7 +108,7 @@ class World:
         self.settle()
 
     def reset(self) -> None:
-        """Forget everything: accounts, tokens, files, settings, faults, log, time. Then begin anew."""
+        """Start anew: remove accounts, tokens, files, settings, faults, log, and reset the clock."""
         for task in self.running:
             task.cancel()
         waiting = [account.changed for account in self.accounts.values()]
@@ -125,25 +125,25 @@ class World:
             changed.set()
 
     def settle(self) -> None:
-        """Write down what changed, and wake who waits for it."""
+        """Store what changed, and wake waiting long polls."""
         self.ledger.flush()
         for account in self.accounts.values():
             account.settle()
 
     def end_waits(self) -> None:
-        """Let long polls answer: there will be no change any more."""
+        """Let long polls answer, because the emulator ends."""
         self.ending = True
         for account in self.accounts.values():
             account.changed.set()
 
     def close(self) -> None:
-        """Let go of files."""
+        """Close files."""
         self.ledger.close()
 
     # -- time -----------------------------------------------------------------------------------------------------
 
     def moment(self) -> Moment:
-        """Now, as one act sees it."""
+        """Return the current instant, for one call."""
         now = self.clock.now()
         return Moment(now, stamp(now))
 
@@ -165,7 +165,7 @@ class World:
         return app
 
     def add_account(self, given_name: str = "Ada", surname: str = "Emulated", email: str = "") -> Account:
-        """A new, empty account; the one that is used where nobody names another."""
+        """Create an empty account, which becomes the default."""
         uid = idents.number()
         person = Person(
             account_id=idents.account_id(),
@@ -185,7 +185,7 @@ class World:
         return account
 
     def grant(self, app: App, account_id: str, scopes: list[str], *, offline: bool) -> tuple[Grant, str]:
-        """What a person allows an app, and the refresh token (empty if access is not offline)."""
+        """Create a grant and return it with its refresh token (empty if access is not offline)."""
         refresh = idents.refresh_token() if offline else ""
         printed = idents.fingerprint(refresh) if offline else None
         grant = Grant(idents.short_id(), app.app_key, account_id, sorted(scopes), printed)
@@ -193,7 +193,7 @@ class World:
         return grant, refresh
 
     def keep_grant(self, grant: Grant) -> None:
-        """Remember a grant as it is now."""
+        """Store a grant as it is now."""
         self.grants[grant.grant_id] = grant
         for refresh in (grant.refresh, grant.successor):
             if refresh:
@@ -201,7 +201,7 @@ class World:
         self.ledger.keep(grant)
 
     def issue(self, grant: Grant, scopes: list[str], expires_in: float | None) -> str:
-        """An access token of a grant. `expires_in` None is one that does not expire."""
+        """Issue an access token of a grant. With `expires_in` None it does not expire."""
         secret = idents.access_token(self.settings.token_length)
         expires = None if expires_in is None else self.clock.now() + expires_in
         token = Token(idents.fingerprint(secret), grant.grant_id, sorted(scopes), expires)
@@ -212,7 +212,7 @@ class World:
     # -- content --------------------------------------------------------------------------------------------------
 
     def blob(self, content_hash: str, size: int, extents: list[Extent]) -> Blob:
-        """The content with this hash; kept if it is new."""
+        """Return the content with this hash; stored if it is new."""
         known = self.blobs.get(content_hash)
         if known is None:
             known = self.blobs[content_hash] = Blob(content_hash, size, extents)
@@ -220,7 +220,7 @@ class World:
             self.ledger.keep(known)
         return known
 
-    def _take_up(self, records: Records) -> None:
+    def _load(self, records: Records) -> None:
         kinds: dict[type[Any], list[Any]] = {}
         for record in records.values():
             kinds.setdefault(type(record), []).append(record)
