@@ -8,7 +8,7 @@ import time
 from huracan_sync.cli import expiry
 from huracan_sync.cli.invocation import DONE, FAILURES, Invocation
 from huracan_sync.cli.login_options import context_of
-from huracan_sync.cli.transfer_options import add_wait, dry_run, remote_of
+from huracan_sync.cli.transfer_options import add_vouch, add_wait, dry_run, remote_of
 from huracan_sync.errors import UsageError
 from huracan_sync.manifest.scope import CHAMPIONS
 from huracan_sync.operations.publish import Publish, renew, roll_back
@@ -43,6 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--root", metavar="REMOTE", help="with --rollback, --heartbeat: another root than the profile's"
     )
+    add_vouch(parser)
     add_wait(parser)
 
 
@@ -58,7 +59,9 @@ def run(options: argparse.Namespace, invocation: Invocation) -> int:
 
 def _set(options: argparse.Namespace, invocation: Invocation) -> int:
     began = time.monotonic()
-    chosen = PushOptions(overwrite=options.overwrite, force=options.force, wait_s=options.wait)
+    chosen = PushOptions(
+        overwrite=options.overwrite, force=options.force, wait_s=options.wait, vouch=tuple(options.vouch)
+    )
     with invocation.output.progress("publish") as monitor:
         context = context_of(options, invocation, remote_of(options, invocation, monitor), monitor)
         folder = context.remote.root if options.remote is None else options.remote

@@ -24,6 +24,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_wait(parser)
     filter_options.add_arguments(parser)
     parser.add_argument("--channel", metavar="C", help="restore what the manifest of this channel says, verified")
+    parser.add_argument(
+        "--unsigned",
+        action="store_true",
+        help="take what lies in Dropbox as it is, also where this machine could verify it against what was signed",
+    )
     parser.add_argument("--at", type=int, metavar="SEQ", help="with --channel: of that sequence, not the newest")
     parser.add_argument(
         "--skip-suspect",
@@ -42,6 +47,7 @@ def run(options: argparse.Namespace, invocation: Invocation) -> int:
         force=options.force,
         wait_s=options.wait,
         at=options.at,
+        unsigned=options.unsigned,
         validate=_suspects() if options.skip_suspect else None,
         missing_ok=False,
     )
@@ -56,7 +62,7 @@ def run(options: argparse.Namespace, invocation: Invocation) -> int:
     filtered = filter_options.left_out(filters)
     words = [*_words(report, time.monotonic() - began, filtered), *invocation.output.failures(report.failed)]
     invocation.output.document({**report.as_dict(), "filtered": filtered}, words)
-    untrue = options.channel and any(isinstance(failure.error, Refused) for failure in report.failed)
+    untrue = any(isinstance(failure.error, Refused) for failure in report.failed)
     if untrue:
         return REFUSED
     return FAILURES if report.failed else DONE

@@ -44,6 +44,18 @@ def add_wait(parser: argparse.ArgumentParser) -> None:
     add_bandwidth(parser)
 
 
+def add_vouch(parser: argparse.ArgumentParser) -> None:
+    """A person's word for content that nobody has signed."""
+    parser.add_argument(
+        "--vouch",
+        metavar="PATH",
+        action="extend",
+        nargs="+",
+        default=[],
+        help="sign these files or folders below LOCAL that came unsigned from Dropbox: you have looked at them",
+    )
+
+
 def remote_of(options: argparse.Namespace, invocation: Invocation, monitor: Watching) -> Remote:
     """The Dropbox of the login that was asked for, held to the bandwidth limit. Its waits are shown."""
     throttle = TokenBucket(_rate(options.bandwidth_limit)) if options.bandwidth_limit else None

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from pathlib import Path, PurePosixPath
+from typing import NamedTuple
 
 import msgspec
 
@@ -26,7 +27,7 @@ from huracan_sync.remote import files
 from huracan_sync.remote.listing import entry_of
 from huracan_sync.signing.context import Context
 from huracan_sync.transfer.compare import ChangeSet, hash_of
-from huracan_sync.transfer.journal import Synced
+from huracan_sync.transfer.journal import Origin, Synced
 from huracan_sync.transfer.pair import Pair, PairPlan, never
 from huracan_sync.transfer.progress import Failure, Monitor
 from huracan_sync.tree.entry import Entry
@@ -225,6 +226,17 @@ def _kept_beside(pair: Pair, there: Entry) -> bool:
 # --- content that is there already ------------------------------------------------------------------------------
 
 
+class _Source(NamedTuple):
+    """Content in Dropbox that can be copied."""
+
+    path: str
+    """Absolute."""
+    entry: Entry
+    """What will lie at the target."""
+    origin: Origin
+    """A copy comes from where its source comes from."""
+
+
 class _Adopting:
     """Copies inside Dropbox what lies there under another path."""
 
@@ -241,18 +253,18 @@ class _Adopting:
         if not found:
             return plan
         pair, steps = self._pair, list(found)
-        entries = [entry for _, entry in found.values()]
-        pair.journal.intend(pair.id, entries)
-        sources = [(path, join(pair.root, step.path)) for step, (path, _) in found.items()]
+        copied = [(each.entry, each.origin) for each in found.values()]
+        pair.journal.intend(pair.id, copied)
+        sources = [(each.path, join(pair.root, step.path)) for step, each in found.items()]
         try:
             answers = files.relocate(pair.remote, sources, keep=True)
         except (CallRefused, ServiceFault):
             return plan  # it only saves sending
         done: list[Synced] = []
-        for step, entry, answer in zip(steps, entries, answers, strict=True):
+        for step, (entry, origin), answer in zip(steps, copied, answers, strict=True):
             if isinstance(answer, HuracanError) or answer.content_hash != entry.content_hash.hex():
                 continue  # then it is sent
-            done.append(Synced(entry_of(step.path, answer), self._changes.stamps.get(fold(step.path))))
+            done.append(Synced(entry_of(step.path, answer), self._changes.stamps.get(fold(step.path)), origin=origin))
             pair.monitor.finished(step.path, step.entry.size)
         pair.journal.learn(pair.id, done)
         self._passed.copied += len(done)
@@ -260,7 +272,7 @@ class _Adopting:
         settled = {fold(item.entry.path) for item in done}
         return plan.with_steps(copies=tuple(s for s in plan.steps.copies if fold(s.path) not in settled))
 
-    def _yesterday(self, new: Iterable[Copy]) -> dict[Copy, tuple[str, Entry]]:
+    def _yesterday(self, new: Iterable[Copy]) -> dict[Copy, _Source]:
         """Files whose very state was synced to the same folder of an earlier day."""
         journal, pair = self._pair.journal, self._pair
         name = pair.root.rpartition("/")[2]
@@ -268,28 +280,33 @@ class _Adopting:
         journal.drop_pairs([id_ for id_, _ in earlier[TARGETS_KEPT:]])
         if not earlier:
             return {}
-        found: dict[Copy, tuple[str, Entry]] = {}
+        found: dict[Copy, _Source] = {}
         id_, root = earlier[0]
         synced = journal.synced(id_)
         for step in new:
             known = synced.get(fold(step.path))
             if known and known.stamp is not None and known.stamp == self._changes.stamps.get(fold(step.path)):
-                found[step] = (join(root, known.entry.path), known.entry)
+                found[step] = _Source(join(root, known.entry.path), known.entry, known.origin)
         return found
 
-    def _older_places(self, new: Iterable[Copy]) -> dict[Copy, tuple[str, Entry]]:
+    def _older_places(self, new: Iterable[Copy]) -> dict[Copy, _Source]:
         """Candles whose content lies in a place where earlier writers put them."""
         pair = self._pair
         by_name: dict[str, list[Entry]] = {}
         for entry in everything_there(pair):
             by_name.setdefault(fold(candle_there(entry.path)), []).append(entry)
-        found: dict[Copy, tuple[str, Entry]] = {}
+        synced = self._changes.synced
+        found: dict[Copy, _Source] = {}
         for step in new:
             same_size = [e for e in by_name.get(fold(step.path), ()) if e.size == step.entry.size]
             digest = self._digest(step) if same_size else None
             for entry in same_size:
                 if entry.content_hash == digest:
-                    found[step] = (join(pair.root, entry.path), msgspec.structs.replace(entry, path=step.path))
+                    known = synced.get(fold(entry.path))
+                    same = known is not None and known.entry.content_hash == entry.content_hash
+                    origin = known.origin if known is not None and same else Origin.UNSIGNED
+                    copied = msgspec.structs.replace(entry, path=step.path)
+                    found[step] = _Source(join(pair.root, entry.path), copied, origin)
         return found
 
     def _digest(self, step: Copy) -> bytes | None:

@@ -24,7 +24,7 @@ from huracan_sync.remote.client import Remote
 from huracan_sync.remote.listing import FolderMetadata, entry_of, metadata
 from huracan_sync.transfer import upload_item
 from huracan_sync.transfer.compare import UNREAD, hash_of
-from huracan_sync.transfer.journal import Journal, Synced
+from huracan_sync.transfer.journal import Journal, Origin, Synced
 from huracan_sync.transfer.progress import Silent
 from huracan_sync.transfer.upload import Upload
 from huracan_sync.transfer.worker_pool import WorkerPool
@@ -126,7 +126,8 @@ class Sender:
                 return Put(there, sent=False, differs=there.content_hash != digest)
             put = self._send(content, stamp, path, rev=rev, add=not overwrite)
             journal.forget_all(pair, beyond=MOST_NOTED)
-            journal.learn(pair, [Synced(put.there, None)])
+            is_unsigned = digest in journal.unsigned_contents()
+            journal.learn(pair, [Synced(put.there, None, origin=Origin.UNSIGNED if is_unsigned else Origin.OURS)])
             return put
 
     def _send(self, content: bytes, stamp: Stamp, path: str, *, rev: str | None, add: bool = False) -> Put:

@@ -49,6 +49,12 @@ def head(channel: str) -> RelPath:
     return RelPath(f"{HEADS}/{check_channel(channel)}.hzh")
 
 
+def channel_of_head(path: str) -> str:
+    """The channel whose head lies at a path; empty where no head may lie."""
+    name = path.removeprefix(f"{HEADS}/").removesuffix(".hzh")
+    return name if path == f"{HEADS}/{name}.hzh" and len(name) <= MAX_CHANNEL and _CHANNEL.fullmatch(name) else ""
+
+
 def log(channel: str, epoch: int, sequence: int, digest: bytes) -> RelPath:
     """The immutable copy of the head with this place in the channel's history and this digest."""
     return RelPath(f"{LOG}/{check_channel(channel)}/{epoch}-{sequence}-{digest.hex()[:8]}.hzh")

@@ -89,6 +89,10 @@ HINTS: dict[str, str] = {
     # --- the files ---
     # A kind of file that the channel does not allow. Opening a pickle runs whatever program is in it.
     "KIND": "write the model in a format that holds data only, such as ONNX, safetensors, XGBoost UBJ (docs/pickle.md)",
+    # A file that came from Dropbox and that no manifest lists: only its maker, or a person, can say that it is right.
+    "UNSIGNED_CONTENT": "look at the files; if they are what you mean, run it again with --vouch PATH",
+    # What a manifest lists is not what lies in Dropbox, and the listed revision cannot be had any more.
+    "CONTRADICTED": "push it again where it still is; or take what lies in Dropbox, unverified, with --unsigned",
     # A JSON or text file that was signed does not hold what the engine and Hamilton agreed on.
     "CONTRACT": "the bytes are as they were signed (`snapshot.read`); publish a file of the agreed form",
     # --- signatures made by ssh-keygen ---

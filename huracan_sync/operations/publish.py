@@ -90,6 +90,7 @@ class Publish:
             push.upload(plan)
             for failure in report.failed:
                 raise failure.error
+            push.vouch()
             signed = push.signer.sign(without=_gone(plan.changes), strict=True, anew=push.options.overwrite)
             if signed is None:
                 raise NoSigningKey("nothing on this machine can sign")

@@ -8,11 +8,15 @@ alone. Deletions happen only when asked for, and last.
 
 from __future__ import annotations
 
+import logging
 from functools import cached_property
 from pathlib import Path
 
+import msgspec
+
 from huracan_sync.disk.parquet import check_whole
 from huracan_sync.errors import Conflict as ConflictError
+from huracan_sync.errors import NotFound
 from huracan_sync.remote.client import Remote
 from huracan_sync.remote.delete import remove
 from huracan_sync.remote.listing import PAGE
@@ -21,7 +25,7 @@ from huracan_sync.signing.push_signer import PushSigner
 from huracan_sync.signing.signing_key import KeyPlace
 from huracan_sync.transfer import upload_item
 from huracan_sync.transfer.compare import refresh_remote
-from huracan_sync.transfer.journal import Synced
+from huracan_sync.transfer.journal import Origin, Synced
 from huracan_sync.transfer.pair import Options, Pair, PairPlan, Report
 from huracan_sync.transfer.progress import Failure, Monitor
 from huracan_sync.transfer.upload import Upload
@@ -29,6 +33,9 @@ from huracan_sync.transfer.worker_pool import WorkerPool
 from huracan_sync.tree.folder_view import FolderView
 from huracan_sync.tree.paths import fold, join
 from huracan_sync.tree.plan import Conflict, empties_the_tree, plan
+from huracan_sync.tree.units import counted
+
+log = logging.getLogger(__name__)
 
 
 class PushReport(Report):
@@ -38,15 +45,25 @@ class PushReport(Report):
     bytes_sent: int = 0
     """Bytes of file content that went over the wire, attempts that failed included."""
     unsigned: int = 0
-    """Files in Dropbox that the signed manifest does not list, because the channel does not allow their kind."""
+    """Files that lie on both sides alike and that the signed manifest does not list."""
+    unsigned_files: list[str] = msgspec.field(default_factory=list)
+    """The first of them."""
+    vouched: list[str] = msgspec.field(default_factory=list)
+    """Files that are signed because a person vouches for them."""
 
 
 class PushOptions(Options, frozen=True):
     """How to push."""
 
+    vouch: tuple[str, ...] = ()
+    """Files, or folders of them, below the pair whose unsigned content a person vouches for."""
     transfer: upload_item.Options = upload_item.Options(
         check=check_whole, append_only=lambda path: path.endswith(".log")
     )
+
+
+NAMED = 20
+"""How many unsigned files a report names."""
 
 
 class Push:
@@ -146,6 +163,7 @@ class Push:
                 pair.monitor,
                 pool,
                 self.options.stop,
+                pair.journal.unsigned_contents(),
             )
             outcome = Upload(context).run(copies)
         report.bytes_sent += (pair.remote.wire.meter.read() - before).bytes_sent
@@ -162,18 +180,40 @@ class Push:
 
     def sign(self, plan: PairPlan) -> None:
         """Sign a manifest of what both sides hold alike, without what is about to be deleted."""
+        self.vouch()
         signed = self.signer.sign(without=[step.path for step in plan.steps.deletes])
         if signed is None:
             return
         self.report.sequence = signed.state.seq
-        self.report.unsigned = len(signed.unsigned)
+        self.report.unsigned = len(signed.unsigned) + len(signed.state.unlisted)
+        self.report.unsigned_files = [*signed.unsigned, *signed.state.unlisted][:NAMED]
         self.pair.report_failures(list(signed.superseded), self.report)
-        if signed.unsigned:
-            named = ", ".join(signed.unsigned[:3]) + (", ..." if len(signed.unsigned) > 3 else "")
-            self.pair.monitor.note(
-                f"{len(signed.unsigned)} files lie in Dropbox and are not signed, because the channel "
-                f"{self.signer.channel} does not allow their kind: {named}"
-            )
+        for paths, why in (
+            (signed.unsigned, "from Dropbox that nobody has signed (--vouch PATH signs)"),
+            (signed.state.unlisted, f"of a kind that the channel {self.signer.channel} does not allow"),
+        ):
+            if paths:
+                named = ", ".join(map(ascii, paths[:3])) + (", ..." if len(paths) > 3 else "")
+                self.pair.monitor.note(f"not signed: {counted(len(paths), 'file')} {why}: {named}")
+
+    def vouch(self) -> None:
+        """Take the unsigned files that a person vouches for as made here. Each is told to the monitor and the log.
+
+        Raises:
+            NotFound: no unsigned file lies at, or below, one of the paths.
+        """
+        pair, unsigned = self.pair, self.signer.signed_states.unsigned()
+        for path in self.options.vouch:
+            at = fold(path.strip("/"))
+            keys = [key for key in unsigned if not at or key == at or key.startswith(f"{at}/")]
+            if not keys:
+                raise NotFound(f"no unsigned file lies at {path!a}; nothing was signed", hint="check the spelling")
+            pair.journal.note_origin(pair.id, keys, Origin.OURS)
+            for key in keys:
+                name, digest = unsigned[key]
+                self.report.vouched.append(name)
+                log.warning("vouched for %s with content hash %s", ascii(name), digest.hex())
+                pair.monitor.note(f"vouched for {name!a}")
 
     def _delete(self, plan: PairPlan) -> bool:
         """Carry out the deletions, each guarded by the revision that was synced; whether there were any, and all are.

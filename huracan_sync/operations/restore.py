@@ -8,7 +8,7 @@ afterwards sends nothing back.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,14 +18,15 @@ from huracan_sync.disk.parquet import is_damaged
 from huracan_sync.disk.remove import remove, sweep
 from huracan_sync.disk.stable_read import StableRead
 from huracan_sync.errors import Conflict as ConflictError
-from huracan_sync.errors import HuracanError, LocalFailure, NotFound, UsageError
+from huracan_sync.errors import ContentMismatch, HuracanError, LocalFailure, NotFound, Refused, UsageError
 from huracan_sync.manifest.locations import check_channel
+from huracan_sync.manifest.refusals import refused
 from huracan_sync.manifest.scope import channel_of, scope_of
 from huracan_sync.remote.client import Remote
 from huracan_sync.remote.listing import everything, metadata
 from huracan_sync.signing.context import Context
 from huracan_sync.signing.signing_key import KeyPlace
-from huracan_sync.transfer.compare import ChangeSet
+from huracan_sync.transfer.compare import ChangeSet, ManifestEntries
 from huracan_sync.transfer.download import Download
 from huracan_sync.transfer.download_file import DownloadContext, Validate
 from huracan_sync.transfer.journal import Synced
@@ -36,6 +37,7 @@ from huracan_sync.tree.entry import Entry
 from huracan_sync.tree.folder_view import FolderView
 from huracan_sync.tree.paths import Spelling, fold, join
 from huracan_sync.tree.plan import Conflict, Copy, Plan, plan
+from huracan_sync.tree.units import counted
 
 if TYPE_CHECKING:
     from huracan_sync.signing.local_manifest import LocalManifest
@@ -43,12 +45,22 @@ if TYPE_CHECKING:
 LOOK_ALONE = 20
 """Up to so many files are looked up one by one; more by one listing."""
 UNTOUCHED_S = 60.0
+NAMED = 20
+"""How many unsigned files a report names."""
 
 
 class RestoreReport(Report):
     """The result of a restore."""
 
     downloaded: int = 0
+    unsigned: int = 0
+    """Files that no verified manifest lists, of a folder that has one: restored, but nobody has signed them."""
+    unsigned_files: list[str] = msgspec.field(default_factory=list)
+    """The first of them."""
+    contradicted: list[str] = msgspec.field(default_factory=list)
+    """Paths at which Dropbox holds other content than is signed, or none; the signed content counts."""
+    verified_by: list[str] = msgspec.field(default_factory=list)
+    """The channels whose manifests were believed; none where nothing is signed or nobody is trusted here."""
     bytes_received: int = 0
     """Bytes of file content that came over the wire."""
     left_out: list[str] = msgspec.field(default_factory=list)
@@ -75,6 +87,8 @@ class RestoreOptions(Options, frozen=True):
     """Restore what the manifest of that sequence lists, instead of the newest; with a channel only."""
     validate: Validate | None = None
     """Asked about each downloaded file before it is put in place; raises `LeftOut` to refuse it."""
+    unsigned: bool = False
+    """Take what lies in Dropbox as it lies there, also where this machine could verify it."""
     missing_ok: bool = True
     """Whether a missing remote folder counts as an empty one."""
 
@@ -91,6 +105,7 @@ class Restore:
         self._context = context
         self._channel = channel
         self._local_manifest: LocalManifest | None = None
+        self._blocks: Mapping[str, bytes] = {}
 
     def plan(self) -> PairPlan:
         """What a run would do now. Writes nothing but the journal.
@@ -116,7 +131,7 @@ class Restore:
             sweep(pair.local, plan.changes.parts)  # of an older plan: what this one needed is in its place
             report.skipped = plan.changes.unchanged + len(plan.steps.agreements)
             self._write_local_manifest()
-            if self.options.snapshot is not None:
+            if self.options.snapshot is not None or plan.changes.contradicted:
                 pair.journal.distrust(pair.id)  # what lies in Dropbox now may be something else
         return report
 
@@ -127,6 +142,8 @@ class Restore:
             if options.at is not None:
                 raise UsageError("a sequence is one of a channel", hint="say which with --channel")
             return
+        if options.unsigned:
+            raise UsageError("--unsigned and a channel exclude each other", hint="leave one of them out")
         from huracan_sync.signing.fetch_manifest import fetch_manifest  # noqa: PLC0415 - cryptography, only where asked
 
         check_channel(channel)
@@ -135,7 +152,32 @@ class Restore:
         snapshot = Snapshot([item.entry() for item in manifest.items], blocks, manifest.sequence)
         self.options = msgspec.structs.replace(options, snapshot=snapshot)
         self.report.sequence = manifest.sequence
+        self.report.verified_by = [channel]
         self._local_manifest = manifest.local
+
+    def _manifest(self) -> ManifestEntries | None:
+        """What is signed of the folder. Also keeps the block digests, by which ranges are verified as they arrive."""
+        snapshot, pair = self.options.snapshot, self.pair
+        if snapshot is not None:
+            return ManifestEntries(snapshot.entries, alone=True)
+        if self.options.unsigned:
+            pair.monitor.note("nothing is verified: this is what lies in Dropbox, whoever put it there (--unsigned)")
+            return None
+        scope, home = scope_of(pair.root, pair.remote.root), self._context.home
+        if not (self._context.keys.exists() or (home / "trust").is_dir()):
+            return None
+        from huracan_sync.signing.fetch_manifest import signed_files  # noqa: PLC0415 - cryptography, only where needed
+
+        try:
+            signed = signed_files(self._context, scope, channel_of(pair.root))
+        except Refused as error:
+            error.hint = f"{error.hint}; or take what lies in Dropbox, unverified, with --unsigned"
+            raise
+        if signed is None:
+            return None
+        self._blocks = {fold(item.path): item.blocks for item in signed.items if item.blocks}
+        self.report.verified_by, self.report.sequence = signed.channels, signed.sequence
+        return ManifestEntries([item.entry() for item in signed.items], alone=False)
 
     def _write_local_manifest(self) -> None:
         """Keep on this disk what is signed of the folder, if all of it was restored.
@@ -166,8 +208,10 @@ class Restore:
 
     def compare(self) -> PairPlan:
         """As `plan`, without the manifest and the guards."""
-        pair, snapshot = self.pair, self.options.snapshot
-        changes = pair.find_changes(self.options, local_may_miss=True, snapshot=snapshot.entries if snapshot else None)
+        pair, snapshot, manifest = self.pair, self.options.snapshot, self._manifest()
+        changes = pair.find_changes(self.options, local_may_miss=True, manifest=manifest)
+        if manifest is not None and not manifest.alone:
+            self._count_unsigned(changes)
         if not self.options.missing_ok and snapshot is None and pair.journal.cursor(pair.id) is None:
             raise NotFound(f"there is no folder {pair.root or '/'} in Dropbox", hint="check the spelling")
         steps = self._steps(changes)
@@ -176,6 +220,19 @@ class Restore:
             changes.base.update(damaged)  # as if the damage had been synced: then only Dropbox changed
             steps = self._steps(changes)
         return PairPlan(changes, steps)
+
+    def _count_unsigned(self, changes: ChangeSet) -> None:
+        """Count and name what nobody has signed, and what contradicts what is signed."""
+        report, note = self.report, self.pair.monitor.note
+        there: set[str] = {entry.path for entry in _everything_there(changes) if fold(entry.path) not in changes.signed}
+        report.unsigned, report.unsigned_files = len(there), sorted(there)[:NAMED]
+        report.contradicted = sorted(changes.contradicted)
+        if there:
+            named = _some(report.unsigned_files, len(there))
+            note(f"{counted(len(there), 'file')} in Dropbox, signed by nobody: {named}")
+        if report.contradicted:
+            named = _some(report.contradicted, len(report.contradicted))
+            note(f"Dropbox holds other content than is signed; the signed content counts: {named}")
 
     def _steps(self, changes: ChangeSet) -> Plan:
         options = self.options
@@ -243,17 +300,27 @@ class Restore:
                 scratch,
                 changes.stamps,
                 self.options.stop,
-                snapshot.blocks if snapshot else {},
+                snapshot.blocks if snapshot else self._blocks,
                 self.options.validate,
+                changes.signed,
             )
             outcome = Download(context).run(copies, _everything_there(changes))
         report.bytes_received += (pair.remote.wire.meter.read() - before).bytes_received
         report.downloaded += len(outcome.done)
-        report.failed += outcome.failures
+        report.failed += [self._as_refused(failure, changes) for failure in outcome.failures]
         report.left_out = sorted(outcome.left_out)
         if outcome.stopped:
             raise outcome.stopped
         return outcome.done
+
+    @staticmethod
+    def _as_refused(failure: Failure, changes: ChangeSet) -> Failure:
+        """What is signed and cannot be had is refused: what lies in its place is not put here."""
+        contradicted = {fold(path) for path in changes.contradicted}
+        if fold(failure.path) not in contradicted or not isinstance(failure.error, NotFound | ContentMismatch):
+            return failure
+        message = f"{failure.path}: Dropbox does not hold what is signed of it any more"
+        return Failure(failure.path, refused("CONTRADICTED", message, path=failure.path))
 
     def _delete(self, plan: PairPlan) -> None:
         """Carry out the deletions, each only if the file is still in the state that was synced."""
@@ -283,6 +350,10 @@ class Restore:
             return frozenset(everything(pair.remote, pair.root, lambda _: None).files)
         paths = (step.path for step in deletes)
         return frozenset(fold(path) for path in paths if metadata(pair.remote, join(pair.root, path)) is not None)
+
+
+def _some(paths: Sequence[str], count: int) -> str:
+    return ", ".join(map(ascii, paths[:3])) + (", ..." if count > 3 else "")
 
 
 def _everything_there(changes: ChangeSet) -> list[Entry]:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import platform
 from collections.abc import Callable
 
 import msgspec
 
-from huracan_sync.errors import NoSigningKey, NotFound
-from huracan_sync.manifest import checks, head, trust
+from huracan_sync.errors import NoSigningKey, NotFound, Refused
+from huracan_sync.manifest import body, checks, head, trust
 from huracan_sync.manifest.checks import Mark
+from huracan_sync.manifest.entries import Item
 from huracan_sync.manifest.envelope import MAX_SIGNATURES
 from huracan_sync.manifest.head import Head, Opened
 from huracan_sync.manifest.signer import Signer
@@ -136,6 +138,24 @@ class ChannelPublisher:
             return None
         payload = head.linked(held.head, held.mark.digest)
         return payload, self._clock() * 1000 >= next_head.due_ms(payload, trust.open(state.trust))
+
+    def items_of(self, digest: bytes) -> list[Item] | None:
+        """What a head that this machine has made or seen listed; None where it is not on this disk. No request."""
+        store = self._trust_files.seen
+        if not store.exists():
+            return None
+        state = store.load()
+        held = state.channels.get(self.channel)
+        if held is None:
+            return None
+        heads = [(held.head, held.parts), (held.previous, held.previous_parts)]
+        data, parts = next((each for each in heads if each[0] and head.digest_of(each[0]) == digest), (b"", ()))
+        here = blob_cache(store.folder, self.channel)
+        known = {sha256: part for sha256 in parts if (part := here.part(sha256)) is not None}
+        with contextlib.suppress(Refused, KeyError):
+            payload = head.linked(data, digest)
+            return body.read(payload, trust.open(state.trust).policy(self.channel), lambda sha256, _: known[sha256])
+        return None
 
     def newest(self) -> tuple[Opened, Trust]:
         """The newest head, verified, and the trust file; of whatever age. Nothing is remembered.

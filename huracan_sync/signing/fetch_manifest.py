@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from huracan_sync.errors import NotFound, NoTrust, Refused
+from huracan_sync.manifest import locations
 from huracan_sync.manifest.entries import Item
 from huracan_sync.manifest.head import Opened
 from huracan_sync.manifest.scope import Scope
+from huracan_sync.reader import Reader, Snapshot
+from huracan_sync.reader.trust_store import TrustStore
+from huracan_sync.remote.client import Remote
+from huracan_sync.remote.listing import everything
 from huracan_sync.remote.source import RemoteSource
 from huracan_sync.signing.context import Context
 from huracan_sync.signing.executor import Executor
@@ -15,6 +22,7 @@ from huracan_sync.signing.head_log import committed
 from huracan_sync.signing.local_manifest import LocalManifest
 from huracan_sync.signing.open_reader import reader_at
 from huracan_sync.signing.transaction import read_items
+from huracan_sync.tree.paths import join
 
 
 class FetchedManifest(NamedTuple):
@@ -54,7 +62,7 @@ def fetch_manifest(
     if snapshot.problem is not None:
         raise snapshot.problem  # what was last known good is not what was asked for
     if at is None or at == snapshot.sequence:
-        items = _below(scope, [snapshot.item(entry.path) for entry in snapshot.iter(scope.prefix)])
+        items = _items(scope, snapshot)
         return FetchedManifest(
             items, snapshot.sequence, LocalManifest(place, scope.prefix, channel, *reader.kept(channel))
         )
@@ -62,6 +70,78 @@ def fetch_manifest(
     opened = executor.perform(committed(Opened(snapshot.head, snapshot.digest, b"", []), at, known))
     items = _below(scope, executor.perform(read_items(opened.head, known.policy(channel), parts)))
     return FetchedManifest(items, at, LocalManifest(place, scope.prefix, channel, opened.data, parts))
+
+
+class SignedFiles(NamedTuple):
+    """What verified manifests list of a folder."""
+
+    items: list[Item]
+    """Their paths relative to the folder."""
+    channels: list[str]
+    sequence: int
+    """Of the folder's own channel; 0 where others list its files."""
+
+
+def signed_files(context: Context, scope: Scope, own: str) -> SignedFiles | None:
+    """What is signed of a folder: by its own channel, or else by whichever channels list files of it.
+
+    One request where the channel is known and unchanged.
+
+    Args:
+        context: the login, the state folder, the key and the clock.
+        scope: the folder.
+        own: the channel that is called as the folder.
+
+    Returns:
+        None where nothing on this machine says whom to trust, or no channel has signed anything there.
+
+    Raises:
+        Refused: the first reason not to believe what is signed.
+        StateMissing: what was remembered of the root folder is lost.
+        NotAuthorized, TryLater, Unavailable: Dropbox could not be asked.
+    """
+    try:
+        reader = reader_at(context, scope.root)
+    except NoTrust:
+        return None
+    snapshot = _newest(reader, own)
+    if snapshot is not None:
+        return SignedFiles(_items(scope, snapshot), [own], snapshot.sequence)
+    known = TrustStore(context.home, RemoteSource(context.remote, scope.root).place).load().channels
+    found: dict[str, list[Item]] = {}
+    for channel in _channels(context.remote, scope.root) - {own}:
+        try:
+            snapshot = _newest(reader, channel)
+        except Refused:
+            if channel in known:
+                raise
+            continue  # anybody with a token can put rubbish where no channel was ever seen
+        if snapshot is not None and (items := _items(scope, snapshot)):
+            found[channel] = items
+    return SignedFiles(list(itertools.chain(*found.values())), sorted(found), 0) if found else None
+
+
+def _newest(reader: Reader, channel: str) -> Snapshot | None:
+    try:
+        snapshot = reader.latest(channel, allow_stale=True)
+    except NotFound:
+        return None
+    if snapshot.problem is not None:
+        raise snapshot.problem  # what was last known good is not what was asked for
+    return snapshot
+
+
+def _channels(remote: Remote, root: str) -> set[str]:
+    """Every channel of a root folder that has a head."""
+    try:
+        heads = everything(remote, join(root, locations.HEADS), lambda entry: entry.path).files
+    except NotFound:
+        return set()
+    return {name for path in heads.values() if (name := locations.channel_of_head(f"{locations.HEADS}/{path}"))}
+
+
+def _items(scope: Scope, snapshot: Snapshot) -> list[Item]:
+    return _below(scope, [snapshot.item(entry.path) for entry in snapshot.iter(scope.prefix)])
 
 
 def _below(scope: Scope, items: Sequence[Item]) -> list[Item]:

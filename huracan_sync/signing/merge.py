@@ -1,17 +1,26 @@
-"""One list out of what is signed already and what has changed here. Pure.
+"""One manifest out of the signed one and what has changed on this machine. Pure.
 
-A channel has one writer as a rule, and then the list is simply his. Where several write, nobody drops what he does not
-know: the next list is the signed one, with what has changed here since this machine's own last list. Where both have
-changed one file, Dropbox itself says whose is newer: each of them replaced exactly the revision he had seen.
+A channel has one writer as a rule, and then the manifest is simply theirs. Where several write, nobody drops what they
+do not know: the next manifest is the signed one with what has changed here since this machine's own last one.
+
+Anybody with a token may write to Dropbox, so what merely lies at a path never takes out what this machine made. An
+entry that is still as in this machine's own last manifest was changed by no other publisher: ours replaces it, whatever
+lies there, and keeps its revision, by which readers fetch it. Only where another publisher has signed something else
+since then does Dropbox tell whose is newer: each of them replaced exactly the revision they had seen.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
+from huracan_sync.errors import Conflict
 from huracan_sync.manifest.entries import Item
+from huracan_sync.manifest.refusals import refused
 from huracan_sync.tree.paths import fold
+
+NAMED = 3
+"""How many paths an error names."""
 
 
 class OwnHead(Protocol):
@@ -31,33 +40,53 @@ class OwnHead(Protocol):
 
 
 class Change(NamedTuple):
-    """What this machine states."""
+    """What this machine wants signed."""
 
     mine: Sequence[Item]
-    """Every file that it holds alike with Dropbox."""
+    """Every file that it holds alike with Dropbox and may sign."""
     changed: frozenset[str] | None
-    """Of these the folded paths that are new or other than in its last list. None: all."""
+    """Of these the folded paths that are new or other than in its last manifest. None: all."""
     gone: Mapping[str, str]
-    """Folded paths that are no part of its list any more, and with each the revision that was. What somebody has put
-    there since stays in the list."""
+    """Folded paths that are no part of its manifest any more, and with each the revision that was."""
     last: frozenset[bytes] = frozenset()
-    """The digests of heads of this machine that name its own list and nothing else: no other list need be read."""
+    """The digests of heads of this machine that list its own files and nothing else: those need not be read."""
     strict: bool = False
-    """Whether a file of a kind that the channel does not allow refuses the whole; else it is left out."""
+    """Whether all or nothing is signed: a refused kind, a superseded or an unsigned file stops the whole."""
+    unsigned: Mapping[str, bytes] = {}
+    """Content hashes, by folded path, of files that it holds alike with Dropbox and may not sign."""
+    before: Mapping[str, Item] | None = None
+    """What its own last manifest listed, by folded path; None where that is not known any more."""
 
     def has_changed(self, key: str) -> bool:
-        """Whether the file of that folded path is new or other than in the last list."""
+        """Whether the file of that folded path is new or other than in the last manifest."""
         return self.changed is None or key in self.changed
+
+    def knowing(self, unsigned: Mapping[str, bytes], before: Sequence[Item] | None) -> Change:
+        """The same change with what it must not sign, and what this machine's last manifest listed.
+
+        What an unsigned file has replaced on this disk may be listed still, so the signed manifest is read then.
+        """
+        known = None if before is None else {fold(item.path): item for item in before}
+        return self._replace(unsigned=unsigned, before=known, last=frozenset() if unsigned else self.last)
+
+    def is_as_before(self, key: str, signed: Item | None) -> bool:
+        """Whether nobody else has signed anything for that path since this machine's last manifest."""
+        if self.before is None:
+            return False
+        known = self.before.get(key)
+        return known is signed if known is None or signed is None else _same(known, signed)
 
 
 class Merged(NamedTuple):
-    """The next list."""
+    """The next manifest."""
 
     items: list[Item]
     superseded: list[str]
-    """Paths that somebody else has changed after this machine; theirs are in the list."""
+    """Paths that another publisher has changed after this machine; theirs are listed."""
     shared: bool
-    """Whether it is another list than this machine's alone."""
+    """Whether it lists other files than this machine's alone."""
+    proved: frozenset[str] = frozenset()
+    """Folded paths of unsigned files whose very content it lists: another publisher has signed them."""
 
 
 def change_of(
@@ -70,10 +99,10 @@ def change_of(
     strict: bool = False,
     anew: bool = False,
 ) -> Change:
-    """What this machine states.
+    """What this machine wants signed.
 
     Args:
-        items: every file that it holds alike with Dropbox.
+        items: every file that it holds alike with Dropbox and may sign.
         counts: by their folded paths, the count of changes at which each became what it is.
         gone: as in `Change`.
         last: the head that it signed last.
@@ -83,49 +112,94 @@ def change_of(
     """
     changed = frozenset(key for key, count in counts.items() if count > last.changes) if last and not anew else None
     own = frozenset(each.digest for each in (last, following) if each and not each.shared)
-    return Change(items, changed, gone, own, strict=strict)
+    return Change(items, changed, gone, own, strict)
+
+
+def alone(change: Change) -> Merged:
+    """The next manifest where nobody else has signed anything."""
+    return Merged(list(change.mine), [], shared=False)
 
 
 def doubtful(theirs: Sequence[Item], change: Change) -> list[str]:
-    """Paths that are signed otherwise than this machine would now, or not at all: it must be asked which is newer."""
+    """Paths that another publisher may have changed since: which revision lies there tells who was later."""
     signed = {fold(item.path): item for item in theirs}
     asked = []
     for item in change.mine:
         key = fold(item.path)
-        if change.has_changed(key) and (key not in signed or not _same(signed[key], item)):
+        there = signed.get(key)
+        is_other = there is None or not _same(there, item)
+        if is_other and change.has_changed(key) and not change.is_as_before(key, there):
             asked.append(item.path)
-    asked += [signed[key].path for key, rev in change.gone.items() if key in signed and signed[key].rev != rev]
+    for key, rev in change.gone.items():
+        if key in signed and signed[key].rev != rev and not change.is_as_before(key, signed[key]):
+            asked.append(signed[key].path)
     return asked
 
 
 def merge(theirs: Sequence[Item], change: Change, current: Mapping[str, str | None]) -> Merged:
-    """The next list.
+    """The next manifest.
 
     Args:
         theirs: what is signed.
-        change: what this machine states.
+        change: what this machine wants signed.
         current: the revision that lies in Dropbox at each doubtful path; None where nothing does.
     """
-    lists = {fold(item.path): item for item in theirs if not _is_gone(item, change, current)}
+    listed = {fold(item.path): item for item in theirs}
+    items = {key: item for key, item in listed.items() if not _is_gone(key, item, change, current)}
     mine: set[str] = set()
     superseded = []
     for item in change.mine:
         key = fold(item.path)
-        if key not in lists or not _same(lists[key], item):
+        signed = listed.get(key)
+        if signed is None or not _same(signed, item):
             if not change.has_changed(key):
-                continue  # somebody else has changed it since, or taken it out
-            if current.get(item.path) != item.rev:
+                continue  # another publisher has changed it since, or taken it out
+            if not change.is_as_before(key, signed) and current.get(item.path) != item.rev:
                 superseded.append(item.path)
                 continue
         mine.add(key)
-        lists[key] = item
-    return Merged(list(lists.values()), superseded, shared=len(mine) < max(len(lists), len(change.mine)))
+        items[key] = item
+    shared = len(mine) < max(len(items), len(change.mine))
+    proved = frozenset(
+        key for key, digest in change.unsigned.items() if key in items and items[key].content_hash == digest
+    )
+    return Merged(list(items.values()), superseded, shared, proved)
 
 
-def _is_gone(item: Item, change: Change, current: Mapping[str, str | None]) -> bool:
+def check_strict(change: Change, merged: Merged, *, signed_by: str) -> None:
+    """A strict change takes effect whole or not at all.
+
+    Raises:
+        Conflict: `SUPERSEDED`, another publisher has changed one of its files since.
+        Refused: `UNSIGNED_CONTENT`, nobody has signed the content of one of its files, and nobody vouches for it.
+    """
+    if merged.superseded:
+        raise Conflict(
+            f"{_named(merged.superseded)} published by {signed_by or 'another publisher'} since; nothing was signed",
+            code="SUPERSEDED",
+            hint="look at both; with --overwrite the local file wins",
+            paths=tuple(merged.superseded),
+        )
+    if unsigned := sorted(change.unsigned.keys() - merged.proved):
+        raise refused(
+            "UNSIGNED_CONTENT",
+            f"{_named(unsigned)} not made on this machine, and nobody has signed the content; nothing was signed",
+            paths=tuple(unsigned),
+        )
+
+
+def _named(paths: Iterable[str]) -> str:
+    listed = list(map(ascii, paths))
+    more = f" and {len(listed) - NAMED} more" if len(listed) > NAMED else ""
+    return f"{', '.join(listed[:NAMED])}{more} {'was' if len(listed) == 1 else 'were'}"
+
+
+def _is_gone(key: str, item: Item, change: Change, current: Mapping[str, str | None]) -> bool:
     """Whether what is signed is what this machine has taken out, or something older."""
-    rev = change.gone.get(fold(item.path))
-    return rev is not None and (item.rev == rev or current.get(item.path, item.rev) in {None, rev})
+    rev = change.gone.get(key)
+    if rev is None:
+        return False
+    return item.rev == rev or change.is_as_before(key, item) or current.get(item.path, item.rev) in {None, rev}
 
 
 def _same(one: Item, other: Item) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
 
@@ -18,7 +19,7 @@ from huracan_sync.signing.local_manifest import LocalManifest
 from huracan_sync.signing.merge import change_of
 from huracan_sync.signing.signed_result import SignedResult, mark_of
 from huracan_sync.signing.transaction import ChannelView, Published
-from huracan_sync.transfer.journal import ListedFile, SignedState
+from huracan_sync.transfer.journal import ListedFile, Origin, SignedState
 from huracan_sync.transfer.journal.signed_state import Proof, SignedStates, note_proofs
 from huracan_sync.transfer.pair import Pair
 from huracan_sync.transfer.progress import Failure
@@ -56,41 +57,59 @@ class PairPublisher:
         changes, since = signed_states.changes(), last.changes if last else -1
         signed_states.leave_out(left_out)
         listed = list(signed_states.listed())
+        unsigned = {key: each for key, each in signed_states.unsigned().items() if key not in left_out}
         gone = {fold(at(path)): rev for path, rev in signed_states.gone(since).items()}
         gone |= {fold(at(each.path)): each.rev for each in listed if fold(each.path) in left_out}
         listed = [each for each in listed if fold(each.path) not in left_out]
         items, unproved = self._items(listed)
-        counts = {fold(at(each.path)): each.changed for each in listed}
-        change = change_of(items, counts, gone, last=last, following=following, strict=strict, anew=anew)
+        change = change_of(
+            items,
+            {fold(at(each.path)): each.changed for each in listed},
+            gone,
+            last=last,
+            following=following,
+            strict=strict,
+            anew=anew,
+        ).knowing(
+            {fold(at(path)): digest for path, digest in unsigned.values()},
+            self._channel_publisher.items_of(last.digest) if last else None,
+        )
         published = self._channel_publisher.publish(
             change,
             known=frozenset(last.parts if last and not strict else ()),
-            intend=lambda made: signed_states.intend(_state_of(made, changes, left_out)),
+            intend=lambda made: signed_states.intend(_state_of(made, changes, left_out, unproved)),
             channel_view=channel_view,
         )
-        state = _state_of(published, changes, left_out)
-        self._keep(published, items)
+        manifest = self._local_manifest(published)
+        if unsigned and (proved := _proved(manifest, published, unsigned, at)):
+            self._pair.journal.note_origin(self._pair.id, proved, Origin.SIGNED)
+            unsigned = {key: each for key, each in unsigned.items() if key not in proved}
+            changes += 1
+        state = _state_of(published, changes, left_out, unproved)
+        self._keep(manifest, published, items)
         signed_states.settle(state)
-        superseded = tuple(map(_superseded, published.superseded))
-        return SignedResult(state, published.made, (*published.left_out, *unproved), superseded)
+        paths = tuple(at(path) for path, _ in unsigned.values())
+        return SignedResult(state, published.made, paths, tuple(map(_superseded, published.superseded)))
 
-    def _keep(self, published: Published, mine: list[Item]) -> None:
+    def _local_manifest(self, published: Published) -> LocalManifest:
+        parts = {part.sha256: part.data for part in published.bodies}
+        place, channel = self._channel_publisher.place, published.head.channel
+        return LocalManifest(place, self._scope.prefix, channel, published.data, parts)
+
+    def _keep(self, manifest: LocalManifest, published: Published, mine: list[Item]) -> None:
         """Leave on this disk what was signed of the folder."""
         pair, prefix = self._pair, self._scope.prefix
         arranged = local_manifest.arrangement(pair.disk)
         if arranged is None:
             return
-        parts = {part.sha256: part.data for part in published.bodies}
-        made = LocalManifest(
-            self._channel_publisher.place, prefix, published.head.channel, published.data, parts, arranged
-        )
+        absent: tuple[str, ...] = ()
         if published.shared:
-            _, listed = made.open(published.trust)
+            _, listed = manifest.open(published.trust)
             own = {fold(item.path) for item in mine}
             theirs = (item.entry() for item in listed if fold(item.path) not in own)
             absent = tuple(fold(entry.path) for entry in local_manifest.below_prefix(prefix, theirs))
-            made = msgspec.structs.replace(made, absent=absent)
-        local_manifest.keep(pair.journal.home, pair.local, made)
+        manifest = msgspec.structs.replace(manifest, arranged=arranged, absent=absent)
+        local_manifest.keep(pair.journal.home, pair.local, manifest)
 
     def _items(self, listed: list[ListedFile]) -> tuple[list[Item], list[str]]:
         """The list's items; and the paths of large files whose blocks nobody can tell."""
@@ -100,7 +119,7 @@ class PairPublisher:
             kind = file_kinds.by_name(each.path) if each.kind is None else each.kind
             blocks = each.blocks
             if each.size > BLOCK_SIZE and not blocks:
-                proof = self._proved(each)
+                proof = self._proof_of(each)
                 if proof is None:
                     unproved.append(self._scope.path(each.path))
                     continue
@@ -111,7 +130,7 @@ class PairPublisher:
         note_proofs(self._pair.journal, self._pair.id, proofs)
         return items, unproved
 
-    def _proved(self, each: ListedFile) -> Proof | None:
+    def _proof_of(self, each: ListedFile) -> Proof | None:
         """The blocks of a large file, from this disk, if it still lies here as it was synced."""
         blocks = bytearray()
         with contextlib.suppress(HuracanError), StableRead(self._pair.disk, RelPath(each.path)) as reading:
@@ -124,17 +143,27 @@ class PairPublisher:
         return None
 
 
-def _state_of(published: Published, changes: int, left_out: frozenset[str]) -> SignedState:
-    said = published.head
+def _proved(
+    manifest: LocalManifest, published: Published, unsigned: Mapping[str, tuple[str, bytes]], at: Callable[[str], str]
+) -> list[str]:
+    """Which of the unsigned files the manifest lists with this very content: another publisher has signed them."""
+    _, listed = manifest.open(published.trust)
+    signed = {fold(item.path): item.content_hash for item in listed}
+    return [key for key, (path, digest) in unsigned.items() if signed.get(fold(at(path))) == digest]
+
+
+def _state_of(published: Published, changes: int, left_out: frozenset[str], unproved: Sequence[str]) -> SignedState:
+    head = published.head
     return SignedState(
-        said.epoch,
-        said.seq,
+        head.epoch,
+        head.seq,
         published.digest,
-        next_head.due_ms(said, published.trust),
+        next_head.due_ms(head, published.trust),
         published.parts,
         changes,
         published.shared,
         mark_of(left_out),
+        (*published.left_out, *unproved),
     )
 
 

@@ -81,7 +81,7 @@ class PushSigner:
         left_out = frozenset(map(fold, without))
         last = self.signed_states.last()
         if last and not anew and self._says_it_all(last, left_out):
-            return SignedResult(last)
+            return SignedResult(last, unsigned=tuple(path for path, _ in self.signed_states.unsigned().values()))
         if not self._context.keys.exists():
             return None
         if self._ahead is not None:

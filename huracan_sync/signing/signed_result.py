@@ -17,7 +17,7 @@ class SignedResult(msgspec.Struct, frozen=True):
     made: bool = False
     """Whether a new head was made."""
     unsigned: tuple[str, ...] = ()
-    """Paths in Dropbox that the manifest does not list: refused kinds, and large files whose blocks are unknown."""
+    """Paths of files that came from Dropbox and that nobody has signed: they are not listed either."""
     superseded: tuple[Failure, ...] = ()
     """Files that others have changed since; the manifest lists theirs."""
 

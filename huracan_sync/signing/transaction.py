@@ -27,7 +27,7 @@ from huracan_sync.manifest.head import Head, Opened
 from huracan_sync.manifest.refusals import refused
 from huracan_sync.manifest.trust import Policy, Trust
 from huracan_sync.signing import next_head
-from huracan_sync.signing.merge import Change, Merged, doubtful, merge
+from huracan_sync.signing.merge import Change, alone, check_strict, doubtful, merge
 from huracan_sync.signing.next_head import BodyRef, ChainPosition, SeenHead, StoredFile
 from huracan_sync.tree.paths import RelPath
 
@@ -338,12 +338,14 @@ def _content(request: PublishRequest, position: ChainPosition, policy: Policy) -
         wanted = wanted._replace(mine=[item for item in wanted.mine if item.kind in policy.kinds])
     stored: dict[bytes, bytes] = {}
     if base is None or base.digest in wanted.last:
-        merged = Merged(list(wanted.mine), [], shared=False)
+        merged = alone(wanted)
     else:
         theirs = yield from read_items(base.head, policy, stored)
         asks = doubtful(theirs, wanted)
         (current,) = (yield (Current(tuple(asks)),)) if asks else ({},)
         merged = merge(theirs, wanted, current)
+    if wanted.strict:
+        check_strict(wanted, merged, signed_by=base.head.publisher if base else "")
     made = body.encode(request.channel, merged.items, policy)
     bodies = tuple(made.parts())
     parts = [part for part in bodies if part.sha256 not in request.known and part.sha256 not in stored]

@@ -8,6 +8,7 @@ the other side's is not read either: it cannot be equal.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from typing import NamedTuple
 
 import msgspec
 
@@ -19,9 +20,9 @@ from huracan_sync.manifest.file_kinds import SNIFF, Kind, hidden
 from huracan_sync.remote.client import Remote
 from huracan_sync.remote.errors import CursorReset
 from huracan_sync.remote.listing import Changes, changes, everything, taken_back
-from huracan_sync.transfer.journal import Journal, Synced
+from huracan_sync.transfer.journal import Journal, Origin, Synced
 from huracan_sync.tree.content_hash import BLOCK_SIZE, ContentHasher
-from huracan_sync.tree.entry import Entry, tree
+from huracan_sync.tree.entry import Entry, Tree, tree
 from huracan_sync.tree.folder_view import FolderView
 from huracan_sync.tree.paths import RelPath, ancestors, fold, folders_of, refusal
 
@@ -51,6 +52,12 @@ class ChangeSet(msgspec.Struct):
     """Remote names no tree may hold."""
     parts: list[str] = []
     """Half-written files of ours on the disk."""
+    own: dict[str, Origin] = {}
+    """Remote files that a run of ours committed and could not note, with where their content came from."""
+    signed: dict[str, Entry] = {}
+    """What a verified manifest lists, where one was asked for, by folded path."""
+    contradicted: list[str] = []
+    """Paths at which Dropbox holds other content than the verified manifest lists, or nothing."""
     folders: list[str] = []
     """The local folders that hold files, as they are spelled; told to a restore only."""
     others: list[str] = []
@@ -61,10 +68,23 @@ class ChangeSet(msgspec.Struct):
         """Folded local paths about which nothing is known."""
         return frozenset(fold(problem.path) for problem in self.problems)
 
+    def is_signed(self, key: str, entry: Entry) -> bool:
+        """Whether a verified manifest lists exactly this content at that folded path."""
+        listed = self.signed.get(key)
+        return listed is not None and (listed.size, listed.content_hash) == (entry.size, entry.content_hash)
+
     @property
     def unchanged(self) -> int:
         """How many files are as they were synced, on both sides."""
         return sum(1 for key in self.synced if key not in self.here and key not in self.there)
+
+
+class ManifestEntries(NamedTuple):
+    """What a verified manifest lists of a remote folder. Where Dropbox holds other content, this counts."""
+
+    entries: Iterable[Entry]
+    alone: bool
+    """Whether nothing else counts: Dropbox is not asked what lies there."""
 
 
 def find_changes(
@@ -76,7 +96,7 @@ def find_changes(
     remote_root: str,
     wanted: Callable[[str], bool] | None = None,
     local_may_miss: bool = False,
-    snapshot: Iterable[Entry] | None = None,
+    manifest: ManifestEntries | None = None,
 ) -> ChangeSet:
     """Look at the disk and at Dropbox.
 
@@ -88,7 +108,7 @@ def find_changes(
         remote_root: the remote folder; one that does not exist is empty.
         wanted: which relative paths are looked at, on both sides.
         local_may_miss: a missing local folder is an empty one (a restore makes it).
-        snapshot: what the remote side is, instead of asking Dropbox: the entries of a verified manifest.
+        manifest: what a verified manifest lists of the remote folder.
     """
     folder = local_root.path if isinstance(local_root, FolderView) else local_root
     seen = Scan({}, []) if local_may_miss and not folder.exists() else scan(local_root, wanted=wanted)
@@ -98,17 +118,21 @@ def find_changes(
     if isinstance(local_root, FolderView) and seen.problems:
         seen.problems += _hidden(seen.problems, local_root, synced)
     refused: list[HostilePath] = []
-    if snapshot is None:
+    verified = tree(manifest.entries) if manifest else {}
+    contradicted: list[str] = []
+    if manifest is None or not manifest.alone:
         refresh_remote(remote, journal, pair, remote_root, synced)
         remote_changes = journal.remote_changes(pair)
         refused = [error for path in sorted(journal.refused(pair)) if (error := refusal(path))]
+        contradicted = _put_right(remote_changes, synced, verified)
     else:
-        remote_changes = _elsewhere_by(snapshot, synced)
+        remote_changes = _changes_to(verified, synced)
     if wanted is not None:
         synced = {key: item for key, item in synced.items() if wanted(item.entry.path)}
         remote_changes = {key: e for key, e in remote_changes.items() if (wanted(e.path) if e else key in synced)}
     result = ChangeSet({}, {}, {}, {}, {}, synced, len(seen.files), False, seen.problems, refused, seen.parts)
     result.others = seen.others
+    result.signed, result.contradicted = verified, contradicted
     if local_may_miss:
         result.folders = sorted({path.rpartition("/")[0] for path in seen.files})
     result.remote_vanished = bool(synced) and all(
@@ -121,8 +145,9 @@ def find_changes(
         base = _entry(synced.get(key))
         if there is not None:
             result.there[key] = there
-            if (key, there.content_hash) in own:
+            if (origin := own.get((key, there.content_hash))) is not None:
                 base = there  # committed by a run of ours that was cut before it could note it
+                result.own[key] = origin
         if base is not None:
             result.base[key] = base
     return result
@@ -156,10 +181,21 @@ def _hidden(problems: list[Problem], root: FolderView, synced: dict[str, Synced]
     ]
 
 
-def _elsewhere_by(snapshot: Iterable[Entry], synced: dict[str, Synced]) -> dict[str, Entry | None]:
-    there = tree(snapshot)
+def _changes_to(there: Tree, synced: dict[str, Synced]) -> dict[str, Entry | None]:
+    """Where a tree differs from what was synced; None for what it does not have."""
     gone: dict[str, Entry | None] = {key: None for key in synced if key not in there}
     return gone | {key: entry for key, entry in there.items() if not _is_synced(synced.get(key), entry)}
+
+
+def _put_right(remote_changes: dict[str, Entry | None], synced: dict[str, Synced], verified: Tree) -> list[str]:
+    """Put what is signed in the place of what contradicts it; the paths where something did."""
+    contradicted: list[str] = []
+    for key, entry in verified.items():
+        there = remote_changes[key] if key in remote_changes else _entry(synced.get(key))
+        if there is None or (there.size, there.content_hash) != (entry.size, entry.content_hash):
+            remote_changes[key] = entry
+            contradicted.append(entry.path)
+    return contradicted
 
 
 def _entry(item: Synced | None) -> Entry | None:

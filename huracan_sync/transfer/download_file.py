@@ -16,7 +16,7 @@ from huracan_sync.errors import ContentMismatch, HuracanError, LeftOut, NotFound
 from huracan_sync.manifest import file_kinds
 from huracan_sync.remote import files
 from huracan_sync.remote.client import Ranged, Remote
-from huracan_sync.transfer.journal import Journal, Synced
+from huracan_sync.transfer.journal import Journal, Origin, Synced
 from huracan_sync.transfer.progress import Monitor
 from huracan_sync.transfer.worker_pool import WorkerPool
 from huracan_sync.tree.content_hash import (
@@ -66,6 +66,8 @@ class DownloadContext(msgspec.Struct, frozen=True):
     """Block digests from a verified manifest, by `fold(path)`, so that a range is verified as it arrives."""
     validate: Validate | None = None
     """Asked about each file before it is put in its place."""
+    signed: Mapping[str, Entry] = {}
+    """What a verified manifest lists, by folded path."""
 
     def placing(self, entry: Entry) -> PartFile:
         """Where the entry is written. The name of its part depends on path and content, so a later run finds it."""
@@ -145,7 +147,9 @@ def commit(context: DownloadContext, placing: PartFile, entry: Entry, *, sync_fo
         mtime_ns=entry.mtime_ms * 1_000_000,
         sync_folder=sync_folder,
     )
-    return Synced(entry, stamp, kind)
+    listed = context.signed.get(fold(entry.path))
+    is_signed = listed is not None and (listed.size, listed.content_hash) == (entry.size, entry.content_hash)
+    return Synced(entry, stamp, kind, Origin.SIGNED if is_signed else Origin.UNSIGNED)
 
 
 def _other_by_now(entry: Entry) -> ContentMismatch:

@@ -16,8 +16,8 @@ from huracan_sync.errors import HuracanError, UsageError
 from huracan_sync.manifest.locations import is_ours
 from huracan_sync.manifest.scope import scope_of
 from huracan_sync.remote.client import Remote
-from huracan_sync.transfer.compare import ChangeSet, find_changes
-from huracan_sync.transfer.journal import Journal, Run, Synced
+from huracan_sync.transfer.compare import ChangeSet, ManifestEntries, find_changes
+from huracan_sync.transfer.journal import Journal, Origin, Run, Synced
 from huracan_sync.transfer.progress import Failure, Monitor
 from huracan_sync.tree.entry import Entry
 from huracan_sync.tree.folder_view import FolderView
@@ -144,7 +144,7 @@ class Pair:
         options: Options,
         *,
         local_may_miss: bool = False,
-        snapshot: list[Entry] | None = None,
+        manifest: ManifestEntries | None = None,
     ) -> ChangeSet:
         """Both sides, where they differ from what was synced."""
         return find_changes(
@@ -155,7 +155,7 @@ class Pair:
             remote_root=self.root,
             wanted=self._wanted(options.wanted),
             local_may_miss=local_may_miss,
-            snapshot=snapshot,
+            manifest=manifest,
         )
 
     def _wanted(self, asked: Callable[[str], bool] | None) -> Callable[[str], bool] | None:
@@ -178,9 +178,15 @@ class Pair:
     def settle(self, plan: PairPlan) -> None:
         """Note what both sides hold alike already: found so by the plan, or only touched on disk."""
         changes, steps = plan.changes, plan.steps
+
+        def synced(key: str, entry: Entry) -> Synced:
+            # Equal bytes on both sides say nothing about who made them. The journal keeps what it knew to be better.
+            origin = Origin.SIGNED if changes.is_signed(key, entry) else changes.own.get(key, Origin.UNSIGNED)
+            return Synced(entry, changes.stamps.get(key), changes.kinds.get(key), origin)
+
         forgotten = [step.path for step in steps.agreements if step.entry is None]
         learned = [
-            Synced(changes.there.get(key, step.entry), changes.stamps.get(key), changes.kinds.get(key))
+            synced(key, changes.there.get(key, step.entry))
             for step in steps.agreements
             for key in (fold(step.path),)
             if step.entry is not None
@@ -191,8 +197,9 @@ class Pair:
             if here is None or there is None or key in planned or here.content_hash != there.content_hash:
                 continue
             # Only touched on this disk; or committed by a run of ours that was cut before it could note it.
-            if changes.synced.get(key) != Synced(there, stamp):
-                learned.append(Synced(there, stamp, changes.kinds.get(key)))
+            known, new = changes.synced.get(key), synced(key, there)
+            if known is None or (known.entry, known.stamp) != (there, stamp) or new.origin < known.origin:
+                learned.append(new)
         if learned:
             self.journal.learn(self.id, learned)
         if forgotten:

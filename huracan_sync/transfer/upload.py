@@ -107,9 +107,7 @@ class Upload:
             self._closed[upload_session.FILES_IN_A_COMMIT :],
         )
         self._committing = True
-        context.journal.intend(
-            context.pair, [msgspec.structs.replace(w.step.entry, content_hash=w.digest, size=w.size) for w in items]
-        )
+        context.journal.intend(context.pair, [item.intent(self._context) for item in items])
         entries = [(upload_session.Cursor(item.session, item.size), item.commit(context)) for item in items]
 
         def then(results: list[FileMetadata | HuracanError]) -> None:
@@ -156,7 +154,7 @@ class Upload:
 
     def _learn(self, synced: list[tuple[UploadItem, Entry]]) -> None:
         context = self._context
-        synced_items = [Synced(entry, item.stamp) for item, entry in synced]
+        synced_items = [Synced(entry, item.stamp, origin=context.origin_of(item.digest)) for item, entry in synced]
         note_proofs(context.journal, context.pair, (item.proof for item, _ in synced if item.proof))
         context.journal.learn(context.pair, synced_items)
         self._outcome.done.extend(synced_items)

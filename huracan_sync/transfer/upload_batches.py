@@ -222,8 +222,7 @@ class BatchUploader:
             return content
 
         def send(content: bytes) -> None:
-            entry = msgspec.structs.replace(item.step.entry, content_hash=item.digest, size=item.size)
-            context.journal.intend(context.pair, [entry])
+            context.journal.intend(context.pair, [item.intent(context)])
             upload = partial(files.upload, context.remote, item.commit(context), content, item.digest)
             context.pool.start(upload, sent, failed, cost=item.size)
 

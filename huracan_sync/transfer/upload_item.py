@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 import msgspec
 
@@ -13,11 +13,12 @@ from huracan_sync.manifest import file_kinds
 from huracan_sync.remote import files, upload_session
 from huracan_sync.remote.client import Remote
 from huracan_sync.remote.listing import timestamp
-from huracan_sync.transfer.journal import Journal, Sent
+from huracan_sync.transfer.journal import Journal, Origin, Sent
 from huracan_sync.transfer.journal.signed_state import Proof
 from huracan_sync.transfer.progress import Monitor
 from huracan_sync.transfer.worker_pool import WorkerPool
 from huracan_sync.tree.content_hash import BLOCK_SIZE, block_hashes, combine
+from huracan_sync.tree.entry import Entry
 from huracan_sync.tree.paths import RelPath, join
 from huracan_sync.tree.plan import Copy
 
@@ -57,6 +58,12 @@ class UploadContext(msgspec.Struct, frozen=True):
     pool: WorkerPool
     stop: Callable[[], bool] = lambda: False
     """Whether to begin nothing more."""
+    unsigned: Collection[bytes] = ()
+    """Content hashes that this machine knows only from unsigned files in Dropbox: sending them signs nothing."""
+
+    def origin_of(self, content_hash: bytes) -> Origin:
+        """Where content that was read from this disk comes from."""
+        return Origin.UNSIGNED if content_hash in self.unsigned else Origin.OURS
 
 
 class UploadItem(msgspec.Struct):
@@ -85,6 +92,11 @@ class UploadItem(msgspec.Struct):
     def size(self) -> int:
         """Bytes: of what was read, before that of what was seen."""
         return self.stamp.size if self.stamp else self.step.entry.size
+
+    def intent(self, context: UploadContext) -> tuple[Entry, Origin]:
+        """What is about to be committed, as the journal notes it."""
+        entry = msgspec.structs.replace(self.step.entry, content_hash=self.digest, size=self.size)
+        return entry, context.origin_of(self.digest)
 
     def begin_again(self) -> None:
         """Forget what was read and sent."""

@@ -20,3 +20,8 @@ def span_in_words(seconds: float) -> str:
     if seconds < 7200:
         return f"{seconds / 60:.0f} min"
     return f"{seconds / 3600:.1f} h" if seconds < 172_800 else f"{seconds / 86_400:.1f} d"
+
+
+def counted(count: int, noun: str) -> str:
+    """A count with its noun: `1 file`, `2 files`."""
+    return f"{count:,} {noun if count == 1 else f'{noun}s'}"

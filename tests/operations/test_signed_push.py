@@ -7,11 +7,10 @@ from transfer_world import Watching, content
 
 from huracan_sync.errors import NoSigningKey, NotAuthorized, NotFound
 from huracan_sync.manifest.entries import Item
-from huracan_sync.operations.restore import restore
 from huracan_sync.remote import files
 from huracan_sync.signing.executor import Executor
 from huracan_sync.signing.head_log import lost
-from huracan_sync.transfer.journal import Journal
+from huracan_sync.transfer.journal import Journal, Origin
 from huracan_sync.transfer.upload_item import Options as Transfer
 from huracan_sync.tree.content_hash import content_hash
 from huracan_sync.tree.entry import Entry
@@ -140,7 +139,7 @@ def test_pickles_are_kept_safe_and_not_signed(publisher, hamilton):
     report = publisher.push(monitor=watching)
     assert (report.uploaded, report.unsigned, report.failed) == (3, 2, [])
     assert set(entries(hamilton)[1]) == {"data/fine.bin"}
-    assert any("data/hidden.bin, data/model.pkl" in note for note in watching.notes)
+    assert any("'data/hidden.bin', 'data/model.pkl'" in note for note in watching.notes)
     assert publisher.counted(publisher.push)[0] == 1
 
 
@@ -155,7 +154,7 @@ def test_a_pickle_in_disguise_is_known_however_the_file_came_to_be_in_step(publi
         path.unlink()
     for path in publisher.src.iterdir():
         path.unlink()
-    restore(DATA, publisher.src, remote=publisher.remote, home=publisher.home)
+    publisher.restore(DATA, publisher.src)
     (publisher.src / "new.bin").write_bytes(b"2")
     assert publisher.push().unsigned == 2  # fetched
     for path in publisher.home.glob("journal.db*"):
@@ -224,7 +223,7 @@ def test_what_a_cut_run_committed_and_did_not_note_is_signed_by_the_next(publish
     publisher.write({"a": b"one"})
     with Journal(publisher.home) as journal:
         pair = journal.pair(publisher.remote.place, publisher.src, DATA)
-        journal.intend(pair, [Entry(RelPath("a"), 3, content_hash(b"one"))])
+        journal.intend(pair, [(Entry(RelPath("a"), 3, content_hash(b"one")), Origin.OURS)])
     rev = files.put(publisher.remote, f"{DATA}/a", b"one").rev
     report = publisher.push()
     assert (report.uploaded, report.sequence, report.failed) == (0, 2, [])

@@ -24,27 +24,30 @@ import msgspec
 from huracan_sync.disk.atomic_write import replace_file
 from huracan_sync.disk.files import Stamp
 from huracan_sync.errors import DiskFull, HuracanError, LocalFailure, TryLater
-from huracan_sync.transfer.journal.records import ListedFile, Open, Run, Sent, SignedState, Synced
+from huracan_sync.transfer.journal.records import ListedFile, Open, Origin, Run, Sent, SignedState, Synced
 from huracan_sync.transfer.journal.schema import SCHEMA, SCHEMA_VERSION
 from huracan_sync.transfer.journal.sqlite import BUSY_S, LEAST_ROOM, is_damage, primary_code, room, use_wal
 from huracan_sync.tree.entry import Entry
 from huracan_sync.tree.paths import RelPath, fold
 
-__all__ = ["Journal", "ListedFile", "Open", "Run", "Sent", "SignedState", "Synced", "count_change"]
+__all__ = ["Journal", "ListedFile", "Open", "Origin", "Run", "Sent", "SignedState", "Synced", "count_change"]
 
-# A file that is learned again as it was keeps its count.
+# A file that is learned again as it was keeps its count and the better of both origins.
 _LEARN = """
-INSERT INTO synced (pair, key, path, size, hash, rev, mtime_ms, mtime_ns, ctime_ns, inode, changed)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+INSERT INTO synced (pair, key, path, size, hash, rev, mtime_ms, mtime_ns, ctime_ns, inode, origin, changed)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT DO UPDATE SET
     changed = CASE WHEN path = excluded.path AND hash = excluded.hash AND rev = excluded.rev
-                    AND mtime_ms = excluded.mtime_ms THEN changed ELSE excluded.changed END,
+                    AND mtime_ms = excluded.mtime_ms AND origin <= excluded.origin THEN changed
+                    ELSE excluded.changed END,
+    origin = CASE WHEN hash = excluded.hash THEN min(origin, excluded.origin) ELSE excluded.origin END,
     path = excluded.path, size = excluded.size, hash = excluded.hash, rev = excluded.rev, mtime_ms = excluded.mtime_ms,
     mtime_ns = excluded.mtime_ns, ctime_ns = excluded.ctime_ns, inode = excluded.inode
 """
 _GONE = """
 INSERT OR REPLACE INTO gone (changed, pair, key, path, rev)
-SELECT ?, pair, key, path, rev FROM synced WHERE pair=? AND key=? AND pair IN (SELECT pair FROM signed)
+SELECT ?, pair, key, path, rev FROM synced
+WHERE pair=? AND key=? AND origin < 2 AND pair IN (SELECT pair FROM signed)
 """
 
 
@@ -52,6 +55,9 @@ def count_change(db: sqlite3.Connection, pair: int) -> int:
     """One more change of the pair; how many there were with it."""
     db.execute("UPDATE pairs SET changes = changes + 1 WHERE id=?", (pair,))
     return int(db.execute("SELECT changes FROM pairs WHERE id=?", (pair,)).fetchone()[0])
+
+
+_ORIGINS = tuple(Origin)
 
 
 class Journal:
@@ -224,14 +230,16 @@ class Journal:
     def synced(self, pair: int) -> dict[str, Synced]:
         """Everything both sides held alike, by `fold(path)`."""
         rows = self._db.execute(
-            "SELECT key, path, size, hash, rev, mtime_ms, mtime_ns, ctime_ns, inode FROM synced WHERE pair=?", (pair,)
+            "SELECT key, path, size, hash, rev, mtime_ms, mtime_ns, ctime_ns, inode, origin FROM synced WHERE pair=?",
+            (pair,),
         )
         return {
             key: Synced(
                 Entry(RelPath(path), size, digest, rev, mtime_ms),
                 None if inode is None else Stamp(size, mtime_ns, ctime_ns, inode),
+                origin=_ORIGINS[origin],
             )
-            for key, path, size, digest, rev, mtime_ms, mtime_ns, ctime_ns, inode in rows
+            for key, path, size, digest, rev, mtime_ms, mtime_ns, ctime_ns, inode, origin in rows
         }
 
     def known(self, pair: int, path: str) -> bytes | None:
@@ -256,6 +264,7 @@ class Journal:
                 fold(item.entry.path),
                 *msgspec.structs.astuple(item.entry),
                 *((item.stamp.mtime_ns, item.stamp.ctime_ns, item.stamp.inode) if item.stamp else (None, None, None)),
+                int(item.origin),
             )
             for item in items
         ]
@@ -277,17 +286,34 @@ class Journal:
             for table in ("synced", "elsewhere", "intents", "proofs"):
                 db.executemany(f"DELETE FROM {table} WHERE pair=? AND key=?", keys)  # noqa: S608 - fixed names
 
-    def intend(self, pair: int, entries: Iterable[Entry]) -> None:
-        """These contents are about to be committed: whoever finds them there later knows whose they are."""
+    def intend(self, pair: int, entries: Iterable[tuple[Entry, Origin]]) -> None:
+        """These contents are about to be committed: whoever finds them there later knows where they come from."""
         with self.transaction() as db:
             db.executemany(
-                "INSERT OR IGNORE INTO intents (pair, key, hash) VALUES (?, ?, ?)",
-                [(pair, fold(entry.path), entry.content_hash) for entry in entries],
+                "INSERT OR REPLACE INTO intents (pair, key, hash, origin) VALUES (?, ?, ?, ?)",
+                [(pair, fold(entry.path), entry.content_hash, int(origin)) for entry, origin in entries],
             )
 
-    def intents(self, pair: int) -> frozenset[tuple[str, bytes]]:
-        """Keys and digests that were about to be committed when the last run ended."""
-        return frozenset(self._db.execute("SELECT key, hash FROM intents WHERE pair=?", (pair,)))
+    def intents(self, pair: int) -> dict[tuple[str, bytes], Origin]:
+        """What was about to be committed when the last run ended, by key and content hash."""
+        rows = self._db.execute("SELECT key, hash, origin FROM intents WHERE pair=?", (pair,))
+        return {(key, digest): _ORIGINS[origin] for key, digest, origin in rows}
+
+    # --- where content comes from -----------------------------------------------------------------------------
+
+    def unsigned_contents(self) -> frozenset[bytes]:
+        """Content hashes that this machine, in all its folders, knows only from unsigned files in Dropbox."""
+        unsigned = {digest for (digest,) in self._db.execute("SELECT hash FROM synced WHERE origin = 2 AND size > 0")}
+        if unsigned:  # else the other query, which reads the whole table, is for nothing
+            unsigned.difference_update(h for (h,) in self._db.execute("SELECT hash FROM synced WHERE origin < 2"))
+        return frozenset(unsigned)
+
+    def note_origin(self, pair: int, keys: Iterable[str], origin: Origin) -> None:
+        """The content of these unsigned files proved to be signed, or a person vouches for it."""
+        with self.transaction() as db:
+            now = count_change(db, pair)
+            rows = [(int(origin), now, pair, key) for key in keys]
+            db.executemany("UPDATE synced SET origin=?, changed=? WHERE pair=? AND key=? AND origin=2", rows)
 
     # --- the remote side, where it differs --------------------------------------------------------------------
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import IntEnum
 from typing import NamedTuple
 
 import msgspec
@@ -10,13 +11,25 @@ from huracan_sync.disk.files import Stamp
 from huracan_sync.tree.entry import Entry
 
 
+class Origin(IntEnum):
+    """Where the content of a synced file comes from. Only the first two are ever signed; the lower one wins."""
+
+    OURS = 0
+    """Made or changed on this disk, or vouched for by a person."""
+    SIGNED = 1
+    """It matched a verified manifest when it was taken over."""
+    UNSIGNED = 2
+    """It came from Dropbox, or lay on both sides alike, and no manifest lists it."""
+
+
 class Synced(msgspec.Struct, frozen=True, gc=False):
     """A file both sides held alike, and the local stamp then (None: the local file has not been seen since)."""
 
     entry: Entry
     stamp: Stamp | None
     kind: int | None = None
-    """What its bytes give away and its name does not (`signed.kinds.hidden`), when it is learned; else None."""
+    """What its bytes give away and its name does not (`file_kinds.hidden`), when it is learned; else None."""
+    origin: Origin = Origin.UNSIGNED
 
 
 class Open(msgspec.Struct):
@@ -70,6 +83,8 @@ class SignedState(msgspec.Struct, frozen=True):
     """Whether it is another list than the pair's alone."""
     without: bytes = b""
     """What tells the files that both sides hold and that were left out; empty for none."""
+    unlisted: tuple[str, ...] = ()
+    """Paths that could not be listed: a kind that the channel refuses, or a large file whose blocks are unknown."""
 
 
 class ListedFile(NamedTuple):

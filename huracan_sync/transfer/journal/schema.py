@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-SCHEMA_VERSION = 5
+SCHEMA_VERSION = 6
 SCHEMA = """
 CREATE TABLE pairs (
     id INTEGER PRIMARY KEY, place TEXT NOT NULL, local TEXT NOT NULL, remote TEXT NOT NULL, cursor TEXT,
     changes INTEGER NOT NULL DEFAULT 0, UNIQUE (place, local, remote));
 -- What local and remote held alike at the last sync, and the stamp of the local file then; `changed` is the pair's
--- count of changes when the content became this.
+-- count of changes when the content became this; `origin` says where the content comes from (`Origin`).
 CREATE TABLE synced (
     pair INTEGER NOT NULL, key TEXT NOT NULL, path TEXT NOT NULL, size INTEGER NOT NULL, hash BLOB NOT NULL,
     rev TEXT NOT NULL, mtime_ms INTEGER NOT NULL, mtime_ns INTEGER, ctime_ns INTEGER, inode INTEGER,
-    changed INTEGER NOT NULL DEFAULT 0, PRIMARY KEY (pair, key)) WITHOUT ROWID;
+    changed INTEGER NOT NULL DEFAULT 0, origin INTEGER NOT NULL DEFAULT 2, PRIMARY KEY (pair, key)) WITHOUT ROWID;
+CREATE INDEX unsigned ON synced (hash) WHERE origin = 2;
 -- Where the remote side differs from that; a NULL hash: the file is gone there.
 CREATE TABLE elsewhere (
     pair INTEGER NOT NULL, key TEXT NOT NULL, path TEXT NOT NULL, size INTEGER, hash BLOB, rev TEXT, mtime_ms INTEGER,
@@ -20,9 +21,10 @@ CREATE TABLE elsewhere (
 -- Paths in Dropbox that no tree may hold: every run that would need them says so, not only the first to hear of them.
 CREATE TABLE refused (
     pair INTEGER NOT NULL, path TEXT NOT NULL, PRIMARY KEY (pair, path)) WITHOUT ROWID;
--- Digests this machine was about to commit: content found under them is our own.
+-- Digests this machine was about to commit: content found under them is what it committed.
 CREATE TABLE intents (
-    pair INTEGER NOT NULL, key TEXT NOT NULL, hash BLOB NOT NULL, PRIMARY KEY (pair, key, hash)) WITHOUT ROWID;
+    pair INTEGER NOT NULL, key TEXT NOT NULL, hash BLOB NOT NULL, origin INTEGER NOT NULL,
+    PRIMARY KEY (pair, key, hash)) WITHOUT ROWID;
 -- Open transfers of large files and the parts of them that have arrived. No number is ever given twice.
 CREATE TABLE transfers (
     id INTEGER PRIMARY KEY AUTOINCREMENT, pair INTEGER NOT NULL, key TEXT NOT NULL, direction TEXT NOT NULL,

@@ -13,7 +13,7 @@ from huracan_sync.tree.paths import fold
 _LISTED = """
 SELECT s.path, s.size, s.hash, s.rev, s.mtime_ms, s.changed, p.kind, coalesce(p.blocks, x'')
 FROM synced AS s LEFT JOIN proofs AS p ON p.pair = s.pair AND p.key = s.key AND p.hash = s.hash
-WHERE s.pair=?
+WHERE s.pair=? AND s.origin < 2
 """
 _decoder = msgspec.msgpack.Decoder(SignedState)
 
@@ -111,8 +111,13 @@ class SignedStates:
                 )
 
     def listed(self) -> Iterator[ListedFile]:
-        """Everything both sides hold alike, in no order."""
+        """Everything both sides hold alike that may be signed, in no order."""
         return map(ListedFile._make, self._journal.rows(_LISTED, (self._pair,)))
+
+    def unsigned(self) -> dict[str, tuple[str, bytes]]:
+        """What both sides hold alike and nobody has signed: path and content hash, by folded path."""
+        rows = self._journal.rows("SELECT key, path, hash FROM synced WHERE pair=? AND origin = 2", (self._pair,))
+        return {key: (path, digest) for key, path, digest in rows}
 
     def gone(self, since: int) -> dict[str, str]:
         """Paths that neither side has any more, and did then; with each the last revision that both had."""
