@@ -16,6 +16,7 @@ from huracan_sync.errors import ContentMismatch, HuracanError, LeftOut, NotFound
 from huracan_sync.manifest import file_kinds
 from huracan_sync.remote import files
 from huracan_sync.remote.client import Ranged, Remote
+from huracan_sync.remote.listing import FileMetadata, metadata
 from huracan_sync.transfer.journal import Journal, Origin, Synced
 from huracan_sync.transfer.progress import Monitor
 from huracan_sync.transfer.worker_pool import WorkerPool
@@ -85,10 +86,18 @@ def _content(context: DownloadContext, entry: Entry) -> bytes:
     """The bytes of a small entry."""
     for path in _places(context, entry):
         with _gone_elsewhere(context, entry, path):
+            if entry.rev and not path.startswith("rev:") and not _is_there(context, entry, path):
+                break
             described, data = files.download(context.remote, path, limit=entry.size)
             if described.content_hash == entry.content_hash.hex() and len(data) == entry.size:
                 return data
     raise _other_by_now(entry)
+
+
+def _is_there(context: DownloadContext, entry: Entry, path: str) -> bool:
+    """Whether the content lies at the path too: what lies there may be much larger, so it is not simply fetched."""
+    there = metadata(context.remote, path)
+    return isinstance(there, FileMetadata) and there.content_hash == entry.content_hash.hex()
 
 
 @contextlib.contextmanager

@@ -359,16 +359,17 @@ def test_a_plain_restore_of_what_this_machine_has_signed_is_proved_too(publisher
     publisher.write({"a.json": b"1", "deep/b.json": b"2"})
     publisher.push()
 
-    def brought(target):
-        publisher.restore(DATA, target)
+    def brought(target, **options):
+        publisher.restore(DATA, target, **options)
         return target
 
     assert verify_local(brought(tmp_path / "back"), home=publisher.home).ok
     Thief(publisher).write(f"{DATA}/a.json", b"x")
-    brought(tmp_path / "back")
+    assert verify_local(brought(tmp_path / "back"), home=publisher.home).ok
+    brought(tmp_path / "back", unsigned=True)
     assert changed_names(verify_local(tmp_path / "back", home=publisher.home)) == {("changed", "a.json")}
     with pytest.raises(NotFound, match="no signed statement"):
-        verify_local(brought(tmp_path / "new"), home=publisher.home)
+        verify_local(brought(tmp_path / "new", unsigned=True), home=publisher.home)
 
 
 def test_a_statement_is_there_before_the_push_is_noted_as_signed(publisher, monkeypatch):
