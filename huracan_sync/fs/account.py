@@ -20,6 +20,7 @@ from huracan_sync.errors import ContentMismatch, NotFound
 from huracan_sync.fs.metadata_cache import MetadataCache
 from huracan_sync.remote import files
 from huracan_sync.remote.client import Ranged, Remote
+from huracan_sync.remote.forked import renewed_in_child
 from huracan_sync.remote.http import Endpoint
 from huracan_sync.remote.listing import FileMetadata
 from huracan_sync.remote.parallel import Threads
@@ -123,29 +124,33 @@ class Account:
         return data
 
 
-_accounts: dict[Login, Account] = {}
-_lock = threading.Lock()  # guards _accounts
-
-
 def login_of(profile: str, token: Secret | None) -> Login:
     """The login that a filesystem's arguments and the environment name. Opens nothing."""
     mark = "" if token is None else hashlib.sha256(b"fs\0" + token.reveal().encode()).hexdigest()[:16]
     return Login(profile, mark, Endpoint.from_environment(os.environ), home_of(os.environ))
 
 
-def shared(login: Login, token: Secret | None) -> Account:
-    """The account of a login: the same one for every filesystem of this process."""
-    with _lock:
-        account = _accounts.get(login)
-        if account is None:
-            account = _accounts[login] = Account(connect(login.profile, home=login.home, access_token=token))
-        return account
+class Accounts:
+    """The accounts of this process."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()  # guards _accounts
+        self._accounts: dict[Login, Account] = {}
+        renewed_in_child(self)
+
+    def renew_in_child(self) -> None:
+        """A child has accounts of its own: it shares no connection, thread or lock with its parent."""
+        self._lock = threading.Lock()
+        self._accounts = {}
+
+    def of(self, login: Login, token: Secret | None) -> Account:
+        """The account of a login: the same one for every filesystem of this process."""
+        with self._lock:
+            account = self._accounts.get(login)
+            if account is None:
+                account = Account(connect(login.profile, home=login.home, access_token=token))
+                self._accounts[login] = account
+            return account
 
 
-def _begin_anew() -> None:
-    global _lock  # noqa: PLW0603 - the parent's may have been held when this child was born
-    _lock = threading.Lock()
-    _accounts.clear()
-
-
-os.register_at_fork(after_in_child=_begin_anew)
+ACCOUNTS = Accounts()

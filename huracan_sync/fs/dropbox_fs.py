@@ -22,7 +22,7 @@ from fsspec.utils import isfilelike
 
 from huracan_sync.errors import NotFound, UsageError
 from huracan_sync.fs import local_files, relocation, views
-from huracan_sync.fs.account import Account, login_of, shared
+from huracan_sync.fs.account import ACCOUNTS, Account, login_of
 from huracan_sync.fs.commits import Batch, Target, commit_upload
 from huracan_sync.fs.files import CompressedFile, ReadFile, WriteFile
 from huracan_sync.fs.local_files import Pair
@@ -75,7 +75,7 @@ class DropboxFileSystem(ReadableFileSystem):
     @property
     def account(self) -> Account:
         """What all filesystems of this login share in this process."""
-        return shared(self._login, self._token)
+        return ACCOUNTS.of(self._login, self._token)
 
     # --- what an instance is --------------------------------------------------------------------------------------
 

@@ -11,7 +11,6 @@ REMAINING = {
         "engine.daemon.scheduler: act",
         "engine.daemon.watcher: _look",
         "engine.tasks: act",
-        "fs.account: _begin_anew",
         "operations.look: look",
         "reader.reader: _Look",
         "reader.reader: anew",
