@@ -8,6 +8,7 @@ import itertools
 import os
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
@@ -152,6 +153,7 @@ class _Program(Racer):
     """A program over the official SDK, in the environment of the peers."""
 
     program = ""
+    python = PEERS_PYTHON
     syncs = False
 
     def __init__(self, dropbox: Emulator, folder: Path) -> None:
@@ -165,7 +167,7 @@ class _Program(Racer):
         }
 
     def _run(self, way: str, folder: Path) -> Ran:
-        command = [str(PEERS_PYTHON), str(PROGRAMS / self.program), way, str(folder), REMOTE]
+        command = [str(self.python), str(PROGRAMS / self.program), way, str(folder), REMOTE]
         return run(command, self.env)
 
     def _up(self, src: Path) -> Ran:
@@ -173,6 +175,19 @@ class _Program(Racer):
 
     def _down(self, dst: Path) -> Ran:
         return self._run("down", dst)
+
+
+class Bare(_Program):
+    """A bare client: the fewest requests that the API allows, without any safety. It is the limit, not a tool."""
+
+    name = "bare client"
+    program = "bare.py"
+    python = Path(sys.executable)
+    syncs = True
+
+    def __init__(self, dropbox: Emulator, folder: Path) -> None:
+        super().__init__(dropbox, folder)
+        self.env["PEER_STATE"] = str(self.folder / "state.json")
 
 
 class Sdk(_Program):
@@ -260,6 +275,7 @@ class Maestral(Racer):
 _NEEDS: dict[type[Racer], tuple[Path, ...]] = {
     Ours: (),
     OursSigning: (),
+    Bare: (),
     Rclone: (Path(Rclone.program),),
     RcloneTuned: (Path(Rclone.program),),
     Sdk: (PEERS_PYTHON,),
