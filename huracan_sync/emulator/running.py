@@ -148,9 +148,9 @@ class Emulator:
         else:
             self.control("faults", method="DELETE")
 
-    def config(self, **knobs: Any) -> Json:
-        """Turn knobs; returns them all."""
-        config: Json = self.control("config", knobs) if knobs else self.control("config")
+    def config(self, **settings: Any) -> Json:
+        """Change settings; returns them all."""
+        config: Json = self.control("config", settings) if settings else self.control("config")
         return config
 
     def advance(self, seconds: float) -> None:

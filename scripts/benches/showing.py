@@ -111,9 +111,9 @@ def page(laps: Sequence[Lap], versions: Mapping[str, str], *, day: str, where: s
 Side by side on the emulator, over TLS and with Dropbox's own host names, every program unchanged; seconds from the
 start of a program to its end. Measured {day} on {where}; {raced}. Client and server shared the cores. Medians of
 several runs; who took longer than 12 s ran once. Every program ran once, both ways, before anything was measured. What
-came was compared byte for byte; the fastest tool is bold. "The same, signing" is `huracan-sync` with a key: it publishes
-a signed list of what it pushed, for which the others have nothing. The "bare client" is no tool but the limit: the
-fewest requests the API allows, with no retry, no resume, no conflict noticed, and nothing flushed to the disk.
+came was compared byte for byte; the fastest tool is bold. "The same, signing" is `huracan-sync` with a key: it
+publishes a signed list of what it pushed, for which the others have nothing. The "bare client" is no tool but the
+limit: the fewest requests the API allows, with no retry, no resume, no conflict noticed, nothing flushed to the disk.
 
 `~`: sequential programs were measured with 100 of the 1,000 files, and the figures multiplied by ten. "The engine
 before" is its old class, restated: a `get_metadata` and a whole-file upload for every file, changed or not. "Tuned" is

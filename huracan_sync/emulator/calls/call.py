@@ -59,7 +59,7 @@ class Call:
     grant: Grant | None = None
     quirks: list[Rule] = field(default_factory=list)
     struck: list[Rule] = field(default_factory=list)  # every rule that struck this call, for the log
-    generation: int = 0
+    resets: int = 0
     twin: str = ""  # the same for the same listing by the same caller
     _app: App | None = None
     _view: View | None = None
@@ -91,7 +91,7 @@ class Call:
         Raises:
             Disconnected: it was reset meanwhile, and with it the token.
         """
-        if self.world.generation != self.generation:
+        if self.world.resets != self.resets:
             raise Disconnected
 
     @property

@@ -54,7 +54,7 @@ class Exchange:
         self.rules: list[Rule] = []
         self.sent = 0
         self.counted = False
-        self.generation = world.generation
+        self.resets = world.resets
 
     async def run(self) -> None:
         """Read the request, handle it, write changes to disk, answer, and log it."""
@@ -75,7 +75,7 @@ class Exchange:
         except asyncio.CancelledError:  # the server ends
             self.scope["emulator.transport"].abort()
         except OSError:
-            if self.generation == self.world.generation:
+            if self.resets == self.world.resets:
                 log.exception("the answer to %s broke off; this is a bug of the emulator", self.name)
             self.scope["emulator.transport"].abort()
 
@@ -176,7 +176,7 @@ class Exchange:
             query=dict(parse_qsl(query, keep_blank_values=True, errors="replace")),
             base_url=f"{self.scope['scheme']}://{self.headers.get('host', '')}",
             moment=self.world.moment(),
-            generation=self.generation,
+            resets=self.resets,
             struck=self.rules,
             quirks=[rule for rule in self.rules if rule.fault in QUIRKS or rule.fault == "too_many_write_operations"],
         )
@@ -269,7 +269,7 @@ class Exchange:
         if self.counted:
             return
         self.counted = True
-        if self.generation != self.world.generation:
+        if self.resets != self.world.resets:
             return  # the log began anew
         if self.call:
             self.world.listing_now.discard(self.call.twin)

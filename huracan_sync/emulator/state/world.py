@@ -56,7 +56,7 @@ class World:
     ) -> None:
         self.started_with = settings or Settings()
         self.ending = False
-        self.generation = 0  # grows with every reset; a call that began before one changes nothing after it
+        self.resets = 0  # how many there were; a call that began before one changes nothing after it
         self._app_folder = app_folder
         self.settings = self.started_with
         self.clock = Clock()
@@ -112,7 +112,7 @@ class World:
         for task in self.running:
             task.cancel()
         waiting = [account.changed for account in self.accounts.values()]
-        self.generation += 1
+        self.resets += 1
         self.ledger.clear()
         self.content.clear()
         self._empty()
