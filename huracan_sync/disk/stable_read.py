@@ -12,6 +12,8 @@ from huracan_sync.disk.files import Root, Stamp, local_failure, located, open_fo
 from huracan_sync.errors import FileChanged
 from huracan_sync.tree.paths import RelPath
 
+SAMPLE = 4096
+"""Bytes at both ends of a log's prefix that tell whether it is still the same log."""
 TICK_NS = 10_000_000
 """Many kernels stamp what is written with the time of their last tick, of which there are 100 to 1000 a second."""
 
@@ -34,7 +36,8 @@ class StableRead:
             root: the folder.
             path: the file, below it.
             prefix_only: the file is only ever appended to (a log): its growth while it is read is no change, and
-                the bytes that were there at the opening are a consistent state.
+                the bytes that were there at the opening are a consistent state, as long as both ends of them stay:
+                a log that is rotated is truncated and written anew.
             clock_ns: nanoseconds since 1970.
             sleep: waits that many seconds.
 
@@ -65,6 +68,7 @@ class StableRead:
         left_ns = self.stamp.ctime_ns + TICK_NS - clock_ns()
         if 0 < left_ns <= TICK_NS:
             sleep(left_ns / 1e9)
+        self._ends = self._both_ends() if prefix_only else b""
 
     def read(self, offset: int, size: int) -> bytes:
         """Exactly the bytes at `offset`, `size` of them or up to the size at the opening.
@@ -98,9 +102,16 @@ class StableRead:
             FileChanged: it does not.
         """
         now = Stamp.of(os.fstat(self._fd))
-        grown_log = self._prefix_only and now.inode == self.stamp.inode and now.size >= self.stamp.size
-        if now != self.stamp and not grown_log:
+        if now != self.stamp and not (self._has_grown(now) and self._both_ends() == self._ends):
             raise FileChanged(f"{self.path} changed while it was read", path=self.path)
+
+    def _has_grown(self, now: Stamp) -> bool:
+        return self._prefix_only and now.inode == self.stamp.inode and now.size >= self.stamp.size
+
+    def _both_ends(self) -> bytes:
+        """The first and the last bytes of what was there at the opening."""
+        size = min(SAMPLE, self.stamp.size)
+        return self.read(0, size) + self.read(self.stamp.size - size, size)
 
     def close(self) -> None:
         """Close the file."""

@@ -23,18 +23,20 @@ from huracan_sync.engine.context import EngineContext
 from huracan_sync.engine.daemon.scheduler import Outcome
 from huracan_sync.engine.event_log import log
 from huracan_sync.engine.put import Put
-from huracan_sync.errors import FileChanged
+from huracan_sync.errors import Conflict, FileChanged
 from huracan_sync.manifest import file_kinds
 from huracan_sync.manifest.entries import Item
+from huracan_sync.manifest.refusals import refused
 from huracan_sync.manifest.scope import CHAMPIONS
 from huracan_sync.remote.listing import FileMetadata, metadata
+from huracan_sync.transfer.journal import Journal
 from huracan_sync.tree.content_hash import BLOCK_SIZE, block_hashes, combine
 from huracan_sync.tree.entry import Entry
 from huracan_sync.tree.paths import RelPath, below, fold
 
 if TYPE_CHECKING:
     from huracan_sync.signing.channel_publisher import ChannelPublisher
-    from huracan_sync.signing.transaction import Wanted
+    from huracan_sync.signing.transaction import Published, Wanted
 
 PLACES = ("models/champions/latest/", "hamilton/")
 """What begins so, below the app folder, is for Hamilton."""
@@ -51,6 +53,8 @@ class Noted(msgspec.Struct):
 
     items: dict[str, Item] = {}
     """By folded path."""
+    since: bytes = b""
+    """The digest of the newest head that was known here before the first of them was noted."""
     first: float = 0.0
     latest: float = 0.0
     """When the first and the last of them were put, seconds since 1970."""
@@ -71,7 +75,10 @@ def note_put(context: EngineContext, put: Put, target: str, source: bytes | Path
 
     def work() -> None:
         item = _item(path, put.there, source)
+        _check_origin(context, item)
         with _noted(context) as noted:
+            if not noted.items:
+                noted.since = _channel_publisher(context).seen_digest()
             before = noted.items.get(fold(path))
             if before is not None and before.rev != item.rev and _is_current(context, target, before.rev):
                 return  # another process was later there, and faster here
@@ -92,32 +99,54 @@ def publish_noted(context: EngineContext, *, quiet_s: float = 0.0) -> Outcome:
 
     Raises:
         NoSigningKey, NoTrust, Refused: it cannot be signed; it goes on waiting.
+        Conflict: `SUPERSEDED`, another publisher has put others in place of some of them. They belong together, so
+            none of them is signed, and none waits any more.
         NotAuthorized, TryLater, Unavailable: it could not be asked.
     """
     with _noted(context) as noted:
         channel_publisher = _channel_publisher(context)
         held = channel_publisher.held()
         items = list(noted.items.values()) if noted.is_ready(context.clock(), quiet_s) else []
-        change = _change(items, is_due=held is not None and held[1])
+        change = _change(items, channel_publisher.items_of(noted.since), is_due=held is not None and held[1])
         if change is None:
             return Outcome(held[0].entry_count if held else 0, waiting=len(noted.items))
-        published = channel_publisher.publish(change)
+        published = _publish(channel_publisher, change)
         if items:
             noted.items.clear()
-        waiting, head = len(noted.items), published.head
+        waiting = len(noted.items)
+    if isinstance(published, Conflict):
+        raise published
+    head = published.head
     log.info("champions_signed", sequence=head.seq, files=head.entry_count, changed=len(items))
-    for path in published.superseded:
-        log.warning("champion_superseded", path=path, message="somebody else has put another since; theirs counts")
     return Outcome(head.entry_count, len(items), waiting=waiting)
 
 
-def _change(items: list[Item], *, is_due: bool) -> Wanted | None:
+def _publish(channel_publisher: ChannelPublisher, change: Wanted) -> Published | Conflict:
+    """Sign it; or the conflict, where another publisher has put others in place of some of the files."""
+    try:
+        return channel_publisher.publish(change)
+    except Conflict as error:
+        if error.code != "SUPERSEDED":
+            raise
+        log.warning("champion_superseded", paths=error.facts["paths"], message="another publisher's count; put anew")
+        return error
+
+
+def _change(items: list[Item], before: list[Item] | None, *, is_due: bool) -> Wanted | None:
     from huracan_sync.signing.merge import Change  # noqa: PLC0415
     from huracan_sync.signing.transaction import Renew  # noqa: PLC0415 - 50 ms of cryptography
 
     if items:
-        return Change(items, None, {}, strict=True)
+        return Change(items, None, {}, strict=True).knowing({}, before)
     return Renew() if is_due else None
+
+
+def _check_origin(context: EngineContext, item: Item) -> None:
+    """What came from Dropbox and nobody has signed does not become signed by being put there again."""
+    with Journal(context.home) as journal:
+        if item.content_hash in journal.unsigned_contents():
+            message = f"{item.path} came from Dropbox, where nobody has signed it"
+            raise refused("UNSIGNED_CONTENT", message, path=item.path)
 
 
 def _channel_publisher(context: EngineContext) -> ChannelPublisher:

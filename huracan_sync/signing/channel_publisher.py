@@ -139,6 +139,12 @@ class ChannelPublisher:
         payload = head.linked(held.head, held.mark.digest)
         return payload, self._clock() * 1000 >= next_head.due_ms(payload, trust.open(state.trust))
 
+    def seen_digest(self) -> bytes:
+        """The digest of the newest head that was seen here; empty where none was. Makes no request."""
+        store = self._trust_files.seen
+        held = store.load().channels.get(self.channel) if store.exists() else None
+        return held.mark.digest if held else b""
+
     def items_of(self, digest: bytes) -> list[Item] | None:
         """What a head that this machine has made or seen listed; None where it is not on this disk. No request."""
         store = self._trust_files.seen

@@ -99,6 +99,36 @@ def test_a_set_costs_few_requests_and_nothing_new_costs_none(machine, hamilton):
     assert [p for p in machine.stranger.paths() if "/bodies/" in p or "/body/" in p]
 
 
+def test_who_touches_the_model_between_upload_and_signature_makes_no_mix_of_two_sets(machine, hamilton):
+    sync = machine.sync()
+    promote(machine, sync, "BTC/USDT", mark=" one")
+    machine.write({"model.bin": noise("BTC/USDT two", 3000), "config.json": json.dumps({"model_id": "two"})})
+    assert sync.upload_champion_model("BTC/USDT", "model.bin")
+    assert sync.upload_hamilton_config("BTC/USDT", "config.json")
+    machine.stranger.write(f"{ROOT}/{MODELS}/BTCUSDT.bin", b"anything at all")
+    assert sync.set_active_model("BTC/USDT", "two")
+    machine.write({"roster.json": json.dumps({"date": "20251115", "symbols": []})})
+    assert sync.export_hamilton_roster("roster.json")
+    hamilton.latest()
+    assert hamilton.champion("BTCUSDT").data == noise("BTC/USDT two", 3000)
+    assert (hamilton.config("BTCUSDT").model_id, hamilton.active("BTCUSDT")) == ("two", "two")
+
+
+def test_what_a_stranger_left_is_not_signed_by_being_put_again(machine, hamilton):
+    sync = machine.sync()
+    promote(machine, sync, "BTC/USDT")
+    machine.stranger.write(f"{ROOT}/data/candles/BTCUSDT/{SPOT}", content := b"PAR1 a stranger's PAR1")
+    restored = machine.home / "restored"
+    assert sync.restore_data_cache(restored) == 1
+    (found,) = restored.rglob("*.parquet")
+    assert found.read_bytes() == content
+    machine.write({"model.bin": content})
+    sync.upload_champion_model("SOL/USDT", "model.bin")
+    assert sync.last_error.code == "UNSIGNED_CONTENT"
+    promote(machine, sync, "ETH/USDT")
+    assert content not in taken(hamilton).values()
+
+
 def test_what_a_stranger_puts_there_is_never_stated(machine, hamilton):
     sync = machine.sync()
     promote(machine, sync, "BTC/USDT")
