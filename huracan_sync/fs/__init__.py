@@ -1,11 +1,13 @@
 """Dropbox for Python's data tools: fsspec filesystems over the library's own transfer code.
 
-`dropbox://path` is `DropboxFileSystem`: read and write.
+`dropbox://path` is `DropboxFileSystem`, to read and write; `huracan://channel@sequence/path` is `SnapshotFileSystem`:
+one signed snapshot, read-only, every byte proved.
 
 May import `operations`. It is the only wing that imports fsspec (the extra `[fsspec]`), and no other wing imports it.
 Errors leave as `OSError`, with the library's own error as `__cause__`.
 """
 
 from huracan_sync.fs.dropbox_fs import DropboxFileSystem
+from huracan_sync.fs.snapshot_fs import SnapshotFileSystem
 
-__all__ = ["DropboxFileSystem"]
+__all__ = ["DropboxFileSystem", "SnapshotFileSystem"]

@@ -10,13 +10,13 @@ import hashlib
 import os
 import threading
 import time
-from collections import OrderedDict
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
 from huracan_sync.auth.connect import connect, home_of
 from huracan_sync.errors import ContentMismatch, NotFound
+from huracan_sync.fs.byte_cache import ByteCache
 from huracan_sync.fs.metadata_cache import MetadataCache
 from huracan_sync.remote import files
 from huracan_sync.remote.client import Ranged, Remote
@@ -35,6 +35,8 @@ WHOLE = 1024 * 1024
 THREADS = "huracan-fs"
 KEPT = 32 * 1024 * 1024
 """Bytes of tails and small files kept in memory."""
+PROVED = 64 * 1024 * 1024
+"""Bytes of proved blocks kept in memory."""
 
 
 class Login(NamedTuple):
@@ -49,15 +51,18 @@ class Login(NamedTuple):
 class Account:
     """One login's Dropbox as its filesystems use it. Thread-safe."""
 
-    def __init__(self, remote: Remote, *, clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, remote: Remote, home: Path, *, clock: Callable[[], float] = time.time) -> None:
         self.remote = remote
+        self.home = home
         self.clock = clock
         """Seconds since 1970."""
         self.metadata = MetadataCache(remote)
-        self._lock = threading.Lock()  # guards all below
+        self._lock = threading.Lock()  # guards _threads
         self._threads: Threads | None = None
-        self._kept: OrderedDict[tuple[str, int], bytes] = OrderedDict()
-        self._kept_bytes = 0
+        self.kept = ByteCache(KEPT)
+        """Tails and small files, by revision and first byte."""
+        self.proved = ByteCache(PROVED)
+        """Blocks that were compared with what is signed, by content hash and number."""
 
     @property
     def threads(self) -> Threads:
@@ -89,23 +94,11 @@ class Account:
         return fetch(start, end) if on_thread else fetch_range(self.threads, fetch, start, end)
 
     def _kept_part(self, described: FileMetadata, path: str, start: int) -> bytes:
-        data = self._lookup(described, start)
+        data = self.kept.get((described.rev, start))
         if data is None:
             data = self.fetch_part(described, path, start, described.size)
-            with self._lock:
-                self._kept[described.rev, start] = data
-                self._kept_bytes += len(data)
-                while self._kept_bytes > KEPT:
-                    _, dropped = self._kept.popitem(last=False)
-                    self._kept_bytes -= len(dropped)
+            self.kept.put((described.rev, start), data)
         return data
-
-    def _lookup(self, described: FileMetadata, start: int) -> bytes | None:
-        with self._lock:
-            data = self._kept.get((described.rev, start))
-            if data is not None:
-                self._kept.move_to_end((described.rev, start))
-            return data
 
     def fetch_part(self, described: FileMetadata, path: str, start: int, end: int) -> bytes:
         """As `read`, in one request and from no cache."""
@@ -148,7 +141,7 @@ class Accounts:
         with self._lock:
             account = self._accounts.get(login)
             if account is None:
-                account = Account(connect(login.profile, home=login.home, access_token=token))
+                account = Account(connect(login.profile, home=login.home, access_token=token), login.home)
                 self._accounts[login] = account
             return account
 

@@ -49,6 +49,8 @@ class Snapshot:
         """The signed head: channel, epoch, seq, times, publisher."""
         self.digest = opened.digest
         """What tells this head from every other: SHA-256 of its payload."""
+        self.head_file = opened.data
+        """The head as it is signed."""
         self.policy = policy
         self.problem: HuracanError | None = None
         """Why this is what was last known good, and not what lies in Dropbox now; None when it is."""

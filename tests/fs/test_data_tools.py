@@ -78,8 +78,7 @@ def forget(fs):
     """As in a new process: nothing is known, nothing is kept."""
     fs.invalidate_cache()
     fs.account.metadata._listings.clear()
-    fs.account._kept.clear()
-    fs.account._kept_bytes = 0
+    fs.account.kept.clear()
 
 
 def received(fs):

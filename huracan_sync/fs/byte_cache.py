@@ -1,0 +1,41 @@
+"""Bytes kept in memory up to a limit; what was not used for the longest time goes first."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+
+
+class ByteCache:
+    """Thread-safe."""
+
+    def __init__(self, limit: int) -> None:
+        """Keep nothing yet, and never more than `limit` bytes."""
+        self._limit = limit
+        self._lock = threading.Lock()  # guards the two below
+        self._kept: OrderedDict[tuple[object, ...], bytes] = OrderedDict()
+        self._size = 0
+
+    def get(self, name: tuple[object, ...]) -> bytes | None:
+        """What is kept under that name."""
+        with self._lock:
+            data = self._kept.get(name)
+            if data is not None:
+                self._kept.move_to_end(name)
+            return data
+
+    def put(self, name: tuple[object, ...], data: bytes) -> None:
+        """Keep it, as far as there is room."""
+        with self._lock:
+            before = self._kept.pop(name, b"")
+            self._kept[name] = data
+            self._size += len(data) - len(before)
+            while self._size > self._limit:
+                _, dropped = self._kept.popitem(last=False)
+                self._size -= len(dropped)
+
+    def clear(self) -> None:
+        """Keep nothing."""
+        with self._lock:
+            self._kept.clear()
+            self._size = 0
