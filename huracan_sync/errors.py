@@ -118,7 +118,7 @@ class NoTrust(ConfigError):
     """No root key is pinned on this machine, so no signature can be judged."""
 
     default_hint = (
-        "run `huracan-sync keys trust FINGERPRINT` with the fingerprint that `keys show` prints on the engine"
+        "run `huracan-sync keys trust PIN` with the pin that `keys show` prints on the engine, or set HURACAN_ROOT_PIN"
     )
 
 

@@ -190,15 +190,21 @@ class Hamilton:
             source = own = RemoteSource(remote)
             home, place = account.home, own.place if place is None else place
         reader = Reader(
-            source, home or home_of(os.environ), place=place or "", keep_set=keep_set, each=each, clock=clock
+            source,
+            home or home_of(os.environ),
+            place=place or "",
+            pin=os.environ.get("HURACAN_ROOT_PIN", ""),
+            keep_set=keep_set,
+            each=each,
+            clock=clock,
         )
         return cls(reader, allow_stale=allow_stale)
 
     # --- which generation -------------------------------------------------------------------------------------
 
-    def pin(self, fingerprints: Iterable[str], *, at_least: Mapping[str, int] | None = None) -> Trust:
-        """Trust the root keys of these fingerprints (`huracan-sync keys show` prints them). See `Reader.pin`."""
-        return self.reader.pin(fingerprints, at_least=at_least)
+    def pin(self, pin: str | Iterable[str], *, at_least: Mapping[str, int] | None = None) -> Trust:
+        """Trust the root folder and keys of this pin (`huracan-sync keys show` prints it). See `Reader.pin`."""
+        return self.reader.pin(pin, at_least=at_least)
 
     def latest(self, channel: str = CHAMPIONS) -> Snapshot:
         """The newest generation of a channel, verified, or an error. One request when nothing has changed.

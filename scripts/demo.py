@@ -176,7 +176,7 @@ class Demo:
         words = ("authorize", "--expect-account", account)
         made = self.engine.run(*words, "--app-key", ready["app_key"])
         check(made["kept_in"] != "", f"the engine's refresh token is kept in the {made['kept_in']}")
-        self.fingerprint = self.engine.run("keys", "init")["fingerprint"]
+        self.pin = self.engine.run("keys", "init")["pin"]
         self.hamilton = self._hamilton("hamilton")
         self.machines = [self.engine, self.hamilton]
         self.row("log in twice, make and pin the key")
@@ -187,7 +187,7 @@ class Demo:
         words = ("authorize", "--read-only", "--app-key", ready["read_only_app_key"])
         made = machine.run(*words, "--expect-account", ready["account_id"])
         check(not [scope for scope in made["scopes"] if "write" in scope], "Hamilton's login has no scope that writes")
-        machine.run("keys", "trust", self.fingerprint, "--profile", "hamilton")
+        machine.run("keys", "trust", self.pin, "--profile", "hamilton")
         return machine
 
     def push_and_kill(self):

@@ -22,6 +22,7 @@ import manifest_world as world  # noqa: E402
 import msgspec  # noqa: E402 - the tables are found first
 import test_body as bodies  # noqa: E402
 import test_head as heads  # noqa: E402
+import test_links as links  # noqa: E402
 import test_trust as trusts  # noqa: E402
 
 from huracan_sync.manifest import body, head, sshsig, trust  # noqa: E402
@@ -67,23 +68,29 @@ def head_vectors() -> Iterator[Vector]:
 
 
 def trust_vectors() -> Iterator[Vector]:
-    """Trust files: one alone, pinned by fingerprint, or one that follows another."""
-    pins = [sshsig.fingerprint(world.ROOT.public)]
+    """Trust files: one alone, believed by a pin, or one that follows another."""
+    pin = str(world.PIN)
     yield {
         "name": "pinned",
         "trust": text(trusts.GOOD),
-        "pins": pins,
+        "pin": pin,
         "expect": "accepted",
         "fields": shown(trusts.V1),
     }
     yield {
         "name": "signed by a root that is not pinned",
         "trust": text(trust.sign(world.make_trust(roots=[world.THIEF]), [world.THIEF])),
-        "pins": pins,
+        "pin": pin,
         "expect": "TRUST_PIN",
     }
+    yield {
+        "name": "signed by the pinned root for another root folder",
+        "trust": text(trust.sign(world.make_trust(root_id=bytes(16)), [world.ROOT])),
+        "pin": pin,
+        "expect": "WRONG_ROOT",
+    }
     for name, made in trusts.MALFORMED.items():
-        yield {"name": name, "trust": text(trusts.forged(made)), "pins": pins, "expect": "TRUST_FORMAT"}
+        yield {"name": name, "trust": text(trusts.forged(made)), "pin": pin, "expect": "TRUST_FORMAT"}
     for name, (old, new, who) in trusts.FOLLOWS.items():
         yield {
             "name": name,
@@ -140,7 +147,21 @@ def body_vectors() -> Iterator[Vector]:
         yield vector(name, made, code(expected), "candles")
 
 
-TABLES = {"heads": head_vectors, "trusts": trust_vectors, "bodies": body_vectors}
+def link_vectors() -> Iterator[Vector]:
+    """A head, the mark of one that was seen before, and what the log holds: does the one lead back to the other?"""
+    for name, (top, mark, log, expected) in links.VECTORS.items():
+        copies = {f"{each.seq}": text(head.sign(each, [world.ENGINE])) for each in log}
+        seen = {"epoch": mark.epoch, "seq": mark.sequence, "digest": text(mark.digest)}
+        yield {
+            "name": name,
+            "head": text(head.sign(top, [world.ENGINE])),
+            "mark": seen,
+            "log": copies,
+            "expect": expected,
+        }
+
+
+TABLES = {"heads": head_vectors, "trusts": trust_vectors, "bodies": body_vectors, "links": link_vectors}
 
 
 def main(folder: Path) -> None:
@@ -162,4 +183,4 @@ def main(folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]) if len(sys.argv) > 1 else ROOT / "tests" / "vectors")
+    main(Path(sys.argv[1]) if len(sys.argv) > 1 else ROOT / "tests" / "contract" / "vectors")

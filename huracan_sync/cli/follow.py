@@ -48,7 +48,7 @@ def run(options: argparse.Namespace, invocation: Invocation) -> int:
         return DONE
     with _ended_by_signals():
         for snapshot in reader.follow(
-            options.channel, allow_stale=options.allow_stale, observe=teller.problem, seen=teller.seen
+            options.channel, allow_stale=options.allow_stale, observe=teller.problem, on_check=teller.seen
         ):
             teller.snapshot(snapshot)
     return DONE

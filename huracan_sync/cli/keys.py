@@ -17,6 +17,7 @@ from huracan_sync.cli.login_options import context_of, credentials
 from huracan_sync.cli.parser import add_global_options
 from huracan_sync.errors import ConfigError, LocalFailure, NotAuthorized, NoTrust, UsageError
 from huracan_sync.manifest import head, locations, rotation, sshsig, trust
+from huracan_sync.manifest.pin import Pin
 from huracan_sync.manifest.scope import CHAMPIONS
 from huracan_sync.manifest.signer import Signer
 from huracan_sync.manifest.trust import Trust
@@ -36,8 +37,8 @@ PRINCIPAL = "huracan"
 
 _WHAT = {
     "init": "make a signing key and the trust file that says what it may sign; one person, one command",
-    "show": "fingerprints, what each key may do and until when, and a line for OpenSSH's allowed-signers file",
-    "trust": "believe what the root key of this fingerprint has signed (on Hamilton's machine)",
+    "show": "the pin for readers, what each key may do and until when, and a line for OpenSSH's allowed-signers file",
+    "trust": "believe what the root keys of this pin have signed for its root folder (on Hamilton's machine)",
     "rotate": "begin the next version of the trust file: more time, another key, a channel's own rules",
     "revoke": "make a key count nowhere any more, and everything it has signed",
     "export-sshsig": "write a channel's head out for `ssh-keygen -Y verify`",
@@ -82,6 +83,14 @@ class _Asked:
         """Milliseconds since 1970."""
         return int(time.time() * 1000)
 
+    def pinned(self) -> list[str]:
+        """What was pinned here for the root folder, also where the rest is lost."""
+        try:
+            pin = TrustStore(self.home, RemoteSource(self.remote, self.root).place).pinned()
+        except NotAuthorized:
+            return []  # nobody is logged in, so nothing can be pinned for a login
+        return [str(pin)] if pin else []
+
     def reader(self) -> Reader:
         """Reads the root folder; pins nothing by itself."""
         source = RemoteSource(self.remote, self.root)
@@ -111,6 +120,7 @@ def _init(asked: _Asked) -> int:
     begun = asked.roots.begin()
     fingerprint = begun.signer.fingerprint
     document = {
+        "pin": str(begun.pin),
         "fingerprint": fingerprint,
         "made": begun.made_key,
         "key_in": asked.keys.where(),
@@ -122,12 +132,13 @@ def _init(asked: _Asked) -> int:
         "allowed_signers": _allowed(begun.trust),
     }
     words = [
+        f"the pin of this root folder: {begun.pin}",
         f"{'made' if begun.made_key else 'found'} the key {fingerprint} ({asked.keys.where()})",
         f"version {begun.trust.version} of the trust file counts until {_moment(begun.trust.expires_ms)}",
         f"it lies in Dropbox, in {asked.root}/{locations.TRUST}"
         if begun.problem is None
         else f"it is kept here, and the next push or publish takes it to Dropbox ({begun.problem})",
-        f"on Hamilton's machine, run: huracan-sync keys trust {fingerprint} --profile hamilton",
+        f"on Hamilton's machine, run: huracan-sync keys trust {begun.pin} --profile hamilton",
     ]
     asked.output.document(document, words)
     return DONE
@@ -139,18 +150,20 @@ def _init(asked: _Asked) -> int:
 def _show(asked: _Asked) -> int:
     here = {signer.public for signer in asked.keys.all()}
     present = asked.keys.find()
-    known, pins = _known(asked, present.public if present else None)
+    known, pin = _known(asked, present.public if present else None)
     if known is None and present is None:
         raise NoTrust("this machine has no signing key and trusts nobody")
     rows = [] if known is None else [_key_row(known, public, here) for public in _publics(known)]
+    pinned = asked.pinned()
     ending = [] if known is None else rotation.endings(known, now_ms=asked.now_ms)
     document = {
-        "fingerprint": present.fingerprint if present else (pins[0] if pins else ""),
+        "pin": str(pin or ""),
+        "fingerprint": present.fingerprint if present else (pin.fingerprints[0] if pin else ""),
         "key_in": asked.keys.where() if present else "",
         "root": asked.root,
         "trust_version": known.version if known else 0,
         "expires_ms": known.expires_ms if known else 0,
-        "pinned": list(pins),
+        "pinned": pinned,
         "keys": rows,
         "channels": [] if known is None else [_channel_row(known, each.name) for each in known.channels],
         "allowed_signers": _allowed(known) if known else sshsig.allowed_signer(present.public, PRINCIPAL),  # type: ignore[union-attr]
@@ -161,23 +174,24 @@ def _show(asked: _Asked) -> int:
     ]
     if known is not None:
         words.append(f"version {known.version} of the trust file, until {_moment(known.expires_ms)}")
-    words += [f"pinned here: {pin}" for pin in pins]
+    words += [f"the pin of this root folder: {pin}"] if pin else []
     words += ["for OpenSSH's allowed-signers file:", *str(document["allowed_signers"]).splitlines()]
     asked.output.document(document, [*words, *(f"warning: {each}" for each in ending)])
     return DONE
 
 
-def _known(asked: _Asked, public: bytes | None) -> tuple[Trust | None, tuple[str, ...]]:
-    """The trust file that counts on this machine, and what was pinned. No network."""
+def _known(asked: _Asked, public: bytes | None) -> tuple[Trust | None, Pin | None]:
+    """The trust file that counts on this machine, and the pin that readers need for it. No network."""
     try:
         seen = asked.roots.seen
         if seen.exists():
             state = seen.load()
-            return trust.open(state.trust), state.pins
+            return trust.open(state.trust), trust.pin_of(state.trust)
     except NotAuthorized:
         pass  # nobody is logged in, so nothing can be pinned for a login
-    found = trust_chain.find(asked.home, public) if public else None
-    return (found.newest if found else None), ()
+    kept = trust_chain.kept(asked.home, public) if public else {}
+    found = kept.get("") or next(iter(kept.values()), None)
+    return (found.newest, trust.pin_of(found.files[-1])) if found else (None, None)
 
 
 def _publics(known: Trust) -> list[bytes]:
@@ -227,8 +241,16 @@ def _allowed(known: Trust) -> str:
 
 
 def _trust_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("fingerprint", metavar="FINGERPRINT", nargs="*", help="`SHA256:...`, as `keys show` prints it")
-    parser.add_argument("--file", type=Path, metavar="FILE", help="a trust file that was brought here by hand")
+    parser.add_argument(
+        "pin", metavar="PIN", nargs="*", help="`hz2:...`, as `keys show` prints it where the root key is"
+    )
+    parser.add_argument(
+        "--file",
+        type=Path,
+        metavar="FILE",
+        nargs="+",
+        help="trust files that were brought here by hand: to begin with, or newer ones that lead on from what is known",
+    )
     parser.add_argument(
         "--at-least", type=int, metavar="SEQ", help="accept nothing below this sequence; needed where state was lost"
     )
@@ -243,10 +265,10 @@ def _trust(asked: _Asked) -> int:
         raise UsageError(f"--at-least {options.at_least} is no sequence")
     floors = None if options.at_least is None else {options.channel: options.at_least}
     if options.file is not None:
-        made = reader.pin_file(_read(options.file), at_least=floors, anew=options.reset)
+        made = reader.pin_file(*map(_read, options.file), at_least=floors, reset=options.reset)
     else:
-        pins = tuple(options.fingerprint) or _pinned_before(asked) or _ask(asked)
-        made = reader.pin(pins, at_least=floors, anew=options.reset)
+        pins = tuple(options.pin) or _pinned_before(asked) or _ask(asked)
+        made = reader.pin(pins, at_least=floors, reset=options.reset)
     fingerprints = [sshsig.fingerprint(public) for public in made.roots]
     document = {
         "root": asked.root,
@@ -261,32 +283,32 @@ def _trust(asked: _Asked) -> int:
     return DONE
 
 
-def _pinned_before(asked: _Asked) -> tuple[str, ...]:
-    """With --at-least alone: the keys that were pinned already, whatever became of the rest."""
+def _pinned_before(asked: _Asked) -> list[str]:
+    """With --at-least alone: the root that was pinned already, whatever became of the rest."""
     if asked.options.at_least is None or asked.options.reset:
-        return ()
-    return TrustStore(asked.home, RemoteSource(asked.remote, asked.root).place).pins()
+        return []
+    return asked.pinned()
 
 
 def _ask(asked: _Asked) -> tuple[str, ...]:
     """Trust on first use: only with a person who looks at the fingerprint."""
     if not sys.stdin.isatty():
         raise UsageError(
-            "nobody is here to compare a fingerprint, so one must be said",
-            hint="run `huracan-sync keys show` where the key is, then `huracan-sync keys trust FINGERPRINT` here",
+            "nobody is here to compare a pin, so one must be said",
+            hint="run `huracan-sync keys show` where the key is, then `huracan-sync keys trust PIN` here",
         )
     data = RemoteSource(asked.remote, asked.root).fetch(locations.trust(1), trust.FORM.max_size)
-    found = tuple(sshsig.fingerprint(public) for public in trust.open(data).roots)
+    found = str(trust.pin_of(data))
     asked.output.say(
-        f"The trust file in {asked.root} is signed by {', '.join(found)}.\n"
-        "Nothing on this machine says whether that is the right key: this is trust on first use. Compare it with what\n"
+        f"The pin of the trust file in {asked.root} is {found}.\n"
+        "Nothing on this machine says whether that is the right one: this is trust on first use. Compare it with what\n"
         "`huracan-sync keys show` prints where the key is."
     )
     sys.stderr.write("Is it the same? [y/N] ")
     sys.stderr.flush()
     if sys.stdin.readline().strip().lower() not in {"y", "yes"}:
-        raise ConfigError("nothing was trusted", hint="run it again when you have compared the fingerprint")
-    return found
+        raise ConfigError("nothing was trusted", hint="run it again when you have compared the pin")
+    return (found,)
 
 
 def _read(file: Path) -> bytes:

@@ -39,10 +39,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     past.add_argument("--limit", type=int, default=MOST, metavar="N", help=f"the newest N heads; 0: all ({MOST})")
     past.add_argument(
-        "--fingerprint",
-        action="append",
-        metavar="F",
-        help="of a local copy: the root key to believe (default: those pinned on this machine)",
+        "--pin",
+        metavar="PIN",
+        default="",
+        help="of a local copy: the pin to believe, as `keys show` prints it (default: those of this machine)",
     )
     parser.epilog = (
         "A remote folder is proved from Dropbox's listing, without downloading a file. A local folder is proved with "
@@ -79,8 +79,8 @@ def _history(options: argparse.Namespace, invocation: Invocation) -> int:
     if options.limit < 0:
         raise UsageError(f"--limit {options.limit} is no number of heads")
     if target is not None and _is_local(options, invocation):
-        channel, pins = options.channel or CHAMPIONS, options.fingerprint or ()
-        history = audit_copy(Path(target), home, channel, pins=pins, most=options.limit)
+        channel = options.channel or CHAMPIONS
+        history = audit_copy(Path(target), home, channel, pin=options.pin, most=options.limit)
     else:
         remote = connect(env=invocation.env, credentials=credentials(options, invocation))
         scope = scope_of(target or remote.root, remote.root)

@@ -8,13 +8,15 @@ import os
 import stat
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Self
+from typing import TYPE_CHECKING, Self, TypeAlias
 
 import msgspec
 
 from huracan_sync.errors import DiskFull, LocalFailure, hint_of
-from huracan_sync.tree.folder_view import FolderView
 from huracan_sync.tree.paths import RelPath
+
+if TYPE_CHECKING:
+    from huracan_sync.tree.folder_view import FolderView
 
 
 class Stamp(msgspec.Struct, frozen=True, gc=False):
@@ -39,13 +41,13 @@ class Stamp(msgspec.Struct, frozen=True, gc=False):
 _MOST = 2**63 - 1
 
 
-Root = Path | FolderView
+Root: TypeAlias = "Path | FolderView"
 """A folder on this disk."""
 
 
 def located(root: Root, path: RelPath) -> tuple[Path, RelPath]:
     """The real folder, and the path below it."""
-    return (root.path, root.at(path)) if isinstance(root, FolderView) else (root, path)
+    return (root, path) if isinstance(root, Path) else (root.path, root.at(path))
 
 
 @contextlib.contextmanager

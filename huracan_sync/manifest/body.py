@@ -13,18 +13,23 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Annotated, Literal, NamedTuple
 
 import msgspec
+import zstandard
 from msgspec import Meta
 
-from huracan_sync.manifest import locations, sshsig, zstd_frame
+from huracan_sync.manifest import locations, sshsig
 from huracan_sync.manifest.canonical import Count, Digest, ascending, decode
 from huracan_sync.manifest.canonical import encode as _encode
 from huracan_sync.manifest.entries import Audit, Item
 from huracan_sync.manifest.head import MAX_BODY, MAX_ENTRIES, MAX_RAW, Head
 from huracan_sync.manifest.refusals import refused
 from huracan_sync.manifest.trust import Policy
+from huracan_sync.tree.content_hash import DIGEST_SIZE, leaf_count
 from huracan_sync.tree.paths import RelPath
 
 MAGIC = b"HZMANI1\n"
+MAX_WINDOW = 8 * 1024 * 1024
+_LEVEL = 3
+_FRAME = b"\x28\xb5\x2f\xfd"
 SHARD_OVER = 50_000
 """Entries up to which the whole list is one body."""
 MAX_SHARDS = 4_096
@@ -187,6 +192,11 @@ def check_part(data: bytes, sha256: bytes, length: int) -> None:
         )
 
 
+def check_leaves(data: bytes, sha256: bytes, size: int) -> None:
+    """Raise `BODY_HASH` unless `data` is the table of leaves of that SHA-256, of a file of `size` bytes."""
+    check_part(data, sha256, leaf_count(size) * DIGEST_SIZE)
+
+
 def _finish(audit: Audit, items: list[Item], head: Head) -> None:
     audit.finish(items)
     if audit.count != head.entry_count:
@@ -235,7 +245,7 @@ def _unpack(fetch: Callable[[bytes, int], bytes], sha256: bytes, length: int, ra
     check_part(data, sha256, length)
     if not data.startswith(MAGIC):
         raise refused("BODY_FORMAT", f"a body does not begin with {MAGIC!r}", actual=data[:8].hex())
-    return zstd_frame.decompress(data[len(MAGIC) :], raw_len)
+    return decompress(data[len(MAGIC) :], raw_len)
 
 
 def _listing_part(channel: str, items: list[Item]) -> Part:
@@ -245,7 +255,7 @@ def _listing_part(channel: str, items: list[Item]) -> Part:
 
 
 def _part(raw: bytes) -> Part:
-    data = MAGIC + zstd_frame.compress(raw)
+    data = MAGIC + compress(raw)
     return Part(sshsig.sha256(data), data, len(raw))
 
 
@@ -258,3 +268,34 @@ def _ranges(items: list[Item]) -> Iterator[list[Item]]:
             yield items[start:at]
             start = at
     yield items[start:]
+
+
+def compress(raw: bytes) -> bytes:
+    """One zstd frame, with the size of its content."""
+    return zstandard.ZstdCompressor(level=_LEVEL, write_content_size=True, write_checksum=False).compress(raw)
+
+
+def decompress(frame: bytes, raw_len: int) -> bytes:
+    """The content of one zstd frame, which has exactly `raw_len` bytes, or `BODY_FORMAT`.
+
+    The frame must say how large its content is, and that must be the signed figure, before any memory is taken for it;
+    its window is at most 8 MiB; it has no dictionary; nothing follows it. libzstd refuses a frame that holds more or
+    less than it says.
+    """
+    try:
+        if frame[:4] != _FRAME:
+            raise refused("BODY_FORMAT", "a body does not hold a zstd frame", actual=frame[:4].hex())
+        described = zstandard.get_frame_parameters(frame)
+        if described.content_size != raw_len or described.window_size > MAX_WINDOW or described.dict_id:
+            raise refused(
+                "BODY_FORMAT",
+                f"a body's zstd frame is for {described.content_size} bytes where {raw_len} are signed",
+                actual=described.content_size,
+                expected=raw_len,
+                window_bytes=described.window_size,
+                dictionary=described.dict_id,
+            )
+        raw: bytes = zstandard.ZstdDecompressor(max_window_size=MAX_WINDOW).decompress(frame, allow_extra_data=False)
+    except (zstandard.ZstdError, MemoryError) as error:
+        raise refused("BODY_FORMAT", f"a body cannot be unpacked: {error}", reason=str(error)) from None
+    return raw

@@ -25,6 +25,8 @@ Millis = Annotated[int, Meta(ge=0, lt=MAX_MILLIS)]
 """Milliseconds since 1970, UTC."""
 Digest = Annotated[bytes, Meta(min_length=32, max_length=32)]
 PublicKey = Annotated[bytes, Meta(min_length=32, max_length=32)]
+RootId = Annotated[bytes, Meta(min_length=16, max_length=16)]
+"""What tells one root folder from every other: made at random by `keys init`."""
 KeyId = Annotated[bytes, Meta(min_length=16, max_length=16)]
 Label = Annotated[str, Meta(max_length=64, pattern=r"\A[ -~]*\Z")]
 """A few words for people. Printable ASCII, so that it cannot play tricks on a terminal."""

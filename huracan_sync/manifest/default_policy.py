@@ -5,30 +5,46 @@ from __future__ import annotations
 from typing import Final
 
 from huracan_sync.manifest import sshsig
-from huracan_sync.manifest.file_kinds import DATA
-from huracan_sync.manifest.trust import DAY_MS, OTHERS, Key, Policy, Trust
+from huracan_sync.manifest.file_kinds import DATA, Kind
+from huracan_sync.manifest.trust import DAY_MS, FIRST, OTHERS, Key, Policy, Trust
 
-LIFETIME_MS: Final = 180 * DAY_MS
-"""How long a trust file counts, and with it the publishing key. `keys rotate` renews both."""
+LIFETIME_MS: Final = 30 * DAY_MS
+"""How long a trust file counts, and with it the publishing key, where the root key is on the machine that publishes:
+`run`, `publish` and `push` renew both. A thief with a revoked key can sign for so long at the most."""
+
+APART_MS: Final = 90 * DAY_MS
+"""The same where the root key is kept apart, and a person renews."""
 
 _HOUR = 3_600
 _DAY = 86_400
 
 CHANNELS: Final = (
-    # name, seconds a head is fresh, seconds after that in which one may still ask for it
-    (OTHERS, 7 * _DAY, 366 * _DAY),  # what is pushed now and then, and restored any time later
-    ("candles", 26 * _HOUR, 366 * _DAY),  # a daily run, with two hours to be late
-    ("champions", 2 * _HOUR, 24 * _HOUR),  # what Hamilton trades on; a heartbeat every fifteen minutes
+    # name, seconds a head is fresh, seconds after that in which one may still ask for it, kinds of files
+    (OTHERS, 7 * _DAY, 366 * _DAY, tuple(Kind)),  # what is pushed now and then, and restored any time later
+    ("candles", 26 * _HOUR, 366 * _DAY, tuple(Kind)),  # a daily run, with two hours to be late
+    ("champions", 2 * _HOUR, 24 * _HOUR, DATA),  # what Hamilton trades on; a heartbeat every fifteen minutes
 )
 
 
-def first_trust(public: bytes, *, now_ms: int, label: str = "root") -> Trust:
-    """Version 1 of the trust file for one person with one key (32 bytes)."""
+def first_trust(
+    public: bytes, *, root_id: bytes, now_ms: int, label: str = "root", lifetime_ms: int = LIFETIME_MS
+) -> Trust:
+    """Version 1 of the trust file of a root folder, for one person with one key (32 bytes).
+
+    Args:
+        public: the key.
+        root_id: 16 random bytes.
+        now_ms: milliseconds since 1970.
+        label: what people call the key.
+        lifetime_ms: how long it counts.
+    """
     key_id = sshsig.key_id(public)
-    expires_ms = now_ms + LIFETIME_MS
+    expires_ms = now_ms + lifetime_ms
     return Trust(
-        v=1,
+        v=2,
+        root_id=root_id,
         version=1,
+        prev=FIRST,
         created_ms=now_ms,
         expires_ms=expires_ms,
         roots=(public,),
@@ -43,11 +59,11 @@ def first_trust(public: bytes, *, now_ms: int, label: str = "root") -> Trust:
                 threshold=1,
                 max_age_s=fresh_s,
                 stale_limit_s=stale_s,
-                kinds=tuple(map(int, DATA)),
+                kinds=tuple(map(int, kinds)),
                 path_prefix="",
                 max_entries=2_000_000,
             )
-            for name, fresh_s, stale_s in CHANNELS
+            for name, fresh_s, stale_s, kinds in CHANNELS
         ),
         revoked=(),
     )

@@ -22,7 +22,7 @@ from huracan_sync.manifest.canonical import Digest, Millis, ascending
 from huracan_sync.manifest.locations import HOME, is_ours
 from huracan_sync.manifest.refusals import refused
 from huracan_sync.manifest.trust import Policy
-from huracan_sync.tree.content_hash import BLOCK_SIZE, DIGEST_SIZE, block_count
+from huracan_sync.tree.content_hash import BLOCK_SIZE, DIGEST_SIZE, LEAF_SIZE, block_count
 from huracan_sync.tree.entry import Entry
 from huracan_sync.tree.paths import RelPath, check_all, fold, fold_all, parents
 
@@ -45,6 +45,8 @@ class Item(msgspec.Struct, array_like=True, frozen=True, gc=False):
     kind: Annotated[int, Meta(ge=0, le=255)] = file_kinds.Kind.OPAQUE
     blocks: bytes = b""
     """The SHA-256 of each 4 MiB block, 32 bytes each; only for files of more than one block."""
+    leaves: Annotated[bytes, Meta(max_length=DIGEST_SIZE)] = b""
+    """SHA-256 of the table of leaves (`content_hash.leaf_hashes`), or empty: there is none."""
 
     def entry(self) -> Entry:
         """The same file as the rest of the house describes it."""
@@ -129,6 +131,9 @@ class Audit:
         revs = "".join([item.rev for item in items])
         if not revs.isascii() or revs.encode().translate(None, _REV):
             raise refused("NOT_CANONICAL", "an entry has a rev that Dropbox cannot have given")
+        for found in [item for item in items if item.leaves]:
+            if len(found.leaves) != DIGEST_SIZE or found.size <= LEAF_SIZE:
+                raise refused("BODY_FORMAT", f"{found.path!a} has no table of leaves", path=found.path)
         for found in [item for item in items if item.size > BLOCK_SIZE or item.blocks]:
             expected = block_count(found.size) * DIGEST_SIZE if found.size > BLOCK_SIZE else 0
             if len(found.blocks) != expected or hashlib.sha256(found.blocks).digest() != found.content_hash:

@@ -1,8 +1,9 @@
 """The head: the small signed pointer to a channel's current body. FORMAT.md, section 2.
 
 A head is opened in one order, and the first rule that fails raises: size, magic and lengths; signatures over the raw
-payload, counted against the trust file; the fields, in their one spelling; the channel, the trust version, the epoch;
-the times and the keys' windows; the limits. What comes after (the channel's history, freshness) is in `rules`.
+payload, counted against the trust file; the fields, in their one spelling; the root folder, the channel, the trust
+version, the epoch; the times and the keys' windows; the limits. What comes after is in `checks` (freshness, the place
+in history) and `links` (whether it leads back to what was seen).
 """
 
 from __future__ import annotations
@@ -14,12 +15,12 @@ import msgspec
 from msgspec import Meta
 
 from huracan_sync.manifest import checks, sshsig
-from huracan_sync.manifest.canonical import Count, Digest, Label, Millis, Ordinal, decode
+from huracan_sync.manifest.canonical import Count, Digest, Label, Millis, Ordinal, RootId, decode
 from huracan_sync.manifest.canonical import encode as _encode
 from huracan_sync.manifest.envelope import Form, Signs, pack, seal, unpack
 from huracan_sync.manifest.locations import check_channel
 from huracan_sync.manifest.refusals import refused
-from huracan_sync.manifest.trust import Key, Trust
+from huracan_sync.manifest.trust import Key, Trust, check_root
 
 FORM = Form("head", b"HZHEAD1\n", sshsig.HEAD, 2_048, "HEAD_FORMAT")
 MAX_SIZE = 4_096
@@ -39,7 +40,9 @@ FIRST = bytes(32)
 class Head(msgspec.Struct, array_like=True, frozen=True, kw_only=True):
     """The signed payload, its fields in the order in which they are written."""
 
-    v: Literal[1] = 1
+    v: Literal[2] = 2
+    root_id: RootId
+    """The root folder that it is for."""
     channel: Annotated[str, Meta(max_length=128)]
     epoch: Ordinal
     seq: Ordinal
@@ -48,6 +51,8 @@ class Head(msgspec.Struct, array_like=True, frozen=True, kw_only=True):
     trust_version: Ordinal
     prev: Digest
     """SHA-256 of the payload of the head before, of whatever epoch; `FIRST` when there was none."""
+    skip: Digest
+    """The same of a head farther back (`links.skip_target`); zeros for none."""
     body_sha256: Digest
     body_len: Count
     """Bytes of the body and of all its shards."""
@@ -164,7 +169,8 @@ def past(data: bytes, *, trust: Trust, channel: str) -> Opened:
 
 
 def _check_place(head: Head, trust: Trust, channel: str, epoch: int) -> None:
-    """The head is of this channel, of a trust file we know, and of the epoch that counts."""
+    """The head is of this root folder and channel, of a trust file we know, and of the epoch that counts."""
+    check_root(head.root_id, trust.root_id, "the head")
     if head.channel != channel:
         raise refused(
             "WRONG_CHANNEL",
@@ -200,7 +206,7 @@ def export_sshsig(data: bytes, publics: Iterable[bytes]) -> tuple[bytes, list[st
 
 
 def import_sshsig(payload: bytes, armored: Iterable[str]) -> bytes:
-    """The head file of a payload that `ssh-keygen -Y sign -n huracan-sync/head/v1` has signed."""
+    """The head file of a payload that `ssh-keygen -Y sign -n huracan-sync/head/v2` has signed."""
     signatures = [sshsig.dearmor(text) for text in armored]
     if any(signature.namespace != FORM.namespace for signature in signatures):
         raise refused("HEAD_FORMAT", f"a signature is not in the namespace {FORM.namespace}")

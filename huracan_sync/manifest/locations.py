@@ -4,6 +4,7 @@
 .huracan/heads/<channel>.hzh                    the only file of a channel that changes
 .huracan/log/<channel>/<epoch>-<seq>-<8>.hzh    an immutable copy of every head, sent before it takes effect
 .huracan/bodies/<sha256>.hzm                    immutable, named by content
+.huracan/bodies/<sha256>.hzl                    a table of leaves (64 KiB pieces); the same
 """
 
 from __future__ import annotations
@@ -63,3 +64,8 @@ def log(channel: str, epoch: int, sequence: int, digest: bytes) -> RelPath:
 def body(sha256: bytes) -> RelPath:
     """The body, or the shard of one, with this SHA-256."""
     return RelPath(f"{BODIES}/{sha256.hex()}.hzm")
+
+
+def leaves(sha256: bytes) -> RelPath:
+    """The table of leaves with this SHA-256."""
+    return RelPath(f"{BODIES}/{sha256.hex()}.hzl")

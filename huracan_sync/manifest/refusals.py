@@ -24,6 +24,8 @@ HINTS: dict[str, str] = {
     "TRUST_CHAIN": _TAMPERED,
     # The newest trust file is older than it allows itself to be.
     "TRUST_EXPIRED": "on the machine with the root key run `huracan-sync keys rotate`",
+    # It is of another root folder, account or service than the one asked for.
+    "WRONG_ROOT": "somebody may have copied another root folder's files here; compare the pin with `keys show`",
     # --- the head ---
     # A name that no channel may have.
     "CHANNEL_NAME": "a channel is lower-case letters, digits, `.`, `_`, `-`, in at most four parts divided by `/`",
@@ -59,6 +61,9 @@ HINTS: dict[str, str] = {
     "ROLLBACK": "somebody may have put an old head back; Hamilton keeps what was last known good",
     # Two different heads claim the same place in the channel's history.
     "FORK": "two publishers may share one key: find out which head is right, then begin a new epoch",
+    # A head far above the one seen before does not lead back to it.
+    "GAP": "the history between may be withheld or another one; once a person has found out which head is right, say "
+    "so with `huracan-sync keys trust --at-least SEQ`",
     # A head is so far ahead of the last one that nobody can have published all between them.
     "SEQUENCE_JUMP": "the signing key may be stolen: revoke it (`huracan-sync keys revoke`), which begins a new epoch",
     # The newest head is past its time. Good for managing open positions, not for new risk.

@@ -1,7 +1,7 @@
 """What may follow a trust file: more time, another key, a key revoked, a channel's own policy. Pure.
 
-`renewed` gives version N+1, made now and good for half a year; the other functions change it further. The rules in
-`trust` accept the result after N, signed by a threshold of N's roots and of its own.
+`renewed` gives version N+1, made now and good for as long as version N was; the other functions change it further.
+The rules in `trust` accept the result after N, signed by a threshold of N's roots and of its own.
 """
 
 from __future__ import annotations
@@ -14,8 +14,7 @@ import msgspec
 
 from huracan_sync.errors import UsageError
 from huracan_sync.manifest import sshsig
-from huracan_sync.manifest.default_policy import LIFETIME_MS
-from huracan_sync.manifest.trust import DAY_MS, MAX_AGE_S, WARN_MS, Key, Policy, Revocation, Trust
+from huracan_sync.manifest.trust import DAY_MS, MAX_AGE_S, WARN_MS, Key, Policy, Revocation, Trust, link
 
 OVERLAP_MS = (MAX_AGE_S * 1000) + DAY_MS
 """How long a key that was replaced still counts: every head it has signed ends before."""
@@ -24,13 +23,14 @@ OVERLAP_MS = (MAX_AGE_S * 1000) + DAY_MS
 def renewed(trust: Trust, *, now_ms: int) -> Trust:
     """Version N+1 with new times. Keys whose time is over are left out where enough others remain."""
     created_ms = max(now_ms, trust.created_ms)
-    expires_ms = created_ms + LIFETIME_MS
+    expires_ms = created_ms + trust.expires_ms - trust.created_ms
     living = {key.id for key in trust.keys if created_ms < key.not_after_ms}
     channels = tuple(msgspec.structs.replace(policy, key_ids=_kept(policy, living)) for policy in trust.channels)
     named = {key_id for policy in channels for key_id in policy.key_ids}
     return msgspec.structs.replace(
         trust,
         version=trust.version + 1,
+        prev=link(trust),
         created_ms=created_ms,
         expires_ms=expires_ms,
         keys=tuple(
@@ -43,7 +43,8 @@ def renewed(trust: Trust, *, now_ms: int) -> Trust:
 def replaced(made: Trust, old: bytes, new: bytes, *, label: str = "root") -> Trust:
     """Another public key (32 bytes) does from now on what `old` did; what `old` has signed counts while it is fresh."""
     old_id = sshsig.key_id(old)
-    ends_ms = made.created_ms + OVERLAP_MS
+    # Before the trust file ends: a key that counts as long as that is given more time with the next version.
+    ends_ms = min(made.created_ms + OVERLAP_MS, made.expires_ms - 1)
     keys = [
         msgspec.structs.replace(key, not_after_ms=min(key.not_after_ms, ends_ms)) if key.id == old_id else key
         for key in made.keys
@@ -115,7 +116,8 @@ def with_channel(made: Trust, name: str, *, signers: Mapping[bytes, str] | None 
 
 
 def endings(trust: Trust, *, now_ms: int) -> list[str]:
-    """What ends within a month, in words."""
+    """What ends soon, in words: within a month, or the last third of a life that is shorter than three months."""
+    window_ms = min(WARN_MS, (trust.expires_ms - trust.created_ms) // 3)
     ends = [(trust.expires_ms, f"version {trust.version} of the trust file")]
     named = {key_id for policy in trust.channels for key_id in policy.key_ids}
     ends += [
@@ -126,7 +128,7 @@ def endings(trust: Trust, *, now_ms: int) -> list[str]:
     return [
         f"{what} {'ended' if at_ms <= now_ms else 'ends'} on {_day(at_ms)}; run `huracan-sync keys rotate`"
         for at_ms, what in ends
-        if at_ms - now_ms < WARN_MS
+        if at_ms - now_ms < window_ms
     ]
 
 

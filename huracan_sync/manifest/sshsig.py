@@ -18,8 +18,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from huracan_sync.manifest.refusals import refused
 
-HEAD = "huracan-sync/head/v1"
-TRUST = "huracan-sync/trust/v1"
+HEAD = "huracan-sync/head/v2"
+TRUST = "huracan-sync/trust/v2"
 
 KEY_SIZE = 32
 SIGNATURE_SIZE = 64

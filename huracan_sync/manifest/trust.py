@@ -2,11 +2,11 @@
 
 The rules, each of which raises:
 
- 1. A machine pins the first trust file it believes: by the fingerprints of root keys, every one of which must have
-    signed it, or by its exact bytes.
- 2. Version N+1 follows version N only when a threshold of N's roots and a threshold of its own have signed it, its
-    version is N+1, it was not made earlier, no channel's epoch goes back, no revocation is taken back, and every
-    channel that a newly revoked key could sign begins a new epoch.
+ 1. A machine pins the first trust file it believes: by a pin (the root id, and the fingerprints of root keys, every
+    one of which must have signed it), or by its exact bytes.
+ 2. Version N+1 follows version N only when a threshold of N's roots and a threshold of its own have signed it, it has
+    the same root id, its version is N+1, it names the digest of N, it was not made earlier, no channel's epoch goes
+    back, no revocation is taken back, and every channel that a newly revoked key could sign begins a new epoch.
  3. A version on the way may have expired; the newest may not.
 
 Pure: bytes and times in, values or refusals out.
@@ -14,7 +14,7 @@ Pure: bytes and times in, values or refusals out.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Annotated, Literal
 
 import msgspec
@@ -22,13 +22,28 @@ from msgspec import Meta
 
 from huracan_sync.errors import HostilePath, Refused
 from huracan_sync.manifest import sshsig
-from huracan_sync.manifest.canonical import Digest, KeyId, Label, Millis, Ordinal, PublicKey, ascending, decode, encode
+from huracan_sync.manifest.canonical import (
+    Digest,
+    KeyId,
+    Label,
+    Millis,
+    Ordinal,
+    PublicKey,
+    RootId,
+    ascending,
+    decode,
+    encode,
+)
 from huracan_sync.manifest.envelope import Envelope, Form, Signs, seal, unpack
 from huracan_sync.manifest.locations import check_channel
+from huracan_sync.manifest.pin import Pin
 from huracan_sync.manifest.refusals import refused
 from huracan_sync.tree.paths import check
 
 FORM = Form("trust file", b"HZTRST1\n", sshsig.TRUST, 60_000, "TRUST_FORMAT")
+
+FIRST = bytes(32)
+"""The `prev` of version 1."""
 
 DAY_MS = 86_400_000
 MAX_LIFETIME_MS = 366 * DAY_MS
@@ -91,8 +106,12 @@ class Revocation(msgspec.Struct, array_like=True, frozen=True):
 class Trust(msgspec.Struct, array_like=True, frozen=True):
     """The payload of a trust file. Lists are in ascending order of key, id or name; nothing occurs twice."""
 
-    v: Literal[1]
+    v: Literal[2]
+    root_id: RootId
+    """The root folder that it is for; the same in every version."""
     version: Annotated[int, Meta(ge=1, le=2**31 - 1)]
+    prev: Digest
+    """SHA-256 of the payload of the version before; zeros in version 1."""
     created_ms: Millis
     expires_ms: Millis
     roots: Annotated[tuple[PublicKey, ...], Meta(min_length=1, max_length=8)]
@@ -154,20 +173,17 @@ def open(data: bytes) -> Trust:  # noqa: A001 - the verb of the house: trust.ope
     return trust
 
 
-def pin(data: bytes, fingerprints: Iterable[str]) -> Trust:
-    """Read the first trust file, believed because root keys of these fingerprints have signed it.
-
-    Args:
-        data: the file.
-        fingerprints: at least one, as `SHA256:...`; every one must be a root that has signed.
+def pin(data: bytes, pin: Pin) -> Trust:
+    """Read the first trust file, believed because the pinned root keys have signed it for the pinned root folder.
 
     Raises:
-        Refused: `TRUST_PIN`, one of them is no root of the file, or did not sign it.
+        Refused: `TRUST_PIN`, one of the keys is no root of the file, or did not sign it; `WRONG_ROOT`, it is of another
+            root folder.
     """
     trust = open(data)
     signed = unpack(FORM, data).signatures
     roots = {sshsig.fingerprint(public): sshsig.key_id(public) for public in trust.roots}
-    wanted = set(fingerprints)
+    wanted = set(pin.fingerprints)
     missing = {name for name in wanted if roots.get(name) not in signed}
     if missing or not wanted:
         raise refused(
@@ -176,7 +192,21 @@ def pin(data: bytes, fingerprints: Iterable[str]) -> Trust:
             expected=", ".join(sorted(wanted)),
             actual=", ".join(sorted(roots)),
         )
+    check_root(trust.root_id, pin.root_id, f"version {trust.version} of the trust file")
     return trust
+
+
+def check_root(actual: bytes, expected: bytes, what: str) -> None:
+    """Raise `WRONG_ROOT` when something signed is of another root folder."""
+    if actual != expected:
+        raise refused("WRONG_ROOT", f"{what} is of another root folder", actual=actual.hex(), expected=expected.hex())
+
+
+def pin_of(data: bytes) -> Pin:
+    """The pin under which a trust file would be believed: its root id, and the roots that have signed it."""
+    trust, signed = open(data), signers(data)
+    fingerprints = (sshsig.fingerprint(public) for public in trust.roots if sshsig.key_id(public) in signed)
+    return Pin(trust.root_id, tuple(sorted(fingerprints)))
 
 
 def follow(current: Trust, data: bytes) -> Trust:
@@ -185,8 +215,16 @@ def follow(current: Trust, data: bytes) -> Trust:
     _threshold(envelope, current, f"what follows version {current.version} of the trust file")
     trust = _decode(envelope)
     _threshold(envelope, trust, f"version {trust.version} of the trust file")
+    check_root(trust.root_id, current.root_id, f"version {trust.version} of the trust file")
     _check_chain(current, trust)
     return trust
+
+
+def follow_all(current: Trust, files: Sequence[bytes]) -> Trust:
+    """The version that these files lead to, each following the one before."""
+    for data in files:
+        current = follow(current, data)
+    return current
 
 
 def check_current(trust: Trust, now_ms: int) -> None:
@@ -199,6 +237,11 @@ def check_current(trust: Trust, now_ms: int) -> None:
             expires_ms=trust.expires_ms,
             now_ms=now_ms,
         )
+
+
+def link(trust: Trust) -> Digest:
+    """What the next version names as `prev`."""
+    return sshsig.sha256(encode(trust))
 
 
 def digest(data: bytes) -> Digest:
@@ -253,6 +296,8 @@ def _check(trust: Trust) -> None:
             raise refused("TRUST_FORMAT", f"the {name} of a trust file are not in ascending order")
     if trust.root_threshold > len(trust.roots):
         raise refused("TRUST_FORMAT", f"a trust file asks for {trust.root_threshold} of {len(trust.roots)} roots")
+    if (trust.version == 1) != (trust.prev == FIRST):
+        raise refused("TRUST_FORMAT", "the first version of a trust file names one before it, or a later one none")
     if not 0 < trust.expires_ms - trust.created_ms <= MAX_LIFETIME_MS:
         raise refused("TRUST_FORMAT", "a trust file does not expire within 366 days of being made")
     for key in trust.keys:
@@ -301,6 +346,8 @@ def _broken_link(old: Trust, new: Trust) -> str:
     """Why `new` cannot follow `old`, or an empty string."""
     if new.version != old.version + 1:
         return f"version {old.version + 1} must"
+    if new.prev != link(old):
+        return "it names another one as the version before it"
     if new.created_ms < old.created_ms:
         return "it was made earlier"
     before = {revocation.id for revocation in old.revoked}

@@ -12,7 +12,7 @@ Works on the folder of signed things wherever it lies: in Dropbox, or a copy of 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
@@ -23,6 +23,7 @@ from huracan_sync.manifest import body, checks, head, locations, sshsig, trust
 from huracan_sync.manifest.checks import Mark
 from huracan_sync.manifest.entries import Item
 from huracan_sync.manifest.head import Head, Opened
+from huracan_sync.manifest.pin import Pin, parse
 from huracan_sync.manifest.refusals import refused
 from huracan_sync.manifest.trust import Trust
 from huracan_sync.reader.trust_store import TrustStore, pinned
@@ -160,12 +161,12 @@ class _Name(NamedTuple):
     name: str
 
 
-def trusts(archive: Archive, pins: Sequence[str], held: Trust | None) -> dict[int, Trust]:
+def trusts(archive: Archive, pin: Pin, held: Trust | None) -> dict[int, Trust]:
     """Every trust file that the pinned root keys lead to, by version.
 
     Args:
         archive: where they lie.
-        pins: fingerprints of root keys; none where a file was pinned by its bytes.
+        pin: the root folder and its root keys.
         held: the newest that is known already.
 
     Raises:
@@ -173,22 +174,22 @@ def trusts(archive: Archive, pins: Sequence[str], held: Trust | None) -> dict[in
         Refused: the chain of trust files is broken.
     """
     found = {} if held is None else {held.version: held}
-    current = None if pins else held
-    version = current.version + 1 if current else 1
-    while pins or current:
+    current: Trust | None = None
+    version = 1
+    while True:
         try:
             data = archive.fetch(locations.trust(version), trust.FORM.max_size)
         except NotFound:
             break
         try:
-            current = trust.follow(current, data) if current else trust.pin(data, pins)
+            current = trust.follow(current, data) if current else trust.pin(data, pin)
             found[version] = current
         except Refused:
             if current is not None:
                 raise
         version += 1
     if not found:
-        raise NoTrust("no trust file there is signed by a root key that is known here", expected=", ".join(pins))
+        raise NoTrust("no trust file there is signed by a root key that is known here", expected=str(pin))
     return found
 
 
@@ -353,20 +354,20 @@ def audit_remote(
     archive = InDropbox(remote, root)
     state = TrustStore(context.home, archive.place).load()
     held = state.channels.get(channel)
-    known = trusts(archive, state.pins, trust.open(state.trust))
+    known = trusts(archive, parse(state.pin), trust.open(state.trust))
     history = audit(archive, channel, known, mark=held.mark if held else None, most=most, each=several)
     history.requests = (remote.wire.meter.read() - before).requests
     return history
 
 
-def audit_copy(path: Path, home: Path, channel: str, *, pins: Sequence[str] = (), most: int = MOST) -> History:
+def audit_copy(path: Path, home: Path, channel: str, *, pin: str = "", most: int = MOST) -> History:
     """The history of a channel in a copy of its root folder on this disk. No network.
 
     Args:
         path: the copy, which holds at least `.huracan`.
         home: the state folder.
         channel: the channel.
-        pins: fingerprints of the root keys; by default those that were pinned on this machine for any root folder.
+        pin: the root folder and its root keys; by default those that were pinned on this machine, whichever fits.
         most: as `audit`.
 
     Raises:
@@ -374,7 +375,7 @@ def audit_copy(path: Path, home: Path, channel: str, *, pins: Sequence[str] = ()
         As `trusts` and `audit`.
     """
     archive, last = InFolder(path), NoTrust("no root key is pinned on this machine")
-    for each in [tuple(pins)] if pins else pinned(home):
+    for each in [parse(pin)] if pin else pinned(home):
         try:
             return audit(archive, channel, trusts(archive, each, None), most=most)
         except NoTrust as error:

@@ -21,7 +21,7 @@ class PollResult(NamedTuple):
     head: bool
 
 
-def look_for_news(source: Source, channel: str, held: Channel | None, known: Trust) -> PollResult:
+def poll_signed(source: Source, channel: str, held: Channel | None, known: Trust) -> PollResult:
     """Ask once what has moved.
 
     Args:
@@ -35,7 +35,7 @@ def look_for_news(source: Source, channel: str, held: Channel | None, known: Tru
     """
     answer = source.changed(locations.HOME, held.cursor) if held and held.cursor else None
     if answer is None:
-        return _all_news(source, channel, held, known)
+        return _poll_everything(source, channel, held, known)
     cursor, moved = answer
     # What this machine has published itself is no news to it.
     own, wanted = content_hash(held.head) if held else b"", locations.head(channel)
@@ -45,7 +45,7 @@ def look_for_news(source: Source, channel: str, held: Channel | None, known: Tru
     return PollResult(cursor, trust_moved, head_moved)
 
 
-def _all_news(source: Source, channel: str, held: Channel | None, known: Trust) -> PollResult:
+def _poll_everything(source: Source, channel: str, held: Channel | None, known: Trust) -> PollResult:
     """Where the last look is not known: what lies there, if one answer tells; else everything may have moved."""
     answer = source.lying(locations.HOME)
     if answer is None:

@@ -14,19 +14,20 @@ from typing import NamedTuple
 
 import msgspec
 
-from huracan_sync.errors import Busy, HuracanError, NotAuthorized, NotFound, Refused, TryLater, Unavailable
-from huracan_sync.manifest import body, checks, head, locations, trust
+from huracan_sync.errors import Busy, ConfigError, HuracanError, NotAuthorized, NotFound, Refused, TryLater, Unavailable
+from huracan_sync.manifest import body, checks, head, links, locations, trust
 from huracan_sync.manifest.checks import Freshness, Mark
 from huracan_sync.manifest.entries import Item
 from huracan_sync.manifest.head import Head, Opened
+from huracan_sync.manifest.pin import one_pin
 from huracan_sync.manifest.refusals import refused
 from huracan_sync.manifest.trust import Policy, Trust
 from huracan_sync.reader.cache import BlobCache, blob_cache
-from huracan_sync.reader.poll import PollResult, look_for_news
+from huracan_sync.reader.poll import PollResult, poll_signed
 from huracan_sync.reader.snapshot import Snapshot, bring
 from huracan_sync.reader.source import Source
 from huracan_sync.reader.trust_pin import Pinning
-from huracan_sync.reader.trust_store import Channel, TrustStore
+from huracan_sync.reader.trust_store import Channel, State, TrustStore
 
 KEEP_SET = 256 * 1024 * 1024
 """Bytes: a set up to this size is brought to this disk whole before it takes effect, so that it can be read offline."""
@@ -38,8 +39,8 @@ _PAUSE_MOST_S = 5.0
 Each = Callable[[Callable[[Item], object], Iterable[Item]], Iterable[object]]
 
 
-class _Look(NamedTuple):
-    """One look at a channel: what is asked, and what it is judged by."""
+class _Request(NamedTuple):
+    """What is asked of a channel, and what it is judged by."""
 
     channel: str
     known: Trust
@@ -67,6 +68,7 @@ class Reader:
         home: Path,
         *,
         place: str = "",
+        pin: str = "",
         keep_set: int = KEEP_SET,
         each: Each = map,
         clock: Callable[[], float] = time.time,
@@ -78,6 +80,7 @@ class Reader:
             source: where to read.
             home: HURACAN_SYNC_HOME, where what was seen is remembered and what was read is kept.
             place: tells this root folder from others on this machine: service, account, path.
+            pin: what to trust where nothing is pinned yet, as it was delivered to this machine (`HURACAN_ROOT_PIN`).
             keep_set: bytes up to which a set is brought here whole before it takes effect; larger ones are fetched
                 file by file as they are read.
             each: applies a function to many entries, as `map` does; an executor's `map` fetches several at once.
@@ -87,6 +90,7 @@ class Reader:
         self._source = source
         self._trust_store = TrustStore(home, place)
         self._pinning = Pinning(source, self._trust_store)
+        self._delivered = pin
         self._keep_set = keep_set
         self._each = each
         self._clock = clock
@@ -96,36 +100,58 @@ class Reader:
 
     # --- whom to trust ----------------------------------------------------------------------------------------
 
-    def pin(
-        self, fingerprints: Iterable[str], *, at_least: Mapping[str, int] | None = None, anew: bool = False
-    ) -> Trust:
-        """Trust the root keys of these fingerprints, and whatever they have signed since.
+    def pin(self, pin: str | Iterable[str], *, at_least: Mapping[str, int] | None = None, reset: bool = False) -> Trust:
+        """Trust the root folder and the root keys of a pin, and whatever they have signed since.
 
         Args:
-            fingerprints: `SHA256:...`, one or more; each of them must have signed.
+            pin: `hz2:...`, as `huracan-sync keys show` prints it where the root key is; one or more of one root.
             at_least: for channels the sequence below which nothing may be accepted. Where what was seen is lost or
-                damaged, this must be said; it begins anew from there.
-            anew: forget what was pinned and seen, also where it is whole.
+                damaged, this must be said; it begins reset from there.
+            reset: forget what was pinned and seen, also where it is whole.
 
         Raises:
             NotFound: there is no trust file.
-            Refused: `TRUST_PIN`, there is none that these keys have signed.
-            ConfigError: other keys are pinned here.
+            Refused: `TRUST_PIN`, there is none that these keys have signed; `WRONG_ROOT`, it is of another root.
+            ConfigError: another root is pinned here.
+            UsageError: it is no pin.
             StateMissing: what was seen is lost, and `at_least` is not said.
         """
-        return self._pinning.by_fingerprint(fingerprints, at_least=at_least, anew=anew, now_ms=self._now_ms())
+        return self._pinning.by_pin(one_pin(pin), at_least=at_least, reset=reset, now_ms=self._now_ms())
 
-    def pin_file(self, data: bytes, *, at_least: Mapping[str, int] | None = None, anew: bool = False) -> Trust:
-        """Trust this trust file, which a person brought here, and whatever its root keys have signed since."""
-        return self._pinning.by_file(data, at_least=at_least, anew=anew, now_ms=self._now_ms())
+    def pin_file(self, *files: bytes, at_least: Mapping[str, int] | None = None, reset: bool = False) -> Trust:
+        """Trust these trust files, which a person brought here, and whatever their root keys have signed since.
+
+        Where a root is pinned already they must lead on from what is known; nothing that was seen is forgotten. So a
+        revocation arrives although somebody withholds it in Dropbox.
+
+        Raises:
+            Refused: `TRUST_CHAIN`, they do not lead on; `WRONG_ROOT`, they are of another root.
+        """
+        return self._pinning.by_files(files, at_least=at_least, reset=reset, now_ms=self._now_ms())
 
     def raise_floor(self, channel: str, sequence: int) -> None:
         """Accept nothing of the channel below that sequence of its present epoch."""
         self._pinning.raise_floor(channel, sequence)
 
     def trust(self) -> Trust:
-        """The trust file that is held, as of the last look. Raises `NoTrust`, `StateMissing`."""
-        return self._pinning.newest(self._trust_store.load(), look=False)
+        """The trust file that is held, as of the last request. Raises `NoTrust`, `StateMissing`."""
+        return self._pinning.newest(self._state(), search=False)
+
+    def _state(self) -> State:
+        """What is known. The pin that was delivered to this machine is taken where nothing is pinned yet."""
+        if not self._delivered:
+            return self._trust_store.load()
+        if not self._trust_store.exists():
+            self.pin(self._delivered)
+        state = self._trust_store.load()
+        if state.pin != str(one_pin(self._delivered)):
+            raise ConfigError(
+                "another root is pinned on this machine than the one that HURACAN_ROOT_PIN names",
+                hint="find out which is right; `huracan-sync keys trust --reset PIN` forgets the one that is pinned",
+                actual=state.pin,
+                expected=self._delivered,
+            )
+        return state
 
     # --- reading ----------------------------------------------------------------------------------------------
 
@@ -169,19 +195,19 @@ class Reader:
         """
         locations.check_channel(channel)
         with self._lock:
-            state = self._trust_store.load()
+            state = self._state()
             held = state.channels.get(channel)
             if held is None or not held.head:
                 raise NotFound(f"nothing of {channel} was ever read on this machine", channel=channel)
-            known = self._pinning.newest(state, look=False)
-            look = _Look(channel, known, max(self._now_ms(), state.clock_ms), allow_stale)
-            trust.check_current(known, look.now_ms)
+            known = self._pinning.newest(state, search=False)
+            request = _Request(channel, known, max(self._now_ms(), state.clock_ms), allow_stale)
+            trust.check_current(known, request.now_ms)
             try:
-                return self._held(look, held.head, online=False)
+                return self._held(request, held.head, online=False)
             except Refused as error:
                 if error.code != "BODY_MISSING" or not (allow_stale and held.previous):
                     raise
-                snapshot = self._held(look, held.previous, online=False)
+                snapshot = self._held(request, held.previous, online=False)
                 snapshot.problem, snapshot.superseded = error, True
                 return snapshot
 
@@ -192,7 +218,7 @@ class Reader:
         allow_stale: bool = False,
         stop: Callable[[], bool] = lambda: False,
         observe: Callable[[HuracanError], None] = lambda _: None,
-        seen: Callable[[Snapshot], None] = lambda _: None,
+        on_check: Callable[[Snapshot], None] = lambda _: None,
         poll_s: int = _POLL_S,
     ) -> Iterator[Snapshot]:
         """The newest generation, and then each new one as soon as it is published (a heartbeat is none).
@@ -202,7 +228,7 @@ class Reader:
             allow_stale: as for `latest`.
             stop: asked before and after each wait; ends the iteration.
             observe: told of everything that keeps the newest from being read; following goes on.
-            seen: told of what each look finds, also when it is more time for the same.
+            on_check: told of what each look finds, also when it is more time for the same.
             poll_s: the longest wait for news, 30 to 480 seconds; then freshness is looked at again.
 
         Raises:
@@ -213,7 +239,7 @@ class Reader:
         while not stop():
             try:
                 snapshot = self.latest(channel, allow_stale=allow_stale)
-                seen(snapshot)
+                on_check(snapshot)
                 if snapshot.head.body_sha256 != given:
                     given = snapshot.head.body_sha256
                     yield snapshot
@@ -248,79 +274,94 @@ class Reader:
 
     def _latest(self, channel: str, *, allow_stale: bool, remember: bool) -> Snapshot:
         for _ in range(5):
-            state = self._trust_store.load()
+            state = self._state()
             now_ms = self._now_ms()
             checks.check_clock(now_ms, state.clock_ms)
             held = state.channels.get(channel)
             try:
-                news = look_for_news(self._source, channel, held, trust.open(state.trust))
+                poll = poll_signed(self._source, channel, held, trust.open(state.trust))
             except NotFound as error:
                 raise self._gone(channel, held) from error
-            look = _Look(channel, self._pinning.newest(state, look=news.trust), now_ms, allow_stale, remember)
-            trust.check_current(look.known, now_ms)
-            if held and held.head and not news.head:
+            request = _Request(channel, self._pinning.newest(state, search=poll.trust), now_ms, allow_stale, remember)
+            trust.check_current(request.known, now_ms)
+            if held and held.head and not poll.head:
                 # Judged again: keys are revoked, windows end, time goes on.
-                snapshot = self._held(look, held.head, online=True)
-                self._trust_store.note_cursor(channel, held.mark, before=held.cursor, cursor=news.cursor)
+                snapshot = self._held(request, held.head, online=True)
+                self._trust_store.note_cursor(channel, held.mark, before=held.cursor, cursor=poll.cursor)
                 return snapshot
-            found = self._changed(look, held, news)
+            found = self._changed(request, held, poll)
             if found is not None:
                 return found
         raise Busy(f"another process keeps moving what was seen of {channel}", channel=channel)
 
-    def _changed(self, look: _Look, held: Channel | None, news: PollResult) -> Snapshot | None:
+    def _changed(self, request: _Request, held: Channel | None, poll: PollResult) -> Snapshot | None:
         """Steps 3 to 12. None when another process has moved the mark meanwhile."""
-        data = self._head_file(look.channel, held)
+        data = self._head_file(request.channel, held)
         try:
-            opened = self._judged(look, data)
+            opened = self._judged(request, data)
         except Refused:
             # Perhaps it was made under a trust file that came after we looked.
-            newer = look.known if news.trust else self._pinning.newest(self._trust_store.load(), look=True)
-            if newer == look.known:
+            newer = request.known if poll.trust else self._pinning.newest(self._trust_store.load(), search=True)
+            if newer == request.known:
                 raise
-            look = look._replace(known=newer)
-            opened = self._judged(look, data)
-        said, policy = opened.head, look.known.policy(look.channel)
+            request = request._replace(known=newer)
+            opened = self._judged(request, data)
+        said, policy = opened.head, request.known.policy(request.channel)
         mark = held.mark if held else None
         checks.advances(mark, said.epoch, said.seq, opened.digest, said.prev)
-        fresh = checks.check_fresh(policy, expires_ms=said.expires_ms, now_ms=look.now_ms, allow_stale=look.allow_stale)
-        here = self._blob_cache(look.channel)
+        self._check_linked(said, mark)
+        fresh = checks.check_fresh(
+            policy, expires_ms=said.expires_ms, now_ms=request.now_ms, allow_stale=request.allow_stale
+        )
+        here = self._blob_cache(request.channel)
         with here.in_use():
-            kept = not self._keep_set and self._is_whole(look, held, here)
-            entries = self._read_body(said, policy, online=True, keep=kept and look.remember)
-            if kept and not look.remember:
-                return self._snapshot(look, opened, entries.items)
-            new = _following(held, opened, entries.parts, news.cursor)
-            clock_ms = look.now_ms if fresh is Freshness.FRESH else 0
-            if not self._trust_store.advance(look.channel, new, after=mark, clock_ms=clock_ms):
+            kept = not self._keep_set and self._is_whole(request, held, here)
+            entries = self._read_body(said, policy, online=True, keep=kept and request.remember)
+            if kept and not request.remember:
+                return self._snapshot(request, opened, entries.items)
+            new = _following(held, opened, entries.parts, poll.cursor)
+            clock_ms = request.now_ms if fresh is Freshness.FRESH else 0
+            if not self._trust_store.advance(request.channel, new, after=mark, clock_ms=clock_ms):
                 return None
         if held is None or new.parts != held.parts:
-            self._tidy(look, new, entries.items)
-        return self._snapshot(look, opened, entries.items)
+            self._tidy(request, new, entries.items)
+        return self._snapshot(request, opened, entries.items)
 
-    def _held(self, look: _Look, data: bytes, *, online: bool) -> Snapshot:
+    def _held(self, request: _Request, data: bytes, *, online: bool) -> Snapshot:
         """The generation of a head file that is on this disk; online, what is missing of it is fetched again."""
-        opened = self._judged(look, data)
-        policy = look.known.policy(look.channel)
+        opened = self._judged(request, data)
+        policy = request.known.policy(request.channel)
         expires_ms = opened.head.expires_ms
-        checks.check_fresh(policy, expires_ms=expires_ms, now_ms=look.now_ms, allow_stale=look.allow_stale)
+        checks.check_fresh(policy, expires_ms=expires_ms, now_ms=request.now_ms, allow_stale=request.allow_stale)
         entries = self._read_body(opened.head, policy, online=online)
-        return self._snapshot(look, opened, entries.items)
+        return self._snapshot(request, opened, entries.items)
+
+    def _check_linked(self, newest: Head, mark: Mark | None) -> None:
+        """Go down from a head to the one that was seen before; no request where nothing lies between them."""
+        way = links.check_linked(newest, mark)
+        with contextlib.suppress(StopIteration):
+            place, _ = next(way)
+            while True:
+                try:
+                    data: bytes | None = self._source.fetch(place, head.MAX_SIZE)
+                except NotFound:
+                    data = None
+                place, _ = way.send(data)
 
     @staticmethod
-    def _judged(look: _Look, data: bytes) -> Opened:
-        return head.open(data, trust=look.known, channel=look.channel, now_ms=look.now_ms)
+    def _judged(request: _Request, data: bytes) -> Opened:
+        return head.open(data, trust=request.known, channel=request.channel, now_ms=request.now_ms)
 
-    def _snapshot(self, look: _Look, opened: Opened, items: list[Item]) -> Snapshot:
+    def _snapshot(self, request: _Request, opened: Opened, items: list[Item]) -> Snapshot:
         return Snapshot(
             opened,
-            look.known.policy(look.channel),
+            request.known.policy(request.channel),
             items,
             source=self._source,
-            blob_cache=self._blob_cache(look.channel),
-            allow_stale=look.allow_stale,
+            blob_cache=self._blob_cache(request.channel),
+            allow_stale=request.allow_stale,
             # A clock that falls back does not make it young again.
-            clock=lambda: max(self._clock(), look.now_ms / 1000),
+            clock=lambda: max(self._clock(), request.now_ms / 1000),
         )
 
     # --- fetching ---------------------------------------------------------------------------------------------
@@ -373,12 +414,12 @@ class Reader:
         self._entries[said.channel] = entries
         return entries
 
-    def _is_whole(self, look: _Look, held: Channel | None, here: BlobCache) -> bool:
+    def _is_whole(self, request: _Request, held: Channel | None, here: BlobCache) -> bool:
         """Whether every file of what was last known good is on this disk."""
         if held is None or not held.head:
             return False
         with contextlib.suppress(Refused):
-            said, policy = self._judged(look, held.head).head, look.known.policy(look.channel)
+            said, policy = self._judged(request, held.head).head, request.known.policy(request.channel)
             items = body.read(said, policy, lambda sha256, length: here.body(sha256, length) or b"")
             return bool(items) and all(here.blob(item) for item in items)
         return False
@@ -400,18 +441,18 @@ class Reader:
         snapshot.problem = problem
         return snapshot
 
-    def _tidy(self, look: _Look, new: Channel, items: list[Item]) -> None:
+    def _tidy(self, request: _Request, new: Channel, items: list[Item]) -> None:
         """Throw away what neither this generation nor the one before names; another time, if somebody fetches."""
-        here = self._blob_cache(look.channel)
+        here = self._blob_cache(request.channel)
         blobs = {item.content_hash for item in items}
         if new.previous:
             # What does not stand up to be read again need not be kept.
             with contextlib.suppress(Refused):
-                said, policy = self._judged(look, new.previous).head, look.known.policy(look.channel)
+                said, policy = self._judged(request, new.previous).head, request.known.policy(request.channel)
                 before = body.read(said, policy, lambda sha256, length: here.body(sha256, length) or b"")
                 blobs |= {item.content_hash for item in before}
         with here.unused() as alone:
-            if alone and self._trust_store.load().channels[look.channel] == new:
+            if alone and self._trust_store.load().channels[request.channel] == new:
                 here.keep_only((*new.parts, *new.previous_parts), blobs)
 
     def _blob_cache(self, channel: str) -> BlobCache:
@@ -423,7 +464,8 @@ class Reader:
 
 def _following(held: Channel | None, opened: Opened, parts: tuple[bytes, ...], cursor: str) -> Channel:
     """What is known once this head is accepted. A heartbeat leaves the generation before as it was."""
-    new = Channel(Mark(opened.head.epoch, opened.head.seq, opened.digest), opened.data, parts, cursor=cursor)
+    mark = Mark(opened.head.epoch, opened.head.seq, opened.digest)
+    new = Channel(mark, opened.data, parts, cursor=cursor, links=(opened.digest, opened.head.skip))
     if held is None or not held.head:
         return new
     if held.parts == parts:

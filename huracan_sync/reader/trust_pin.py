@@ -1,4 +1,4 @@
-"""Whom to trust: the root keys a person has pinned on this machine, and what these have signed since."""
+"""Whom to trust: the root folder and keys a person has pinned on this machine, and what these have signed since."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from collections.abc import Iterable, Mapping
 from huracan_sync.errors import ConfigError, NotFound, Refused, StateMissing
 from huracan_sync.manifest import locations, trust
 from huracan_sync.manifest.checks import Mark
+from huracan_sync.manifest.pin import Pin
+from huracan_sync.manifest.refusals import refused
 from huracan_sync.manifest.trust import Trust
 from huracan_sync.reader.source import Source
 from huracan_sync.reader.trust_store import State, TrustStore
@@ -15,68 +17,98 @@ from huracan_sync.reader.trust_store import State, TrustStore
 class Pinning:
     """The trust file of one root folder, from the pinned first one to the newest."""
 
-    def __init__(self, source: Source, seen: TrustStore) -> None:
+    def __init__(self, source: Source, trust_store: TrustStore) -> None:
         """No network and no disk yet."""
         self._source = source
-        self._trust_store = seen
+        self._trust_store = trust_store
 
-    def by_fingerprint(
-        self, fingerprints: Iterable[str], *, at_least: Mapping[str, int] | None, anew: bool, now_ms: int
-    ) -> Trust:
+    def by_pin(self, pin: Pin, *, at_least: Mapping[str, int] | None, reset: bool, now_ms: int) -> Trust:
         """As `Reader.pin` says."""
-        pins = tuple(fingerprints)
-        held = self._already(pins, at_least, anew=anew)
-        return held or self._begin(*self._search(pins), pins, at_least, now_ms)
+        held = self._held(at_least, reset=reset)
+        if held is None:
+            return self._begin(*self._search(pin), pin, at_least, now_ms)
+        if held.pin != str(pin):
+            raise ConfigError(
+                "another root is pinned on this machine already",
+                hint="if the new one is right, say so with `--reset`; what was seen is then forgotten",
+                actual=held.pin,
+                expected=str(pin),
+            )
+        return self._raise_floors(held, at_least)
 
-    def by_file(self, data: bytes, *, at_least: Mapping[str, int] | None, anew: bool, now_ms: int) -> Trust:
+    def by_files(
+        self, files: Iterable[bytes], *, at_least: Mapping[str, int] | None, reset: bool, now_ms: int
+    ) -> Trust:
         """As `Reader.pin_file` says."""
-        made = trust.open(data)
-        return self._already((), at_least, anew=anew) or self._begin(made, data, (), at_least, now_ms)
+        brought = {each.version: data for data in files for each in (trust.open(data),)}
+        held = self._held(at_least, reset=reset)
+        if held is None:
+            first = brought[min(brought)]
+            newest = trust.follow_all(trust.open(first), [brought[version] for version in sorted(brought)[1:]])
+            return self._begin(newest, brought[newest.version], trust.pin_of(first), at_least, now_ms)
+        self._follow_by_hand(held, brought)
+        return self._raise_floors(self._trust_store.load(), at_least)
 
     def raise_floor(self, channel: str, sequence: int) -> None:
         """Accept nothing of the channel below that sequence of its present epoch."""
         policy = trust.open(self._trust_store.load().trust).policy(channel)
         self._trust_store.raise_floor(channel, Mark(policy.epoch, sequence, b""))
 
-    def newest(self, state: State, *, look: bool) -> Trust:
-        """The trust file that is held; when told to look, every verified successor, each remembered."""
+    def newest(self, state: State, *, search: bool) -> Trust:
+        """The trust file that is held; when told to search, every verified successor, each remembered."""
         data = state.trust
         current = trust.open(data)
-        while look and (following := self._file(current.version + 1)) is not None:
+        while search and (following := self._file(current.version + 1)) is not None:
             current = trust.follow(current, following)
             self._trust_store.remember_trust(following, after=data)
             data = following
         return current
 
-    def _already(self, pins: tuple[str, ...], at_least: Mapping[str, int] | None, *, anew: bool) -> Trust | None:
-        """What is pinned already, with the floors raised; None where a person wants to begin anew, or must."""
-        if anew or not self._trust_store.exists():
+    def _held(self, at_least: Mapping[str, int] | None, *, reset: bool) -> State | None:
+        """What is pinned already; None where a person wants to begin again, or must."""
+        if reset or not self._trust_store.exists():
             return None
         try:
-            state = self._trust_store.load()
+            return self._trust_store.load()
         except StateMissing:
             if at_least is None:
                 raise
             return None
-        if set(state.pins) != set(pins):
-            raise ConfigError(
-                "other root keys are pinned on this machine already",
-                hint="if the new ones are right, say so with `--reset`; what was seen is then forgotten",
-                actual=", ".join(state.pins),
-                expected=", ".join(pins),
-            )
+
+    def _raise_floors(self, held: State, at_least: Mapping[str, int] | None) -> Trust:
         for channel, sequence in (at_least or {}).items():
             self.raise_floor(channel, sequence)
-        return trust.open(state.trust)
+        return trust.open(held.trust)
 
-    def _search(self, pins: tuple[str, ...]) -> tuple[Trust, bytes]:
-        """The first trust file that these keys have signed, and from there the newest."""
+    def _follow_by_hand(self, held: State, brought: Mapping[int, bytes]) -> None:
+        """Go on from the trust file that is held to the newest that was brought; nothing that was seen is forgotten.
+
+        A version between that was not brought is looked for in the root folder.
+        """
+        current, data, last = trust.open(held.trust), held.trust, max(brought)
+        trust.check_root(trust.open(brought[last]).root_id, current.root_id, f"version {last} of the trust file")
+        if last == current.version and trust.digest(brought[last]) != trust.digest(data):
+            raise refused("TRUST_CHAIN", f"another version {last} of the trust file is known here already")
+        for version in range(current.version + 1, last + 1):
+            following = brought.get(version) or self._file(version)
+            if following is None:
+                raise refused(
+                    "TRUST_CHAIN",
+                    f"version {version} of the trust file is needed to go on to version {last}",
+                    hint=f"bring it too: `huracan-sync keys trust --file {version}.hzt {last}.hzt`",
+                )
+            current = trust.follow(current, following)
+            self._trust_store.remember_trust(following, after=data)
+            data = following
+
+    def _search(self, pin: Pin) -> tuple[Trust, bytes]:
+        """The first trust file that the pinned keys have signed, and from there the newest."""
         current: tuple[Trust, bytes] | None = None
         problem: Refused | None = None
         version = 1
         while (data := self._file(version)) is not None:
             try:
-                current = (trust.follow(current[0], data) if current else trust.pin(data, pins), data)
+                current = (trust.follow(current[0], data) if current else trust.pin(data, pin), data)
             except Refused as error:
                 if current:
                     raise
@@ -89,12 +121,10 @@ class Pinning:
             )
         return current
 
-    def _begin(
-        self, made: Trust, data: bytes, pins: tuple[str, ...], at_least: Mapping[str, int] | None, now_ms: int
-    ) -> Trust:
+    def _begin(self, made: Trust, data: bytes, pin: Pin, at_least: Mapping[str, int] | None, now_ms: int) -> Trust:
         trust.check_current(made, now_ms)
         floors = {name: Mark(made.policy(name).epoch, sequence, b"") for name, sequence in (at_least or {}).items()}
-        self._trust_store.pin(data, pins, floors)
+        self._trust_store.pin(data, pin, floors)
         return made
 
     def _file(self, version: int) -> bytes | None:

@@ -24,10 +24,20 @@ from urllib.parse import quote
 import msgspec
 
 from huracan_sync.disk.atomic_write import replace_file, write_file
-from huracan_sync.errors import Busy, ConfigError, DiskFull, HuracanError, LocalFailure, NoTrust, StateMissing
+from huracan_sync.errors import (
+    Busy,
+    ConfigError,
+    DiskFull,
+    HuracanError,
+    LocalFailure,
+    NoTrust,
+    StateMissing,
+    UsageError,
+)
 from huracan_sync.manifest.checks import Mark
+from huracan_sync.manifest.pin import Pin, parse
 
-_SEAL = b"huracan-sync/seen/v1\0"
+_SEAL = b"huracan-sync/seen/v2\0"
 _MARKER = "a root key is pinned here; seen.db must lie beside this file\n"
 
 
@@ -44,16 +54,18 @@ class Channel(msgspec.Struct, frozen=True):
     previous_parts: tuple[bytes, ...] = ()
     cursor: str = ""
     """Where the listing of signed things stood before the head was read; empty: look at everything."""
+    links: tuple[bytes, ...] = ()
+    """Digests of the heads on the way of `skip` from the mark on (`links.path`), as far as they are known."""
 
 
 class State(msgspec.Struct, frozen=True):
     """Everything that is known of one root folder."""
 
-    v: Literal[1]
+    v: Literal[2]
     place: str
     """The service, account and root folder it is about."""
-    pins: tuple[str, ...]
-    """Fingerprints of the root keys a person has pinned; empty when a trust file was pinned by its bytes."""
+    pin: str
+    """The root folder and the root keys that a person has pinned, as `keys show` prints them."""
     trust: bytes
     """The newest trust file that was verified."""
     clock_ms: int
@@ -94,20 +106,20 @@ class TrustStore:
         """Whether a root key was ever pinned here, in whatever state that is now."""
         return os.path.lexists(self._file) or os.path.lexists(self._marker)
 
-    def pins(self) -> tuple[str, ...]:
-        """The fingerprints that were pinned, also where what was seen since is lost; none where it cannot be told."""
-        return _pins(self._marker)
+    def pinned(self) -> Pin | None:
+        """What was pinned, also where what was seen since is lost; None where it cannot be told."""
+        return _pinned(self._marker)
 
-    def pin(self, trust: bytes, pins: tuple[str, ...], floors: Mapping[str, Mark]) -> None:
-        """Begin anew, forgetting what was seen: a person's decision.
+    def pin(self, trust: bytes, pin: Pin, floors: Mapping[str, Mark]) -> None:
+        """Begin again, forgetting what was seen: a person's decision.
 
         Args:
             trust: the verified trust file to start from.
-            pins: the fingerprints it was verified by.
+            pin: what a person believes it by.
             floors: for channels of which a person knows it, the place below which nothing may be accepted.
         """
         channels = {name: Channel(mark) for name, mark in floors.items()}
-        document = msgspec.msgpack.encode(State(1, self._place, pins, trust, 0, channels))
+        document = msgspec.msgpack.encode(State(2, self._place, str(pin), trust, 0, channels))
         new = self.folder / "seen.db.new"
         try:
             self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -120,7 +132,7 @@ class TrustStore:
             for suffix in ("-journal", "-wal", "-shm"):  # of a file that is no more: they must not be applied to this
                 (self.folder / f"seen.db{suffix}").unlink(missing_ok=True)
             replace_file(new, self._file)
-            self._mark_pinned(pins)
+            self._mark_pinned(pin)
         except (OSError, sqlite3.Error) as error:
             raise _in_our_words(error, self._file) from error
 
@@ -130,12 +142,12 @@ class TrustStore:
             if state.trust == after:
                 self._write(db, msgspec.structs.replace(state, trust=trust))
 
-    def advance(self, name: str, news: Channel, *, after: Mark | None, clock_ms: int) -> bool:
+    def advance(self, name: str, channel: Channel, *, after: Mark | None, clock_ms: int) -> bool:
         """Note that a head was verified, before anything of it is handed out.
 
         Args:
             name: the channel.
-            news: what is now known of it.
+            channel: what is now known of it.
             after: the mark it was judged against.
             clock_ms: now, when what was accepted is fresh; else 0.
 
@@ -147,7 +159,7 @@ class TrustStore:
             held = state.channels.get(name)
             if (held.mark if held else None) != after:
                 return False
-            channels = state.channels | {name: news}
+            channels = state.channels | {name: channel}
             clock_ms = max(state.clock_ms, clock_ms)
             self._write(db, msgspec.structs.replace(state, channels=channels, clock_ms=clock_ms))
             return True
@@ -163,7 +175,7 @@ class TrustStore:
                 self._write(db, msgspec.structs.replace(state, channels=channels))
 
     def raise_floor(self, name: str, floor: Mark) -> None:
-        """Accept nothing below `floor` any more. A floor is never lowered: `pin` begins anew."""
+        """Accept nothing below `floor` any more. A floor is never lowered: `pin` begins again."""
         with self._changing() as (db, state):
             held = state.channels.get(name)
             if held and (held.mark.epoch, held.mark.sequence) > (floor.epoch, floor.sequence):
@@ -190,8 +202,8 @@ class TrustStore:
     def _missing(self, why: str) -> StateMissing:
         return StateMissing(f"what was seen before cannot be read from {self._file}: {why}", path=str(self._file))
 
-    def _mark_pinned(self, pins: tuple[str, ...]) -> None:
-        write_file(self._marker, "".join([_MARKER, *(f"{pin}\n" for pin in pins)]).encode("ascii"))
+    def _mark_pinned(self, pin: Pin) -> None:
+        write_file(self._marker, f"{_MARKER}{pin}\n".encode("ascii"))
 
     @contextlib.contextmanager
     def _connected(self) -> Iterator[sqlite3.Connection]:
@@ -247,17 +259,16 @@ def known(home: Path) -> Iterator[State]:
                 yield _decoder.decode(document)
 
 
-def pinned(home: Path) -> list[tuple[str, ...]]:
-    """The fingerprints that were pinned on this machine, for each root folder."""
-    return [pins for marker in sorted((home / "trust").glob("*/pinned")) if (pins := _pins(marker))]
+def pinned(home: Path) -> list[Pin]:
+    """What was pinned on this machine, for each root folder."""
+    return [pin for marker in sorted((home / "trust").glob("*/pinned")) if (pin := _pinned(marker))]
 
 
-def _pins(marker: Path) -> tuple[str, ...]:
+def _pinned(marker: Path) -> Pin | None:
     try:
-        lines = marker.read_text(encoding="ascii").splitlines()
-    except (OSError, UnicodeDecodeError):
-        return ()
-    return tuple(line for line in lines if line.startswith("SHA256:"))
+        return parse(marker.read_text(encoding="ascii").splitlines()[-1])
+    except (OSError, UnicodeDecodeError, IndexError, UsageError):
+        return None
 
 
 def _seal(document: bytes) -> bytes:

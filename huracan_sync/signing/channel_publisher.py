@@ -221,7 +221,13 @@ class ChannelPublisher:
             held = seen.load().channels.get(self.channel)
             if held is not None and (held.mark.epoch, held.mark.sequence) >= (payload.epoch, payload.seq) and held.head:
                 return
-            new = Channel(mark, published.data, published.parts, cursor=held.cursor if held else "")
+            new = Channel(
+                mark,
+                published.data,
+                published.parts,
+                cursor=held.cursor if held else "",
+                links=published.links,
+            )
             if held is not None and held.head:
                 if held.parts[:1] == published.parts[:1]:  # the same list: the generation before it stays
                     new = msgspec.structs.replace(
@@ -242,7 +248,7 @@ class ChannelPublisher:
 
 
 def _held(held: Channel | None) -> SeenHead | None:
-    return SeenHead(held.mark, held.head) if held else None
+    return SeenHead(held.mark, held.head, held.links) if held else None
 
 
 def _publisher() -> str:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import NamedTuple
 
 from huracan_sync.errors import Refused
-from huracan_sync.manifest import checks, head
+from huracan_sync.manifest import checks, head, links
 from huracan_sync.manifest.body import Body
 from huracan_sync.manifest.checks import Mark
 from huracan_sync.manifest.head import Head, Opened
@@ -30,6 +31,8 @@ class SeenHead(NamedTuple):
     mark: Mark
     head: bytes
     """The head file at the mark; empty where only a floor was set."""
+    links: tuple[bytes, ...] = ()
+    """Digests on the way of `skip` from the mark on, as far as they are known."""
 
 
 class BodyRef(NamedTuple):
@@ -100,10 +103,31 @@ def _seen_head(held: SeenHead | None, trust: Trust, channel: str, now_ms: int) -
         return None
 
 
-def follow(position: ChainPosition, ref: BodyRef, *, trust: Trust, channel: str, now_ms: int, publisher: str) -> Head:
+def known_digests(position: ChainPosition, held: SeenHead | None) -> dict[int, bytes]:
+    """Digests of earlier heads of the epoch, by sequence, as far as they are known without asking."""
+    known: dict[int, bytes] = {}
+    if held is not None and held.mark.epoch == position.epoch and held.mark.digest:
+        known.update(zip(links.path(held.mark.sequence), held.links, strict=False))
+    if position.base is not None and position.base.head.skip != links.NONE:
+        known[links.skip_target(position.base.head.seq)] = position.base.head.skip
+    if position.seq > 1:
+        known[position.seq - 1] = position.prev
+    return known
+
+
+def links_of(seq: int, digest: bytes, known: dict[int, bytes]) -> tuple[bytes, ...]:
+    """What to remember of a new head, so that the ones after it can be linked without asking."""
+    known = known | {seq: digest}
+    return tuple(known[each] for each in itertools.takewhile(known.__contains__, links.path(seq)))
+
+
+def follow(
+    position: ChainPosition, ref: BodyRef, *, skip: bytes, trust: Trust, channel: str, now_ms: int, publisher: str
+) -> Head:
     """The head that comes next."""
     policy = trust.policy(channel)
     return Head(
+        root_id=trust.root_id,
         channel=channel,
         epoch=position.epoch,
         seq=position.seq,
@@ -111,6 +135,7 @@ def follow(position: ChainPosition, ref: BodyRef, *, trust: Trust, channel: str,
         expires_ms=now_ms + policy.max_age_s * 1000,
         trust_version=trust.version,
         prev=position.prev,
+        skip=skip,
         body_sha256=ref.sha256,
         body_len=ref.length,
         raw_len=ref.raw_len,

@@ -22,8 +22,8 @@ def reader_at(
 ) -> Reader:
     """Who reads a root folder on this machine.
 
-    Whom he trusts: what a person pinned for this root; else the keys that were pinned for the profile's own root; else
-    what this machine's own key has signed.
+    Whom he trusts: what a person pinned for this root; else the pin that the environment delivers; else what this
+    machine's own key has signed.
 
     Args:
         context: the login, the state folder, the key and the clock.
@@ -35,9 +35,8 @@ def reader_at(
     reader = Reader(source, home, place=source.place, keep_set=keep_set, each=several, clock=context.clock)
     if TrustStore(home, source.place).exists():
         return reader
-    own = TrustStore(home, RemoteSource(remote).place)
-    if own.exists() and own.load().pins:
-        reader.pin(own.load().pins)
+    if context.keys.root_pin is not None:
+        reader.pin(str(context.keys.root_pin))
     elif context.keys.exists():
         TrustFiles(context, root).ensure_pinned()
     else:

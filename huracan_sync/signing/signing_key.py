@@ -18,12 +18,15 @@ from huracan_sync.auth.keystore.secret_io import Environment, to_bytes
 from huracan_sync.auth.keystore.store import Store, open_store
 from huracan_sync.disk.atomic_write import write_file
 from huracan_sync.errors import HuracanError, NoSigningKey, SecretMissing
+from huracan_sync.manifest.pin import Pin, parse
 from huracan_sync.secret import Secret, bare
 
 if TYPE_CHECKING:
     from huracan_sync.manifest.signer import Signer
 
 KEY_FILE = "HURACAN_SIGNING_KEY_FILE"
+ROOT_PIN = "HURACAN_ROOT_PIN"
+"""The variable that may hold the pin of the root folder, on machines that sign and on those that read."""
 
 
 class KeyPlace:
@@ -40,6 +43,7 @@ class KeyPlace:
             store: the secrets of this machine, where not the environment alone says what opens them.
         """
         self._file = env.get(KEY_FILE) or ""
+        self._root_pin = env.get(ROOT_PIN) or ""
         self._store = store or open_store(home, Environment(env))
         # A new key is kept before any trust file names it, and the one before for as long as its heads count.
         self._name, self._next, self._before = (
@@ -50,6 +54,15 @@ class KeyPlace:
     def file(self) -> Path | None:
         """The file that must hold the key; None where the keyring or vault does."""
         return Path(self._file) if self._file else None
+
+    @property
+    def root_pin(self) -> Pin | None:
+        """The pin that the environment delivers beside the key; None where it names none.
+
+        Raises:
+            UsageError: it names something else.
+        """
+        return parse(self._root_pin) if self._root_pin else None
 
     def exists(self) -> bool:
         """Whether there is a key, by what is written down: no keyring is asked."""

@@ -15,12 +15,13 @@ no answer       read the head: it is ours: done. It is what it was: swap again, 
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Generator, Sequence
 from enum import Enum
 from typing import Any, NamedTuple, TypeVar
 
 from huracan_sync.errors import Busy, NotFound, Refused, ServiceFault
-from huracan_sync.manifest import body, head, locations, trust
+from huracan_sync.manifest import body, head, links, locations, trust
 from huracan_sync.manifest.body import Part
 from huracan_sync.manifest.entries import Item
 from huracan_sync.manifest.head import Head, Opened
@@ -171,6 +172,8 @@ class Published(NamedTuple):
     """Whether a new head was made for it."""
     bodies: tuple[Part, ...] = ()
     """The body and its shards, where this machine has made them."""
+    links: tuple[bytes, ...] = ()
+    """Digests on the way of `skip` from this head on, as far as they are known."""
 
 
 class _Content(NamedTuple):
@@ -213,17 +216,27 @@ def publish_transaction(request: PublishRequest, known: Trust) -> Steps[Publishe
         now_ms = int(request.clock() * 1000)
         trust.check_current(known, now_ms)
         position = next_head.chain_position(stored, request.held, trust=known, channel=request.channel, now_ms=now_ms)
-        content = yield from _content(request, position, known.policy(request.channel))
         base = position.base
+        if base and position.whole:
+            yield from _check_linked(base.head, request.held)
+        content = yield from _content(request, position, known.policy(request.channel))
         if base and position.whole and _is_current(request.wanted, base, content, known, now_ms):
             return _published(base, content, known, added, made=False)
         if content.parts:
             yield tuple(Store(part.path, part.data) for part in content.parts)
+        digests = next_head.known_digests(position, request.held)
         payload = next_head.follow(
-            position, content.ref, trust=known, channel=request.channel, now_ms=now_ms, publisher=request.publisher
+            position,
+            content.ref,
+            skip=(yield from _skip(request.channel, position, digests)),
+            trust=known,
+            channel=request.channel,
+            now_ms=now_ms,
+            publisher=request.publisher,
         )
         data = request.sign(payload, known)
         made = _published(Opened(payload, head.digest(payload), data, []), content, known, added, made=True)
+        made = made._replace(links=next_head.links_of(payload.seq, made.digest, digests))
         yield (Store(locations.log(request.channel, payload.epoch, payload.seq, made.digest), data),)
         yield (Intend(made),)
         there = yield from _committed(made, position.rev, now_ms)
@@ -238,6 +251,34 @@ def publish_transaction(request: PublishRequest, known: Trust) -> Steps[Publishe
         yield (Pause(attempt),)
         stored, known = yield from read_channel(request.channel, known, added)
     raise Busy(f"others were faster {ATTEMPTS} times to publish in {request.channel}", channel=request.channel)
+
+
+def _check_linked(newest: Head, held: SeenHead | None) -> Steps[None]:
+    """Go down from a head to the one this machine has seen, where others lie between them."""
+    way = links.check_linked(newest, held.mark if held else None)
+    with contextlib.suppress(StopIteration):
+        place, _ = next(way)
+        while True:
+            (stored,) = yield (Read(place, head.MAX_SIZE),)
+            place, _ = way.send(stored.data if stored else None)
+
+
+def _skip(channel: str, position: ChainPosition, digests: dict[int, bytes]) -> Steps[bytes]:
+    """What the next head names as `skip`; what is learned of earlier heads is added to `digests`.
+
+    Where this machine knows too little, one read of the log tells: a skip goes where the skip of the one before leads,
+    or one further. A copy that is gone makes no difference to anybody but readers who then take a longer way.
+    """
+    target, base = links.skip_target(position.seq), position.base
+    between = links.skip_target(position.seq - 1)
+    if target and target not in digests and base and between in digests:
+        place = locations.log(channel, position.epoch, between, digests[between])
+        (stored,) = yield (Read(place, head.MAX_SIZE),)
+        with contextlib.suppress(Refused):
+            below = head.linked(stored.data if stored else b"", digests[between]).skip
+            if below != links.NONE:
+                digests[target] = below
+    return digests.get(target, links.NONE)
 
 
 def _is_current(wanted: Wanted, base: Opened, content: _Content, known: Trust, now_ms: int) -> bool:

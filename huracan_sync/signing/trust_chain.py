@@ -1,7 +1,8 @@
 """The trust files that keys of this machine began: kept here, because a root folder may not hold them yet.
 
-One folder for each first root key, in it the versions from 1 on. Not secret; whoever changes them here changes what the
-next root folder is given, not what anybody believes: they are signed, and read back by the rules.
+One folder for each root id, in it the versions from 1 on, and which root folder they were sent to. Not secret; whoever
+changes them here changes what the next root folder is given, not what anybody believes: they are signed, and read back
+by the rules.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ from huracan_sync.manifest import sshsig, trust
 from huracan_sync.manifest.trust import Trust
 
 FOLDER = "keys"
+_PLACE = "place"
+_MAX_PLACE = 4096
 
 
 class Chain(NamedTuple):
@@ -31,33 +34,27 @@ class Chain(NamedTuple):
 
 def read(files: Sequence[bytes]) -> Chain:
     """The chain of these files. Raises `Refused` where one does not follow."""
-    newest = trust.open(files[0])
-    for data in files[1:]:
-        newest = trust.follow(newest, data)
-    return Chain(tuple(files), newest)
+    return Chain(tuple(files), trust.follow_all(trust.open(files[0]), files[1:]))
 
 
-def find(home: Path, public: bytes) -> Chain | None:
-    """The chain on this machine in whose newest version that key counts."""
+def kept(home: Path, public: bytes) -> dict[str, Chain]:
+    """The chains in whose newest version that key counts, by the root folder they are for; `""`: of none yet."""
     try:
-        folders = sorted((home / FOLDER).iterdir())
+        folders = [Folder(path) for path in sorted((home / FOLDER).iterdir())]
     except FileNotFoundError:
-        return None
-    for folder in folders:
-        files = _files(Folder(folder))
-        chain = read(files) if files else None
-        if chain is not None and chain.names(public):
-            return chain
-    return None
+        return {}
+    chains = [((folder.read(_PLACE, most=_MAX_PLACE) or b"").decode(), read(_files(folder))) for folder in folders]
+    return {place: chain for place, chain in chains if chain.names(public)}
 
 
-def keep(home: Path, chain: Chain) -> None:
-    """Have these files on this machine."""
-    first = trust.open(chain.files[0])
-    folder = Folder(home / FOLDER / sshsig.key_id(first.roots[0]).hex())
+def keep(home: Path, chain: Chain, place: str) -> None:
+    """Have these files on this machine, as those of a root folder; `place` is empty where they are of none yet."""
+    folder = Folder(home / FOLDER / chain.newest.root_id.hex())
     for version, data in enumerate(chain.files, 1):
         if folder.read(_name(version), most=trust.FORM.max_size) != data:
             folder.write(_name(version), data)
+    if place and folder.read(_PLACE, most=_MAX_PLACE) != place.encode():
+        folder.write(_PLACE, place.encode())
 
 
 def _files(folder: Folder) -> list[bytes]:

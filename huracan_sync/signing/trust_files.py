@@ -8,6 +8,7 @@ reached lies here until the next push or publish takes it along.
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
@@ -24,6 +25,7 @@ from huracan_sync.errors import (
 )
 from huracan_sync.manifest import locations, sshsig, trust
 from huracan_sync.manifest.default_policy import first_trust
+from huracan_sync.manifest.pin import ROOT_ID_SIZE, Pin
 from huracan_sync.manifest.refusals import refused
 from huracan_sync.manifest.signer import Signer
 from huracan_sync.manifest.trust import Trust
@@ -45,6 +47,8 @@ class InitResult(NamedTuple):
     signer: Signer
     made_key: bool
     trust: Trust
+    pin: Pin
+    """What a person carries to readers."""
     problem: HuracanError | None
     """Why the trust file is not in Dropbox yet; None when it is."""
 
@@ -85,8 +89,10 @@ class TrustFiles:
         try:
             self._ensure_pinned(signer, make=True)
         except (Unavailable, TryLater, NotAuthorized) as error:
-            return InitResult(signer, made, self._local(signer).newest, error)
-        return InitResult(signer, made, trust.open(self.seen.load().trust), None)
+            local = self._local(signer)
+            return InitResult(signer, made, local.newest, trust.pin_of(local.files[-1]), error)
+        data = self.seen.load().trust
+        return InitResult(signer, made, trust.open(data), trust.pin_of(data), None)
 
     def ensure_pinned(self) -> None:
         """Pin here what this machine's own key stands for, where nobody has pinned anything; and have it in Dropbox.
@@ -101,7 +107,9 @@ class TrustFiles:
     def send(self) -> int:
         """Put the trust files of this machine into a root folder that has none; how many."""
         held = trust.open(self.seen.load().trust)
-        found = next(filter(None, (chains.find(self._home, public) for public in _publics(held))), None)
+        place = self.source.place
+        kept = (chains.kept(self._home, public).get(place) for public in _publics(held))
+        found = next(filter(None, kept), None)
         if found is None or trust.digest(found.files[-1]) != trust.digest(self.seen.load().trust):
             return 0
         self._send(found)
@@ -120,7 +128,7 @@ class TrustFiles:
             Refused: `TRUST_FORMAT` or `TRUST_CHAIN`, no reader would accept it.
         """
         self.ensure_pinned()
-        newest = Pinning(self.source, self.seen).newest(self.seen.load(), look=True)
+        newest = Pinning(self.source, self.seen).newest(self.seen.load(), search=True)
         published = self._published()
         made = make(newest, int(self._clock() * 1000))
         data = trust.sign(made, self._root_signers(newest, made, following))
@@ -131,7 +139,7 @@ class TrustFiles:
                 hint="look at it with `huracan-sync keys show`, then run this again if it is still needed",
             )
         self.seen.remember_trust(data, after=self.seen.load().trust)
-        chains.keep(self._home, whole)
+        chains.keep(self._home, whole, self.source.place)
         with Journal(self._home) as journal:
             expire_signatures(journal)  # what was signed before may not count any more
         if following is not None:
@@ -140,28 +148,41 @@ class TrustFiles:
 
     def _ensure_pinned(self, signer: Signer, *, make: bool) -> None:
         """The root folder has a trust file that our key stands for, and it is pinned here."""
-        seen = self.seen
-        published = self._published()
-        if not published:
-            ours = self._local(signer) if make else chains.find(self._home, signer.public)
-            if ours is None:
+        seen, place = self.seen, self.source.place
+        published, kept = self._published(), chains.kept(self._home, signer.public)
+        if published:
+            ours = self._own(published, signer)
+            if place in kept:
+                trust.check_root(ours.newest.root_id, kept[place].newest.root_id, "the trust file in this root folder")
+        else:
+            # A key that is root elsewhere may begin here too; the new root folder has an id of its own.
+            make = make or any(signer.public in chain.newest.roots for chain in kept.values())
+            found = kept.get(place) or kept.get("") or (self._begun(signer) if make else None)
+            if found is None:
                 raise NoTrust(
                     "this machine has a signing key, and no trust file says what it may sign",
                     hint="run `huracan-sync keys init` here, or where the root key is; then push again",
                 )
+            ours = found
+        self._check_delivered(ours)
+        if not published:
             self._send(ours)
-        else:
-            ours = self._own(published, signer)
-            chains.keep(self._home, ours)
+        chains.keep(self._home, ours, place)
         if not seen.exists():
-            seen.pin(ours.files[-1], _fingerprints(ours), {})
+            seen.pin(ours.files[-1], trust.pin_of(ours.files[-1]), {})
+
+    def _check_delivered(self, ours: Chain) -> None:
+        """What was delivered beside the key says which root folder it is for."""
+        delivered = self.keys.root_pin
+        if delivered is not None:
+            trust.check_root(ours.newest.root_id, delivered.root_id, "the trust file in this root folder")
 
     def _own(self, published: Sequence[bytes], signer: Signer) -> Chain:
         """What lies in the root folder, if a key of ours has signed it as a root."""
         roots: list[bytes] = []
         for data in published:
             try:
-                trust.pin(data, [signer.fingerprint])
+                trust.pin(data, Pin(trust.open(data).root_id, (signer.fingerprint,)))
             except Refused as error:
                 if error.code != "TRUST_PIN":
                     raise
@@ -179,12 +200,16 @@ class TrustFiles:
 
     def _local(self, signer: Signer) -> Chain:
         """The trust files of our key on this machine, begun now where there are none."""
-        found = chains.find(self._home, signer.public)
-        if found is None:
-            made = first_trust(signer.public, now_ms=int(self._clock() * 1000))
-            found = Chain((trust.sign(made, [signer]),), made)
-            chains.keep(self._home, found)
-        return found
+        kept = chains.kept(self._home, signer.public)
+        return kept.get("") or next(iter(kept.values()), None) or self._begun(signer)
+
+    def _begun(self, signer: Signer) -> Chain:
+        """Version 1 for a root folder that has none."""
+        root_id = self.keys.root_pin.root_id if self.keys.root_pin else secrets.token_bytes(ROOT_ID_SIZE)
+        made = first_trust(signer.public, root_id=root_id, now_ms=int(self._clock() * 1000))
+        chain = Chain((trust.sign(made, [signer]),), made)
+        chains.keep(self._home, chain, "")
+        return chain
 
     def _root_signers(self, newest: Trust, made: Trust, following: Signer | None) -> list[Signer]:
         """The root keys that are here, enough of both versions."""
@@ -227,9 +252,3 @@ class TrustFiles:
 
 def _publics(held: Trust) -> list[bytes]:
     return [*held.roots, *(key.public for key in held.keys)]
-
-
-def _fingerprints(chain: Chain) -> tuple[str, ...]:
-    """Of the root keys that have signed the newest version."""
-    signed = trust.signers(chain.files[-1])
-    return tuple(sshsig.fingerprint(public) for public in chain.newest.roots if sshsig.key_id(public) in signed)

@@ -17,6 +17,9 @@ BLOCK_SIZE = 4 * 1024 * 1024
 DIGEST_SIZE = 32
 """Bytes in a digest."""
 
+LEAF_SIZE = 64 * 1024
+"""Bytes in a leaf: a piece of a file that can be proved alone where its table of leaves is signed."""
+
 
 def block_count(size: int) -> int:
     """How many blocks a file of `size` bytes has."""
@@ -69,6 +72,17 @@ class ContentHasher:
     def digest(self) -> bytes:
         """The content hash (32 bytes) of everything taken so far."""
         return combine(self.blocks())
+
+
+def leaf_count(size: int) -> int:
+    """How many leaves a file of `size` bytes has."""
+    return -(-size // LEAF_SIZE)
+
+
+def leaf_hashes(data: bytes | bytearray | memoryview) -> bytes:
+    """The concatenated SHA-256 of the leaves of bytes that begin where a leaf does: a file's table of leaves."""
+    view = memoryview(data)
+    return b"".join(hashlib.sha256(view[at : at + LEAF_SIZE]).digest() for at in range(0, len(view), LEAF_SIZE))
 
 
 def split(blocks: bytes) -> Iterator[bytes]:

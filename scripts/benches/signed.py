@@ -118,7 +118,7 @@ def _write(place: Path, count: int) -> None:
         entry_count=count,
         publisher="bench",
     )
-    signed = trust.sign(first_trust(signer.public, now_ms=NOW), [signer])
+    signed = trust.sign(first_trust(signer.public, root_id=bytes(16), now_ms=NOW), [signer])
     parts = {part.sha256: part.data for part in made.parts()}
     place.write_bytes(msgspec.msgpack.encode(Manifest(signed, head.sign(said, [signer]), parts)))
 

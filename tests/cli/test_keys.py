@@ -22,10 +22,14 @@ def test_from_init_to_revoke(commands, reader, tmp_path):
     assert commands.key.stat().st_mode & 0o777 == 0o400
 
     assert reader.run("keys", "trust", code=2)["error"] == "UsageError"
-    assert reader.run("keys", "trust", "SHA256:" + "A" * 43, code=65)["code"] == "TRUST_PIN"
-    assert reader.run("keys", "trust", first)["trusted"] == [first]
+    bare = reader.run("keys", "trust", first, code=2)
+    assert (bare["error"], "keys show" in bare["hint"]) == ("UsageError", True)
+    pin = made["pin"]
+    assert reader.run("keys", "trust", pin[:-43] + "A" * 43, code=65)["code"] == "TRUST_PIN"
+    assert reader.run("keys", "trust", f"hz2:{'a' * 26}:{first}", code=65)["code"] == "WRONG_ROOT"
+    assert reader.run("keys", "trust", pin)["trusted"] == [first]
     shown = reader.run("keys", "show")
-    assert (shown["fingerprint"], shown["pinned"], shown["keys"][0]["here"]) == (first, [first], False)
+    assert (shown["fingerprint"], shown["pinned"], shown["keys"][0]["here"]) == (first, [pin], False)
     assert reader.run("keys", "rotate", code=78)["error"] == "NoSigningKey"
 
     assert commands.run("keys", "rotate")["trust_version"] == 2
@@ -58,7 +62,7 @@ def test_a_channel_and_its_signers(commands, dropbox, tmp_path):
     options = ["--channel", "models/pod-a", "--max-age", "3h", "--signer", f"{line} pod a", "--signer", own]
     done = commands.run("keys", "rotate", *options, "--kind", "pickle", "--prefix", "/models/pod-a/")
     row = next(each for each in done["channels"] if each["channel"] == "models/pod-a")
-    assert (row["max_age_s"], row["path_prefix"], row["kinds"][-1]) == (10_800, "models/pod-a", 30)
+    assert (row["max_age_s"], row["path_prefix"], 30 in row["kinds"]) == (10_800, "models/pod-a", True)
     again = commands.run("keys", "rotate", "--channel", "models/pod-a", "--no-kind", "pickle", "--new-epoch")
     row = next(each for each in again["channels"] if each["channel"] == "models/pod-a")
     assert (row["epoch"], 30 in row["kinds"], row["max_age_s"]) == (2, False, 10_800)
@@ -94,11 +98,11 @@ def test_nobody_is_logged_in(commands):
     assert (done["in_dropbox"], done["trust_version"]) == (False, 1)
     assert "nobody has logged in" in done["why_not"]
     assert commands.run("keys", "show")["trust_version"] == 1
-    assert commands.run("keys", "trust", done["fingerprint"], code=77)["error"] == "NoCredentials"
+    assert commands.run("keys", "trust", done["pin"], code=77)["error"] == "NoCredentials"
 
 
 def test_lost_state_needs_a_word(commands, reader):
-    first = commands.run("keys", "init")["fingerprint"]
+    first = commands.run("keys", "init")["pin"]
     reader.run("keys", "trust", first)
     (found,) = reader.home.glob("trust/*/seen.db")
     found.write_bytes(b"damaged")

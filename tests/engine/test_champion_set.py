@@ -26,9 +26,9 @@ SPOT = "BTC-USDT_1d_20221112_20251111.parquet"
 
 @pytest.fixture
 def signer(machine, tmp_path, monkeypatch):
-    """The machine's key; `keys init` was run."""
+    """`keys init` was run: the machine's key and its pin."""
     monkeypatch.setenv("HURACAN_SIGNING_KEY_FILE", str(tmp_path / "sign.key"))
-    return TrustFiles(Context.of(machine.remote(), home=machine.home), ROOT).begin().signer
+    return TrustFiles(Context.of(machine.remote(), home=machine.home), ROOT).begin()
 
 
 @pytest.fixture
@@ -36,7 +36,7 @@ def hamilton(machine, tmp_path, signer):
     """Hamilton on a machine of his own, who has pinned the engine's key."""
     source = RemoteSource(machine.remote(), ROOT)
     reader = Reader(source, tmp_path / "hamilton", place=source.place, keep_set=0)
-    reader.pin([signer.fingerprint])
+    reader.pin(str(signer.pin))
     return Hamilton(reader)
 
 

@@ -32,7 +32,7 @@ def lacking(text):
 @pytest.fixture
 def machines(dropbox, tmp_path):
     publisher = Commands(dropbox, tmp_path / "engine", key="sign.key")
-    pin = publisher.run("keys", "init")["fingerprint"]
+    pin = publisher.run("keys", "init")["pin"]
     hamilton = Commands(
         dropbox, tmp_path / "hamilton", scopes=READ, app_key=dropbox.read_only_app_key, profile="hamilton"
     )

@@ -25,9 +25,9 @@ def taken(machine):
 @pytest.fixture
 def world(dropbox, tmp_path):
     publisher = Commands(dropbox, tmp_path / "engine", key="sign.key")
-    fingerprint = publisher.run("keys", "init")["fingerprint"]
+    pin = publisher.run("keys", "init")["pin"]
     hamilton = Machine(dropbox, tmp_path / "hamilton", scopes=READ, clock=time.time, root="/Runpodhuracan")
-    hamilton.reader().pin([fingerprint])
+    hamilton.reader().pin(pin)
     return publisher, hamilton, tmp_path / "src"
 
 

@@ -16,7 +16,7 @@ ROUNDS = 2
 @pytest.mark.slow
 def test_eight_processes_publish_in_one_channel(dropbox, tmp_path):
     first = Commands(dropbox, tmp_path / "pod0", key="sign.key")
-    fingerprint = first.run("keys", "init")["fingerprint"]
+    pin = first.run("keys", "init")["pin"]
     pods = [first]
     for number in range(1, PODS):
         pods.append(Commands(dropbox, tmp_path / f"pod{number}", key="sign.key"))
@@ -25,7 +25,7 @@ def test_eight_processes_publish_in_one_channel(dropbox, tmp_path):
             pods[-1].env["HURACAN_SYNC_HOME"] = pods[-2].env["HURACAN_SYNC_HOME"]
         pods[-1].run("keys", "init")
     hamilton = Machine(dropbox, tmp_path / "hamilton", scopes=READ, clock=time.time, root="/Runpodhuracan")
-    hamilton.reader().pin([fingerprint])
+    hamilton.reader().pin(pin)
     dropbox.faults({"fault": "reset", "route": "files/upload", "when": "after", "rate": 0.08, "seed": 1})
     expected = {}
     for turn in range(ROUNDS):

@@ -5,10 +5,10 @@ from manifest_world import BACKUP, CANDLES, ENGINE, HOUR, NOW, PROMOTER, ROOT, c
 
 from huracan_sync.errors import UsageError
 from huracan_sync.manifest import rotation, trust
-from huracan_sync.manifest.default_policy import LIFETIME_MS, first_trust
+from huracan_sync.manifest.default_policy import first_trust
 from huracan_sync.manifest.trust import DAY_MS, OTHERS, WARN_MS
 
-ONE = first_trust(ROOT.public, now_ms=NOW)
+ONE = first_trust(ROOT.public, root_id=bytes(16), now_ms=NOW, lifetime_ms=180 * DAY_MS)
 
 
 def accepted(before, made, *signers):
@@ -23,7 +23,7 @@ def key_ids(made, name):
 def test_more_time():
     later = NOW + 170 * DAY_MS
     made = accepted(ONE, rotation.renewed(ONE, now_ms=later))
-    assert (made.version, made.created_ms, made.expires_ms) == (2, later, later + LIFETIME_MS)
+    assert (made.version, made.created_ms, made.expires_ms) == (2, later, later + 180 * DAY_MS)
     assert made.key(ROOT.key_id).not_after_ms == made.expires_ms
     assert [each.key_ids for each in made.channels] == [each.key_ids for each in ONE.channels]
 

@@ -8,13 +8,17 @@ from manifest_world import (
     CANDLES,
     ENGINE,
     NOW,
+    PIN,
     PROMOTER,
     ROOT,
+    ROOT_ID,
     THIEF,
     change,
+    following,
     key,
     make_head,
     make_trust,
+    pin_of,
     policy,
     signed_trust,
 )
@@ -23,11 +27,11 @@ from huracan_sync.errors import Refused
 from huracan_sync.manifest import head, sshsig, trust
 from huracan_sync.manifest.default_policy import first_trust
 from huracan_sync.manifest.envelope import pack, seal
+from huracan_sync.manifest.pin import Pin
 from huracan_sync.manifest.trust import DAY_MS, FORM, OTHERS, Key, Policy, Revocation
 
 V1 = make_trust()
 GOOD = signed_trust(V1)
-PIN = [sshsig.fingerprint(ROOT.public)]
 
 
 def forged(made, *who):
@@ -43,16 +47,27 @@ def test_a_trust_file_is_pinned_by_fingerprint():
 
 def test_two_pinned_roots_must_both_have_signed():
     both = make_trust(roots=[ROOT, BACKUP])
-    pins = [sshsig.fingerprint(each.public) for each in (ROOT, BACKUP)]
-    assert trust.pin(signed_trust(both, ROOT, BACKUP), pins) == both
+    pin = pin_of(ROOT, BACKUP)
+    assert trust.pin(signed_trust(both, ROOT, BACKUP), pin) == both
+    assert trust.pin_of(signed_trust(both, ROOT, BACKUP)) == pin
+    assert trust.pin_of(signed_trust(both, ROOT)) == PIN
     with raises("TRUST_PIN"):
-        trust.pin(signed_trust(both, ROOT), pins)
+        trust.pin(signed_trust(both, ROOT), pin)
 
 
-@pytest.mark.parametrize("pins", [[], [sshsig.fingerprint(THIEF.public)], [*PIN, "SHA256:x"]])
-def test_not_the_pinned_root(pins):
+@pytest.mark.parametrize("fingerprints", [(), (THIEF.fingerprint,), (ROOT.fingerprint, "SHA256:x")])
+def test_not_the_pinned_root(fingerprints):
     with raises("TRUST_PIN"):
-        trust.pin(GOOD, pins)
+        trust.pin(GOOD, Pin(ROOT_ID, fingerprints))
+
+
+def test_the_same_key_for_another_root_folder():
+    """One key used for two root folders gives two pins: what is signed for the one says nothing in the other."""
+    other = make_trust(root_id=bytes(16))
+    with raises("WRONG_ROOT"):
+        trust.pin(signed_trust(other), PIN)
+    with raises("WRONG_ROOT"):
+        trust.follow(V1, signed_trust(change(later(), root_id=bytes(16))))
 
 
 def test_a_root_that_is_named_but_has_not_signed_is_not_believed():
@@ -94,18 +109,21 @@ BROKEN = {
     "by the new root alone": (V1, later(roots=[BACKUP]), [BACKUP], "TRUST_SIGNATURES"),
     "by the old root alone": (V1, later(roots=[BACKUP]), [ROOT], "TRUST_SIGNATURES"),
     "by one of two": (make_trust(roots=[ROOT, BACKUP], threshold=2), later(), [ROOT], "TRUST_SIGNATURES"),
+    "of another root folder": (V1, change(later(), root_id=bytes(16)), [ROOT], "WRONG_ROOT"),
     "a version left out": (V1, change(later(), version=3), [ROOT], "TRUST_CHAIN"),
-    "the same version": (V1, change(later(), version=1), [ROOT], "TRUST_CHAIN"),
+    "the same version": (V1, V1, [ROOT], "TRUST_CHAIN"),
+    "another one before it": (V1, change(later(), prev=b"x" * 32), [ROOT], "TRUST_CHAIN"),
+    "one of another history": (V1, following(change(V1, created_ms=V1.created_ms - 1)), [ROOT], "TRUST_CHAIN"),
     "made earlier": (V1, make_trust(version=2, created=V1.created_ms - 1), [ROOT], "TRUST_CHAIN"),
     "an epoch back": (
         OTHERS_AT_TWO,
-        later(channels=[policy(OTHERS, epoch=1)]),
+        later(channels=[policy(OTHERS, epoch=1)], after=OTHERS_AT_TWO),
         [ROOT],
         "TRUST_CHAIN",
     ),
     "an epoch back by giving a channel a policy of its own": (
         OTHERS_AT_TWO,
-        later(channels=[policy(OTHERS, epoch=2), policy("champions", epoch=1)]),
+        later(channels=[policy(OTHERS, epoch=2), policy("champions", epoch=1)], after=OTHERS_AT_TWO),
         [ROOT],
         "TRUST_CHAIN",
     ),
@@ -117,7 +135,7 @@ BROKEN = {
     ),
     "a revocation taken back": (
         REVOKED,
-        make_trust(version=3, created=REVOKED.created_ms, channels=[policy(epoch=3)]),
+        make_trust(version=3, created=REVOKED.created_ms, channels=[policy(epoch=3)], after=REVOKED),
         [ROOT],
         "TRUST_CHAIN",
     ),
@@ -148,6 +166,9 @@ def test_a_head_is_no_trust_file_whoever_signed_it():
 
 
 MALFORMED = {
+    "a first version that names one before it": change(V1, prev=b"x" * 32),
+    "a second version that names none": change(later(), prev=trust.FIRST),
+    "a short root id": change(V1, root_id=bytes(15)),
     "roots out of order": change(make_trust(roots=[ROOT, BACKUP]), roots=(max(ROOT.public, BACKUP.public),) * 2),
     "more roots needed than there are": make_trust(threshold=2),
     "no root": change(V1, roots=()),
@@ -216,14 +237,15 @@ def test_the_policy_of_a_channel():
 
 
 def test_one_person_with_one_key():
-    made = first_trust(ROOT.public, now_ms=NOW)
+    made = first_trust(ROOT.public, root_id=ROOT_ID, now_ms=NOW)
     data = trust.sign(made, [ROOT])
     assert trust.pin(data, PIN) == made
     champions, candles, others = (made.policy(name) for name in ("champions", "candles", "whatever"))
     assert (champions.heartbeat_s, champions.max_age_s, champions.stale_limit_s) == (900, 7_200, 86_400)
     assert candles.max_age_s == 26 * 3_600
     assert others.name == OTHERS
-    assert {30, 31}.isdisjoint({*champions.kinds, *candles.kinds, *others.kinds})
+    assert {30, 31}.isdisjoint(champions.kinds), "Hamilton's own"
+    assert {30, 31} <= {*candles.kinds} & {*others.kinds}, "what a folder holds is synced, whatever it is"
     assert len(data) < 700
     opened = head.open(head.sign(make_head(), [ROOT]), trust=made, channel="champions", now_ms=NOW)
     assert opened.head.channel == "champions"

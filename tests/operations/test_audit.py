@@ -186,13 +186,13 @@ def test_a_copy_is_audited_offline(published, dropbox, tmp_path):
     dropbox.control("log/reset", {})
     history = audit_copy(copy, published.home, "champions")
     assert history.rows == online.rows
-    pins = [published.keys.signer().fingerprint]
-    assert audit_copy(copy, tmp_path / "nowhere", "champions", pins=pins).rows == online.rows
+    pin = published.pin()
+    assert audit_copy(copy, tmp_path / "nowhere", "champions", pin=pin).rows == online.rows
     assert dropbox.log()["total"] == 0
     with pytest.raises(NoTrust):
         audit_copy(copy, tmp_path / "nowhere", "champions")
     with pytest.raises(NoTrust):
-        audit_copy(copy, published.home, "champions", pins=["SHA256:" + "A" * 43])
+        audit_copy(copy, published.home, "champions", pin=f"{pin[:-43]}{'A' * 43}")
     with pytest.raises(NotFound, match="nothing was ever published in logs"):
         audit_copy(copy, published.home, "logs")
     with pytest.raises(NotFound, match="holds no folder"):

@@ -109,7 +109,7 @@ def test_nothing_is_published_from_an_empty_folder_or_without_a_key(dropbox, tmp
         pod.publish()
     pod = Publisher(dropbox, tmp_path / "pod2", clock=clock)
     pod.keys.make()
-    pod.reader().pin([publisher.keys.signer().fingerprint])
+    pod.reader().pin(publisher.pin())
     pod.write(SET)
     with pytest.raises(NoSigningKey):
         pod.publish()

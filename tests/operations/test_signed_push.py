@@ -132,40 +132,50 @@ def test_blocks_of_what_was_there_before_come_from_the_disk(dropbox, tmp_path, p
     assert len(hamilton.reader().latest("data").item("data/large.bin").blocks) == 3 * 32
 
 
-def test_pickles_are_kept_safe_and_not_signed(publisher, hamilton):
+def test_pickles_are_kept_safe_and_not_signed_among_the_champions(publisher, hamilton):
     pickled = b"\x80\x04K\x01."
     publisher.write({"model.pkl": pickled, "hidden.bin": pickled, "fine.bin": b"1"})
     watching = Watching()
-    report = publisher.push(monitor=watching)
+    report = publisher.push(channel="champions", monitor=watching)
     assert (report.uploaded, report.unsigned, report.failed) == (3, 2, [])
-    assert set(entries(hamilton)[1]) == {"data/fine.bin"}
+    assert set(entries(hamilton, "champions")[1]) == {"data/fine.bin"}
     assert any("'data/hidden.bin', 'data/model.pkl'" in note for note in watching.notes)
-    assert publisher.counted(publisher.push)[0] == 1
+    assert publisher.counted(lambda: publisher.push(channel="champions"))[0] == 1
+
+
+def test_a_sync_channel_lists_every_file_whatever_its_kind(publisher, hamilton):
+    pickled = b"\x80\x04K\x01."
+    publisher.write({"model.pkl": pickled, "hidden.bin": pickled, "fine.bin": b"1"})
+    report = publisher.push()
+    assert (report.uploaded, report.unsigned, report.failed) == (3, 0, [])
+    snapshot = hamilton.reader().latest("data")
+    kinds = {entry.path: snapshot.item(entry.path).kind for entry in snapshot}
+    assert kinds == {"data/model.pkl": 30, "data/hidden.bin": 30, "data/fine.bin": 0}
 
 
 def test_a_pickle_in_disguise_is_known_however_the_file_came_to_be_in_step(publisher, hamilton):
     pickled = b"\x80\x04K\x01."
     publisher.write({"hidden.bin": pickled, "large.bin": pickled + bytes(5 * 1024 * 1024), "fine.bin": b"1"})
-    assert publisher.push().unsigned == 2
+    assert publisher.push(channel="champions").unsigned == 2
     for path in publisher.home.glob("journal.db*"):
         path.unlink()
-    assert publisher.push().unsigned == 2  # adopted: read, not sent
+    assert publisher.push(channel="champions").unsigned == 2  # adopted: read, not sent
     for path in publisher.home.glob("journal.db*"):
         path.unlink()
     for path in publisher.src.iterdir():
         path.unlink()
     publisher.restore(DATA, publisher.src)
     (publisher.src / "new.bin").write_bytes(b"2")
-    assert publisher.push().unsigned == 2  # fetched
+    assert publisher.push(channel="champions").unsigned == 2  # fetched
     for path in publisher.home.glob("journal.db*"):
         path.unlink()
     publisher.write({f"also/{n}.bin": pickled + bytes(300_000) for n in range(4)})
     publisher.dropbox.faults({"route": "files/upload_session/finish_batch_v2", "fault": "user_suspended", "times": 1})
     with pytest.raises(NotAuthorized):
-        publisher.push()
-    report = publisher.push()
+        publisher.push(channel="champions")
+    report = publisher.push(channel="champions")
     assert (report.bytes_sent, report.unsigned) == (0, 6)  # sent by one run, committed by another
-    assert set(entries(hamilton)[1]) == {"data/fine.bin", "data/new.bin"}
+    assert set(entries(hamilton, "champions")[1]) == {"data/fine.bin", "data/new.bin"}
 
 
 def test_a_push_into_a_channel_of_others_keeps_theirs(publisher, hamilton):
@@ -201,7 +211,7 @@ def test_another_root_gets_the_trust_file_too(publisher, hamilton):
     publisher.write({"a": b"1"})
     assert publisher.push("/Elsewhere/things").sequence == 1
     reader = hamilton.reader("/Elsewhere")
-    reader.pin([publisher.keys.signer().fingerprint])
+    reader.pin(publisher.pin("/Elsewhere"))
     assert [entry.path for entry in reader.latest("things")] == ["things/a"]
 
 
@@ -210,7 +220,7 @@ def test_a_key_that_may_not_sign_says_so_after_everything_is_safe(dropbox, tmp_p
 
     pod = Publisher(dropbox, tmp_path / "pod", clock=clock)
     pod.keys.make()
-    pod.reader().pin([publisher.keys.signer().fingerprint])
+    pod.reader().pin(publisher.pin())
     pod.write({"a": b"1"})
     with pytest.raises(NoSigningKey):
         pod.push()

@@ -21,7 +21,7 @@ def brought(machine, folder, *, channel="data", **options):
 @pytest.fixture
 def other(dropbox, tmp_path, clock, publisher):
     machine = Publisher(dropbox, tmp_path / "other", clock=clock, key="")
-    machine.reader().pin([publisher.keys.signer().fingerprint])
+    machine.reader().pin(publisher.pin())
     return machine
 
 
@@ -90,7 +90,7 @@ def test_what_cannot_be_had_any_more_is_refused_and_not_put_in_place(publisher, 
 def test_an_old_list_may_be_restored_as_long_as_its_channel_says(publisher, other, tmp_path, clock):
     publisher.write({"a": b"1"})
     publisher.push()
-    clock.hours(24 * 30)
+    clock.hours(24 * 20)
     with raises("STALE"):
         other.reader().latest("data")
     assert brought(other, tmp_path / "to")[1] == {"a": b"1"}

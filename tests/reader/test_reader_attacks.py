@@ -13,10 +13,10 @@ import msgspec
 import pytest
 from expecting import raises
 from manifest_world import BACKUP, CANDLES, ENGINE, ROOT, THIEF, key
-from reader_world import FILES, HOUR, PIN, RULES, World, change, item, make_trust, policy, sha256
+from reader_world import FILES, HOUR, PIN, RULES, World, change, following, item, make_trust, policy, sha256
 
 from huracan_sync.errors import ContentMismatch, Refused
-from huracan_sync.manifest import body, head, locations, sshsig, trust, zstd_frame
+from huracan_sync.manifest import body, head, locations, sshsig, trust
 from huracan_sync.manifest.body import MAGIC
 from huracan_sync.manifest.envelope import pack, seal, unpack
 from huracan_sync.manifest.head import FORM
@@ -34,7 +34,7 @@ class Scene(World):
         super().__init__(folder, **reader)
         rules = [*RULES, policy("candles", CANDLES)]
         self.engine.say_whom_to_trust(make_trust(channels=rules, keys=[key(ENGINE), key(CANDLES)]))
-        self.reader.pin(PIN, anew=True)
+        self.reader.pin(PIN, reset=True)
         self.head_1 = self.publish()
         self.body_1 = self.engine.made
         self.clock.now_ms += 60_000
@@ -251,7 +251,7 @@ def a_page_of_html_for_a_head(s):
 @attack("NOT_CANONICAL")
 def a_head_spelled_otherwise(s):
     payload = unpack(FORM, s.engine.head()[0]).payload
-    s.put_head(seal(FORM, payload[:1] + b"\xcc\x01" + payload[2:], [ENGINE]))
+    s.put_head(seal(FORM, payload[:1] + b"\xcc\x02" + payload[2:], [ENGINE]))
 
 
 @attack("HEAD_FORMAT")
@@ -313,12 +313,12 @@ def a_body_with_bytes_behind_it(s):
 
 @attack("BODY_HASH")
 def a_bomb_for_a_body(s):
-    with_body(s, MAGIC + zstd_frame.compress(bytes(64 << 20)))
+    with_body(s, MAGIC + body.compress(bytes(64 << 20)))
 
 
 def signed_body(s, raw, count=1, packed=None):
     """What the engine's key would sign if its program were wrong."""
-    data = MAGIC + (zstd_frame.compress(raw) if packed is None else packed)
+    data = MAGIC + (body.compress(raw) if packed is None else packed)
     made = body.Body(len(raw), sha256(data), data, [], count)
     s.peer.put(locations.body(made.sha256), data)
     s.honest_but_bad(made)
@@ -335,13 +335,13 @@ def a_signed_body_that_is_no_frame(s):
 
 @attack("BODY_FORMAT")
 def a_signed_bomb(s):
-    signed_body(s, bytes(100), packed=zstd_frame.compress(bytes(64 << 20)))
+    signed_body(s, bytes(100), packed=body.compress(bytes(64 << 20)))
 
 
 @attack("BODY_FORMAT")
 def a_second_frame_behind_the_first(s):
     raw = listing(item("a.bin", b"a"))
-    signed_body(s, raw, packed=zstd_frame.compress(raw) + zstd_frame.compress(raw))
+    signed_body(s, raw, packed=body.compress(raw) + body.compress(raw))
 
 
 @attack("BODY_FORMAT")
@@ -506,7 +506,7 @@ def a_trust_file_of_a_megabyte(s):
 def an_expired_trust_file_by_the_root(s):
     """Not the thief's doing: the root's own, from a drawer. The newest version must be in its time."""
     old = s.engine.trust
-    made = change(old, version=2, expires_ms=s.clock.now_ms)
+    made = following(old, expires_ms=s.clock.now_ms)
     s.peer.put(locations.trust(2), trust.sign(made, [ROOT]))
 
 

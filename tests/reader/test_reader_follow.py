@@ -141,7 +141,7 @@ def test_a_look_is_told_of_also_when_it_is_more_time_for_the_same(world):
     world.publish()
     looks = []
     story = Story(world, nothing, world.engine.beat, nothing)
-    assert story.told(seen=lambda snapshot: looks.append(snapshot.sequence)) == [1]
+    assert story.told(on_check=lambda snapshot: looks.append(snapshot.sequence)) == [1]
     assert looks == [1, 1, 2]
 
 

@@ -11,8 +11,10 @@ from root_powers import without_root_powers
 
 from huracan_sync.errors import Busy, ConfigError, DiskFull, HuracanError, LocalFailure, NoTrust, StateMissing
 from huracan_sync.manifest.checks import Mark
+from huracan_sync.manifest.pin import Pin
 from huracan_sync.reader.trust_store import Channel, TrustStore, _in_our_words, pinned
 
+PIN = Pin(bytes(16), ("SHA256:" + "A" * 43,))
 PLACE = "dropbox/dbid:1/Runpodhuracan"
 MARK = Mark(1, 5, bytes(32))
 SIX = Mark(1, 6, b"6" * 32)
@@ -21,7 +23,7 @@ SIX = Mark(1, 6, b"6" * 32)
 @pytest.fixture
 def seen(tmp_path):
     made = TrustStore(tmp_path, PLACE)
-    made.pin(b"trust 1", ("SHA256:x",), {})
+    made.pin(b"trust 1", PIN, {})
     assert made.advance("champions", Channel(MARK, b"head", (b"part",), cursor="c"), after=None, clock_ms=7)
     return made
 
@@ -39,7 +41,7 @@ def test_nothing_is_pinned_at_first(tmp_path):
 
 def test_what_was_noted_is_known(seen, tmp_path):
     state = TrustStore(tmp_path, PLACE).load()
-    assert (state.trust, state.pins, state.clock_ms) == (b"trust 1", ("SHA256:x",), 7)
+    assert (state.trust, state.pin, state.clock_ms) == (b"trust 1", str(PIN), 7)
     assert state.channels == {"champions": Channel(MARK, b"head", (b"part",), cursor="c")}
     assert seen.exists()
     assert files(seen) == {"seen.db", "pinned"}
@@ -47,14 +49,14 @@ def test_what_was_noted_is_known(seen, tmp_path):
 
 
 def test_the_pins_outlive_what_was_seen(seen, tmp_path):
-    TrustStore(tmp_path, "elsewhere").pin(b"trust 1", (), {})
-    assert (seen.pins(), pinned(tmp_path)) == (("SHA256:x",), [("SHA256:x",)])
+    TrustStore(tmp_path, "elsewhere").pin(b"trust 1", PIN, {})
+    assert (seen.pinned(), pinned(tmp_path)) == (PIN, [PIN, PIN])
     (seen.folder / "seen.db").unlink()
-    assert seen.pins() == ("SHA256:x",)
+    assert seen.pinned() == PIN
     (seen.folder / "pinned").write_bytes(b"\xff")
-    assert (seen.pins(), pinned(tmp_path)) == ((), [])
+    assert (seen.pinned(), pinned(tmp_path)) == (None, [PIN])
     (seen.folder / "pinned").unlink()
-    assert (seen.pins(), pinned(tmp_path / "nowhere")) == ((), [])
+    assert (seen.pinned(), pinned(tmp_path / "nowhere")) == (None, [])
 
 
 def test_the_mark_moves_only_from_where_it_was_judged(seen):
@@ -92,7 +94,7 @@ def test_a_floor_only_rises(seen):
 
 def test_pinning_anew_forgets(seen):
     (seen.folder / "seen.db-journal").write_bytes(b"of the file before")
-    seen.pin(b"trust 9", (), {"champions": Mark(1, 3, b"")})
+    seen.pin(b"trust 9", PIN, {"champions": Mark(1, 3, b"")})
     assert seen.load().channels == {"champions": Channel(Mark(1, 3, b""))}
     assert files(seen) == {"seen.db", "pinned"}
 
@@ -117,7 +119,7 @@ def test_not_what_it_was(seen, tmp_path, deed):
         file.mkdir()
     elif deed == "another place":
         other = TrustStore(tmp_path, "another")
-        other.pin(b"trust", (), {})
+        other.pin(b"trust", PIN, {})
         (other.folder / "seen.db").rename(file)
     else:
         db = sqlite3.connect(file)
@@ -221,6 +223,7 @@ CLIMBER = """
 import sys
 from pathlib import Path
 sys.path.insert(0, sys.argv[2])
+from huracan_sync.manifest.pin import Pin
 from huracan_sync.reader.trust_store import Channel, TrustStore
 from huracan_sync.manifest.checks import Mark
 seen = TrustStore(Path(sys.argv[1]), sys.argv[3])
@@ -266,7 +269,7 @@ def test_damage_that_shows_as_text_or_size(seen, monkeypatch):
 def test_a_disk_that_cannot_be_written(tmp_path):
     (tmp_path / "trust").write_bytes(b"a file where the folder must be")
     with pytest.raises(LocalFailure):
-        TrustStore(tmp_path, PLACE).pin(b"trust", (), {})
+        TrustStore(tmp_path, PLACE).pin(b"trust", PIN, {})
     with pytest.raises(LocalFailure):
         TrustStore(tmp_path, PLACE).load()
 

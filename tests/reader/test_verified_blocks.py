@@ -6,10 +6,9 @@ import random
 
 import pytest
 from expecting import raises
-from reader_world import World, change, item
+from reader_world import World, change, following, item
 
 from huracan_sync.errors import ContentMismatch, DiskFull, NotFound, Unreachable, UsageError
-from huracan_sync.reader import cache as blob_cache
 from huracan_sync.reader import verified_blocks
 from huracan_sync.reader.cache import BlobCache
 from huracan_sync.tree.content_hash import BLOCK_SIZE
@@ -222,7 +221,7 @@ def test_where_a_channel_allows_pickles_they_are_given(tmp_path):
     world = World(tmp_path)
     rules = world.engine.trust
     channels = tuple(change(each, kinds=(*each.kinds, 30)) for each in rules.channels)
-    world.engine.say_whom_to_trust(change(rules, version=2, created_ms=rules.created_ms + 1, channels=channels))
+    world.engine.say_whom_to_trust(following(rules, created_ms=rules.created_ms + 1, channels=channels))
     world.publish({"model.pkl": b"\x80\x04\x95."})
     assert world.reader.latest("champions").read("model.pkl") == b"\x80\x04\x95."
 
@@ -235,20 +234,6 @@ def test_a_full_disk_is_no_reason_not_to_read(world, snapshot, monkeypatch):
     assert snapshot.read("large.bin") == LARGE
     with pytest.raises(DiskFull):
         snapshot.path("large.bin")
-
-
-def test_another_process_puts_the_same_copy_there_first(world, snapshot, monkeypatch):
-    """Between our looking at what lies there and our putting ours."""
-    real = blob_cache.stamp_of
-
-    def raced(root, path):
-        stamp = real(root, path)
-        (root / path).write_bytes(LARGE)
-        return stamp
-
-    monkeypatch.setattr(blob_cache, "stamp_of", raced)
-    assert snapshot.path("large.bin").read_bytes() == LARGE
-    assert not list(world.home.rglob("*.part"))
 
 
 def test_a_file_too_large_to_keep_is_only_read(world, snapshot, monkeypatch):

@@ -135,4 +135,4 @@ def test_hamilton_opens_by_his_profile(dropbox, writer, tmp_path, monkeypatch):
     hamilton = Hamilton.open("hamilton")
     assert dropbox.log()["requests"] == {}
     with pytest.raises(NotFound, match="no trust file"):
-        hamilton.pin(["SHA256:" + "A" * 43])
+        hamilton.pin(f"hz2:{'a' * 26}:SHA256:{'A' * 43}")

@@ -119,8 +119,9 @@ def test_a_new_epoch_begins_at_one_and_remembers_what_came_before():
 def test_the_next_head_and_when_it_wants_to_be_renewed():
     ref = BodyRef(b"b" * 32, 10, 20, 3)
     made = next_head.follow(
-        chain_position(stored(FIRST)), ref, trust=T1, channel="champions", now_ms=NOW, publisher="pod"
+        chain_position(stored(FIRST)), ref, skip=b"s" * 32, trust=T1, channel="champions", now_ms=NOW, publisher="pod"
     )
+    assert (made.root_id, made.skip) == (T1.root_id, b"s" * 32)
     assert (made.seq, made.prev, made.epoch, made.publisher) == (2, head.digest(FIRST), 1, "pod")
     assert (made.created_ms, made.expires_ms) == (NOW, NOW + 7_200_000)
     assert next_head.body_ref(made) == ref

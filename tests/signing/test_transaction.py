@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import pytest
 from expecting import raises
-from manifest_world import ENGINE, NOW, ROOT, change, make_head, make_trust
+from manifest_world import ENGINE, NOW, ROOT, following, make_head, make_trust
 from race_world import CHANNEL, HEAD, TRUST, Dropbox, signed
 
 from huracan_sync.errors import Busy, NotFound, ServiceFault
@@ -249,8 +249,8 @@ def test_who_is_always_slower_gives_up_some_time(world):
 
 
 def test_newer_trust_files_are_followed_and_handed_back(world):
-    second = change(TRUST, version=2)
-    third = change(TRUST, version=3)
+    second = following(TRUST)
+    third = following(second)
     files = [trust.sign(each, [ROOT]) for each in (second, third)]
     for version, data in enumerate(files, 2):
         world.store(locations.trust(version), data)
@@ -265,7 +265,7 @@ def test_newer_trust_files_are_followed_and_handed_back(world):
 
 
 def test_a_trust_file_that_does_not_follow_stops_it(world):
-    world.store(locations.trust(2), trust.sign(change(TRUST, version=3), [ROOT]))
+    world.store(locations.trust(2), trust.sign(following(following(TRUST)), [ROOT]))
     with raises("TRUST_CHAIN"):
         world.perform(mine(item("a")))
     old = make_trust(created=NOW - 200 * 86_400_000)

@@ -3,11 +3,12 @@
 import pytest
 from expecting import raises
 from machines import ROOT, Machine
-from manifest_world import ENGINE, NOW, THIEF, make_trust
+from manifest_world import ENGINE, NOW, ROOT_ID, THIEF, make_trust, pin_of
 
 from huracan_sync.errors import ConfigError, Conflict, MissingScope, NoSigningKey, NoTrust, StateMissing, Unavailable
 from huracan_sync.manifest import locations, rotation, trust
 from huracan_sync.manifest.default_policy import first_trust
+from huracan_sync.manifest.pin import Pin
 from huracan_sync.remote import files
 from huracan_sync.signing import trust_chain
 
@@ -24,7 +25,7 @@ def test_one_person_one_command(signing_machine, reading_machine, dropbox):
     begun = signing_machine.roots().begin()
     assert (begun.made_key, begun.problem, begun.trust.version) == (True, None, 1)
     assert dropbox.log()["requests"] == {"files/download": 1, "files/upload": 1}
-    assert reading_machine.reader().pin([begun.signer.fingerprint]) == begun.trust
+    assert reading_machine.reader().pin(str(begun.pin)) == begun.trust
     assert signing_machine.reader().trust() == begun.trust
     again = signing_machine.roots().begin()
     assert (again.made_key, again.trust) == (False, begun.trust)
@@ -38,7 +39,7 @@ def test_without_a_network_it_waits_here(signing_machine, dropbox, reading_machi
     assert not signing_machine.roots().seen.exists()
     dropbox.faults()
     signing_machine.roots().ensure_pinned()
-    assert reading_machine.reader().pin([begun.signer.fingerprint]) == begun.trust
+    assert reading_machine.reader().pin(str(begun.pin)) == begun.trust
     signing_machine.roots().ensure_pinned()
 
 
@@ -58,10 +59,8 @@ def test_the_same_key_on_another_machine_adopts(signing_machine, dropbox, tmp_pa
     clock.hours(1)
     adopted = other.roots().begin()
     assert (adopted.made_key, adopted.trust.version) == (False, 2)
-    assert (
-        trust_chain.find(other.home, begun.signer.public).files
-        == trust_chain.find(signing_machine.home, begun.signer.public).files
-    )
+    public = begun.signer.public
+    assert trust_chain.kept(other.home, public) == trust_chain.kept(signing_machine.home, public)
 
 
 def test_another_key_is_refused(signing_machine, dropbox, tmp_path):
@@ -77,14 +76,14 @@ def test_another_key_is_refused(signing_machine, dropbox, tmp_path):
 def test_a_trust_file_that_only_names_our_key_is_refused(signing_machine):
     """Whoever has a token can write one."""
     signer, _ = signing_machine.keys.make()
-    put(signing_machine, 1, trust.sign(first_trust(THIEF.public, now_ms=NOW), [THIEF]))
+    put(signing_machine, 1, trust.sign(first_trust(THIEF.public, root_id=ROOT_ID, now_ms=NOW), [THIEF]))
     with raises("TRUST_PIN"):
         signing_machine.roots().begin()
     put(signing_machine, 1, trust.sign(make_trust(roots=(THIEF,)), [THIEF]))
     with raises("TRUST_PIN") as caught:
         signing_machine.roots().begin()
     assert THIEF.fingerprint in caught.value.facts["actual"]
-    assert trust_chain.find(signing_machine.home, signer.public) is None
+    assert trust_chain.kept(signing_machine.home, signer.public) == {}
 
 
 def test_no_trust_file_anywhere(signing_machine):
@@ -93,10 +92,35 @@ def test_no_trust_file_anywhere(signing_machine):
         signing_machine.roots().ensure_pinned()
 
 
-def test_another_root_folder_gets_the_same(signing_machine, reading_machine):
+def test_another_root_folder_gets_an_id_of_its_own(signing_machine, reading_machine):
+    """One key, two root folders, two pins: what is signed for the one says nothing in the other."""
     begun = signing_machine.roots().begin()
     signing_machine.roots("/Elsewhere").ensure_pinned()
-    assert reading_machine.reader("/Elsewhere").pin([begun.signer.fingerprint]) == begun.trust
+    elsewhere = signing_machine.roots("/Elsewhere").begin()
+    assert elsewhere.trust.root_id != begun.trust.root_id
+    assert elsewhere.pin.fingerprints == begun.pin.fingerprints
+    assert reading_machine.reader("/Elsewhere").pin(str(elsewhere.pin)) == elsewhere.trust
+    with raises("WRONG_ROOT"):
+        reading_machine.reader().pin(str(elsewhere.pin))
+
+
+def test_trust_files_of_another_root_folder_are_refused(signing_machine, dropbox, tmp_path):
+    """The thief copies what the same key has signed for another root folder."""
+    begun = signing_machine.roots().begin()
+    elsewhere = signing_machine.roots("/Elsewhere").begin()
+    signing_machine.remote.rpc("files/delete_v2", {"path": f"{ROOT}/{locations.TRUST}"}, dict)
+    put(signing_machine, 1, trust.sign(elsewhere.trust, [signing_machine.keys.signer()]))
+    seen = signing_machine.roots().seen
+    (seen.folder / "seen.db").unlink()
+    (seen.folder / "pinned").unlink()
+    with raises("WRONG_ROOT"):
+        signing_machine.roots().ensure_pinned()
+    pod = Machine(dropbox, tmp_path / "pod", key="sign.key", env={"HURACAN_ROOT_PIN": str(begun.pin)})
+    pod.key.parent.mkdir(exist_ok=True)
+    pod.key.write_bytes(signing_machine.key.read_bytes())
+    pod.key.chmod(0o400)
+    with raises("WRONG_ROOT"):
+        pod.roots().ensure_pinned()
 
 
 def test_a_publisher_under_somebody_elses_root(signing_machine, dropbox, tmp_path, clock):
@@ -108,10 +132,7 @@ def test_a_publisher_under_somebody_elses_root(signing_machine, dropbox, tmp_pat
     )
     with raises("TRUST_PIN"):
         pod.roots().ensure_pinned()
-    assert (
-        pod.reader().pin([begun.signer.fingerprint]).policy("logs").key_ids
-        == pod.reader().trust().policy("logs").key_ids
-    )
+    assert pod.reader().pin(str(begun.pin)).policy("logs").key_ids == pod.reader().trust().policy("logs").key_ids
     pod.roots().ensure_pinned()
     with pytest.raises(NoSigningKey, match="0 root keys"):
         pod.roots().publish_next(renew)
@@ -119,7 +140,7 @@ def test_a_publisher_under_somebody_elses_root(signing_machine, dropbox, tmp_pat
 
 def test_more_time_and_another_key(signing_machine, reading_machine, tmp_path, clock):
     first = signing_machine.roots().begin()
-    reading_machine.reader().pin([first.signer.fingerprint])
+    reading_machine.reader().pin(str(first.pin))
     clock.hours(24)
     following = signing_machine.keys.make_next(tmp_path / "next.key")
     made = signing_machine.roots().publish_next(
@@ -127,8 +148,10 @@ def test_more_time_and_another_key(signing_machine, reading_machine, tmp_path, c
         following=following,
     )
     assert (made.version, signing_machine.reader().trust()) == (2, made)
-    assert reading_machine.reader().pin([first.signer.fingerprint], anew=True) == made, "by the old key, over both"
-    assert reading_machine.reader().pin([following.fingerprint], anew=True) == made, "by the new one, from there"
+    assert reading_machine.reader().pin(str(first.pin), reset=True) == made, "by the old key, over both"
+    assert reading_machine.reader().pin(str(Pin(made.root_id, (following.fingerprint,))), reset=True) == made, (
+        "by the new one, from there"
+    )
     with pytest.raises(NoSigningKey):
         signing_machine.roots().publish_next(renew)
 
@@ -158,7 +181,7 @@ def test_lost_state_is_not_begun_anew_by_itself(signing_machine):
     (signing_machine.roots().seen.folder / "seen.db").unlink()
     with pytest.raises(StateMissing):
         signing_machine.roots().begin()
-    assert signing_machine.roots().seen.pins() == (signing_machine.keys.signer().fingerprint,)
+    assert signing_machine.roots().seen.pinned().fingerprints == (signing_machine.keys.signer().fingerprint,)
 
 
 def test_sent_again_where_a_folder_was_emptied(signing_machine, reading_machine):
@@ -166,12 +189,12 @@ def test_sent_again_where_a_folder_was_emptied(signing_machine, reading_machine)
     signing_machine.roots().publish_next(renew)
     signing_machine.remote.rpc("files/delete_v2", {"path": ROOT}, dict)
     assert signing_machine.roots().send() == 2
-    assert reading_machine.reader().pin([begun.signer.fingerprint]).version == 2
+    assert reading_machine.reader().pin(str(begun.pin)).version == 2
 
 
 def test_a_reader_has_nothing_to_send(reading_machine, signing_machine):
     begun = signing_machine.roots().begin()
-    reading_machine.reader().pin([begun.signer.fingerprint])
+    reading_machine.reader().pin(str(begun.pin))
     assert reading_machine.roots().send() == 0
     with pytest.raises(ConfigError):
-        reading_machine.reader().pin([ENGINE.fingerprint])
+        reading_machine.reader().pin(str(pin_of(ENGINE)))

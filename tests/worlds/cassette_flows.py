@@ -12,6 +12,8 @@ from huracan_sync.auth.connect import connect
 from huracan_sync.auth.login_flow import Wanted, log_in
 from huracan_sync.auth.session import credentials_of
 from huracan_sync.errors import HuracanError
+from huracan_sync.manifest.pin import Pin
+from huracan_sync.manifest.signer import Signer
 from huracan_sync.operations.push import Push
 from huracan_sync.operations.restore import restore
 from huracan_sync.reader import Reader
@@ -31,6 +33,8 @@ MODIFIED = 1_750_000_000
 CHANNEL = "notes"
 KEY = bytes(range(32))
 """Signs what is recorded; it is worth nothing."""
+PIN = str(Pin(bytes(16), (Signer(KEY).fingerprint,)))
+"""The root id is chosen, so that the same is sent every time."""
 
 
 class Stage:
@@ -230,15 +234,16 @@ def misfortune(stage):
 
 
 def follow(stage):
-    """A signed set is published; a reader that trusts only a fingerprint reads it, waits, and sees the next."""
+    """A signed set is published; a reader that knows only the pin reads it, waits, and sees the next."""
     remote = stage.remote()
-    keys = KeyPlace({"HURACAN_SIGNING_KEY_FILE": stage._secret("key", KEY)}, stage.home, "any")
-    signer = TrustFiles(Context.of(remote, home=stage.home, keys=keys, clock=stage.clock)).begin().signer
+    env = {"HURACAN_SIGNING_KEY_FILE": stage._secret("key", KEY), "HURACAN_ROOT_PIN": PIN}
+    keys = KeyPlace(env, stage.home, "any")
+    pin = TrustFiles(Context.of(remote, home=stage.home, keys=keys, clock=stage.clock)).begin().pin
     stage.write({"roster.json": b'{"symbols":[]}'})
     stage.push(remote=remote, keys=keys)
     source = RemoteSource(stage.remote("read_only_refresh_token"))
     reader = Reader(source, stage.folder / "hamilton", place=source.place, clock=stage.clock, sleep=lambda _: None)
-    reader.pin([signer.fingerprint])
+    reader.pin(str(pin))
     came = []
     for snapshot in reader.follow(CHANNEL, poll_s=30):
         came.append([snapshot.sequence, snapshot.read("data/roster.json").decode()])

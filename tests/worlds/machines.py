@@ -7,6 +7,7 @@ import sys
 
 import command_line
 
+from huracan_sync.manifest import trust
 from huracan_sync.operations.push import Push, PushOptions
 from huracan_sync.operations.restore import Restore, RestoreOptions
 from huracan_sync.reader import Reader
@@ -51,12 +52,12 @@ class Clock:
 class Machine:
     """One machine: a state folder, a login, and perhaps a key file."""
 
-    def __init__(self, dropbox, folder, *, key="", scopes=WRITE, clock=None, root=ROOT):
+    def __init__(self, dropbox, folder, *, key="", scopes=WRITE, clock=None, root=ROOT, env=None):
         self.dropbox = dropbox
         self.home = folder / "home"
         self.clock = clock or Clock()
         self.key = folder / key if key else None
-        env = {"HURACAN_SIGNING_KEY_FILE": str(self.key)} if key else {}
+        env = (env or {}) | ({"HURACAN_SIGNING_KEY_FILE": str(self.key)} if key else {})
         self.keys = KeyPlace(env, self.home, "emulator")
         wire = Wire(Endpoint.from_environment(dropbox.env(self.home)))
         self.remote = Remote(
@@ -80,6 +81,10 @@ class Machine:
     def restore(self, folder, local, *, channel=None, **options):
         with (context := self.context()).pair(local, folder) as pair:
             return Restore(context, pair, RestoreOptions(**{"wait_s": 0.0, **options}), channel=channel).run()
+
+    def pin(self, root=None):
+        """What a person carries from here to a reader."""
+        return str(trust.pin_of(self.roots(root).seen.load().trust))
 
     def reader(self, root=None):
         source = RemoteSource(self.remote, root)
@@ -150,7 +155,7 @@ def publishing(dropbox, folder):
 def trading(dropbox, folder, engine):
     """The commands of Hamilton, who may only read, and trusts the engine."""
     commands = Commands(dropbox, folder, scopes=READ, app_key=dropbox.read_only_app_key, profile="hamilton")
-    commands.run("keys", "trust", engine.run("keys", "show")["fingerprint"])
+    commands.run("keys", "trust", engine.run("keys", "show")["pin"])
     return commands
 
 

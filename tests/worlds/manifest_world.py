@@ -2,13 +2,15 @@
 
 import msgspec
 
-from huracan_sync.manifest import body, head, trust
+from huracan_sync.manifest import body, head, links, trust
 from huracan_sync.manifest.entries import Item
 from huracan_sync.manifest.file_kinds import DATA, by_name
+from huracan_sync.manifest.pin import Pin
 from huracan_sync.manifest.signer import Signer
 from huracan_sync.manifest.trust import DAY_MS, Key, Policy, Revocation, Trust
 from huracan_sync.tree.content_hash import block_hashes, content_hash
 
+ROOT_ID = bytes(range(16))
 NOW = 1_763_600_000_000  # 2025-11-20, UTC
 HOUR = 3_600_000
 
@@ -44,12 +46,25 @@ def policy(name="champions", *who, threshold=1, epoch=1, **changes):
     return change(made, **changes)
 
 
-def make_trust(version=1, roots=(ROOT,), threshold=1, keys=None, channels=None, revoked=(), created=NOW - 10 * DAY_MS):
+def make_trust(
+    version=1,
+    roots=(ROOT,),
+    threshold=1,
+    keys=None,
+    channels=None,
+    revoked=(),
+    created=NOW - 10 * DAY_MS,
+    after=None,
+    root_id=ROOT_ID,
+):
+    """A trust file; a later version follows `after`, by default the first there is."""
     keys = [key(ENGINE, "engine"), key(CANDLES, "candles")] if keys is None else keys
     channels = [policy(), policy("candles", CANDLES)] if channels is None else channels
     return Trust(
-        v=1,
+        v=2,
+        root_id=root_id,
         version=version,
+        prev=trust.FIRST if version == 1 else trust.link(after or make_trust()),
         created_ms=created,
         expires_ms=created + 180 * DAY_MS,
         roots=tuple(sorted(each.public for each in roots)),
@@ -58,6 +73,18 @@ def make_trust(version=1, roots=(ROOT,), threshold=1, keys=None, channels=None, 
         channels=tuple(sorted(channels, key=lambda each: each.name)),
         revoked=tuple(sorted((Revocation(who.key_id, NOW, "lost") for who in revoked), key=lambda each: each.id)),
     )
+
+
+PIN = Pin(ROOT_ID, (ROOT.fingerprint,))
+
+
+def pin_of(*who, root_id=ROOT_ID):
+    return Pin(root_id, tuple(sorted(each.fingerprint for each in who)))
+
+
+def following(old, **changes):
+    """The next version of a trust file."""
+    return change(old, **{"version": old.version + 1, "prev": trust.link(old), **changes})
 
 
 FILES = {
@@ -83,6 +110,7 @@ def items(files=None):
 def make_head(made_body=None, channel="champions", seq=1, **changes):
     made_body = body.encode(channel, items()) if made_body is None else made_body
     made = head.Head(
+        root_id=ROOT_ID,
         channel=channel,
         epoch=1,
         seq=seq,
@@ -90,6 +118,7 @@ def make_head(made_body=None, channel="champions", seq=1, **changes):
         expires_ms=NOW - 60_000 + 2 * HOUR,
         trust_version=1,
         prev=head.FIRST,
+        skip=links.NONE,
         body_sha256=made_body.sha256,
         body_len=len(made_body.data),
         raw_len=made_body.raw_len,

@@ -3,16 +3,17 @@
 import contextlib
 import hashlib
 
-from manifest_world import ENGINE, FILES, HOUR, NOW, ROOT, change, item, make_trust, policy  # noqa: F401
+import manifest_world
+from manifest_world import ENGINE, FILES, HOUR, NOW, ROOT, change, following, item, make_trust, pin_of, policy  # noqa: F401
 
 from huracan_sync.errors import NotFound, Revoked, Unreachable
-from huracan_sync.manifest import body, head, locations, sshsig, trust
+from huracan_sync.manifest import body, head, links, locations, trust
 from huracan_sync.manifest.entries import Item
 from huracan_sync.manifest.trust import OTHERS
 from huracan_sync.reader import Reader
 from huracan_sync.tree.content_hash import content_hash
 
-PIN = [sshsig.fingerprint(ROOT.public)]
+PIN = str(manifest_world.PIN)
 RULES = [policy(), policy(OTHERS, max_age_s=86_400, stale_limit_s=86_400 * 30)]
 
 
@@ -137,6 +138,7 @@ class Publisher:
         self.who = who
         self.trust = rules or make_trust(channels=RULES)
         self.epoch, self.seq, self.prev, self.made = 1, 0, head.FIRST, None
+        self.digests = {}  # of the heads of this epoch, by sequence
 
     def say_whom_to_trust(self, made=None, *who):
         self.trust = made or self.trust
@@ -160,13 +162,15 @@ class Publisher:
         """A new head over the same body."""
         self.seq += 1
         data, digest = self.head(**changes)
-        self.prev = digest
+        self.digests[self.epoch, self.seq] = self.prev = digest
+        self.peer.put(locations.log(self.channel, self.epoch, self.seq, digest), data)
         self.peer.put(locations.head(self.channel), data)
         return data
 
     def head(self, **changes):
         rules = self.trust.policy(self.channel)
         made = head.Head(
+            root_id=self.trust.root_id,
             channel=self.channel,
             epoch=self.epoch,
             seq=self.seq,
@@ -174,6 +178,9 @@ class Publisher:
             expires_ms=self.clock.now_ms + rules.max_age_s * 1000,
             trust_version=self.trust.version,
             prev=self.prev,
+            skip=links.skip_digest(
+                self.seq, {seq: digest for (epoch, seq), digest in self.digests.items() if epoch == self.epoch}
+            ),
             body_sha256=self.made.sha256,
             body_len=len(self.made.data),
             raw_len=self.made.raw_len,

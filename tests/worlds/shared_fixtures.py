@@ -144,7 +144,7 @@ def publisher(dropbox, tmp_path, clock):
 def hamilton(dropbox, tmp_path, clock, publisher):
     """A machine that may only read and has pinned the publisher's key."""
     machine = Machine(dropbox, tmp_path / "hamilton", scopes=READ, clock=clock)
-    machine.reader().pin([publisher.keys.signer().fingerprint])
+    machine.reader().pin(publisher.pin())
     return machine
 
 

@@ -20,7 +20,7 @@ with atheris.instrument_imports(include=["huracan_sync.manifest"]):
 import msgspec
 
 from huracan_sync.errors import Refused
-from huracan_sync.manifest import zstd_frame
+from huracan_sync.manifest import body
 from huracan_sync.manifest.body import MAGIC, Body, Part, Shard
 from huracan_sync.manifest.envelope import Form, pack
 
@@ -35,7 +35,6 @@ RIGHT = {
     "body": [1, "champions", [list(msgspec.structs.astuple(item)) for item in world.items()]],
     "index": [2, "champions", []],
 }
-FINGERPRINTS = [sshsig.fingerprint(world.ROOT.public)]
 
 
 def value(provider: atheris.FuzzedDataProvider, depth: int = 0) -> object:
@@ -121,14 +120,14 @@ def fuzz_trust(provider: atheris.FuzzedDataProvider) -> None:
     if deed == 0:
         trust.open(data)
     elif deed == 1:
-        trust.pin(data, FINGERPRINTS)
+        trust.pin(data, world.PIN)
     else:
         trust.follow(world.make_trust(), data)
 
 
 def part(provider: atheris.FuzzedDataProvider, raw: bytes) -> Part:
     """A body of these bytes, sometimes in a frame that was damaged."""
-    compressed = bytearray(zstd_frame.compress(raw))
+    compressed = bytearray(body.compress(raw))
     if provider.ConsumeIntInRange(0, 3) == 0:
         compressed[provider.ConsumeIntInRange(0, min(20, len(compressed) - 1))] = provider.ConsumeIntInRange(0, 255)
     data = MAGIC + bytes(compressed)

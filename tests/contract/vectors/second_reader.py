@@ -125,7 +125,18 @@ KEY = [octets(16), octets(32), label, TIME, TIME]
 POLICY = [text(128), number(1, MAX), items(1, 8), number(1, 8), number(1, 31 * 86_400), number(0, 10 * 366 * 86_400)]
 POLICY += [items(0, 64), text(1024), number(0, 2_000_000)]
 REVOKED = [octets(16), TIME, label]
-TRUST = [lambda v: v == 1, number(1, 2**31 - 1), TIME, TIME, items(1, 8), number(1, 8), items(0, 64), items(0, 64)]
+TRUST = [
+    lambda v: v == 2,
+    octets(16),
+    number(1, 2**31 - 1),
+    octets(32),
+    TIME,
+    TIME,
+    items(1, 8),
+    number(1, 8),
+    items(0, 64),
+    items(0, 64),
+]
 TRUST += [items(0, 256)]
 
 
@@ -133,7 +144,9 @@ class Trust:
     def __init__(self, payload):
         code = "TRUST_FORMAT"
         value = fields(unpacked(payload, code), TRUST, code)
-        _, self.version, self.created, self.expires, self.roots, self.threshold, keys, channels, revoked = value
+        _, self.root_id, self.version, self.prev, self.created, self.expires, *value_left = value
+        self.roots, self.threshold, keys, channels, revoked = value_left
+        self.digest = sha256(payload)
         for root in self.roots:
             need(octets(32)(root), code)
         self.keys = {row[0]: row for row in (fields(row, KEY, code) for row in keys)}
@@ -142,6 +155,7 @@ class Trust:
         for rows in (self.roots, *([row[0] for row in rows] for rows in (keys, channels, revoked))):
             need(rising(rows), code)
         one_spelling(payload, value)
+        need((self.version == 1) == (self.prev == bytes(32)), code)
         need(self.threshold <= len(self.roots) and 0 < self.expires - self.created <= 366 * 86_400_000, code)
         for key in keys:
             need(key[0] == key_id(key[1]) and key[3] < key[4], code)
@@ -159,7 +173,7 @@ class Trust:
         good = 0
         for root in self.roots:
             if key_id(root) in signatures:
-                need(signed(root, b"huracan-sync/trust/v1", payload, signatures[key_id(root)]), "TRUST_SIGNATURES")
+                need(signed(root, b"huracan-sync/trust/v2", payload, signatures[key_id(root)]), "TRUST_SIGNATURES")
                 good += 1
         need(good >= self.threshold, "TRUST_SIGNATURES")
 
@@ -171,7 +185,7 @@ def trust_file(data):
     return made
 
 
-def judge_trust(data, pins=None, after=None):
+def judge_trust(data, pin=None, after=None):
     payload, signatures = envelope(data, b"HZTRST1\n", 60_000, "TRUST_FORMAT")
     if after is not None:
         old = trust_file(after)
@@ -180,10 +194,15 @@ def judge_trust(data, pins=None, after=None):
     new.check_threshold(payload, signatures)
     if after is None:
         roots = {fingerprint(root): key_id(root) for root in new.roots}
-        need(pins and all(roots.get(pin) in signatures for pin in pins), "TRUST_PIN")
+        scheme, root, pins = pin.split(":", 2)
+        need(all(roots.get(each) in signatures for each in pins.split(",")), "TRUST_PIN")
+        root_id = base64.b32decode(root.upper() + "=" * 6)
+        need(scheme == "hz2" and new.root_id == root_id, "WRONG_ROOT")
         return
+    need(new.root_id == old.root_id, "WRONG_ROOT")
     fresh = new.revoked - old.revoked
-    need(new.version == old.version + 1 and new.created >= old.created and old.revoked <= new.revoked, "TRUST_CHAIN")
+    need(new.version == old.version + 1 and new.prev == old.digest, "TRUST_CHAIN")
+    need(new.created >= old.created and old.revoked <= new.revoked, "TRUST_CHAIN")
     for name in {*old.channels, *new.channels}:
         was, now = old.policy(name), new.policy(name)
         if was and now:
@@ -192,8 +211,8 @@ def judge_trust(data, pins=None, after=None):
 
 # --- the head, 2 and 7
 
-HEAD = [lambda v: v == 1 and type(v) is int, text(128), number(1, MAX), number(1, MAX), TIME, TIME, number(1, MAX)]
-HEAD += [octets(32), octets(32), number(0, MAX), number(0, MAX), number(0, MAX), label]
+HEAD = [lambda v: v == 2 and type(v) is int, octets(16), text(128), number(1, MAX), number(1, MAX), TIME, TIME]
+HEAD += [number(1, MAX), octets(32), octets(32), octets(32), number(0, MAX), number(0, MAX), number(0, MAX), label]
 
 
 def judge_head(data, trust, channel, now):
@@ -206,7 +225,7 @@ def judge_head(data, trust, channel, now):
     counted, foreign, revoked = [], False, False
     for each, signature in signatures.items():  # step 4
         key = held.keys.get(each)
-        need(key is None or signed(key[1], b"huracan-sync/head/v1", payload, signature), "BAD_SIGNATURE")
+        need(key is None or signed(key[1], b"huracan-sync/head/v2", payload, signature), "BAD_SIGNATURE")
         if each in held.revoked:
             revoked = True
         elif key and each in ids:
@@ -216,7 +235,8 @@ def judge_head(data, trust, channel, now):
     need(len(counted) >= threshold, "KEY_REVOKED" if revoked else "KEY_CHANNEL" if foreign else "THRESHOLD")
     value = fields(unpacked(payload, "HEAD_FORMAT"), HEAD, "HEAD_FORMAT")  # step 5
     one_spelling(payload, value)
-    _, said, said_epoch, _, created, expires, version, _, _, body_len, raw_len, count, _ = value
+    _, root_id, said, said_epoch, _, created, expires, version, _, _, _, body_len, raw_len, count, _ = value
+    need(root_id == held.root_id, "WRONG_ROOT")
     need(said == channel, "WRONG_CHANNEL")  # step 6
     need(version <= held.version, "TRUST_TOO_OLD")
     need(said_epoch == epoch, "EPOCH")
@@ -227,10 +247,43 @@ def judge_head(data, trust, channel, now):
     need(body_len <= 64 << 20 and raw_len <= 256 << 20 and count <= max_entries, "LIMIT")
 
 
+# --- the way back, 7
+
+
+def skipped(seq):  # 2
+    """Where `skip` leads: `seq` less the smallest weight (1, 3, 7, 15 ...) of its skew-binary digits."""
+    rest, last = seq, 0
+    for weight in reversed([2**n - 1 for n in range(1, 64)]):
+        while weight <= rest:
+            rest, last = rest - weight, weight
+    return seq - last
+
+
+def judge_link(data, mark, log):
+    epoch, seen, digest = mark
+    payload, _ = envelope(data, b"HZHEAD1\n", 2_048, "GAP")
+    while True:
+        _, root_id, channel, said_epoch, seq, _, _, _, prev, skip, *_ = unpacked(payload, "GAP")
+        if said_epoch != epoch or seq <= seen:
+            return
+        at, wanted = skipped(seq), skip
+        if at < seen or skip == bytes(32):
+            at, wanted = seq - 1, prev
+        if at == seen:
+            need(wanted == digest, "GAP")
+            return
+        need(at in log, "GAP")
+        payload, _ = envelope(log[at], b"HZHEAD1\n", 2_048, "GAP")
+        need(sha256(payload) == wanted, "GAP")
+        below = unpacked(payload, "GAP")
+        need(below[1:5] == [root_id, channel, epoch, at], "GAP")
+
+
 # --- the body, 3 to 5
 
 SHARD = [text(1024), octets(32), number(0, MAX), number(0, MAX), number(0, MAX)]
-ENTRY = [text(1024), number(0, 2**41 - 2**22), octets(32), text(64), TIME, number(0, 255), lambda v: type(v) is bytes]
+ENTRY = [text(1024), number(0, 2**41 - 2**22), octets(32), text(64), TIME, number(0, 255)]
+ENTRY += [lambda v: type(v) is bytes, lambda v: type(v) is bytes and len(v) <= 32]
 
 
 def objection(path):  # 4
@@ -310,7 +363,9 @@ def check_stretch(rows, after, kinds):
         need(row[5] in kinds, "KIND")
     for row in rows:
         need(re.fullmatch(r"[A-Za-z0-9_-]*", row[3]), "NOT_CANONICAL")
-    for _, size, content_hash, _, _, _, blocks in rows:
+    for row in rows:
+        need(not row[7] or (len(row[7]) == 32 and row[1] > 65_536), "BODY_FORMAT")
+    for _, size, content_hash, _, _, _, blocks, _ in rows:
         if size > BLOCK or blocks:
             expected = -(-size // BLOCK) * 32 if size > BLOCK else 0
             need(len(blocks) == expected and sha256(blocks) == content_hash, "BLOCKS")

@@ -25,7 +25,7 @@ def test_heads(vector):
 @pytest.mark.parametrize("vector", vectors("trusts"))
 def test_trusts(vector):
     after = read(vector["after"]) if "after" in vector else None
-    got = second.answer(second.judge_trust, read(vector["trust"]), vector.get("pins"), after)
+    got = second.answer(second.judge_trust, read(vector["trust"]), vector.get("pin"), after)
     assert got in expected(vector)
 
 
@@ -43,6 +43,13 @@ def test_bodies(vector):
         max_entries=vector["max_entries"],
     )
     assert got in expected(vector)
+
+
+@pytest.mark.parametrize("vector", vectors("links"))
+def test_links(vector):
+    mark = (vector["mark"]["epoch"], vector["mark"]["seq"], read(vector["mark"]["digest"]))
+    log = {int(seq): read(data) for seq, data in vector["log"].items()}
+    assert second.answer(second.judge_link, read(vector["head"]), mark, log) in expected(vector)
 
 
 def test_it_knows_nothing_of_us():

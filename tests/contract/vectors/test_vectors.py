@@ -1,6 +1,7 @@
 """The vectors, as a stranger would use them; and that making them anew changes none."""
 
 import base64
+import contextlib
 import importlib.util
 import json
 import shutil
@@ -10,11 +11,14 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from expecting import raises
 from manifest_world import change, make_head, policy
 
 from huracan_sync.errors import Refused
-from huracan_sync.manifest import body, head, refusals, trust
+from huracan_sync.manifest import body, head, links, refusals, trust
 from huracan_sync.manifest.body import Body
+from huracan_sync.manifest.checks import Mark
+from huracan_sync.manifest.pin import parse
 
 HERE = Path(__file__).parent
 SCRIPT = Path(__file__).parents[3] / "scripts" / "make_vectors.py"
@@ -54,8 +58,8 @@ def test_heads(vector):
 @pytest.mark.parametrize("vector", vectors("trusts"))
 def test_trusts(vector):
     data = read(vector["trust"])
-    if "pins" in vector:
-        judge(vector, lambda: plain(trust.pin(data, vector["pins"])))
+    if "pin" in vector:
+        judge(vector, lambda: plain(trust.pin(data, parse(vector["pin"]))))
     else:
         judge(vector, lambda: plain(trust.follow(trust.open(read(vector["after"])), data)))
 
@@ -69,13 +73,33 @@ def test_bodies(vector):
     judge(vector, lambda: [plain(item) for item in body.read(said, rules, lambda sha256, _: parts[sha256])])
 
 
+@pytest.mark.parametrize("vector", vectors("links"))
+def test_links(vector):
+    top = head.linked(read(vector["head"]), head.digest_of(read(vector["head"])))
+    mark = Mark(vector["mark"]["epoch"], vector["mark"]["seq"], read(vector["mark"]["digest"]))
+    log = {int(seq): read(data) for seq, data in vector["log"].items()}
+    way = links.check_linked(top, mark)
+
+    def walk():
+        with contextlib.suppress(StopIteration):
+            place, _ = next(way)
+            while True:
+                place, _ = way.send(log.get(int(place.rpartition("/")[2].split("-")[1])))
+
+    if vector["expect"] == "accepted":
+        walk()
+    else:
+        with raises(vector["expect"]):
+            walk()
+
+
 # The state of a reader, not one file, decides these; tests/reader has them.
 OF_THE_READER = {"CLOCK", "TRUST_EXPIRED", "HEAD_MISSING", "ROLLBACK", "FORK", "SEQUENCE_JUMP", "STALE", "DEAD"}
 OF_THE_READER |= {"BODY_MISSING", "SSHSIG_FORMAT", "CHANNEL_NAME", "CONTRACT"}
 
 
 def test_every_reason_has_a_vector():
-    named = [vector.values[0]["expect"] for name in ("heads", "trusts", "bodies") for vector in vectors(name)]
+    named = [vector.values[0]["expect"] for name in ("heads", "trusts", "bodies", "links") for vector in vectors(name)]
     assert {code for expect in named for code in expect.split("|")} - {"accepted"} == set(
         refusals.HINTS
     ) - OF_THE_READER
@@ -89,7 +113,15 @@ def test_made_anew_they_are_the_same(tmp_path):
     spec.loader.exec_module(script)
     sys.path[:] = before
     script.main(tmp_path)
-    for name in ("heads.jsonl", "trusts.jsonl", "1.hzt", "champions.sig", "champions.payload", "allowed_signers"):
+    for name in (
+        "heads.jsonl",
+        "trusts.jsonl",
+        "links.jsonl",
+        "1.hzt",
+        "champions.sig",
+        "champions.payload",
+        "allowed_signers",
+    ):
         assert (tmp_path / name).read_bytes() == (HERE / name).read_bytes()
     old, new = ((at / "bodies.jsonl").read_text().splitlines() for at in (HERE, tmp_path))
     assert [json.loads(line)["name"] for line in old] == [json.loads(line)["name"] for line in new]
@@ -97,7 +129,7 @@ def test_made_anew_they_are_the_same(tmp_path):
 
 @pytest.mark.skipif(shutil.which("ssh-keygen") is None, reason="needs ssh-keygen")
 def test_the_golden_head_by_openssh_alone():
-    command = ["ssh-keygen", "-Y", "verify", "-n", "huracan-sync/head/v1", "-f", "allowed_signers", "-I", "engine"]
+    command = ["ssh-keygen", "-Y", "verify", "-n", "huracan-sync/head/v2", "-f", "allowed_signers", "-I", "engine"]
     payload = (HERE / "champions.payload").read_bytes()
     done = subprocess.run([*command, "-s", "champions.sig"], input=payload, cwd=HERE, capture_output=True, check=False)
     assert done.returncode == 0, done.stderr

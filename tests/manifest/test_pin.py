@@ -1,0 +1,50 @@
+"""The pin that a person carries to a reader."""
+
+import pytest
+from manifest_world import BACKUP, PIN, ROOT, ROOT_ID, THIEF, pin_of
+
+from huracan_sync.errors import UsageError
+from huracan_sync.manifest.pin import one_pin, parse
+
+TEXT = str(PIN)
+
+
+def test_there_and_back():
+    assert parse(TEXT) == PIN
+    assert TEXT.startswith("hz2:aaaqeayea")
+    both = pin_of(ROOT, BACKUP)
+    assert parse(f" {both} ") == both
+    assert parse(TEXT).root_id == ROOT_ID
+
+
+def test_several_texts_of_one_root():
+    assert one_pin(TEXT) == one_pin([TEXT]) == PIN
+    assert one_pin([TEXT, str(pin_of(BACKUP))]) == pin_of(ROOT, BACKUP)
+    for wrong in ([], [TEXT, str(pin_of(THIEF, root_id=bytes(16)))]):
+        with pytest.raises(UsageError, match="root folder"):
+            one_pin(wrong)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "hz2:",
+        ROOT.fingerprint,
+        TEXT.upper(),
+        TEXT.replace("hz2", "hz1"),
+        TEXT[:-1],
+        f"{TEXT},",
+        TEXT.replace("hz2:a", "hz2:"),
+        f"{TEXT[:29]}b{TEXT[30:]}",  # bits that no byte has: a second spelling
+    ],
+)
+def test_what_is_no_pin(text):
+    with pytest.raises(UsageError) as caught:
+        parse(text)
+    assert "keys show" in caught.value.hint or "second spelling" in str(caught.value)
+
+
+def test_a_fingerprint_alone_says_what_is_missing():
+    with pytest.raises(UsageError, match="without the root folder it is for"):
+        parse(ROOT.fingerprint)
