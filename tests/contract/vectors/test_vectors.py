@@ -95,7 +95,7 @@ def test_links(vector):
 
 # The state of a reader, not one file, decides these; tests/reader has them.
 OF_THE_READER = {"CLOCK", "TRUST_EXPIRED", "HEAD_MISSING", "ROLLBACK", "FORK", "SEQUENCE_JUMP", "STALE", "DEAD"}
-OF_THE_READER |= {"BODY_MISSING", "SSHSIG_FORMAT", "CHANNEL_NAME", "CONTRACT"}
+OF_THE_READER |= {"BODY_MISSING", "SSHSIG_FORMAT", "CHANNEL_NAME", "CONTRACT", "UNSIGNED_CONTENT", "CONTRADICTED"}
 
 
 def test_every_reason_has_a_vector():
