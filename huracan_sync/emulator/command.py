@@ -27,8 +27,8 @@ Make it behave badly, and see what happened:
   curl -s URL/emulator/clock  -d '{"advance_s": 14401}'
   curl -s URL/emulator/log
 
-GET URL/emulator/faults lists every kind of fault, GET URL/emulator/config every setting. Clients with Dropbox's addresses
-built in can be pointed here with --tls, --port 443 and a hosts file; they have to trust DIR/ca.pem.
+GET URL/emulator/faults lists every kind of fault, GET URL/emulator/config every setting. Clients with Dropbox's
+addresses built in can be pointed here with --tls, --port 443 and a hosts file; they have to trust DIR/ca.pem.
 In pytest, the fixture `dropbox_emulator` gives every test a fresh account; ask for it by
 `pytest -p huracan_sync.emulator.pytest_plugin`.
 """
