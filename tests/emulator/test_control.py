@@ -38,7 +38,16 @@ def test_strangers_do_not_get_in(dropbox, headers, path):
 
 
 @pytest.mark.parametrize(
-    "headers", [{"Host": "evil.example:{port}"}, {"Host": "[::1]"}, {"Origin": "http://evil.example"}]
+    "headers",
+    [
+        {"Host": "evil.example:{port}"},
+        {"Host": "evil.example"},
+        {"Origin": "http://evil.example"},
+        {"Origin": "http://localhost:{port}"},
+        {"Host": "127.0.0.1:1", "Origin": "http://127.0.0.1:1"},
+        {"Host": "www.dropbox.com", "Origin": "http://evil.example"},
+    ],
+    ids=str,
 )
 @pytest.mark.parametrize(
     "path", ["/2/check/user", "/oauth2/token", "/oauth2/authorize", "/cd/0/get/x/file", "/nothing"]
@@ -105,7 +114,7 @@ def test_tokens_say_that_they_are_the_emulators(dropbox):
 
 def test_the_real_hosts_names_serve_clients(dropbox):
     me = client(dropbox)
-    for host in ("api.dropboxapi.com", "content.dropboxapi.com"):
+    for host in ("api.dropboxapi.com", "content.dropboxapi.com", "127.0.0.1:1"):  # the last: by a proxy
         assert me.raw_rpc("check/user", {"query": host}, Host=host).json() == {"result": host}
 
 

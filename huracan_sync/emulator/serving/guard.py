@@ -2,8 +2,9 @@
 
 Rules, for every endpoint:
 
-    Host     a local name with the emulator's own port. For clients also Dropbox's names, which a hosts file can lead
-             here. A foreign name is refused: a site can let its own name resolve to 127.0.0.1.
+    Host     a local name with the emulator's own port. A foreign name is refused: a site can let its own name resolve
+             to 127.0.0.1. Programs that are no browsers (they send no Origin) may call the clients' endpoints by any
+             port, because a proxy may stand between, and by Dropbox's names, which a hosts file can lead here.
     Origin   none (no browser), or the same scheme and host as the request went to.
     peer     for the control endpoints and the page: this machine.
 
@@ -36,18 +37,20 @@ class Guard:
         if not self._open_to_all:
             if control and not _is_loopback(peer):
                 return "control endpoints answer on loopback only"
-            if not self._is_ours(scheme, host, clients=not control):
+            if not self._is_ours(scheme, host, control=control, browser=origin is not None):
                 return f"the Host {host!r} is not an address of this emulator; use 127.0.0.1:{self._port}"
         if origin is not None and origin.lower() != f"{scheme}://{host}":
             return f"the Origin {origin!r} is another site's"
         return None
 
-    def _is_ours(self, scheme: str, host: str, *, clients: bool) -> bool:
+    def _is_ours(self, scheme: str, host: str, *, control: bool, browser: bool) -> bool:
         name, colon, port = host.rpartition(":")
         if not colon or port.endswith("]"):
             name, port = host, ""
-        if clients and (not host or name in DROPBOX_NAMES):
+        if not control and (not host or name in DROPBOX_NAMES):
             return True
+        if not control and not browser:
+            return name in LOCAL_NAMES
         right_port = self._port is None or port == str(self._port) or (not port and self._port == _USUAL_PORTS[scheme])
         return name in LOCAL_NAMES and right_port
 
