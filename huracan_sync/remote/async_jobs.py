@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import msgspec
 
 from huracan_sync.errors import ServiceFault
 from huracan_sync.remote.client import Remote
+from huracan_sync.remote.errors import FAULT_ATTEMPTS, Verdict, judge_failure
+from huracan_sync.remote.rate_limit import Wait
 
 MOST = 1000
 """Entries in a job."""
@@ -23,6 +25,56 @@ class _Job(msgspec.Struct):
     async_job_id: str = ""
     entries: list[dict[str, Any]] = []
     failed: dict[str, Any] = {}
+
+
+def verdict_of_entry(route: str, entry: Mapping[str, Any]) -> Verdict | None:
+    """What one entry of a finished job means; None for a success."""
+    if entry.get(".tag") == "success":
+        return None
+    failure = entry.get("failure", {})
+    # A failed relocation lies one deeper than other batches' failures do.
+    inner = failure.get("relocation_error", failure) if isinstance(failure, dict) else {}
+    return judge_failure(route, inner)
+
+
+def run_batch(
+    remote: Remote,
+    route: str,
+    check: str,
+    entries: Sequence[dict[str, Any]],
+    *,
+    sleep: Callable[[float], None] = time.sleep,
+) -> list[dict[str, Any]]:
+    """What became of each entry in the end. Entries that met contention, or a fault, are sent again.
+
+    Args:
+        remote: the login.
+        route: the route that begins a job.
+        check: the route that tells how it goes.
+        entries: any number of them; a job takes `MOST`.
+        sleep: waits that many seconds between looks.
+
+    Raises:
+        As `carry_out`.
+    """
+    results: dict[int, dict[str, Any]] = {}
+    waiting, attempt = list(range(len(entries))), 1
+    while waiting:
+        again, why = [], ""
+        for at in range(0, len(waiting), MOST):
+            numbers = waiting[at : at + MOST]
+            done = carry_out(remote, route, check, [entries[number] for number in numbers], sleep=sleep)
+            for number, entry in zip(numbers, done, strict=True):
+                results[number] = entry
+                verdict = verdict_of_entry(route, entry)
+                if verdict is not None and verdict.retry and attempt < FAULT_ATTEMPTS:
+                    again.append(number)
+                    why = str(verdict.error)
+        waiting = again
+        if waiting:
+            remote.pacing.pause(Wait(remote.pacing.backoff(attempt), why, route, attempt))
+            attempt += 1
+    return [results[number] for number in range(len(entries))]
 
 
 def carry_out(
@@ -45,6 +97,21 @@ def carry_out(
     Raises:
         ServiceFault: Dropbox gave it up, or has not finished after a quarter of an hour.
     """
+    for attempt in range(1, FAULT_ATTEMPTS + 1):
+        job = _finish(remote, route, check, entries, sleep)
+        if job.tag == "complete" and len(job.entries) == len(entries):
+            return job.entries
+        verdict = judge_failure(route, job.failed)
+        if not (job.tag == "failed" and verdict.retry) or attempt == FAULT_ATTEMPTS:
+            break
+        remote.pacing.pause(Wait(remote.pacing.backoff(attempt), str(verdict.error), route, attempt))
+    raise ServiceFault(f"Dropbox gave up {route} of {len(entries)} files: {job.failed or job.tag}", route=route)
+
+
+def _finish(
+    remote: Remote, route: str, check: str, entries: list[dict[str, Any]], sleep: Callable[[float], None]
+) -> _Job:
+    """Begin a job and look until it is done."""
     job = remote.rpc(route, {"entries": entries}, _Job, commit=True)
     job_id, pause, waited = job.async_job_id, FIRST_LOOK_S, 0.0
     while job.tag in {"async_job_id", "in_progress"}:
@@ -53,6 +120,4 @@ def carry_out(
         sleep(pause)
         waited, pause = waited + pause, min(pause * 2, LONGEST_LOOK_S)
         job = remote.rpc(check, {"async_job_id": job_id}, _Job)
-    if job.tag != "complete" or len(job.entries) != len(entries):
-        raise ServiceFault(f"Dropbox gave up {route} of {len(entries)} files: {job.failed or job.tag}", route=route)
-    return job.entries
+    return job

@@ -9,10 +9,10 @@ from typing import Any
 
 import msgspec
 
-from huracan_sync.errors import HuracanError, NotFound
-from huracan_sync.remote.async_jobs import MOST, carry_out
+from huracan_sync.errors import HuracanError, NotAuthorized, NotFound
+from huracan_sync.remote.async_jobs import run_batch, verdict_of_entry
 from huracan_sync.remote.client import Remote
-from huracan_sync.remote.errors import judge_failure
+from huracan_sync.remote.errors import concerns_a_path
 
 ALONE = 2
 """Up to so many files are removed one by one; more in a job, which takes two calls or three."""
@@ -32,9 +32,7 @@ def remove(
         for path, rev in files:
             results[path] = _remove_one(remote, path, rev)
         return results
-    for at in range(0, len(files), MOST):
-        results.update(_remove_many(remote, files[at : at + MOST], sleep))
-    return results
+    return _remove_many(remote, files, sleep)
 
 
 def _remove_one(remote: Remote, path: str, rev: str) -> HuracanError | None:
@@ -43,8 +41,8 @@ def _remove_one(remote: Remote, path: str, rev: str) -> HuracanError | None:
     except NotFound:
         return None
     except HuracanError as error:
-        if error.retryable:
-            raise  # the service, not this file
+        if error.retryable or (isinstance(error, NotAuthorized) and not concerns_a_path(error)):
+            raise  # the service or the login, not this file
         return error
     return None
 
@@ -69,12 +67,10 @@ def _remove_many(
 ) -> dict[str, HuracanError | None]:
     route = "files/delete_batch"
     entries = [{"path": path, "parent_rev": rev} for path, rev in files]
-    done = carry_out(remote, route, f"{route}/check", entries, sleep=sleep)
+    done = run_batch(remote, route, f"{route}/check", entries, sleep=sleep)
     return {path: _meaning(route, entry) for (path, _), entry in zip(files, done, strict=True)}
 
 
 def _meaning(route: str, entry: dict[str, Any]) -> HuracanError | None:
-    if entry.get(".tag") == "success":
-        return None
-    error = judge_failure(route, entry.get("failure", {})).error
-    return None if isinstance(error, NotFound) else error
+    verdict = verdict_of_entry(route, entry)
+    return None if verdict is None or isinstance(verdict.error, NotFound) else verdict.error

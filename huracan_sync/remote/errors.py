@@ -198,6 +198,11 @@ def _plain_failure(
     return CallRefused(f"Dropbox refused {route}: {summary}", route=route, tags=summary)
 
 
+def concerns_a_path(error: HuracanError) -> bool:
+    """Whether the service refused a path, not the login or the call: other paths may go well."""
+    return "tags" in error.facts
+
+
 def spell(error: Mapping[str, Any]) -> tuple[str, ...]:
     """The tags of an API error, outermost first: `("path", "conflict", "file")`."""
     tags = []

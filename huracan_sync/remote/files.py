@@ -10,9 +10,8 @@ from typing import Any
 import msgspec
 
 from huracan_sync.errors import Conflict, ContentMismatch, HuracanError, ServiceFault
-from huracan_sync.remote.async_jobs import MOST, carry_out
+from huracan_sync.remote.async_jobs import run_batch, verdict_of_entry
 from huracan_sync.remote.client import Download, Ranged, Remote
-from huracan_sync.remote.errors import judge_failure
 from huracan_sync.remote.listing import (
     DeletedMetadata,
     FileMetadata,
@@ -231,20 +230,14 @@ def relocate(
         sleep: waits that many seconds between looks at a job.
     """
     route = "files/copy_batch" if keep else "files/move_batch"
-    results: list[FileMetadata | HuracanError] = []
-    for at in range(0, len(pairs), MOST):
-        entries = [{"from_path": source, "to_path": target} for source, target in pairs[at : at + MOST]]
-        done = carry_out(remote, f"{route}_v2", f"{route}/check_v2", entries, sleep=sleep)
-        results += [_relocated(route, entry) for entry in done]
-    return results
+    entries = [{"from_path": source, "to_path": target} for source, target in pairs]
+    done = run_batch(remote, f"{route}_v2", f"{route}/check_v2", entries, sleep=sleep)
+    return [_relocated(route, entry) for entry in done]
 
 
 def _relocated(route: str, entry: dict[str, Any]) -> FileMetadata | HuracanError:
-    if entry.get(".tag") != "success":
-        # A failure that names the step lies one deeper than other batches' do.
-        failure = entry.get("failure", {})
-        inner = failure.get("relocation_error", failure) if isinstance(failure, dict) else {}
-        return judge_failure(route, inner).error
+    if (verdict := verdict_of_entry(route, entry)) is not None:
+        return verdict.error
     relocated = msgspec.convert(entry["success"], Metadata)
     return relocated if isinstance(relocated, FileMetadata) else Conflict("that is no file", route=route)
 

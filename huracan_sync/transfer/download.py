@@ -21,6 +21,7 @@ from huracan_sync.errors import (
     Stopped,
     Unavailable,
 )
+from huracan_sync.remote.errors import concerns_a_path
 from huracan_sync.transfer import download_zip
 from huracan_sync.transfer.download_file import WHOLE, DownloadContext, RangeDownload, commit, fetch_stream, fetch_whole
 from huracan_sync.transfer.journal import Synced
@@ -127,7 +128,7 @@ class Download:
 
         def failed(error: HuracanError) -> None:
             count(0)
-            if isinstance(error, NotAuthorized):
+            if isinstance(error, NotAuthorized) and not concerns_a_path(error):
                 self._stop(error)
                 return
             if context.pool.is_ending:
@@ -260,7 +261,8 @@ class Download:
             self._context.monitor.finished(step.path, step.entry.size)
             return
         is_service = isinstance(error, Unavailable) and error.retryable and error.code != "RANGE_IGNORED"
-        if is_service or isinstance(error, NotAuthorized | DiskFull):
+        is_login = isinstance(error, NotAuthorized) and not concerns_a_path(error)
+        if is_service or is_login or isinstance(error, DiskFull):
             self._stop(error)
         key = fold(step.path)
         self._attempts[key] = self._attempts.get(key, 0) + 1

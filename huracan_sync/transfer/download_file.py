@@ -273,6 +273,8 @@ class RangeDownload:
         context, entry = self._context, self.step.entry
         with self._placing as placing:
             if self._error is not None:
+                if not self._arrived:  # nothing that a later run could go on from
+                    placing.discard()
                 raise self._error
             if combine(b"".join(self._arrived[number] for number in range(self._count))) != entry.content_hash:
                 placing.discard()

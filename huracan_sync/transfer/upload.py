@@ -25,7 +25,7 @@ from huracan_sync.errors import (
     Unavailable,
 )
 from huracan_sync.remote import upload_session
-from huracan_sync.remote.errors import FAULT_ATTEMPTS, SessionLost, WrongOffset
+from huracan_sync.remote.errors import FAULT_ATTEMPTS, SessionLost, WrongOffset, concerns_a_path
 from huracan_sync.remote.listing import FileMetadata, entry_of, everything, metadata
 from huracan_sync.remote.rate_limit import Wait
 from huracan_sync.transfer.journal import Synced
@@ -176,7 +176,7 @@ class Upload:
         large = item.is_large(self._context)
         if large and item.digest:
             self._context.monitor.moved(-item.size)
-        alone = alone or (isinstance(error, NotAuthorized) and "tags" in error.facts)  # about this path, not the login
+        alone = alone or (isinstance(error, NotAuthorized) and concerns_a_path(error))
         if isinstance(error, NotAuthorized | Unavailable | OutOfSpace | RateLimited) and not (
             alone or lost or isinstance(error, CallRefused)
         ):
