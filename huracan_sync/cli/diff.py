@@ -11,7 +11,7 @@ from huracan_sync.cli.invocation import DONE, FAILURES, Invocation
 from huracan_sync.cli.login_options import context_of
 from huracan_sync.cli.output import ascii_path
 from huracan_sync.cli.transfer_options import remote_of
-from huracan_sync.operations.look import Difference, compare
+from huracan_sync.operations.browse import Difference, compare
 from huracan_sync.transfer.pair import Options
 
 

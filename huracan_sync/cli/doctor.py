@@ -150,14 +150,14 @@ def _root(remote: Remote, profile: Profile) -> doctor_checks.Check:
     elsewhere = []
     try:
         if not remote.root or isinstance(metadata(remote, remote.root), FolderMetadata):
-            return doctor_checks.check_root(profile, remote.root, seen=True)
+            return doctor_checks.check_root(profile, remote.root, visible=True)
         for app in folders(remote, _APPS)[:_MOST_APPS]:
             place = f"{_APPS}/{app}{remote.root}"
             if isinstance(metadata(remote, place), FolderMetadata):
                 elsewhere.append(place)
     except HuracanError as error:
-        return doctor_checks.check_root(profile, remote.root, seen=error)
-    return doctor_checks.check_root(profile, remote.root, seen=False, elsewhere=elsewhere)
+        return doctor_checks.check_root(profile, remote.root, visible=error)
+    return doctor_checks.check_root(profile, remote.root, visible=False, elsewhere=elsewhere)
 
 
 def _self_test(options: argparse.Namespace, invocation: Invocation, login: Credentials) -> list[doctor_checks.Check]:

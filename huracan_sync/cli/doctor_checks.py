@@ -309,21 +309,21 @@ def _not_ours(path: Path) -> str:
     return f"open to others (mode {stat.S_IMODE(found.st_mode):04o})" if found.st_mode & 0o077 else ""
 
 
-def check_root(profile: Profile, root: str, *, seen: bool | HuracanError, elsewhere: Sequence[str] = ()) -> Check:
+def check_root(profile: Profile, root: str, *, visible: bool | HuracanError, elsewhere: Sequence[str] = ()) -> Check:
     """Whether the login sees the folder it works in.
 
     Args:
         profile: whose login.
         root: the remote folder; empty for the whole Dropbox.
-        seen: whether it is there for this login, or why nobody knows.
+        visible: whether it is there for this login, or why nobody knows.
         elsewhere: where it lies instead, in the folders of other apps.
     """
-    facts: dict[str, object] = {"root": root or "/", "seen": seen if isinstance(seen, bool) else None}
+    facts: dict[str, object] = {"root": root or "/", "visible": visible if isinstance(visible, bool) else None}
     if elsewhere:
         facts["elsewhere"] = list(elsewhere)
-    if isinstance(seen, HuracanError):
-        return Check("root folder", "unknown", f"{seen}.", facts, seen.hint)
-    if seen:
+    if isinstance(visible, HuracanError):
+        return Check("root folder", "unknown", f"{visible}.", facts, visible.hint)
+    if visible:
         return Check("root folder", "ok", f"{root or 'the whole Dropbox'} is visible.", facts)
     if elsewhere:
         says = f"{root} is not there for this login, but {' and '.join(elsewhere)}: an App-folder app wrote it there."

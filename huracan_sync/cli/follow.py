@@ -13,7 +13,7 @@ from typing import Any
 from huracan_sync.auth.connect import connect
 from huracan_sync.cli.invocation import DONE, Invocation
 from huracan_sync.cli.login_options import context_of, credentials
-from huracan_sync.cli.output import Output, ascii_path
+from huracan_sync.cli.output import Output, ascii_path, moment
 from huracan_sync.errors import HuracanError
 from huracan_sync.manifest.scope import CHAMPIONS
 from huracan_sync.reader import Snapshot
@@ -48,7 +48,7 @@ def run(options: argparse.Namespace, invocation: Invocation) -> int:
         return DONE
     with _ended_by_signals():
         for snapshot in reader.follow(
-            options.channel, allow_stale=options.allow_stale, observe=teller.problem, on_check=teller.seen
+            options.channel, allow_stale=options.allow_stale, observe=teller.problem, on_check=teller.observed
         ):
             teller.snapshot(snapshot)
     return DONE
@@ -77,15 +77,15 @@ class _Teller:
             "files": len(snapshot),
             "bytes": snapshot.size,
             "publisher": said.publisher,
-            "created_ms": said.created_ms,
-            "expires_ms": said.expires_ms,
+            "created": moment(said.created_ms),
+            "expires": moment(said.expires_ms),
             "digest": snapshot.digest.hex(),
         }
         what = f"sequence {said.seq} of {self._channel}: {len(snapshot)} files, {size_in_words(snapshot.size)}"
         by = f" by {ascii_path(said.publisher)}" if said.publisher else ""
         self._line(document, f"{snapshot.status.name}  {what}, signed {_moment(said.created_ms)}{by}")
 
-    def seen(self, snapshot: Snapshot) -> None:
+    def observed(self, snapshot: Snapshot) -> None:
         """What a look found: told where it is what is known already, and its status another."""
         if snapshot.problem is None and snapshot.head.body_sha256 == self._body:
             self._status(snapshot.status.value, snapshot.sequence, f"until {_moment(snapshot.head.expires_ms)}")

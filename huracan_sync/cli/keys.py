@@ -14,6 +14,7 @@ from huracan_sync.cli import policy_options
 from huracan_sync.cli.invocation import DONE, Invocation
 from huracan_sync.cli.login_options import add_arguments as add_secrets
 from huracan_sync.cli.login_options import context_of, credentials
+from huracan_sync.cli.output import moment
 from huracan_sync.cli.parser import add_global_options
 from huracan_sync.errors import ConfigError, LocalFailure, NotAuthorized, NoTrust, UsageError
 from huracan_sync.manifest import head, locations, rotation, sshsig, trust
@@ -126,7 +127,7 @@ def _init(asked: _Asked) -> int:
         "key_in": asked.keys.where(),
         "root": asked.root,
         "trust_version": begun.trust.version,
-        "expires_ms": begun.trust.expires_ms,
+        "expires": moment(begun.trust.expires_ms),
         "in_dropbox": begun.problem is None,
         "why_not": "" if begun.problem is None else str(begun.problem),
         "allowed_signers": _allowed(begun.trust),
@@ -162,7 +163,7 @@ def _show(asked: _Asked) -> int:
         "key_in": asked.keys.where() if present else "",
         "root": asked.root,
         "trust_version": known.version if known else 0,
-        "expires_ms": known.expires_ms if known else 0,
+        "expires": moment(known.expires_ms) if known else None,
         "pinned": pinned,
         "keys": rows,
         "channels": [] if known is None else [_channel_row(known, each.name) for each in known.channels],
@@ -214,7 +215,7 @@ def _key_row(known: Trust, public: bytes, here: set[bytes]) -> dict[str, Any]:
         "channels": channels,
         "revoked": known.is_revoked(key_id),
         "here": public in here,
-        "not_after_ms": key.not_after_ms if key else None,
+        "not_after": moment(key.not_after_ms) if key else None,
         "does": "; ".join(does) or "nothing",
     }
 
@@ -274,7 +275,7 @@ def _trust(asked: _Asked) -> int:
         "root": asked.root,
         "trusted": fingerprints,
         "trust_version": made.version,
-        "expires_ms": made.expires_ms,
+        "expires": moment(made.expires_ms),
         "at_least": floors or {},
     }
     words = [f"this machine trusts {', '.join(fingerprints)} (version {made.version} of the trust file)"]
@@ -371,7 +372,7 @@ def _tell_of_next(asked: _Asked, made: Trust, following: Signer | None) -> int:
     document = {
         "root": asked.root,
         "trust_version": made.version,
-        "expires_ms": made.expires_ms,
+        "expires": moment(made.expires_ms),
         "roots": fingerprints,
         "fingerprint": following.fingerprint if following else asked.keys.signer().fingerprint,
         "channels": [_channel_row(made, each.name) for each in made.channels],

@@ -10,7 +10,7 @@ from huracan_sync.auth.connect import connect
 from huracan_sync.cli.invocation import DONE, Invocation
 from huracan_sync.cli.login_options import credentials
 from huracan_sync.cli.output import ascii_path
-from huracan_sync.operations.look import Listed, list_folder
+from huracan_sync.operations.browse import Listed, list_folder
 from huracan_sync.tree.units import size_in_words
 
 

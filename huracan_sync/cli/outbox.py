@@ -23,7 +23,7 @@ _WHAT = {
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Give the parser the verb's arguments."""
-    parser.add_argument("what", metavar="WHAT", nargs="?", choices=_WHAT, default="list", help=", ".join(_WHAT))
+    parser.add_argument("what", metavar="WHAT", nargs="?", choices=list(_WHAT), default="list", help=", ".join(_WHAT))
     parser.add_argument("id", metavar="ID", nargs="*", help="with drop: which, as `list` prints them")
     parser.add_argument("--all", action="store_true", help="with drop: all of them")
     parser.epilog = "; ".join(f"{name}: {what}" for name, what in _WHAT.items())

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 MOST_FAILURES_SHOWN = 20
 RATE_S = 10.0
 """A rate is that of the last so many seconds."""
+SCHEMA = 1
+"""The version of the JSON documents (cli/documents.py)."""
 CARRIES_ON = "run the same command again, it carries on where it stopped"
 
 
@@ -106,10 +108,16 @@ def give_up_stdout() -> None:
 
 def as_json(document: Mapping[str, Any]) -> str:
     """One line of JSON. Names that are not Unicode (lone surrogates) are escaped as JSON can."""
+    document = {"schema_version": SCHEMA, **document}
     try:
         return msgspec.json.encode(document).decode()
     except UnicodeEncodeError:
         return json.dumps(msgspec.to_builtins(document))
+
+
+def moment(at_ms: float) -> str:
+    """A moment, given in milliseconds since 1970, in the one format of all documents: RFC 3339, UTC, whole seconds."""
+    return f"{datetime.fromtimestamp(at_ms / 1000, UTC):%Y-%m-%dT%H:%M:%SZ}"
 
 
 def is_watched() -> bool:

@@ -29,7 +29,12 @@ class Parser(argparse.ArgumentParser):
         """End with exit code 2: usage."""
         message = self._suggesting(message)
         if self.as_json:
-            document = {"error": "UsageError", "message": message, "hint": f"see {self.prog} --help"}
+            document = {
+                "schema_version": 1,
+                "error": "UsageError",
+                "message": message,
+                "hint": f"see {self.prog} --help",
+            }
             print(json.dumps({**document, "retryable": False, "facts": {}}))
         super().error(message)
 

@@ -8,6 +8,7 @@ import time
 from huracan_sync.cli import expiry
 from huracan_sync.cli.invocation import DONE, FAILURES, Invocation
 from huracan_sync.cli.login_options import context_of
+from huracan_sync.cli.output import moment
 from huracan_sync.cli.transfer_options import add_vouch, add_wait, dry_run, remote_of
 from huracan_sync.errors import UsageError
 from huracan_sync.manifest.scope import CHAMPIONS
@@ -99,7 +100,7 @@ def _head_only(options: argparse.Namespace, invocation: Invocation) -> int:
         "sequence": said.seq,
         "files": said.entry_count,
         "made": made.made,
-        "expires_ms": said.expires_ms,
+        "expires": moment(said.expires_ms),
         "requests": requests,
     }
     until = time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(said.expires_ms / 1000))

@@ -20,6 +20,7 @@ from huracan_sync.cli.log_lines import show_events
 from huracan_sync.cli.login_options import credentials, key_place
 from huracan_sync.cli.output import table
 from huracan_sync.cli.runner import exit_code
+from huracan_sync.cli.status import continuous_as_dict
 from huracan_sync.engine import run as engine_run
 from huracan_sync.engine.context import EngineContext
 from huracan_sync.engine.daemon.status_file import read
@@ -68,7 +69,7 @@ def run(options: argparse.Namespace, invocation: Invocation) -> int:
     lines = ["ended; what was under way came to its end" if ended else "ended; something was still under way"]
     if left is not None:
         lines += table(left.rows(now))
-    invocation.output.document({"ended": ended, **(left.as_dict(now) if left else {})}, lines)
+    invocation.output.document({"ended": ended, **(continuous_as_dict(left, now) if left else {})}, lines)
     return DONE if ended else FAILURES
 
 

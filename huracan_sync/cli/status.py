@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from huracan_sync.auth.connect import home_of
 from huracan_sync.cli import expiry
 from huracan_sync.cli.invocation import DONE, FAILURES, Invocation
-from huracan_sync.cli.output import ascii_path, table
+from huracan_sync.cli.output import ascii_path, moment, table
 from huracan_sync.engine.daemon import status_file
 from huracan_sync.engine.daemon.status import State, Status
 from huracan_sync.engine.outbox import Outbox
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
 EVERY_S = 2.0
+_MOMENTS = {"since", "last_success", "next_run", "changed_since", "started", "written"}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -47,14 +48,14 @@ def run(options: argparse.Namespace, invocation: Invocation) -> int:
     if options.forget:
         return _forget(home, invocation)
     if not options.watch:
-        seen = Look.at(home, time.time())
-        invocation.output.document(seen.as_dict(), seen.words())
-        return FAILURES if seen.is_ill() else DONE
+        overview = Overview.at(home, time.time())
+        invocation.output.document(overview.as_dict(), overview.words())
+        return FAILURES if overview.is_ill() else DONE
     if not 0.1 <= options.every <= 3600:
         raise UsageError(f"--every {options.every:g} is no pause", hint="seconds, from 0.1 to 3600")
     if invocation.output.as_json:
         while True:
-            invocation.output.document(Look.at(home, time.time()).as_dict(), [])
+            invocation.output.document(Overview.at(home, time.time()).as_dict(), [])
             time.sleep(options.every)
     elif sys.stdout.isatty():
         _watch_live(home, options.every)
@@ -77,8 +78,8 @@ def _forget(home: Path, invocation: Invocation) -> int:
     return DONE
 
 
-class Look:
-    """What one look found."""
+class Overview:
+    """The state at one moment."""
 
     def __init__(
         self,
@@ -96,8 +97,8 @@ class Look:
         """What that is signed ends soon."""
 
     @classmethod
-    def at(cls, home: Path, now: float) -> Look:
-        """Look into a state folder; one that is not there stays so."""
+    def at(cls, home: Path, now: float) -> Overview:
+        """Read a state folder; one that is not there stays so."""
         runs: list[tuple[str, Run]] = []
         if (home / "journal.db").exists():
             with Journal(home) as journal:
@@ -111,14 +112,14 @@ class Look:
         """Whether the last run of something failed, or what runs has not succeeded lately."""
         running = self.continuous is not None and self.continuous.is_running(self.now)
         ill = running and self.continuous is not None and not self.continuous.healthy(self.now)
-        return ill or any(_why(run) for _, run in self.runs)
+        return ill or any(_why(run) and not _was_ended(run) for _, run in self.runs)
 
     def as_dict(self) -> dict[str, Any]:
         """For `--json`."""
         return {
             "ill": self.is_ill(),
             "runs": [_run_as_dict(place, run, self.now) for place, run in self.runs],
-            "continuous": None if self.continuous is None else self.continuous.as_dict(self.now),
+            "continuous": None if self.continuous is None else continuous_as_dict(self.continuous, self.now),
             "pending": self.pending,
             "warnings": self.warnings,
         }
@@ -151,6 +152,15 @@ class Look:
         return f"nothing runs continuously; the last that did was heard of {silent} ago"
 
 
+def continuous_as_dict(found: Status, now: float) -> dict[str, Any]:
+    """The status of a process, with its moments as all documents have them."""
+    document = found.as_dict(now)
+    for part in (document, *document["kinds"]):
+        for name in _MOMENTS & part.keys():
+            part[name] = None if not part[name] else moment(part[name] * 1000)
+    return document
+
+
 def _safe(rows: list[list[str]]) -> list[list[str]]:
     return [[ascii_path(cell) for cell in row] for row in rows]
 
@@ -161,29 +171,29 @@ def _safe(rows: list[list[str]]) -> list[list[str]]:
 def _watch_live(home: Path, every: float) -> None:
     from rich.live import Live  # noqa: PLC0415 - only a terminal needs it
 
-    with Live(_drawn(Look.at(home, time.time())), auto_refresh=False, screen=True) as live:
+    with Live(_drawn(Overview.at(home, time.time())), auto_refresh=False, screen=True) as live:
         while True:
-            live.update(_drawn(Look.at(home, time.time())), refresh=True)
+            live.update(_drawn(Overview.at(home, time.time())), refresh=True)
             time.sleep(every)
 
 
-def _drawn(seen: Look) -> RenderableType:
+def _drawn(overview: Overview) -> RenderableType:
     from rich.console import Group  # noqa: PLC0415
     from rich.table import Table  # noqa: PLC0415
     from rich.text import Text  # noqa: PLC0415
 
-    found = seen.continuous
-    shown: list[RenderableType] = [Text(seen.heading(), "bold")]
+    found = overview.continuous
+    shown: list[RenderableType] = [Text(overview.heading(), "bold")]
     if found is not None:
-        heading, *rows = _safe(found.rows(seen.now))
+        heading, *rows = _safe(found.rows(overview.now))
         drawn = Table(*heading, expand=False)
         for kind, row in zip(found.kinds, rows, strict=True):
-            drawn.add_row(*(Text(redact(cell)) for cell in row), style="" if _is_well(kind, seen.now) else "red")
+            drawn.add_row(*(Text(redact(cell)) for cell in row), style="" if _is_well(kind, overview.now) else "red")
         count = f"{found.requests:,} requests, {size_in_words(found.bytes_sent)} sent, "
         shown += [drawn, Text(f"{count}{size_in_words(found.bytes_received)} received")]
         shown += [Text(ascii_path(redact(notice)), "yellow") for notice in found.notices()]
-    if seen.pending:
-        shown.append(Text(f"{seen.pending} wait in the outbox", "yellow"))
+    if overview.pending:
+        shown.append(Text(f"{overview.pending} wait in the outbox", "yellow"))
     shown.append(Text("Ctrl-C ends", "dim"))
     return Group(*shown)
 
@@ -196,17 +206,17 @@ def _watch_lines(home: Path, every: float, show: Callable[[str], None] = print) 
     """A line for each kind at first, and whenever something about it changed."""
     told: dict[str, object] = {}
     while True:
-        seen = Look.at(home, time.time())
+        overview = Overview.at(home, time.time())
         moment = datetime.now(UTC).strftime("%H:%M:%S")
-        found = seen.continuous
-        running = found is not None and found.is_running(seen.now)
-        news: dict[str, tuple[object, str]] = {"": (running, seen.heading())}
+        found = overview.continuous
+        running = found is not None and found.is_running(overview.now)
+        lines: dict[str, tuple[object, str]] = {"": (running, overview.heading())}
         if found is not None:
             for kind in found.kinds:
                 known: object = (kind.last_success, kind.files, kind.bytes_sent, kind.queue, kind.last_error)
-                news[kind.name] = (known, _in_a_line(kind, seen.now))
-        news["outbox"] = (seen.pending, f"outbox: {seen.pending} waiting")
-        for name, (facts, words) in news.items():
+                lines[kind.name] = (known, _in_a_line(kind, overview.now))
+        lines["outbox"] = (overview.pending, f"outbox: {overview.pending} waiting")
+        for name, (facts, words) in lines.items():
             if name not in told or told[name] != facts:
                 show(f"{moment} {ascii_path(redact(words))}")
                 told[name] = facts
@@ -276,6 +286,12 @@ def _why(run: Run) -> str:
     if isinstance(failed, list) and failed and isinstance(failed[0], dict):
         return f"{len(failed)} failed; {failed[0].get('message', '')}"
     return ""
+
+
+def _was_ended(run: Run) -> bool:
+    """Whether somebody asked the run to end: it is shown, and nothing is wrong."""
+    error = run.report.get("error")
+    return isinstance(error, dict) and error.get("error") in {"Interrupted", "Stopped"}
 
 
 def _shortened(text: str, width: int) -> str:

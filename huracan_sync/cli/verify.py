@@ -7,13 +7,15 @@ import time
 from pathlib import Path
 
 from huracan_sync.auth.connect import connect, home_of, root_of
+from huracan_sync.cli import filter_options
 from huracan_sync.cli.invocation import DONE, REFUSED, Invocation
 from huracan_sync.cli.login_options import context_of, credentials, key_place
-from huracan_sync.cli.output import ascii_path, table
+from huracan_sync.cli.output import ascii_path, moment, table
 from huracan_sync.errors import UsageError
 from huracan_sync.manifest.scope import CHAMPIONS, channel_of, scope_of
 from huracan_sync.operations.audit import MOST, History, Row, audit_copy, audit_remote
 from huracan_sync.operations.verify import Verdict, verify, verify_local
+from huracan_sync.tree.filters import Filters
 from huracan_sync.tree.paths import below
 
 MOST_SHOWN = 50
@@ -31,6 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     side.add_argument("--local", action="store_true", help="the folder on this disk, where both might be meant")
     side.add_argument("--remote", action="store_true", help="the folder in Dropbox, where both might be meant")
     parser.add_argument("--channel", metavar="C", help="the signed channel (default: the folder's name)")
+    filter_options.add_arguments(parser)
     past = parser.add_argument_group("the history of a channel")
     past.add_argument(
         "--history",
@@ -69,7 +72,16 @@ def run(options: argparse.Namespace, invocation: Invocation) -> int:
         remote = connect(env=invocation.env, credentials=credentials(options, invocation))
         keys = key_place(options, invocation)
         verdict = verify(options.target, remote=remote, home=home, channel=options.channel, keys=keys)
-    invocation.output.document(verdict.as_dict(), _words(verdict))
+    filters = filter_options.filters_of(options, options.target if _is_local(options, invocation) else "/nowhere")
+    if filters is not None:
+        by_options = Filters(filters.rules)
+        # An ignore file may have come with the files: it hides what nobody has signed, never what was signed.
+        verdict.differences = [
+            each for each in verdict.differences if (filters if each.what == "extra" else by_options)(each.path)
+        ]
+    document = verdict.as_dict()
+    document["signed"] = moment(document.pop("signed_ms"))
+    invocation.output.document(document, _words(verdict))
     return DONE if verdict.ok else REFUSED
 
 
@@ -86,7 +98,10 @@ def _history(options: argparse.Namespace, invocation: Invocation) -> int:
         scope = scope_of(target or remote.root, remote.root)
         channel = options.channel or (channel_of(target) if scope.prefix else CHAMPIONS)
         history = audit_remote(context_of(options, invocation, remote), scope.root, channel, most=options.limit)
-    invocation.output.document(history.as_dict(), _told(history))
+    document = history.as_dict()
+    for row in document["rows"]:
+        row["created"], row["expires"] = moment(row.pop("created_ms")), moment(row.pop("expires_ms"))
+    invocation.output.document(document, _told(history))
     return DONE if history.ok else REFUSED
 
 

@@ -53,7 +53,7 @@ class Filters:
 
     def __init__(self, rules: Iterable[Rule] = (), *, ignore: str = "") -> None:
         """Rules in the order in which they count, and the text of an ignore file. Raises `UsageError`."""
-        rules = list(rules)
+        rules = self.rules = tuple(rules)
         self._rules = [(rule.includes, _compiled(rule.pattern)) for rule in rules]
         self._otherwise = not rules or not all(rule.includes for rule in rules)
         self._ignored = _spec(ignore.splitlines(), IGNORE_FILE)

@@ -191,15 +191,15 @@ def test_state_folder_of_somebody_else(home):
 
 
 def test_root():
-    assert doctor_checks.check_root(Profile(), "/Runpodhuracan", seen=True).verdict == "ok"
-    assert doctor_checks.check_root(Profile(), "/Runpodhuracan", seen=False).verdict == "warn"
-    hamilton = doctor_checks.check_root(HAMILTON, "/Runpodhuracan", seen=False)
+    assert doctor_checks.check_root(Profile(), "/Runpodhuracan", visible=True).verdict == "ok"
+    assert doctor_checks.check_root(Profile(), "/Runpodhuracan", visible=False).verdict == "warn"
+    hamilton = doctor_checks.check_root(HAMILTON, "/Runpodhuracan", visible=False)
     assert hamilton.verdict == "bad"
     assert "App-folder" in hamilton.hint
     assert "Full Dropbox" in hamilton.hint
-    assert doctor_checks.check_root(Profile(), "", seen=NotFound("x")).verdict == "unknown"
+    assert doctor_checks.check_root(Profile(), "", visible=NotFound("x")).verdict == "unknown"
     elsewhere = doctor_checks.check_root(
-        HAMILTON, "/Runpodhuracan", seen=False, elsewhere=["/Apps/Engine/Runpodhuracan"]
+        HAMILTON, "/Runpodhuracan", visible=False, elsewhere=["/Apps/Engine/Runpodhuracan"]
     )
     assert elsewhere.verdict == "bad"
     assert "HURACAN_APP_FOLDER=/Apps/Engine/Runpodhuracan" in elsewhere.hint

@@ -69,13 +69,13 @@ def test_every_change_is_told_once(tmp_path, capsys):
         return [(each["event"], each.get("status") or each.get("error") or each["sequence"]) for each in found]
 
     snapshot = world.reader.latest("champions")
-    teller.seen(snapshot)
+    teller.observed(snapshot)
     teller.snapshot(snapshot)
-    teller.seen(snapshot)
+    teller.observed(snapshot)
     assert events() == [("snapshot", "fresh")]
     for _ in range(2):
         teller.problem(Unreachable("no network", sent=False))
-    teller.seen(snapshot)
+    teller.observed(snapshot)
     assert events() == [("problem", "Unreachable"), ("status", "fresh")]
     for error in (
         refused("STALE", "late"),
@@ -86,10 +86,10 @@ def test_every_change_is_told_once(tmp_path, capsys):
         teller.problem(error)
     assert events() == [("status", "stale"), ("status", "dead"), ("problem", "Refused")]
     world.engine.beat()
-    teller.seen(world.reader.latest("champions"))
+    teller.observed(world.reader.latest("champions"))
     assert events() == [("status", "fresh")]
     world.publish(FILES | {"hamilton/roster.json": b"[]"})
     news = world.reader.latest("champions")
-    teller.seen(news)
+    teller.observed(news)
     teller.snapshot(news)
     assert events() == [("snapshot", "fresh")]

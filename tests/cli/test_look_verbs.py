@@ -7,6 +7,7 @@ import os
 import pytest
 
 from huracan_sync import cli
+from huracan_sync.cli import documents
 from huracan_sync.engine.outbox import Outbox, QueuedWrite
 
 
@@ -48,6 +49,7 @@ class Machine:
         """The exit code, and the JSON document."""
         code, out, err = self.run(*words, "--json")
         assert out, err
+        documents.of_verb(words[0], out)
         return code, json.loads(out)
 
     def remote(self, folder="/Engine"):

@@ -167,7 +167,7 @@ def test_text_that_the_stream_cannot_show_is_escaped(tmp_path, capsys):
     output.make_streams_safe()
     document = {"path": "m\udce9 / é"}
     output.Output(as_json=True).document(document, [])
-    assert json.loads(capsys.readouterr().out) == document
+    assert json.loads(capsys.readouterr().out) == {"schema_version": 1, **document}
     done = subprocess.run(
         [
             sys.executable,

@@ -1,7 +1,7 @@
 """`status`: one screen of 80 columns, what is ill, what is forgotten; held by golden text."""
 
 import json
-import time
+from datetime import datetime
 
 import pytest
 from transfer_world import Killed, KilledAfter
@@ -21,7 +21,7 @@ def run_of(what="push", channel="/Runpodhuracan/data/candles", *, ok=True, **rep
 
 
 def shown(runs, continuous=None, pending=0, warnings=()):
-    return verb.Look(NOW, [("dropbox", run) for run in runs], continuous, pending, warnings)
+    return verb.Overview(NOW, [("dropbox", run) for run in runs], continuous, pending, warnings)
 
 
 @pytest.fixture(autouse=True)
@@ -43,7 +43,9 @@ def test_a_run_is_one_line_of_80_columns_and_its_error_below():
 def test_what_is_ill():
     assert not shown([run_of()]).is_ill()
     assert shown([run_of(failed=[{"message": "no"}])]).is_ill()
-    assert shown([run_of(error={"error": "Interrupted", "message": "interrupted"})]).is_ill()
+    ended = shown([run_of(error={"error": "Interrupted", "message": "interrupted"})])
+    assert not ended.is_ill()
+    assert "  push /Runpodhuracan/data/candles: interrupted" in ended.words()
     well = State("logs", 300.0, since=NOW - 10_000, last_success=NOW - 10)
     ill = State("models", 300.0, since=NOW - 10_000, last_success=NOW - 5_000, last_error="no network")
 
@@ -80,11 +82,10 @@ def test_forget(tmp_path, monkeypatch, capsys):
 
 
 def test_what_ends_soon_is_known_without_network(commands):
-    commands.run("keys", "init")
-    now = time.time()
-    assert expiry.endings(commands.home, now) == []
-    (soon, *_) = expiry.endings(commands.home, now + 170 * 86_400)
-    (late, *_) = expiry.endings(commands.home, now + 400 * 86_400)
+    ends = datetime.fromisoformat(commands.run("keys", "init")["expires"]).timestamp()
+    assert expiry.endings(commands.home, ends - 31 * 86_400) == []
+    (soon, *_) = expiry.endings(commands.home, ends - 29 * 86_400)
+    (late, *_) = expiry.endings(commands.home, ends + 1)
     assert (soon.has_ended, late.has_ended) == (False, True)
     assert "trust file" in soon.sentence
 

@@ -16,7 +16,8 @@ from unittest import mock
 import structlog
 
 from huracan_sync import cli
-from huracan_sync.cli import runner
+from huracan_sync.cli import documents, runner
+from huracan_sync.cli.parser import verb_in
 from huracan_sync.engine import login
 
 
@@ -46,7 +47,16 @@ def run(words, *, env, cwd=None, stdin=""):
             file.flush()
             file.seek(0)
             printed.append(file.read())
+    hold_to_the_schema(words, printed[0])
     return code or 0, *printed
+
+
+def hold_to_the_schema(words, out):
+    """Whatever a verb prints for machines is one of the documents of docs/json.md."""
+    verb = verb_in([str(word) for word in words])
+    if "--json" in words and verb in documents.DOCUMENTS:
+        for line in out.splitlines():
+            documents.of_verb(verb, line)
 
 
 @contextlib.contextmanager

@@ -2,16 +2,10 @@
 
 REMAINING = {
     "words": [
-        "cli.doctor_checks: seen",
-        "cli.follow: seen",
-        "cli.status: Look",
-        "cli.status: news",
-        "cli.status: seen",
         "engine.daemon.scheduler: Act",
         "engine.daemon.scheduler: act",
         "engine.daemon.watcher: _look",
         "engine.tasks: act",
-        "operations.look: look",
         "remote.folder_listing: news",
         "remote.read_client: act",
         "remote.retry: act",

@@ -1,0 +1,232 @@
+"""What the JSON documents are made of (see `documents.py`)."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, Literal
+
+import msgspec
+
+
+class Part(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    """Something inside a document."""
+
+
+class Failure(Part):
+    """A file that is not in step, and why."""
+
+    path: str
+    error: str
+    message: str
+    hint: str
+    retryable: bool
+    facts: dict[str, Any]
+    code: str = ""
+
+
+class Kind(Part):
+    """Continuous sync of one kind of data."""
+
+    name: str
+    interval_s: float
+    since: datetime | None
+    last_success: datetime | None
+    next_run: datetime | None
+    changed_since: datetime | None
+    files: int
+    sent: int
+    bytes_sent: int
+    queue: int
+    passes: int
+    failures: int
+    last_error: str
+    running: bool
+    refused: int
+    refusals: list[str]
+    left_out: int
+    left_out_names: list[str]
+    lag_s: float
+    healthy: bool
+
+
+class Continuous(Part):
+    """The process of `run`."""
+
+    pid: int
+    started: datetime
+    written: datetime
+    service: str
+    app_folder: str
+    kinds: list[Kind]
+    pending: int
+    requests: int
+    token_requests: int
+    bytes_sent: int
+    bytes_received: int
+    page: str
+    not_watching: str
+    is_gone: bool
+    running: bool
+    healthy: bool
+
+
+class Check(Part):
+    """One thing that was looked at."""
+
+    name: str
+    verdict: Literal["ok", "warn", "bad", "unknown"]
+    says: str
+    facts: dict[str, Any]
+    hint: str
+
+
+class Finding(Part):
+    """A place with a secret in it."""
+
+    path: str
+    line: int
+    kind: str
+
+
+class PlannedCopy(Part):
+    """A file to send or fetch."""
+
+    path: str
+    size: int
+    replaces: str | None
+    """The revision, or None."""
+
+
+class PlannedDelete(Part):
+    """A file to delete."""
+
+    path: str
+    rev: str
+
+
+class PlannedConflict(Part):
+    """A file that waits for a person."""
+
+    path: str
+    kind: Literal["unknown", "changed_there", "changed_both", "deleted_here", "blocked"]
+    why: str
+
+
+class Totals(Part):
+    """Sums of a plan."""
+
+    files: int
+    bytes: int
+    deletes: int
+    conflicts: int
+    problems: int
+    filtered: int
+    requests: int
+    """About how many."""
+
+
+class Listed(Part):
+    """A file or folder in Dropbox."""
+
+    path: str
+    type: Literal["file", "folder"]
+    size: int
+    modified: datetime | None
+    rev: str
+    content_hash: str
+
+
+class Difference(Part):
+    """A file that is not the same on both sides."""
+
+    path: str
+    what: Literal["differs", "only_local", "only_remote"]
+    local_size: int | None
+    remote_size: int | None
+
+
+class KindOutcome(Part):
+    """What one pass over a kind came to."""
+
+    files: int
+    sent: int
+    bytes_sent: int
+    waiting: int
+    failed: int
+    refused: int
+    error: str
+    refusals: list[str]
+    left_out: int
+    left_out_names: list[str]
+
+
+class SignedDifference(Part):
+    """A file that is not as it was signed."""
+
+    path: str
+    what: Literal["changed", "missing", "extra", "unreadable"]
+    expected: str
+    actual: str
+
+
+class Changed(Part):
+    """How a manifest differs from the one before it."""
+
+    added: int
+    changed: int
+    removed: int
+    paths: list[str]
+
+
+class HistoryRow(Part):
+    """A head that took effect."""
+
+    epoch: int
+    sequence: int
+    created: datetime
+    expires: datetime
+    publisher: str
+    signed_by: list[str]
+    entries: int
+    same: bool
+    digest: str
+    trust_version: int
+    changed: Changed | None
+
+
+class Key(Part):
+    """A public key of a trust file."""
+
+    fingerprint: str
+    public: str
+    label: str
+    root: bool
+    channels: list[str]
+    revoked: bool
+    here: bool
+    not_after: datetime | None
+    does: str
+
+
+class ChannelPolicy(Part):
+    """The rules of a channel."""
+
+    channel: str
+    epoch: int
+    threshold: int
+    max_age_s: int
+    stale_limit_s: int
+    kinds: list[int]
+    path_prefix: str
+
+
+class Waiting(Part):
+    """A write in the outbox."""
+
+    id: str
+    since: datetime
+    remote: str
+    local: str
+    account: str
+    attempts: int
+    error: dict[str, Any]
