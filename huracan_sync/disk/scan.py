@@ -39,6 +39,8 @@ class Scan(msgspec.Struct):
     """Half-written files of ours, of this run or a dead one."""
     left_out: dict[str, str] = {}
     """What is not synced and no failure, by its path: `LINK`, `SPECIAL` or `NEVER`."""
+    declined: list[str] = []
+    """Files that were not wanted."""
 
     @property
     def others(self) -> list[str]:
@@ -59,7 +61,7 @@ def _renamed(root: FolderView, scanned: Scan) -> Scan:
         key, rank = fold(other), (path == root.here(other), stamp.mtime_ns)
         if rank > ranks.get(key, (not root.takes_strays, -1)):
             ranks[key], files[other], root.strays[other] = rank, stamp, path
-    return Scan(files, scanned.problems, left_out=scanned.left_out)
+    return Scan(files, scanned.problems, left_out=scanned.left_out, declined=scanned.declined)
 
 
 def _asked_by_other_name(root: FolderView, wanted: Callable[[str], bool]) -> Callable[[str], bool]:
@@ -214,6 +216,8 @@ class _Walk:
                 left_out[path] = NEVER if is_folder else LINK
             return False
         if self._wanted is not None and not self._wanted(path):
+            if not never_synced(name):
+                self._result.declined.append(path)
             return False
         if never_synced(name):
             left_out[path] = NEVER

@@ -12,7 +12,7 @@ from huracan_sync.engine.folder_uploads import FolderUploads
 from huracan_sync.engine.restores import Restores
 from huracan_sync.engine.settings import Settings
 from huracan_sync.engine.status_reporter import StatusReporter
-from huracan_sync.engine.tasks import LOOPS, Tasks
+from huracan_sync.engine.tasks import LOOPS, Tasks, missing_folders
 from huracan_sync.remote.forked import renewed_in_child
 
 PREFIX = "DropboxSync-"
@@ -44,6 +44,7 @@ class ContinuousSync:
         self._loops = loops = Loops(
             [*by_loop, *tasks.champions()], watches=settings.watch, quick_s=settings.quick_s, prefix=PREFIX
         )
+        missing_folders(settings)
         for kind in settings.disabled():
             log.info("continuous_sync_kind_disabled", kind=kind)
         threads = loops.start()[: len(by_loop)]

@@ -273,7 +273,10 @@ class DropboxSync:
         return self._folder_uploads.sync_kind("logs", Path(logs_dir), dated=use_dated_folder) if self._enabled else 0
 
     def upload_models(self, models_dir: str | Path = LOCAL_FOLDERS["models"]) -> int:
-        """Upload all models (`.pkl`, `.bin`, `.pth`), to `/APP/DAY/models`. Returns how many are there now."""
+        """Upload all models, to `/APP/DAY/models`. Returns how many are there now.
+
+        `.pkl .bin .pth .onnx .ubj .safetensors .lgb .keras .pt .joblib`; a warning names what else lies there.
+        """
         return self._folder_uploads.sync_kind("models", Path(models_dir)) if self._enabled else 0
 
     def upload_monitoring_data(self, monitoring_dir: str | Path = LOCAL_FOLDERS["monitoring"]) -> int:
@@ -322,7 +325,7 @@ class DropboxSync:
         if not self._enabled:
             return 0
         return self._folder_uploads.sync_directory(
-            Path(data_cache_dir), self._context.layout.candles, PATTERNS["candles"]
+            Path(data_cache_dir), self._context.layout.candles, PATTERNS["candles"], kind="candles"
         )
 
     def restore_data_cache(

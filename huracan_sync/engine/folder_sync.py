@@ -87,6 +87,10 @@ class Passed(msgspec.Struct):
     """Files somebody else changed in Dropbox, and nobody here: left as they are."""
     copied: int = 0
     """Files that were copied inside Dropbox instead of sent; they count as uploaded."""
+    left_out: dict[str, str] = {}
+    """What lies on the disk and is not synced, and is no failure: path to why."""
+    declined: list[str] = []
+    """Files on the disk that the patterns do not take."""
     unsigned: HuracanError | None = None
     """Why what is in step could not be signed; everything lies in Dropbox all the same."""
 
@@ -147,7 +151,9 @@ def push_folder(
         push = Push(context, pair, options)
         passed = Passed(push.report)
         with pair.run("push", push.report, wait_s=options.wait_s):
-            plan = _settled(pair, push.compare(), passed)
+            plan = push.compare()
+            passed.left_out, passed.declined = plan.changes.left_out, plan.changes.declined
+            plan = _settled(pair, plan, passed)
             plan = _without_refused(pair, plan, refuse, push.report)
             plan = _Adopting(pair, plan.changes, folder, passed).adopt(plan)
             push.upload(plan)

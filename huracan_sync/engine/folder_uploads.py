@@ -19,11 +19,13 @@ from huracan_sync.engine.secret_guard import refuse_secrets
 from huracan_sync.engine.settings import layout_kind
 from huracan_sync.engine.uploads import HOPELESS
 from huracan_sync.errors import HuracanError, UsageError
-from huracan_sync.tree.layout import PATTERNS
+from huracan_sync.tree.layout import PATTERNS, is_left_out
 from huracan_sync.tree.paths import fold
 
 MOST_NAMED = 20
 """How many refused or left out files an outcome names; it counts all."""
+MOST_LOGGED = 5
+NOT_TAKEN = "no kind of data takes such names"
 
 
 class FolderUploads:
@@ -41,6 +43,7 @@ class FolderUploads:
         recursive: bool = True,
         dated: bool = True,
         refuses_secrets: bool = False,
+        kind: str = "",
     ) -> int:
         """Bring a folder to Dropbox; how many of its files are known to be there. See `DropboxSync.sync_directory`."""
         boundary = self._context.boundary
@@ -54,7 +57,8 @@ class FolderUploads:
         if not target:
             return 0
         log.info("sync_directory_normalized_path", normalized_remote_dir=target, use_dated_folder=dated)
-        upload = _FolderUpload(self._context, local, target, patterns, recursive=recursive, secrets=not refuses_secrets)
+        what = _What(patterns, recursive, kind, secrets=not refuses_secrets)
+        upload = _FolderUpload(self._context, local, target, what)
 
         def work() -> Passed:
             try:
@@ -71,7 +75,9 @@ class FolderUploads:
 
     def sync_kind(self, kind: str, local: Path, *, dated: bool = True, refuses_secrets: bool = False) -> int:
         """Bring one kind of data (as the layout calls it) to its folder; how many of its files are there."""
-        return self.sync_directory(local, f"/{kind}", PATTERNS[kind], dated=dated, refuses_secrets=refuses_secrets)
+        return self.sync_directory(
+            local, f"/{kind}", PATTERNS[kind], kind=kind, dated=dated, refuses_secrets=refuses_secrets
+        )
 
     def pass_over(self, kind: str, local: Path, *, because_of_the_disk: bool = False) -> Outcome:
         """One pass over a kind of data (in the engine's words). Raises where `sync_kind` answers 0."""
@@ -80,43 +86,42 @@ class FolderUploads:
             return Outcome()
         name = layout_kind(kind)
         target = context.layout.folder(name, context.today if context.dated else "")
-        passed = _FolderUpload(
-            context,
-            local,
-            target,
+        what = _What(
             PATTERNS[name],
+            kind=name,
             secrets=kind != "config" or context.allow_secrets,
             changed_candles=kind == "data_cache" and because_of_the_disk,
             is_one_of_many=True,
-        ).run()
+        )
+        passed = _FolderUpload(context, local, target, what).run()
         deliver(context)
         return outcome_of(passed)
+
+
+class _What(msgspec.Struct, frozen=True):
+    """What a pass over a folder takes, and how."""
+
+    patterns: tuple[str, ...] = ("*",)
+    recursive: bool = True
+    kind: str = ""
+    """As the layout calls it; empty for a folder whose patterns the caller chose."""
+    secrets: bool = True
+    """Whether files with a token or a password in them are sent."""
+    changed_candles: bool = False
+    """Only because they changed on the disk."""
+    is_one_of_many: bool = False
+    """Whether passes follow one another, so that what lasts is logged once."""
 
 
 class _FolderUpload:
     """One pass over one folder."""
 
-    def __init__(
-        self,
-        context: EngineContext,
-        local: Path,
-        target: str,
-        patterns: tuple[str, ...],
-        *,
-        recursive: bool = True,
-        secrets: bool,
-        changed_candles: bool = False,
-        is_one_of_many: bool = False,
-    ) -> None:
+    def __init__(self, context: EngineContext, local: Path, target: str, what: _What) -> None:
         self._context = context
         self._local = local
         self._target = target
-        self._patterns = patterns
-        self._recursive = recursive
-        self._refuse: Callable[[Path], None] | None = None if secrets else refuse_secrets
-        self._changed_candles = changed_candles
-        self._is_one_of_many = is_one_of_many
-        """Whether passes follow one another, so that what lasts is logged once."""
+        self._what = what
+        self._refuse: Callable[[Path], None] | None = None if what.secrets else refuse_secrets
 
     def queued_write(self, error: HuracanError) -> QueuedWrite:
         """The folder, for the outbox."""
@@ -124,8 +129,8 @@ class _FolderUpload:
             self._target,
             error,
             local=str(self._local.absolute()),
-            patterns=self._patterns,
-            recursive=self._recursive,
+            patterns=self._what.patterns,
+            recursive=self._what.recursive,
             refuses_secrets=self._refuse is not None,
         )
 
@@ -138,15 +143,15 @@ class _FolderUpload:
         """Do it. Raises what ends a pass early, and in strict mode what failed in it."""
         context, started = self._context, self._context.clock()
         folder = folder_at(
-            context.layout, self._local, self._target, patterns=self._patterns, recursive=self._recursive
+            context.layout, self._local, self._target, patterns=self._what.patterns, recursive=self._what.recursive
         )
-        key = f"refused {self._local} {self._target}"
-        known = context.logged.last(key) if self._is_one_of_many else None
-        progress = (ChangedCandleLog if self._changed_candles else UploadLog)(
+        key = f"refused {self._local.absolute()} {self._target}"
+        known = context.logged.last(key) if self._what.is_one_of_many else None
+        progress = (ChangedCandleLog if self._what.changed_candles else UploadLog)(
             self._local, folder.remote, folder.view, known=known
         )
         # Candles are signed as a whole at their interval, not at each change: that would be six requests for one.
-        is_all_candles = fold(self._target) == fold(context.layout.candles) and not self._changed_candles
+        is_all_candles = fold(self._target) == fold(context.layout.candles) and not self._what.changed_candles
         passed = push_folder(
             context.operations.watched_by(progress),
             folder,
@@ -158,7 +163,7 @@ class _FolderUpload:
         is_new = context.logged.is_new(f"unsigned {self._target}", unsigned)
         if passed.unsigned is not None:
             context.boundary.note(passed.unsigned)
-            if is_new or not self._is_one_of_many:
+            if is_new or not self._what.is_one_of_many:
                 log.error("candles_not_signed", remote_dir=self._target, **error_fields(passed.unsigned))
         context.logged.is_new(key, {f.path: str(f.error) for f in passed.report.failed if is_refused(f.error)})
         failed = [failure.error for failure in passed.report.failed if not is_unfinished(failure.error)]
@@ -169,13 +174,14 @@ class _FolderUpload:
         else:
             context.outbox.overtake(msgspec.structs.replace(self.queued_write(HuracanError("")), queued=started))
         self._log(passed)
+        self._log_left_out(passed)
         if failed and context.boundary.strict:
             raise failed[0]
         return passed
 
     def _is_hopeless(self, error: HuracanError) -> bool:
         """Whether the outbox is no use: a person has to act, or the next of many passes looks again anyway."""
-        return isinstance(error, HOPELESS) or (self._is_one_of_many and is_refused(error))
+        return isinstance(error, HOPELESS) or (self._what.is_one_of_many and is_refused(error))
 
     def _log(self, passed: Passed) -> None:
         log.info(
@@ -187,6 +193,19 @@ class _FolderUpload:
             files_sent=passed.report.uploaded - passed.copied,
             bytes_sent=passed.report.bytes_sent,
         )
+
+    def _log_left_out(self, passed: Passed) -> None:
+        """Name what is not synced: once, and again when it changes."""
+        if self._what.kind:
+            passed.left_out |= {path: NOT_TAKEN for path in passed.declined if is_left_out(self._what.kind, path)}
+        names = sorted(passed.left_out)
+        if self._context.logged.is_new(f"left out {self._local.absolute()}", names) and names:
+            examples = _named(passed.left_out)[:MOST_LOGGED]
+            log.warning("files_left_out", local_dir=str(self._local), files=len(names), examples=", ".join(examples))
+
+
+def _named(left_out: dict[str, str]) -> list[str]:
+    return [f"{path} ({why})" for path, why in sorted(left_out.items())[:MOST_NAMED]]
 
 
 def outcome_of(passed: Passed) -> Outcome:
@@ -205,4 +224,6 @@ def outcome_of(passed: Passed) -> Outcome:
         refused=len(refused),
         error=str(failed[0].error) if failed else next(iter(refused), ""),
         refusals=tuple(refused[:MOST_NAMED]),
+        left_out=len(passed.left_out),
+        left_out_names=tuple(_named(passed.left_out)),
     )

@@ -22,8 +22,8 @@ from huracan_sync.engine.progress_log import is_unfinished
 from huracan_sync.engine.restores import Restores
 from huracan_sync.engine.settings import Settings
 from huracan_sync.engine.status_reporter import StatusReporter
-from huracan_sync.engine.tasks import Tasks
-from huracan_sync.errors import HuracanError, Stopped
+from huracan_sync.engine.tasks import Tasks, missing_folders
+from huracan_sync.errors import ConfigError, HuracanError, Stopped
 
 
 class RunReport(msgspec.Struct):
@@ -37,6 +37,8 @@ class RunReport(msgspec.Struct):
     pending: int = 0
     """What still waits in the outbox."""
     requests: int = 0
+    missing_folders: dict[str, str] = {}
+    """Folders in the settings that do not exist, by kind."""
     ended_early: bool = False
     """Asked to end before everything was done."""
 
@@ -66,10 +68,15 @@ def run_once(context: EngineContext, settings: Settings) -> RunReport:
     """
     report = RunReport()
     before = context.remote.wire.meter.read()
+    report.missing_folders = missing_folders(settings)
     with context.boundary.call():
         _restore_and_pass(context, settings, report)
         if not context.stop.is_set():
             deliver(context)
+    did_anything = report.restored or any(outcome.files for outcome in report.kinds.values())
+    if len(report.missing_folders) == len(settings.folders()) and not did_anything and not report.failed:
+        message = f"none of the folders exists: {', '.join(report.missing_folders.values())}"
+        report.failed["folders"] = ConfigError(message, hint="run it where the engine runs, or set their names")
     report.ended_early = context.stop.is_set()
     report.pending = len(context.pending())
     report.requests = (context.remote.wire.meter.read() - before).requests
@@ -93,7 +100,7 @@ def _restore_and_pass(context: EngineContext, settings: Settings, report: RunRep
         if context.stop.is_set():
             return
         try:
-            report.kinds[task.name] = task.act(because_of_the_disk=False)
+            report.kinds[task.name] = task.run(because_of_the_disk=False)
         except Stopped:
             return
         except Exception as error:  # noqa: BLE001 - see above
@@ -145,6 +152,8 @@ def run(
         say(f"the page is at {reporter.serve(port)}")
     for kind in settings.disabled():
         say(f"{kind} is disabled")
+    for kind, folder in missing_folders(settings).items():
+        say(f"{kind}: there is no folder {folder} yet")
     loops.start()
     try:
         reporter.report_until(context.stop)

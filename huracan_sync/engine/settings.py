@@ -114,6 +114,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         """The local folder of a kind."""
         return str(getattr(self, f"{kind}_dir"))
 
+    def folders(self) -> dict[str, str]:
+        """The local folder of each kind that is synced."""
+        return {kind: self.folder(kind) for kind in KINDS if self.interval(kind) > 0}
+
     @property
     def layout(self) -> Layout:
         """Where things go in Dropbox."""

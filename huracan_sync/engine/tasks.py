@@ -56,7 +56,7 @@ class Tasks:
         for kind, name in LOOPS.items():
             task = self._kind(kind, restores=True)
             if kind == "logs":
-                task = msgspec.structs.replace(task, act=self._pass_with_logs)
+                task = msgspec.structs.replace(task, run=self._pass_with_logs)
             if task.interval_s > 0:
                 log.info(f"continuous_sync_{kind}_started", interval_seconds=task.interval_s)
                 tasks.append(msgspec.structs.replace(task, name=name))
@@ -67,12 +67,12 @@ class Tasks:
         if not self._context.signs:
             return []
 
-        def act(*, because_of_the_disk: bool) -> Outcome:
+        def run(*, because_of_the_disk: bool) -> Outcome:
             del because_of_the_disk
             with self._context.boundary.call():
                 return publish_noted(self._context, quiet_s=quiet_s)
 
-        return [Task("champions", CHAMPIONS_S, act, failed=self._failed("champions"))]
+        return [Task("champions", CHAMPIONS_S, run, failed=self._failed("champions"))]
 
     def _kind(self, kind: str, *, restores: bool) -> Task:
         folder, interval = Path(self._settings.folder(kind)), self._settings.interval(kind)
@@ -80,7 +80,7 @@ class Tasks:
         if kind == "data_cache" and restores and self._settings.restore_data_cache_on_startup:
             before = self._restores.until_done(folder)
 
-        def act(*, because_of_the_disk: bool) -> Outcome:
+        def run(*, because_of_the_disk: bool) -> Outcome:
             with self._context.boundary.call():
                 prepared = before()
                 outcome = self._folder_uploads.pass_over(kind, folder, because_of_the_disk=because_of_the_disk)
@@ -94,7 +94,7 @@ class Tasks:
         return Task(
             kind,
             interval,
-            act,
+            run,
             folders=(folder,) if kind in WATCHED else (),
             wants=lambda path: any(PurePosixPath(path).match(pattern) for pattern in patterns),
             failed=self._failed(kind),
@@ -125,6 +125,14 @@ class Tasks:
             if failures:
                 raise failures[0]
         return _sum(outcomes)
+
+
+def missing_folders(settings: Settings) -> dict[str, str]:
+    """The folders in the settings that do not exist, by kind. Logged: a wrong one syncs nothing and fails nowhere."""
+    missing = {kind: folder for kind, folder in settings.folders().items() if not Path(folder).is_dir()}
+    for kind, folder in missing.items():
+        log.info("sync_folder_missing", kind=kind, folder=folder, message="nothing of it is synced until it is there")
+    return missing
 
 
 def _sum(outcomes: Mapping[str, Outcome]) -> Outcome:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import logging
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -44,12 +45,19 @@ class PushReport(Report):
     uploaded: int = 0
     bytes_sent: int = 0
     """Bytes of file content that went over the wire, attempts that failed included."""
+    left_out: dict[str, str] = msgspec.field(default_factory=dict)
+    """What on the disk is not synced and no failure (links, special files, names Dropbox never takes): path to why."""
     unsigned: int = 0
     """Files that lie on both sides alike and that the signed manifest does not list."""
     unsigned_files: list[str] = msgspec.field(default_factory=list)
     """The first of them."""
     vouched: list[str] = msgspec.field(default_factory=list)
     """Files that are signed because a person vouches for them."""
+
+    def as_dict(self) -> dict[str, Any]:
+        """See `Report`; `left_out` as a list of `path` and `why`."""
+        left_out = [{"path": path, "why": why} for path, why in sorted(self.left_out.items())]
+        return {**super().as_dict(), "left_out": left_out}
 
 
 class PushOptions(Options, frozen=True):
@@ -145,9 +153,10 @@ class Push:
         pair.settle(plan)
         pair.report_failures([Failure(p.path, p.error) for p in changes.problems], report)
         pair.report_failures([_as_failure(conflict) for conflict in plan.steps.conflicts], report)
-        if changes.others:
-            named = ", ".join(map(ascii, changes.others[:3])) + (", ..." if len(changes.others) > 3 else "")
-            pair.monitor.note(f"links and other special files are passed over, {len(changes.others)} here: {named}")
+        report.left_out = changes.left_out
+        if count := len(changes.left_out):
+            first = [f"{path!a} ({why})" for path, why in sorted(changes.left_out.items())[:3]]
+            pair.monitor.note(f"{count} left out: {', '.join(first)}{', ...' if count > 3 else ''}")
         if not copies:
             return []
         pair.monitor.planned(len(copies), plan.steps.bytes_to_copy)

@@ -60,8 +60,10 @@ class ChangeSet(msgspec.Struct):
     """Paths at which Dropbox holds other content than the verified manifest lists, or nothing."""
     folders: list[str] = []
     """The local folders that hold files, as they are spelled; told to a restore only."""
-    others: list[str] = []
-    """Links and other things on the disk that are no regular files."""
+    left_out: dict[str, str] = {}
+    """Links, special files and names that Dropbox never takes, on the disk, each with the reason."""
+    declined: list[str] = []
+    """Files on the disk that were not wanted."""
 
     @property
     def unclear(self) -> frozenset[str]:
@@ -131,7 +133,7 @@ def find_changes(
         synced = {key: item for key, item in synced.items() if wanted(item.entry.path)}
         remote_changes = {key: e for key, e in remote_changes.items() if (wanted(e.path) if e else key in synced)}
     result = ChangeSet({}, {}, {}, {}, {}, synced, len(seen.files), False, seen.problems, refused, seen.parts)
-    result.others = seen.others
+    result.left_out, result.declined = seen.left_out, seen.declined
     result.signed, result.contradicted = verified, contradicted
     if local_may_miss:
         result.folders = sorted({path.rpartition("/")[0] for path in seen.files})

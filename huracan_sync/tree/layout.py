@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, date, datetime
+from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -43,9 +44,10 @@ LOCAL_FOLDERS = {
 }
 """Where the engine keeps each kind of data, relative to where it is started."""
 
+_MODELS = ("pkl", "bin", "pth", "onnx", "ubj", "safetensors", "lgb", "keras", "pt", "joblib")
 PATTERNS = {
     "logs": ("*.log",),
-    "models": ("*.pkl", "*.bin", "*.pth"),
+    "models": tuple(f"*.{end}" for end in _MODELS),
     "monitoring": ("*.json",),
     "learning": ("*.json",),
     "candles": ("*.parquet",),
@@ -53,7 +55,18 @@ PATTERNS = {
     "config": ("*.yaml", "*.yml", "*.json", "*.toml"),
     "exports": ("*.csv", "*.json", "*.parquet"),
 }
-"""Which files of each kind are synced. Models are written as `.bin` and `.pth` too, not only pickled."""
+"""Which files of each kind are synced. Models in the formats that engines write, and in those that are safer."""
+
+_SAME_FOLDER = ({"logs", "monitoring", "learning"},)
+"""Kinds whose folders are one, or lie in one another: what one of them leaves out another may take."""
+
+
+def is_left_out(kind: str, path: str) -> bool:
+    """Whether no kind of data that looks at the folder of `kind` takes a file that lies there."""
+    kinds = next((kinds for kinds in _SAME_FOLDER if kind in kinds), {kind})
+    name = path.rpartition("/")[2]
+    return not any(fnmatchcase(name, pattern) for each in kinds for pattern in PATTERNS[each])
+
 
 _DATED = frozenset(LOCAL_FOLDERS) - {"candles"}
 _LASTING = (

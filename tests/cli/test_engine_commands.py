@@ -242,6 +242,7 @@ def test_looking_makes_nothing(machine):
 
 
 def test_watching_in_plain_lines_tells_what_changed(machine):
+    machine.write({"logs/a.log": "a"})
     assert machine.command("run", "--once")[0] == 0
     process = machine.start("status", "--watch", "--every", "0.1")
     first = [process.stdout.readline() for _ in range(2)]

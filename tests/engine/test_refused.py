@@ -1,9 +1,15 @@
 """What only a person can mend: shown as refused, not ill, not logged again and again."""
 
+import os
+
 import pytest
 from structlog.testing import capture_logs
 
+from huracan_sync import push
 from huracan_sync.engine.daemon.status import State, Status
+from huracan_sync.engine.run import run_once
+from huracan_sync.engine.settings import load
+from huracan_sync.errors import ConfigError
 
 APP = "/Runpodhuracan"
 
@@ -60,3 +66,57 @@ def test_a_status_names_what_is_refused_and_left_out():
     assert "instances used up" in watching
     assert refused == "logs: 2 refused until somebody mends it: a: no; b: no"
     assert left_out == "models: 5 left out: x.zip (no model); ..."
+
+
+# --- what is left out ---------------------------------------------------------------------------------------------
+
+
+def test_models_in_every_recommended_format_are_synced(machine):
+    ends = ["pkl", "bin", "pth", "onnx", "ubj", "safetensors", "lgb", "keras", "pt", "joblib"]
+    machine.write({f"models/x.{end}": end for end in ends})
+    assert machine.sync().upload_models() == len(ends)
+    assert {path.rpartition(".")[2] for path in machine.stranger.paths()} == set(ends)
+
+
+def test_what_a_kind_leaves_out_is_counted_and_named_once(machine, tmp_path):
+    (tmp_path / "volume").mkdir()
+    machine.write({"models/a.bin": "a", "models/notes.docx": "?", "models/deep/b.zip": "?", "models/.DS_Store": "?"})
+    (machine.work / "models/linked").symlink_to(tmp_path / "volume")
+    os.mkfifo(machine.work / "models/pipe.bin")
+    sync = machine.sync()
+    with capture_logs() as events:
+        assert sync.upload_models() == 1
+        outcome = sync._folder_uploads.pass_over("models", machine.work / "models")
+    assert (outcome.left_out, outcome.refused, outcome.failed) == (4, 0, 0)
+    named = "; ".join(outcome.left_out_names)
+    for part in ("notes.docx (no kind", "deep/b.zip (no kind", "linked (symbolic link)", "pipe.bin (special file)"):
+        assert part in named
+    (event,) = [event for event in events if event["event"] == "files_left_out"]
+    assert (event["files"], "linked" in event["examples"]) == (4, True)
+
+
+def test_what_another_kind_takes_is_not_left_out(machine):
+    machine.write({"logs/a.log": "a", "logs/m.json": "{}", "logs/learning/l.json": "{}", "logs/core.dump": "?"})
+    sync = machine.sync()
+    for kind in ("logs", "monitoring"):
+        outcome = sync._folder_uploads.pass_over(kind, machine.work / "logs")
+        assert outcome.left_out_names == ("core.dump (no kind of data takes such names)",)
+
+
+def test_a_report_names_what_was_left_out(machine, tmp_path):
+    machine.write({"m/a.bin": "a"})
+    (machine.work / "m/link").symlink_to(tmp_path)
+    report = push(machine.work / "m", "/R/m", remote=machine.remote())
+    assert report.as_dict()["left_out"] == [{"path": "link", "why": "symbolic link"}]
+
+
+def test_folders_that_do_not_exist_are_said_and_none_at_all_is_not_good(machine):
+    settings = load()
+    report = run_once(machine.sync(settings=settings).context, settings)
+    assert not report.is_good
+    assert isinstance(report.failed["folders"], ConfigError)
+    machine.write({"logs/a.log": "a"})
+    report = run_once(machine.sync(settings=settings).context, settings)
+    assert report.is_good
+    assert "reports" in report.missing_folders
+    assert "logs" not in report.missing_folders

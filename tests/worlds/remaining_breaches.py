@@ -2,10 +2,6 @@
 
 REMAINING = {
     "words": [
-        "engine.daemon.scheduler: Act",
-        "engine.daemon.scheduler: act",
-        "engine.daemon.watcher: _look",
-        "engine.tasks: act",
         "remote.folder_listing: news",
         "remote.read_client: act",
         "remote.retry: act",

@@ -61,7 +61,7 @@ class Outcome(msgspec.Struct, frozen=True):
     """The first few of them, and why."""
 
 
-class Act(Protocol):
+class TaskPass(Protocol):
     """What a task does."""
 
     def __call__(self, *, because_of_the_disk: bool) -> Outcome:
@@ -73,7 +73,7 @@ class Task(msgspec.Struct, frozen=True):
 
     name: str
     interval_s: float
-    act: Act
+    run: TaskPass
     folders: tuple[Path, ...] = ()
     """Folders to watch, with all below them."""
     wants: Callable[[str], bool] = lambda _: True
@@ -166,7 +166,7 @@ class Loop:
 
     def _pass(self, *, because_of_the_disk: bool) -> Outcome | HuracanError:
         try:
-            return self.task.act(because_of_the_disk=because_of_the_disk)
+            return self.task.run(because_of_the_disk=because_of_the_disk)
         except Stopped as asked:
             return asked
         except HuracanError as error:

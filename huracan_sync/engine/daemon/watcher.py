@@ -73,7 +73,7 @@ class Watcher:
             known, first = there, False
             folders = [folder for folder, identity in there.items() if identity is not None]
             try:
-                self._look(folders, there) if folders else self._stop.wait(LOOK_S)
+                self._watch(folders, there) if folders else self._stop.wait(LOOK_S)
             except BaseException as error:  # noqa: BLE001 - a panic of the watching library is no Exception
                 # All watches or instances of this machine are taken, a folder went away, ...: passes go on without it.
                 if not self.not_watching:
@@ -82,7 +82,7 @@ class Watcher:
                 self.not_watching = str(error) or type(error).__name__
                 self._stop.wait(LOOK_S * 10)
 
-    def _look(self, folders: list[Path], there: dict[Path, tuple[int, int] | None]) -> None:
+    def _watch(self, folders: list[Path], there: dict[Path, tuple[int, int] | None]) -> None:
         """Tell what changes until a folder appears, goes or is replaced by another."""
         from watchfiles import Change, watch  # noqa: PLC0415 - only who watches pays for it
 

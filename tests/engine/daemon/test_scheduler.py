@@ -314,12 +314,12 @@ def test_who_sees_again_takes_his_time(started, folder, monkeypatch):
 def test_stop_waits_for_what_is_under_way(folder):
     entered, leave = threading.Event(), threading.Event()
 
-    def act(*, because_of_the_disk):
+    def pass_(*, because_of_the_disk):
         entered.set()
         leave.wait(5)
         return Outcome()
 
-    loops = Loops([Task("slow", 3600, act, folders=(folder,))])
+    loops = Loops([Task("slow", 3600, pass_, folders=(folder,))])
     (thread,) = loops.start()
     assert entered.wait(5)
     assert not loops.stop(0.1)
