@@ -133,6 +133,12 @@ def body_vectors() -> Iterator[Vector]:
     yield vector("a file of several blocks", body.encode("champions", [bodies.LARGE]), "accepted") | {
         "fields": [shown(bodies.LARGE)]
     }
+    apart = [
+        world.item(path, b"") for path in ("Masse", "Ma\u00dfe", "\u03c2", "\u03c3", "\ufb01", "fi", "\u1e9e", "\u00df")
+    ]
+    yield vector("names that Dropbox holds side by side", body.encode("champions", apart), "accepted") | {
+        "fields": [shown(each) for each in bodies.by_path(apart)]
+    }
     yield vector("two shards", bodies.shards_of([bodies.A, bodies.B], [bodies.C]), "accepted", "candles") | {
         "fields": [shown(each) for each in (bodies.A, bodies.B, bodies.C)]
     }

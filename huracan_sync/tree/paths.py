@@ -4,8 +4,8 @@ A *relative path* (`RelPath`) names a file below a root, the same on disk, in Dr
 between components, no component that a file system or Dropbox would read in another way. What does not fit is
 refused with its reason, never repaired: a repaired name is a second spelling.
 
-Dropbox knows no case. `fold` is the identity used for every comparison; it folds a little more than Dropbox does
-(sharp s, final sigma, the Kelvin sign), so that two names that any side might confuse are reported, not guessed at.
+Dropbox knows no case. `fold` is the identity used for every comparison: Dropbox's own `path_lower`, no more and no
+less. `Maße.csv` and `Masse.csv`, two sigmas or a ligature and its letters are different files there, and here.
 """
 
 from __future__ import annotations
@@ -169,10 +169,32 @@ def fold_all(paths: Sequence[str]) -> list[str]:
 
 
 def fold(path: str) -> str:
-    """The identity of a path for every comparison: equal means "cannot lie side by side"."""
-    if path.isascii():
-        return path.lower()
-    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", path).casefold())
+    """The identity of a path for every comparison, Dropbox's `path_lower`: equal means that it is one file there."""
+    return path.lower() if path.isascii() else unicodedata.normalize("NFC", path).translate(_LOWER)
+
+
+# Dropbox lower-cases code point by code point with the tables of Unicode 4.1. Capitals whose small letter came later
+# stay as they are: here the first and last code point of each run of them, from the ages in Unicode's database.
+_YOUNGER = (
+    (0x23A, 0x23A), (0x23E, 0x23E), (0x241, 0x24E), (0x370, 0x372), (0x376, 0x376), (0x37F, 0x37F), (0x3CF, 0x3CF),
+    (0x3FD, 0x3FF), (0x4C0, 0x4C0), (0x4FA, 0x4FE), (0x510, 0x52E), (0x10C7, 0x10C7), (0x10CD, 0x10CD),
+    (0x13A0, 0x13F5), (0x1C90, 0x1CBA), (0x1CBD, 0x1CBF), (0x1E9E, 0x1E9E), (0x1EFA, 0x1EFE), (0x2132, 0x2132),
+    (0x2183, 0x2183), (0x2C2F, 0x2C2F), (0x2C60, 0x2C64), (0x2C67, 0x2C72), (0x2C75, 0x2C75), (0x2C7E, 0x2C7F),
+    (0x2CEB, 0x2CED), (0x2CF2, 0x2CF2),
+)  # fmt: skip
+_CASED = (range(0x41, 0x5B), range(0x80, 0x2D00), range(0xFF21, 0xFF3B), range(0x10400, 0x10428))
+"""Where every capital letter of Unicode 4.1 lies."""
+
+
+def _lower_case(point: int) -> str:
+    small = chr(point).lower()
+    if point == 0x130:
+        return "i"  # the capital I with a dot has one small letter in the old tables, and two today
+    younger = any(first <= point <= last for first, last in _YOUNGER)
+    return chr(point) if younger or len(small) != 1 else small
+
+
+_LOWER = {point: small for run in _CASED for point in run if (small := _lower_case(point)) != chr(point)}
 
 
 class Spelling:

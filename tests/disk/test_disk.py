@@ -61,12 +61,18 @@ def test_a_name_that_is_no_text_is_reported(tmp_path):
     str(problem.error).encode()  # can be printed
 
 
-@pytest.mark.parametrize(("one", "other"), [("Case.txt", "case.TXT"), ("straße", "STRASSE"), ("σς", "ΣΣ")])
+@pytest.mark.parametrize(("one", "other"), [("Case.txt", "case.TXT"), ("größe", "GRÖßE"), ("σσ", "ΣΣ")])
 def test_twins_are_both_reported_and_neither_is_taken(tmp_path, one, other):
     make(tmp_path, one, other, "third")
     seen = scan(tmp_path)
     assert list(seen.files) == ["third"]
     assert {p.path for p in seen.problems} == {one, other}
+
+
+def test_what_dropbox_holds_side_by_side_is_found_side_by_side(tmp_path):
+    make(tmp_path, "Maße.csv", "Masse.csv", "ς", "σ", "ﬁ", "fi")
+    seen = scan(tmp_path)
+    assert (len(seen.files), seen.problems) == (6, [])
 
 
 def test_twin_folders_hide_what_is_in_them(tmp_path):

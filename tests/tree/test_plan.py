@@ -70,8 +70,13 @@ def test_a_new_rev_of_the_same_content_is_learned():
     assert [(a.path, a.entry.rev) for a in made.agreements] == [("x", "2")]
 
 
+def test_two_names_of_dropbox_are_never_matched():
+    made = plan({}, tree([entry("Maße", "a")]), tree([entry("Masse", "b")]))
+    assert ([step.path for step in made.copies], made.conflicts) == (["Maße"], ())
+
+
 def test_case_is_no_difference():
-    assert plan({}, tree([entry("Größe.JSON", "a")]), tree([entry("GRÖSSE.json", "a")])).is_empty
+    assert plan({}, tree([entry("Größe.JSON", "a")]), tree([entry("GRÖßE.json", "a")])).is_empty
 
 
 @pytest.mark.parametrize(

@@ -26,6 +26,16 @@ HIDDEN = re.compile(
 )
 
 
+YOUNG = [  # 4
+    tuple(int(end, 16) for end in (each.split("-") * 2)[:2])
+    for each in re.split(
+        " ",
+        "23A 23E 241-24E 370-372 376 37F 3CF 3FD-3FF 4C0 4FA-4FE 510-52E 10C7 10CD 13A0-13F5 1C90-1CBA 1CBD-1CBF 1E9E "
+        "1EFA-1EFE 2132 2183 2C2F 2C60-2C64 2C67-2C72 2C75 2C7E-2C7F 2CEB-2CED 2CF2",
+    )
+]
+
+
 class No(Exception):
     """A refusal; its code is the argument."""
 
@@ -298,7 +308,15 @@ def objection(path):  # 4
 
 
 def fold(path):  # 4
-    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", path).casefold())
+    return "".join(map(small, unicodedata.normalize("NFC", path)))
+
+
+def small(letter):  # 4
+    point, lower = ord(letter), letter.lower()
+    if point == 0x130:
+        return "i"
+    young = point >= 0x2D00 and not 0xFF21 <= point <= 0xFF3A and not 0x10400 <= point <= 0x10427
+    return letter if young or len(lower) != 1 or any(low <= point <= high for low, high in YOUNG) else lower
 
 
 def frame(parts, sha, length, raw_len):  # 3
