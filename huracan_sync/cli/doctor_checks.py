@@ -273,7 +273,7 @@ def check_signing_key(env: Mapping[str, str]) -> Check | None:
 def check_ends(endings: Sequence[Ending]) -> Check:
     """Whether what is signed on this machine ends within 30 days."""
     if not endings:
-        return Check("lifetimes", "ok", "no key or trust file ends within 30 days.")
+        return Check("lifetimes", "ok", "no key or trust file ends soon.")
     ended = any(ending.has_ended for ending in endings)
     warnings = [ending.sentence for ending in endings]
     says, hint = f"{'; '.join(warnings)}.", "run `huracan-sync keys rotate` where the root key is"

@@ -84,7 +84,7 @@ def test_forget(tmp_path, monkeypatch, capsys):
 def test_what_ends_soon_is_known_without_network(commands):
     ends = datetime.fromisoformat(commands.run("keys", "init")["expires"]).timestamp()
     assert expiry.endings(commands.home, ends - 31 * 86_400) == []
-    (soon, *_) = expiry.endings(commands.home, ends - 29 * 86_400)
+    (soon, *_) = expiry.endings(commands.home, ends - 86_400)
     (late, *_) = expiry.endings(commands.home, ends + 1)
     assert (soon.has_ended, late.has_ended) == (False, True)
     assert "trust file" in soon.sentence
