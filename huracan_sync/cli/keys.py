@@ -18,10 +18,11 @@ from huracan_sync.cli.output import moment
 from huracan_sync.cli.parser import add_global_options
 from huracan_sync.errors import ConfigError, LocalFailure, NotAuthorized, NoTrust, UsageError
 from huracan_sync.manifest import head, locations, rotation, sshsig, trust
+from huracan_sync.manifest.default_policy import APART_MS, LIFETIME_MS
 from huracan_sync.manifest.pin import Pin
 from huracan_sync.manifest.scope import CHAMPIONS
 from huracan_sync.manifest.signer import Signer
-from huracan_sync.manifest.trust import Trust
+from huracan_sync.manifest.trust import DAY_MS, MAX_LIFETIME_MS, Trust
 from huracan_sync.reader import Reader
 from huracan_sync.reader.trust_store import TrustStore
 from huracan_sync.remote.client import Remote
@@ -105,6 +106,13 @@ def _init_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--key-only", action="store_true", help="only the key: for a machine that publishes under another's root key"
     )
+    apart, longest = f"{APART_MS // DAY_MS}d", f"{MAX_LIFETIME_MS // DAY_MS}d"
+    parser.add_argument(
+        "--root-lifetime",
+        metavar="TIME",
+        help=f"how long the trust file counts where the root key is kept apart and a person renews it ({apart}; at most "
+        f"{longest}); by default {LIFETIME_MS // DAY_MS}d, renewed here. It bounds what a revoked key can still do",
+    )
 
 
 def _init(asked: _Asked) -> int:
@@ -118,7 +126,7 @@ def _init(asked: _Asked) -> int:
         ]
         asked.output.document(document, words)
         return DONE
-    begun = asked.roots.begin()
+    begun = asked.roots.begin(lifetime_ms=_lifetime_ms(asked.options.root_lifetime))
     fingerprint = begun.signer.fingerprint
     document = {
         "pin": str(begun.pin),
@@ -143,6 +151,15 @@ def _init(asked: _Asked) -> int:
     ]
     asked.output.document(document, words)
     return DONE
+
+
+def _lifetime_ms(text: str | None) -> int:
+    if text is None:
+        return LIFETIME_MS
+    chosen = policy_options.seconds("--root-lifetime", text) * 1000
+    if not DAY_MS <= chosen <= MAX_LIFETIME_MS:
+        raise UsageError(f"--root-lifetime {text} is not from 1d to {MAX_LIFETIME_MS // DAY_MS}d")
+    return chosen
 
 
 # --- show -------------------------------------------------------------------------------------------------------

@@ -39,8 +39,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def parse(options: argparse.Namespace) -> Callable[[Trust], Trust]:
     """What the options do to a trust file. Raises `UsageError`."""
     changes: dict[str, Any] = {
-        "max_age_s": None if options.max_age is None else _seconds("--max-age", options.max_age),
-        "stale_limit_s": None if options.stale_limit is None else _seconds("--stale-limit", options.stale_limit),
+        "max_age_s": None if options.max_age is None else seconds("--max-age", options.max_age),
+        "stale_limit_s": None if options.stale_limit is None else seconds("--stale-limit", options.stale_limit),
         "path_prefix": None if options.prefix is None else options.prefix.strip("/"),
         "max_entries": options.max_entries,
         "threshold": options.threshold,
@@ -65,7 +65,8 @@ def parse(options: argparse.Namespace) -> Callable[[Trust], Trust]:
     return change
 
 
-def _seconds(name: str, text: str) -> int:
+def seconds(name: str, text: str) -> int:
+    """A span of time as an option says it: `2h`, `26h`, `7d`. Raises `UsageError`."""
     number, unit = (text[:-1], _UNITS[text[-1]]) if text[-1:] in _UNITS else (text, 1)
     if not number.isdigit():
         raise UsageError(f"{name} {text!r} is no time", hint="write it like 2h, 26h or 7d")

@@ -24,7 +24,7 @@ from huracan_sync.errors import (
     Unavailable,
 )
 from huracan_sync.manifest import locations, sshsig, trust
-from huracan_sync.manifest.default_policy import first_trust
+from huracan_sync.manifest.default_policy import LIFETIME_MS, first_trust
 from huracan_sync.manifest.pin import ROOT_ID_SIZE, Pin
 from huracan_sync.manifest.refusals import refused
 from huracan_sync.manifest.signer import Signer
@@ -72,19 +72,24 @@ class TrustFiles:
         self._remote = context.remote
         self._home = context.home
         self._clock = context.clock
+        self._lifetime_ms = LIFETIME_MS
 
     @property
     def seen(self) -> TrustStore:
         """What this machine knows of the root folder. Raises `NotAuthorized` where nobody is logged in."""
         return TrustStore(self._home, self.source.place)
 
-    def begin(self) -> InitResult:
+    def begin(self, *, lifetime_ms: int = LIFETIME_MS) -> InitResult:
         """One key that is root and publisher, and a trust file that says so: here, and in Dropbox if it can be.
+
+        Args:
+            lifetime_ms: how long the trust file counts, if it is made now.
 
         Raises:
             Refused: `TRUST_PIN`, the root folder has a trust file of another key.
             VaultRefused: `NO_SAFE_PLACE`, there is no place for a private key.
         """
+        self._lifetime_ms = lifetime_ms
         signer, made = self.keys.make()
         try:
             self._ensure_pinned(signer, make=True)
@@ -206,7 +211,8 @@ class TrustFiles:
     def _begun(self, signer: Signer) -> Chain:
         """Version 1 for a root folder that has none."""
         root_id = self.keys.root_pin.root_id if self.keys.root_pin else secrets.token_bytes(ROOT_ID_SIZE)
-        made = first_trust(signer.public, root_id=root_id, now_ms=int(self._clock() * 1000))
+        now_ms = int(self._clock() * 1000)
+        made = first_trust(signer.public, root_id=root_id, now_ms=now_ms, lifetime_ms=self._lifetime_ms)
         chain = Chain((trust.sign(made, [signer]),), made)
         chains.keep(self._home, chain, "")
         return chain

@@ -4,6 +4,7 @@ import os
 import pty
 import subprocess
 import sys
+from datetime import UTC, datetime
 
 import pytest
 from machines import READ, Commands
@@ -130,3 +131,14 @@ def test_trust_on_first_use_only_at_a_terminal(answer, code, commands, reader):
     assert process.returncode == code
     assert first in err
     assert "trust on first use" in err
+
+
+def test_the_lifetime_of_a_trust_file_is_a_persons_choice(commands):
+    def days(document):
+        left = datetime.fromisoformat(document["expires"]) - datetime.now(UTC)
+        return round(left.total_seconds() / 86_400)
+
+    for wrong in ("soon", "1h", "5000d"):
+        commands.say("keys", "init", "--root-lifetime", wrong, code=2)
+    assert days(commands.run("keys", "init", "--root-lifetime", "90d")) == 90
+    assert days(commands.run("keys", "rotate")) == 90
