@@ -71,6 +71,16 @@ class HuracanError(Exception):
         self.hint = (self.codes.get(self.code) or self.default_hint) if hint is None else hint
         self.facts = facts
 
+    @property
+    def hint(self) -> str:
+        """What to do next. A traceback ends with it."""
+        return self._hint
+
+    @hint.setter
+    def hint(self, text: str) -> None:
+        self._hint = text
+        self.__notes__ = [f"hint: {text}"] if text else []
+
     def as_dict(self) -> dict[str, object]:
         """The error for machines: `error` (class name), `message`, `hint`, `retryable`, `facts`, and `code` if any."""
         facts = {k: v if isinstance(v, str | int | float | bool | None) else str(v) for k, v in self.facts.items()}

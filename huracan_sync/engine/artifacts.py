@@ -122,8 +122,7 @@ class Artifacts:
         def target() -> str:
             return self._context.layout.path(Artifact("active", symbol=symbol))
 
-        place = self._context.boundary.attempt("text_write_failed", "", target, symbol=symbol)
-        return bool(place) and self._uploads.write(place, model_id.encode(), overwrite=overwrite)
+        return self._uploads.write_to(target, model_id, overwrite=overwrite, symbol=symbol)
 
     def get_active_model(self, symbol: str) -> str | None:
         """See `DropboxSync.get_active_model`."""

@@ -86,7 +86,11 @@ class Outbox:
             yield
 
     def _write(self, queued_write: QueuedWrite, content: bytes | None) -> None:
-        queued_write = msgspec.structs.replace(queued_write, kept=None if content is None else len(content))
+        queued_write = msgspec.structs.replace(
+            queued_write,
+            kept=None if content is None else len(content),
+            local=queued_write.local.encode("utf-8", "backslashreplace").decode(),  # a name may be no UTF-8
+        )
         header = msgspec.json.encode(queued_write)
         if len(header) >= _HEADER:
             header = msgspec.json.encode(

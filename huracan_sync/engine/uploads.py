@@ -126,12 +126,21 @@ class Uploads:
 
     def write_text(self, remote_path: str, text: str, *, dated: bool, overwrite: bool) -> bool:
         """See `DropboxSync.write_text`."""
+        return self.write_to(
+            lambda: self._context.place(remote_path, dated=dated), text, overwrite=overwrite, remote_path=remote_path
+        )
 
-        def place() -> str:
-            return self._context.place(remote_path, dated=dated)
+    def write_to(self, target: Callable[[], str], text: str, *, overwrite: bool, **where: Any) -> bool:
+        """Put a text at a place that has to be worked out, or keep it for later; whether it is in Dropbox."""
 
-        target = self._context.boundary.attempt("text_write_failed", "", place, remote_path=remote_path)
-        return bool(target) and self.write(target, text.encode(), overwrite=overwrite)
+        def prepared() -> tuple[str, bytes]:
+            try:
+                return target(), text.encode()
+            except UnicodeEncodeError as error:
+                raise UsageError(f"the text holds half of a character at {error.start}, which UTF-8 cannot") from error
+
+        place, content = self._context.boundary.attempt("text_write_failed", ("", b""), prepared, **where)
+        return bool(place) and self.write(place, content, overwrite=overwrite)
 
     def write(self, target: str, content: bytes, *, overwrite: bool = True) -> bool:
         """Put content at an absolute place, or keep it for later; whether it is in Dropbox."""
