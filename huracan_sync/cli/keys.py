@@ -110,8 +110,9 @@ def _init_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--root-lifetime",
         metavar="TIME",
-        help=f"how long the trust file counts where the root key is kept apart and a person renews it ({apart}; at "
-        f"most {longest}); by default {LIFETIME_MS // DAY_MS}d, renewed here. It bounds what a revoked key can still do",
+        help="how long the trust file counts where the root key is kept apart and a person renews it, such as "
+        f"{apart} (at most {longest}; by default {LIFETIME_MS // DAY_MS}d, renewed here). It bounds what a revoked key "
+        "can still do",
     )
 
 
