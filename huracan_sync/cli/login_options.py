@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+from huracan_sync.auth import login_record
 from huracan_sync.auth.connect import credentials_of, home_of
 from huracan_sync.auth.credentials import Credentials
 from huracan_sync.auth.keystore.store import FOLDER, Store, open_store
@@ -20,6 +21,9 @@ from huracan_sync.remote.http import Endpoint
 from huracan_sync.signing.context import Context
 from huracan_sync.signing.signing_key import KeyPlace
 from huracan_sync.transfer.progress import Monitor
+
+ONLY_READ = {"follow", "verify", "ls", "get", "cat", "diff", "restore", "doctor"}
+"""Verbs that write nothing in Dropbox, so that a reader's login does for them."""
 
 
 def add_arguments(parser: argparse.ArgumentParser, *, token: bool = True, inner: bool = False) -> None:
@@ -80,7 +84,7 @@ def credentials(
         if number is not None and not 0 <= number < 1 << 20:
             raise UsageError(f"{name} {number} is no descriptor")
     return credentials_of(
-        options.profile or invocation.env.get("HURACAN_PROFILE") or None,
+        _profile(options, invocation),
         env=invocation.env,
         home=home_of(invocation.env),
         read_only=read_only,
@@ -88,6 +92,24 @@ def credentials(
         token_fd=token_fd,
         store=store(options, invocation),
     )
+
+
+def _profile(options: argparse.Namespace, invocation: Invocation) -> str | None:
+    """The profile that is named; else, for a verb that only reads, that of the only login here.
+
+    On Hamilton's machine nobody should be told to log in as the engine.
+    """
+    named = options.profile or invocation.env.get("HURACAN_PROFILE")
+    delivered = invocation.env.get("HURACAN_REFRESH_TOKEN_FILE") or getattr(options, "token_fd", None) is not None
+    if named or delivered or getattr(options, "verb", "") not in ONLY_READ:
+        return named or None
+    folder, namespace = store(options, invocation).folder, Endpoint.from_environment(invocation.env).namespace
+    here = login_record.profiles(folder, namespace)
+    if len(here) != 1 or here[0] == "engine":
+        return None
+    options.profile = here[0]  # said once
+    invocation.output.say(f"note: using profile {here[0]}, the only login here")
+    return here[0]
 
 
 def passphrase_of(home: Path, ask: Callable[[str], str] = getpass.getpass) -> Callable[[], str]:
