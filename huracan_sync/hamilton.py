@@ -1,8 +1,8 @@
 """Hamilton: the reader, with the words of trading.
 
-Everything he asks for comes from one generation of the `champions` channel, the one he last took with `latest` or
-`follow`: a roster of yesterday with a model of today cannot happen. Files are found under their canonical symbol
-(`BTCUSDT`) and, where an older engine wrote it so, under the dashed one (`BTC-USDT`).
+Every answer comes from one manifest of the `champions` channel, the one he last took with `latest` or `follow`; several
+answers of one manifest come from `at(snapshot)`: a roster of yesterday with a model of today cannot happen. Files lie
+under their canonical symbol (`BTCUSDT`) and, where an older engine wrote it so, under the dashed one (`BTC-USDT`).
 
 JSON is kept byte for byte (`.raw`), because its signature is over those bytes; the typed view beside it names what is
 agreed on, leaves what is missing empty and passes over keys it does not know.
@@ -21,6 +21,7 @@ import msgspec
 from huracan_sync.auth.session import account_of, home_of
 from huracan_sync.errors import HuracanError, NotFound, UsageError
 from huracan_sync.manifest.checks import Freshness
+from huracan_sync.manifest.file_kinds import PROGRAMS
 from huracan_sync.manifest.refusals import refused
 from huracan_sync.manifest.scope import CHAMPIONS
 from huracan_sync.manifest.trust import Trust
@@ -128,7 +129,7 @@ class Champion(msgspec.Struct, frozen=True):
     path: str
     """In the snapshot, for `snapshot.path` or `snapshot.open`."""
     kind: int
-    """One of `signed.kinds.Kind`."""
+    """One of `file_kinds.Kind`."""
     rev: str
     content_hash: bytes
     data: bytes
@@ -140,118 +141,26 @@ _roster = msgspec.json.Decoder(Roster)
 _config = msgspec.json.Decoder(Config)
 
 
-class Hamilton:
-    """Reads what the engine has published. Holds no private key, and nothing that writes."""
+class ChampionSet:
+    """What one manifest of `champions` says, in the words of trading. It never changes; safe for several threads."""
 
-    def __init__(self, reader: Reader, *, allow_stale: bool = False) -> None:
-        """Use `open`, unless you bring a reader of your own.
-
-        Args:
-            reader: reads and verifies.
-            allow_stale: whether a generation past its time may be used, until it is dead: to manage open positions,
-                not for new risk.
-        """
-        self.reader = reader
-        self._allow_stale = allow_stale
-        self._current: Snapshot | None = None
-
-    @classmethod
-    def open(
-        cls,
-        profile: str = "hamilton",
-        *,
-        source: Source | None = None,
-        home: Path | None = None,
-        place: str | None = None,
-        allow_stale: bool = False,
-        keep_set: int = KEEP_SET,
-        each: Each = several,
-        clock: Callable[[], float] = time.time,
-    ) -> Hamilton:
-        """Hamilton on this machine. No network before the first question.
-
-        Args:
-            profile: the login to read with.
-            source: where to read instead.
-            home: HURACAN_SYNC_HOME; by default as the environment says.
-            place: tells one root folder from another on this machine; by default as the login says.
-            allow_stale: as in the constructor.
-            keep_set: bytes up to which a set is brought here whole before it takes effect.
-            each: applies a function to many, as `map` does; the default fetches several files at once.
-            clock: seconds since 1970.
-
-        Raises:
-            ConfigError: the environment names an emulator that is none.
-            NoCredentials: nobody is logged in under this profile.
-        """
-        if source is None:
-            account = account_of(profile, home=home)
-            remote = ReadOnly(account.wire, account.tokens, identity=account.identity, root=account.root)
-            source = own = RemoteSource(remote)
-            home, place = account.home, own.place if place is None else place
-        reader = Reader(
-            source,
-            home or home_of(os.environ),
-            place=place or "",
-            pin=os.environ.get("HURACAN_ROOT_PIN", ""),
-            keep_set=keep_set,
-            each=each,
-            clock=clock,
-        )
-        return cls(reader, allow_stale=allow_stale)
-
-    # --- which generation -------------------------------------------------------------------------------------
-
-    def pin(self, pin: str | Iterable[str], *, at_least: Mapping[str, int] | None = None) -> Trust:
-        """Trust the root folder and keys of this pin (`huracan-sync keys show` prints it). See `Reader.pin`."""
-        return self.reader.pin(pin, at_least=at_least)
-
-    def latest(self, channel: str = CHAMPIONS) -> Snapshot:
-        """The newest generation of a channel, verified, or an error. One request when nothing has changed.
-
-        Of `champions` it is the one that all words below speak of until the next.
-        """
-        snapshot = self.reader.latest(channel, allow_stale=self._allow_stale)
-        if channel == CHAMPIONS:
-            self._current = snapshot
-        return snapshot
-
-    def follow(
-        self,
-        channel: str = CHAMPIONS,
-        *,
-        stop: Callable[[], bool] = lambda: False,
-        observe: Callable[[HuracanError], None] = lambda _: None,
-    ) -> Iterator[Snapshot]:
-        """Each new generation as soon as it is published; see `Reader.follow`."""
-        for snapshot in self.reader.follow(channel, allow_stale=self._allow_stale, stop=stop, observe=observe):
-            if channel == CHAMPIONS:
-                self._current = snapshot
-            yield snapshot
-
-    @property
-    def snapshot(self) -> Snapshot:
-        """The generation of `champions` that all words below speak of; the newest, when none was taken yet."""
-        return self._current or self.latest()
-
-    @property
-    def status(self) -> Freshness:
-        """How much that generation is worth now."""
-        return self.snapshot.status
-
-    # --- the words of trading ---------------------------------------------------------------------------------
+    def __init__(self, snapshot: Snapshot) -> None:
+        """Read from this snapshot, and from no other."""
+        self.snapshot = snapshot
 
     def symbols(self) -> list[str]:
         """The symbols that have a champion, canonical, in order."""
         return sorted(self._models())
 
     def champion(self, symbol: str) -> Champion:
-        """The model of a symbol, proved. Raises `NotFound` when the set has none."""
+        """The model of a symbol, proved. Raises `NotFound` when the set has none, `KIND` when it is a pickle."""
         path = self._models().get(canonical(symbol))
         if path is None:
             raise self._none(f"no champion of {canonical(symbol)}", symbol)
-        data = self.snapshot.read(path)
         item = self.snapshot.item(path)
+        if item.kind in PROGRAMS:
+            raise refused("KIND", f"{path} is a pickle: opening it runs whatever is in it", path=path, kind=item.kind)
+        data = self.snapshot.read(path)
         return Champion(canonical(symbol), path, item.kind, item.rev, item.content_hash, data)
 
     def roster(self) -> Roster:
@@ -310,6 +219,156 @@ class Hamilton:
             symbol=symbol,
             sequence=sequence,
         )
+
+
+class Hamilton:
+    """Reads what the engine has published. Holds no private key, and nothing that writes.
+
+    `champion`, `config`, `roster`, `symbols` and `active` answer each from one snapshot, the newest that was taken. Who
+    needs several answers of one moment asks them of `at(snapshot)`. Safe for several threads.
+    """
+
+    def __init__(self, reader: Reader, *, allow_stale: bool = False) -> None:
+        """Use `open`, unless you bring a reader of your own.
+
+        Args:
+            reader: reads and verifies.
+            allow_stale: whether a manifest past its time may be used, until it is dead: to manage open positions,
+                not for new risk.
+        """
+        self.reader = reader
+        self._allow_stale = allow_stale
+        self._current: Snapshot | None = None  # replaced whole, never changed
+        self._opened: dict[str, Any] | None = None
+
+    @classmethod
+    def open(
+        cls,
+        profile: str = "hamilton",
+        *,
+        source: Source | None = None,
+        home: Path | None = None,
+        place: str | None = None,
+        allow_stale: bool = False,
+        keep_set: int = KEEP_SET,
+        each: Each = several,
+        clock: Callable[[], float] = time.time,
+    ) -> Hamilton:
+        """Hamilton on this machine. No network before the first question.
+
+        Args:
+            profile: the login to read with.
+            source: where to read instead.
+            home: HURACAN_SYNC_HOME; by default as the environment says.
+            place: tells one root folder from another on this machine; by default as the login says.
+            allow_stale: as in the constructor.
+            keep_set: bytes up to which a set is brought here whole before it takes effect.
+            each: applies a function to many, as `map` does; the default fetches several files at once.
+            clock: seconds since 1970.
+
+        Raises:
+            ConfigError: the environment names an emulator that is none.
+            NoCredentials: nobody is logged in under this profile.
+        """
+        own: RemoteSource | None = None
+        if source is None:
+            account = account_of(profile, home=home)
+            remote = ReadOnly(account.wire, account.tokens, identity=account.identity, root=account.root)
+            source = own = RemoteSource(remote)
+            home, place = account.home, own.place if place is None else place
+        reader = Reader(
+            source,
+            home or home_of(os.environ),
+            place=place or "",
+            pin=os.environ.get("HURACAN_ROOT_PIN", ""),
+            keep_set=keep_set,
+            each=each,
+            clock=clock,
+        )
+        hamilton = cls(reader, allow_stale=allow_stale)
+        if own is not None and each is several and clock is time.time:
+            hamilton._opened = {"profile": profile, "home": home, "place": place, "allow_stale": allow_stale} | {
+                "keep_set": keep_set
+            }
+        return hamilton
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """How it was opened is what is sent to another process; it opens itself there, with the login found there."""
+        if self._opened is None:
+            raise UsageError(
+                "this Hamilton reads from a source of its own and cannot be sent to another process",
+                hint='open one there: Hamilton.open("hamilton")',
+            )
+        return _opened_again, (self._opened,)
+
+    # --- which manifest -------------------------------------------------------------------------------------
+
+    def pin(self, pin: str | Iterable[str], *, at_least: Mapping[str, int] | None = None) -> Trust:
+        """Trust the root folder and keys of this pin (`huracan-sync keys show` prints it). See `Reader.pin`."""
+        return self.reader.pin(pin, at_least=at_least)
+
+    def latest(self, channel: str = CHAMPIONS) -> Snapshot:
+        """The newest manifest of a channel, verified, or an error. One request when nothing has changed.
+
+        Of `champions` it is the one that all words below speak of until the next.
+        """
+        snapshot = self.reader.latest(channel, allow_stale=self._allow_stale)
+        if channel == CHAMPIONS:
+            self._current = snapshot
+        return snapshot
+
+    def follow(
+        self,
+        channel: str = CHAMPIONS,
+        *,
+        stop: Callable[[], bool] = lambda: False,
+        observe: Callable[[HuracanError], None] = lambda _: None,
+    ) -> Iterator[Snapshot]:
+        """Each new manifest as soon as it is published; see `Reader.follow`."""
+        for snapshot in self.reader.follow(channel, allow_stale=self._allow_stale, stop=stop, observe=observe):
+            if channel == CHAMPIONS:
+                self._current = snapshot
+            yield snapshot
+
+    @property
+    def snapshot(self) -> Snapshot:
+        """The manifest of `champions` that all words below speak of; the newest, when none was taken yet."""
+        return self._current or self.latest()
+
+    @property
+    def status(self) -> Freshness:
+        """How much that manifest is worth now."""
+        return self.snapshot.status
+
+    # --- the words of trading ---------------------------------------------------------------------------------
+
+    def at(self, snapshot: Snapshot | None = None) -> ChampionSet:
+        """All answers of one manifest: of this snapshot, by default of the newest that was taken."""
+        return ChampionSet(snapshot or self.snapshot)
+
+    def symbols(self) -> list[str]:
+        """The symbols that have a champion, canonical, in order."""
+        return self.at().symbols()
+
+    def champion(self, symbol: str) -> Champion:
+        """The model of a symbol, proved. Raises `NotFound` when the set has none, `KIND` when it is a pickle."""
+        return self.at().champion(symbol)
+
+    def roster(self) -> Roster:
+        """The roster. Raises `NotFound` when the set has none, `CONTRACT` when it is not one."""
+        return self.at().roster()
+
+    def config(self, symbol: str) -> Config:
+        """The config of a symbol. Raises as `roster`."""
+        return self.at().config(symbol)
+
+    def active(self, symbol: str) -> str | None:
+        """The name of the model that is active for a symbol, None when none is."""
+        return self.at().active(symbol)
+
+
+def _opened_again(arguments: dict[str, Any]) -> Hamilton:
+    return Hamilton.open(**arguments)
 
 
 def _canonical_or_none(text: str) -> str | None:

@@ -8,6 +8,7 @@ import io
 import itertools
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import NoReturn
 
 from huracan_sync.errors import DiskFull, HuracanError, LocalFailure, NotFound, Refused, UsageError
 from huracan_sync.manifest import checks
@@ -197,6 +198,12 @@ class Snapshot:
 
     def _now_ms(self) -> int:
         return int(self._clock() * 1000)
+
+    def __reduce__(self) -> NoReturn:
+        raise UsageError(
+            f"a snapshot of {self.channel} cannot be sent to another process: it reads by the login of this one",
+            hint=f"open it there: Hamilton.open(...).latest({self.channel!r}); this is sequence {self.sequence}",
+        )
 
     def __repr__(self) -> str:
         return f"Snapshot({self.channel} {self.head.epoch}-{self.sequence}, {len(self)} files, {self.status.value})"

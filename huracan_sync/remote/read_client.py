@@ -13,7 +13,7 @@ import functools
 import re
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
-from typing import Protocol, Self, TypeVar
+from typing import NoReturn, Protocol, Self, TypeVar
 
 import msgspec
 
@@ -133,6 +133,12 @@ class ReadOnly:
                 yield
             finally:
                 self.pacing.hurry.clear()
+
+    def __reduce__(self) -> NoReturn:
+        raise UsageError(
+            "a login cannot be sent to another process: it holds connections and a token",
+            hint='open it there: huracan_sync.connect("engine")',
+        )
 
     def rpc(self, route: str, arg: object, result: type[T]) -> T:
         """Call an RPC route.

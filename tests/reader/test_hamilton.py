@@ -1,10 +1,12 @@
 """Hamilton's words: found under every spelling, typed, from one generation, byte for byte underneath."""
 
 import json
+import pickle
+import threading
 
 import pytest
 from expecting import raises
-from reader_world import HOUR, PIN, World
+from reader_world import HOUR, PIN, World, change
 
 from huracan_sync.errors import NoCredentials, NotFound, UsageError
 from huracan_sync.hamilton import Hamilton
@@ -205,3 +207,77 @@ def test_nobody_is_logged_in(tmp_path, monkeypatch):
     monkeypatch.setenv("HURACAN_SYNC_HOME", str(tmp_path))
     with pytest.raises(NoCredentials):
         Hamilton.open("hamilton")
+
+
+def test_one_manifest_for_several_answers(world):
+    world.publish(SET)
+    first = world.hamilton.at(world.hamilton.latest())
+    world.publish(SET | {"models/champions/latest/BTCUSDT.bin": b"newer", "hamilton/active/BTCUSDT.txt": b"newer"})
+    assert first.champion("BTCUSDT").data == b"btc"
+    newer = world.hamilton.latest()
+    assert (newer.sequence, first.snapshot.sequence) == (2, 1)
+    assert (first.champion("BTCUSDT").data, first.active("BTCUSDT")) != (b"newer", "newer")
+    now = world.hamilton.at()
+    assert (now.champion("BTCUSDT").data, now.active("BTCUSDT")) == (b"newer", "newer")
+
+
+def test_no_reader_beside_a_publisher_sees_two_moments(world):
+    """Each answer of one manifest tells the same number, whatever is published between them."""
+
+    def numbered(number):
+        text = str(number).encode()
+        return {
+            "models/champions/latest/BTCUSDT.bin": text,
+            "hamilton/active/BTCUSDT.txt": text,
+            "hamilton/roster.json": b'{"date": "%s"}' % text,
+        }
+
+    world.publish(numbered(0))
+    world.hamilton.latest()
+    torn, stop = [], threading.Event()
+
+    def read():
+        while not stop.is_set():
+            answers = world.hamilton.at()
+            seen = {answers.champion("BTCUSDT").data.decode(), answers.active("BTCUSDT"), answers.roster().date}
+            if len(seen) != 1:
+                torn.append(seen)
+
+    threads = [threading.Thread(target=read) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for number in range(1, 8):
+        world.publish(numbered(number))
+        world.hamilton.latest()
+    stop.set()
+    for thread in threads:
+        thread.join()
+    assert torn == []
+
+
+def test_a_pickle_is_no_champion_whatever_the_channel_allows(world):
+    rules = world.engine.trust
+    channels = tuple(change(each, kinds=(*each.kinds, 30)) for each in rules.channels)
+    world.engine.say_whom_to_trust(change(rules, channels=channels))
+    world.publish({"models/champions/latest/BTCUSDT.pkl": b"\x80\x04N."})
+    with raises("KIND"):
+        world.hamilton.champion("BTCUSDT")
+
+
+def test_what_is_sent_to_another_process(world, dropbox, tmp_path, monkeypatch):
+    snapshot = (world.publish(SET), world.hamilton.latest())[1]
+    for what in (snapshot, world.hamilton):
+        with pytest.raises(UsageError) as caught:
+            pickle.dumps(what)
+        assert "Hamilton.open" in caught.value.hint
+    for name, value in dropbox.env(tmp_path).items():
+        monkeypatch.setenv(name, value)
+    (tmp_path / "token").write_text("x" * 64)
+    (tmp_path / "token").chmod(0o600)
+    monkeypatch.setenv("HURACAN_REFRESH_TOKEN_FILE", str(tmp_path / "token"))
+    monkeypatch.setenv("HURACAN_APP_KEY", dropbox.read_only_app_key)
+    opened = Hamilton.open("hamilton", home=tmp_path, allow_stale=True)
+    there = pickle.loads(pickle.dumps(opened))  # noqa: S301 - our own bytes
+    (tmp_path / "token").unlink()
+    assert (type(there), there._opened) == (Hamilton, opened._opened)
+    assert b"x" * 64 not in pickle.dumps(opened)
