@@ -51,6 +51,8 @@ class PushReport(Report):
     """Files that lie on both sides alike and that the signed manifest does not list."""
     unsigned_files: list[str] = msgspec.field(default_factory=list)
     """The first of them."""
+    resumed_from: int = 0
+    """The sequence that this machine, which remembered none, went on from: somebody had put an older head back."""
     vouched: list[str] = msgspec.field(default_factory=list)
     """Files that are signed because a person vouches for them."""
 
@@ -194,6 +196,11 @@ class Push:
         if signed is None:
             return
         self.report.sequence = signed.state.seq
+        self.report.resumed_from = signed.resumed_from
+        if signed.resumed_from:
+            self.pair.monitor.note(
+                f"somebody had put an older head of {self.signer.channel} back; it goes on from {signed.resumed_from}"
+            )
         self.report.unsigned = len(signed.unsigned) + len(signed.state.unlisted)
         self.report.unsigned_files = [*signed.unsigned, *signed.state.unlisted][:NAMED]
         self.pair.report_failures(list(signed.superseded), self.report)

@@ -24,6 +24,7 @@ from huracan_sync.signing.context import Context
 from huracan_sync.signing.executor import Executor
 from huracan_sync.signing.head_log import committed, lost
 from huracan_sync.signing.next_head import SeenHead
+from huracan_sync.signing.resume import resume
 from huracan_sync.signing.transaction import (
     ChannelView,
     Published,
@@ -59,6 +60,7 @@ class ChannelPublisher:
         self._keys = context.keys
         self._clock = context.clock
         self._trust_files = TrustFiles(context, root)
+        self._trust_is_new = False
         self.place = RemoteSource(context.remote, root).place
         """Tells this root folder from others on this machine."""
 
@@ -85,10 +87,14 @@ class ChannelPublisher:
             NotAuthorized, TryLater, Unavailable: Dropbox could not be asked. Nothing half-done counts.
         """
         state, seen = self._state(), self._trust_files.seen
+        held = _held(state.channels.get(self.channel))
+        if held is None and channel_view is None:
+            channel_view = self._resume(state)
+        resumed = channel_view.held if held is None and channel_view else None
         request = PublishRequest(
             self.channel,
             wanted,
-            _held(state.channels.get(self.channel)),
+            held or resumed,
             known,
             self._sign,
             self._clock,
@@ -97,6 +103,8 @@ class ChannelPublisher:
         )
         executor = Executor(self._remote, self.root, intend=intend)
         published = executor.perform(publish_transaction(request, trust.open(state.trust)))
+        if resumed is not None:
+            published = published._replace(resumed_from=resumed.mark.sequence)
         before = state.trust
         for data in published.trust_files:
             seen.remember_trust(data, after=before)
@@ -111,8 +119,10 @@ class ChannelPublisher:
     def channel_view(self) -> ChannelView:
         """How the channel stands. Raises as `publish`."""
         state, added = self._state(), list[bytes]()
+        if self.channel not in state.channels:
+            return self._resume(state)
         known = trust.open(state.trust)
-        act = read_channel(self.channel, known, added, head_too=self.channel in state.channels)
+        act = read_channel(self.channel, known, added, head_too=True)
         stored, newest = Executor(self._remote, self.root).perform(act)
         return ChannelView(known.version, stored, newest, tuple(added))
 
@@ -192,7 +202,21 @@ class ChannelPublisher:
         items = executor.perform(read_items(payload, known.policy(self.channel), {}))
         return payload, executor.perform(lost(items))
 
+    def _resume(self, state: State) -> ChannelView:
+        """How the channel stands, and where a machine that remembers nothing of it goes on."""
+        known = trust.open(state.trust)
+        may_sign = self._may_sign(known) and self._clock() * 1000 < (known.created_ms + known.expires_ms) / 2
+        steps = resume(self.channel, known, trust_is_new=self._trust_is_new, may_sign=may_sign)
+        return Executor(self._remote, self.root).perform(steps)
+
+    def _may_sign(self, known: Trust) -> bool:
+        try:
+            return bool(self._signers(known.policy(self.channel)))
+        except (NoSigningKey, Refused):
+            return False
+
     def _state(self) -> State:
+        self._trust_is_new = not self._trust_files.seen.exists()
         self._trust_files.ensure_pinned()
         state = self._trust_files.seen.load()
         checks.check_clock(int(self._clock() * 1000), state.clock_ms)

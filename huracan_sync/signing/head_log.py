@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from huracan_sync.errors import NotFound, Refused
 from huracan_sync.manifest import head, locations
@@ -79,6 +80,20 @@ def _above(top: Opened, seq: int, known: Trust) -> Steps[Head]:
         except Refused:
             pass  # somebody has put something else there: the whole chain tells
     return payload
+
+
+class CopyName(NamedTuple):
+    """What the name of a copy in the log says."""
+
+    epoch: int
+    sequence: int
+    name: str
+
+
+def parse_name(name: str) -> CopyName | None:
+    """What a name in the log says; None for what no head can be called."""
+    match = _NAME.fullmatch(name)
+    return CopyName(int(match[1]), int(match[2]), name) if match else None
 
 
 def lost(items: Sequence[Item]) -> Steps[list[str]]:

@@ -89,7 +89,8 @@ class PairPublisher:
         self._keep(manifest, published, items)
         signed_states.settle(state)
         paths = tuple(at(path) for path, _ in unsigned.values())
-        return SignedResult(state, published.made, paths, tuple(map(_superseded, published.superseded)))
+        superseded = tuple(map(_superseded, published.superseded))
+        return SignedResult(state, published.made, paths, published.resumed_from, superseded)
 
     def _local_manifest(self, published: Published) -> LocalManifest:
         parts = {part.sha256: part.data for part in published.bodies}

@@ -18,6 +18,8 @@ class SignedResult(msgspec.Struct, frozen=True):
     """Whether a new head was made."""
     unsigned: tuple[str, ...] = ()
     """Paths of files that came from Dropbox and that nobody has signed: they are not listed either."""
+    resumed_from: int = 0
+    """The sequence that a machine without memory went on from, where an older head lay in its place."""
     superseded: tuple[Failure, ...] = ()
     """Files that others have changed since; the manifest lists theirs."""
 

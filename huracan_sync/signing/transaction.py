@@ -20,7 +20,7 @@ from collections.abc import Callable, Generator, Sequence
 from enum import Enum
 from typing import Any, NamedTuple, TypeVar
 
-from huracan_sync.errors import Busy, NotFound, Refused, ServiceFault
+from huracan_sync.errors import Busy, NotFound, Refused, ServiceFault, StateMissing
 from huracan_sync.manifest import body, head, links, locations, trust
 from huracan_sync.manifest.body import Part
 from huracan_sync.manifest.entries import Item
@@ -133,8 +133,12 @@ class ChannelView(NamedTuple):
     """Of the trust file that was known before."""
     stored: StoredFile | None
     trust: Trust
-    added: tuple[bytes, ...]
+    added: tuple[bytes, ...] = ()
     """The bytes of newer trust files."""
+    held: SeenHead | None = None
+    """Where this machine remembers nothing: the head to go on from, if it is another than lies at its place."""
+    head_was_put_back: bool = False
+    """Whether an older head, or none of ours, lies in its place."""
 
 
 class PublishRequest(NamedTuple):
@@ -174,6 +178,8 @@ class Published(NamedTuple):
     """The body and its shards, where this machine has made them."""
     links: tuple[bytes, ...] = ()
     """Digests on the way of `skip` from this head on, as far as they are known."""
+    resumed_from: int = 0
+    """The sequence that a machine without memory went on from, where an older head lay in its place."""
 
 
 class _Content(NamedTuple):
@@ -205,8 +211,8 @@ def publish_transaction(request: PublishRequest, known: Trust) -> Steps[Publishe
         ServiceFault: no answer came, and nobody can tell what happened.
     """
     if request.channel_view is not None and request.channel_view.version == known.version:
-        _, stored, known, before = request.channel_view
-        added = list(before)
+        view = request.channel_view
+        stored, known, added = view.stored, view.trust, list(view.added)
     else:
         added = []
         # Who has never seen the channel is most often the first: it is cheaper to try than to look.
@@ -250,7 +256,31 @@ def publish_transaction(request: PublishRequest, known: Trust) -> Steps[Publishe
             )
         yield (Pause(attempt),)
         stored, known = yield from read_channel(request.channel, known, added)
+        if there is False and stored is not None and request.held is None:
+            yield from _check_copied(request.channel, stored, known)
     raise Busy(f"others were faster {ATTEMPTS} times to publish in {request.channel}", channel=request.channel)
+
+
+def _check_copied(channel: str, stored: StoredFile, known: Trust) -> Steps[None]:
+    """A head that a machine without memory finds has a copy in the log, or somebody has deleted from it."""
+    try:
+        opened = head.past(stored.data, trust=known, channel=channel)
+    except Refused:
+        return  # what it is will be judged with the rest
+    place = locations.log(channel, opened.head.epoch, opened.head.seq, opened.digest)
+    (copy,) = yield (Read(place, head.MAX_SIZE),)
+    if copy is None:
+        raise hole(channel, f"the log has no copy of {opened.head.epoch}-{opened.head.seq}, which is at its place")
+
+
+def hole(channel: str, why: str) -> StateMissing:
+    """Where a machine that remembers nothing cannot tell how a channel stands."""
+    return StateMissing(
+        f"this machine remembers nothing of {channel}, and where it stands cannot be told: {why}",
+        hint="somebody may have deleted signed files. Find the last sequence that a reader has seen, then run "
+        f"`huracan-sync keys trust --channel {channel} --at-least SEQ`",
+        channel=channel,
+    )
 
 
 def _check_linked(newest: Head, held: SeenHead | None) -> Steps[None]:

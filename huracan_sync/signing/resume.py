@@ -1,0 +1,113 @@
+"""Where a publisher that remembers nothing of a channel goes on: the highest head that place and log show. In steps.
+
+Machines with an empty state folder are born every day, and anybody with a token can put an old head back where the
+newest was. The log holds a copy of every head, so an older one at its place is noticed and passed over. What was hidden
+from the log too is noticed by readers: the next head then does not link to what they remember.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from huracan_sync.errors import Refused
+from huracan_sync.manifest import head, links, locations, trust
+from huracan_sync.manifest.checks import Mark
+from huracan_sync.manifest.head import Opened
+from huracan_sync.manifest.trust import Trust
+from huracan_sync.signing.head_log import parse_name
+from huracan_sync.signing.next_head import SeenHead, StoredFile
+from huracan_sync.signing.transaction import ChannelView, Names, Read, Steps, hole
+from huracan_sync.tree.paths import RelPath
+
+AT_ONCE = 16
+"""Copies in the log that are read at once."""
+MOST = 256
+"""Copies in the log that are read at most: anybody can put rubbish there under high numbers."""
+
+
+class _Copy(NamedTuple):
+    sequence: int
+    name: str
+
+
+def resume(channel: str, known: Trust, *, trust_is_new: bool, may_sign: bool) -> Steps[ChannelView]:
+    """The channel as it is now, with the head to go on from.
+
+    Args:
+        channel: its name.
+        known: the newest trust file this machine knows.
+        trust_is_new: whether it was looked up just now.
+        may_sign: whether the keys of this machine count in it, and it has half of its life before it. Then the first
+            head of a channel is made without looking for a newer one: what follows does look.
+
+    Raises:
+        StateMissing: what was found does not link; a person must say where to go on.
+    """
+    version, folder, added = known.version, f"{locations.LOG}/{channel}", list[bytes]()
+    (names,) = yield (Names(folder),)
+    if not names and (trust_is_new or may_sign):
+        return ChannelView(version, None, known)  # nothing was ever published there: no head is looked for
+    stored, following = yield (
+        Read(locations.head(channel), head.MAX_SIZE),
+        Read(locations.trust(version + 1), trust.FORM.max_size),
+    )
+    while following is not None:
+        known = trust.follow(known, following.data)
+        added.append(following.data)
+        (following,) = yield (Read(locations.trust(known.version + 1), trust.FORM.max_size),)
+    at_place = _opened(stored, known, channel)
+    if not names and at_place is None:
+        return ChannelView(version, stored, known, tuple(added))
+    top = yield from _highest(channel, names, known, at_place)
+    if top is None or (at_place is not None and top.digest == at_place.digest):
+        return ChannelView(version, stored, known, tuple(added))
+    seen = SeenHead(Mark(top.head.epoch, top.head.seq, top.digest), top.data)
+    return ChannelView(version, stored, known, tuple(added), seen, head_was_put_back=stored is not None)
+
+
+def _highest(channel: str, names: Iterable[str], known: Trust, at_place: Opened | None) -> Steps[Opened | None]:
+    """The highest head that verifies, of the log and the place; it must link to the one at the place."""
+    epoch = known.policy(channel).epoch
+    floor = at_place.head.seq if at_place else 0
+    copies = sorted((_Copy(p.sequence, p.name) for p in map(parse_name, names) if p and p.epoch == epoch), reverse=True)
+    if at_place is not None:
+        own = f"{epoch}-{floor}-{at_place.digest.hex()[:8]}.hzh"
+        if own not in {copy.name for copy in copies}:
+            raise hole(channel, f"the log has no copy of {epoch}-{floor}, which lies at the head's place")
+    above = [copy for copy in copies if copy.sequence > floor]
+    if len(above) > MOST:
+        raise hole(channel, f"the log holds {len(above)} copies above {epoch}-{floor}")
+    for at in range(0, len(above), AT_ONCE):
+        group = above[at : at + AT_ONCE]
+        answers = yield tuple(Read(RelPath(f"{locations.LOG}/{channel}/{copy.name}"), head.MAX_SIZE) for copy in group)
+        for copy, stored in zip(group, answers, strict=True):
+            opened = _opened(stored, known, channel)
+            if opened is not None and opened.head.seq == copy.sequence:
+                if at_place is not None:
+                    yield from _check_linked(opened, at_place)
+                return opened
+    return at_place
+
+
+def _check_linked(top: Opened, below: Opened) -> Steps[None]:
+    payload = below.head
+    way = links.check_linked(top.head, Mark(payload.epoch, payload.seq, below.digest))
+    try:
+        place, _ = next(way)
+        while True:
+            (stored,) = yield (Read(place, head.MAX_SIZE),)
+            place, _ = way.send(stored.data if stored else None)
+    except StopIteration:
+        return
+    except Refused as error:
+        raise hole(payload.channel, str(error)) from error
+
+
+def _opened(stored: StoredFile | None, known: Trust, channel: str) -> Opened | None:
+    if stored is None:
+        return None
+    try:
+        return head.past(stored.data, trust=known, channel=channel)
+    except Refused:
+        return None

@@ -1,0 +1,102 @@
+"""A machine with an empty state folder signs on from the newest head, whatever was put in its place."""
+
+import shutil
+
+import pytest
+from publishing_machine import DATA, Publisher
+
+from huracan_sync.errors import NotFound, Refused, StateMissing
+from huracan_sync.remote import files
+from huracan_sync.remote.delete import remove_whatever
+from huracan_sync.remote.listing import children
+
+HEAD = "/Engine/.huracan/heads/data.hzh"
+LOG = "/Engine/.huracan/log/data"
+
+
+@pytest.fixture
+def born(dropbox, tmp_path, clock, publisher):
+    """Makes machines with the publisher's key and folder, and no memory."""
+
+    def make(name, *, restores=True):
+        machine = Publisher(dropbox, tmp_path / name, clock=clock)
+        machine.key.write_bytes(publisher.key.read_bytes())
+        machine.key.chmod(0o400)
+        if restores:
+            machine.restore(DATA, machine.src)
+            shutil.rmtree(machine.home)
+        return machine
+
+    return make
+
+
+def history(publisher, count=4):
+    """So many heads; each with its bytes."""
+    heads = []
+    for n in range(count):
+        publisher.write({f"{n}": b"%d" % n})
+        publisher.push()
+        heads.append(files.fetch(publisher.remote, HEAD, limit=1 << 20)[1])
+    return heads
+
+
+def test_nothing_is_said_where_nothing_was_put_back(publisher, hamilton, born):
+    history(publisher)
+    hamilton.reader().latest("data")
+    pod = born("pod")
+    pod.write({"new": b"new"})
+    report = pod.push()
+    assert (report.sequence, report.resumed_from) == (5, 0)
+    assert len(hamilton.reader().latest("data")) == 5
+
+
+@pytest.mark.parametrize("how", ["an old head", "the first head", "nothing", "rubbish"])
+def test_an_old_head_put_back_is_passed_over(publisher, hamilton, born, how):
+    heads = history(publisher)
+    hamilton.reader().latest("data")
+    pod = born("pod")
+    if how == "nothing":
+        remove_whatever(pod.remote, HEAD)
+    else:
+        data = {"an old head": heads[2], "the first head": heads[0], "rubbish": b"rubbish"}[how]
+        files.put(pod.remote, HEAD, data)
+    pod.write({"new": b"new"})
+    report = pod.push()
+    assert (report.sequence, report.resumed_from) == (5, 4)
+    assert len(hamilton.reader().latest("data")) == 5
+
+
+def test_what_a_thief_puts_into_the_log_leads_nowhere(publisher, hamilton, born):
+    heads = history(publisher)
+    hamilton.reader().latest("data")
+    files.put(publisher.remote, f"{LOG}/1-999-00000000.hzh", b"rubbish")
+    files.put(publisher.remote, f"{LOG}/1-998-00000000.hzh", heads[1])
+    files.put(publisher.remote, f"{LOG}/anything", b"")
+    files.put(publisher.remote, HEAD, heads[1])
+    pod = born("pod", restores=False)
+    pod.write({"new": b"new"})
+    report = pod.push()
+    assert (report.sequence, report.resumed_from) == (5, 4)
+    assert hamilton.reader().latest("data").sequence == 5
+
+
+@pytest.mark.parametrize("lost", [("1-",), ("1-1-",), ("1-2-", "1-3-")], ids=["all", "the first", "the middle"])
+def test_where_links_are_missing_a_person_is_asked(publisher, hamilton, born, lost):
+    heads = history(publisher)
+    hamilton.reader().latest("data")
+    pod = born("pod")
+    for copy in children(pod.remote, LOG):
+        if copy.name.startswith(lost):
+            remove_whatever(pod.remote, f"{LOG}/{copy.name}")
+    files.put(pod.remote, HEAD, heads[0])
+    pod.write({"new": b"new"})
+    with pytest.raises(StateMissing, match="remembers nothing"):
+        pod.push()
+    with pytest.raises((Refused, NotFound)):
+        hamilton.reader().latest("data")
+
+
+def test_the_first_head_of_a_channel_costs_no_request_more(publisher):
+    publisher.write({"a": b"1"})
+    requests, _ = publisher.counted(publisher.push)
+    assert requests <= 6, publisher.dropbox.log()["requests"]
