@@ -17,6 +17,7 @@
      ├─ Refused               nobody by trying again: the data is untrusted or corrupt
      │   └─ ContentMismatch       bytes do not have the hash they must have
      ├─ Conflict              a person, or a new plan: somebody else changed the same thing
+     ├─ PathRefused           a person: Dropbox does not do this at that path; all others go on
      ├─ NotFound              the caller: nothing lies at that path
      ├─ LocalFailure          the operator: a file here cannot be read or written
      │   ├─ FileChanged           a file changed while it was read, or is not whole; the next pass finds it whole
@@ -224,6 +225,10 @@ class Conflict(HuracanError):
     """
 
     codes: ClassVar[Mapping[str, str]] = {"EXISTS": ""}
+
+
+class PathRefused(HuracanError):
+    """Dropbox does not do this at one path, whoever asks: the fact `tags` says why. The others go on."""
 
 
 class NotFound(HuracanError):

@@ -247,6 +247,11 @@ def _one_token(given: Secret, source: str) -> Secret:
         raise SecretMissing(
             f"{source} does not hold a refresh token alone", hint="put the token, and nothing else, there"
         )
+    if not re.fullmatch(r"[\w.~+/=-]+", token.reveal()):
+        raise SecretMissing(
+            f"{source} holds quotes or other characters that no token has",
+            hint="put the bare token there: printf %s TOKEN, without quotes, commas and brackets",
+        )
     if token.reveal().startswith("sl."):
         raise SecretMissing(
             f"{source} holds a short-lived access token, not a refresh token",

@@ -16,6 +16,7 @@ from huracan_sync.errors import (
     NotAuthorized,
     NotFound,
     OutOfSpace,
+    PathRefused,
     TryLater,
     UsageError,
 )
@@ -28,6 +29,7 @@ _BY_KIND: tuple[tuple[type[HuracanError], int], ...] = (
     (NotFound, errno.ENOENT),
     (Conflict, errno.EEXIST),
     (NotAuthorized, errno.EACCES),
+    (PathRefused, errno.EACCES),
     (ConfigError, errno.EACCES),
     (OutOfSpace, errno.ENOSPC),
     (DiskFull, errno.ENOSPC),

@@ -255,7 +255,8 @@ class Reader:
             if isinstance(problem, NotAuthorized):
                 raise problem
             observe(problem)
-            self._sleep(pause)
+            asked = problem.facts.get("retry_after_s")
+            self._sleep(max(pause, asked) if isinstance(asked, float) else pause)
             pause = min(2 * pause, _PAUSE_MOST_S)
 
     def _until(self, snapshot: Snapshot, poll_s: int) -> int:

@@ -12,7 +12,6 @@ import msgspec
 from huracan_sync.errors import HuracanError, NotAuthorized, NotFound
 from huracan_sync.remote.async_jobs import run_batch, verdict_of_entry
 from huracan_sync.remote.client import Remote
-from huracan_sync.remote.errors import concerns_a_path
 
 ALONE = 2
 """Up to so many files are removed one by one; more in a job, which takes two calls or three."""
@@ -41,7 +40,7 @@ def _remove_one(remote: Remote, path: str, rev: str) -> HuracanError | None:
     except NotFound:
         return None
     except HuracanError as error:
-        if error.retryable or (isinstance(error, NotAuthorized) and not concerns_a_path(error)):
+        if error.retryable or isinstance(error, NotAuthorized):
             raise  # the service or the login, not this file
         return error
     return None

@@ -22,6 +22,7 @@ from huracan_sync.errors import (
     NotAuthorized,
     NotFound,
     OutOfSpace,
+    PathRefused,
     RateLimited,
     ServiceFault,
     Unreachable,
@@ -56,13 +57,7 @@ class TokenExpired(NotAuthorized):
 
 
 class SessionLost(ServiceFault):
-    """An upload session that cannot be gone on with: unknown, expired or closed."""
-
-    retryable = False
-
-
-class WrongOffset(ServiceFault):
-    """The session expects its next bytes elsewhere; the fact `correct_offset` says where."""
+    """An upload session that cannot be gone on with: unknown, expired or closed, or it expects other bytes."""
 
     retryable = False
 
@@ -105,43 +100,74 @@ def judge(route: str, answer: Answer, now: datetime) -> Verdict | None:
     if status == 409:
         return _judge_409(route, answer)
     if status == 429:
-        pause = retry_after(answer, now)
-        later = f"run the same command again in {pause:.0f} s; it carries on where it stopped" if pause else None
-        error = RateLimited(f"Dropbox asks to slow down ({route})", hint=later, route=route, retry_after_s=pause)
-        return Verdict(error, retry=True, attempts=None, after_s=pause, throttled=True)
+        return _judge_429(route, answer, now)
     if status in {400, 401} and _is_page(answer):
         fault = ServiceFault(f"a page came with status {status} instead of an answer to {route}", route=route)
         return Verdict(fault, retry=True, attempts=PAGE_ATTEMPTS)
-    if status == 401:
-        return _judge_401(route, answer)
     if status >= 500:
-        error_ = ServiceFault(f"Dropbox answered {status} to {route}", route=route, status=status)
-        return Verdict(error_, retry=True, after_s=retry_after(answer, now), committed=None)
-    if status == 403:
-        return Verdict(NotAuthorized(f"Dropbox does not allow this account {route}: {_text(answer)}", route=route))
-    if status == 400 and (scope := _SCOPE_OF_APP.search(_text(answer))):
-        message = f"the app lacks the scope {scope[1]}, which {route} needs"
-        return Verdict(MissingScope(message, scope=scope[1], route=route))
+        pause = retry_after(answer, now)
+        error = ServiceFault(f"Dropbox answered {status} to {route}", route=route, status=status)
+        if pause is not None:
+            error.facts["retry_after_s"] = pause
+        return Verdict(error, retry=True, after_s=pause, committed=None)
+    if status == 400:
+        return Verdict(_meaning_of_400(route, _text(answer)))
+    if status in {401, 403}:
+        return Verdict(_refused_login(route, status, answer))
     if status == 431:
-        return Verdict(
-            CallRefused(
-                f"the argument header of {route} is too large for the server", code="HEADER_TOO_LARGE", route=route
-            )
-        )
+        text = f"the argument header of {route} is too large for the server"
+        return Verdict(CallRefused(text, code="HEADER_TOO_LARGE", route=route))
     return Verdict(CallRefused(f"Dropbox answered {status} to {route}: {_text(answer)}", route=route, status=status))
 
 
-def _judge_401(route: str, answer: Answer) -> Verdict:
+def _judge_429(route: str, answer: Answer, now: datetime) -> Verdict:
+    pause = retry_after(answer, now)
+    later = f"run the same command again in {pause:.0f} s; it carries on where it stopped" if pause else None
+    error = RateLimited(f"Dropbox asks to slow down ({route})", hint=later, route=route, retry_after_s=pause)
+    return Verdict(error, retry=True, attempts=None, after_s=pause, throttled=True)
+
+
+_TEAM = (
+    "log in as one member of the team with `huracan-sync authorize`; a token of the whole team is for no one's files"
+)
+_OF_LOGIN = {
+    "user_suspended": ("the account is suspended", "its owner, or the team's administrator, can say why"),
+    "invalid_account_type": ("the kind of this account does not have it", "it takes another plan, or another account"),
+    "paper_access_denied": ("the account may not use Paper", ""),
+    "route_access_denied": ("the app may not call this", "see the app's settings in the App Console"),
+    "invalid_select_user": ("no such team member", _TEAM),
+    "invalid_select_admin": ("no such team administrator", _TEAM),
+}
+"""What is wrong with a login or account, by the tag of a 401 or 403: in words, and what to do."""
+
+
+def _refused_login(route: str, status: int, answer: Answer) -> HuracanError:
+    """A 401 or 403: the login, or what the account may do."""
     error: Any = _decoded(answer).get("error")
     tag = error.get(".tag", "") if isinstance(error, dict) else ""
     if tag == "missing_scope":
         scope = str(error.get("required_scope", ""))
-        return Verdict(
-            MissingScope(f"the login lacks the scope {scope}, which {route} needs", scope=scope, route=route)
-        )
+        return MissingScope(f"the login lacks the scope {scope}, which {route} needs", scope=scope, route=route)
     if tag in {"expired_access_token", "invalid_access_token"}:
-        return Verdict(TokenExpired(f"the access token is no longer valid ({tag})", route=route, tag=tag))
-    return Verdict(NotAuthorized(f"Dropbox refuses the login: {tag or _text(answer)}", route=route, tag=tag))
+        return TokenExpired(f"the access token is no longer valid ({tag})", route=route, tag=tag)
+    if tag in _OF_LOGIN:
+        words, hint = _OF_LOGIN[tag]
+        return NotAuthorized(f"Dropbox refuses {route}: {words} ({tag})", hint=hint, route=route, tag=tag)
+    if status == 403:
+        return NotAuthorized(f"Dropbox does not allow this account {route}: {tag or _text(answer)}", route=route)
+    return NotAuthorized(f"Dropbox refuses the login: {tag or _text(answer)}", route=route, tag=tag)
+
+
+def _meaning_of_400(route: str, text: str) -> HuracanError:
+    """A 400 speaks in plain text, also about logins."""
+    if scope := _SCOPE_OF_APP.search(text):
+        return MissingScope(f"the app lacks the scope {scope[1]}, which {route} needs", scope=scope[1], route=route)
+    if "Dropbox Business team" in text or "Dropbox-API-Select-User" in text:
+        return NotAuthorized(f"the token is one of a whole team: {text}", hint=_TEAM, route=route)
+    if "No auth function available" in text or "Authorization" in text:
+        hint = "check that the token was copied whole, without quotes; `huracan-sync authorize` makes a new one"
+        return NotAuthorized(f"Dropbox cannot read the login: {text}", hint=hint, route=route)
+    return CallRefused(f"Dropbox answered 400 to {route}: {text}", route=route, status=400)
 
 
 def _judge_409(route: str, answer: Answer) -> Verdict:
@@ -175,7 +201,7 @@ def _plain_failure(
     session = "upload_session" in route
     if last == "incorrect_offset":
         offset = _find(failure, "correct_offset")
-        return WrongOffset(f"the session goes on at {offset}", route=route, correct_offset=offset)
+        return SessionLost(f"the session goes on at {offset}", route=route, correct_offset=offset)
     if session and (last in {"not_found", "closed", "not_closed"} or last.startswith("concurrent_session")):
         return SessionLost(f"the upload session cannot be gone on with: {summary}", route=route, tags=summary)
     if last == "not_found":
@@ -192,15 +218,36 @@ def _plain_failure(
         return HostilePath(f"Dropbox does not take this name ({last})", hint="rename the file", route=route)
     if last in {"not_folder", "not_file"}:
         return UsageError(f"that is {last.replace('_', ' a ')} in Dropbox", route=route, tags=summary)
-    if last in {"no_write_permission", "no_permission", "team_folder", "restricted_content"}:
-        hint = "whoever owns that folder in Dropbox can allow it"
-        return NotAuthorized(f"Dropbox does not allow this there ({summary})", hint=hint, route=route, tags=summary)
+    if last in _OF_PATH and route != DOWNLOAD_ZIP:
+        words, hint = _OF_PATH[last]
+        return PathRefused(f"{words} ({summary})", hint=hint, route=route, tags=summary)
     return CallRefused(f"Dropbox refused {route}: {summary}", route=route, tags=summary)
 
 
-def concerns_a_path(error: HuracanError) -> bool:
-    """Whether the service refused a path, not the login or the call: other paths may go well."""
-    return "tags" in error.facts
+DOWNLOAD_ZIP = "files/download_zip"
+
+_OWNER = "whoever owns that folder in Dropbox can allow it"
+_OF_PATH = {
+    "no_write_permission": ("Dropbox does not allow to write there", _OWNER),
+    "no_permission": ("Dropbox does not allow this there", _OWNER),
+    "team_folder": ("Dropbox does not allow this in a team folder", _OWNER),
+    "operation_suppressed": ("the rules of the team forbid this there", _OWNER),
+    "cant_move_shared_folder": ("a shared folder cannot be moved there", _OWNER),
+    "restricted_content": (
+        "Dropbox keeps this content back",
+        "it was reported to Dropbox; open it on dropbox.com to see why, or keep a copy elsewhere",
+    ),
+    "unsupported_file": (
+        "this file cannot be downloaded as it is",
+        "a document of a web application: export it on dropbox.com",
+    ),
+    "unsupported_extension": ("Dropbox does not do this with such a file", ""),
+    "unsupported_content": ("Dropbox does not do this with such content", ""),
+    "too_large": ("the file is too large for Dropbox", "2 TB is the most that a file may hold"),
+    "too_many_files": ("it holds too many files for one request", "work on the folders in it"),
+    "locked": ("somebody has locked the file in Dropbox", "whoever has locked it can unlock it there"),
+}
+"""What concerns one path and nothing else, by its tag: in words, and what to do."""
 
 
 def spell(error: Mapping[str, Any]) -> tuple[str, ...]:
@@ -210,8 +257,10 @@ def spell(error: Mapping[str, Any]) -> tuple[str, ...]:
     while isinstance(inner, Mapping) and isinstance(inner.get(".tag"), str):
         tag = inner[".tag"]
         tags.append(tag)
-        # A struct lies beside its tag and may carry the next union as `reason`; a union lies under the tag's name.
-        inner = inner.get(tag, inner.get("reason"))
+        # A struct lies beside its tag and may carry the next union as `reason`; a union lies under the tag's name,
+        # where an optional text that is not set may stand as a null.
+        below = inner.get(tag)
+        inner = below if isinstance(below, Mapping) else inner.get("reason")
     return tuple(tags)
 
 

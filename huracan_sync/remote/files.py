@@ -12,6 +12,7 @@ import msgspec
 from huracan_sync.errors import Conflict, ContentMismatch, HuracanError, ServiceFault
 from huracan_sync.remote.async_jobs import run_batch, verdict_of_entry
 from huracan_sync.remote.client import Download, Ranged, Remote
+from huracan_sync.remote.errors import DOWNLOAD_ZIP
 from huracan_sync.remote.listing import (
     DeletedMetadata,
     FileMetadata,
@@ -149,7 +150,7 @@ def open_zip(remote: Remote, folder: str) -> Download:
         NotFound: there is no such folder.
         CallRefused, ServiceFault: it is too large, or holds too many files.
     """
-    return remote.stream("files/download_zip", {"path": folder})
+    return remote.stream(DOWNLOAD_ZIP, {"path": folder})
 
 
 def create_folder(remote: Remote, path: str) -> bool:

@@ -15,11 +15,11 @@ from huracan_sync.remote.rate_limit import Pacing, Wait
 T = TypeVar("T")
 
 
-def repeat(act: Callable[[], T | Verdict], pacing: Pacing, route: str, *, repeatable: bool = True) -> T:
-    """Call `act` until it succeeds or its verdict is final.
+def repeat(call: Callable[[], T | Verdict], pacing: Pacing, route: str, *, repeatable: bool = True) -> T:
+    """Call `call` until it succeeds or its verdict is final.
 
     Args:
-        act: makes the call once; returns its result, or the verdict on its failure.
+        call: makes the call once; returns its result, or the verdict on its failure.
         pacing: how long to wait, and who watches the waits.
         route: what is called, for the observer.
         repeatable: whether making the call twice does no harm.
@@ -29,7 +29,7 @@ def repeat(act: Callable[[], T | Verdict], pacing: Pacing, route: str, *, repeat
     """
     attempt, waited = 0, 0.0
     while True:
-        outcome = act()
+        outcome = call()
         if not isinstance(outcome, Verdict):
             return outcome
         attempt += 1

@@ -26,6 +26,8 @@ from huracan_sync.tree.paths import fold, join
 
 PART = 2 * BLOCK_SIZE
 """Bytes asked for at once after an answer broke off."""
+FLOOR_S = 2.0
+"""Seconds between two looks at least, where change follows change; a look and the wait after it are two calls."""
 BROKEN_OFF = 3
 """How often a small file is asked for whose answer breaks off."""
 
@@ -34,18 +36,26 @@ class RemoteSource:
     """Reads below a root folder: the `Source` that `reader` asks for."""
 
     def __init__(
-        self, remote: ReadOnly, root: str | None = None, *, sleep: Callable[[float], None] = time.sleep
+        self,
+        remote: ReadOnly,
+        root: str | None = None,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         """No request is made.
 
         Args:
             remote: the login.
             root: the folder, as the API wants it; the login's own by default.
+            clock: monotonic seconds.
             sleep: waits that many seconds.
         """
         self._remote = remote
         self.root = remote.root if root is None else root
+        self._clock = clock
         self._sleep = sleep
+        self._woken_at = clock() - FLOOR_S
 
     @property
     def place(self) -> str:
@@ -107,14 +117,17 @@ class RemoteSource:
 
     def wait(self, cursor: str, timeout_s: int) -> bool:
         """Wait until something changes below the cursor's folder."""
-        try:
-            with _as_a_reader_sees_it():
-                result = self._remote.longpoll(cursor, timeout_s)
-        except (CursorReset, NotFound):
-            return True  # nobody knows; a look will tell
-        if result.backoff:
-            self._sleep(result.backoff)
-        return result.changes
+        changes, backoff = True, 0
+        with contextlib.suppress(CursorReset, NotFound), _as_a_reader_sees_it():  # nobody knows: a look will tell
+            result = self._remote.longpoll(cursor, timeout_s)
+            changes, backoff = result.changes, result.backoff
+        # Dropbox wakes up all who wait for anything in the account: others' changes must not cost us a look each.
+        soonest = self._woken_at + FLOOR_S if changes else 0.0
+        pause = max(backoff, soonest - self._clock())
+        if pause > 0:
+            self._sleep(pause)
+        self._woken_at = self._clock()
+        return changes
 
     def _arg(self, place: str) -> dict[str, str]:
         return {"path": place if place.startswith("rev:") else join(self.root, place)}

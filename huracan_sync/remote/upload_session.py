@@ -118,7 +118,6 @@ def append_part(remote: Remote, cursor: Cursor, body: Body, *, size: int, conten
 
     Raises:
         SessionLost: the session cannot be gone on with.
-        WrongOffset: it expects other bytes.
     """
     arg = {"cursor": cursor, "close": close, "content_hash": content_hash.hex()}
     try:

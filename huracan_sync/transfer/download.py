@@ -21,7 +21,6 @@ from huracan_sync.errors import (
     Stopped,
     Unavailable,
 )
-from huracan_sync.remote.errors import concerns_a_path
 from huracan_sync.transfer import download_zip
 from huracan_sync.transfer.download_file import WHOLE, DownloadContext, RangeDownload, commit, fetch_stream, fetch_whole
 from huracan_sync.transfer.journal import Synced
@@ -128,7 +127,7 @@ class Download:
 
         def failed(error: HuracanError) -> None:
             count(0)
-            if isinstance(error, NotAuthorized) and not concerns_a_path(error):
+            if isinstance(error, NotAuthorized):
                 self._stop(error)
                 return
             if context.pool.is_ending:
@@ -261,8 +260,7 @@ class Download:
             self._context.monitor.finished(step.path, step.entry.size)
             return
         is_service = isinstance(error, Unavailable) and error.retryable and error.code != "RANGE_IGNORED"
-        is_login = isinstance(error, NotAuthorized) and not concerns_a_path(error)
-        if is_service or is_login or isinstance(error, DiskFull):
+        if is_service or isinstance(error, NotAuthorized | DiskFull):
             self._stop(error)
         key = fold(step.path)
         self._attempts[key] = self._attempts.get(key, 0) + 1

@@ -14,7 +14,7 @@ import msgspec
 from huracan_sync.errors import ContentMismatch, HuracanError, RateLimited, ServiceFault
 from huracan_sync.remote import upload_session
 from huracan_sync.remote.client import Remote
-from huracan_sync.remote.errors import FAULT_ATTEMPTS, SessionLost, WrongOffset
+from huracan_sync.remote.errors import FAULT_ATTEMPTS, SessionLost
 from huracan_sync.remote.files import Commit
 from huracan_sync.remote.listing import FileMetadata, metadata
 from huracan_sync.remote.rate_limit import Wait
@@ -199,7 +199,7 @@ def _commit_some(remote: Remote, placings: Sequence[Placing]) -> list[FileMetada
 def _judged(remote: Remote, placing: Placing, result: FileMetadata | HuracanError) -> FileMetadata | HuracanError:
     """The result, compared with what was sent; where a session is gone, what lies in its place."""
     staged, path = placing.staged, placing.commit.path
-    if isinstance(result, SessionLost | WrongOffset):
+    if isinstance(result, SessionLost):
         present = metadata(remote, path)
         if isinstance(present, FileMetadata) and present.content_hash == staged.content_hash.hex():
             return present
@@ -213,5 +213,5 @@ def _judged(remote: Remote, placing: Placing, result: FileMetadata | HuracanErro
 
 
 def _may_do_later(answer: FileMetadata | HuracanError) -> bool:
-    lasting = isinstance(answer, SessionLost | WrongOffset)
+    lasting = isinstance(answer, SessionLost)
     return isinstance(answer, RateLimited | ServiceFault) and not lasting

@@ -25,7 +25,7 @@ from huracan_sync.errors import (
     Unavailable,
 )
 from huracan_sync.remote import upload_session
-from huracan_sync.remote.errors import FAULT_ATTEMPTS, SessionLost, WrongOffset, concerns_a_path
+from huracan_sync.remote.errors import FAULT_ATTEMPTS, SessionLost
 from huracan_sync.remote.listing import FileMetadata, entry_of, everything, metadata
 from huracan_sync.remote.rate_limit import Wait
 from huracan_sync.transfer.journal import Synced
@@ -168,7 +168,7 @@ class Upload:
 
         `alone`: others in the same call were taken, so it is about this file whatever it is.
         """
-        lost = isinstance(error, SessionLost | WrongOffset)
+        lost = isinstance(error, SessionLost)
         if item.digest and (lost or isinstance(error, Conflict)):
             # The answer to an earlier attempt may have been lost: look before sending.
             self._doubtful.append((item, error))
@@ -176,7 +176,6 @@ class Upload:
         large = item.is_large(self._context)
         if large and item.digest:
             self._context.monitor.moved(-item.size)
-        alone = alone or (isinstance(error, NotAuthorized) and concerns_a_path(error))
         if isinstance(error, NotAuthorized | Unavailable | OutOfSpace | RateLimited) and not (
             alone or lost or isinstance(error, CallRefused)
         ):
@@ -233,7 +232,7 @@ class Upload:
 
 
 def _may_do_later(error: HuracanError) -> bool:
-    lasting = isinstance(error, SessionLost | WrongOffset)
+    lasting = isinstance(error, SessionLost)
     return isinstance(error, RateLimited | ServiceFault) and not lasting
 
 

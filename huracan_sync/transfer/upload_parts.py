@@ -20,7 +20,7 @@ from huracan_sync.disk.stable_read import StableRead
 from huracan_sync.errors import FileChanged, HuracanError
 from huracan_sync.manifest import file_kinds
 from huracan_sync.remote.client import Remote
-from huracan_sync.remote.errors import SessionLost, WrongOffset
+from huracan_sync.remote.errors import SessionLost
 from huracan_sync.remote.http import CHUNK
 from huracan_sync.remote.upload_session import Cursor, append_part, start_concurrent
 from huracan_sync.transfer.send_window import SendWindow
@@ -271,7 +271,7 @@ class PartUploader:
             self._closed([parts.item])
             return
         self._context.monitor.moved(-sum(map(parts.length, parts.arrived)))
-        if isinstance(parts.error, SessionLost | WrongOffset):
+        if isinstance(parts.error, SessionLost):
             self.forget(parts.item)
         self._failed(parts.item, parts.error)
 

@@ -72,7 +72,9 @@ def _check_characters(path: str) -> None:
     if "\\" in path:
         raise _hostile(path, "it holds a backslash")
     if not unicodedata.is_normalized("NFC", path):
-        raise _hostile(path, "its characters are not composed (NFC), so it has a second spelling")
+        error = _hostile(path, "its characters are not composed (NFC), so it has a second spelling")
+        error.hint = "rename it with composed characters: `convmv --nfc -f utf8 -t utf8 -r --notest FOLDER` does it"
+        raise error
 
 
 def _objection(component: str) -> str:
@@ -102,6 +104,7 @@ def refusal(path: str) -> HostilePath | None:
     try:
         check(path)
     except HostilePath as error:
+        error.hint = "rename it in Dropbox, for instance on dropbox.com"
         return error
     return None
 

@@ -3,7 +3,7 @@
 import pytest
 from reader_world import FILES, HOUR, World
 
-from huracan_sync.errors import NotFound, NoTrust, Revoked, Unreachable
+from huracan_sync.errors import NotFound, NoTrust, RateLimited, Revoked, Unreachable
 from huracan_sync.manifest import locations
 
 ROSTER = "hamilton/roster.json"
@@ -43,6 +43,20 @@ def world(tmp_path):
 
 def nothing():
     pass
+
+
+def refuse(error):
+    raise error
+
+
+@pytest.mark.parametrize(("asked", "slept"), [(60.0, 60.0), (0.2, 1.0), (None, 1.0)])
+def test_the_pause_that_dropbox_asks_for_is_kept(world, asked, slept):
+    world.publish()
+    refused = RateLimited("slow down", retry_after_s=asked)
+    story = Story(world, lambda: refuse(refused), nothing)
+    assert story.told() == [1]
+    assert story.problems == [refused]
+    assert world.clock.slept[0] == slept
 
 
 def test_each_new_generation_is_given_once(world):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from huracan_sync.remote.listing import (
@@ -101,6 +101,7 @@ class Dropbox:
         self.told.append(f"-{path}")
 
 
+@settings(suppress_health_check=[HealthCheck.too_slow], deadline=None)
 @given(
     history=st.lists(WRITES, max_size=20),
     sizes=st.lists(st.integers(1, 5), min_size=1, max_size=8),

@@ -11,7 +11,6 @@ from huracan_sync.remote.errors import (
     CursorReset,
     SessionLost,
     TokenExpired,
-    WrongOffset,
     judge,
     judge_failure,
     retry_after,
@@ -46,14 +45,14 @@ MEANINGS = [
     ("files/upload", {".tag": "path", "reason": {".tag": "insufficient_space"}}, errors.OutOfSpace),
     ("files/upload", {".tag": "path", "reason": {".tag": "malformed_path"}}, errors.HostilePath),
     ("files/upload", {".tag": "path", "reason": {".tag": "disallowed_name"}}, errors.HostilePath),
-    ("files/upload", {".tag": "path", "reason": {".tag": "no_write_permission"}}, errors.NotAuthorized),
+    ("files/upload", {".tag": "path", "reason": {".tag": "no_write_permission"}}, errors.PathRefused),
     ("files/upload", {".tag": "content_hash_mismatch"}, errors.ContentMismatch),
     ("files/upload", {".tag": "payload_too_large"}, errors.CallRefused),
     ("files/list_folder", {".tag": "path", "path": {".tag": "not_folder"}}, errors.UsageError),
     ("files/list_folder/continue", {".tag": "reset"}, CursorReset),
     ("files/upload_session/append_v2", {".tag": "not_found"}, SessionLost),
     ("files/upload_session/append_v2", {".tag": "closed"}, SessionLost),
-    ("files/upload_session/append_v2", {".tag": "incorrect_offset", "correct_offset": 9}, WrongOffset),
+    ("files/upload_session/append_v2", {".tag": "incorrect_offset", "correct_offset": 9}, SessionLost),
     (
         "files/upload_session/finish_batch_v2",
         {".tag": "lookup_failed", "lookup_failed": {".tag": "not_found"}},
@@ -62,7 +61,7 @@ MEANINGS = [
     (
         "files/upload_session/finish_batch_v2",
         {".tag": "lookup_failed", "lookup_failed": {".tag": "incorrect_offset", "correct_offset": 9}},
-        WrongOffset,
+        SessionLost,
     ),
     ("files/anything", {".tag": "something_new"}, errors.CallRefused),
 ]
@@ -147,6 +146,53 @@ def test_a_page_where_text_or_json_belongs_is_worth_one_more_try(status, body):
     verdict = judge("files/upload", answer(status, body), NOW)
     assert (type(verdict.error), verdict.retry, verdict.attempts) == (errors.ServiceFault, True, 2)
     assert verdict.committed is False
+
+
+@pytest.mark.parametrize(
+    "failure",
+    [
+        {".tag": "path", "path": {".tag": "restricted_content"}},
+        {".tag": "unsupported_file"},
+        {".tag": "path", "reason": {".tag": "team_folder"}},
+        {".tag": "path_lookup", "path_lookup": {".tag": "locked"}},
+        {".tag": "from_write", "from_write": {".tag": "no_write_permission"}},
+        {".tag": "too_large"},
+    ],
+)
+@pytest.mark.parametrize("route", ["files/download", "files/delete_batch", "files/move_batch", "files/upload"])
+def test_what_concerns_one_path_is_that_paths_matter(route, failure):
+    verdict = judge_failure(route, failure)
+    assert (type(verdict.error), verdict.retry) == (errors.PathRefused, False)
+    assert not isinstance(verdict.error, errors.NotAuthorized | errors.Unavailable | errors.TryLater)
+
+
+def test_a_folder_that_is_no_zip_is_fetched_otherwise():
+    failure = {".tag": "path", "path": {".tag": "restricted_content"}}
+    assert type(judge_failure("files/download_zip", failure).error) is errors.CallRefused
+
+
+def test_an_optional_text_that_is_not_set():
+    """A recording of 2026 spells it as a null."""
+    failure = {".tag": "path", "reason": {".tag": "malformed_path", "malformed_path": None}}
+    assert spell(failure) == ("path", "malformed_path")
+    assert type(judge_failure("files/upload", failure).error) is errors.HostilePath
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "word"),
+    [
+        (401, {"error": {".tag": "user_suspended"}}, "suspended"),
+        (403, {"error": {".tag": "invalid_account_type", "invalid_account_type": {".tag": "feature"}}}, "plan"),
+        (400, b"the OAuth 2 access token you provided is for an entire Dropbox Business team.", "one member"),
+        (400, b"No auth function available for given request", "quotes"),
+        (400, b'The given OAuth 2 access token is malformed. Authorization: "Bearer \'x\'"', "quotes"),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_with_a_login_is_said_with_what_to_do(status, body, word):
+    verdict = judge("files/list_folder", answer(status, body), NOW)
+    assert (type(verdict.error), verdict.retry) == (errors.NotAuthorized, False)
+    assert word in f"{verdict.error} {verdict.error.hint}"
+    assert verdict.error.hint
 
 
 WRITE_LIMIT = {

@@ -3,14 +3,15 @@
 import pytest
 from machines import READ, Tokens
 
-from huracan_sync.errors import NotAuthorized, NotFound, Unreachable, VaultRefused
+from huracan_sync.errors import HuracanError, NotAuthorized, NotFound, Unreachable, VaultRefused
 from huracan_sync.hamilton import Hamilton
 from huracan_sync.remote.client import Remote
+from huracan_sync.remote.errors import CursorReset
 from huracan_sync.remote.http import Endpoint, Wire
 from huracan_sync.remote.parallel import several
 from huracan_sync.remote.rate_limit import Pacing
-from huracan_sync.remote.read_client import ReadOnly
-from huracan_sync.remote.source import RemoteSource
+from huracan_sync.remote.read_client import LongpollResult, ReadOnly
+from huracan_sync.remote.source import FLOOR_S, RemoteSource
 from huracan_sync.tree.content_hash import content_hash
 
 ROOT = "/Runpodhuracan"
@@ -111,6 +112,54 @@ def test_the_pause_that_a_long_poll_asks_for(writer, source, dropbox):
     dropbox.config(longpoll_backoff_s=7)
     assert source.wait(cursor, 30) is True
     assert slept == [7]
+
+
+class Noise:
+    """An account where something changes all the time, elsewhere."""
+
+    root, place = ROOT, "here"
+
+    def __init__(self, *answers):
+        self.now, self.calls, self.answers = 0.0, 0, list(answers)
+
+    def longpoll(self, cursor, timeout_s):
+        self.calls += 1
+        self.now += 0.05
+        answer = self.answers.pop(0) if self.answers else LongpollResult(changes=True)
+        if isinstance(answer, HuracanError):
+            raise answer
+        return answer
+
+    def sleep(self, seconds):
+        self.now += seconds
+
+    def source(self):
+        return RemoteSource(self, clock=lambda: self.now, sleep=self.sleep)
+
+
+def test_noise_in_the_account_costs_at_most_a_call_a_second():
+    noise = Noise()
+    source = noise.source()
+    while noise.now < 60:
+        assert source.wait("cursor", 30) is True
+    assert 2 * noise.calls <= 62  # each wait, and the look after it
+
+
+def test_the_first_change_is_told_at_once_and_what_did_not_change_is_waited_for_again():
+    noise = Noise(LongpollResult(changes=False))
+    source = noise.source()
+    assert source.wait("cursor", 30) is False
+    noise.now += 30
+    assert source.wait("cursor", 30) is True
+    assert noise.now < 31
+
+
+def test_a_cursor_that_is_reset_again_and_again_is_no_storm():
+    noise = Noise(*(CursorReset("reset") for _ in range(5)))
+    source = noise.source()
+    for _ in range(5):
+        assert source.wait("cursor", 30) is True
+    assert noise.now > 4 * FLOOR_S
 
 
 def test_one_root_is_told_from_another(source):
