@@ -45,7 +45,7 @@ class Scan(msgspec.Struct):
     @property
     def others(self) -> list[str]:
         """Symbolic links, sockets and the like: not followed, not read."""
-        return [path for path, why in self.left_out.items() if why != NEVER]
+        return [path for path, why in self.left_out.items() if why in {LINK, SPECIAL}]
 
     def unclear(self) -> frozenset[str]:
         """Folded paths about which nothing is known."""
@@ -207,25 +207,24 @@ class _Walk:
             self._result.parts.append(path)
             return False
         is_folder = entry.is_dir(follow_symlinks=False)
-        is_link_to_folder = entry.is_symlink() and _leads_to_a_folder(entry)
         if is_folder and not never_synced(name):
             folders.append(name)
             return True
-        if is_folder or is_link_to_folder:  # whether what lies in it is wanted, nobody can say
-            if not self._is_flat:
-                left_out[path] = NEVER if is_folder else LINK
+        is_wanted = self._wanted is None or self._wanted(path)
+        if is_folder or never_synced(name):
+            why = NEVER
+        elif entry.is_symlink():
+            why = LINK  # whether what lies behind it is wanted, nobody can say
+        elif not entry.is_file(follow_symlinks=False):
+            why = SPECIAL
+        elif not is_wanted:
+            self._result.declined.append(path)
             return False
-        if self._wanted is not None and not self._wanted(path):
-            if not never_synced(name):
-                self._result.declined.append(path)
-            return False
-        if never_synced(name):
-            left_out[path] = NEVER
-            return False
-        if not entry.is_file(follow_symlinks=False):
-            left_out[path] = LINK if entry.is_symlink() else SPECIAL
-            return False
-        return self._take_file(entry, path)
+        else:
+            return self._take_file(entry, path)
+        if is_wanted or not self._is_flat:
+            left_out[path] = why
+        return False
 
     def _take_file(self, entry: os.DirEntry[str], path: str) -> bool:
         error: HuracanError
@@ -282,13 +281,6 @@ def _refusal_of_folder(path: str) -> HostilePath | None:
             path=shown,
         )
     return None
-
-
-def _leads_to_a_folder(link: os.DirEntry[str]) -> bool:
-    try:
-        return link.is_dir()
-    except OSError:
-        return False
 
 
 def _note_twins(names: dict[str, str], name: str, prefix: str, result: Scan) -> None:

@@ -173,11 +173,11 @@ class MetadataCache:
         return None
 
     def _bring_up_to_date(self, listing: FolderListing) -> None:
-        news, cursor = listing.fetch_news(self._remote)
+        changes, cursor = listing.fetch_changes(self._remote)
         with self._lock:
-            listing.apply(news)
+            listing.apply(changes)
             listing.cursor = cursor
-            for item in news:
+            for item in changes:
                 self._paths.pop(item.path_lower, None)
         self._keep(listing)
 

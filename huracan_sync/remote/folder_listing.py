@@ -30,7 +30,7 @@ class FolderListing:
     def __len__(self) -> int:
         return len(self.entries)
 
-    def fetch_news(self, remote: ReadOnly) -> tuple[list[Metadata], str]:
+    def fetch_changes(self, remote: ReadOnly) -> tuple[list[Metadata], str]:
         """Everything, or, after the first time, what has changed since; to be given to `apply`, and the new cursor.
 
         Raises:
@@ -38,12 +38,12 @@ class FolderListing:
             NotFound: there is no such folder (any more).
             UsageError: it is a file.
         """
-        news: list[Metadata] = []
+        changes: list[Metadata] = []
         cursor = self.cursor
         for page in listing.pages(remote, self.folder, cursor, recursive=self.recursive):
-            news += page.entries
+            changes += page.entries
             cursor = page.cursor
-        return news, cursor
+        return changes, cursor
 
     def fits_one_page(self, remote: ReadOnly) -> bool:
         """Fetch all of it where one answer holds it; else nothing is known, and it was one request.
@@ -59,10 +59,10 @@ class FolderListing:
         self.cursor = page.cursor
         return True
 
-    def apply(self, news: Iterable[Metadata]) -> None:
+    def apply(self, changes: Iterable[Metadata]) -> None:
         """Take what is known to have changed."""
         own = self.folder.lower()
-        for item in news:
+        for item in changes:
             if isinstance(item, DeletedMetadata):
                 self.drop(item.path_lower)
                 continue

@@ -253,17 +253,17 @@ class ReadOnly:
         if route not in READS:
             raise UsageError(f"{route} is not for those who only read", route=route)
 
-    def _repeat(self, call: Call, act: Callable[[Call, Secret], R | Verdict]) -> R:
+    def _repeat(self, call: Call, make: Callable[[Call, Secret], R | Verdict]) -> R:
         """Make the call, with another token when the first has expired, until it succeeds or fails for good."""
         self._check_allowed(call.route)
         token, is_renewed = self.tokens.token(), False
 
         def once() -> R | Verdict:
             nonlocal token, is_renewed
-            outcome = act(call, token)
+            outcome = make(call, token)
             if isinstance(outcome, Verdict) and isinstance(outcome.error, TokenExpired) and not is_renewed:
                 token, is_renewed = self.tokens.renew(token), True
-                outcome = act(call, token)
+                outcome = make(call, token)
             return outcome
 
         result = repeat(once, self.pacing, call.route, repeatable=call.repeatable)

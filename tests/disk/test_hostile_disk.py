@@ -117,13 +117,21 @@ def test_everything_that_is_left_out_is_named(tmp_path: Path) -> None:
     assert sorted(result.others) == ["folder link", "link", "sub/pipe"]
 
 
-def test_a_link_to_a_folder_is_named_whatever_is_wanted(tmp_path: Path) -> None:
+def test_what_is_left_out_is_named_whatever_is_wanted(tmp_path: Path) -> None:
     make(tmp_path, "volume/a.bin")
     root = tmp_path / "models"
     root.mkdir()
     (root / "big").symlink_to(tmp_path / "volume")
     (root / "note").symlink_to("nowhere")
-    assert scan(root, wanted=lambda path: path.endswith(".bin")).left_out == {"big": LINK}
+    make(root, "readme.md", ".DS_Store", "a.bin")
+    (root / "a link.bin").symlink_to("a.bin")
+    result = scan(root, wanted=lambda path: path.endswith(".bin"))
+    assert set(result.files) == {"a.bin"}
+    assert result.left_out == {
+        "big": LINK, "note": LINK, "a link.bin": LINK, ".DS_Store": NEVER,
+    }  # fmt: skip
+    assert result.declined == ["readme.md"]
+    assert scan(root, wanted=lambda path: path == "a.bin", is_flat=True).left_out == {}
 
 
 @pytest.mark.parametrize("name", ["bad\nname", "back\\slash", "ends ", "e\u0301", "C:x", "n" * 0 + "a\u200bb"])

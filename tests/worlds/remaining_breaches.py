@@ -2,9 +2,6 @@
 
 REMAINING = {
     "words": [
-        "remote.folder_listing: news",
-        "remote.read_client: act",
-        "remote.retry: act",
         "signing.channel_publisher: seen",
         "signing.executor: act",
         "signing.local_manifest: seen",
