@@ -18,8 +18,9 @@ import msgspec
 from huracan_sync.errors import Conflict, HuracanError, NotFound
 from huracan_sync.remote import files
 from huracan_sync.remote.client import Remote
+from huracan_sync.remote.contents import everything, taken_back
 from huracan_sync.remote.delete import remove
-from huracan_sync.remote.listing import FileMetadata, changes, everything, metadata, taken_back
+from huracan_sync.remote.listing import FileMetadata, changes, metadata
 from huracan_sync.transfer.progress import Failure, Monitor, Silent
 from huracan_sync.tree.entry import Entry
 from huracan_sync.tree.layout import Layout, candle

@@ -26,7 +26,8 @@ from huracan_sync.manifest.scope import Scope, channel_of, scope_of
 from huracan_sync.reader import Reader, Snapshot
 from huracan_sync.reader.trust_store import TrustStore
 from huracan_sync.remote.client import Remote
-from huracan_sync.remote.listing import Changes, Contents, contents_of, everything, listing
+from huracan_sync.remote.contents import Contents, contents_of, everything
+from huracan_sync.remote.listing import Changes, listing
 from huracan_sync.remote.parallel import several
 from huracan_sync.signing.context import Context
 from huracan_sync.signing.local_manifest import ARRANGEMENTS, below_prefix, find

@@ -2,31 +2,24 @@
 
 Laws: only `has_more` ends a listing, an empty page does not. A listing that was not read to its end says nothing about
 what is missing from it. A cursor that Dropbox no longer knows means a whole new listing. A folder may change while it
-is listed: later pages then take back what earlier ones said, and `Contents` is the only place that works this out.
+is listed: later pages then take back what earlier ones said, which `contents.py` works out.
 """
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Callable, Iterable, Iterator
-from collections.abc import Set as AbstractSet
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from typing import Any, Generic, TypeVar
+from typing import Any
 
 import msgspec
 
 from huracan_sync.errors import NotFound, ServiceFault, UsageError
-from huracan_sync.remote.errors import CursorReset
 from huracan_sync.remote.read_client import ReadOnly
 from huracan_sync.tree.entry import Entry
-from huracan_sync.tree.paths import RelPath, ancestors, below, fold, folders_of, refusal
+from huracan_sync.tree.paths import RelPath, ancestors, below, fold, refusal
 
 PAGE = 2000
 """Entries in a page: the most Dropbox gives."""
-LISTINGS = 3
-"""How often a listing is begun that Dropbox resets in the middle."""
-
-V = TypeVar("V")
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -94,54 +87,7 @@ class Changes(msgspec.Struct):
     """Paths of files under names no tree may hold; they are left alone."""
 
 
-class Contents(Generic[V]):
-    """What lies below a folder, put together from the pages of its listing."""
-
-    def __init__(self, keep: Callable[[Entry], V]) -> None:
-        """Begin with nothing; `keep` says what to remember of a file."""
-        self.files: dict[str, V] = {}
-        """By `fold(path)`."""
-        self.refused: dict[str, str] = {}
-        """Paths of files under names no tree may hold, by `fold(path)`."""
-        self.cursor = ""
-        self._keep = keep
-        self._folders: set[str] = set()
-
-    def add(self, page: Changes) -> None:
-        """Take in the next page."""
-        self.cursor = page.cursor
-        if self.files or self.refused:
-            for known in (self.files, self.refused):
-                for key in taken_back(page, known.keys(), self._folders):
-                    del known[key]
-        files = {fold(entry.path): entry for entry in page.files}
-        refused = {fold(path): path for path in page.refused}
-        self._folders |= folders_of([*files, *refused])
-        self.files |= {key: self._keep(entry) for key, entry in files.items()}
-        self.refused |= refused
-
-
-def taken_back(page: Changes, known: AbstractSet[str], folders: AbstractSet[str]) -> list[str]:
-    """Which of the known files are gone by what a page says. All are given by `fold(path)`.
-
-    Gone is what was deleted itself or with a folder above it, what a folder has taken the place of, and what lay below
-    a folder that a file has taken the place of.
-
-    Args:
-        page: a page of a listing or of changes.
-        known: the files.
-        folders: the folders they lie in, at any depth.
-    """
-    void = _Void()
-    void.alone.update(map(fold, page.folders))
-    void.with_all_below.update(map(fold, page.gone))
-    void.with_all_below |= folders & {fold(path) for path in (*(entry.path for entry in page.files), *page.refused)}
-    if not void.with_all_below:
-        return list(void.alone & known)
-    return [key for key in known if key in void]
-
-
-class _Void:
+class Void:
     """Paths about which earlier entries no longer hold, by `fold(path)`."""
 
     def __init__(self) -> None:
@@ -152,46 +98,6 @@ class _Void:
 
     def __contains__(self, key: str) -> bool:
         return key in self.alone or not self.with_all_below.isdisjoint((key, *ancestors(key)))
-
-
-def everything(remote: ReadOnly, folder: str, keep: Callable[[Entry], V]) -> Contents[V]:
-    """What lies below a remote folder: a whole listing, begun again where Dropbox resets it.
-
-    Raises:
-        NotFound: there is no such folder.
-        UsageError: it is a file.
-        CursorReset: it was reset every time.
-    """
-    return _begun_again(lambda: contents_of(listing(remote, folder), keep))
-
-
-def children(remote: ReadOnly, folder: str) -> list[FileMetadata]:
-    """The files directly in a folder, as Dropbox describes them, all pages of them.
-
-    Raises:
-        NotFound: there is no such folder.
-    """
-
-    def list_once() -> list[Metadata]:
-        pages = _pages(remote, "files/list_folder", {"path": folder, "limit": PAGE})
-        return [item for page in pages for item in page.entries]
-
-    return [item for item in _last_word(_begun_again(list_once)) if isinstance(item, FileMetadata)]
-
-
-def _begun_again(list_once: Callable[[], V]) -> V:
-    for _ in range(1, LISTINGS):
-        with contextlib.suppress(CursorReset):  # reset in the middle: what was listed so far is void
-            return list_once()
-    return list_once()
-
-
-def contents_of(pages: Iterable[Changes], keep: Callable[[Entry], V]) -> Contents[V]:
-    """What the pages of a whole listing say in the end."""
-    contents = Contents(keep)
-    for page in pages:
-        contents.add(page)
-    return contents
 
 
 def listing(remote: ReadOnly, folder: str) -> Iterator[Changes]:
@@ -205,7 +111,7 @@ def listing(remote: ReadOnly, folder: str) -> Iterator[Changes]:
     """
     arg = {"path": folder, "recursive": True, "limit": PAGE, "include_non_downloadable_files": False}
     try:
-        yield from (_relative(folder, page) for page in _pages(remote, "files/list_folder", arg))
+        yield from (_relative(folder, page) for page in raw_pages(remote, "files/list_folder", arg))
     except UsageError as error:
         if "not_folder" not in str(error.facts.get("tags")):
             raise
@@ -221,7 +127,7 @@ def changes(remote: ReadOnly, folder: str, cursor: str) -> Iterator[Changes]:
         CursorReset: list again.
         NotFound: the folder is gone.
     """
-    pages = _pages(remote, "files/list_folder/continue", {"cursor": cursor})
+    pages = raw_pages(remote, "files/list_folder/continue", {"cursor": cursor})
     yield from (_relative(folder, page) for page in pages)
 
 
@@ -275,12 +181,13 @@ def pages(remote: ReadOnly, folder: str, cursor: str = "", *, recursive: bool) -
         UsageError: it is a file.
     """
     if cursor:
-        return _pages(remote, "files/list_folder/continue", {"cursor": cursor})
+        return raw_pages(remote, "files/list_folder/continue", {"cursor": cursor})
     arg = {"path": folder, "recursive": recursive, "limit": PAGE, "include_non_downloadable_files": False}
-    return _pages(remote, "files/list_folder", arg)
+    return raw_pages(remote, "files/list_folder", arg)
 
 
-def _pages(remote: ReadOnly, route: str, arg: dict[str, Any]) -> Iterator[Page]:
+def raw_pages(remote: ReadOnly, route: str, arg: dict[str, Any]) -> Iterator[Page]:
+    """The pages that begin with this call, as they come."""
     has_more = True
     while has_more:
         page = _page(remote, route, arg)
@@ -302,7 +209,7 @@ def _page(remote: ReadOnly, route: str, arg: dict[str, Any]) -> Page:
 
 def _relative(folder: str, page: Page) -> Changes:
     changes = Changes(page.cursor, page.has_more, [], [], [], [])
-    entries = _last_word(page.entries) if _contradicts_itself(page.entries) else page.entries
+    entries = last_word(page.entries) if _contradicts_itself(page.entries) else page.entries
     for item in entries:
         path = below(folder, item.path_display or item.path_lower)
         if path is None:
@@ -328,10 +235,10 @@ def _contradicts_itself(entries: list[Metadata]) -> bool:
     )
 
 
-def _last_word(entries: list[Metadata]) -> list[Metadata]:
+def last_word(entries: list[Metadata]) -> list[Metadata]:
     """The entries of a page without the files that later entries of the same page take back."""
     kept: list[Metadata] = []
-    void = _Void()
+    void = Void()
     for item in reversed(entries):
         key = fold(item.path_display or item.path_lower)
         if isinstance(item, FileMetadata) and key in void:

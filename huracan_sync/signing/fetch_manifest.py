@@ -14,7 +14,7 @@ from huracan_sync.manifest.scope import Scope
 from huracan_sync.reader import Reader, Snapshot
 from huracan_sync.reader.trust_store import TrustStore
 from huracan_sync.remote.client import Remote
-from huracan_sync.remote.listing import everything
+from huracan_sync.remote.contents import everything
 from huracan_sync.remote.source import RemoteSource
 from huracan_sync.signing.context import Context
 from huracan_sync.signing.executor import Executor

@@ -18,8 +18,9 @@ from huracan_sync.disk.stable_read import StableRead
 from huracan_sync.errors import CallRefused, FileChanged, HostilePath, LocalFailure, NotFound
 from huracan_sync.manifest.file_kinds import SNIFF, Kind, hidden
 from huracan_sync.remote.client import Remote
+from huracan_sync.remote.contents import everything, taken_back
 from huracan_sync.remote.errors import CursorReset
-from huracan_sync.remote.listing import Changes, changes, everything, taken_back
+from huracan_sync.remote.listing import Changes, changes
 from huracan_sync.transfer.journal import Journal, Origin, Synced
 from huracan_sync.tree.content_hash import BLOCK_SIZE, ContentHasher
 from huracan_sync.tree.entry import Entry, Tree, tree

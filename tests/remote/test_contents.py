@@ -8,17 +8,15 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from huracan_sync.remote.contents import Contents, contents_of, taken_back
 from huracan_sync.remote.listing import (
     Changes,
-    Contents,
     DeletedMetadata,
     FileMetadata,
     FolderMetadata,
     Metadata,
     Page,
     _relative,
-    contents_of,
-    taken_back,
 )
 from huracan_sync.tree.entry import Entry
 from huracan_sync.tree.paths import RelPath, fold, folders_of
