@@ -16,7 +16,7 @@ from huracan_sync.engine.event_log import log
 from huracan_sync.engine.uploads import Uploads
 from huracan_sync.errors import LocalFailure, NoSigningKey, NotFound, Refused
 from huracan_sync.remote import files
-from huracan_sync.remote.contents import children
+from huracan_sync.remote.listing import children
 from huracan_sync.transfer.compare import hash_of
 from huracan_sync.tree.layout import Artifact, candle, day_of
 from huracan_sync.tree.paths import RelPath, check

@@ -28,8 +28,8 @@ from huracan_sync.engine.uploads import Uploads
 from huracan_sync.errors import HuracanError, NotFound
 from huracan_sync.remote import files
 from huracan_sync.remote.client import Remote
-from huracan_sync.remote.contents import children
 from huracan_sync.remote.forked import renewed_in_child
+from huracan_sync.remote.listing import children
 from huracan_sync.secret import Secret
 from huracan_sync.signing.signing_key import KeyPlace
 from huracan_sync.tree.layout import LOCAL_FOLDERS, PATTERNS

@@ -14,8 +14,8 @@ import msgspec
 from huracan_sync.engine.context import EngineContext
 from huracan_sync.errors import ContentMismatch, HuracanError, NotFound
 from huracan_sync.remote import files
-from huracan_sync.remote.contents import children
 from huracan_sync.remote.delete import remove_folder
+from huracan_sync.remote.listing import children
 
 FOLDER = ".huracan-exercise-"
 """Begins the name of the probe's own folder, below the app folder."""

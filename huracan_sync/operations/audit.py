@@ -27,7 +27,7 @@ from huracan_sync.manifest.pin import Pin, parse
 from huracan_sync.manifest.refusals import refused
 from huracan_sync.manifest.trust import Trust
 from huracan_sync.reader.trust_store import TrustStore, pinned
-from huracan_sync.remote.contents import children
+from huracan_sync.remote.listing import children
 from huracan_sync.remote.parallel import several
 from huracan_sync.remote.read_client import ReadOnly
 from huracan_sync.remote.source import RemoteSource

@@ -15,8 +15,7 @@ from huracan_sync.manifest.locations import HEADS
 from huracan_sync.manifest.scope import CHAMPIONS, channel_of, scope_of
 from huracan_sync.reader import Snapshot
 from huracan_sync.remote.client import Remote
-from huracan_sync.remote.contents import children
-from huracan_sync.remote.listing import DeletedMetadata, FileMetadata, FolderMetadata, metadata, pages
+from huracan_sync.remote.listing import DeletedMetadata, FileMetadata, FolderMetadata, children, metadata, pages
 from huracan_sync.signing.context import Context
 from huracan_sync.signing.open_reader import reader_at
 from huracan_sync.transfer.pair import Options, Pair

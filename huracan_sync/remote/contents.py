@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Callable, Iterable
 from collections.abc import Set as AbstractSet
 from typing import Generic, TypeVar
 
-from huracan_sync.remote.errors import CursorReset
-from huracan_sync.remote.listing import PAGE, Changes, FileMetadata, Metadata, Void, last_word, listing, raw_pages
+from huracan_sync.remote.listing import Changes, Void, begun_again, listing
 from huracan_sync.remote.read_client import ReadOnly
 from huracan_sync.tree.entry import Entry
 from huracan_sync.tree.paths import fold, folders_of
-
-LISTINGS = 3
-"""How often a listing is begun that Dropbox resets in the middle."""
 
 V = TypeVar("V")
 
@@ -74,28 +69,7 @@ def everything(remote: ReadOnly, folder: str, keep: Callable[[Entry], V]) -> Con
         UsageError: it is a file.
         CursorReset: it was reset every time.
     """
-    return _begun_again(lambda: contents_of(listing(remote, folder), keep))
-
-
-def children(remote: ReadOnly, folder: str) -> list[FileMetadata]:
-    """The files directly in a folder, as Dropbox describes them, all pages of them.
-
-    Raises:
-        NotFound: there is no such folder.
-    """
-
-    def list_once() -> list[Metadata]:
-        pages = raw_pages(remote, "files/list_folder", {"path": folder, "limit": PAGE})
-        return [item for page in pages for item in page.entries]
-
-    return [item for item in last_word(_begun_again(list_once)) if isinstance(item, FileMetadata)]
-
-
-def _begun_again(list_once: Callable[[], V]) -> V:
-    for _ in range(1, LISTINGS):
-        with contextlib.suppress(CursorReset):  # reset in the middle: what was listed so far is void
-            return list_once()
-    return list_once()
+    return begun_again(lambda: contents_of(listing(remote, folder), keep))
 
 
 def contents_of(pages: Iterable[Changes], keep: Callable[[Entry], V]) -> Contents[V]:

@@ -7,19 +7,25 @@ is listed: later pages then take back what earlier ones said, which `contents.py
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import contextlib
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
 from huracan_sync.errors import NotFound, ServiceFault, UsageError
+from huracan_sync.remote.errors import CursorReset
 from huracan_sync.remote.read_client import ReadOnly
 from huracan_sync.tree.entry import Entry
-from huracan_sync.tree.paths import RelPath, ancestors, below, fold, refusal
+from huracan_sync.tree.paths import RelPath, ancestors, below, fold, parents, refusal
 
+LISTINGS = 3
+"""How often a listing is begun that Dropbox resets in the middle."""
 PAGE = 2000
 """Entries in a page: the most Dropbox gives."""
+
+V = TypeVar("V")
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -100,6 +106,28 @@ class Void:
         return key in self.alone or not self.with_all_below.isdisjoint((key, *ancestors(key)))
 
 
+def children(remote: ReadOnly, folder: str) -> list[FileMetadata]:
+    """The files directly in a folder, as Dropbox describes them, all pages of them.
+
+    Raises:
+        NotFound: there is no such folder.
+    """
+
+    def list_once() -> list[Metadata]:
+        pages = _pages(remote, "files/list_folder", {"path": folder, "limit": PAGE})
+        return [item for page in pages for item in page.entries]
+
+    return [item for item in _last_word(begun_again(list_once)) if isinstance(item, FileMetadata)]
+
+
+def begun_again(list_once: Callable[[], V]) -> V:
+    """What a listing says, begun again where Dropbox resets it."""
+    for _ in range(1, LISTINGS):
+        with contextlib.suppress(CursorReset):  # reset in the middle: what was listed so far is void
+            return list_once()
+    return list_once()
+
+
 def listing(remote: ReadOnly, folder: str) -> Iterator[Changes]:
     """Everything below the remote folder, page by page; the last page has no `has_more`.
 
@@ -111,7 +139,7 @@ def listing(remote: ReadOnly, folder: str) -> Iterator[Changes]:
     """
     arg = {"path": folder, "recursive": True, "limit": PAGE, "include_non_downloadable_files": False}
     try:
-        yield from (_relative(folder, page) for page in raw_pages(remote, "files/list_folder", arg))
+        yield from (_relative(folder, page) for page in _pages(remote, "files/list_folder", arg))
     except UsageError as error:
         if "not_folder" not in str(error.facts.get("tags")):
             raise
@@ -127,7 +155,7 @@ def changes(remote: ReadOnly, folder: str, cursor: str) -> Iterator[Changes]:
         CursorReset: list again.
         NotFound: the folder is gone.
     """
-    pages = raw_pages(remote, "files/list_folder/continue", {"cursor": cursor})
+    pages = _pages(remote, "files/list_folder/continue", {"cursor": cursor})
     yield from (_relative(folder, page) for page in pages)
 
 
@@ -181,13 +209,12 @@ def pages(remote: ReadOnly, folder: str, cursor: str = "", *, recursive: bool) -
         UsageError: it is a file.
     """
     if cursor:
-        return raw_pages(remote, "files/list_folder/continue", {"cursor": cursor})
+        return _pages(remote, "files/list_folder/continue", {"cursor": cursor})
     arg = {"path": folder, "recursive": recursive, "limit": PAGE, "include_non_downloadable_files": False}
-    return raw_pages(remote, "files/list_folder", arg)
+    return _pages(remote, "files/list_folder", arg)
 
 
-def raw_pages(remote: ReadOnly, route: str, arg: dict[str, Any]) -> Iterator[Page]:
-    """The pages that begin with this call, as they come."""
+def _pages(remote: ReadOnly, route: str, arg: dict[str, Any]) -> Iterator[Page]:
     has_more = True
     while has_more:
         page = _page(remote, route, arg)
@@ -209,7 +236,7 @@ def _page(remote: ReadOnly, route: str, arg: dict[str, Any]) -> Page:
 
 def _relative(folder: str, page: Page) -> Changes:
     changes = Changes(page.cursor, page.has_more, [], [], [], [])
-    entries = last_word(page.entries) if _contradicts_itself(page.entries) else page.entries
+    entries = _last_word(page.entries) if _contradicts_itself(page.entries) else page.entries
     for item in entries:
         path = below(folder, item.path_display or item.path_lower)
         if path is None:
@@ -228,14 +255,17 @@ def _relative(folder: str, page: Page) -> Changes:
 
 def _contradicts_itself(entries: list[Metadata]) -> bool:
     """Whether an entry of a page may take back an earlier one of the same page; nearly none does."""
-    folders = {item.path_lower for item in entries if isinstance(item, FolderMetadata)}
-    return any(
-        isinstance(item, DeletedMetadata) or (isinstance(item, FileMetadata) and item.path_lower in folders)
-        for item in entries
-    )
+    kinds = [type(item) for item in entries]
+    if DeletedMetadata in kinds:
+        return True
+    files = {item.path_lower for item in entries if type(item) is FileMetadata}
+    folders = {path.rpartition("/")[0] for path in files}
+    if len(files) < len(entries):
+        folders |= {item.path_lower for item in entries if type(item) is FolderMetadata}
+    return not files.isdisjoint(parents(folders))
 
 
-def last_word(entries: list[Metadata]) -> list[Metadata]:
+def _last_word(entries: list[Metadata]) -> list[Metadata]:
     """The entries of a page without the files that later entries of the same page take back."""
     kept: list[Metadata] = []
     void = Void()

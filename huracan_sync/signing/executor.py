@@ -10,8 +10,8 @@ from huracan_sync.errors import Conflict, NotFound, ServiceFault, Unreachable, U
 from huracan_sync.manifest.entries import Item
 from huracan_sync.remote import files
 from huracan_sync.remote.client import Remote
-from huracan_sync.remote.contents import children, everything
-from huracan_sync.remote.listing import FileMetadata, metadata
+from huracan_sync.remote.contents import everything
+from huracan_sync.remote.listing import FileMetadata, children, metadata
 from huracan_sync.remote.parallel import several
 from huracan_sync.remote.rate_limit import Wait
 from huracan_sync.signing.next_head import StoredFile

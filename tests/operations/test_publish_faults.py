@@ -11,8 +11,8 @@ from sampled import sampled
 from huracan_sync.errors import Conflict, HuracanError, Refused, TryLater, Unavailable
 from huracan_sync.manifest import head, locations
 from huracan_sync.remote import files
-from huracan_sync.remote.contents import children
 from huracan_sync.remote.delete import remove
+from huracan_sync.remote.listing import children
 
 HEAD = "/Engine/.huracan/heads/data.hzh"
 
