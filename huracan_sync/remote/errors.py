@@ -134,7 +134,6 @@ _OF_LOGIN = {
     "user_suspended": ("the account is suspended", "its owner, or the team's administrator, can say why"),
     "invalid_account_type": ("the kind of this account does not have it", "it takes another plan, or another account"),
     "paper_access_denied": ("the account may not use Paper", ""),
-    "route_access_denied": ("the app may not call this", "see the app's settings in the App Console"),
     "invalid_select_user": ("no such team member", _TEAM),
     "invalid_select_admin": ("no such team administrator", _TEAM),
 }
@@ -233,16 +232,8 @@ _OF_PATH = {
     "team_folder": ("Dropbox does not allow this in a team folder", _OWNER),
     "operation_suppressed": ("the rules of the team forbid this there", _OWNER),
     "cant_move_shared_folder": ("a shared folder cannot be moved there", _OWNER),
-    "restricted_content": (
-        "Dropbox keeps this content back",
-        "it was reported to Dropbox; open it on dropbox.com to see why, or keep a copy elsewhere",
-    ),
-    "unsupported_file": (
-        "this file cannot be downloaded as it is",
-        "a document of a web application: export it on dropbox.com",
-    ),
-    "unsupported_extension": ("Dropbox does not do this with such a file", ""),
-    "unsupported_content": ("Dropbox does not do this with such content", ""),
+    "restricted_content": ("Dropbox keeps this content back", "open it on dropbox.com to see why"),
+    "unsupported_file": ("this file cannot be downloaded as it is", "export it on dropbox.com"),
     "too_large": ("the file is too large for Dropbox", "2 TB is the most that a file may hold"),
     "too_many_files": ("it holds too many files for one request", "work on the folders in it"),
     "locked": ("somebody has locked the file in Dropbox", "whoever has locked it can unlock it there"),

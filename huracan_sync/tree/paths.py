@@ -72,9 +72,8 @@ def _check_characters(path: str) -> None:
     if "\\" in path:
         raise _hostile(path, "it holds a backslash")
     if not unicodedata.is_normalized("NFC", path):
-        error = _hostile(path, "its characters are not composed (NFC), so it has a second spelling")
-        error.hint = "rename it with composed characters: `convmv --nfc -f utf8 -t utf8 -r --notest FOLDER` does it"
-        raise error
+        hint = "rename it with composed characters: `convmv --nfc -f utf8 -t utf8 -r --notest FOLDER` does it"
+        raise _hostile(path, "its characters are not composed (NFC), so it has a second spelling", hint)
 
 
 def _objection(component: str) -> str:
@@ -92,9 +91,9 @@ def _objection(component: str) -> str:
     return ""
 
 
-def _hostile(path: str, reason: str) -> HostilePath:
+def _hostile(path: str, reason: str, hint: str = "rename the file") -> HostilePath:
     shown = ascii(path if len(path) <= 200 else path[:200] + "...")
-    return HostilePath(f"the path {shown} is refused: {reason}", hint="rename the file", path=shown, reason=reason)
+    return HostilePath(f"the path {shown} is refused: {reason}", hint=hint, path=shown, reason=reason)
 
 
 def refusal(path: str) -> HostilePath | None:
