@@ -17,13 +17,17 @@ if TYPE_CHECKING:
     from huracan_sync.engine import DROPBOX_AVAILABLE, DropboxSync
     from huracan_sync.errors import HuracanError
     from huracan_sync.hamilton import Hamilton
+    from huracan_sync.operations.commit import commit
     from huracan_sync.operations.push import PushOptions, PushReport, push
     from huracan_sync.operations.restore import RestoreOptions, RestoreReport, restore
+    from huracan_sync.operations.stage import stage
     from huracan_sync.reader import Snapshot
+    from huracan_sync.remote.grant import Grant
 
 __all__ = [
     "DROPBOX_AVAILABLE",
     "DropboxSync",
+    "Grant",
     "Hamilton",
     "HuracanError",
     "PushOptions",
@@ -31,14 +35,17 @@ __all__ = [
     "RestoreOptions",
     "RestoreReport",
     "Snapshot",
+    "commit",
     "connect",
     "push",
     "restore",
+    "stage",
 ]
 
 _WINGS = {
     "DROPBOX_AVAILABLE": "engine",
     "DropboxSync": "engine",
+    "Grant": "remote.grant",
     "Hamilton": "hamilton",
     "HuracanError": "errors",
     "PushOptions": "operations.push",
@@ -46,9 +53,11 @@ _WINGS = {
     "RestoreOptions": "operations.restore",
     "RestoreReport": "operations.restore",
     "Snapshot": "reader",
+    "commit": "operations.commit",
     "connect": "auth.connect",
     "push": "operations.push",
     "restore": "operations.restore",
+    "stage": "operations.stage",
 }
 
 

@@ -183,10 +183,16 @@ class NotAuthorized(HuracanError):
     `NO_CONSENT`: the person said no, or gave no answer. The fact `reason`: `denied`, `timeout` or `code`.
     `SCOPE_WIDENED`: the service granted more than was asked. A reader must not hold a writer's token.
     `ACCOUNT_CHANGED`: another account answered than the one pinned at the first login.
+    `GRANT_EXPIRED`: what a driver lent to this worker is over.
     """
 
     default_hint = "run `huracan-sync authorize`"
-    codes: ClassVar[Mapping[str, str]] = {"NO_CONSENT": "", "SCOPE_WIDENED": "", "ACCOUNT_CHANGED": ""}
+    codes: ClassVar[Mapping[str, str]] = {
+        "NO_CONSENT": "",
+        "SCOPE_WIDENED": "",
+        "ACCOUNT_CHANGED": "",
+        "GRANT_EXPIRED": "let the driver lend another (`remote.lend()`) and run the task again",
+    }
 
 
 class NoCredentials(NotAuthorized):

@@ -8,11 +8,13 @@ from pathlib import Path
 from huracan_sync.auth.credentials import Credentials
 from huracan_sync.auth.session import DEFAULT_ROOT, account_of, credentials_of, home_of, root_of
 from huracan_sync.remote.client import Remote
-from huracan_sync.remote.rate_limit import Pacing
+from huracan_sync.remote.grant import Grant, GrantTokens
+from huracan_sync.remote.http import Wire
+from huracan_sync.remote.rate_limit import MOST_AT_ONCE, Pacing
 from huracan_sync.remote.throttle import Throttle
 from huracan_sync.secret import Secret
 
-__all__ = ["DEFAULT_ROOT", "connect", "credentials_of", "home_of", "root_of"]
+__all__ = ["DEFAULT_ROOT", "connect", "connect_lent", "credentials_of", "home_of", "root_of"]
 
 
 def connect(
@@ -54,3 +56,16 @@ def connect(
         root=root,
     )
     return Remote(account.wire, account.tokens, pacing=pacing, identity=account.identity, root=account.root)
+
+
+def connect_lent(grant: Grant, *, throttle: Throttle | None = None) -> Remote:
+    """The Dropbox of a grant (`Remote.lend`): no more than its share of the rate is under way at once. Opens nothing.
+
+    Args:
+        grant: what the driver has lent.
+        throttle: a limit of bandwidth.
+    """
+    at_once = max(1, round(MOST_AT_ONCE * min(grant.share, 1.0)))
+    pacing = Pacing(start=min(8, at_once), most=at_once)
+    wire = Wire(grant.endpoint, throttle=throttle)
+    return Remote(wire, GrantTokens(grant), pacing=pacing, identity=lambda: grant.account, root=grant.root)

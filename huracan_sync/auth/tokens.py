@@ -126,6 +126,21 @@ class AccessTokens:
         with self._lock:
             return self._renewed(None).value
 
+    def lend(self, scopes: frozenset[str]) -> tuple[Secret, float]:
+        """A token of fewer scopes to be given away, and for how many seconds; this login's own stays as it is."""
+        with self._lock:
+            self._stop_if_refused()
+            credential = self._load()
+            narrowed = msgspec.structs.replace(credential, asked=scopes)
+            with alone(self._credentials, credential, timeout=LOCK_S):
+                state = self._read(credential)
+                grant, used = self._ask(narrowed, state, patient=True)
+                if (grant.scopes or scopes) - scopes:
+                    raise NotAuthorized("Dropbox granted more than was to be lent", code="SCOPE_WIDENED")
+                if grant.refresh_token is not None:  # it was replaced by the asking
+                    self._settle(credential, used, grant.refresh_token, state.token)
+            return grant.access_token, grant.lifetime
+
     def renew(self, rejected: Secret) -> Secret:
         """An access token other than `rejected`, which the service called expired.
 
@@ -209,7 +224,7 @@ class AccessTokens:
         name = credential.login.refresh_token_before
         return store.get(name) if store.kept_in(name) else None
 
-    def _settle(self, credential: Credential, used: Secret, replaced_by: Secret | None, token: Token) -> None:
+    def _settle(self, credential: Credential, used: Secret, replaced_by: Secret | None, token: Token | None) -> None:
         """Keep what must outlive us, before anything is used."""
         current = replaced_by or used
         store, login = self._credentials.store, credential.login

@@ -9,8 +9,12 @@ the first in under 1 µs. `sdk()` returns the official SDK's client, logged in a
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, TypeVar
 
+from huracan_sync.errors import NotAuthorized
+from huracan_sync.remote.grant import STAGING, Grant, Lender
 from huracan_sync.remote.http import Body
 from huracan_sync.remote.read_client import Call, Download, Ranged, ReadOnly, Tokens, header_safe
 
@@ -66,6 +70,33 @@ class Remote(ReadOnly):
         url = f"{self.wire.endpoint.content}/2/{route}"
         answer = self._repeat(Call(route, url, headers, body, repeatable, commit), self._whole)
         return self._decoded(route, answer.body, result)
+
+    def lend(
+        self,
+        scopes: Iterable[str] = STAGING,
+        *,
+        share: float = 1.0,
+        clock: Callable[[], float] = time.time,
+    ) -> Grant:
+        """A short-lived part of this login for a worker. It never holds the refresh token.
+
+        Args:
+            scopes: what the worker may do; by default put content into upload sessions, and nothing else.
+            share: how much of the login's rate each worker may use: `1 / workers`.
+            clock: seconds since 1970.
+
+        Raises:
+            NotAuthorized: this login cannot lend (it is a short-lived token itself), or lacks the scopes.
+        """
+        if not isinstance(self.tokens, Lender):
+            raise NotAuthorized(
+                "a short-lived token cannot be lent", hint="run `huracan-sync authorize` on the driver once"
+            )
+        wanted = frozenset(scopes)
+        token, lifetime_s = self.tokens.lend(wanted)
+        account = self.place.removeprefix(f"{self.wire.endpoint.namespace}/")
+        expires_s = clock() + lifetime_s
+        return Grant(token, account, self.wire.endpoint, self.root, tuple(sorted(wanted)), expires_s, share)
 
     def sdk(self) -> dropbox.Dropbox:
         """The official SDK's client over the same tokens and the same hosts."""

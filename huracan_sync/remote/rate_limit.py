@@ -16,6 +16,9 @@ import msgspec
 
 from huracan_sync.remote.forked import renewed_in_child
 
+MOST_AT_ONCE = 24
+"""Calls of one login under way at once, at most."""
+
 
 class Wait(msgspec.Struct, frozen=True):
     """A pause before a call is made again."""
@@ -39,7 +42,7 @@ class Pacing:
         self,
         *,
         start: int = 8,
-        most: int = 24,
+        most: int = MOST_AT_ONCE,
         patience_s: float = 900.0,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], object] | None = None,

@@ -19,7 +19,7 @@ from huracan_sync.remote.files import Commit
 from huracan_sync.remote.listing import FileMetadata, metadata
 from huracan_sync.remote.rate_limit import Wait
 from huracan_sync.remote.upload_session import Cursor
-from huracan_sync.tree.content_hash import BLOCK_SIZE, block_hashes, combine, content_hash
+from huracan_sync.tree.content_hash import BLOCK_SIZE, DIGEST_SIZE, block_hashes, combine
 
 PART = 2 * BLOCK_SIZE
 """Bytes in a part of a streamed file; a smaller file is one piece."""
@@ -33,6 +33,8 @@ class Staged(msgspec.Struct, frozen=True):
     session: str
     size: int
     content_hash: bytes
+    blocks: bytes = b""
+    """The digests of its blocks, where it has more than one."""
 
 
 class Placing(msgspec.Struct, frozen=True):
@@ -102,7 +104,7 @@ class StreamUpload:
         self._wait_for(0)
         self._digests.append(self._send(self._sent, bytes(self._filling), close=True))
         size, self._filling = self.size, bytearray()
-        return Staged(self._session, size, combine(b"".join(self._digests)))
+        return _staged(self._session, size, b"".join(self._digests))
 
     def discard(self) -> None:
         """Wait for what is under way and give everything up. Dropbox forgets the session by itself."""
@@ -149,8 +151,12 @@ def stage_contents(remote: Remote, threads: Executor, contents: Sequence[bytes])
             failed = next((error for error in errors if error is not None), None)
             if failed is not None:
                 raise failed
-        staged += [Staged(session, len(c), content_hash(c)) for session, c in zip(sessions, chunk, strict=True)]
+        staged += [_staged(session, len(c), block_hashes(c)) for session, c in zip(sessions, chunk, strict=True)]
     return staged
+
+
+def _staged(session: str, size: int, blocks: bytes) -> Staged:
+    return Staged(session, size, combine(blocks), blocks if len(blocks) > DIGEST_SIZE else b"")
 
 
 def _bodies(pieces: list[tuple[str, bytes]]) -> list[list[tuple[str, bytes]]]:

@@ -1,0 +1,92 @@
+"""Receipts: what a worker has staged, as plain bytes for the driver that commits it. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
+from huracan_sync.errors import HostilePath, UsageError
+from huracan_sync.manifest.locations import is_ours
+from huracan_sync.tree.content_hash import BLOCK_SIZE, DIGEST_SIZE, block_count, combine
+from huracan_sync.tree.paths import check, fold
+
+FORM = "huracan-receipts-1"
+MOST_FILES = 1_000_000
+Digest = Annotated[bytes, Meta(min_length=DIGEST_SIZE, max_length=DIGEST_SIZE)]
+
+
+class Receipt(msgspec.Struct, frozen=True, array_like=True):
+    """One file in a closed upload session."""
+
+    path: Annotated[str, Meta(min_length=1, max_length=1024)]
+    """Where it goes, below the folder that the driver names."""
+    session: Annotated[str, Meta(min_length=1, max_length=512)]
+    size: Annotated[int, Meta(ge=0)]
+    content_hash: Digest
+    mtime_ms: int
+    kind: Annotated[int, Meta(ge=0, le=255)]
+    """What its first bytes and its name say of it (`manifest.file_kinds`)."""
+    blocks: bytes = b""
+    """The digests of its blocks, where it has more than one."""
+    staged_ms: int = 0
+    """Milliseconds since 1970."""
+
+
+class Receipts(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+    """What one call of `stage` came to."""
+
+    form: str
+    service: str
+    account: str
+    files: list[Receipt]
+
+
+_decoder = msgspec.msgpack.Decoder(Receipts)
+
+
+def encode(service: str, account: str, files: list[Receipt]) -> bytes:
+    """Receipts as they travel."""
+    return msgspec.msgpack.encode(Receipts(FORM, service, account, files))
+
+
+def decode(data: bytes) -> Receipts:
+    """Receipts as they arrived. Nothing in them is believed but where they point to.
+
+    Raises:
+        UsageError: they are none, or name what no tree may hold.
+    """
+    try:
+        receipts = _decoder.decode(data)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise UsageError(f"that is no receipt: {error}", hint="pass what `stage` returned, unchanged") from error
+    if receipts.form != FORM or len(receipts.files) > MOST_FILES:
+        raise UsageError(f"receipts of the form {receipts.form[:40]!a} are not known here")
+    for file in receipts.files:
+        _check(file)
+    return receipts
+
+
+def _check(file: Receipt) -> None:
+    check(file.path)
+    if is_ours(file.path):
+        raise HostilePath(f"{file.path!a} is where signatures lie; nothing else may", path=file.path)
+    if file.size > BLOCK_SIZE:
+        whole = len(file.blocks) == block_count(file.size) * DIGEST_SIZE and combine(file.blocks) == file.content_hash
+        if not whole:
+            raise UsageError(f"the receipt of {file.path!a} contradicts itself", path=file.path)
+    elif file.blocks:
+        raise UsageError(f"the receipt of {file.path!a} contradicts itself", path=file.path)
+
+
+def merged(every: Iterable[Receipts]) -> dict[str, Receipt]:
+    """One receipt a path, by folded path: the last that was staged, where a task ran twice."""
+    files: dict[str, Receipt] = {}
+    for receipts in every:
+        for file in receipts.files:
+            known = files.get(fold(file.path))
+            if known is None or (known.staged_ms, known.session) < (file.staged_ms, file.session):
+                files[fold(file.path)] = file
+    return files

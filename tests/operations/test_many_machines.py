@@ -1,0 +1,306 @@
+"""Many workers stage, one driver commits: what is in place, what is signed, and what it costs."""
+
+import multiprocessing
+import pickle
+import threading
+import time
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+
+import pytest
+from machines import WRITE, Machine
+from publishing_machine import Publisher
+from transfer_world import content
+
+from huracan_sync import Grant, commit, connect, errors, stage
+from huracan_sync.operations import receipts as form
+from huracan_sync.remote.files import fetch
+
+MIB = 1024 * 1024
+FOLDER = "/Engine/runs"
+# ruff: noqa: S301 - what is unpickled is our own
+
+
+@pytest.fixture
+def driver(dropbox, tmp_path, monkeypatch):
+    """A driver that is logged in by a delivered refresh token and has a key to sign with."""
+    machine = Publisher(dropbox, tmp_path / "driver", clock=time.time)
+    tokens = dropbox.token(WRITE)
+    file = tmp_path / "refresh-token"
+    file.write_text(tokens["refresh_token"])
+    file.chmod(0o400)
+    env = dropbox.env(machine.home) | {
+        "HURACAN_REFRESH_TOKEN_FILE": str(file),
+        "HURACAN_APP_KEY": tokens["app_key"],
+        "HURACAN_APP_FOLDER": "/Engine",
+    }
+    machine.remote = connect("engine", env=env, home=machine.home)
+    monkeypatch.setattr(machine.remote.pacing, "_sleep", lambda _: None)
+    machine.roots().begin()
+    return machine
+
+
+def commits(machine, receipts, **options):
+    return commit(machine.remote, receipts, FOLDER, home=machine.home, keys=machine.keys, **options)
+
+
+def shard(worker, *, small=100, large=24 * MIB):
+    """What one worker has made: contents, each with its path."""
+    files = {f"{worker}/{n}.bin": content(f"{worker}-{n}", 1000 + n) for n in range(small)}
+    return files | ({f"{worker}/large.bin": content(f"{worker}-large", large)} if large else {})
+
+
+def staged(grant, files):
+    return stage(grant, [(data, path) for path, data in files.items()])
+
+
+def lies_there(machine, files):
+    for path, data in files.items():
+        _, found = fetch(machine.remote, f"{FOLDER}/{path}", limit=1 << 30)
+        assert found == data, path
+    return True
+
+
+def spent(dropbox, work):
+    before = dict(dropbox.log()["requests"])
+    result = work()
+    after = dropbox.log()["requests"]
+    calls = {route: count - before.get(route, 0) for route, count in after.items() if "oauth2" not in route}
+    return {route: count for route, count in calls.items() if count}, result
+
+
+def test_two_workers_and_one_commit(dropbox, driver):
+    grant = driver.remote.lend(share=0.5)
+    shards = [shard("a"), shard("b")]
+    calls, receipts = spent(dropbox, lambda: [staged(grant, files) for files in shards])
+    assert sum(calls.values()) <= 14, calls
+    calls, report = spent(dropbox, lambda: commits(driver, receipts, channel="training"))
+    assert calls["files/upload_session/finish_batch_v2"] == 1
+    assert sum(calls.values()) - 1 <= 4, calls
+    assert (report.uploaded, report.failed, report.sequence) == (202, [], 1)
+    assert lies_there(driver, {path: data for files in shards for path, data in list(files.items())[-3:]})
+    snapshot = driver.reader().latest("training")
+    assert len(snapshot) == 202
+    assert snapshot.read("runs/a/large.bin") == shards[0]["a/large.bin"]
+    calls, report = spent(dropbox, lambda: commits(driver, receipts, channel="training"))
+    assert (report.uploaded, report.skipped, report.sequence) == (0, 202, 1)
+    assert calls == {}
+    files = {"a/0.bin": b"of the next run"}
+    again = staged(grant, files)
+    calls, report = spent(dropbox, lambda: commits(driver, [again], channel="training"))
+    assert sum(calls.values()) <= 1 + 5, calls
+    assert report.sequence == 2
+    assert lies_there(driver, files)
+
+
+def test_a_grant_travels_and_shows_no_token(driver):
+    grant = driver.remote.lend(share=0.25)
+    pickled = pickle.dumps(grant)
+    assert len(pickled) < 1000
+    again = pickle.loads(pickled)
+    assert again.token.reveal() == grant.token.reveal()
+    assert grant.token.reveal() not in repr(grant) + str(grant)
+    assert (again.account, again.share, again.scopes) == (grant.account, 0.25, ("files.content.write",))
+    assert isinstance(grant, Grant)
+
+
+def test_a_grant_can_only_stage(driver):
+    from huracan_sync.auth.connect import connect_lent
+    from huracan_sync.remote.listing import metadata
+
+    remote = connect_lent(driver.remote.lend())
+    with pytest.raises(errors.MissingScope):
+        metadata(remote, "/Engine")
+    with pytest.raises(errors.NotAuthorized, match="cannot be lent"):
+        remote.lend()
+
+
+def test_the_login_goes_on_after_it_has_lent(driver):
+    for _ in range(3):
+        driver.remote.lend()
+    assert commits(driver, []).uploaded == 0
+    fetch_nothing = pytest.raises(errors.NotFound)
+    with fetch_nothing:
+        fetch(driver.remote, "/Engine/none", limit=10)
+
+
+def test_an_expired_grant_names_the_remedy(dropbox, driver):
+    grant = driver.remote.lend(clock=lambda: time.time() - 5 * 3600)
+    with pytest.raises(errors.NotAuthorized, match="expired") as caught:
+        staged(grant, {"x": b"1"})
+    assert caught.value.code == "GRANT_EXPIRED"
+    assert "lend" in caught.value.hint
+    grant = driver.remote.lend()
+    dropbox.faults({"fault": "expired_access_token", "route": "files/upload_session/*"})
+    with pytest.raises(errors.NotAuthorized) as caught:
+        staged(grant, {"x": b"1"})
+    assert caught.value.code == "GRANT_EXPIRED"
+
+
+def test_receipts_outlive_their_grant_but_not_their_sessions(dropbox, driver):
+    files = shard("a", small=20, large=0)
+    receipts = staged(driver.remote.lend(), files)
+    dropbox.advance(4 * 3600 + 60)
+    report = commits(driver, [receipts])
+    assert (report.uploaded, report.failed) == (20, [])
+    late = staged(driver.remote.lend(), {f"late/{path}": data for path, data in files.items()})
+    dropbox.advance(8 * 86400)
+    before = driver.reader().latest("runs").sequence if report.sequence else 0
+    report = commits(driver, [late])
+    assert len(report.failed) == 20
+    assert all("stage it again" in failure.error.hint for failure in report.failed)
+    assert report.sequence == 0
+    assert before == 1
+
+
+def test_a_task_that_ran_twice_leaves_one_file(driver):
+    files = shard("a", small=5, large=0)
+    grant = driver.remote.lend()
+    receipts = [staged(grant, files), staged(grant, files), staged(grant, {**files, "a/0.bin": b"the second time"})]
+    report = commits(driver, [receipts[2], receipts[0], receipts[1], receipts[0]])
+    assert (report.uploaded, report.failed) == (5, [])
+    assert lies_there(driver, {**files, "a/0.bin": b"the second time"})
+
+
+def forged(data, **changes):
+    from msgspec.structs import replace
+
+    receipts = form.decode(data)
+    return form.encode(receipts.service, receipts.account, [replace(receipts.files[0], **changes), *receipts.files[1:]])
+
+
+@pytest.mark.parametrize("changes", [{"session": "made-up"}, {"content_hash": b"\1" * 32}, {"size": 3}])
+def test_of_a_forged_receipt_that_file_fails_and_nothing_is_signed(driver, changes):
+    receipts = staged(driver.remote.lend(), shard("a", small=4, large=0))
+    report = commits(driver, [forged(receipts, **changes)])
+    assert [failure.path for failure in report.failed] == ["a/0.bin"]
+    assert (report.uploaded, report.sequence) == (3, 0)
+
+
+@pytest.mark.parametrize(
+    ("data", "error"),
+    [
+        (b"", errors.UsageError),
+        (b"\x93garbage", errors.UsageError),
+        (form.encode("s", "a", [form.Receipt("../up", "s", 0, b"\0" * 32, 0, 0)]), errors.HostilePath),
+        (form.encode("s", "a", [form.Receipt(".huracan/x", "s", 0, b"\0" * 32, 0, 0)]), errors.HostilePath),
+        (form.encode("s", "a", [form.Receipt("x", "s", 9 * MIB, b"\0" * 32, 0, 0)]), errors.UsageError),
+        (form.encode("dropbox", "dbid:other", [form.Receipt("x", "s", 1, b"\0" * 32, 0, 0)]), errors.UsageError),
+    ],
+    ids=["empty", "garbage", "hostile", "signatures", "contradiction", "another service"],
+)
+def test_receipts_that_are_none(driver, data, error):
+    with pytest.raises(error):
+        commits(driver, [data])
+
+
+def test_what_others_put_there_is_a_conflict_and_stays(dropbox, driver, tmp_path):
+    other = Machine(dropbox, tmp_path / "other", clock=time.time)
+    from huracan_sync.remote import files
+
+    files.put(other.remote, f"{FOLDER}/a/0.bin", b"theirs")
+    receipts = staged(driver.remote.lend(), shard("a", small=3, large=0))
+    report = commits(driver, [receipts])
+    assert [failure.path for failure in report.failed] == ["a/0.bin"]
+    assert isinstance(report.failed[0].error, errors.Conflict)
+    assert report.sequence == 0
+    assert lies_there(driver, {"a/0.bin": b"theirs"})
+    receipts = staged(driver.remote.lend(), shard("a", small=3, large=0))
+    report = commits(driver, [receipts], overwrite=True)
+    assert (report.failed, report.sequence) == ([], 1)
+    assert lies_there(driver, shard("a", small=3, large=0))
+
+
+def test_a_driver_that_is_stopped_goes_on_with_the_receipts_it_kept(dropbox, driver):
+    receipts = staged(driver.remote.lend(), shard("a", small=6, large=0))
+    dropbox.faults({"fault": "user_suspended", "route": "files/upload_session/finish_batch_v2"})
+    with pytest.raises(errors.NotAuthorized):
+        commits(driver, [receipts])
+    dropbox.faults()
+    report = commits(driver, [])
+    assert (report.uploaded, report.failed, report.sequence) == (6, [], 1)
+    assert commits(driver, []).uploaded == 0
+
+
+def test_what_was_committed_before_the_driver_knew_is_recognised(dropbox, driver):
+    receipts = staged(driver.remote.lend(), shard("a", small=6, large=0))
+    dropbox.faults({"fault": "reset", "route": "files/upload_session/finish_batch_v2", "when": "after", "times": 9})
+    with pytest.raises(errors.HuracanError):
+        commits(driver, [receipts])
+    dropbox.faults()
+    report = commits(driver, [receipts])
+    assert (report.uploaded, report.failed, report.sequence) == (6, [], 1)
+
+
+def test_local_files_are_staged_whole(driver, tmp_path):
+    folder = tmp_path / "made"
+    folder.mkdir()
+    files = {"small.bin": content("s", 1234), "large.bin": content("l", 20 * MIB), "empty": b""}
+    for name, data in files.items():
+        (folder / name).write_bytes(data)
+    receipts = stage(driver.remote.lend(), {folder / name: f"sub/{name}" for name in files})
+    report = commits(driver, [receipts])
+    assert report.failed == []
+    assert lies_there(driver, {f"sub/{name}": data for name, data in files.items()})
+    (folder / "half.parquet").write_bytes(b"PAR1" + b"x" * 100)
+    with pytest.raises(errors.FileChanged):
+        stage(driver.remote.lend(), {folder / "half.parquet": "half.parquet"})
+
+
+def work(arguments):
+    grant, worker = arguments
+    return staged(grant, shard(worker, small=20, large=9 * MIB))
+
+
+@pytest.mark.parametrize("pool", [ThreadPoolExecutor, ProcessPoolExecutor])
+def test_any_executor_carries_it(driver, pool):
+    grant = driver.remote.lend(share=0.5)
+    options = {} if pool is ThreadPoolExecutor else {"mp_context": multiprocessing.get_context("spawn")}
+    with pool(2, **options) as workers:
+        receipts = list(workers.map(work, [(grant, "a"), (grant, "b")]))
+    report = commits(driver, receipts)
+    assert (report.uploaded, report.failed, report.sequence) == (42, [], 1)
+
+
+def test_under_a_lock_that_refuses_nobody_is_refused(dropbox, driver):
+    dropbox.config(write_lock_ms=50)
+    grant = driver.remote.lend(share=1 / 8)
+    receipts = [b""] * 8
+
+    def stage_one(worker):
+        receipts[worker] = staged(grant, shard(str(worker), small=25, large=0))
+
+    threads = [threading.Thread(target=stage_one, args=(n,)) for n in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    report = commits(driver, receipts)
+    assert (report.uploaded, report.failed) == (200, [])
+    assert not any("429" in kind for kinds in dropbox.log()["refusals"].values() for kind in kinds)
+
+
+def work_and_die(grant, ready):
+    from huracan_sync.auth.connect import connect_lent
+    from huracan_sync.transfer.staging import stage_contents
+
+    remote = connect_lent(grant)
+    with ThreadPoolExecutor(2) as threads:
+        stage_contents(remote, threads, list(shard("a", small=20, large=0).values()))
+        ready.set()
+        threading.Event().wait()
+
+
+def test_a_worker_that_is_killed_and_tried_again_leaves_each_file_once(driver):
+    grant = driver.remote.lend()
+    context = multiprocessing.get_context("spawn")
+    ready = context.Event()
+    process = context.Process(target=work_and_die, args=(grant, ready))
+    process.start()
+    try:
+        assert ready.wait(60)
+    finally:
+        process.kill()
+        process.join()
+    report = commits(driver, [work((grant, "a"))])
+    assert (report.uploaded, report.failed) == (21, [])
+    assert lies_there(driver, shard("a", small=20, large=9 * MIB))
