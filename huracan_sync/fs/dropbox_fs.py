@@ -37,6 +37,7 @@ from huracan_sync.remote.folder_listing import Present
 from huracan_sync.remote.listing import FileMetadata, FolderMetadata
 from huracan_sync.secret import Secret
 from huracan_sync.transfer.staging import StreamUpload
+from huracan_sync.tree.paths import fold
 
 BULK_TTL_S = 60.0
 """Seconds for which what a bulk operation has listed at its beginning is believed by that operation."""
@@ -132,7 +133,7 @@ class DropboxFileSystem(ReadableFileSystem):
         except UsageError as error:
             raise NotFound(f"nothing lies at {path} in Dropbox: {error}", path=path) from error
         name = path.rpartition("/")[2]
-        if present.name != name and present.name.lower() == name.lower():
+        if present.name != name and fold(present.name) == fold(name):
             raise NotFound(f"{path} is spelled {present.name!a} in Dropbox", hint="use that spelling", path=path)
         return present
 
@@ -335,8 +336,7 @@ class DropboxFileSystem(ReadableFileSystem):
             is_new = files.create_folder(self.account.remote, path)
         if not is_new:
             raise FileExistsError(errno.EEXIST, "that exists in Dropbox", path)
-        known_as = path.lower() if path.isascii() else ""
-        self.account.metadata.wrote(path, FolderMetadata(path.rpartition("/")[2], path, known_as))
+        self.account.metadata.wrote(path, FolderMetadata(path.rpartition("/")[2], path, fold(path)))
 
     def makedirs(self, path: Any, exist_ok: bool = False) -> None:
         """Make a folder and those it lies in; with `exist_ok` it may be there."""

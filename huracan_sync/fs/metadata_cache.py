@@ -165,8 +165,6 @@ class MetadataCache:
             for each in (True,) if recursive else (False, True):
                 if known := self._listings.get((wanted, each)):
                     return known[0]
-            if not folder.isascii():
-                return None  # Dropbox lower-cases a few letters otherwise
             for listing, _ in self._listings.values():
                 if listing.recursive and listing.covers(wanted):
                     return listing

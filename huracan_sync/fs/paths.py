@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator
 
 from huracan_sync.errors import HostilePath
-from huracan_sync.tree.paths import check
+from huracan_sync.tree.paths import check, fold
 
 _NOT_A_NAME = frozenset({"", ".", ".."})
 _NOT_IN_A_PATH = re.compile("[\x00\\\\\ud800-\udfff]")
@@ -70,4 +70,4 @@ def parents(path: str) -> Iterator[str]:
 
 def key(path: str) -> str:
     """What a path is compared by: Dropbox knows no case."""
-    return path.lower()
+    return fold(path)

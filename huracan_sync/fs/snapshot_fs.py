@@ -28,6 +28,7 @@ from huracan_sync.reader.carried import Carried
 from huracan_sync.reader.snapshot import Snapshot
 from huracan_sync.remote.folder_listing import Present
 from huracan_sync.remote.listing import FileMetadata, FolderMetadata
+from huracan_sync.tree.paths import fold
 
 LATEST = "latest"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -219,8 +220,8 @@ def _described(item: Item) -> FileMetadata:
     path = f"/{item.path}"
     modified = _EPOCH + timedelta(milliseconds=item.mtime_ms)
     name = path.rpartition("/")[2]
-    return FileMetadata(name, item.rev, item.size, modified, item.content_hash.hex(), path, path.lower())
+    return FileMetadata(name, item.rev, item.size, modified, item.content_hash.hex(), path, fold(path))
 
 
 def _folder(path: str) -> FolderMetadata:
-    return FolderMetadata(path.rpartition("/")[2], path, path.lower())
+    return FolderMetadata(path.rpartition("/")[2], path, fold(path))

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from huracan_sync.remote import listing
 from huracan_sync.remote.listing import DeletedMetadata, FileMetadata, FolderMetadata, Metadata
 from huracan_sync.remote.read_client import ReadOnly
+from huracan_sync.tree.paths import fold
 
 Present = FileMetadata | FolderMetadata
 
@@ -61,7 +62,7 @@ class FolderListing:
 
     def apply(self, changes: Iterable[Metadata]) -> None:
         """Take what is known to have changed."""
-        own = self.folder.lower()
+        own = fold(self.folder)
         for item in changes:
             if isinstance(item, DeletedMetadata):
                 self.drop(item.path_lower)
@@ -84,7 +85,7 @@ class FolderListing:
 
     def covers(self, path_lower: str) -> bool:
         """Whether the listing would show that path, if something lay there."""
-        inside = f"{self.folder.lower()}/"
+        inside = f"{fold(self.folder)}/"
         if not path_lower.startswith(inside):
             return False
         return self.recursive or "/" not in path_lower[len(inside) :]
@@ -95,8 +96,8 @@ class FolderListing:
         The path begins with `folder` as it is given and goes on as Dropbox spells each name. Dropbox shows the folders
         of a path in one case here and another there; a name alone is always right.
         """
-        inside, depth = f"{folder.lower()}/", folder.count("/")
-        is_all = folder.lower() == self.folder.lower()
+        inside, depth = f"{fold(folder)}/", folder.count("/")
+        is_all = fold(folder) == fold(self.folder)
         spelled: dict[str, str] = {}
 
         def spell(path_lower: str) -> str:

@@ -40,7 +40,7 @@ def reader(dropbox, engine, environment, tmp_path, monkeypatch):
     monkeypatch.setenv("HURACAN_APP_KEY", grant["app_key"])
     monkeypatch.setenv("HURACAN_APP_FOLDER", engine.remote.root)
     hamilton = Hamilton.open("hamilton", keep_set=0)
-    hamilton.pin([engine.keys.signer().fingerprint])
+    hamilton.pin(engine.pin())
     SnapshotFileSystem.clear_instance_cache()
     fsspec.register_implementation("huracan", SnapshotFileSystem, clobber=True)
     return hamilton
