@@ -70,6 +70,13 @@ class Continuous(Part):
     healthy: bool
 
 
+class LeftOut(Part):
+    """A file that does not take part, and why: a symbolic link, a name that never syncs."""
+
+    path: str
+    why: str
+
+
 class Check(Part):
     """One thing that was looked at."""
 

@@ -22,6 +22,7 @@ from huracan_sync.cli.document_parts import (
     Key,
     Kind,
     KindOutcome,
+    LeftOut,
     Listed,
     Part,
     PlannedConflict,
@@ -138,6 +139,9 @@ class Push(Document):
     unsigned: int
     unsigned_files: list[str]
     vouched: list[str]
+    left_out: list[LeftOut]
+    resumed_from: int
+    """Not 0: somebody had put an older head back, and it went on from this sequence."""
     filtered: int
 
 
@@ -240,6 +244,9 @@ class Publish(Document):
     unsigned: int
     unsigned_files: list[str]
     vouched: list[str]
+    left_out: list[LeftOut]
+    resumed_from: int
+    """Not 0: somebody had put an older head back, and it went on from this sequence."""
 
 
 class Head(Document):

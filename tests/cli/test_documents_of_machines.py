@@ -8,7 +8,12 @@ import msgspec
 import pytest
 
 from huracan_sync import cli
-from huracan_sync.cli import documents
+from huracan_sync.cli import document_parts, documents
+from huracan_sync.engine.daemon.scheduler import Outcome
+from huracan_sync.engine.daemon.status import State, Status
+from huracan_sync.operations.publish import PublishReport
+from huracan_sync.operations.push import PushReport
+from huracan_sync.operations.restore import RestoreReport
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -44,3 +49,20 @@ def test_what_the_types_do_not_say_is_refused(change):
     assert documents.of_verb("put", json.dumps(document))
     with pytest.raises(msgspec.ValidationError, match="no document of put"):
         documents.of_verb("put", json.dumps(document | change))
+
+
+@pytest.mark.parametrize(
+    ("report", "kind", "derived"),
+    [
+        (PushReport, documents.Push, {"filtered"}),
+        (PublishReport, documents.Publish, set()),
+        (RestoreReport, documents.Restore, {"filtered"}),
+        (State, document_parts.Kind, {"healthy", "lag_s"}),
+        (Status, document_parts.Continuous, {"running", "healthy"}),
+        (Outcome, document_parts.KindOutcome, set()),
+    ],
+)
+def test_a_field_of_a_report_is_a_field_of_its_document(report, kind, derived):
+    """Add the field to cli/documents.py and run python scripts/generated_pages.py."""
+    said = set(kind.__struct_fields__) - {"schema_version"} - derived
+    assert {field.name for field in msgspec.structs.fields(report)} == said
