@@ -42,15 +42,22 @@ class Protocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """A client has connected."""
         self._deadline: asyncio.TimerHandle | None = None
+        self._waits_for_headers = True
         if len(self.connections) >= self.world.settings.max_connections:
             transport.abort()
             return
         super().connection_made(transport)
-        self._expect_headers()
+        self._watch_headers()
+
+    def data_received(self, data: bytes) -> None:
+        """Bytes have come."""
+        super().data_received(data)
+        self._watch_headers()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The connection is gone."""
-        self._headers_came()
+        self._waits_for_headers = False
+        self._watch_headers()
         if self in self.connections:
             super().connection_lost(exc)
 
@@ -58,19 +65,18 @@ class Protocol(HttpToolsProtocol):
         """A request begins."""
         super().on_message_begin()
         self.scope["emulator.transport"] = self.transport  # type: ignore[typeddict-unknown-key]
-        if self._deadline is None:
-            self._expect_headers()
+        self._waits_for_headers = True
 
     def on_headers_complete(self) -> None:
         """The headers of a request are here."""
-        self._headers_came()
+        self._waits_for_headers = False
         super().on_headers_complete()
 
-    def _expect_headers(self) -> None:
-        self._deadline = self.loop.call_later(self.world.settings.header_timeout_s, self.transport.abort)
-
-    def _headers_came(self) -> None:
-        if self._deadline:
+    def _watch_headers(self) -> None:
+        """Set the timer if headers are under way, and only then: most requests come in one piece."""
+        if self._waits_for_headers and self._deadline is None:
+            self._deadline = self.loop.call_later(self.world.settings.header_timeout_s, self.transport.abort)
+        elif self._deadline and not self._waits_for_headers:
             self._deadline.cancel()
             self._deadline = None
 
