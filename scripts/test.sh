@@ -7,16 +7,21 @@ cd "$(dirname "$0")/.."
 # shellcheck source=scripts/env.sh
 source scripts/env.sh
 use_environment dev
+
+# Thousands of small files, each made durable: in memory where there is room, which takes a third of the time off.
+if [ -z "${TMPDIR:-}" ] && [ "$(df --output=avail -k /dev/shm 2>/dev/null | tail -1)" -gt $((4 * 1024 * 1024)) ] 2>/dev/null; then
+  TMPDIR="$(mktemp -d /dev/shm/huracan-tests.XXXXXX)" && trap 'rm -rf "$TMPDIR"' EXIT && export TMPDIR
+fi
+
 # Tests wait as much as they compute: for servers, for processes, for time to pass.
 cores="$(getconf _NPROCESSORS_ONLN)"
 export PYTEST_XDIST_AUTO_NUM_WORKERS="${PYTEST_XDIST_AUTO_NUM_WORKERS:-$((2 * cores))}"
 if [ "${1:-}" = --fast ]; then
   shift
   pure=(tests/{tree,manifest,reader,signing,remote,disk,transfer,house,contract/vectors} tests/test_errors.py)
-  exec python -m pytest --fast -q -n "$cores" --dist loadfile "$@" "${pure[@]}"
-fi
-if [ $# -eq 0 ]; then
+  set -- --fast -q -n "$cores" --dist loadfile "$@" "${pure[@]}"
+elif [ $# -eq 0 ]; then
   bash scripts/lint.sh
   set -- -n auto --dist worksteal
 fi
-exec python -m pytest "$@"
+python -m pytest "$@"
