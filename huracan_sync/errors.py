@@ -228,9 +228,10 @@ class Conflict(HuracanError):
     """Somebody else changed the same thing. Nothing was overwritten.
 
     `EXISTS`: the caller asked not to overwrite, and other content is there.
+    `SUPERSEDED`: another publisher has changed one of the files since.
     """
 
-    codes: ClassVar[Mapping[str, str]] = {"EXISTS": ""}
+    codes: ClassVar[Mapping[str, str]] = {"EXISTS": "", "SUPERSEDED": ""}
 
 
 class PathRefused(HuracanError):

@@ -19,8 +19,6 @@ from fault_table import CELLS, ELSEWHERE, OPERATIONS, named
 
 from huracan_sync import errors
 from huracan_sync.remote import async_jobs as jobs
-from huracan_sync.remote import delete as removing
-from huracan_sync.remote import files
 
 STRIKERS = {"names": strike_name, "disk": strike_disk}
 TESTS = Path(__file__).parent.parent
@@ -32,8 +30,7 @@ SLICE = [cell for cell in CELLS if zlib.crc32(named(cell).encode()) % 48 == 0]
 @pytest.fixture(autouse=True)
 def _small_jobs(monkeypatch):
     """Three files are three jobs, as three thousand are; and nobody waits for one."""
-    monkeypatch.setattr(files, "MOST", 1)
-    monkeypatch.setattr(removing, "MOST", 1)
+    monkeypatch.setattr(jobs, "MOST", 1)
     monkeypatch.setattr(jobs, "FIRST_LOOK_S", 0.005)
 
 

@@ -115,8 +115,13 @@ def noise(name, size):
     return random.Random(name).randbytes(size)
 
 
+COUNTED = ("uploaded", "downloaded", "skipped", "deleted", "unsigned", "requests", "sequence")
+COUNTED += ("bytes_sent", "bytes_received")
+
+
 def said(report):
-    return {name: value for name, value in report.as_dict().items() if name != "failed"} | {
+    """What of a report a conversation decides; a report may learn to say more without a new recording."""
+    return {name: value for name, value in report.as_dict().items() if name in COUNTED} | {
         "failed": [failure.path for failure in report.failed]
     }
 
