@@ -2,6 +2,7 @@
 
 import secrets
 import string
+import time
 
 import pytest
 
@@ -112,3 +113,36 @@ def test_this_project_holds_none():
 def test_random_text_is_quick():
     text = secrets.token_urlsafe(200_000) + "\n" + "access_token = " * 5000
     scan(text)
+
+
+ENDLESS = {
+    "letters": "a" * 1_000_000,
+    "a vocabulary": '{"token_vocab": "' + "a" * 1_000_000 + '"}',
+    "names": "access_token" * 90_000,
+    "a name and spaces": "access_token:" + " " * 1_000_000 + "x",
+    "names and spaces": ("refresh_token: " + " " * 50) * 15_000,
+    "types": "access_token: " + "str | " * 160_000 + "x",
+    "an open quote": 'app_secret = "' + "a1" * 500_000,
+    "open quotes": 'app_secret = "a1' * 65_000,
+    "bare": "app_secret=" + "a1" * 500_000 + "!",
+    "schemes": "a+" * 500_000,
+    "urls": "postgres://user:" * 60_000,
+    "a url without an end": "postgres://" + "u" * 500_000 + ":" + "p" * 500_000,
+    "short-lived": "sl." * 330_000,
+    "many short-lived": f"{SHORT_LIVED[:26]} " * 38_000,
+    "digits": "1234567890:" * 90_000,
+    "the same": "refresh_token='" + "x" * 1_000_000 + "'",
+}
+
+
+@pytest.mark.parametrize("line", ENDLESS.values(), ids=ENDLESS)
+def test_one_line_of_a_megabyte_takes_no_longer_than_many_lines(line):
+    """In proportion: ten times as much takes about ten times as long, not a hundred times."""
+
+    def seconds(text):
+        began = time.process_time()
+        scan(text)
+        return time.process_time() - began
+
+    tenth = max(min(seconds(line[: len(line) // 10]) for _ in range(3)), 1e-3)
+    assert seconds(line) < 30 * tenth + 0.1
