@@ -29,6 +29,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="take what lies in Dropbox as it is, also where this machine could verify it against what was signed",
     )
+    parser.add_argument(
+        "--active-names",
+        action="store_true",
+        help="restore unsigned files too that programs act on by themselves (.git, .ssh, .bashrc and the like)",
+    )
     parser.add_argument("--at", type=int, metavar="SEQ", help="with --channel: of that sequence, not the newest")
     parser.add_argument(
         "--skip-suspect",
@@ -48,6 +53,7 @@ def run(options: argparse.Namespace, invocation: Invocation) -> int:
         wait_s=options.wait,
         at=options.at,
         unsigned=options.unsigned,
+        active_names=options.active_names,
         validate=_suspects() if options.skip_suspect else None,
         missing_ok=False,
     )

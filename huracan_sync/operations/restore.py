@@ -18,7 +18,7 @@ from huracan_sync.disk.parquet import is_damaged
 from huracan_sync.disk.remove import remove, sweep
 from huracan_sync.disk.stable_read import StableRead
 from huracan_sync.errors import Conflict as ConflictError
-from huracan_sync.errors import ContentMismatch, HuracanError, LocalFailure, NotFound, Refused, UsageError
+from huracan_sync.errors import ContentMismatch, HostilePath, HuracanError, LocalFailure, NotFound, Refused, UsageError
 from huracan_sync.manifest.locations import check_channel
 from huracan_sync.manifest.refusals import refused
 from huracan_sync.manifest.scope import channel_of, scope_of
@@ -34,6 +34,7 @@ from huracan_sync.transfer.journal import Synced
 from huracan_sync.transfer.pair import Options, Pair, PairPlan, Report
 from huracan_sync.transfer.progress import Failure, Monitor
 from huracan_sync.transfer.worker_pool import WorkerPool
+from huracan_sync.tree.active_names import active
 from huracan_sync.tree.entry import Entry
 from huracan_sync.tree.folder_view import FolderView
 from huracan_sync.tree.paths import Spelling, fold, join
@@ -90,6 +91,8 @@ class RestoreOptions(Options, frozen=True):
     """Asked about each downloaded file before it is put in place; raises `LeftOut` to refuse it."""
     unsigned: bool = False
     """Take what lies in Dropbox as it lies there, also where this machine could verify it."""
+    active_names: bool = False
+    """Restore unsigned files too that programs act on by themselves (`.git/config`, `.bashrc`)."""
     missing_ok: bool = True
     """Whether a missing remote folder counts as an empty one."""
 
@@ -220,7 +223,23 @@ class Restore:
         if damaged:
             changes.base.update(damaged)  # as if the damage had been synced: then only Dropbox changed
             steps = self._steps(changes)
+        if snapshot is None and not self.options.active_names:
+            steps = self._without_active(steps, changes)
         return PairPlan(changes, steps)
+
+    def _without_active(self, steps: Plan, changes: ChangeSet) -> Plan:
+        """The steps without unsigned files that a program would act on: whoever may write there could run commands."""
+        unsigned = [s.path for s in steps.copies if not changes.is_signed(fold(s.entry.path), s.entry)]
+        held_back = active(unsigned, [entry.path for entry in _everything_there(changes)]) if unsigned else set()
+        changes.refused += [
+            HostilePath(
+                f"{path} is not restored: programs act on a file of this name, and nobody has signed it",
+                hint="look at it in Dropbox; --active-names restores it",
+                path=path,
+            )
+            for path in sorted(held_back)
+        ]
+        return msgspec.structs.replace(steps, copies=tuple(step for step in steps.copies if step.path not in held_back))
 
     def _count_unsigned(self, changes: ChangeSet) -> None:
         """Count and name what nobody has signed, and what contradicts what is signed."""

@@ -527,3 +527,16 @@ def test_zip_groups():
     assert zips({f"{d}/{n}": 10 for d in range(3) for n in range(4000)}) == {"0": 4000, "1": 4000, "2": 4000}
     assert zips({"huge": 100 * MIB}) == {}
     assert zips({f"D/{n}": 1 for n in range(9)}, {f"d/{n}": 1 for n in range(9)}) == {"": 9}
+
+
+def test_what_programs_act_on_is_restored_only_when_it_is_asked_for(world):
+    """Whoever may write to the folder could run commands here: at the next `git status`, or the next login."""
+    repository = {f"r/{name}": b"x" for name in ("HEAD", "config", "objects/info/x", "refs/heads/x")}
+    world.write({"a.csv": b"1", ".git/config": b"[core]", "deep/.ssh/authorized_keys": b"key", **repository})
+    world.push()
+    report = world.restore()
+    refused = {".git/config", "deep/.ssh/authorized_keys", "r/HEAD"}
+    assert {failure.path for failure in report.failed} == refused
+    assert set(local_tree(world.dst)) == set(local_tree(world.src)) - refused
+    report = world.restore(active_names=True)
+    assert (report.failed, same(world)) == ([], True)
