@@ -3,6 +3,7 @@
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -111,7 +112,8 @@ class Reader:
         if text.startswith("huracan-sync authorize"):
             text += f" --expect-account {self.dropbox.account_id}"  # no terminal here to confirm it at
         if text.startswith(ENDLESS) and "--once" not in text:
-            text = f"timeout --preserve-status -s TERM 3 {text}"
+            self._until_it_runs(text)
+            return
         if "--no-browser" in text:
             self._paste(text)
             return
@@ -126,6 +128,19 @@ class Reader:
             command, cwd=self.work, env=self.env, capture_output=True, text=True, timeout=120, check=False
         )
         assert done.returncode == 0, f"{text}\n{done.stdout}\n{done.stderr}"
+
+    def _until_it_runs(self, text):
+        """Start a command that goes on until it is told to end; end it when it has said its first line."""
+        pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+        command = ["bash", "-ec", f"exec {text}"]
+        with subprocess.Popen(command, cwd=self.work, env=self.env, **pipes) as process:
+            try:
+                said = next((line for line in process.stdout if not line.startswith("20")), "")  # no line of the log
+                process.send_signal(signal.SIGTERM)
+                rest = process.communicate(timeout=120)[0]
+            finally:
+                process.kill()
+            assert process.returncode == 0, f"{text}\n{said}{rest}"
 
     def _paste(self, text):
         """Open the page that is printed, allow it, and paste the code."""
@@ -151,7 +166,7 @@ class Reader:
         if "SHA256:FINGERPRINT" in text:
             command = ["huracan-sync", "keys", "show"]
             shown = subprocess.run(command, cwd=self.work, env=self.env, capture_output=True, text=True, check=True)
-            known["SHA256:FINGERPRINT"] = re.search(r"SHA256:\S+", shown.stdout)[0]
+            known["hz2:ROOT:SHA256:FINGERPRINT"] = re.search(r"hz2:\S+", shown.stdout)[0]
         return known
 
 
