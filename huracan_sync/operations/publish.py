@@ -108,7 +108,7 @@ class Publish:
         for step in plan.steps.copies:
             with StableRead(self._pair.disk, step.path) as reading:
                 kind = file_kinds.of(step.path, reading.read(0, file_kinds.SNIFF))
-                _check_json(reading, kind)
+                _check_json(reading, file_kinds.by_name(step.path))
             if kind not in policy.kinds:
                 raise _refused(step.path, kind, policy.name)
 

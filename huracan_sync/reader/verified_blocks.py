@@ -37,13 +37,30 @@ def _check(item: Item, number: int, pieces: Pieces, digest: bytes) -> None:
         proved = hashlib.sha256(digest if item.size else b"").digest() == item.content_hash
     if not proved or sum(map(len, pieces)) != _length(item, number):
         raise _mismatch(item, f"block {number} of it is not the one that is signed")
-    if number == 0 and item.kind not in file_kinds.PROGRAMS and file_kinds.sniff(_beginning(pieces)) is not None:
+    if item.kind not in file_kinds.PROGRAMS and _may_be_a_program(item, number, pieces):
         raise refused(
             "KIND",
-            f"{item.path!a} begins as a pickle, and is not published as one",
+            f"{item.path!a} may run a program when it is opened, and is not published as one",
             path=item.path,
             kind=item.kind,
         )
+
+
+def _may_be_a_program(item: Item, number: int, pieces: Pieces) -> bool:
+    """What the first and the last block give away."""
+    if number == 0 and file_kinds.sniff(b"".join(pieces), is_whole=item.size <= BLOCK_SIZE) is not None:
+        return not _is_what_it_is_called(item, pieces)
+    is_last = number == max(0, block_count(item.size) - 1)
+    return is_last and file_kinds.is_archive(bytes(b"".join(pieces)[-_LONGEST_END:]))
+
+
+def _is_what_it_is_called(item: Item, pieces: Pieces) -> bool:
+    """A safetensors header may begin like a pickle: what its structure proves it is."""
+    return file_kinds.of(item.path, _beginning(pieces)) not in {*file_kinds.PROGRAMS, file_kinds.Kind.OPAQUE}
+
+
+_LONGEST_END = 22 + 65_535
+"""Bytes in the longest end record of a zip archive."""
 
 
 def _beginning(pieces: Pieces) -> bytes:

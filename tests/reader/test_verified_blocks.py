@@ -3,6 +3,7 @@
 import io
 import os
 import random
+import zipfile
 
 import pytest
 from expecting import raises
@@ -215,6 +216,23 @@ def test_a_pickle_by_another_name_is_given_in_no_way(tmp_path):
     ):
         with raises("KIND"):
             ask("model.bin")
+
+
+@pytest.mark.parametrize("large", [False, True])
+def test_a_program_behind_something_else_is_given_in_no_way(tmp_path, large):
+    """A zip is found by its end, and a pickle without its mark by all of its opcodes."""
+    world = World(tmp_path, keep_set=0)
+    archive = io.BytesIO()
+    archive.write(bytes(5 << 20) if large else b"PAR1")
+    with zipfile.ZipFile(archive, "a") as file:
+        file.writestr("archive/data.pkl", b"x")
+    late = b"X" + (3_000).to_bytes(4, "little") + b"x" * 3_000 + b"0cos\nsystem\n(S'true'\ntR."
+    world.publish({"zip.bin": archive.getvalue(), "late.bin": late, "fine.bin": b"PAR1"})
+    snapshot = world.reader.latest("champions")
+    assert snapshot.read("fine.bin") == b"PAR1"
+    for name in ("zip.bin", "late.bin"):
+        with raises("KIND"):
+            snapshot.read(name)
 
 
 def test_where_a_channel_allows_pickles_they_are_given(tmp_path):
