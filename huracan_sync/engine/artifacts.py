@@ -232,4 +232,5 @@ def _place_of_result(label: str, path: Path, *, organised: bool) -> str:
         "features": "features/features.json" if organised else "data/features.json",
         "candle_data": f"data/{path.name}",
     }
-    return fixed.get(label) or f"results/{check(label.removeprefix('additional_'))}{path.suffix or '.bin'}"
+    name = re.sub(r"[ /]", "_", label.removeprefix("additional_"))
+    return fixed.get(label) or f"results/{check(name)}{path.suffix or '.bin'}"

@@ -12,9 +12,12 @@ from pathlib import Path
 import msgspec
 
 from huracan_sync.engine.folder_sync import Folder, everything_there, holds_more_there
+from huracan_sync.errors import HuracanError
 from huracan_sync.operations.restore import Restore, RestoreOptions
 from huracan_sync.remote import files
+from huracan_sync.remote.parallel import several
 from huracan_sync.signing.context import Context
+from huracan_sync.transfer.compare import hash_of
 from huracan_sync.transfer.pair import Pair, never
 from huracan_sync.transfer.progress import Failure
 from huracan_sync.tree.entry import Entry
@@ -45,62 +48,89 @@ def restore_candles(context: Context, folder: Folder, *, stop: Callable[[], bool
     """
     result = Restored(failed=[], kept_here=[])
     proper = lambda path: folder.wants(path) and fold(candle_there(path)) == fold(path)  # noqa: E731 - one expression
-    disk = candle_view(folder.local.absolute(), takes_strays=False)
+    disk = candle_view(folder.local, takes_strays=False)
     with context.pair(disk, folder.remote) as pair:
         options = RestoreOptions(wanted=proper, untouched_s=UNTOUCHED_S, stop=stop)
-        _restore(Restore(context, pair, options), result)
+        winners = _restore(Restore(context, pair, options), result, lambda: _winners(pair, folder))
         result.found = pair.journal.cursor(pair.id) is not None
-        winners = _winners(pair, folder)
         if winners:
-            _restore_older(context, pair, winners, result, stop)
+            _restore_from_other_places(context, pair, winners, result, stop)
     return result
 
 
-def _restore(restore: Restore, result: Restored) -> None:
+def _restore(
+    restore: Restore, result: Restored, elsewhere: Callable[[], dict[str, RelPath]] = dict
+) -> dict[str, RelPath]:
+    """One pass, without the names that are to be taken from elsewhere; returns those."""
     pair, report = restore.pair, restore.report
     with pair.run("restore", report, wait_s=restore.options.wait_s):
         plan = restore.compare()
+        taken_elsewhere = elsewhere()
         copies, conflicts = list(plan.steps.copies), []
         for conflict in plan.steps.conflicts:
             there, here, base = conflict.source, conflict.target, plan.changes.base.get(fold(conflict.path))
+            if fold(conflict.path) in taken_elsewhere:
+                continue
             if there is None or here is None or conflict.kind is ConflictKind.BLOCKED:
                 conflicts.append(conflict)
-            elif base is not None and holds_more_there(pair, here, there):
+            elif _lies_in_dropbox(pair, here) or (base is not None and holds_more_there(pair, here, there)):
                 copies.append(Copy(there, here))
             else:
                 result.kept_here.append(conflict.path)
+        copies = [step for step in copies if fold(step.path) not in taken_elsewhere]
         restore.download(plan.with_steps(copies=tuple(copies), conflicts=tuple(conflicts)))
         report.skipped = plan.changes.unchanged + len(plan.steps.agreements)
     result.downloaded += report.downloaded
     result.failed += report.failed
+    return taken_elsewhere
+
+
+def _lies_in_dropbox(pair: Pair, here: Entry) -> bool:
+    """Whether a local candle's very content lies in Dropbox, in another of its places: it is no work of our own."""
+    name = fold(candle_there(here.path))
+    alike = [e for e in everything_there(pair) if e.size == here.size and fold(candle_there(e.path)) == name]
+    if not alike:
+        return False
+    try:
+        digest = here.content_hash or hash_of(pair.disk, here.path)
+    except HuracanError:
+        return False
+    return any(entry.content_hash == digest for entry in alike)
 
 
 def _winners(pair: Pair, folder: Folder) -> dict[str, RelPath]:
-    """Of candles that lie only in places of earlier writers: which of them to take, by the proper name."""
+    """Of candles that lie in several places, or only in those of earlier writers: which to take, by the proper name.
+
+    The copy that was written last wins, wherever it lies; the proper place on a tie, or where all are alike.
+    """
     groups: dict[str, list[Entry]] = {}
-    proper: set[str] = set()
     for entry in everything_there(pair):
-        name = fold(candle_there(entry.path))
-        if name == fold(entry.path):
-            proper.add(name)
-        elif folder.wants(entry.path):
-            groups.setdefault(name, []).append(entry)
-    return {name: _newest(pair, entries).path for name, entries in groups.items() if name not in proper}
+        if folder.wants(entry.path):
+            groups.setdefault(fold(candle_there(entry.path)), []).append(entry)
+    asked = {name: entries for name, entries in groups.items() if not _is_settled(name, entries)}
+    newest = several(lambda item: _newest(pair, *item), asked.items())
+    return {name: entry.path for name, entry in zip(asked, newest, strict=True) if fold(entry.path) != name}
 
 
-def _newest(pair: Pair, entries: list[Entry]) -> Entry:
-    """Of several copies of a candle, the one that was written last; any, when they are alike."""
+def _is_settled(name: str, entries: list[Entry]) -> bool:
+    """Whether the copy in the proper place is the one to take, without asking when any was written."""
+    is_there = any(fold(entry.path) == name for entry in entries)
+    return is_there and len({entry.content_hash for entry in entries}) == 1
+
+
+def _newest(pair: Pair, name: str, entries: list[Entry]) -> Entry:
     if len({entry.content_hash for entry in entries}) == 1:
         return entries[0]
     written = [files.written(pair.remote, join(pair.root, entry.path)).server_modified for entry in entries]
-    return entries[written.index(max(written))]
+    ranks = [(moment, fold(entry.path) == name) for moment, entry in zip(written, entries, strict=True)]
+    return entries[ranks.index(max(ranks))]
 
 
-def _restore_older(
+def _restore_from_other_places(
     context: Context, pair: Pair, winners: dict[str, RelPath], result: Restored, stop: Callable[[], bool]
 ) -> None:
-    """The same folder once more, its candles known by the older places they are taken from."""
-    disk = candle_view(pair.local.absolute(), takes_strays=False)
+    """The same folder once more, its candles known by the places they are taken from."""
+    disk = candle_view(pair.local, takes_strays=False)
     proper_name = disk.there
     disk = msgspec.structs.replace(
         disk, there=lambda path: winners.get(fold(proper_name(path)), proper_name(path)), strays={}

@@ -1,8 +1,8 @@
-"""`DropboxSync._dbx`: the official SDK's client, with the engine's eyes.
+"""`DropboxSync._dbx`: the official SDK's client, which knows where candles lie.
 
-Candles are read from their one place first, whatever place is asked for; what an older writer left elsewhere is still
-found. What changes something (move, copy, delete) is done exactly as it is said: a clean-up script that deletes a copy
-must not hit the original.
+Of a candle the newest copy is read, whatever place is asked for: other writers leave copies elsewhere. What changes
+something (move, copy, delete) is done exactly as it is said: a clean-up script that deletes a copy must not hit the
+original.
 
 Every download notes the revision it gave, so that writing the same path afterwards replaces exactly that revision: a
 read-modify-write by the means the engine's services have always used, but nobody's update is lost.
@@ -19,13 +19,14 @@ from huracan_sync.engine.error_boundary import for_sdk_callers
 from huracan_sync.engine.read_revisions import ReadRevisions
 from huracan_sync.errors import HostilePath, NotAuthorized
 from huracan_sync.remote.client import Remote
+from huracan_sync.remote.parallel import several
 from huracan_sync.remote.sdk import SdkClient
 from huracan_sync.tree.layout import Layout, candle
 from huracan_sync.tree.paths import below, fold, join
 
 
 class RawClient(SdkClient):
-    """See the page's opening."""
+    """See the opening."""
 
     def __init__(self, remote: Remote, layout: Layout, read_revisions: ReadRevisions) -> None:
         super().__init__(remote)
@@ -47,13 +48,13 @@ class RawClient(SdkClient):
             raise for_sdk_callers(error) from error
 
     def files_get_metadata(self, path: str, *args: Any, **options: Any) -> Any:
-        """As the SDK's; a candle is looked for in its one place first."""
-        return self._first_found(super().files_get_metadata, path, args, options)
+        """As the SDK's; of a candle, the copy that was written last, wherever it lies."""
+        return self._read(super().files_get_metadata, path, args, options)
 
     def files_download(self, path: str, *args: Any, **options: Any) -> Any:
-        """As the SDK's; a candle is looked for in its one place first."""
+        """As the SDK's; of a candle, the copy that was written last, wherever it lies."""
         try:
-            found = self._first_found(super().files_download, path, args, options)
+            found = self._read(super().files_download, path, args, options)
         except dropbox.exceptions.ApiError as error:
             if _is_missing(error):
                 self._read_revisions.note(path, "")
@@ -61,43 +62,39 @@ class RawClient(SdkClient):
         self._read_revisions.note(path, found[0].rev)
         return found
 
-    def _first_found(self, call: Callable[..., Any], path: str, args: Any, options: Any) -> Any:
-        places = self._places(path)
-        for place in places[:-1]:
-            try:
-                return call(place, *args, **options)
-            except dropbox.exceptions.ApiError as error:
-                if not _is_missing(error):
-                    raise
-        try:
-            return call(places[-1], *args, **options)
-        except dropbox.exceptions.ApiError as error:
-            older = self._newest_elsewhere(path) if _is_missing(error) else None
-            if older is None:
-                raise
-        return call(older, *args, **options)
+    def _read(self, call: Callable[..., Any], path: str, args: Any, options: Any) -> Any:
+        return call(self._newest(path), *args, **options)
 
-    def _places(self, path: str) -> list[str]:
-        """The one place of a candle, then the place that was asked for."""
+    def _newest(self, path: str) -> str:
+        """Where to read what was asked for: of a candle, the copy that was written last, wherever it lies.
+
+        Its one place on a tie, or where the contents are alike; the path itself where nothing is anywhere.
+        """
+        found = candle(path)
         try:
             proper = self._layout.literal(path) if path.startswith("/") else path
         except HostilePath:
-            proper = path
-        return [proper] if fold(proper) == fold(path) else [proper, path]
+            return path
+        if found is None or below(self._layout.candles, proper) is None:
+            return path
+        older = (join(self._layout.candles, place) for place in found.older_places)
+        places = list({fold(place): place for place in (proper, path, *older)}.values())
+        copies = [(place, each) for place, each in zip(places, several(self._file_at, places), strict=True) if each]
+        if not copies:
+            return path
+        newest, latest = max(copies, key=lambda copy: (copy[1].server_modified, copy[0] == proper))
+        alike = [place for place, each in copies if each.content_hash == latest.content_hash]
+        return proper if proper in alike else newest
 
-    def _newest_elsewhere(self, path: str) -> str | None:
-        """Of the places where earlier writers put a candle, the one that was written last."""
-        found = candle(path)
-        if found is None or below(self._layout.candles, path) is None:
+    def _file_at(self, path: str) -> Any:
+        """What lies at a path; None when no file does."""
+        try:
+            there = super().files_get_metadata(path)
+        except dropbox.exceptions.ApiError as error:
+            if not _is_missing(error):
+                raise
             return None
-        there = []
-        for place in found.older_places:
-            try:
-                there.append(super().files_get_metadata(join(self._layout.candles, place)))
-            except dropbox.exceptions.ApiError as error:
-                if not _is_missing(error):
-                    raise
-        return max(there, key=lambda item: item.server_modified).path_display if there else None
+        return there if isinstance(there, dropbox.files.FileMetadata) else None
 
 
 def _is_missing(error: Any) -> bool:

@@ -21,6 +21,7 @@ from huracan_sync.transfer.journal import Journal
 from huracan_sync.transfer.pair import Pair
 from huracan_sync.transfer.progress import Monitor, Silent
 from huracan_sync.tree.folder_view import FolderView
+from huracan_sync.tree.layout import candle_view, is_candle_folder
 
 
 class Context(msgspec.Struct, frozen=True):
@@ -59,9 +60,13 @@ class Context(msgspec.Struct, frozen=True):
     def pair(self, local: str | Path | FolderView, remote_folder: str) -> Iterator[Pair]:
         """A local and a remote folder, with the journal open while the block runs.
 
+        The engine's folder of candles has each candle in its one place, by whatever verb it is synced.
+
         Raises:
             UsageError: the remote path cannot be a folder.
             LocalFailure, DiskFull: the journal cannot be used.
         """
+        if not isinstance(local, FolderView) and is_candle_folder(remote_folder, self.remote.root):
+            local = candle_view(Path(local).absolute())
         with Journal(self.home, clock=self.clock) as journal:
             yield Pair(local, remote_folder, remote=self.remote, journal=journal, monitor=self.monitor)

@@ -24,7 +24,7 @@ from huracan_sync.errors import HostilePath, UsageError
 from huracan_sync.tree.champion_paths import ACTIVE, CONFIGS, MODELS, ROSTER
 from huracan_sync.tree.folder_view import FolderView
 from huracan_sync.tree.paths import RelPath, below, check, fold, join
-from huracan_sync.tree.symbols import symbol
+from huracan_sync.tree.symbols import QUOTES, symbol, symbol_spellings
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -81,6 +81,8 @@ _CANDLE = re.compile(
     r"(?P<base>[A-Za-z0-9]{1,32})-(?P<quote>[A-Za-z0-9]{1,32})(:(?P<settle>[A-Za-z0-9]{1,32}))?"
     r"(_[0-9]{1,4}[smhdwMy](_[^/]*)?)?\.parquet"
 )
+_JOINED_CANDLE = re.compile(r"(?P<symbol>[A-Za-z0-9]{2,32})_[0-9]{1,4}[smhdwMy](_[^/]*)?\.parquet")
+"""`ETHUSDT_1d_20250615_20251112.parquet`: it does not tell its base, so it has the same folder on both sides."""
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _COMPACT_DAY = re.compile(r"[0-9]{8}")
 
@@ -90,7 +92,7 @@ class Candle(msgspec.Struct, frozen=True):
 
     name: str
     base: str
-    """`BTC`, as written."""
+    """`BTC`, as written; the whole symbol, where the name does not tell its base."""
     symbol: str
     """`BTCUSDT`; `BTCUSDT_PERP` for a perpetual."""
 
@@ -108,7 +110,9 @@ class Candle(msgspec.Struct, frozen=True):
     def older_places(self) -> tuple[RelPath, ...]:
         """Where earlier writers put it, below `data/candles`: by base, by dashed symbol, with its colon, flat."""
         written = self.name.partition(".")[0].partition("_")[0].upper()
-        folders = (self.base, written.partition(":")[0], written.replace("-", ""), written)
+        spelled = symbol_spellings(written) if self.base == self.symbol else ()
+        bases = (text.partition("-")[0] for text in spelled)
+        folders = (self.base, written.partition(":")[0], written.replace("-", ""), written, *spelled, *bases)
         places = dict.fromkeys((*(f"{folder}/{self.name}" for folder in folders), self.name))
         return tuple(RelPath(place) for place in places if place != self.there)
 
@@ -118,7 +122,10 @@ def candle(path: str) -> Candle | None:
     name = path.rpartition("/")[2]
     match = _CANDLE.fullmatch(name)
     if match is None:
-        return None
+        match = _JOINED_CANDLE.fullmatch(name)
+        joined = match["symbol"].upper() if match else ""
+        is_pair = joined.endswith(QUOTES) and joined not in QUOTES
+        return Candle(name, joined, joined) if is_pair else None
     pair = f"{match['base']}-{match['quote']}"
     return Candle(name, match["base"], symbol(f"{pair}:{match['settle']}" if match["settle"] else pair))
 
@@ -138,6 +145,11 @@ def candle_here(path: str) -> RelPath:
 def candle_view(folder: Path, *, takes_strays: bool = True) -> FolderView:
     """The engine's folder of candles (absolute), `BTC/` here and `BTCUSDT/` there."""
     return FolderView(folder, "candles", candle_there, candle_here, takes_strays)
+
+
+def is_candle_folder(remote_folder: str, root: str) -> bool:
+    """Whether a remote folder is the one of all candles, below the remote folder of the engine."""
+    return fold(remote_folder.strip("/")) == fold(f"{root}/data/candles".strip("/"))
 
 
 def day_of(moment: date | datetime | str) -> str:

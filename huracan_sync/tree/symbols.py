@@ -7,7 +7,7 @@ import re
 from huracan_sync.errors import UsageError
 
 _SYMBOL = re.compile(r"[A-Z0-9]{1,32}")
-_QUOTES = ("FDUSD", "USDT", "USDC", "BUSD", "TUSD", "USD", "EUR", "BTC", "ETH", "BNB")
+QUOTES = ("FDUSD", "USDT", "USDC", "BUSD", "TUSD", "USD", "EUR", "BTC", "ETH", "BNB")
 
 
 def symbol(text: str) -> str:
@@ -34,6 +34,6 @@ def symbol_spellings(text: str) -> tuple[str, ...]:
     """The canonical spelling of a symbol, then those under which earlier writers filed it. For readers."""
     key = symbol(text)
     plain = key.removesuffix("_PERP")
-    dashed = [f"{plain.removesuffix(quote)}-{quote}" for quote in _QUOTES if plain.endswith(quote) and plain != quote]
+    dashed = [f"{plain.removesuffix(quote)}-{quote}" for quote in QUOTES if plain.endswith(quote) and plain != quote]
     written = text.strip().upper().replace("/", "-")
     return tuple(dict.fromkeys((key, written, *(dashed if key == plain else ()))))

@@ -262,7 +262,7 @@ def test_the_candles_of_a_full_pass_are_stated_and_restored_as_stated(machine, h
         "restore", f"{ROOT}/data/candles", tmp_path / "back", "--channel", "candles", "--json", **_key()
     )
     assert (code, json.loads(out)["downloaded"]) == (0, 2), err
-    assert (tmp_path / "back/BTCUSDT" / SPOT).read_bytes() == (machine.work / "data/candles/BTC" / SPOT).read_bytes()
+    assert (tmp_path / "back/BTC" / SPOT).read_bytes() == (machine.work / "data/candles/BTC" / SPOT).read_bytes()
 
 
 def _key():

@@ -1,0 +1,121 @@
+"""Of several copies of a candle the newest wins, wherever it lies; names of every kind have one place."""
+
+import dropbox
+import pytest
+from engine_world import write_candle
+
+from huracan_sync import push, restore
+from huracan_sync.operations import migrate
+from huracan_sync.tree.layout import Layout
+
+APP = "/Runpodhuracan"
+SPOT = "BTC-USDT_1d_20221112_20251111.parquet"
+JOINED = "ETHUSDT_1d_20250615_20251112.parquet"
+PROPER = f"{APP}/data/candles/BTCUSDT/{SPOT}"
+PLACES = [f"{APP}/data/candles/{place}{SPOT}" for place in ("", "BTC/", "BTC-USDT/", "BTCUSDT/")]
+
+
+@pytest.fixture
+def contents(machine):
+    """Candles of different content, the earliest first."""
+    return [write_candle(machine.work / "x.parquet", rows=50 - n, seed=n) for n in range(4)]
+
+
+@pytest.mark.parametrize("newest", PLACES)
+def test_the_newest_copy_is_read_whatever_place_is_asked_for(machine, contents, newest):
+    order = [place for place in PLACES if place != newest] + [newest]
+    for place, content in zip(order, contents, strict=True):
+        machine.stranger.write(place, content)
+        machine.dropbox.advance(60)
+    sync = machine.sync()
+    for place in PLACES:
+        assert sync._dbx.files_download(place)[1].content == contents[-1]
+        assert sync._dbx.files_get_metadata(place).size == len(contents[-1])
+    assert sync.restore_data_cache() == 1
+    assert (machine.work / "data/candles/BTC" / SPOT).read_bytes() == contents[-1]
+    assert sync.restore_data_cache() == 0
+
+
+def test_copies_that_are_alike_count_as_the_one_in_its_place(machine, contents):
+    machine.stranger.write(PROPER, contents[0])
+    machine.dropbox.advance(60)
+    machine.stranger.write(PLACES[0], contents[0])
+    assert machine.sync()._dbx.files_get_metadata(PLACES[0]).path_display == PROPER
+
+
+def test_a_newer_flat_copy_replaces_what_was_restored_and_becomes_the_one_in_its_place(machine, contents):
+    machine.stranger.write(PROPER, contents[0])
+    sync, here = machine.sync(), machine.work / "data/candles/BTC" / SPOT
+    assert sync.restore_data_cache() == 1
+    machine.dropbox.advance(60)
+    machine.stranger.write(PLACES[0], contents[1])  # as the engine's download callback still does
+    assert sync.restore_data_cache() == 1
+    assert here.read_bytes() == contents[1]
+    assert sync.upload_data_cache() == 1
+    assert machine.stranger.read(PROPER) == contents[1]
+    assert machine.stranger.read(PLACES[0]) == contents[1]  # a copy is never deleted
+
+
+def test_work_of_our_own_stays(machine, contents):
+    machine.stranger.write(PROPER, contents[0])
+    machine.stranger.write(PLACES[0], contents[1])
+    here = machine.work / "data/candles/BTC" / SPOT
+    mine = write_candle(here, rows=99)
+    assert machine.sync().restore_data_cache() == 0
+    assert here.read_bytes() == mine
+
+
+def test_a_candle_that_is_nowhere_is_missing_as_the_sdk_says_it(machine):
+    with pytest.raises(dropbox.exceptions.ApiError):
+        machine.sync()._dbx.files_download(PLACES[0])
+
+
+def test_a_joined_name_goes_to_its_folder_by_every_route(machine):
+    data = write_candle(machine.work / "data/candles" / JOINED)
+    there = f"{APP}/data/candles/ETHUSDT/{JOINED}"
+    path = machine.work / "data/candles" / JOINED
+    routes = [
+        lambda sync: sync.upload_data_cache(),
+        lambda sync: sync.upload_candle_data("ETH/USDT", path),
+        lambda sync: sync.upload_file(path, f"data/candles/{JOINED}"),
+        lambda sync: sync.upload_file(path, f"{APP}/data/candles/{JOINED}", use_dated_folder=False),
+        lambda sync: sync.sync_directory("data/candles", f"{APP}/data/candles", "*.parquet", use_dated_folder=False),
+    ]
+    for route in routes:
+        assert route(machine.sync())
+        assert machine.stranger.paths() == [there]
+        machine.stranger.delete(there)
+    machine.stranger.write(there, data)
+    path.unlink()
+    assert machine.sync().restore_data_cache() == 1
+    assert (machine.work / "data/candles/ETHUSDT" / JOINED).read_bytes() == data
+
+
+def test_a_label_becomes_a_file_name(machine):
+    machine.write({"r.json": "{}"})
+    results = machine.sync().export_coin_results(
+        "BTC/USDT", "2025-11-14", additional_files={"walk forward/a b": "r.json"}
+    )
+    assert results == {"additional_walk forward/a b": True}
+    (path,) = machine.stranger.paths()
+    assert path.endswith("/results/walk_forward_a_b.json")
+
+
+def test_push_and_the_engine_agree_on_one_layout(machine, tmp_path):
+    for name in (f"BTC/{SPOT}", JOINED):
+        write_candle(machine.work / "data/candles" / name)
+    (machine.work / "data/candles/ETHUSDT").mkdir()
+    (machine.work / "data/candles" / JOINED).rename(machine.work / "data/candles/ETHUSDT" / JOINED)
+    remote = machine.remote()
+    report = push("data/candles", f"{APP}/data/candles", remote=remote)
+    assert report.uploaded == 2
+    there = machine.stranger.paths()
+    assert there == sorted([PROPER, f"{APP}/data/candles/ETHUSDT/{JOINED}"])
+    machine.clear_log()
+    assert machine.sync().upload_data_cache() == 2
+    assert not [route for route in machine.requests() if "upload" in route]
+    assert machine.stranger.paths() == there
+    assert migrate.plan(remote, Layout()).is_empty
+    restore(f"{APP}/data/candles", tmp_path / "back", remote=machine.remote())
+    back = {p.relative_to(tmp_path / "back").as_posix(): p.read_bytes() for p in (tmp_path / "back").rglob("*.parquet")}
+    assert back == machine.tree("data/candles")
