@@ -59,6 +59,7 @@ class ChannelPublisher:
         self._remote = context.remote
         self._keys = context.keys
         self._clock = context.clock
+        self._check_clock = context.check_clock
         self._trust_files = TrustFiles(context, root)
         self._trust_is_new = False
         self.place = RemoteSource(context.remote, root).place
@@ -86,6 +87,7 @@ class ChannelPublisher:
             Refused: no reader would accept it, or what lies there cannot be gone on from.
             NotAuthorized, TryLater, Unavailable: Dropbox could not be asked. Nothing half-done counts.
         """
+        self._trust_files.renew_if_due()
         state, seen = self._state(), self._trust_files.seen
         held = _held(state.channels.get(self.channel))
         if held is None and channel_view is None:
@@ -223,6 +225,7 @@ class ChannelPublisher:
         return state
 
     def _sign(self, payload: Head, known: Trust) -> bytes:
+        self._check_clock()
         return head.sign(payload, self._signers(known.policy(payload.channel)))
 
     def _signers(self, policy: Policy) -> list[Signer]:

@@ -15,6 +15,7 @@ from typing import Self
 import msgspec
 
 from huracan_sync.auth.session import home_of
+from huracan_sync.manifest.refusals import refused
 from huracan_sync.remote.client import Remote
 from huracan_sync.signing.signing_key import KeyPlace
 from huracan_sync.transfer.journal import Journal
@@ -22,6 +23,9 @@ from huracan_sync.transfer.pair import Pair
 from huracan_sync.transfer.progress import Monitor, Silent
 from huracan_sync.tree.folder_view import FolderView
 from huracan_sync.tree.layout import candle_view, is_candle_folder
+
+MOST_SKEW_S = 300.0
+"""Seconds by which this machine's clock may differ from Dropbox's when something is signed."""
 
 
 class Context(msgspec.Struct, frozen=True):
@@ -51,6 +55,18 @@ class Context(msgspec.Struct, frozen=True):
         home = home or home_of()
         keys = keys or KeyPlace(os.environ, home, remote.wire.endpoint.namespace)
         return cls(remote, home, keys, clock or time.time, monitor or Silent())
+
+    def check_clock(self) -> None:
+        """Nothing is signed while this machine's clock and Dropbox's, by its last answer, differ by too much.
+
+        Raises:
+            Refused: `CLOCK`, they do: what is signed now would be refused as of the future, or be stale at once.
+        """
+        ahead_s = self.remote.ahead_s
+        if abs(ahead_s) > MOST_SKEW_S:
+            side = "behind" if ahead_s > 0 else "ahead of"
+            message = f"this machine's clock is {abs(ahead_s):.0f} s {side} Dropbox's; nothing is signed with it"
+            raise refused("CLOCK", message, ahead_s=round(ahead_s))
 
     def watched_by(self, monitor: Monitor) -> Self:
         """The same context with another monitor."""

@@ -8,6 +8,7 @@ reached lies here until the next push or publish takes it along.
 
 from __future__ import annotations
 
+import logging
 import secrets
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
@@ -23,7 +24,7 @@ from huracan_sync.errors import (
     TryLater,
     Unavailable,
 )
-from huracan_sync.manifest import locations, sshsig, trust
+from huracan_sync.manifest import locations, rotation, sshsig, trust
 from huracan_sync.manifest.default_policy import LIFETIME_MS, first_trust
 from huracan_sync.manifest.pin import ROOT_ID_SIZE, Pin
 from huracan_sync.manifest.refusals import refused
@@ -39,6 +40,9 @@ from huracan_sync.signing.trust_chain import Chain
 from huracan_sync.transfer.journal import Journal
 from huracan_sync.transfer.journal.signed_state import expire_signatures
 from huracan_sync.tree.paths import join
+from huracan_sync.tree.units import span_in_words
+
+log = logging.getLogger(__name__)
 
 
 class InitResult(NamedTuple):
@@ -72,6 +76,7 @@ class TrustFiles:
         self._remote = context.remote
         self._home = context.home
         self._clock = context.clock
+        self._check_clock = context.check_clock
         self._lifetime_ms = LIFETIME_MS
 
     @property
@@ -135,6 +140,7 @@ class TrustFiles:
         self.ensure_pinned()
         newest = Pinning(self.source, self.seen).newest(self.seen.load(), search=True)
         published = self._published()
+        self._check_clock()
         made = make(newest, int(self._clock() * 1000))
         data = trust.sign(made, self._root_signers(newest, made, following))
         whole = chains.read([*published[: newest.version], data])
@@ -150,6 +156,31 @@ class TrustFiles:
         if following is not None:
             self.keys.take_next(following)
         return made
+
+    def renew_if_due(self) -> None:
+        """Give the trust file more time at half of its life, where enough root keys are on this machine.
+
+        No request before that. What keeps it from being renewed is logged, and tried again by the next run.
+        """
+        if not self.seen.exists():
+            return
+        known = trust.open(self.seen.load().trust)
+        roots = {signer.public for signer in self.keys.all()} & set(known.roots) if self._is_due(known) else set()
+        if not roots or len(roots) < known.root_threshold:
+            return
+        try:
+            newest = Pinning(self.source, self.seen).newest(self.seen.load(), search=True)
+            if self._is_due(newest):
+                made = self.publish_next(lambda newest, now_ms: rotation.renewed(newest, now_ms=now_ms))
+                log.warning("renewed the trust file: version %d ends in %s", made.version, self._left(made))
+        except HuracanError as error:
+            log.warning("the trust file ends in %s and could not be renewed: %s", self._left(known), error)
+
+    def _is_due(self, known: Trust) -> bool:
+        return self._clock() * 1000 >= (known.created_ms + known.expires_ms) / 2
+
+    def _left(self, known: Trust) -> str:
+        return span_in_words(known.expires_ms / 1000 - self._clock())
 
     def _ensure_pinned(self, signer: Signer, *, make: bool) -> None:
         """The root folder has a trust file that our key stands for, and it is pinned here."""

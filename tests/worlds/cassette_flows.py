@@ -7,6 +7,7 @@ service makes up, and those come back from the cassette. A flow returns what cam
 import os
 import random
 import time
+from datetime import UTC, datetime
 
 from huracan_sync.auth.connect import connect
 from huracan_sync.auth.login_flow import Wanted, log_in
@@ -74,9 +75,11 @@ class Stage:
             self._secret(which, self.facts[which].encode())
         env = {**self.env, "HURACAN_REFRESH_TOKEN_FILE": str(self.folder / which)}
         profile = "engine" if which == "refresh_token" else "hamilton"
-        return connect(
+        remote = connect(
             profile, env=env, home=self.home, pacing=Pacing(start=1, most=1, clock=self._clock, sleep=self._sleep)
         )
+        remote._now = lambda: datetime.fromtimestamp(self.clock(), UTC)  # the answers are dated as they were recorded
+        return remote
 
     def clock(self):
         return self.facts["now"]
