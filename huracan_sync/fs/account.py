@@ -14,13 +14,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-from huracan_sync.auth.connect import connect, home_of
+from huracan_sync.auth.connect import connect, connect_lent, home_of
 from huracan_sync.errors import ContentMismatch, NotFound
 from huracan_sync.fs.byte_cache import ByteCache
 from huracan_sync.fs.metadata_cache import MetadataCache
 from huracan_sync.remote import files
 from huracan_sync.remote.client import Ranged, Remote
 from huracan_sync.remote.forked import renewed_in_child
+from huracan_sync.remote.grant import Grant
 from huracan_sync.remote.http import Endpoint
 from huracan_sync.remote.listing import FileMetadata
 from huracan_sync.remote.parallel import Threads
@@ -44,6 +45,7 @@ class Login(NamedTuple):
 
     profile: str
     token_mark: str
+    """Of a token or a grant, where there is one."""
     endpoint: Endpoint
     home: Path
 
@@ -117,10 +119,12 @@ class Account:
         return data
 
 
-def login_of(profile: str, token: Secret | None) -> Login:
+def login_of(profile: str, secret: Secret | Grant | None) -> Login:
     """The login that a filesystem's arguments and the environment name. Opens nothing."""
+    token = secret.token if isinstance(secret, Grant) else secret
     mark = "" if token is None else hashlib.sha256(b"fs\0" + token.reveal().encode()).hexdigest()[:16]
-    return Login(profile, mark, Endpoint.from_environment(os.environ), home_of(os.environ))
+    endpoint = secret.endpoint if isinstance(secret, Grant) else Endpoint.from_environment(os.environ)
+    return Login(profile, mark, endpoint, home_of(os.environ))
 
 
 class Accounts:
@@ -136,12 +140,16 @@ class Accounts:
         self._lock = threading.Lock()
         self._accounts = {}
 
-    def of(self, login: Login, token: Secret | None) -> Account:
+    def of(self, login: Login, secret: Secret | Grant | None) -> Account:
         """The account of a login: the same one for every filesystem of this process."""
         with self._lock:
             account = self._accounts.get(login)
             if account is None:
-                account = Account(connect(login.profile, home=login.home, access_token=token), login.home)
+                if isinstance(secret, Grant):
+                    remote = connect_lent(secret)
+                else:
+                    remote = connect(login.profile, home=login.home, access_token=secret)
+                account = Account(remote, login.home)
                 self._accounts[login] = account
             return account
 

@@ -34,6 +34,7 @@ from huracan_sync.fs.readable import ReadableFileSystem
 from huracan_sync.fs.transaction import BatchTransaction
 from huracan_sync.remote import files
 from huracan_sync.remote.folder_listing import Present
+from huracan_sync.remote.grant import Grant
 from huracan_sync.remote.listing import FileMetadata, FolderMetadata
 from huracan_sync.secret import Secret
 from huracan_sync.transfer.staging import StreamUpload
@@ -54,6 +55,7 @@ class DropboxFileSystem(ReadableFileSystem):
         profile: str = "engine",
         *,
         token: str | Secret | None = None,
+        grant: Grant | None = None,
         metadata_ttl: float = TTL_S,
         **storage_options: Any,
     ) -> None:
@@ -62,6 +64,7 @@ class DropboxFileSystem(ReadableFileSystem):
         Args:
             profile: the login to use, as `huracan-sync authorize --profile` made it.
             token: a short-lived access token instead; it cannot be renewed, and such a filesystem cannot be pickled.
+            grant: what a driver has lent (`remote.lend()`) instead: it travels to workers with the filesystem.
             metadata_ttl: seconds for which what is known of a single path is believed. Listings always ask.
             storage_options: fsspec's own.
         """
@@ -69,14 +72,15 @@ class DropboxFileSystem(ReadableFileSystem):
             return
         super().__init__(**storage_options)
         self._token = Secret(token) if isinstance(token, str) else token
-        self._login = login_of(profile, self._token)
+        self._secret = grant or self._token
+        self._login = login_of(profile, self._secret)
         self._ttl_s = metadata_ttl
         self._local = threading.local()
 
     @property
     def account(self) -> Account:
         """What all filesystems of this login share in this process."""
-        return ACCOUNTS.of(self._login, self._token)
+        return ACCOUNTS.of(self._login, self._secret)
 
     # --- what an instance is --------------------------------------------------------------------------------------
 
@@ -98,7 +102,7 @@ class DropboxFileSystem(ReadableFileSystem):
     def to_dict(self, *, include_password: bool = True) -> dict[str, Any]:
         """For JSON. A token is never in it: the other side needs a profile of its own."""
         options = self._options
-        self._options = {name: value for name, value in options.items() if name != "token"}
+        self._options = {name: value for name, value in options.items() if name not in {"token", "grant"}}
         try:
             described: dict[str, Any] = super().to_dict(include_password=include_password)
         finally:

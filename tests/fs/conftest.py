@@ -5,6 +5,14 @@ import pytest
 collect_ignore_glob = [] if importlib.util.find_spec("fsspec") else ["test_*.py"]
 
 
+def pytest_collection_modifyitems(items):
+    """The default run takes every fourth row of fsspec's tables of patterns; `-m slow` runs the others."""
+    rows = [item for item in items if "glob_edge_cases" in item.nodeid]
+    for number, item in enumerate(rows):
+        if number % 4:
+            item.add_marker(pytest.mark.slow)
+
+
 @pytest.fixture
 def environment(dropbox, tmp_path, monkeypatch):
     """This process talks to the emulator and keeps its state in a folder of the test."""

@@ -200,7 +200,7 @@ def run(emulator, examples, steps):
 
 
 def test_it_does_what_memory_does(dropbox, environment):
-    run(dropbox, examples=10, steps=25)
+    run(dropbox, examples=6, steps=20)
 
 
 @pytest.mark.slow

@@ -3,6 +3,7 @@
 # ruff: noqa: ICN001, S608 - modules under their own names; the SQL is ours
 
 import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -333,6 +334,15 @@ def test_filecache(fs, tmp_path, requests):
     assert "files/download" not in spent.by_route
 
 
+def end_loky():
+    """Its workers, and the process that watches over what they share."""
+    from joblib.externals.loky import get_reusable_executor
+    from joblib.externals.loky.backend import resource_tracker
+
+    get_reusable_executor().shutdown(wait=True)
+    resource_tracker._resource_tracker._stop()
+
+
 def read_size(fs, path):
     return len(fs.cat(path))
 
@@ -343,7 +353,7 @@ def test_loky_workers(fs, candles):
     with joblib.parallel_config(backend="loky", n_jobs=2):
         sizes = joblib.Parallel()(joblib.delayed(read_size)(fs, path) for path in paths)
     assert sizes == [fs.info(path)["size"] for path in paths]
-    tool("joblib.externals.loky").get_reusable_executor().shutdown(wait=True)
+    end_loky()
 
 
 def test_ray_data_reads_all_files(fs, candles, largest, requests):
@@ -358,3 +368,78 @@ def test_ray_data_reads_all_files(fs, candles, largest, requests):
     listings = sum(spent.by_route.pop(f"files/list_folder{form}", 0) for form in ("", "/continue"))
     assert listings <= 2 * (1 + len(list(candles.iterdir())))  # Ray lists each folder, in two processes
     assert spent.total <= 2 * 56, spent.by_route
+
+
+# --- many machines, one commit -----------------------------------------------------------------------------------
+
+
+def made(worker):
+    """What a worker has made: its own files, each with its path."""
+    return [(f"{worker} made number {n}".encode() * 40, f"{worker}/{n}.bin") for n in range(100)]
+
+
+def stage_one(grant, worker):
+    from huracan_sync import stage
+
+    return stage(grant, made(worker))
+
+
+def commit_all(fs, tmp_path, receipts):
+    from huracan_sync import commit
+
+    report = commit(fs.account.remote, receipts, "/runs", home=tmp_path / "home")
+    assert (report.uploaded, report.failed) == (200, [])
+    for content, path in (*made("a")[-2:], *made("b")[-2:]):
+        assert fs.cat(f"/runs/{path}") == content
+
+
+def test_dask_workers_stage_and_the_driver_commits(fs, tmp_path, requests):
+    distributed, dask = tool("distributed"), tool("dask")
+    grant = fs.account.remote.lend(share=0.5)
+    with (
+        distributed.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None, processes=True) as cluster,
+        distributed.Client(cluster) as client,
+    ):
+        with requests() as spent:
+            receipts = list(client.get_executor().map(stage_one, [grant] * 2, ["a", "b"]))
+        again = dask.compute(*[dask.delayed(stage_one)(grant, worker) for worker in "ab"])
+    assert spent.total <= 14, spent.by_route
+    commit_all(fs, tmp_path, [*receipts, *again])
+
+
+def test_loky_and_joblib_workers_stage(fs, tmp_path):
+    joblib = tool("joblib")
+    grant = fs.account.remote.lend(share=0.5)
+    with joblib.parallel_config(backend="loky", n_jobs=2):
+        receipts = joblib.Parallel()(joblib.delayed(stage_one)(grant, worker) for worker in "ab")
+    end_loky()
+    commit_all(fs, tmp_path, receipts)
+
+
+def test_ray_tasks_stage_and_the_driver_commits(fs, tmp_path, requests):
+    ray = tool("ray")
+    grant = fs.account.remote.lend(share=0.5)
+    ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, configure_logging=False)
+    try:
+        ray.cloudpickle.register_pickle_by_value(sys.modules[__name__])
+        task = ray.remote(stage_one)
+        with requests() as spent:
+            receipts = ray.get([task.remote(grant, worker) for worker in "ab"])
+    finally:
+        ray.shutdown()
+    assert spent.total <= 14, spent.by_route
+    commit_all(fs, tmp_path, receipts)
+
+
+def test_a_grant_reads_too_where_it_may(fs):
+    import pickle
+
+    from huracan_sync.fs import DropboxFileSystem
+
+    fs.pipe("/x", b"lent")
+    grant = fs.account.remote.lend(("files.metadata.read", "files.content.read"))
+    lent = pickle.loads(pickle.dumps(DropboxFileSystem(grant=grant, skip_instance_cache=True)))  # noqa: S301 - our own
+    assert lent.cat("/x") == b"lent"
+    assert grant.token.reveal() not in lent.to_json() + repr(lent.storage_options)
+    with pytest.raises(PermissionError):
+        lent.pipe("/y", b"1")

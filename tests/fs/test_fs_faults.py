@@ -26,7 +26,7 @@ def _no_pauses(dropbox_fs, monkeypatch):
         {"fault": "truncate", "fraction": 0.3, "times": 2},
         {"fault": "reset", "times": 2},
         {"fault": "close", "times": 2},
-        {"fault": "rate_limited", "times": 3},
+        {"fault": "rate_limited", "retry_after": 0, "times": 3},
         {"fault": "server_error", "times": 3},
         {"fault": "ignore_range", "times": 1},
         {"fault": "expired_access_token", "times": 0},
@@ -58,7 +58,7 @@ def test_bytes_that_arrive_as_others_are_refused(dropbox_fs, dropbox, tmp_path):
 @pytest.mark.parametrize("fault", ["reset", "close", "truncate", "server_error", "rate_limited"])
 @pytest.mark.parametrize("when", ["before", "after"])
 def test_what_is_written_is_whole_after_lost_answers(dropbox_fs, dropbox, route, fault, when):
-    dropbox.faults({"fault": fault, "route": route, "when": when, "every": 2, "times": 4})
+    dropbox.faults({"fault": fault, "route": route, "when": when, "every": 2, "times": 4, "retry_after": 0})
     data = DATA if "session" in route else DATA[:MIB]
     with dropbox_fs.open("/x", "wb") as file:
         for at in range(0, len(data), 3 * MIB):
