@@ -137,8 +137,6 @@ class ChannelView(NamedTuple):
     """The bytes of newer trust files."""
     held: SeenHead | None = None
     """Where this machine remembers nothing: the head to go on from, if it is another than lies at its place."""
-    head_was_put_back: bool = False
-    """Whether an older head, or none of ours, lies in its place."""
 
 
 class PublishRequest(NamedTuple):

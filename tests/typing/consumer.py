@@ -5,6 +5,7 @@ from pathlib import Path
 from huracan_sync import (
     DROPBOX_AVAILABLE,
     DropboxSync,
+    Grant,
     Hamilton,
     HuracanError,
     PushOptions,
@@ -12,9 +13,11 @@ from huracan_sync import (
     RestoreOptions,
     RestoreReport,
     Snapshot,
+    commit,
     connect,
     push,
     restore,
+    stage,
 )
 
 
@@ -28,6 +31,13 @@ def save(folder: Path) -> int:
         print(failure.path, error.hint)  # noqa: T201
     back: RestoreReport = restore("/Engine/data", folder, remote=remote, options=RestoreOptions(force=True))
     return report.uploaded + report.bytes_sent + report.requests + (report.sequence or 0) + back.downloaded
+
+
+def spread(files: dict[Path, str]) -> int:
+    remote = connect("engine")
+    grant: Grant = remote.lend()
+    receipts: bytes = stage(grant, files)
+    return commit(remote, [receipts], "/Engine/data", channel="data").uploaded
 
 
 def trade() -> bytes:
