@@ -55,5 +55,7 @@ def _pause_before_retry(
         return None
     pause = pacing.backoff(attempt)
     if verdict.after_s is not None:
-        pause = verdict.after_s + min(pause, 1.0)  # all who were refused together should not return together
+        # All who were refused together should not return together; and refused calls count against the rate, so many
+        # machines that came back every second or two would be refused for ever.
+        pause += verdict.after_s
     return pause if waited + pause <= pacing.patience_s else None
