@@ -4,8 +4,8 @@ import concurrent.futures
 
 import pytest
 from expecting import raises
-from manifest_world import BACKUP, CANDLES, ENGINE, PROMOTER, ROOT, key
-from reader_world import FILES, HOUR, PIN, RULES, World, change, following, item, make_trust, pin_of, policy
+from manifest_world import BACKUP, CANDLES, ENGINE, PROMOTER, ROOT, THIEF, key
+from reader_world import FILES, HOUR, PIN, RULES, Publisher, World, change, following, item, make_trust, pin_of, policy
 
 from huracan_sync.errors import Busy, ConfigError, NotFound, NoTrust, Revoked, StateMissing, Unreachable
 from huracan_sync.manifest import locations, trust
@@ -626,3 +626,103 @@ def test_a_set_whose_key_was_revoked_is_no_longer_kept_for_anybody(world):
     world.publish(FILES | {ROSTER: b"2"})
     world.new_reader(keep_set=0).latest("champions", remember=False)
     assert world.reader.last_good("champions").head.epoch == 2
+
+
+# --- a step in history
+
+
+def missed(world, count):
+    """Heads that were published while nobody looked."""
+    for _ in range(count):
+        world.engine.beat()
+
+
+@pytest.mark.parametrize(("count", "most"), [(1, 0), (2, 1), (30, 9), (300, 20)])
+def test_what_was_missed_must_lead_back_and_costs_little(world, count, most):
+    world.publish()
+    missed(world, 3)
+    world.reader.latest("champions")
+    missed(world, count)
+    world.peer.requests()
+    assert world.reader.latest("champions").sequence == 4 + count
+    reads = [call for call in world.peer.calls if call[0] == "fetch" and "/log/" in call[1]]
+    assert len(reads) <= most
+
+
+def test_a_history_that_cannot_be_followed_is_refused_and_what_was_good_stays(world):
+    world.publish()
+    world.reader.latest("champions")
+    missed(world, 20)
+    world.peer.delete(locations.LOG)
+    with raises("GAP") as caught:
+        world.reader.latest("champions")
+    assert "--at-least" in caught.value.hint
+    kept = world.reader.latest("champions", allow_stale=True)
+    assert (kept.sequence, kept.problem.code) == (1, "GAP")
+
+
+def test_a_longer_history_that_branched_off_below_never_overtakes(world):
+    """Its heads are signed properly: by a publisher that was shown an older head and went on from there."""
+    world.publish()
+    branch = Publisher(world.peer, world.clock)
+    branch.epoch, branch.seq, branch.prev, branch.made = 1, 1, world.engine.prev, world.engine.made
+    branch.digests = dict(world.engine.digests)
+    missed(world, 5)
+    assert world.reader.latest("champions").sequence == 6
+    for _ in range(12):
+        branch.beat(publisher="pod")
+    with raises("GAP"):
+        world.reader.latest("champions")
+
+
+def test_a_person_says_where_to_go_on(world):
+    world.publish()
+    world.reader.latest("champions")
+    missed(world, 20)
+    world.peer.delete(locations.LOG)
+    world.reader.pin(PIN, at_least={"champions": 21})
+    assert world.reader.latest("champions").sequence == 21
+
+
+# --- trust files and pins that are carried
+
+
+def test_a_newer_trust_file_by_hand_forgets_nothing(world):
+    """The thief withholds it in Dropbox; a person carries it."""
+    world.publish()
+    missed(world, 2)
+    world.reader.latest("champions")
+    keys = [key(ENGINE), key(PROMOTER)]
+    v2 = next_trust(world, keys=keys, channels=[policy("champions", PROMOTER, epoch=2)], revoked=[ENGINE])
+    v3 = following(v2, created_ms=v2.created_ms + 1)
+    assert world.reader.pin_file(trust.sign(v2, [ROOT])) == v2
+    assert world.reader._trust_store.load().channels["champions"].mark.sequence == 3
+    with raises("KEY_REVOKED"):
+        world.reader.latest("champions")
+    assert world.reader.pin_file(trust.sign(v2, [ROOT]), trust.sign(v3, [ROOT])) == v3
+    assert world.reader.pin_file(trust.sign(v2, [ROOT])) == v3, "an older one changes nothing"
+
+
+def test_a_trust_file_by_hand_must_lead_on(world):
+    v2 = next_trust(world, channels=RULES)
+    v3 = following(v2, created_ms=v2.created_ms + 1)
+    with raises("TRUST_CHAIN") as caught:
+        world.reader.pin_file(trust.sign(v3, [ROOT]))
+    assert "2.hzt" in caught.value.hint
+    world.peer.put(locations.trust(2), trust.sign(v2, [ROOT]))
+    assert world.reader.pin_file(trust.sign(v3, [ROOT])) == v3, "the one between lies in Dropbox"
+    with raises("TRUST_CHAIN"):
+        world.reader.pin_file(trust.sign(change(v3, created_ms=v3.created_ms + 1), [ROOT]))
+    with raises("WRONG_ROOT"):
+        world.reader.pin_file(trust.sign(make_trust(root_id=bytes(16)), [ROOT]))
+    with raises("TRUST_SIGNATURES"):
+        world.reader.pin_file(trust.sign(following(v3, roots=(THIEF.public,)), [THIEF]))
+
+
+def test_a_pin_that_was_delivered_to_the_machine(tmp_path):
+    world = World(tmp_path, pinned=False, pin=PIN)
+    world.publish()
+    assert contents(world.reader.latest("champions")) == FILES
+    other = world.new_reader(pin=str(pin_of(BACKUP)))
+    with pytest.raises(ConfigError, match="HURACAN_ROOT_PIN"):
+        other.latest("champions")
