@@ -1,0 +1,80 @@
+"""The examples of docs/data-tools.md, each executed as it stands."""
+
+import re
+import time
+from pathlib import Path
+
+import pytest
+from test_data_tools import engine, tool
+
+import huracan_sync
+
+PAGE = Path(huracan_sync.__file__).parent / "docs" / "data-tools.md"
+EXAMPLES = re.findall(r"^```python\n(.*?)^```", PAGE.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE)
+
+__all__ = ["engine"]
+
+
+def needs(example):
+    return sorted(set(re.findall(r"^import (\w+)", example, re.MULTILINE)))
+
+
+@pytest.fixture
+def account(engine, monkeypatch, tmp_path):
+    """Candles lie in Dropbox; `engine` is logged in; a snapshot of `champions` is signed, and its key pinned."""
+    import io
+
+    import fsspec
+    import pyarrow as pa
+    import pyarrow.parquet
+
+    from huracan_sync import DropboxSync  # noqa: F401 - the front door opens
+    from huracan_sync.fs import DropboxFileSystem, SnapshotFileSystem
+
+    for kind in (DropboxFileSystem, SnapshotFileSystem):
+        kind.clear_instance_cache()
+        fsspec.register_implementation(kind.protocol, kind, clobber=True)
+    written = io.BytesIO()
+    pyarrow.parquet.write_table(pa.table({"close": [1.0, 2.0, 3.0]}), written)
+    fs = DropboxFileSystem("engine", skip_instance_cache=True)
+    fs.pipe({f"/candles/{name}.parquet": written.getvalue() for name in ("BTC", "ETH")})
+    fs.account.metadata.forget()
+
+
+@pytest.mark.parametrize("example", [e for e in EXAMPLES if "SnapshotFileSystem" not in e and not needs(e)])
+def test_examples_that_need_no_tool(account, example):
+    exec(compile(example, str(PAGE), "exec"), {})  # noqa: S102 - our own page
+
+
+@pytest.mark.tools
+@pytest.mark.parametrize("example", [e for e in EXAMPLES if needs(e)], ids=lambda e: ",".join(needs(e)))
+def test_examples_with_tools(account, example):
+    for name in needs(example):
+        tool(name)
+    exec(compile(example, str(PAGE), "exec"), {})  # noqa: S102 - our own page
+
+
+def test_the_example_of_a_signed_snapshot(dropbox, environment, tmp_path, monkeypatch):
+    from machines import READ
+    from publishing_machine import Publisher
+
+    from huracan_sync.fs import SnapshotFileSystem
+    from huracan_sync.hamilton import Hamilton
+
+    publisher = Publisher(dropbox, tmp_path / "publisher", clock=time.time)
+    publisher.roots().begin()
+    publisher.write({"models/BTC.bin": 1000})
+    publisher.publish()
+    grant = dropbox.token(READ)
+    file = tmp_path / "refresh-token"
+    file.write_text(grant["refresh_token"])
+    file.chmod(0o400)
+    monkeypatch.setenv("HURACAN_REFRESH_TOKEN_FILE", str(file))
+    monkeypatch.setenv("HURACAN_APP_KEY", grant["app_key"])
+    monkeypatch.setenv("HURACAN_APP_FOLDER", publisher.remote.root)
+    Hamilton.open("hamilton", keep_set=0).pin(publisher.pin())
+    SnapshotFileSystem.clear_instance_cache()
+    (example,) = (e for e in EXAMPLES if "SnapshotFileSystem" in e)
+    names = {}
+    exec(compile(example, str(PAGE), "exec"), names)  # noqa: S102 - our own page
+    assert len(names["data"]) == 1000
