@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Executor
 from pathlib import Path
+from typing import TypeVar
 
 from huracan_sync.auth.connect import connect_lent
 from huracan_sync.disk.parquet import check_whole
@@ -22,13 +23,14 @@ from huracan_sync.tree.paths import RelPath, check
 
 Source = Path | str | bytes
 """A local file, or content."""
+S = TypeVar("S", bound=Source)
 TOGETHER = 64 * 1024 * 1024
 """Bytes of small files that are in memory at once."""
 
 
 def stage(
     grant: Grant | Remote,
-    files: Mapping[Source, str] | Iterable[tuple[Source, str]],
+    files: Mapping[S, str] | Iterable[tuple[S, str]],
     *,
     clock: Callable[[], float] = time.time,
 ) -> bytes:
