@@ -268,6 +268,8 @@ class RunOnce(Document):
     failed: dict[str, dict[str, Any]]
     pending: int
     requests: int
+    missing_folders: dict[str, str]
+    """Folders in the settings that do not exist, by kind."""
     ended_early: bool
     uploaded: int
     bytes_sent: int

@@ -395,4 +395,4 @@ def test_restore_leaves_out_candles_of_1970_where_that_is_asked(machine):
     assert "4 left out (suspect timestamps, BTCUSDT/old-0.parquet for one)" in out
     code, out, _ = machine.command("restore", f"{APP}/data/candles", str(target), "--json")
     assert (code, json.loads(out)["downloaded"], json.loads(out)["left_out"]) == (0, 4, [])
-    assert (target / "BTCUSDT/old-large.parquet").read_bytes() == large
+    assert (target / "old/old-large.parquet").read_bytes() == large  # it is called like a candle of old-large
