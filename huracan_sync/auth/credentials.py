@@ -5,13 +5,11 @@
 3. the variable `HURACAN_DROPBOX_REFRESH_TOKEN`, with a warning: any process of the same user can read it;
 4. else nobody is logged in, said with a hint.
 
-A token that was delivered for Dropbox is never sent to an emulator, nor the reverse: the first use binds it.
+A token of Dropbox is never sent to an emulator, nor the reverse: an emulator's tokens say what they are.
 """
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 import logging
 import re
 from collections.abc import Mapping
@@ -23,16 +21,12 @@ from huracan_sync.auth import login_record
 from huracan_sync.auth.keystore.secret_files import read_descriptor, read_file, systemd_credential
 from huracan_sync.auth.keystore.secret_io import Environment
 from huracan_sync.auth.keystore.store import Store, open_store
-from huracan_sync.auth.scopes import Profile, to_authorize
+from huracan_sync.auth.scopes import Profile, check_destination, to_authorize
 from huracan_sync.disk.private_folder import Folder
 from huracan_sync.errors import (
     ConfigError,
-    HuracanError,
-    LocalFailure,
     NoCredentials,
     SecretMissing,
-    UnsafePlace,
-    VaultRefused,
 )
 from huracan_sync.remote.http import Endpoint
 from huracan_sync.secret import Secret
@@ -41,8 +35,6 @@ log = logging.getLogger(__name__)
 
 CREDENTIAL = "huracan-refresh-token"
 """The name a systemd unit gives the token: `LoadCredentialEncrypted=huracan-refresh-token:...`."""
-BINDINGS = "delivered.json"
-_BINDINGS_LOCK = "delivered.lock"
 
 
 class Credential(msgspec.Struct, frozen=True):
@@ -204,41 +196,8 @@ class Credentials:
 
     def _of_delivered(self, token: Secret, source: str) -> Credential:
         app_key = self.find_app_key()
-        self._bind(token, app_key)
+        check_destination(self.namespace, token)
         return Credential(app_key, token, self.profile, self.profile.needed, source, None)
-
-    def _bind(self, token: Secret, app_key: str) -> None:
-        """A delivered token does not say where it belongs, so its first use does. All emulators count as one."""
-        service = self.namespace.partition(":")[0]
-        if service != "dropbox":
-            for profile in login_record.profiles(self.folder, "dropbox"):
-                real = login_record.read(self.folder, "dropbox", profile)
-                if real is not None and real.app_key == app_key:
-                    raise _elsewhere("dropbox", service)
-        digest = hmac.digest(b"huracan-sync delivered token", token.reveal().encode(), hashlib.sha256).hex()[:32]
-        try:
-            bound = self._bindings().get(digest)
-            if bound is None:
-                with self.folder.locked(_BINDINGS_LOCK):
-                    bindings = self._bindings()
-                    bound = bindings.setdefault(digest, service)
-                    self.folder.write(BINDINGS, msgspec.json.encode(bindings))
-        except (LocalFailure, UnsafePlace) as error:
-            # A disk that cannot be written, or where everything is everybody's: nothing to bind in. A real token is
-            # safe all the same where only Dropbox is asked; what others may have planted says nothing about it.
-            if service != "dropbox" and isinstance(error, UnsafePlace):
-                raise
-            log.debug("a delivered token is not bound: %s", error)
-            return
-        if bound != service:
-            raise _elsewhere(bound, service)
-
-    def _bindings(self) -> dict[str, str]:
-        data = self.folder.read(BINDINGS, most=1024 * 1024)
-        try:
-            return {} if data is None else msgspec.json.decode(data, type=dict[str, str])
-        except msgspec.DecodeError:
-            return {}
 
 
 def _one_token(given: Secret, source: str) -> Secret:
@@ -258,12 +217,3 @@ def _one_token(given: Secret, source: str) -> Secret:
             hint="it lasts four hours at most; log in with `huracan-sync authorize --no-browser` instead",
         )
     return token
-
-
-def _elsewhere(bound: str, asked: str) -> HuracanError:
-    return VaultRefused(
-        f"this refresh token belongs to {bound} and is not sent to {asked}",
-        code="BOUND_ELSEWHERE",
-        hint="unset HURACAN_SYNC_API, or deliver a token that the emulator made",
-        bound=bound,
-    )

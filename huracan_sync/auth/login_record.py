@@ -10,6 +10,7 @@ from urllib.parse import quote, unquote
 import msgspec
 
 from huracan_sync.auth.keystore.secret_id import SecretName
+from huracan_sync.disk.files import local_failure
 from huracan_sync.disk.private_folder import Folder
 from huracan_sync.errors import NotAuthorized, StateMissing
 
@@ -112,9 +113,16 @@ def remove(folder: Folder, namespace: str, profile: str) -> bool:
 
 
 def profiles(folder: Folder, namespace: str) -> list[str]:
-    """The profiles that have a login, sorted."""
-    if not folder.path.is_dir():
-        return []
+    """The profiles that have a login, sorted.
+
+    Raises:
+        LocalFailure: the folder cannot be read.
+    """
     head, tail = _head(namespace), ".json"
-    names = [path.name for path in folder.path.iterdir()]
+    try:
+        names = [path.name for path in folder.path.iterdir()]
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise local_failure(error, str(folder.path), "read") from error
     return sorted(unquote(n[len(head) : -len(tail)]) for n in names if n.startswith(head) and n.endswith(tail))

@@ -10,7 +10,8 @@ from collections.abc import Iterable
 
 import msgspec
 
-from huracan_sync.errors import MissingScope, NotAuthorized, UsageError
+from huracan_sync.errors import MissingScope, NotAuthorized, UsageError, VaultRefused
+from huracan_sync.secret import Secret
 
 READ = ("files.metadata.read", "files.content.read")
 WRITE = ("files.content.write",)
@@ -56,6 +57,28 @@ def to_authorize(profile: Profile) -> str:
     """The command that logs this profile in. A reader's is never told to ask for more."""
     named = "" if profile == profile_named(None, read_only=profile.read_only) else f" --profile {profile.name}"
     return f"huracan-sync authorize{' --read-only' if profile.read_only else ''}{named}"
+
+
+EMULATOR_TOKENS = ("sl.emulator.", "emulator-")
+"""How the access and refresh tokens of an emulator begin."""
+
+
+def check_destination(namespace: str, token: Secret) -> None:
+    """Let a real token go to Dropbox alone, and an emulator's to emulators.
+
+    Raises:
+        VaultRefused: `BOUND_ELSEWHERE`, it would go to the other.
+    """
+    is_real = not token.reveal().startswith(EMULATOR_TOKENS)
+    if is_real != (namespace == "dropbox"):
+        belongs, asked = ("Dropbox", "an emulator") if is_real else ("an emulator", "Dropbox")
+        raise VaultRefused(
+            f"this token belongs to {belongs} and is not sent to {asked}",
+            code="BOUND_ELSEWHERE",
+            hint="unset HURACAN_SYNC_API, or deliver a token that the emulator made"
+            if is_real
+            else "set HURACAN_SYNC_API to the emulator's URL, or deliver a token of Dropbox",
+        )
 
 
 def spelled(scopes: Iterable[str]) -> str:

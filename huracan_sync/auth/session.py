@@ -13,8 +13,9 @@ from typing import NamedTuple
 
 from huracan_sync.auth.credentials import Credentials, open_credentials
 from huracan_sync.auth.keystore.store import Store
-from huracan_sync.auth.scopes import profile_named
+from huracan_sync.auth.scopes import check_destination, profile_named
 from huracan_sync.auth.tokens import AccessTokens, ShortLived, TokenSource
+from huracan_sync.errors import ConfigError
 from huracan_sync.remote.http import Endpoint, Wire
 from huracan_sync.remote.rate_limit import Pacing
 from huracan_sync.remote.throttle import Throttle
@@ -29,10 +30,22 @@ def home_of(env: Mapping[str, str] = os.environ) -> Path:
     """Where this machine's state lies: `HURACAN_SYNC_HOME`, else the platform's place for an application's state."""
     named = env.get("HURACAN_SYNC_HOME")
     if named:
-        return Path(named).expanduser().absolute()
+        try:
+            return Path(named).expanduser().absolute()
+        except (RuntimeError, OSError) as error:  # `~nobody`, or a working folder that is gone
+            raise _no_home(str(error)) from error
     import platformdirs  # noqa: PLC0415 - most machines that count start-up time name their home
 
-    return platformdirs.user_state_path("huracan-sync")
+    try:
+        return platformdirs.user_state_path("huracan-sync")
+    except (RuntimeError, OSError, KeyError) as error:
+        raise _no_home(str(error)) from error
+
+
+def _no_home(why: str) -> ConfigError:
+    return ConfigError(
+        f"there is no folder for the state of this machine: {why}", hint="set HURACAN_SYNC_HOME to one you may write"
+    )
 
 
 def root_of(env: Mapping[str, str]) -> str:
@@ -92,6 +105,7 @@ def account_of(
     wire = Wire(Endpoint.from_environment(env), throttle=throttle)
     tokens: TokenSource
     if access_token is not None:
+        check_destination(wire.endpoint.namespace, access_token)
         tokens = ShortLived(access_token)
         identity = lambda: _mark(access_token)  # noqa: E731 - one expression each
     else:

@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Self
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 from weakref import WeakSet
 
 import msgspec
@@ -54,8 +54,8 @@ class Endpoint(msgspec.Struct, frozen=True):
         base = env.get("HURACAN_SYNC_API", "").rstrip("/")
         if not base:
             return cls()
-        parts = urlsplit(base)
-        if parts.scheme not in {"http", "https"} or not _is_loopback(parts.hostname) or parts.path or parts.username:
+        parts = _parts_of(base)
+        if parts is None or parts.scheme not in {"http", "https"} or not _is_loopback(parts.hostname):
             raise ConfigError(
                 f"HURACAN_SYNC_API={base!r} is not the URL of an emulator on this machine",
                 hint="it looks like http://127.0.0.1:8080; unset it to use Dropbox itself",
@@ -67,6 +67,19 @@ class Endpoint(msgspec.Struct, frozen=True):
     def is_dropbox(self) -> bool:
         """Whether this is the real service."""
         return self.namespace == "dropbox"
+
+
+def _parts_of(url: str) -> SplitResult | None:
+    """The parts of a URL that names a host and no more, None when it names anything else."""
+    try:
+        parts = urlsplit(url)
+        host = parts.hostname or ""
+        host = f"[{host}]" if ":" in host else host
+        address = host if parts.port is None else f"{host}:{parts.port}"
+    except ValueError:  # an open bracket, a port that is none
+        return None
+    is_bare = url.lower() == f"{parts.scheme}://{address}" and parts.port != 0
+    return parts if is_bare else None
 
 
 def _is_loopback(host: str | None) -> bool:

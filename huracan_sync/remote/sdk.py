@@ -10,11 +10,25 @@ from typing import TYPE_CHECKING, Any
 
 import dropbox
 import requests
+from requests.adapters import HTTPAdapter
 
+from huracan_sync.remote.pools import tls_context
 from huracan_sync.secret import Secret, bare
 
 if TYPE_CHECKING:
     from huracan_sync.remote.read_client import ReadOnly
+
+
+class _OurTls(HTTPAdapter):
+    """Connections with our own TLS context: the one of requests writes its keys where `SSLKEYLOGFILE` says."""
+
+    def __init__(self, ca_file: str | None) -> None:
+        self._ca_file = ca_file
+        super().__init__()
+
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+        """Called by requests when it makes its pool."""
+        super().init_poolmanager(*args, ssl_context=tls_context(self._ca_file), **kwargs)
 
 
 class SdkClient(dropbox.Dropbox):  # type: ignore[misc] # the SDK publishes no types
@@ -23,8 +37,10 @@ class SdkClient(dropbox.Dropbox):  # type: ignore[misc] # the SDK publishes no t
     def __init__(self, remote: ReadOnly) -> None:
         session = requests.Session()
         session.trust_env = False
-        if remote.wire.endpoint.ca_file:
-            session.verify = remote.wire.endpoint.ca_file
+        ca_file = remote.wire.endpoint.ca_file
+        if ca_file:
+            session.verify = ca_file
+        session.mount("https://", _OurTls(ca_file))
         # The token is set before every call; the SDK only insists on having one.
         super().__init__(oauth2_access_token="-", session=session, max_retries_on_rate_limit=5, timeout=100)  # noqa: S106
         endpoint = remote.wire.endpoint

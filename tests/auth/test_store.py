@@ -16,6 +16,7 @@ import pytest
 from expecting import raises
 from shared_fixtures import everything_below
 
+from huracan_sync.auth.keystore import os_keyring
 from huracan_sync.auth.keystore.os_keyring import ALLOWED, OsKeyring, find_keyring
 from huracan_sync.auth.keystore.secret_id import SecretName
 from huracan_sync.auth.keystore.store import Store
@@ -350,3 +351,23 @@ def test_only_three_classes_are_allowed():
         "keyring.backends.SecretService.Keyring",
         "keyring.backends.kwallet.DBusKeyring",
     ]
+
+
+@pytest.mark.parametrize(
+    ("address", "owner", "used"),
+    [
+        ("", 0, False),
+        ("unix:path={}", 0, True),
+        ("unix:path={}", 1, False),
+        ("unix:path={},guid=0123", 1, False),
+        ("unix:abstract=/tmp/dbus-x", 0, True),
+        ("unix:path=/no/such/bus", 0, True),
+        ("unix:abstract=x;unix:path={}", 1, False),
+    ],
+)
+def test_the_session_bus_of_another_user_is_not_used(tmp_path, monkeypatch, address, owner, used):
+    """Under `sudo -E` the bus is the one of whoever called: its keyring would hold our secrets, or give us its own."""
+    bus = tmp_path / "a bus"
+    bus.touch()
+    monkeypatch.setattr(os, "geteuid", lambda: bus.stat().st_uid + owner)
+    assert os_keyring._has_own_bus(address.format(str(bus).replace(" ", "%20"))) is used

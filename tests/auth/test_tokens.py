@@ -6,17 +6,18 @@ import subprocess
 import sys
 import time
 
-import msgspec
 import pytest
 from expecting import raises
 from login_machine import Machine, status_with
 from shared_fixtures import everything_below
 
-from huracan_sync.auth import login_record, token_cache
+from huracan_sync.auth import login_record, scopes, token_cache
+from huracan_sync.auth.connect import connect
 from huracan_sync.auth.credentials import Credentials
 from huracan_sync.auth.keystore.store import Store
 from huracan_sync.auth.scopes import Profile
 from huracan_sync.auth.tokens import AccessTokens, ShortLived, alone
+from huracan_sync.emulator.spec import idents
 from huracan_sync.errors import (
     CallRefused,
     MissingScope,
@@ -27,7 +28,6 @@ from huracan_sync.errors import (
     SecretMissing,
     ServiceFault,
     Unreachable,
-    UnsafePlace,
 )
 from huracan_sync.remote.client import Remote
 from huracan_sync.remote.http import Endpoint, Wire
@@ -477,19 +477,14 @@ def test_a_disk_that_cannot_be_written_is_no_failure(machine, home):
     assert tokens.token().reveal() == first.reveal()
 
 
-def test_a_volume_where_everything_is_everybody_s(machine, emulator, home, monkeypatch, caplog):
+def test_a_volume_where_everything_is_everybody_s(machine, emulator, home, caplog):
     """Some network volumes know no rights. A delivered token works there; nothing is written or believed."""
     (home / "auth").mkdir(parents=True)
     (home / "auth").chmod(0o777)
-    (home / "auth" / "delivered.json").write_text("{")
-    with pytest.raises(UnsafePlace):
-        machine.tokens().token()  # an emulator is not trusted with a token that may be a real one's
-    # As Dropbox, which we play here: only the namespace tells them apart.
-    machine.endpoint = msgspec.structs.replace(machine.endpoint, namespace="dropbox")
     for _ in range(2):
         assert status_with(machine, machine.tokens().token()) == 200
     assert emulator.refreshes() == 2  # each process for itself
-    assert [path.name for path in (home / "auth").iterdir()] == ["delivered.json"]
+    assert list((home / "auth").iterdir()) == []
     assert "is not shared with other processes" in caplog.text
 
 
@@ -602,20 +597,16 @@ def test_a_delivered_token_without_its_app(machine):
     assert "https://www.dropbox.com/developers/apps" in caught.value.hint
 
 
-def test_threat_34_a_real_token_is_never_sent_to_an_emulator(machine, home):
-    """Used for Dropbox once, it is bound to it; the emulator's log shows that nothing came."""
-    real = Credentials(machine.profile, "dropbox", Store(home / "auth", machine.env), machine.env)
-    real.load()
-    with raises("BOUND_ELSEWHERE", match="belongs to dropbox"):
-        machine.tokens().token()
-    assert machine.emulator.refreshes() == 0
-
-
-def test_a_token_of_a_real_login_s_app_is_never_sent_to_an_emulator(machine, home, emulator):
-    login = login_record.Login("dropbox", "engine", False, emulator.app_key, "dbid:A", (), 0)
-    login_record.write(machine.credentials().folder, login)
-    with raises("BOUND_ELSEWHERE"):
-        machine.tokens().token()
+@pytest.mark.parametrize("token", ["a-real-refresh-token", "sl.u.AFq3_x", "Emulator-x", "x-emulator-"])
+def test_threat_34_a_real_token_is_never_sent_to_an_emulator(machine, tmp_path, token):
+    """An emulator's tokens say what they are; every other is refused before a byte is sent, whatever came before."""
+    machine.delivered(tmp_path, token, name="real") if not token.startswith("sl.") else None
+    env = {"HURACAN_SYNC_API": machine.endpoint.api, "HURACAN_SYNC_HOME": str(tmp_path / "state")}
+    with raises("BOUND_ELSEWHERE", match="belongs to Dropbox"):
+        connect(env=env, access_token=Secret(token))
+    if not token.startswith("sl."):
+        with raises("BOUND_ELSEWHERE", match="belongs to Dropbox"):
+            machine.tokens().token()
     assert machine.emulator.refreshes() == 0
 
 
@@ -626,10 +617,13 @@ def test_an_emulator_s_token_serves_at_its_next_port(machine, home):
 
 
 def test_an_emulator_s_token_is_never_sent_to_dropbox(machine, home):
-    machine.tokens().token()
     real = Credentials(machine.profile, "dropbox", Store(home / "auth", machine.env), machine.env)
-    with raises("BOUND_ELSEWHERE", match="belongs to emulator"):
+    with raises("BOUND_ELSEWHERE", match="belongs to an emulator"):
         real.load()
+
+
+def test_our_words_for_an_emulator_s_tokens_are_its_own():
+    assert set(scopes.EMULATOR_TOKENS) == {idents.ACCESS_TOKEN_PREFIX, idents.REFRESH_TOKEN_PREFIX}
 
 
 @pytest.fixture

@@ -159,7 +159,7 @@ def test_a_pasted_token_is_checked_at_once(machine):
 
 @pytest.mark.parametrize(("lifetime", "event"), [(0, "dropbox_token_expired"), (None, "dropbox_token_invalid")])
 def test_a_dead_token_raises_what_callers_catch(machine, lifetime, event):
-    token = machine.token(expires_in=0) if lifetime == 0 else "sl.u." + "A" * 120
+    token = machine.token(expires_in=0) if lifetime == 0 else "sl.emulator." + "A" * 120
     with capture_logs() as events, pytest.raises(official.exceptions.AuthError) as caught:
         DropboxSync(token)
     assert isinstance(caught.value, NotAuthorized)

@@ -9,6 +9,7 @@ import threading
 import pytest
 
 from huracan_sync.errors import ConfigError, TlsRefused, Unreachable
+from huracan_sync.remote.client import Remote
 from huracan_sync.remote.http import Endpoint, Wire
 
 
@@ -165,3 +166,24 @@ def test_a_throttle_sees_every_byte_of_both_ways():
     answer = wire.exchange(url + "/2/x", headers={}, body=memoryview(b"y" * 10))
     assert len(answer.body) == 600000
     assert sum(asked) == 600010
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["http://[::1", "http://127.0.0.1:99999", "http://127.0.0.1:x", "http://127.0.0.1?x", "http://127.0.0.1#x",
+     "http://[::1]x", "http://127.0.0.1:-1", "//127.0.0.1", "http://", "http://127.0.0.1:0"],
+)  # fmt: skip
+def test_an_address_that_is_none_is_said(url):
+    with pytest.raises(ConfigError, match="is not the URL of an emulator"):
+        Endpoint.from_environment({"HURACAN_SYNC_API": url})
+
+
+def test_the_official_client_uses_our_own_tls(tmp_path, monkeypatch):
+    """The context of requests writes the keys of every connection where SSLKEYLOGFILE says."""
+    monkeypatch.setenv("SSLKEYLOGFILE", str(tmp_path / "keys"))
+    client = Remote(Wire(Endpoint()), None).sdk()
+    for url in ("https://api.dropboxapi.com/x", "https://content.dropboxapi.com/x"):
+        adapter = client._session.get_adapter(url)
+        context = adapter.poolmanager.connection_pool_kw["ssl_context"]
+        assert context.keylog_filename is None
+        assert context.minimum_version == ssl.TLSVersion.TLSv1_2

@@ -9,14 +9,18 @@ variables, which set any attribute of a backend, are undone.
 from __future__ import annotations
 
 import importlib
+import logging
 import os
 import sys
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
+from urllib.parse import unquote
 
 from huracan_sync.auth.keystore.secret_id import SecretName, unwrap, wrap
 from huracan_sync.errors import VaultRefused
 from huracan_sync.secret import Secret
+
+log = logging.getLogger(__name__)
 
 ALLOWED = (
     ("keyring.backends.macOS", "Keyring", "darwin"),
@@ -88,12 +92,29 @@ def find_keyring(env: Mapping[str, str]) -> OsKeyring | None:
         if sys.platform != platform:
             continue
         # Both Linux keyrings speak over the session bus. Without one there is nothing to import 80 ms of code for.
-        if platform == "linux" and not env.get("DBUS_SESSION_BUS_ADDRESS"):
+        if platform == "linux" and not _has_own_bus(env.get("DBUS_SESSION_BUS_ADDRESS", "")):
             continue
         backend = _make(module, name)
         if backend is not None:
             return OsKeyring(backend)
     return None
+
+
+def _has_own_bus(addresses: str) -> bool:
+    """Whether there is a session bus, and it is not another user's (as it is under `sudo -E`)."""
+    for address in filter(None, addresses.split(";")):
+        kind, _, options = address.partition(":")
+        values = dict(option.partition("=")[::2] for option in options.split(","))
+        path = unquote(values.get("path", ""))
+        if kind == "unix" and path:
+            try:
+                owner = os.stat(path).st_uid  # noqa: PTH116 - what the bus itself will be reached by
+            except (OSError, ValueError):
+                continue  # no bus there
+            if owner != os.geteuid():
+                log.warning("the session bus %s belongs to user %d: its keyring is not used", path, owner)
+                return False
+    return bool(addresses)
 
 
 def _make(module: str, name: str) -> Any:
