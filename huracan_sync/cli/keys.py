@@ -202,7 +202,7 @@ def _show(asked: _Asked) -> int:
 def _known(asked: _Asked, public: bytes | None) -> tuple[Trust | None, Pin | None]:
     """The trust file that counts on this machine, and the pin that readers need for it. No network."""
     try:
-        seen = asked.roots.seen
+        seen = asked.roots.store
         if seen.exists():
             state = seen.load()
             return trust.open(state.trust), trust.pin_of(state.trust)
@@ -416,7 +416,7 @@ def _export_arguments(parser: argparse.ArgumentParser) -> None:
 def _export(asked: _Asked) -> int:
     channel, out = asked.options.channel, asked.options.out
     reader_at(asked.context, asked.root).latest(channel, allow_stale=True)
-    state = asked.roots.seen.load()
+    state = asked.roots.store.load()
     known = trust.open(state.trust)
     message, armored = head.export_sshsig(state.channels[channel].head, [key.public for key in known.keys])
     name = channel.replace("/", "+")

@@ -91,7 +91,7 @@ class Publish:
             for failure in report.failed:
                 raise failure.error
             push.vouch()
-            signed = push.signer.sign(without=_gone(plan.changes), strict=True, anew=push.options.overwrite)
+            signed = push.signer.sign(without=_gone(plan.changes), strict=True, overwrite=push.options.overwrite)
             if signed is None:
                 raise NoSigningKey("nothing on this machine can sign")
             report.sequence, report.made, report.files = signed.state.seq, signed.made, plan.changes.local_count

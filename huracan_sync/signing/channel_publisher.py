@@ -88,7 +88,7 @@ class ChannelPublisher:
             NotAuthorized, TryLater, Unavailable: Dropbox could not be asked. Nothing half-done counts.
         """
         self._trust_files.renew_if_due()
-        state, seen = self._state(), self._trust_files.seen
+        state, store = self._state(), self._trust_files.store
         held = _held(state.channels.get(self.channel))
         if held is None and channel_view is None:
             channel_view = self._resume(state)
@@ -109,13 +109,13 @@ class ChannelPublisher:
             published = published._replace(resumed_from=resumed.mark.sequence)
         before = state.trust
         for data in published.trust_files:
-            seen.remember_trust(data, after=before)
+            store.remember_trust(data, after=before)
             before = data
-        here = blob_cache(seen.folder, self.channel)
+        here = blob_cache(store.folder, self.channel)
         with here.in_use():
             here.put_bodies((part.sha256, part.data) for part in published.bodies)
-            self._remember(seen, published)
-        self._tidy(seen, here)
+            self._remember(store, published)
+        self._tidy(store, here)
         return published
 
     def channel_view(self) -> ChannelView:
@@ -136,15 +136,15 @@ class ChannelPublisher:
         """
         self._keys.signer()
         self._trust_files.ensure_pinned()
-        policy = trust.open(self._trust_files.seen.load().trust).policy(self.channel)
+        policy = trust.open(self._trust_files.store.load().trust).policy(self.channel)
         self._signers(policy)
         return policy
 
     def held(self) -> tuple[Head, bool] | None:
         """The newest head that was seen here, and whether it wants to be renewed. Makes no request."""
-        if not self._trust_files.seen.exists():
+        if not self._trust_files.store.exists():
             return None
-        state = self._trust_files.seen.load()
+        state = self._trust_files.store.load()
         held = state.channels.get(self.channel)
         if held is None or not held.head:
             return None
@@ -153,13 +153,13 @@ class ChannelPublisher:
 
     def seen_digest(self) -> bytes:
         """The digest of the newest head that was seen here; empty where none was. Makes no request."""
-        store = self._trust_files.seen
+        store = self._trust_files.store
         held = store.load().channels.get(self.channel) if store.exists() else None
         return held.mark.digest if held else b""
 
     def items_of(self, digest: bytes) -> list[Item] | None:
         """What a head that this machine has made or seen listed; None where it is not on this disk. No request."""
-        store = self._trust_files.seen
+        store = self._trust_files.store
         if not store.exists():
             return None
         state = store.load()
@@ -218,9 +218,9 @@ class ChannelPublisher:
             return False
 
     def _state(self) -> State:
-        self._trust_is_new = not self._trust_files.seen.exists()
+        self._trust_is_new = not self._trust_files.store.exists()
         self._trust_files.ensure_pinned()
-        state = self._trust_files.seen.load()
+        state = self._trust_files.store.load()
         checks.check_clock(int(self._clock() * 1000), state.clock_ms)
         return state
 
@@ -240,12 +240,12 @@ class ChannelPublisher:
             )
         return signers
 
-    def _remember(self, seen: TrustStore, published: Published) -> None:
+    def _remember(self, store: TrustStore, published: Published) -> None:
         """What was published here is seen here: nobody can put an older head back without being noticed."""
         payload = published.head
         mark = Mark(payload.epoch, payload.seq, published.digest)
         while True:
-            held = seen.load().channels.get(self.channel)
+            held = store.load().channels.get(self.channel)
             if held is not None and (held.mark.epoch, held.mark.sequence) >= (payload.epoch, payload.seq) and held.head:
                 return
             new = Channel(
@@ -263,13 +263,13 @@ class ChannelPublisher:
                 else:
                     new = msgspec.structs.replace(new, previous=held.head, previous_parts=held.parts)
             now_ms = int(self._clock() * 1000)
-            if seen.advance(self.channel, new, after=held.mark if held else None, clock_ms=now_ms):
+            if store.advance(self.channel, new, after=held.mark if held else None, clock_ms=now_ms):
                 return
 
-    def _tidy(self, seen: TrustStore, here: BlobCache) -> None:
+    def _tidy(self, store: TrustStore, here: BlobCache) -> None:
         """Throw away bodies that neither the newest list of this machine nor the one before names."""
         with here.unused() as alone:
-            held = seen.load().channels[self.channel]
+            held = store.load().channels[self.channel]
             if alone:
                 here.keep_only((*held.parts, *held.previous_parts))
 

@@ -1,4 +1,4 @@
-"""Does in Dropbox what the act of publishing says."""
+"""Does in Dropbox what the publish transaction says."""
 
 from __future__ import annotations
 
@@ -53,8 +53,8 @@ class Executor:
         self._root = root
         self._intend = intend
 
-    def perform(self, act: Steps[T]) -> T:
-        """Do what the act says until it ends; its result.
+    def perform(self, transaction: Steps[T]) -> T:
+        """Do what the transaction says until it ends; its result.
 
         Raises:
             NotAuthorized, TryLater, Unavailable: Dropbox could not be asked. Nothing half-done counts.
@@ -62,7 +62,7 @@ class Executor:
         answers: Sequence[Any] | None = None
         while True:
             try:
-                steps = act.send(answers)  # type: ignore[arg-type]  # None begins
+                steps = transaction.send(answers)  # type: ignore[arg-type]  # None begins
             except StopIteration as end:
                 result: T = end.value
                 return result

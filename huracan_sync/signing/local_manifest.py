@@ -78,15 +78,15 @@ def arrangement(disk: Path | FolderView) -> str | None:
     return name if name in ARRANGEMENTS else None
 
 
-def recall(seen: TrustStore, channel: str, place: str, prefix: str, held: Tree) -> LocalManifest | None:
+def recall(store: TrustStore, channel: str, place: str, prefix: str, held: Tree) -> LocalManifest | None:
     """The newest list that this machine has seen of a channel, where it says of a folder exactly what is held there.
 
     No network. None also where nothing was seen, or nobody who counts has signed it.
     """
     with contextlib.suppress(HuracanError):
-        state = seen.load()
+        state = store.load()
         known = state.channels[channel] if channel in state.channels else Channel(Mark(0, 0, b""))
-        here = blob_cache(seen.folder, channel)
+        here = blob_cache(store.folder, channel)
         parts = {sha256: data for sha256 in known.parts if (data := here.part(sha256)) is not None}
         local_manifest = LocalManifest(place, prefix, channel, known.head, parts)
         _, items = local_manifest.open(trust.open(state.trust))

@@ -97,7 +97,7 @@ def change_of(
     last: OwnHead | None,
     following: OwnHead | None,
     strict: bool = False,
-    anew: bool = False,
+    overwrite: bool = False,
 ) -> Change:
     """What this machine wants signed.
 
@@ -108,9 +108,11 @@ def change_of(
         last: the head that it signed last.
         following: one that was about to take its place when the last run ended. Nobody knows whether it did.
         strict: as in `Change`.
-        anew: also what others have put in the place of this machine's is replaced.
+        overwrite: also what others have put in the place of this machine's is replaced.
     """
-    changed = frozenset(key for key, count in counts.items() if count > last.changes) if last and not anew else None
+    changed = (
+        frozenset(key for key, count in counts.items() if count > last.changes) if last and not overwrite else None
+    )
     own = frozenset(each.digest for each in (last, following) if each and not each.shared)
     return Change(items, changed, gone, own, strict)
 

@@ -42,14 +42,14 @@ class PairPublisher:
         return self._channel_publisher.channel_view()
 
     def publish(
-        self, left_out: frozenset[str], *, strict: bool, anew: bool, channel_view: ChannelView | None = None
+        self, left_out: frozenset[str], *, strict: bool, overwrite: bool, channel_view: ChannelView | None = None
     ) -> SignedResult:
         """Publish a list of everything both sides hold alike, unless the one that is signed says so.
 
         Args:
             left_out: folded paths, below the pair, that are no part of it any more.
             strict: as `PushSigner.sign`. The body is sent then although it lies there for all we know: it is small.
-            anew: as `PushSigner.sign`.
+            overwrite: as `PushSigner.sign`.
             channel_view: how the channel stood a moment ago.
         """
         signed_states, at = self._signed_states, self._scope.path
@@ -69,7 +69,7 @@ class PairPublisher:
             last=last,
             following=following,
             strict=strict,
-            anew=anew,
+            overwrite=overwrite,
         ).knowing(
             {fold(at(path)): digest for path, digest in unsigned.values()},
             self._channel_publisher.items_of(last.digest) if last else None,

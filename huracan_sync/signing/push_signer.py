@@ -65,13 +65,15 @@ class PushSigner:
 
         return PairPublisher(self._context, self._pair, self.scope, self.channel, self.signed_states)
 
-    def sign(self, *, without: Iterable[str] = (), strict: bool = False, anew: bool = False) -> SignedResult | None:
+    def sign(
+        self, *, without: Iterable[str] = (), strict: bool = False, overwrite: bool = False
+    ) -> SignedResult | None:
         """Sign a manifest of what both sides hold alike; None where this machine has no key.
 
         Args:
             without: paths, below the pair, that are about to be deleted, or no part of it any more.
             strict: a file of a kind that the channel does not allow refuses the whole.
-            anew: also what others have put in the place of this machine's is replaced.
+            overwrite: also what others have put in the place of this machine's is replaced.
 
         Raises:
             NoTrust, NoSigningKey: this machine may not sign here.
@@ -80,14 +82,14 @@ class PushSigner:
         """
         left_out = frozenset(map(fold, without))
         last = self.signed_states.last()
-        if last and not anew and self._says_it_all(last, left_out):
+        if last and not overwrite and self._says_it_all(last, left_out):
             return SignedResult(last, unsigned=tuple(path for path, _ in self.signed_states.unsigned().values()))
         if not self._context.keys.exists():
             return None
         if self._ahead is not None:
             self._ahead.join()
         channel_view, self._channel_view = self._channel_view, None
-        return self._pair_publisher().publish(left_out, strict=strict, anew=anew, channel_view=channel_view)
+        return self._pair_publisher().publish(left_out, strict=strict, overwrite=overwrite, channel_view=channel_view)
 
     def _says_it_all(self, last: SignedState, left_out: frozenset[str]) -> bool:
         young = self._context.clock() * 1000 < last.due_ms

@@ -80,7 +80,7 @@ class TrustFiles:
         self._lifetime_ms = LIFETIME_MS
 
     @property
-    def seen(self) -> TrustStore:
+    def store(self) -> TrustStore:
         """What this machine knows of the root folder. Raises `NotAuthorized` where nobody is logged in."""
         return TrustStore(self._home, self.source.place)
 
@@ -101,7 +101,7 @@ class TrustFiles:
         except (Unavailable, TryLater, NotAuthorized) as error:
             local = self._local(signer)
             return InitResult(signer, made, local.newest, trust.pin_of(local.files[-1]), error)
-        data = self.seen.load().trust
+        data = self.store.load().trust
         return InitResult(signer, made, trust.open(data), trust.pin_of(data), None)
 
     def ensure_pinned(self) -> None:
@@ -111,16 +111,16 @@ class TrustFiles:
             NoTrust: nothing is known for which this machine's key could sign.
             Refused: `TRUST_PIN`, the root folder has a trust file of another key.
         """
-        if not self.seen.exists():
+        if not self.store.exists():
             self._ensure_pinned(self.keys.signer(), make=False)
 
     def send(self) -> int:
         """Put the trust files of this machine into a root folder that has none; how many."""
-        held = trust.open(self.seen.load().trust)
+        held = trust.open(self.store.load().trust)
         place = self.source.place
         kept = (chains.kept(self._home, public).get(place) for public in _publics(held))
         found = next(filter(None, kept), None)
-        if found is None or trust.digest(found.files[-1]) != trust.digest(self.seen.load().trust):
+        if found is None or trust.digest(found.files[-1]) != trust.digest(self.store.load().trust):
             return 0
         self._send(found)
         return len(found.files)
@@ -138,7 +138,7 @@ class TrustFiles:
             Refused: `TRUST_FORMAT` or `TRUST_CHAIN`, no reader would accept it.
         """
         self.ensure_pinned()
-        newest = Pinning(self.source, self.seen).newest(self.seen.load(), search=True)
+        newest = Pinning(self.source, self.store).newest(self.store.load(), search=True)
         published = self._published()
         self._check_clock()
         made = make(newest, int(self._clock() * 1000))
@@ -149,7 +149,7 @@ class TrustFiles:
                 f"somebody else has made version {made.version} of the trust file",
                 hint="look at it with `huracan-sync keys show`, then run this again if it is still needed",
             )
-        self.seen.remember_trust(data, after=self.seen.load().trust)
+        self.store.remember_trust(data, after=self.store.load().trust)
         chains.keep(self._home, whole, self.source.place)
         with Journal(self._home) as journal:
             expire_signatures(journal)  # what was signed before may not count any more
@@ -162,14 +162,14 @@ class TrustFiles:
 
         No request before that. What keeps it from being renewed is logged, and tried again by the next run.
         """
-        if not self.seen.exists():
+        if not self.store.exists():
             return
-        known = trust.open(self.seen.load().trust)
+        known = trust.open(self.store.load().trust)
         roots = {signer.public for signer in self.keys.all()} & set(known.roots) if self._is_due(known) else set()
         if not roots or len(roots) < known.root_threshold:
             return
         try:
-            newest = Pinning(self.source, self.seen).newest(self.seen.load(), search=True)
+            newest = Pinning(self.source, self.store).newest(self.store.load(), search=True)
             if self._is_due(newest):
                 made = self.publish_next(lambda newest, now_ms: rotation.renewed(newest, now_ms=now_ms))
                 log.warning("renewed the trust file: version %d ends in %s", made.version, self._left(made))
@@ -184,7 +184,7 @@ class TrustFiles:
 
     def _ensure_pinned(self, signer: Signer, *, make: bool) -> None:
         """The root folder has a trust file that our key stands for, and it is pinned here."""
-        seen, place = self.seen, self.source.place
+        store, place = self.store, self.source.place
         published, kept = self._published(), chains.kept(self._home, signer.public)
         if published:
             ours = self._own(published, signer)
@@ -204,8 +204,8 @@ class TrustFiles:
         if not published:
             self._send(ours)
         chains.keep(self._home, ours, place)
-        if not seen.exists():
-            seen.pin(ours.files[-1], trust.pin_of(ours.files[-1]), {})
+        if not store.exists():
+            store.pin(ours.files[-1], trust.pin_of(ours.files[-1]), {})
 
     def _check_delivered(self, ours: Chain) -> None:
         """What was delivered beside the key says which root folder it is for."""

@@ -114,12 +114,12 @@ def find_changes(
         manifest: what a verified manifest lists of the remote folder.
     """
     folder = local_root.path if isinstance(local_root, FolderView) else local_root
-    seen = Scan({}, []) if local_may_miss and not folder.exists() else scan(local_root, wanted=wanted)
+    scanned = Scan({}, []) if local_may_miss and not folder.exists() else scan(local_root, wanted=wanted)
     synced = journal.synced(pair)
-    if seen.others:
-        seen.problems += _hidden_by_links(seen.others, local_root, synced)
-    if isinstance(local_root, FolderView) and seen.problems:
-        seen.problems += _hidden(seen.problems, local_root, synced)
+    if scanned.others:
+        scanned.problems += _hidden_by_links(scanned.others, local_root, synced)
+    if isinstance(local_root, FolderView) and scanned.problems:
+        scanned.problems += _hidden(scanned.problems, local_root, synced)
     refused: list[HostilePath] = []
     verified = tree(manifest.entries) if manifest else {}
     contradicted: list[str] = []
@@ -133,15 +133,15 @@ def find_changes(
     if wanted is not None:
         synced = {key: item for key, item in synced.items() if wanted(item.entry.path)}
         remote_changes = {key: e for key, e in remote_changes.items() if (wanted(e.path) if e else key in synced)}
-    result = ChangeSet({}, {}, {}, {}, {}, synced, len(seen.files), False, seen.problems, refused, seen.parts)
-    result.left_out, result.declined = seen.left_out, seen.declined
+    result = ChangeSet({}, {}, {}, {}, {}, synced, len(scanned.files), False, scanned.problems, refused, scanned.parts)
+    result.left_out, result.declined = scanned.left_out, scanned.declined
     result.signed, result.contradicted = verified, contradicted
     if local_may_miss:
-        result.folders = sorted({path.rpartition("/")[0] for path in seen.files})
+        result.folders = sorted({path.rpartition("/")[0] for path in scanned.files})
     result.remote_vanished = bool(synced) and all(
         key in remote_changes and remote_changes[key] is None for key in synced
     )
-    _compare_local(seen, remote_changes, local_root, result)
+    _compare_local(scanned, remote_changes, local_root, result)
     own = journal.intents(pair)
     for key in remote_changes.keys() | result.here.keys() | result.base.keys():
         there = remote_changes[key] if key in remote_changes else _entry(synced.get(key))
@@ -205,10 +205,10 @@ def _entry(item: Synced | None) -> Entry | None:
     return item.entry if item else None
 
 
-def _compare_local(seen: Scan, remote_changes: dict[str, Entry | None], root: Root, result: ChangeSet) -> None:
+def _compare_local(scanned: Scan, remote_changes: dict[str, Entry | None], root: Root, result: ChangeSet) -> None:
     """Fill in what the disk holds otherwise than synced, and what it lost."""
     synced, found = result.synced, set()
-    for path, stamp in seen.files.items():
+    for path, stamp in scanned.files.items():
         key = fold(path)
         found.add(key)
         known = synced.get(key)
@@ -291,12 +291,12 @@ def refresh_remote(remote: Remote, journal: Journal, pair: int, folder: str, syn
 def _learn_changes(
     remote: Remote, journal: Journal, pair: int, folder: str, synced: dict[str, Synced], cursor: str
 ) -> None:
-    for news in changes(remote, folder, cursor):
-        if not (news.files or news.gone or news.folders or news.refused):
+    for page in changes(remote, folder, cursor):
+        if not (page.files or page.gone or page.folders or page.refused):
             continue  # the cursor that is held says the same
-        differences, same = _apply(news, synced, journal.remote_changes(pair))
-        refused = _without(journal.refused(pair), news.gone) | set(news.refused)
-        journal.note_remote_changes(pair, differences, same, news.cursor, refused=refused, anew=False)
+        differences, same = _apply(page, synced, journal.remote_changes(pair))
+        refused = _without(journal.refused(pair), page.gone) | set(page.refused)
+        journal.note_remote_changes(pair, differences, same, page.cursor, refused=refused, is_whole=False)
 
 
 def _without(refused: set[str], gone: list[str]) -> set[str]:
@@ -305,20 +305,20 @@ def _without(refused: set[str], gone: list[str]) -> set[str]:
 
 
 def _apply(
-    news: Changes, synced: dict[str, Synced], remote_changes: dict[str, Entry | None]
+    page: Changes, synced: dict[str, Synced], remote_changes: dict[str, Entry | None]
 ) -> tuple[dict[str, Entry | None], list[str]]:
     """One page of changes on top of what is known: where the remote side differs now, and where it no longer does."""
     differences: dict[str, Entry | None] = {}
     same: list[str] = []
-    new = any(fold(entry.path) not in synced for entry in news.files)
-    if news.gone or news.folders or new:
+    new = any(fold(entry.path) not in synced for entry in page.files)
+    if page.gone or page.folders or new:
         known = synced.keys() | {key for key, entry in remote_changes.items() if entry is not None}
-        for key in taken_back(news, known, folders_of(known) if new else frozenset()):
+        for key in taken_back(page, known, folders_of(known) if new else frozenset()):
             if key in synced:
                 differences[key] = None
             else:
                 same.append(key)  # it was only there, and is no more
-    for entry in news.files:
+    for entry in page.files:
         key = fold(entry.path)
         if _is_synced(synced.get(key), entry):
             differences.pop(key, None)
@@ -347,9 +347,9 @@ def _list_all(remote: Remote, journal: Journal, pair: int, folder: str, synced: 
         contents = everything(remote, folder, keep)
     except NotFound:
         differences: dict[str, Entry | None] = dict.fromkeys(synced)
-        journal.note_remote_changes(pair, differences, (), None, refused=set(), anew=True)
+        journal.note_remote_changes(pair, differences, (), None, refused=set(), is_whole=True)
         return
     differences = {key: entry for key, entry in contents.files.items() if entry is not None}
     differences |= {key: None for key in synced if key not in contents.files}
     refused = set(contents.refused.values())
-    journal.note_remote_changes(pair, differences, (), contents.cursor, refused=refused, anew=True)
+    journal.note_remote_changes(pair, differences, (), contents.cursor, refused=refused, is_whole=True)

@@ -59,7 +59,7 @@ class Download:
         self._zips: deque[download_zip.Group] = deque()
         self._unpacking: deque[_Unpack] = deque()
         self._files: deque[Copy] = deque()
-        self._large: deque[Copy] = deque()
+        self._large_files: deque[Copy] = deque()
         self._streams: deque[Copy] = deque()
         self._open: list[RangeDownload] = []
         self._attempts: dict[str, int] = {}
@@ -93,7 +93,7 @@ class Download:
             job.archive.close()
 
     def _queue(self, step: Copy) -> None:
-        (self._large if step.entry.size > WHOLE else self._files).append(step)
+        (self._large_files if step.entry.size > WHOLE else self._files).append(step)
 
     def _feed(self) -> bool:
         if self._outcome.stopped or self._context.stop():
@@ -199,9 +199,9 @@ class Download:
         )
 
     def _feed_large(self) -> bool:
-        if not self._large or len(self._open) >= FILES_AT_ONCE:
+        if not self._large_files or len(self._open) >= FILES_AT_ONCE:
             return False
-        step = self._large.popleft()
+        step = self._large_files.popleft()
         try:
             self._open.append(RangeDownload(self._context, step))
         except HuracanError as error:

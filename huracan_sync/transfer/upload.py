@@ -60,10 +60,10 @@ class Upload:
 
     def __init__(self, context: UploadContext) -> None:
         self._context = context
-        self._small = BatchUploader(
+        self._batches = BatchUploader(
             context, closed=self._await_commit, sent=lambda w, r: self._settle([(w, r)]), failed=self._fail
         )
-        self._large = PartUploader(context, closed=self._await_commit, failed=self._fail)
+        self._parts = PartUploader(context, closed=self._await_commit, failed=self._fail)
         self._closed: list[UploadItem] = []
         self._doubtful: list[tuple[UploadItem, HuracanError]] = []
         """What may have been committed, and why that is not sure."""
@@ -78,16 +78,16 @@ class Upload:
         try:
             self._context.pool.drive(self._feed)
         finally:
-            self._large.close()
+            self._parts.close()
         if self._context.stop() and len(self._outcome.done) + len(self._outcome.failures) < count:
             self._outcome.stopped = self._outcome.stopped or Stopped("asked to end; the rest is for the next run")
         return self._outcome
 
     def _queue(self, item: UploadItem) -> None:
         if item.is_large(self._context):
-            self._large.queue.append(item)
+            self._parts.queue.append(item)
         else:
-            self._small.add(item)
+            self._batches.add(item)
 
     def _await_commit(self, items: list[UploadItem]) -> None:
         self._closed.extend(items)
@@ -97,7 +97,7 @@ class Upload:
             return False
         if self._context.stop():
             return self._feed_commit()  # what was sent is not thrown away
-        return self._feed_commit() or self._large.feed() or self._small.feed() or self._feed_doubtful()
+        return self._feed_commit() or self._parts.feed() or self._batches.feed() or self._feed_doubtful()
 
     def _feed_commit(self) -> bool:
         if self._committing or not self._closed:
@@ -161,7 +161,7 @@ class Upload:
         self._outcome.done.extend(synced_items)
         for item, entry in synced:
             if item.is_large(context):
-                self._large.forget(item)
+                self._parts.forget(item)
             context.monitor.finished(item.path, entry.size)
 
     def _fail(self, item: UploadItem, error: HuracanError, *, alone: bool = False) -> None:
@@ -185,9 +185,9 @@ class Upload:
         most = READ_TWICE if isinstance(error, ContentMismatch) else ATTEMPTS
         if again and item.attempts + 1 < most and not self._outcome.stopped:
             if lost and large:
-                self._large.forget(item)
+                self._parts.forget(item)
             item.begin_again()
-            (self._large if large else self._small).queue.append(item)
+            (self._parts if large else self._batches).queue.append(item)
             return
         self._outcome.failures.append(Failure(item.path, error))
         self._context.monitor.failed(item.path, error)

@@ -3,7 +3,7 @@
 import pytest
 from transfer_world import ROOT, local_tree
 
-from huracan_sync.errors import NotAuthorized
+from huracan_sync.errors import PathRefused
 from huracan_sync.remote import files
 
 MANY = {f"d/{n}.csv": f"{n}".encode() for n in range(12)}
@@ -23,7 +23,7 @@ def test_a_file_that_may_not_be_downloaded_fails_alone(world, size):
     world.dropbox.faults({"fault": "restricted_content", "path": f"{ROOT.lower()}/d/secret.bin"})
     report = world.restore()
     assert [failure.path for failure in report.failed] == ["d/secret.bin"]
-    assert isinstance(report.failed[0].error, NotAuthorized)
+    assert isinstance(report.failed[0].error, PathRefused)
     assert set(local_tree(world.dst)) == set(MANY)
 
 

@@ -75,7 +75,7 @@ def test_what_has_changed_is_told_by_counts():
     counts = {"a": 3, "b": 7}
     assert change_of(items, counts, {}, last=None, following=None).changed is None
     assert change_of(items, counts, {}, last=sealed(b"d", 5), following=None).changed == {"b"}
-    assert change_of(items, counts, {}, last=sealed(b"d", 5), following=None, anew=True).changed is None
+    assert change_of(items, counts, {}, last=sealed(b"d", 5), following=None, overwrite=True).changed is None
 
 
 def test_only_lists_that_are_ours_alone_need_not_be_read():

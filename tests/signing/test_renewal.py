@@ -10,7 +10,7 @@ HALF_DAYS = 15
 
 
 def versions(machine):
-    return trust.open(machine.roots().seen.load().trust).version
+    return trust.open(machine.roots().store.load().trust).version
 
 
 def test_months_of_pushes_need_no_person(publisher, hamilton, clock):

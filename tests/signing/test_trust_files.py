@@ -36,7 +36,7 @@ def test_without_a_network_it_waits_here(signing_machine, dropbox, reading_machi
     begun = signing_machine.roots().begin()
     assert isinstance(begun.problem, Unavailable)
     assert signing_machine.roots().begin().trust == begun.trust
-    assert not signing_machine.roots().seen.exists()
+    assert not signing_machine.roots().store.exists()
     dropbox.faults()
     signing_machine.roots().ensure_pinned()
     assert reading_machine.reader().pin(str(begun.pin)) == begun.trust
@@ -70,7 +70,7 @@ def test_another_key_is_refused(signing_machine, dropbox, tmp_path):
         with raises("TRUST_PIN") as caught:
             verb()
         assert "keys rotate --signer" in caught.value.hint
-    assert not other.roots().seen.exists()
+    assert not other.roots().store.exists()
 
 
 def test_a_trust_file_that_only_names_our_key_is_refused(signing_machine):
@@ -110,7 +110,7 @@ def test_trust_files_of_another_root_folder_are_refused(signing_machine, dropbox
     elsewhere = signing_machine.roots("/Elsewhere").begin()
     signing_machine.remote.rpc("files/delete_v2", {"path": f"{ROOT}/{locations.TRUST}"}, dict)
     put(signing_machine, 1, trust.sign(elsewhere.trust, [signing_machine.keys.signer()]))
-    seen = signing_machine.roots().seen
+    seen = signing_machine.roots().store
     (seen.folder / "seen.db").unlink()
     (seen.folder / "pinned").unlink()
     with raises("WRONG_ROOT"):
@@ -178,10 +178,10 @@ def test_what_no_reader_would_accept_is_not_sent(signing_machine, dropbox):
 
 def test_lost_state_is_not_begun_anew_by_itself(signing_machine):
     signing_machine.roots().begin()
-    (signing_machine.roots().seen.folder / "seen.db").unlink()
+    (signing_machine.roots().store.folder / "seen.db").unlink()
     with pytest.raises(StateMissing):
         signing_machine.roots().begin()
-    assert signing_machine.roots().seen.pinned().fingerprints == (signing_machine.keys.signer().fingerprint,)
+    assert signing_machine.roots().store.pinned().fingerprints == (signing_machine.keys.signer().fingerprint,)
 
 
 def test_sent_again_where_a_folder_was_emptied(signing_machine, reading_machine):

@@ -7,7 +7,7 @@ import pytest
 from transfer_world import MIB, Watching, local_tree
 
 from huracan_sync.disk.files import Stamp
-from huracan_sync.errors import Conflict, ContentMismatch, NotAuthorized
+from huracan_sync.errors import Conflict, ContentMismatch, PathRefused
 from huracan_sync.transfer import upload_parts
 from huracan_sync.transfer.upload_item import UploadItem
 from huracan_sync.tree.content_hash import content_hash
@@ -47,7 +47,7 @@ def test_a_path_that_may_not_be_written_fails_alone(world):
     world.write({"a": 10, "b": 12 * MIB})
     world.dropbox.faults({"route": "files/upload", "fault": "error", "tags": ["path", "no_write_permission"]})
     report = world.push()
-    assert (report.uploaded, [type(failure.error) for failure in report.failed]) == (1, [NotAuthorized])
+    assert (report.uploaded, [type(failure.error) for failure in report.failed]) == (1, [PathRefused])
 
 
 @pytest.mark.parametrize(("size", "route"), [(10, "files/upload"), (12 * MIB, "files/upload_session/append_v2")])

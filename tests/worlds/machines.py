@@ -84,7 +84,7 @@ class Machine:
 
     def pin(self, root=None):
         """What a person carries from here to a reader."""
-        return str(trust.pin_of(self.roots(root).seen.load().trust))
+        return str(trust.pin_of(self.roots(root).store.load().trust))
 
     def reader(self, root=None):
         source = RemoteSource(self.remote, root)

@@ -333,7 +333,7 @@ class Journal:
         cursor: str | None,
         *,
         refused: Iterable[str] = (),
-        anew: bool,
+        is_whole: bool,
     ) -> None:
         """The remote side was read up to `cursor`.
 
@@ -343,7 +343,7 @@ class Journal:
             same: keys that hold what was synced (again).
             cursor: where the listing stands; None when there was nothing to list.
             refused: all paths known there under names that no tree may hold.
-            anew: it was listed whole, so what was noted before is void.
+            is_whole: it was listed whole, so what was noted before is void.
         """
         rows = [
             (pair, key, entry.path, entry.size, entry.content_hash, entry.rev, entry.mtime_ms)
@@ -352,7 +352,7 @@ class Journal:
             for key, entry in differences.items()
         ]
         with self.transaction() as db:
-            if anew:
+            if is_whole:
                 db.execute("DELETE FROM elsewhere WHERE pair=?", (pair,))
             db.executemany("DELETE FROM elsewhere WHERE pair=? AND key=?", [(pair, key) for key in same])
             db.executemany("INSERT OR REPLACE INTO elsewhere VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
