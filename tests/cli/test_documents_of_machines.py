@@ -11,6 +11,7 @@ from huracan_sync import cli
 from huracan_sync.cli import document_parts, documents
 from huracan_sync.engine.daemon.scheduler import Outcome
 from huracan_sync.engine.daemon.status import State, Status
+from huracan_sync.engine.run import RunReport
 from huracan_sync.operations.publish import PublishReport
 from huracan_sync.operations.push import PushReport
 from huracan_sync.operations.restore import RestoreReport
@@ -60,6 +61,7 @@ def test_what_the_types_do_not_say_is_refused(change):
         (State, document_parts.Kind, {"healthy", "lag_s"}),
         (Status, document_parts.Continuous, {"running", "healthy"}),
         (Outcome, document_parts.KindOutcome, set()),
+        (RunReport, documents.RunOnce, {"uploaded", "bytes_sent"}),
     ],
 )
 def test_a_field_of_a_report_is_a_field_of_its_document(report, kind, derived):
