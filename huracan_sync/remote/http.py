@@ -18,7 +18,7 @@ from weakref import WeakSet
 
 import msgspec
 
-from huracan_sync.errors import ConfigError, Unreachable
+from huracan_sync.errors import ConfigError, ServiceFault, Unreachable
 from huracan_sync.remote.forked import renewed_in_child
 from huracan_sync.remote.throttle import Shape, Throttle
 from huracan_sync.secret import Secret, bare
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+MOST_ANSWER = 64 * 1024 * 1024
+"""Bytes of an answer that is no download; a page of a listing has about one million."""
 CHUNK = 256 * 1024
 """Bytes handed over at a time: what one read of a socket can give."""
 
@@ -198,9 +200,21 @@ class Stream:
             self._meter.add(received=len(piece))
         return piece
 
-    def read(self) -> bytes:
-        """The rest of the body at once."""
-        return b"".join(self.chunks())
+    def read(self, *, most: int) -> bytes:
+        """The rest of the body at once.
+
+        Raises:
+            ServiceFault: it is longer than `most` bytes: a few of them, packed, would fill the memory.
+            Unreachable: the body ended early or stalled.
+        """
+        pieces, size = [], 0
+        for piece in self.chunks():
+            size += len(piece)
+            if size > most:
+                host = urlsplit(self._url).netloc
+                raise ServiceFault(f"{host} answered with more than {most} bytes", host=host)
+            pieces.append(piece)
+        return b"".join(pieces)
 
     def close(self) -> None:
         """Give the connection back when the body was read to its end, else drop it."""
@@ -276,7 +290,7 @@ class Wire:
         with self.open(
             url, headers=headers, token=token, body=body, method=method, read_timeout=read_timeout
         ) as stream:
-            return Answer(stream.status, stream.headers, stream.read())
+            return Answer(stream.status, stream.headers, stream.read(most=MOST_ANSWER))
 
     def open(
         self,

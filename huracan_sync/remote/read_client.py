@@ -19,7 +19,7 @@ import msgspec
 
 from huracan_sync.errors import ServiceFault, Unreachable, UsageError
 from huracan_sync.remote.errors import NETWORK_ATTEMPTS, TokenExpired, Verdict, judge, moment, of_silence
-from huracan_sync.remote.http import CHUNK, Answer, Body, Stream, Wire
+from huracan_sync.remote.http import CHUNK, MOST_ANSWER, Answer, Body, Stream, Wire
 from huracan_sync.remote.rate_limit import Pacing, Wait
 from huracan_sync.remote.retry import repeat
 from huracan_sync.secret import Secret
@@ -289,7 +289,7 @@ class ReadOnly:
                 if 200 <= stream.status < 300:
                     return stream
                 with stream:
-                    answer = Answer(stream.status, stream.headers, stream.read())
+                    answer = Answer(stream.status, stream.headers, stream.read(most=MOST_ANSWER))
         except Unreachable as error:
             return of_silence(error)
         verdict = judge(call.route, answer, self._now())

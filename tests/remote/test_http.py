@@ -1,5 +1,6 @@
 """The wire: where it goes, what it ignores, and how it says that nobody answered."""
 
+import gzip
 import socket
 import ssl
 import subprocess
@@ -8,9 +9,9 @@ import threading
 
 import pytest
 
-from huracan_sync.errors import ConfigError, TlsRefused, Unreachable
+from huracan_sync.errors import ConfigError, ServiceFault, TlsRefused, Unreachable
 from huracan_sync.remote.client import Remote
-from huracan_sync.remote.http import Endpoint, Wire
+from huracan_sync.remote.http import MOST_ANSWER, Endpoint, Wire
 
 
 def answer_with(*raw):
@@ -187,3 +188,15 @@ def test_the_official_client_uses_our_own_tls(tmp_path, monkeypatch):
         context = adapter.poolmanager.connection_pool_kw["ssl_context"]
         assert context.keylog_filename is None
         assert context.minimum_version == ssl.TLSVersion.TLSv1_2
+
+
+@pytest.mark.parametrize("packed", [True, False])
+def test_an_answer_that_would_fill_the_memory_is_refused(*, packed):
+    """A proxy, or whoever stands between, may answer with a few bytes that unpack to gigabytes."""
+    body = gzip.compress(bytes(MOST_ANSWER + 1), 1) if packed else bytes(MOST_ANSWER + 1)
+    encoding = b"Content-Encoding: gzip\r\n" if packed else b""
+    head = b"HTTP/1.1 200 OK\r\n%sContent-Length: %d\r\n\r\n" % (encoding, len(body))
+    url, _ = answer_with(head + body)
+    wire = Wire(Endpoint(url, url, url, url))
+    with pytest.raises(ServiceFault, match="more than"):
+        wire.exchange(f"{url}/2/x", headers={})
