@@ -1,0 +1,94 @@
+"""A thief with a write token among machines that push, publish, restore, rotate and die: no reader is deceived.
+
+The default suite plays a few schedules; `-m long` plays 5,000 (-k five_thousand) or 100,000 (-k hundred_thousand).
+"""
+
+import shutil
+
+import pytest
+import thief_world
+from memory_dropbox import MemoryDropbox
+
+from huracan_sync.manifest import checks, head
+from huracan_sync.reader import Reader
+from huracan_sync.transfer.journal import signed_state
+
+CHUNK = 125
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory):
+    dropbox = MemoryDropbox(tmp_path_factory.mktemp("emulator"))
+    yield dropbox
+    dropbox.stop()
+
+
+@pytest.fixture
+def play(service, tmp_path):
+    """What went wrong in schedules, by seed; and how often readers accepted something and refused something."""
+
+    def run(seeds, **options):
+        problems, accepted, refused = {}, 0, 0
+        for seed in seeds:
+            folder = tmp_path / str(seed)
+            folder.mkdir()
+            schedule = thief_world.run(seed, service, folder, **options)
+            accepted, refused = accepted + schedule.accepted, refused + schedule.refused
+            if schedule.problems:
+                problems[seed] = (schedule.op, schedule.problems)
+            shutil.rmtree(folder)
+        return problems, accepted, refused
+
+    return run
+
+
+@pytest.mark.parametrize("chunk", range(4))
+def test_no_reader_is_deceived(play, chunk):
+    problems, accepted, refused = play(range(chunk * 5, chunk * 5 + 5))
+    assert problems == {}
+    assert accepted
+    assert refused
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("chunk", range(5_000 // CHUNK))
+def test_five_thousand_schedules(play, chunk):
+    first = 10_000 + chunk * CHUNK
+    assert play(range(first, first + CHUNK))[0] == {}
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("chunk", range(100_000 // CHUNK))
+def test_a_hundred_thousand_schedules_of_the_thief(play, chunk):
+    first = 1_000_000 + chunk * CHUNK
+    assert play(range(first, first + CHUNK), steps=8)[0] == {}
+
+
+# Careless machines are seen by the very same eyes.
+
+
+def words(played):
+    return " ".join(problem for _, problems in played[0].values() for problem in problems)
+
+
+@pytest.mark.slow
+def test_a_publisher_who_states_what_he_only_restored_is_found_out(play, monkeypatch):
+    monkeypatch.setattr(signed_state, "_LISTED", signed_state._LISTED.replace("s.origin < 2", "s.origin < 3"))
+    monkeypatch.setattr(thief_world.Schedule, "WORK", {"restore_then_push": 3, "push": 1})
+    assert "nobody made" in words(play(range(24), meddles=0.06))
+
+
+@pytest.mark.slow
+def test_a_reader_who_does_not_remember_is_found_out(play, monkeypatch):
+    monkeypatch.setattr(checks, "advances", lambda *_: True)
+    monkeypatch.setattr(thief_world.Thief, "moves", lambda self: [self._roll_all_back])
+    assert " went from " in words(play(range(12), meddles=0.06))
+
+
+@pytest.mark.slow
+def test_who_believes_the_heads_of_another_root_is_found_out(play, monkeypatch):
+    monkeypatch.setattr(head, "check_root", lambda *_: None)
+    monkeypatch.setattr(checks, "advances", lambda *_: True)  # two foreign histories do not link either
+    monkeypatch.setattr(Reader, "_check_linked", lambda *_: None)
+    monkeypatch.setattr(thief_world.Thief, "moves", lambda self: [self._carry_across])
+    assert "no honest machine signed" in words(play(range(16), meddles=0.1))

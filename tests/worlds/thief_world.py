@@ -1,0 +1,384 @@
+"""Honest machines, a thief with a write token, and a schedule that a seed decides.
+
+What runs is the real code: push, publish, restore, renewal, roll-back, trust files, readers, down to the emulator's own
+application; only sockets are left out. Between any two requests of anybody the thief may overwrite, delete, put back
+whatever he ever saw, carry files from one root folder to another, or sign with a key that was revoked. Machines are
+killed at any request, lose their state folders, and have clocks that are years off. Two root folders share one key.
+
+After every step, of what any reader accepts:
+
+    the head was signed by an honest machine, for that root folder and channel;
+    each file is content that an honest machine made at that path; a published set is one that somebody published whole;
+    nobody's (epoch, sequence) goes down, or names another head than before.
+"""
+
+import hashlib
+import json
+import random
+import shutil
+import sys
+import threading
+from typing import ClassVar
+
+import msgspec
+from machines import READ, Clock, Machine
+from memory_dropbox import MemoryWire
+from publishing_machine import Publisher
+
+from huracan_sync.errors import HuracanError
+from huracan_sync.manifest import head, rotation, sshsig
+from huracan_sync.manifest.pin import parse
+from huracan_sync.manifest.signer import Signer
+from huracan_sync.remote import files
+from huracan_sync.remote.delete import remove_whatever
+from huracan_sync.remote.listing import listing
+from huracan_sync.signing import channel_publisher
+from huracan_sync.tree.content_hash import content_hash
+
+ENGINE, STAGING = "/Engine", "/Staging"
+STOLEN = Signer(bytes(range(32)))
+"""A key that a publisher lost; it was revoked before the first step."""
+DAY_S = 86_400
+YEARS_S = 3 * 365 * DAY_S
+MEDDLES, KILLED = (0.02, 0.06, 0.15), 0.01
+PATHS = ("a", "b", "d/c")
+CONFIGS = tuple(f"hamilton/configs/{symbol}USDT.json" for symbol in ("BTC", "ETH"))
+
+
+class Killed(BaseException):
+    """The machine died at this request."""
+
+
+class Thief:
+    """All scopes, no key that still counts. He forgets nothing he ever saw."""
+
+    def __init__(self, dropbox, endpoint):
+        self.remote = Machine(dropbox, endpoint, root="").remote
+        self.remote.wire = MemoryWire(self.remote.wire.endpoint, dropbox)
+        self.loot = {}  # path -> every content that ever lay there
+        self.revs = set()
+        self.acts = 0
+
+    def look(self):
+        """Take a copy of all that is new."""
+        lying = {}
+        for entry in [entry for page in listing(self.remote, "") for entry in page.files]:
+            path = f"/{entry.path}"
+            lying[path] = entry.rev
+            if entry.rev not in self.revs:
+                self.revs.add(entry.rev)
+                self.loot.setdefault(path, []).append(files.fetch(self.remote, path, limit=1 << 22)[1])
+        return lying
+
+    def act(self, chance):
+        """One thing that only somebody with a write token can do."""
+        self.acts += 1
+        try:
+            lying = self.look()
+            paths = sorted(lying)
+            known = sorted(self.loot)
+            if not known:
+                return
+            chance.choice(self.moves())(chance, paths or known, known)
+        except HuracanError:
+            pass  # his own conflicts are no matter
+
+    def moves(self):
+        often = [self._overwrite, self._put_back, self._plant, self._carry_across]
+        return [*often, *often, self._delete, self._touch, self._swap_bytes, self._forge, self._roll_all_back]
+
+    def _put(self, path, data):
+        files.put(self.remote, path, data)
+
+    def _overwrite(self, chance, paths, known):
+        self._put(chance.choice(paths), b'{"evil": %d}' % chance.randrange(10**9))
+
+    def _put_back(self, chance, paths, known):
+        path = chance.choice([path for path in known if ".huracan" in path] or known)
+        self._put(path, chance.choice(self.loot[path]))
+
+    def _delete(self, chance, paths, known):
+        remove_whatever(self.remote, chance.choice(paths))
+
+    def _plant(self, chance, paths, known):
+        path = chance.choice(["data/a", "data/evil", "data/d/evil", *CONFIGS, "hamilton/configs/EVILUSDT.json"])
+        self._put(f"{chance.choice([ENGINE, STAGING])}/{path}", b'{"planted": %d}' % chance.randrange(10**9))
+
+    def _carry_across(self, chance, paths, known):
+        """One file into the other root folder, or a whole history: heads, lists and the log."""
+        root, other = chance.sample([ENGINE, STAGING], 2)
+        history = [path for path in known if path.startswith(f"{root}/.huracan/") and "/trust/" not in path]
+        carried = history if chance.random() < 0.5 else [chance.choice([p for p in known if p.startswith(root)])]
+        for path in carried:
+            self._put(other + path.removeprefix(root), self.loot[path][-1])
+
+    def _touch(self, chance, paths, known):
+        """The same bytes under another revision."""
+        path = chance.choice(paths)
+        remove_whatever(self.remote, path)
+        self._put(path, self.loot[path][-1])
+
+    def _swap_bytes(self, chance, paths, known):
+        """Honest content at another path."""
+        one, other = chance.choice(known), chance.choice(paths)
+        self._put(other, chance.choice(self.loot[one]))
+
+    def _roll_all_back(self, chance, paths, known):
+        for path in known:
+            if "/heads/" in path or chance.random() < 0.3:
+                self._put(path, self.loot[path][0])
+
+    def _forge(self, chance, paths, known):
+        """A later head over an earlier list, signed with the revoked key."""
+        path = chance.choice([path for path in known if "/heads/" in path] or known)
+        try:
+            newest = head.linked(self.loot[path][-1], head.digest_of(self.loot[path][-1]))
+        except HuracanError:
+            return
+        bodies = [data for path in known if "/bodies/" in path for data in self.loot[path]]
+        data = chance.choice(bodies)
+        later = msgspec.structs.replace(
+            newest,
+            seq=newest.seq + chance.choice([1, 2, 1000]),
+            epoch=newest.epoch + chance.choice([0, 0, 1]),
+            prev=head.digest(newest),
+            body_sha256=hashlib.sha256(data).digest(),
+            body_len=len(data),
+        )
+        self._put(path, head.sign(later, [STOLEN]))
+
+
+class Schedule:
+    """One seed's world and what is known of it."""
+
+    WORK: ClassVar = {
+        "push": 6,
+        "publish": 4,
+        "restore_then_push": 4,
+        "renew": 1,
+        "roll_back": 1,
+        "rotate": 1,
+        "lose_state": 2,
+        "pass_time": 2,
+        "lie": 1,
+    }
+    """What machines do, and how often."""
+
+    def __init__(self, seed, dropbox, folder, *, meddles=None):
+        dropbox.reset()
+        self.seed, self.dropbox, self.folder = seed, dropbox, folder
+        self.chance = random.Random(seed)
+        self.meddles = self.chance.choice(MEDDLES) if meddles is None else meddles
+        self.clock = Clock(dropbox.world.clock.now())
+        self.lock = threading.Lock()
+        self.counts, self.op = {}, 0
+        self.quiet = True
+        self.problems, self.accepted, self.refused, self.trouble = [], 0, 0, {}
+        self.made = {ENGINE: set(), STAGING: set()}  # (path, hash) that an honest machine made
+        self.sets = {ENGINE: set(), STAGING: set()}  # published whole
+        self.stated = set()  # (root, digest) of heads that honest machines signed
+        self.number = 0
+        self.thief = Thief(dropbox, folder / "thief")
+        self.first = self.publisher("one", ENGINE)
+        self.first.roots().begin()
+        self.publishers = [self.first, self.publisher("two", ENGINE), self.publisher("staging", STAGING)]
+        self.publishers[2].roots().begin()
+        self.pins = {ENGINE: self.first.pin(), STAGING: self.publishers[2].pin()}
+        self.first.roots().publish_next(self._enrol_stolen)
+        self.first.roots().publish_next(self._revoke_stolen)
+        self.readers = [(self.reader(f"reader{root}", root), root, {}) for root in (ENGINE, STAGING)]
+
+    # --- machines -------------------------------------------------------------------------------------------------
+
+    def publisher(self, name, root):
+        folder = self.folder / name
+        folder.mkdir()
+        machine = Publisher(self.dropbox, folder, clock=Skewed(self.clock), root=root)
+        machine.sets = folder / "sets"
+        machine.sets.mkdir()
+        if name != "one":  # one key for all: two root folders, and two machines in one of them
+            machine.key.write_bytes(self.first.key.read_bytes())
+            machine.key.chmod(0o400)
+        machine.remote.wire = MemoryWire(machine.remote.wire.endpoint, self.dropbox, self.around)
+        return machine
+
+    def reader(self, name, root):
+        machine = Machine(self.dropbox, self.folder / name.replace("/", "-"), scopes=READ, clock=self.clock, root=root)
+        machine.remote.wire = MemoryWire(machine.remote.wire.endpoint, self.dropbox, self.around)
+        machine.reader().pin(self.pins[root])
+        return machine
+
+    @staticmethod
+    def _enrol_stolen(newest, now_ms):
+        made, policy = rotation.renewed(newest, now_ms=now_ms), newest.find("*")
+        signers = {key.public: key.label for key in newest.keys if key.id in policy.key_ids}
+        return rotation.with_channel(made, "*", signers=signers | {STOLEN.public: "stolen"})
+
+    @staticmethod
+    def _revoke_stolen(newest, now_ms):
+        made = rotation.renewed(newest, now_ms=now_ms)
+        return rotation.revoked(made, newest, sshsig.key_id(STOLEN.public), reason="stolen")
+
+    # --- between two requests -------------------------------------------------------------------------------------
+
+    def around(self, url, *, answered):
+        """The thief's moment, and death's. Which one it is depends on the seed and on how often a route was called."""
+        if self.quiet:
+            return
+        with self.lock:
+            moment = (url.rpartition("/2/")[2], answered)
+            number = self.counts[moment] = self.counts.get(moment, 0) + 1
+            chance = random.Random(f"{self.seed} {self.op} {moment} {number}")
+            if chance.random() < self.meddles:
+                self.thief.act(chance)
+            if chance.random() < KILLED:
+                raise Killed
+
+    # --- what machines do -----------------------------------------------------------------------------------------
+
+    def fresh(self):
+        self.number += 1
+        return json.dumps({"seed": self.seed, "number": self.number}).encode()
+
+    def edit(self, machine):
+        for path in self.chance.sample(PATHS, self.chance.choice([1, 1, 2])):
+            target = machine.src / path
+            if target.exists() and self.chance.random() < 0.15:
+                target.unlink()
+            else:
+                self.write(machine, target, f"data/{path}", self.fresh())
+
+    def write(self, machine, target, path, data):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(data)
+        self.made[machine.remote.root].add((path, content_hash(data)))
+
+    def push(self, machine):
+        self.edit(machine)
+        machine.push(f"{machine.remote.root}/data")
+
+    def publish(self, machine):
+        for path in CONFIGS:
+            self.write(machine, machine.sets / path, path, self.fresh())
+        whole = {(path, content_hash((machine.sets / path).read_bytes())) for path in CONFIGS}
+        self.sets[machine.remote.root].add(frozenset(whole))
+        src, machine.src = machine.src, machine.sets
+        try:
+            machine.publish(machine.remote.root)
+        finally:
+            machine.src = src
+
+    def restore_then_push(self, machine):
+        machine.restore(f"{machine.remote.root}/data", machine.src)
+        if self.chance.random() < 0.5:
+            self.edit(machine)
+        machine.push(f"{machine.remote.root}/data")
+
+    def renew(self, machine):
+        machine.renew(channel="data", root=machine.remote.root)
+
+    def roll_back(self, machine):
+        machine.roll_back(self.chance.choice([1, 2]), root=machine.remote.root)
+
+    def rotate(self, machine):
+        machine.roots().publish_next(lambda newest, now_ms: rotation.renewed(newest, now_ms=now_ms))
+
+    def lose_state(self, machine):
+        """Pods are born every day."""
+        shutil.rmtree(machine.home, ignore_errors=True)
+        self.push(machine)
+
+    def pass_time(self, machine):
+        seconds = self.chance.choice([60, 3600, 30 * 3600, 5 * DAY_S])
+        self.clock.now += seconds
+        self.dropbox.advance(seconds)
+
+    def lie(self, machine):
+        """One push under a clock that is years off."""
+        machine.clock.ahead = self.chance.choice([-YEARS_S, YEARS_S, 600, -600])
+        try:
+            self.push(machine)
+        finally:
+            machine.clock.ahead = 0
+
+    def step(self):
+        """One thing that somebody does, and then what readers make of it."""
+        self.op += 1
+        self.counts.clear()
+        work = getattr(self, self.chance.choices(list(self.WORK), list(self.WORK.values()))[0])
+        machine = self.chance.choice(self.publishers)
+        self.quiet = False
+        try:
+            work(machine)
+        except HuracanError as error:
+            code = error.code or type(error).__name__
+            self.trouble[code] = self.trouble.get(code, 0) + 1
+        except Killed:
+            self.trouble["killed"] = self.trouble.get("killed", 0) + 1
+        finally:
+            self.quiet = True
+        for reader, root, marks in self.readers:
+            self.judge(reader, root, marks)
+
+    # --- what readers accept --------------------------------------------------------------------------------------
+
+    def judge(self, machine, root, marks):
+        for channel in ("data", "champions"):
+            try:
+                snapshot = machine.reader().latest(channel)
+                entries = {(item.path, item.content_hash) for item in snapshot._items}
+            except HuracanError:
+                self.refused += 1
+                continue
+            self.accepted += 1
+            mark = (snapshot.head.epoch, snapshot.head.seq, snapshot.digest)
+            before = marks.get(channel, (0, 0, b""))
+            if mark[:2] < before[:2] or (mark[:2] == before[:2] and mark[2] != before[2]):
+                self.problems.append(f"{root} {channel} went from {before[:2]} to {mark[:2]}")
+            marks[channel] = mark
+            if (root, snapshot.digest) not in self.stated:
+                self.problems.append(f"{root} {channel} {mark[:2]}: no honest machine signed that head")
+            if foreign := entries - self.made[root]:
+                self.problems.append(f"{root} {channel} {mark[:2]}: nobody made {sorted(p for p, _ in foreign)}")
+            if channel == "champions" and frozenset(entries) not in self.sets[root]:
+                self.problems.append(f"{root} {channel} {mark[:2]}: a set that nobody published")
+
+
+class Skewed:
+    """A clock that may be off."""
+
+    def __init__(self, clock):
+        self.clock, self.ahead = clock, 0
+
+    def __call__(self):
+        return self.clock() + self.ahead
+
+
+def run(seed, dropbox, folder, *, steps=6, **options):
+    """Play one schedule; the `Schedule`, with what went wrong."""
+    schedule = Schedule(seed, dropbox, folder, **options)
+    real = channel_publisher.head.sign
+
+    def sign(payload, signers):
+        data = real(payload, signers)
+        if STOLEN not in signers:
+            root = next(name for name, pin in schedule.pins.items() if payload.root_id == parse(pin).root_id)
+            schedule.stated.add((root, head.digest_of(data)))
+        return data
+
+    said, threading.excepthook = threading.excepthook, _dies_silently
+    head.sign = sign
+    try:
+        for _ in range(steps):
+            schedule.step()
+            if schedule.problems:
+                break
+    finally:
+        head.sign, threading.excepthook = real, said
+    return schedule
+
+
+def _dies_silently(arguments):
+    """A thread that was killed with its machine tells nobody."""
+    if not isinstance(arguments.exc_value, Killed):
+        sys.__excepthook__(arguments.exc_type, arguments.exc_value, arguments.exc_traceback)
