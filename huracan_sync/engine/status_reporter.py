@@ -12,7 +12,7 @@ from huracan_sync.engine.context import EngineContext
 from huracan_sync.engine.daemon.dashboard.samples import SAMPLE_S, Samples
 from huracan_sync.engine.daemon.scheduler import Loops
 from huracan_sync.engine.daemon.status import State, Status
-from huracan_sync.engine.daemon.status_file import write
+from huracan_sync.engine.daemon.status_file import read, write
 
 if TYPE_CHECKING:
     from huracan_sync.engine.daemon.dashboard.page import Page
@@ -32,6 +32,20 @@ class StatusReporter:
         self._samples = Samples()
         self._page: Page | None = None
         self._written: tuple[float, list[State]] = (float("-inf"), [])
+        self._remember_successes()
+
+    def _remember_successes(self) -> None:
+        """Take over when each kind last succeeded from the process that ran before."""
+        before = read(self._context.home)
+        if before is None or (before.service, before.app_folder) != (
+            self._context.service,
+            self._context.layout.app_folder,
+        ):
+            return
+        successes = {kind.name: kind.last_success for kind in before.kinds}
+        for loop in self._loops.loops:
+            if loop.state.last_success is None:
+                loop.state.last_success = successes.get(loop.state.name)
 
     def serve(self, port: int) -> str:
         """Serve the page on a port of 127.0.0.1 (0: any free one); its address.

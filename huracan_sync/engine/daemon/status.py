@@ -49,7 +49,7 @@ class State(msgspec.Struct):
 
     def is_healthy(self, now: float) -> bool:
         """Whether it succeeded lately: within three of its intervals, or a minute for short ones."""
-        good = self.since if self.last_success is None else self.last_success
+        good = max(self.since, self.last_success or 0.0)  # the last success may be that of an earlier process
         return now - good < max(3 * self.interval_s, 60.0)
 
 

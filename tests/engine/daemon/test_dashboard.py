@@ -4,6 +4,7 @@ import http.client
 import json
 import os
 import re
+import socket
 import time
 import xml.etree.ElementTree as ET
 
@@ -143,3 +144,35 @@ def test_what_a_process_left_is_read_by_another(tmp_path):
     assert rows[2][4:6] == ["40 s", "2"]
     assert found.as_dict(NOW)["healthy"] is True
     status_file.write(tmp_path / "file" / "x", told())  # nobody minds
+
+
+@pytest.mark.parametrize("origin", ["https://evil.example", "http://127.0.0.1.evil.example:80", "null"])
+def test_a_page_of_another_site_is_told_nothing(page, origin):
+    answer, body = ask(page, "/status.json", Origin=origin)
+    assert answer.status == 421
+    assert "Runpodhuracan" not in body
+
+
+def test_a_slow_writer_is_cut_off_and_holds_nothing_up(page, monkeypatch):
+    from huracan_sync.engine.daemon.dashboard import page as module
+
+    monkeypatch.setattr(module, "CONNECTION_S", 0.2)
+    monkeypatch.setattr(module, "MOST_CONNECTIONS", 3)
+    address = ("127.0.0.1", page._server.server_address[1])
+    slow = [socket.create_connection(address, timeout=10) for _ in range(3)]
+    for connection in slow:
+        connection.sendall(b"GET /healthz HTTP/1.1\r\nX-Slow: ")
+    assert [connection.recv(100) for connection in slow] == [b""] * 3
+    for connection in slow:
+        connection.close()
+    monkeypatch.setattr(module, "CONNECTION_S", 10.0)
+    until = time.monotonic() + 10
+    while page._server._open and time.monotonic() < until:
+        time.sleep(0.01)
+    assert ask(page, "/healthz")[0].status == 200
+
+
+def test_the_last_success_outlives_a_restart():
+    state = State("logs", 300, since=NOW, last_success=NOW - 86_400)
+    assert state.is_healthy(NOW + 60)  # it has only just begun again
+    assert not state.is_healthy(NOW + 2_000)

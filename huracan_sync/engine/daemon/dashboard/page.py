@@ -7,7 +7,9 @@ must not read it through a name that points here); it shows no secret, loads not
 from __future__ import annotations
 
 import contextlib
+import socket
 import threading
+import time
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -21,7 +23,40 @@ from huracan_sync.engine.daemon.status import Status
 from huracan_sync.errors import ConfigError
 from huracan_sync.secret import redact
 
+CONNECTION_S = 10.0
+"""A connection lasts at most so long, whatever comes over it."""
+MOST_CONNECTIONS = 64
 _HOSTS = {"127.0.0.1", "localhost", "[::1]"}
+
+
+class _Server(ThreadingHTTPServer):
+    """Ends connections that last too long, and takes no more than a few at once: a slow writer holds nothing up."""
+
+    daemon_threads = True
+
+    def __init__(self, address: tuple[str, int], handler: type[BaseHTTPRequestHandler]) -> None:
+        self._open: dict[socket.socket, float] = {}
+        super().__init__(address, handler)
+
+    def verify_request(self, request: Any, client_address: Any) -> bool:
+        del client_address
+        if len(self._open) >= MOST_CONNECTIONS:
+            return False
+        self._open[request] = self.monotonic()
+        return True
+
+    monotonic = staticmethod(time.monotonic)
+
+    def shutdown_request(self, request: Any) -> None:
+        self._open.pop(request, None)
+        super().shutdown_request(request)
+
+    def service_actions(self) -> None:
+        """Called twice a second."""
+        for request, since in list(self._open.items()):
+            if self.monotonic() - since > CONNECTION_S:
+                with contextlib.suppress(OSError):
+                    request.shutdown(socket.SHUT_RDWR)  # its thread notices, and closes it
 
 
 class Page:
@@ -41,7 +76,7 @@ class Page:
         self.samples = samples
         self.now = now
         try:
-            self._server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
+            self._server = _Server(("127.0.0.1", port), Handler)
         except OSError as error:
             raise ConfigError(
                 f"port {port} of 127.0.0.1 cannot be listened on: {error.strerror}",
@@ -49,7 +84,6 @@ class Page:
                 hint="choose another with --http PORT; 0 takes any",
                 port=port,
             ) from error
-        self._server.daemon_threads = True
         self.url = f"http://127.0.0.1:{self._server.server_address[1]}/"
         self._thread = threading.Thread(target=self._server.serve_forever, daemon=True, name="huracan-page")
 
@@ -84,6 +118,10 @@ class Page:
         return None
 
 
+def _is_here(host: str) -> bool:
+    return host.rpartition(":")[0] in _HOSTS or host in _HOSTS
+
+
 class _Handler(BaseHTTPRequestHandler):
     page: Page
     server_version = "huracan-sync"
@@ -91,8 +129,8 @@ class _Handler(BaseHTTPRequestHandler):
     timeout = 10
 
     def do_GET(self) -> None:
-        host = self.headers.get("Host", "")
-        if host.rpartition(":")[0] not in _HOSTS and host not in _HOSTS:
+        origin = self.headers.get("Origin")
+        if not _is_here(self.headers.get("Host", "")) or (origin and not _is_here(origin.partition("://")[2])):
             self._send(421, "text/plain; charset=utf-8", "this page is for the machine it runs on\n")
             return
         answer = self.page.answer(self.path.partition("?")[0])
