@@ -431,6 +431,22 @@ def test_ray_tasks_stage_and_the_driver_commits(fs, tmp_path, requests):
     commit_all(fs, tmp_path, receipts)
 
 
+def test_ray_data_writes_with_one_commit(fs, requests):
+    ray, dataset = tool("ray"), tool("pyarrow.dataset")
+    from huracan_sync.fs.ray import StagedParquet
+
+    ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, configure_logging=False)
+    try:
+        sink = StagedParquet("/out/ray")
+        with requests() as spent:
+            ray.data.range(1000, override_num_blocks=4).write_datasink(sink)
+    finally:
+        ray.shutdown()
+    assert spent.by_route["files/upload_session/finish_batch_v2"] == 1
+    assert dataset.dataset("/out/ray", filesystem=fs).count_rows() == 1000
+    assert sink.report.failed == []
+
+
 def test_a_grant_reads_too_where_it_may(fs):
     import pickle
 
