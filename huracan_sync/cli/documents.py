@@ -129,6 +129,8 @@ class Push(Document):
     """`push`."""
 
     uploaded: int
+    renamed: int
+    """Copied inside Dropbox from where the content lay; nothing of them was sent."""
     skipped: int
     deleted: int
     failed: list[Failure]
@@ -236,6 +238,7 @@ class Publish(Document):
     files: int
     made: bool
     uploaded: int
+    renamed: int
     skipped: int
     deleted: int
     failed: list[Failure]

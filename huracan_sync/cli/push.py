@@ -70,7 +70,8 @@ def run(options: argparse.Namespace, invocation: Invocation) -> int:
             if options.dry_run:
                 return dry_run(invocation, operation.plan(), estimate.uploads, filters)
             report = operation.run()
-    what = f"{report.uploaded} uploaded, {report.skipped} already there, {report.deleted} deleted"
+    renamed = f"{report.renamed} renamed, " if report.renamed else ""
+    what = f"{report.uploaded} uploaded, {renamed}{report.skipped} already there, {report.deleted} deleted"
     size, seconds = size_in_words(report.bytes_sent), time.monotonic() - began
     if filters and filters.left_out:
         what += f", {len(filters.left_out)} filtered out"

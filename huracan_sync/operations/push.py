@@ -18,6 +18,7 @@ import msgspec
 from huracan_sync.disk.parquet import check_whole
 from huracan_sync.errors import Conflict as ConflictError
 from huracan_sync.errors import NotFound
+from huracan_sync.operations.renames import copy_renamed, find_renamed
 from huracan_sync.remote.client import Remote
 from huracan_sync.remote.delete import remove
 from huracan_sync.remote.listing import PAGE
@@ -47,6 +48,8 @@ class PushReport(Report):
     """Bytes of file content that went over the wire, attempts that failed included."""
     left_out: dict[str, str] = msgspec.field(default_factory=dict)
     """What on the disk is not synced and no failure (links, special files, names Dropbox never takes): path to why."""
+    renamed: int = 0
+    """Files copied inside Dropbox from where their content lay, as renamed ones are: nothing of them is sent."""
     unsigned: int = 0
     """Files that lie on both sides alike and that the signed manifest does not list."""
     unsigned_files: list[str] = msgspec.field(default_factory=list)
@@ -110,6 +113,7 @@ class Push:
             plan = self.plan()
             if plan.steps.copies:
                 signer.prefetch()
+            plan, self.report.renamed = copy_renamed(self.pair, plan)
             self.upload(plan)
             self.sign(plan)
             if self._delete(plan):
@@ -136,7 +140,8 @@ class Push:
         if self.options.force:
             return
         changes, count = plan.changes, len(plan.changes.synced)
-        if empties_the_tree(plan.steps, base_count=count, source_is_empty=changes.local_count == 0):
+        emptied = empties_the_tree(plan.steps, base_count=count, source_is_empty=changes.local_count == 0)
+        if emptied and not self._are_renamed(plan):
             became = "holds none of them" if changes.local_count else "is empty"
             raise ConflictError(
                 f"{self.pair.local} held {count} synced files and {became} now; nothing was deleted in Dropbox",
@@ -147,6 +152,11 @@ class Push:
                 f"the remote folder {self.pair.root or '/'} held {count} synced files and holds none of them now",
                 hint="was it moved or deleted? To upload everything again, run with --force",
             )
+
+    def _are_renamed(self, plan: PairPlan) -> bool:
+        """Whether most of what is to be deleted lies on the disk under other names."""
+        renamed = {m.source.entry.path for m in find_renamed(self.pair, plan.changes, plan.steps.copies)}
+        return 2 * len(renamed) > len(plan.steps.deletes)
 
     def upload(self, plan: PairPlan) -> list[Synced]:
         """Upload what the plan says and settle what agrees already; returns what is newly synced."""
@@ -253,7 +263,7 @@ class Push:
         """Count what was compared and is in step without having moved."""
         changes = plan.changes
         failed = {fold(failure.path) for failure in self.report.failed} & (changes.here.keys() | changes.synced.keys())
-        self.report.skipped = max(0, changes.local_count - self.report.uploaded - len(failed))
+        self.report.skipped = max(0, changes.local_count - self.report.uploaded - self.report.renamed - len(failed))
 
 
 def _as_failure(conflict: Conflict) -> Failure:

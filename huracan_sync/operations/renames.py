@@ -1,0 +1,84 @@
+"""Renamed and copied files: content that lies in Dropbox under another path is copied there, not sent.
+
+A renamed file is a copy and a deletion: the deletion happens with the others, only if it was asked for, and only of the
+revision that was synced. What Dropbox answers must be the very content, else the file is sent as any other.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import msgspec
+
+from huracan_sync.errors import CallRefused, HuracanError, ServiceFault
+from huracan_sync.remote import files
+from huracan_sync.remote.listing import entry_of
+from huracan_sync.transfer.compare import ChangeSet, hash_of
+from huracan_sync.transfer.journal import Synced
+from huracan_sync.transfer.pair import Pair, PairPlan
+from huracan_sync.tree.paths import fold, join
+from huracan_sync.tree.plan import Copy
+
+FEWEST = 3
+"""Fewer files than this are sent: a job takes two requests or more."""
+LARGE = 1024 * 1024
+"""Bytes; but as many as this are worth a job."""
+
+
+class Renamed(NamedTuple):
+    """A new file, and a synced one with its content."""
+
+    step: Copy
+    source: Synced
+
+
+def copy_renamed(pair: Pair, plan: PairPlan) -> tuple[PairPlan, int]:
+    """The plan without what could be copied inside Dropbox; how many files that were."""
+    matches = find_renamed(pair, plan.changes, plan.steps.copies)
+    if len(matches) < FEWEST and sum(match.step.entry.size for match in matches) < LARGE:
+        return plan, 0
+    intended = [(msgspec.structs.replace(m.source.entry, path=m.step.path), m.source.origin) for m in matches]
+    pair.journal.intend(pair.id, intended)
+    paths = [(join(pair.root, m.source.entry.path), join(pair.root, m.step.path)) for m in matches]
+    try:
+        answers = files.relocate(pair.remote, paths, keep=True)
+    except (CallRefused, ServiceFault):
+        return plan, 0  # it only saves sending
+    done: list[Synced] = []
+    for (step, source), answer in zip(matches, answers, strict=True):
+        if isinstance(answer, HuracanError) or answer.content_hash != source.entry.content_hash.hex():
+            continue  # then it is sent
+        stamp = plan.changes.stamps.get(fold(step.path))
+        done.append(Synced(entry_of(step.path, answer), stamp, source.kind, source.origin))
+        pair.monitor.finished(step.path, step.entry.size)
+    pair.journal.learn(pair.id, done)
+    copied = {fold(item.entry.path) for item in done}
+    return plan.with_steps(copies=tuple(s for s in plan.steps.copies if fold(s.path) not in copied)), len(done)
+
+
+def find_renamed(pair: Pair, changes: ChangeSet, copies: tuple[Copy, ...]) -> list[Renamed]:
+    """New files whose content was synced under another path, from which it is gone here, or which was copied."""
+    gone: dict[int, list[Synced]] = {}
+    same_age: dict[tuple[int, int], list[Synced]] = {}
+    for key, item in changes.synced.items():
+        there = changes.there.get(key)
+        changed_there = there.rev != item.entry.rev if there is not None else key in changes.base
+        if item.entry.size == 0 or changed_there:
+            continue
+        if key in changes.base and key not in changes.here:
+            gone.setdefault(item.entry.size, []).append(item)
+        same_age.setdefault((item.entry.size, item.entry.mtime_ms), []).append(item)
+    matches = []
+    for step in copies:
+        entry = step.entry
+        sources = [*gone.get(entry.size, ()), *same_age.get((entry.size, entry.mtime_ms), ())]
+        if step.replaces is not None or not sources:
+            continue
+        try:
+            digest = hash_of(pair.disk, step.path, changes.stamps.get(fold(step.path)))
+        except HuracanError:
+            continue  # whoever sends it will say why
+        source = next((item for item in sources if item.entry.content_hash == digest), None)
+        if source is not None:
+            matches.append(Renamed(step, source))
+    return matches

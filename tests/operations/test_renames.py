@@ -1,0 +1,63 @@
+"""Renamed files are copied and deleted inside Dropbox; nothing of them is sent."""
+
+import pytest
+from publishing_machine import DATA
+
+from huracan_sync.remote import files
+
+
+@pytest.fixture
+def pushed(publisher):
+    publisher.write({f"old/{n:03}.csv": 2000 + n for n in range(60)})
+    publisher.push()
+    return publisher
+
+
+def rename(machine, start=0, stop=60):
+    (machine.src / "new").mkdir()
+    for path in sorted((machine.src / "old").iterdir())[start:stop]:
+        path.rename(machine.src / "new" / f"{path.name}.renamed")
+
+
+def test_renamed_files_are_not_sent(pushed, hamilton):
+    rename(pushed)
+    before = pushed.remote.wire.meter.read()
+    report = pushed.push(delete=True)
+    sent = (pushed.remote.wire.meter.read() - before).bytes_sent
+    assert (report.renamed, report.uploaded, report.deleted, report.failed) == (60, 0, 60, [])
+    assert (report.unsigned, report.bytes_sent) == (0, 0)
+    assert sent < 30_000  # the manifest
+    snapshot = hamilton.reader().latest("data")
+    assert {entry.path for entry in snapshot} == {f"data/new/{n:03}.csv.renamed" for n in range(60)}
+    assert pushed.counted(pushed.push)[0] == 1
+
+
+def test_without_delete_the_old_names_stay(pushed, hamilton):
+    rename(pushed)
+    report = pushed.push()
+    assert (report.renamed, report.uploaded, report.deleted) == (60, 0, 0)
+    assert len(hamilton.reader().latest("data")) == 120
+
+
+def test_what_was_changed_in_dropbox_is_no_source(pushed):
+    files.put(pushed.remote, f"{DATA}/old/003.csv", b"somebody else's")
+    rename(pushed)
+    report = pushed.push(delete=True)
+    assert (report.renamed, report.uploaded) == (59, 1)
+    assert [failure.path for failure in report.failed] == ["old/003.csv"]
+
+
+def test_a_copy_of_unsigned_content_is_unsigned(pushed, hamilton):
+    for n in range(5):
+        files.put(pushed.remote, f"{DATA}/planted/{n}.csv", b"by a thief %d" % n)
+    pushed.restore(DATA, pushed.src)
+    (pushed.src / "planted").rename(pushed.src / "mine")
+    report = pushed.push(delete=True)
+    assert (report.renamed, report.unsigned) == (5, 5)
+    assert not any("mine" in entry.path for entry in hamilton.reader().latest("data"))
+
+
+def test_few_small_files_are_simply_sent(pushed):
+    rename(pushed, 0, 2)
+    report = pushed.push(delete=True)
+    assert (report.renamed, report.uploaded, report.deleted) == (0, 2, 2)
