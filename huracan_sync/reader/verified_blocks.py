@@ -9,12 +9,12 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from huracan_sync.errors import ContentMismatch, NotFound
+from huracan_sync.errors import ContentMismatch, NotFound, Refused
 from huracan_sync.manifest import file_kinds
 from huracan_sync.manifest.entries import Item
 from huracan_sync.manifest.refusals import refused
 from huracan_sync.reader.source import Source
-from huracan_sync.tree.content_hash import BLOCK_SIZE, DIGEST_SIZE, block_count
+from huracan_sync.tree.content_hash import BLOCK_SIZE, DIGEST_SIZE, LEAF_SIZE, block_count, leaf_hashes
 
 Pieces = Sequence[bytes | memoryview]
 """A block in the pieces in which it came; none of them can be changed any more."""
@@ -38,12 +38,12 @@ def _check(item: Item, number: int, pieces: Pieces, digest: bytes) -> None:
     if not proved or sum(map(len, pieces)) != _length(item, number):
         raise _mismatch(item, f"block {number} of it is not the one that is signed")
     if item.kind not in file_kinds.PROGRAMS and _may_be_a_program(item, number, pieces):
-        raise refused(
-            "KIND",
-            f"{item.path!a} may run a program when it is opened, and is not published as one",
-            path=item.path,
-            kind=item.kind,
-        )
+        raise _program(item)
+
+
+def _program(item: Item) -> Refused:
+    why = f"{item.path!a} may run a program when it is opened, and is not published as one"
+    return refused("KIND", why, path=item.path, kind=item.kind)
 
 
 def _may_be_a_program(item: Item, number: int, pieces: Pieces) -> bool:
@@ -112,6 +112,26 @@ def remote_pieces(source: Source, item: Item, first: int = 0, count: int | None 
                     pieces, missing, hasher = _new(), _length(item, number), hashlib.sha256()
         if number != last:
             raise _mismatch(item, f"it ended in block {number} of {last}")
+
+
+def remote_leaves(source: Source, item: Item, table: bytes, first: int, last: int) -> bytes:
+    """The bytes of the leaves from `first` up to, not including, `last`, proved by the table of leaves; one request.
+
+    Raises:
+        NotFound: it lies nowhere any more.
+        ContentMismatch: other bytes came.
+        Refused: `KIND`, they show that the file may run a program when it is opened, and the entry does not say so.
+    """
+    start, end = first * LEAF_SIZE, min(last * LEAF_SIZE, item.size)
+    with contextlib.ExitStack() as stack:
+        data = b"".join(_entered(stack, source, item, start, end))
+    if len(data) != end - start or leaf_hashes(data) != table[first * DIGEST_SIZE : last * DIGEST_SIZE]:
+        raise _mismatch(item, f"bytes {start} to {end} of it are not those that are signed")
+    if item.kind not in file_kinds.PROGRAMS:
+        begins = start == 0 and file_kinds.sniff(data) is not None and not _is_what_it_is_called(item, [data])
+        if begins or (end == item.size and file_kinds.is_archive(data[-_LONGEST_END:])):
+            raise _program(item)
+    return data
 
 
 def _new() -> list[memoryview]:

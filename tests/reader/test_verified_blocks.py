@@ -1,18 +1,20 @@
 """Bytes are proved block by block: large files, ranges, seeking, and every way in which they can come wrong."""
 
 import io
+import itertools
 import os
 import random
 import zipfile
 
 import pytest
 from expecting import raises
-from reader_world import World, change, following, item
+from reader_world import World, change, following, item, sha256
 
 from huracan_sync.errors import ContentMismatch, DiskFull, NotFound, Unreachable, UsageError
+from huracan_sync.manifest import locations
 from huracan_sync.reader import verified_blocks
 from huracan_sync.reader.cache import BlobCache
-from huracan_sync.tree.content_hash import BLOCK_SIZE
+from huracan_sync.tree.content_hash import BLOCK_SIZE, LEAF_SIZE, leaf_hashes
 
 LARGE = random.Random(1).randbytes(2 * BLOCK_SIZE + 1_000_003)
 TWO = random.Random(2).randbytes(2 * BLOCK_SIZE)
@@ -273,3 +275,70 @@ def test_no_network_in_the_middle(world, snapshot):
 def test_nothing_is_asked_for_beyond_the_end(world):
     assert list(verified_blocks.remote_blocks(world.peer, item("a.bin", b"abc"), 1)) == []
     assert world.peer.requests() == 0
+
+
+# --- leaves
+
+
+def with_leaves(world, name, data):
+    """A published file with a table of leaves."""
+    table = leaf_hashes(data)
+    world.peer.put(locations.leaves(sha256(table)), table)
+    world.engine.publish_items([item(name, data, world.peer.put(name, data), leaves=sha256(table))])
+    return locations.leaves(sha256(table))
+
+
+def streamed(world):
+    return [call[2:] for call in world.peer.calls if call[0] == "stream"]
+
+
+LEAVED = bytes(range(251)) * 40_000  # 9.6 MiB: 154 leaves, three blocks
+
+
+def test_a_few_bytes_take_the_leaves_they_lie_in(tmp_path):
+    world = World(tmp_path, keep_set=0)
+    place = with_leaves(world, "large.bin", LEAVED)
+    snapshot = world.reader.latest("champions")
+    world.peer.requests()
+    edges = [0, 1, LEAF_SIZE - 1, LEAF_SIZE, LEAF_SIZE + 1, BLOCK_SIZE, BLOCK_SIZE + 5, len(LEAVED) - 1, len(LEAVED)]
+    for start, end in itertools.combinations(edges, 2):
+        assert snapshot.read_range("large.bin", start, end - start) == LEAVED[start:end]
+    assert [call for call in world.peer.calls if call[0] == "fetch"] == [("fetch", place)], "the table, once"
+    world.peer.requests()
+    snapshot.read_range("large.bin", BLOCK_SIZE + 5, 10)
+    assert streamed(world) == [(BLOCK_SIZE, BLOCK_SIZE + LEAF_SIZE)]
+
+
+@pytest.mark.parametrize("damage", ["gone", "another", "cut"])
+def test_without_its_table_the_blocks_prove_the_same(tmp_path, damage):
+    world = World(tmp_path, keep_set=0)
+    place = with_leaves(world, "large.bin", LEAVED)
+    if damage == "gone":
+        world.peer.delete(place)
+    else:
+        world.peer.put(place, world.peer.get(place)[:-32] if damage == "cut" else b"x" * len(world.peer.get(place)))
+    snapshot = world.reader.latest("champions")
+    world.peer.requests()
+    assert snapshot.read_range("large.bin", LEAF_SIZE, 10) == LEAVED[LEAF_SIZE : LEAF_SIZE + 10]
+    assert streamed(world) == [(0, BLOCK_SIZE)]
+
+
+def test_a_leaf_that_is_not_the_signed_one(tmp_path):
+    world = World(tmp_path, keep_set=0)
+    with_leaves(world, "large.bin", LEAVED)
+    snapshot = world.reader.latest("champions")
+    rev = world.peer.files["large.bin"]
+    world.peer.revs[rev] = LEAVED[: LEAF_SIZE + 3] + b"x" + LEAVED[LEAF_SIZE + 4 :]
+    assert snapshot.read_range("large.bin", 0, 10) == LEAVED[:10]
+    with pytest.raises(ContentMismatch):
+        snapshot.read_range("large.bin", LEAF_SIZE, 3)
+    world.peer.revs[rev] = LEAVED[: LEAF_SIZE + 3]
+    with pytest.raises(ContentMismatch):
+        snapshot.read_range("large.bin", LEAF_SIZE, 3)
+
+
+def test_a_pickle_shows_in_its_first_leaf(tmp_path):
+    world = World(tmp_path, keep_set=0)
+    with_leaves(world, "large.bin", b"\x80\x04\x95" + LEAVED)
+    with raises("KIND"):
+        world.reader.latest("champions").read_range("large.bin", 0, 3)
