@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import inspect
 import pickle
 from pathlib import Path
@@ -17,10 +18,15 @@ MOST_CLASSES = 37
 """A class is for what callers handle in a way of its own; anything less is a code."""
 
 
+@functools.cache
+def parsed(file):
+    return ast.parse(file.read_text(encoding="utf-8"))
+
+
 def calls():
     for file in PACKAGE.rglob("*.py"):
         if "emulator" not in file.parts:
-            for node in ast.walk(ast.parse(file.read_text())):
+            for node in ast.walk(parsed(file)):
                 if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
                     yield file.name, node.func.id, node
 
@@ -48,7 +54,7 @@ def test_few_classes():
     defined = {
         node.name
         for file in PACKAGE.rglob("*.py")
-        for node in ast.walk(ast.parse(file.read_text()))
+        for node in ast.walk(parsed(file))
         if isinstance(node, ast.ClassDef) and any(ast.unparse(base).split(".")[-1] in ALL for base in node.bases)
     }
     assert len(defined | ALL.keys()) <= MOST_CLASSES

@@ -245,6 +245,7 @@ def test_a_folder_in_the_way_of_a_file(tmp_path):
         placing.commit(size=0, replaces=None)
 
 
+@pytest.mark.wide
 def test_racing_links_never_lead_outside(tmp_path):
     """A thread turns a folder into a link and back while files are placed below it: none lands outside."""
     outside, root = tmp_path / "outside", tmp_path / "root"

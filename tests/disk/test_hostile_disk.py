@@ -253,6 +253,7 @@ def below(folder: Path) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
+@pytest.mark.wide
 def test_no_race_leads_outside(flipping: tuple[Path, Path]) -> None:
     root, outside = flipping
     before = below(outside)

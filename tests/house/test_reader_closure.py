@@ -1,6 +1,7 @@
 """Nothing that Hamilton imports can write to Dropbox or reach a private key."""
 
 import ast
+import functools
 import re
 import subprocess
 import sys
@@ -23,6 +24,11 @@ FORBIDDEN_PAGES = {
     "huracan_sync.manifest.default_policy",
 } | {f"huracan_sync.remote.{name}" for name in ("client", "files", "async_jobs", "delete", "sdk")}
 ROUTE = re.compile(r"(?:\A|/2/)((?:files|users|sharing|check|auth|file_requests|file_properties)/[a-z_/0-9]+)\Z")
+
+
+@functools.cache
+def parsed(file):
+    return ast.parse(file.read_text(encoding="utf-8"))
 
 
 def page(name):
@@ -55,7 +61,7 @@ def reached(*names):
             continue
         found.add(name)
         waiting.append(name.rpartition(".")[0])
-        for node in local_manifests(ast.parse(file.read_text(encoding="utf-8"))):
+        for node in local_manifests(parsed(file)):
             if isinstance(node, ast.Import):
                 waiting += [alias.name for alias in node.names]
             elif isinstance(node, ast.ImportFrom):
@@ -76,7 +82,7 @@ def test_no_page_a_reader_reaches_names_a_route_that_writes(door):
     """The routes of the API are named where they are called, so whoever names none that writes calls none."""
     named = set()
     for name in reached(door):
-        for node in ast.walk(ast.parse(page(name).read_text(encoding="utf-8"))):
+        for node in ast.walk(parsed(page(name))):
             if isinstance(node, ast.Constant) and isinstance(node.value, str):
                 named |= {match[1] for match in ROUTE.finditer(node.value)}
     # One ends the login it is called with, one says whose it is, one needs no login; none writes.

@@ -171,6 +171,7 @@ def test_every_truncation_is_refused():
             open_head(GOOD[:length])
 
 
+@pytest.mark.wide
 def test_every_bit_is_signed():
     for at in range(len(GOOD) * 8):
         data = bytearray(GOOD)
@@ -179,6 +180,7 @@ def test_every_bit_is_signed():
             open_head(bytes(data))
 
 
+@pytest.mark.wide
 def test_of_two_signatures_no_bit_can_change_what_is_said():
     """A bit in the name of a signature that is not needed makes it a stranger's: passed over, the head unchanged."""
     data = head.sign(HEAD, [ENGINE, BACKUP])

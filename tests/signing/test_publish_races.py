@@ -43,6 +43,7 @@ def test_no_schedule_loses_repeats_or_undoes_anything():
     assert heads > 2000
 
 
+@pytest.mark.wide
 @pytest.mark.parametrize(
     "world", [{"machines": 2, "paths": 1}, {"machines": 6, "paths": 3, "rounds": 2}, {"rollbacks": 0.3}]
 )
@@ -78,6 +79,7 @@ def test_a_publisher_who_does_not_look_after_a_lost_answer_is_found_out(monkeypa
     assert said(found(range(100))) == ""  # files are safe even then: their revisions tell whose is newer
 
 
+@pytest.mark.wide
 def test_a_publisher_who_overwrites_is_found_out(monkeypatch):
     def overwriting(dropbox, step):
         dropbox.files[step.place] = (step.data, dropbox.rev())
@@ -89,6 +91,7 @@ def test_a_publisher_who_overwrites_is_found_out(monkeypatch):
         found(range(40))
 
 
+@pytest.mark.wide
 def test_a_publisher_who_trusts_his_own_list_is_found_out(monkeypatch):
     real = act.merge
     monkeypatch.setattr(act, "merge", lambda theirs, change, current: real([], change, current))

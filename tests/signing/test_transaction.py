@@ -295,6 +295,7 @@ def test_the_list_of_others_must_be_there(world):
         world.perform(mine(item("a")), held=seen(first))
 
 
+@pytest.mark.wide
 def test_a_large_list_of_others_is_read_shard_by_shard(world):
     many = [item(f"data/{number:05}") for number in range(50_001)]
     first = body.encode(CHANNEL, many)

@@ -184,6 +184,7 @@ def as_inputs(base_and_target, source):
     return base, source, target
 
 
+@pytest.mark.wide
 def test_random_trees_converge_and_lose_nothing():
     for seed in range(3_000):
         check_three_trees(seed)
