@@ -113,6 +113,7 @@ class Push:
             plan = self.plan()
             if plan.steps.copies:
                 signer.prefetch()
+            self._say_what_stays(plan)
             plan, self.report.renamed = copy_renamed(self.pair, plan)
             self.upload(plan)
             self.sign(plan)
@@ -151,6 +152,17 @@ class Push:
             raise ConflictError(
                 f"the remote folder {self.pair.root or '/'} held {count} synced files and holds none of them now",
                 hint="was it moved or deleted? To upload everything again, run with --force",
+            )
+
+    def _say_what_stays(self, plan: PairPlan) -> None:
+        """Without deletions: how many synced files are gone from the disk and stay in Dropbox."""
+        changes = plan.changes
+        gone = changes.base.keys() - changes.here.keys() - changes.unclear
+        stay = sum(key in changes.there for key in gone)
+        if stay and not self.options.delete:
+            what = f"{counted(stay, 'file')} that {'was' if stay == 1 else 'were'} synced"
+            self.pair.monitor.note(
+                f"{what} {'is' if stay == 1 else 'are'} gone here and still in Dropbox (see --delete)"
             )
 
     def _are_renamed(self, plan: PairPlan) -> bool:

@@ -2,6 +2,7 @@
 
 import pytest
 from publishing_machine import DATA
+from transfer_world import Watching
 
 from huracan_sync.remote import files
 
@@ -61,3 +62,21 @@ def test_few_small_files_are_simply_sent(pushed):
     rename(pushed, 0, 2)
     report = pushed.push(delete=True)
     assert (report.renamed, report.uploaded, report.deleted) == (0, 2, 2)
+
+
+@pytest.mark.parametrize(
+    ("count", "words"),
+    [
+        (1, "1 file that was synced is gone here and still in Dropbox"),
+        (3, "3 files that were synced are gone here and still in Dropbox"),
+    ],
+)
+def test_a_push_without_delete_says_what_stays(pushed, count, words):
+    for path in sorted((pushed.src / "old").iterdir())[:count]:
+        path.unlink()
+    watching = Watching()
+    assert pushed.push(monitor=watching).deleted == 0
+    assert [note for note in watching.notes if words in note]
+    watching.notes.clear()
+    assert pushed.push(delete=True, monitor=watching).deleted == count
+    assert watching.notes == []
