@@ -18,7 +18,7 @@ from huracan_sync.reader.trust_store import TrustStore
 from huracan_sync.remote.source import RemoteSource
 from huracan_sync.signing.executor import Executor
 from huracan_sync.signing.head_log import committed
-from huracan_sync.tree.content_hash import BLOCK_SIZE
+from huracan_sync.tree.content_hash import BLOCK_SIZE, LEAF_SIZE
 
 if TYPE_CHECKING:
     from huracan_sync.fs.account import Account
@@ -106,16 +106,17 @@ class PinnedSnapshot:
         end = min(end, item.size)
         if start >= end:
             return b""
-        first, last = start // BLOCK_SIZE, -(-end // BLOCK_SIZE)
-        blocks = {at: self._account.proved.get((item.content_hash, at)) for at in range(first, last)}
+        unit = LEAF_SIZE if item.leaves else BLOCK_SIZE  # the least that can be proved alone
+        first, last = start // unit, -(-end // unit)
+        blocks = {at: self._account.proved.get((item.content_hash, unit, at)) for at in range(first, last)}
         for run in _runs([at for at, block in blocks.items() if block is None]):
-            data = self.snapshot.read_range(path, run.start * BLOCK_SIZE, len(run) * BLOCK_SIZE)
+            data = self.snapshot.read_range(path, run.start * unit, len(run) * unit)
             for at in run:
-                block = data[(at - run.start) * BLOCK_SIZE :][:BLOCK_SIZE]
-                self._account.proved.put((item.content_hash, at), block)
+                block = data[(at - run.start) * unit :][:unit]
+                self._account.proved.put((item.content_hash, unit, at), block)
                 blocks[at] = block
         data = b"".join(block for block in blocks.values() if block is not None)
-        return data[start - first * BLOCK_SIZE : end - first * BLOCK_SIZE]
+        return data[start - first * unit : end - first * unit]
 
 
 def _runs(numbers: list[int]) -> Iterator[range]:
