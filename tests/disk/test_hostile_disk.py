@@ -23,7 +23,7 @@ from huracan_sync.errors import ConfigError, HostilePath, HuracanError
 from huracan_sync.tree.paths import RelPath
 
 TOKEN = "0123456789abcdef" * 2
-TRIES = int(os.environ.get("HURACAN_RACE_TRIES", "300"))
+TRIES = int(os.environ.get("HURACAN_RACE_TRIES", "100"))
 """100,000 by name: `HURACAN_RACE_TRIES=100000 pytest tests/disk/test_hostile_disk.py -k race`."""
 
 
