@@ -87,12 +87,12 @@ def test_what_a_kind_leaves_out_is_counted_and_named_once(machine, tmp_path):
     with capture_logs() as events:
         assert sync.upload_models() == 1
         outcome = sync._folder_uploads.pass_over("models", machine.work / "models")
-    assert (outcome.left_out, outcome.refused, outcome.failed) == (4, 0, 0)
+    assert (outcome.left_out, outcome.refused, outcome.failed) == (5, 0, 0)  # .DS_Store too
     named = "; ".join(outcome.left_out_names)
     for part in ("notes.docx (no kind", "deep/b.zip (no kind", "linked (symbolic link)", "pipe.bin (special file)"):
         assert part in named
     (event,) = [event for event in events if event["event"] == "files_left_out"]
-    assert (event["files"], "linked" in event["examples"]) == (4, True)
+    assert (event["files"], "linked" in event["examples"]) == (5, True)
 
 
 def test_what_another_kind_takes_is_not_left_out(machine):
