@@ -96,13 +96,14 @@ def test_an_answer_that_tells_of_the_account_is_blackened(run, dropbox, monkeypa
 def test_cassettes_are_recorded_compared_and_can_be_replayed(run, dropbox, tmp_path, monkeypatch):
     quick = ("login", "refresh", "errors", "misfortune", "follow")
     monkeypatch.setattr("cassette_flows.FLOWS", [BY_NAME[name] for name in quick])
+    of_others = set(secret._known)  # other tests of this process replay cassettes, whose fillers pass for secrets
     code, report = run("--only", "no such scenario")
     assert code == 0, report
     assert report.count(": the same") == 4
     assert paths(client(dropbox)) == set()
     kept = sorted((tmp_path / "cassettes").glob("*.yaml"))
     assert len(kept) == 4
-    canaries = {value for value in secret._known if len(value) >= SHORTEST}
+    canaries = {value for value in set(secret._known) - of_others if len(value) >= SHORTEST}
     for path in kept:
         assert secrets_in(path.read_text(encoding="utf-8")) == []
         assert found_in(path.read_bytes(), canaries) == []
