@@ -23,14 +23,13 @@ from huracan_sync.errors import HuracanError, NotFound, UsageError
 from huracan_sync.manifest.checks import Freshness
 from huracan_sync.manifest.file_kinds import PROGRAMS
 from huracan_sync.manifest.refusals import refused
-from huracan_sync.manifest.scope import CHAMPIONS
 from huracan_sync.manifest.trust import Trust
 from huracan_sync.reader import Reader, Snapshot, Source
 from huracan_sync.reader.reader import KEEP_SET, Each
 from huracan_sync.remote.parallel import several
 from huracan_sync.remote.read_client import ReadOnly
 from huracan_sync.remote.source import RemoteSource
-from huracan_sync.tree.champion_paths import ACTIVE, CONFIGS, MODELS, ROSTER
+from huracan_sync.tree.symbols import ACTIVE, CHAMPIONS, CONFIGS, MODELS, ROSTER
 from huracan_sync.tree.symbols import symbol as canonical
 
 _MODEL_SUFFIXES = (".joblib", ".pkl", ".lightgbm", ".lgb", ".safetensors", ".onnx", ".ubj", ".bin")

@@ -25,7 +25,7 @@ import test_head as heads  # noqa: E402
 import test_links as links  # noqa: E402
 import test_trust as trusts  # noqa: E402
 
-from huracan_sync.manifest import body, head, sshsig, trust  # noqa: E402
+from huracan_sync.manifest import body, head, ssh_armor, trust  # noqa: E402
 
 Vector = dict[str, object]
 
@@ -180,11 +180,11 @@ def main(folder: Path) -> None:
     (folder / "champions.hzh").write_bytes(heads.GOOD)
     (folder / "1.hzt").write_bytes(trusts.GOOD)
     (folder / "champions.hzm").write_bytes(bodies.BODY.data)
-    message, armored = head.export_sshsig(heads.GOOD, [world.ENGINE.public])
+    message, armored = ssh_armor.export_sshsig(heads.GOOD, [world.ENGINE.public])
     (folder / "champions.payload").write_bytes(message)
     (folder / "champions.sig").write_text(armored[0], encoding="ascii")
     (folder / "allowed_signers").write_text(
-        sshsig.allowed_signer(world.ENGINE.public, "engine") + "\n", encoding="ascii"
+        ssh_armor.allowed_signer(world.ENGINE.public, "engine") + "\n", encoding="ascii"
     )
 
 

@@ -38,8 +38,7 @@ from huracan_sync.errors import RateLimited
 from huracan_sync.operations.push import push
 from huracan_sync.remote import upload_session
 from huracan_sync.remote.errors import Verdict
-from huracan_sync.remote.rate_limit import Pacing
-from huracan_sync.remote.retry import _pause_before_retry
+from huracan_sync.remote.rate_limit import Pacing, _pause_before_retry
 from huracan_sync.transfer.upload_batches import ROUND_BYTES, BatchUploader
 from huracan_sync.transfer.upload_item import Options, UploadItem
 from huracan_sync.tree.entry import Entry

@@ -34,8 +34,7 @@ from huracan_sync.errors import (
 from huracan_sync.remote.errors import Verdict, verdict_of
 from huracan_sync.remote.forked import renewed_in_child
 from huracan_sync.remote.http import Wire
-from huracan_sync.remote.rate_limit import Pacing
-from huracan_sync.remote.retry import repeat
+from huracan_sync.remote.rate_limit import Pacing, repeat
 from huracan_sync.secret import Secret
 
 log = logging.getLogger(__name__)

@@ -15,10 +15,10 @@ from huracan_sync.cli.invocation import DONE, Invocation
 from huracan_sync.cli.login_options import context_of, credentials
 from huracan_sync.cli.output import Output, ascii_path, moment
 from huracan_sync.errors import HuracanError
-from huracan_sync.manifest.scope import CHAMPIONS
 from huracan_sync.reader import Snapshot
 from huracan_sync.signing.open_reader import reader_at
 from huracan_sync.tree.paths import remote_root
+from huracan_sync.tree.symbols import CHAMPIONS
 from huracan_sync.tree.units import size_in_words
 
 

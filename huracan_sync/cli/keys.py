@@ -17,12 +17,10 @@ from huracan_sync.cli.login_options import context_of, credentials
 from huracan_sync.cli.output import moment
 from huracan_sync.cli.parser import add_global_options
 from huracan_sync.errors import ConfigError, LocalFailure, NotAuthorized, NoTrust, UsageError
-from huracan_sync.manifest import head, locations, rotation, sshsig, trust
+from huracan_sync.manifest import locations, rotation, ssh_armor, sshsig, trust
 from huracan_sync.manifest.default_policy import APART_MS, LIFETIME_MS
-from huracan_sync.manifest.pin import Pin
-from huracan_sync.manifest.scope import CHAMPIONS
 from huracan_sync.manifest.signer import Signer
-from huracan_sync.manifest.trust import DAY_MS, MAX_LIFETIME_MS, Trust
+from huracan_sync.manifest.trust import DAY_MS, MAX_LIFETIME_MS, Pin, Trust
 from huracan_sync.reader import Reader
 from huracan_sync.reader.trust_store import TrustStore
 from huracan_sync.remote.client import Remote
@@ -33,6 +31,7 @@ from huracan_sync.signing.open_reader import reader_at
 from huracan_sync.signing.signing_key import KEY_FILE
 from huracan_sync.signing.trust_files import TrustFiles
 from huracan_sync.tree.paths import remote_root
+from huracan_sync.tree.symbols import CHAMPIONS
 
 PRINCIPAL = "huracan"
 """What the signer is called in an allowed-signers file."""
@@ -119,7 +118,7 @@ def _init_arguments(parser: argparse.ArgumentParser) -> None:
 def _init(asked: _Asked) -> int:
     if asked.options.key_only:
         signer, made = asked.keys.make()
-        line = sshsig.public_line(signer.public)
+        line = ssh_armor.public_line(signer.public)
         document = {"fingerprint": signer.fingerprint, "made": made, "key_in": asked.keys.where(), "public": line}
         words = [
             f"{'made' if made else 'found'} the key {signer.fingerprint} ({asked.keys.where()})",
@@ -185,7 +184,7 @@ def _show(asked: _Asked) -> int:
         "pinned": pinned,
         "keys": rows,
         "channels": [] if known is None else [_channel_row(known, each.name) for each in known.channels],
-        "allowed_signers": _allowed(known) if known else sshsig.allowed_signer(present.public, PRINCIPAL),  # type: ignore[union-attr]
+        "allowed_signers": _allowed(known) if known else ssh_armor.allowed_signer(present.public, PRINCIPAL),  # type: ignore[union-attr]
         "warnings": ending,
     }
     words = [f"{row['fingerprint']}  {row['does']}" for row in rows] or [
@@ -227,7 +226,7 @@ def _key_row(known: Trust, public: bytes, here: set[bytes]) -> dict[str, Any]:
     does += ["private key is here"] if public in here else []
     return {
         "fingerprint": sshsig.fingerprint(public),
-        "public": sshsig.public_line(public),
+        "public": ssh_armor.public_line(public),
         "label": key.label if key else "root",
         "root": public in known.roots,
         "channels": channels,
@@ -253,7 +252,7 @@ def _channel_row(known: Trust, name: str) -> dict[str, Any]:
 
 def _allowed(known: Trust) -> str:
     counts = [public for public in _publics(known) if not known.is_revoked(sshsig.key_id(public))]
-    return "\n".join(sshsig.allowed_signer(public, PRINCIPAL) for public in counts)
+    return "\n".join(ssh_armor.allowed_signer(public, PRINCIPAL) for public in counts)
 
 
 # --- trust ------------------------------------------------------------------------------------------------------
@@ -418,7 +417,7 @@ def _export(asked: _Asked) -> int:
     reader_at(asked.context, asked.root).latest(channel, allow_stale=True)
     state = asked.roots.store.load()
     known = trust.open(state.trust)
-    message, armored = head.export_sshsig(state.channels[channel].head, [key.public for key in known.keys])
+    message, armored = ssh_armor.export_sshsig(state.channels[channel].head, [key.public for key in known.keys])
     name = channel.replace("/", "+")
     files = {f"{name}.payload": message, "allowed_signers": f"{_allowed(known)}\n".encode()}
     files |= {f"{name}{f'.{n}' if n > 1 else ''}.sig": text.encode() for n, text in enumerate(armored, 1)}

@@ -11,11 +11,11 @@ from huracan_sync.cli.login_options import context_of
 from huracan_sync.cli.output import moment
 from huracan_sync.cli.transfer_options import add_vouch, add_wait, dry_run, remote_of
 from huracan_sync.errors import UsageError
-from huracan_sync.manifest.scope import CHAMPIONS
 from huracan_sync.operations.publish import Publish, renew, roll_back
 from huracan_sync.operations.push import PushOptions
 from huracan_sync.transfer import estimate
 from huracan_sync.tree.paths import remote_root
+from huracan_sync.tree.symbols import CHAMPIONS
 from huracan_sync.tree.units import size_in_words
 
 

@@ -12,11 +12,12 @@ from huracan_sync.cli.invocation import DONE, REFUSED, Invocation
 from huracan_sync.cli.login_options import context_of, credentials, key_place
 from huracan_sync.cli.output import ascii_path, moment, table
 from huracan_sync.errors import UsageError
-from huracan_sync.manifest.scope import CHAMPIONS, channel_of, scope_of
+from huracan_sync.manifest.scope import channel_of, scope_of
 from huracan_sync.operations.audit import MOST, History, Row, audit_copy, audit_remote
 from huracan_sync.operations.verify import Verdict, verify, verify_local
 from huracan_sync.tree.filters import Filters
 from huracan_sync.tree.paths import below
+from huracan_sync.tree.symbols import CHAMPIONS
 
 MOST_SHOWN = 50
 

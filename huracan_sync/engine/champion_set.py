@@ -27,12 +27,12 @@ from huracan_sync.errors import Conflict, FileChanged
 from huracan_sync.manifest import file_kinds
 from huracan_sync.manifest.entries import Item
 from huracan_sync.manifest.refusals import refused
-from huracan_sync.manifest.scope import CHAMPIONS
 from huracan_sync.remote.listing import FileMetadata, metadata
 from huracan_sync.transfer.journal import Journal
 from huracan_sync.tree.content_hash import BLOCK_SIZE, block_hashes, combine
 from huracan_sync.tree.entry import Entry
 from huracan_sync.tree.paths import RelPath, below, fold
+from huracan_sync.tree.symbols import CHAMPIONS
 
 if TYPE_CHECKING:
     from huracan_sync.signing.channel_publisher import ChannelPublisher

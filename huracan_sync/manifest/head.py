@@ -17,7 +17,7 @@ from msgspec import Meta
 from huracan_sync.manifest import checks, sshsig
 from huracan_sync.manifest.canonical import Count, Digest, Label, Millis, Ordinal, RootId, decode
 from huracan_sync.manifest.canonical import encode as _encode
-from huracan_sync.manifest.envelope import Form, Signs, pack, seal, unpack
+from huracan_sync.manifest.envelope import Form, Signs, seal, unpack
 from huracan_sync.manifest.locations import check_channel
 from huracan_sync.manifest.refusals import refused
 from huracan_sync.manifest.trust import Key, Trust, check_root
@@ -188,26 +188,3 @@ def _check_place(head: Head, trust: Trust, channel: str, epoch: int) -> None:
     if head.epoch != epoch:
         message = f"the head is of epoch {head.epoch}, and {channel} is in epoch {epoch}"
         raise refused("EPOCH", message, actual=head.epoch, expected=epoch)
-
-
-def export_sshsig(data: bytes, publics: Iterable[bytes]) -> tuple[bytes, list[str]]:
-    """A head as `ssh-keygen -Y verify` wants it: the message, and one armored signature for each known key.
-
-    Args:
-        data: the head file.
-        publics: public keys (32 bytes), of the trust file for one; signatures of others are left out.
-    """
-    envelope = unpack(FORM, data)
-    known = [(public, envelope.signatures.get(sshsig.key_id(public))) for public in publics]
-    armored = [
-        sshsig.armor(sshsig.Signature(public, FORM.namespace, signature)) for public, signature in known if signature
-    ]
-    return envelope.payload, armored
-
-
-def import_sshsig(payload: bytes, armored: Iterable[str]) -> bytes:
-    """The head file of a payload that `ssh-keygen -Y sign -n huracan-sync/head/v2` has signed."""
-    signatures = [sshsig.dearmor(text) for text in armored]
-    if any(signature.namespace != FORM.namespace for signature in signatures):
-        raise refused("HEAD_FORMAT", f"a signature is not in the namespace {FORM.namespace}")
-    return pack(FORM, payload, {sshsig.key_id(signature.public): signature.value for signature in signatures})

@@ -13,9 +13,6 @@ from huracan_sync.errors import UsageError
 from huracan_sync.manifest.locations import is_ours
 from huracan_sync.tree.paths import below, remote_root
 
-CHAMPIONS = "champions"
-"""The channel of what Hamilton trades on."""
-
 _NOT_IN_A_CHANNEL = re.compile(r"[^a-z0-9._-]+")
 
 

@@ -9,18 +9,27 @@ The rules, each of which raises:
     back, no revocation is taken back, and every channel that a newly revoked key could sign begins a new epoch.
  3. A version on the way may have expired; the newest may not.
 
+A pin is what a person carries to a machine that reads, in one text:
+
+    hz2:<root id in base32>:SHA256:<fingerprint>[,SHA256:<fingerprint> ...]
+
+It names one root folder and the root keys that may speak for it. One key used for two root folders gives two pins, so
+nothing that was signed for the one is ever believed in the other.
+
 Pure: bytes and times in, values or refusals out.
 """
 
 from __future__ import annotations
 
+import base64
+import re
 from collections.abc import Iterable, Sequence
-from typing import Annotated, Literal
+from typing import Annotated, Literal, NamedTuple
 
 import msgspec
 from msgspec import Meta
 
-from huracan_sync.errors import HostilePath, Refused
+from huracan_sync.errors import HostilePath, Refused, UsageError
 from huracan_sync.manifest import sshsig
 from huracan_sync.manifest.canonical import (
     Digest,
@@ -36,7 +45,6 @@ from huracan_sync.manifest.canonical import (
 )
 from huracan_sync.manifest.envelope import Envelope, Form, Signs, seal, unpack
 from huracan_sync.manifest.locations import check_channel
-from huracan_sync.manifest.pin import Pin
 from huracan_sync.manifest.refusals import refused
 from huracan_sync.tree.paths import check
 
@@ -55,6 +63,57 @@ OTHERS = "*"
 
 MAX_AGE_S = 31 * 86_400
 MAX_STALE_S = 10 * 366 * 86_400
+
+ROOT_ID_SIZE = 16
+_PIN = re.compile(r"hz2:([a-z2-7]{26}):(SHA256:[A-Za-z0-9+/]{43}(?:,SHA256:[A-Za-z0-9+/]{43}){0,7})")
+
+
+class Pin(NamedTuple):
+    """A root folder, and the root keys that a person believes in."""
+
+    root_id: bytes
+    """16 bytes."""
+    fingerprints: tuple[str, ...]
+    """`SHA256:...`, one or more; each of these keys must have signed the trust file."""
+
+    def __str__(self) -> str:
+        root = base64.b32encode(self.root_id).decode().rstrip("=").lower()
+        return f"hz2:{root}:{','.join(self.fingerprints)}"
+
+
+def parse_pin(text: str) -> Pin:
+    """The pin that a text spells.
+
+    Raises:
+        UsageError: it spells none; with a hint where it is a fingerprint alone.
+    """
+    match = _PIN.fullmatch(text.strip())
+    if match is None:
+        bare = text.strip().startswith("SHA256:")
+        raise UsageError(
+            f"{text[:200]!a} is a fingerprint without the root folder it is for"
+            if bare
+            else f"{text[:200]!a} is no pin",
+            hint="run `huracan-sync keys show` where the root key is: it prints the pin of that root folder (hz2:...)",
+        )
+    root_id = base64.b32decode(match[1].upper() + "=" * 6)
+    pin = Pin(root_id, tuple(sorted(set(match[2].split(",")))))
+    if not str(pin).startswith(f"hz2:{match[1]}:"):
+        raise UsageError(f"{text[:200]!a} is no pin: it has a second spelling")
+    return pin
+
+
+def one_pin(pins: str | Iterable[str]) -> Pin:
+    """The pin that one or several texts make; they must be of one root folder.
+
+    Raises:
+        UsageError: one of them is no pin, there is none, or they are of several root folders.
+    """
+    parsed = [parse_pin(text) for text in ([pins] if isinstance(pins, str) else pins)]
+    if len({pin.root_id for pin in parsed}) != 1:
+        what = "several root folders" if parsed else "no root folder"
+        raise UsageError(f"these are pins of {what}", hint="pin each root folder by itself")
+    return Pin(parsed[0].root_id, tuple(sorted({each for pin in parsed for each in pin.fingerprints})))
 
 
 class Key(msgspec.Struct, array_like=True, frozen=True):

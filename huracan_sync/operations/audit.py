@@ -23,9 +23,8 @@ from huracan_sync.manifest import body, checks, head, locations, sshsig, trust
 from huracan_sync.manifest.checks import Mark
 from huracan_sync.manifest.entries import Item
 from huracan_sync.manifest.head import Head, Opened
-from huracan_sync.manifest.pin import Pin, parse
 from huracan_sync.manifest.refusals import refused
-from huracan_sync.manifest.trust import Trust
+from huracan_sync.manifest.trust import Pin, Trust, parse_pin
 from huracan_sync.reader.trust_store import TrustStore, pinned
 from huracan_sync.remote.listing import children
 from huracan_sync.remote.parallel import several
@@ -354,7 +353,7 @@ def audit_remote(
     archive = InDropbox(remote, root)
     state = TrustStore(context.home, archive.place).load()
     held = state.channels.get(channel)
-    known = trusts(archive, parse(state.pin), trust.open(state.trust))
+    known = trusts(archive, parse_pin(state.pin), trust.open(state.trust))
     history = audit(archive, channel, known, mark=held.mark if held else None, most=most, each=several)
     history.requests = (remote.wire.meter.read() - before).requests
     return history
@@ -375,7 +374,7 @@ def audit_copy(path: Path, home: Path, channel: str, *, pin: str = "", most: int
         As `trusts` and `audit`.
     """
     archive, last = InFolder(path), NoTrust("no root key is pinned on this machine")
-    for each in [parse(pin)] if pin else pinned(home):
+    for each in [parse_pin(pin)] if pin else pinned(home):
         try:
             return audit(archive, channel, trusts(archive, each, None), most=most)
         except NoTrust as error:

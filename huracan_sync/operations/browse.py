@@ -12,7 +12,7 @@ import msgspec
 
 from huracan_sync.errors import NotFound
 from huracan_sync.manifest.locations import HEADS
-from huracan_sync.manifest.scope import CHAMPIONS, channel_of, scope_of
+from huracan_sync.manifest.scope import channel_of, scope_of
 from huracan_sync.reader import Snapshot
 from huracan_sync.remote.client import Remote
 from huracan_sync.remote.listing import DeletedMetadata, FileMetadata, FolderMetadata, children, metadata, pages
@@ -21,6 +21,7 @@ from huracan_sync.signing.open_reader import reader_at
 from huracan_sync.transfer.pair import Options, Pair
 from huracan_sync.tree.entry import Entry
 from huracan_sync.tree.paths import ancestors, below, remote_root
+from huracan_sync.tree.symbols import CHAMPIONS
 
 
 class Listed(msgspec.Struct, frozen=True):

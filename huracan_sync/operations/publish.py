@@ -17,7 +17,6 @@ from huracan_sync.errors import Conflict, FileChanged, NoSigningKey, NotFound, R
 from huracan_sync.manifest import file_kinds
 from huracan_sync.manifest.entries import kind_name
 from huracan_sync.manifest.refusals import refused
-from huracan_sync.manifest.scope import CHAMPIONS
 from huracan_sync.operations.push import Push, PushOptions, PushReport
 from huracan_sync.remote.client import Remote
 from huracan_sync.signing import next_head
@@ -31,6 +30,7 @@ from huracan_sync.transfer.journal.signed_state import expire_signatures
 from huracan_sync.transfer.pair import Pair, PairPlan
 from huracan_sync.transfer.progress import Monitor
 from huracan_sync.tree.paths import RelPath
+from huracan_sync.tree.symbols import CHAMPIONS
 
 MOST_JSON = 64 * 1024 * 1024
 """Bytes: a larger JSON file is not looked into."""

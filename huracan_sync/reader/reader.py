@@ -19,13 +19,11 @@ from huracan_sync.manifest import body, checks, head, links, locations, trust
 from huracan_sync.manifest.checks import Freshness, Mark
 from huracan_sync.manifest.entries import Item
 from huracan_sync.manifest.head import Head, Opened
-from huracan_sync.manifest.pin import one_pin
 from huracan_sync.manifest.refusals import refused
-from huracan_sync.manifest.trust import Policy, Trust
+from huracan_sync.manifest.trust import Policy, Trust, one_pin
 from huracan_sync.reader.cache import BlobCache, blob_cache
-from huracan_sync.reader.poll import PollResult, poll_signed
 from huracan_sync.reader.snapshot import Snapshot, bring
-from huracan_sync.reader.source import Source
+from huracan_sync.reader.source import PollResult, Source, poll_signed
 from huracan_sync.reader.trust_pin import Pinning
 from huracan_sync.reader.trust_store import Channel, State, TrustStore
 

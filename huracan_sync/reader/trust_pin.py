@@ -7,9 +7,8 @@ from collections.abc import Iterable, Mapping
 from huracan_sync.errors import ConfigError, NotFound, Refused, StateMissing
 from huracan_sync.manifest import locations, trust
 from huracan_sync.manifest.checks import Mark
-from huracan_sync.manifest.pin import Pin
 from huracan_sync.manifest.refusals import refused
-from huracan_sync.manifest.trust import Trust
+from huracan_sync.manifest.trust import Pin, Trust
 from huracan_sync.reader.source import Source
 from huracan_sync.reader.trust_store import State, TrustStore
 

@@ -35,7 +35,7 @@ from huracan_sync.errors import (
     UsageError,
 )
 from huracan_sync.manifest.checks import Mark
-from huracan_sync.manifest.pin import Pin, parse
+from huracan_sync.manifest.trust import Pin, parse_pin
 
 _SEAL = b"huracan-sync/seen/v2\0"
 _MARKER = "a root key is pinned here; seen.db must lie beside this file\n"
@@ -266,7 +266,7 @@ def pinned(home: Path) -> list[Pin]:
 
 def _pinned(marker: Path) -> Pin | None:
     try:
-        return parse(marker.read_text(encoding="ascii").splitlines()[-1])
+        return parse_pin(marker.read_text(encoding="ascii").splitlines()[-1])
     except (OSError, UnicodeDecodeError, IndexError, UsageError):
         return None
 

@@ -3,6 +3,9 @@
 Laws: a pause that one call was asked for, all calls wait out. Concurrency grows by one for every round of calls that
 all succeeded, and halves when the server objects. Dropbox takes one write at a time in a namespace, so commits queue
 here instead of being refused there. Every wait is a fact shown to the observer: who asked, and for how long.
+
+`repeat` is the one loop that makes a call again. What an answer means, and how often such a call may be made, is
+decided in `remote.errors`. Whoever calls through this loop never retries.
 """
 
 from __future__ import annotations
@@ -11,10 +14,14 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import TypeVar
 
 import msgspec
 
+from huracan_sync.remote.errors import Verdict
 from huracan_sync.remote.forked import renewed_in_child
+
+T = TypeVar("T")
 
 MOST_AT_ONCE = 24
 """Calls of one login under way at once, at most."""
@@ -138,3 +145,49 @@ class Pacing:
     def _wait_out(self) -> None:
         while (left := self._not_before - self._clock()) > 0 and not self.hurry.is_set():
             self._sleep(left)
+
+
+def repeat(call: Callable[[], T | Verdict], pacing: Pacing, route: str, *, repeatable: bool = True) -> T:
+    """Call `call` until it succeeds or its verdict is final.
+
+    Args:
+        call: makes the call once; returns its result, or the verdict on its failure.
+        pacing: how long to wait, and who watches the waits.
+        route: what is called, for the observer.
+        repeatable: whether making the call twice does no harm.
+
+    Raises:
+        HuracanError: of the last verdict. Its fact `committed` is None when the call may have taken effect.
+    """
+    attempt, waited = 0, 0.0
+    while True:
+        outcome = call()
+        if not isinstance(outcome, Verdict):
+            return outcome
+        attempt += 1
+        pause = _pause_before_retry(outcome, attempt, waited, pacing, repeatable=repeatable)
+        if pause is None:
+            raise outcome.error
+        if outcome.throttled:
+            pacing.throttled(pause)
+        pacing.pause(Wait(pause, str(outcome.error), route, attempt))
+        waited += pause
+
+
+def _pause_before_retry(
+    verdict: Verdict, attempt: int, waited: float, pacing: Pacing, *, repeatable: bool
+) -> float | None:
+    """Seconds to wait, or None when the call must not be made again."""
+    if not verdict.retry:
+        return None
+    if verdict.committed is None and not repeatable:
+        verdict.error.facts["committed"] = None
+        return None
+    if verdict.attempts is not None and attempt >= verdict.attempts:
+        return None
+    pause = pacing.backoff(attempt)
+    if verdict.after_s is not None:
+        # All who were refused together should not return together; and refused calls count against the rate, so many
+        # machines that came back every second or two would be refused for ever.
+        pause += verdict.after_s
+    return pause if waited + pause <= pacing.patience_s else None

@@ -20,8 +20,7 @@ import msgspec
 from huracan_sync.errors import ServiceFault, Unreachable, UsageError
 from huracan_sync.remote.errors import NETWORK_ATTEMPTS, TokenExpired, Verdict, judge, moment, of_silence
 from huracan_sync.remote.http import CHUNK, MOST_ANSWER, Answer, Body, Stream, Wire
-from huracan_sync.remote.rate_limit import Pacing, Wait
-from huracan_sync.remote.retry import repeat
+from huracan_sync.remote.rate_limit import Pacing, Wait, repeat
 from huracan_sync.secret import Secret
 from huracan_sync.tree.content_hash import BLOCK_SIZE
 

@@ -18,7 +18,7 @@ from huracan_sync.auth.keystore.secret_io import Environment, to_bytes
 from huracan_sync.auth.keystore.store import Store, open_store
 from huracan_sync.disk.atomic_write import write_file
 from huracan_sync.errors import HuracanError, NoSigningKey, SecretMissing
-from huracan_sync.manifest.pin import Pin, parse
+from huracan_sync.manifest.trust import Pin, parse_pin
 from huracan_sync.secret import Secret, bare
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ class KeyPlace:
         Raises:
             UsageError: it names something else.
         """
-        return parse(self._root_pin) if self._root_pin else None
+        return parse_pin(self._root_pin) if self._root_pin else None
 
     def exists(self) -> bool:
         """Whether there is a key, by what is written down: no keyring is asked."""

@@ -26,10 +26,9 @@ from huracan_sync.errors import (
 )
 from huracan_sync.manifest import locations, rotation, sshsig, trust
 from huracan_sync.manifest.default_policy import LIFETIME_MS, first_trust
-from huracan_sync.manifest.pin import ROOT_ID_SIZE, Pin
 from huracan_sync.manifest.refusals import refused
 from huracan_sync.manifest.signer import Signer
-from huracan_sync.manifest.trust import Trust
+from huracan_sync.manifest.trust import ROOT_ID_SIZE, Pin, Trust
 from huracan_sync.reader.trust_pin import Pinning
 from huracan_sync.reader.trust_store import TrustStore
 from huracan_sync.remote import files

@@ -21,10 +21,9 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from huracan_sync.errors import HostilePath, UsageError
-from huracan_sync.tree.champion_paths import ACTIVE, CONFIGS, MODELS, ROSTER
 from huracan_sync.tree.folder_view import FolderView
 from huracan_sync.tree.paths import RelPath, below, check, fold, join
-from huracan_sync.tree.symbols import QUOTES, symbol, symbol_spellings
+from huracan_sync.tree.symbols import ACTIVE, CONFIGS, MODELS, QUOTES, ROSTER, symbol, symbol_spellings
 
 if TYPE_CHECKING:
     from pathlib import Path

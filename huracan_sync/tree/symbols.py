@@ -1,10 +1,18 @@
-"""One spelling per trading symbol."""
+"""One spelling per trading symbol, and where the champion set lies: the engine publishes there, Hamilton reads."""
 
 from __future__ import annotations
 
 import re
 
 from huracan_sync.errors import UsageError
+
+CHAMPIONS = "champions"
+"""The channel of what Hamilton trades on."""
+
+MODELS = "models/champions/latest"
+ROSTER = "hamilton/roster.json"
+CONFIGS = "hamilton/configs"
+ACTIVE = "hamilton/active"
 
 _SYMBOL = re.compile(r"[A-Z0-9]{1,32}")
 QUOTES = ("FDUSD", "USDT", "USDC", "BUSD", "TUSD", "USD", "EUR", "BTC", "ETH", "BNB")

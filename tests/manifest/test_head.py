@@ -21,7 +21,7 @@ from manifest_world import (
 )
 
 from huracan_sync.errors import Refused
-from huracan_sync.manifest import head, sshsig
+from huracan_sync.manifest import head, ssh_armor, sshsig
 from huracan_sync.manifest.envelope import pack, seal, unpack
 from huracan_sync.manifest.head import FORM
 from huracan_sync.manifest.refusals import refused
@@ -227,13 +227,13 @@ def test_an_error_says_its_code_to_machines():
 
 
 def test_a_head_goes_out_to_openssh_and_comes_back():
-    message, armored = head.export_sshsig(head.sign(HEAD, [ENGINE, THIEF]), [ENGINE.public, ROOT.public])
+    message, armored = ssh_armor.export_sshsig(head.sign(HEAD, [ENGINE, THIEF]), [ENGINE.public, ROOT.public])
     assert (message, len(armored)) == (PAYLOAD, 1)
-    assert head.import_sshsig(message, armored) == GOOD
+    assert ssh_armor.import_sshsig(message, armored) == GOOD
     assert unpack(FORM, GOOD).payload == message
-    other = sshsig.armor(sshsig.Signature(ENGINE.public, sshsig.TRUST, bytes(64)))
+    other = ssh_armor.armor(ssh_armor.Signature(ENGINE.public, sshsig.TRUST, bytes(64)))
     with raises("HEAD_FORMAT"):
-        head.import_sshsig(message, [other])
+        ssh_armor.import_sshsig(message, [other])
 
 
 # --- heads of the past --------------------------------------------------------------------------------------------

@@ -4,17 +4,17 @@ import pytest
 from manifest_world import BACKUP, PIN, ROOT, ROOT_ID, THIEF, pin_of
 
 from huracan_sync.errors import UsageError
-from huracan_sync.manifest.pin import one_pin, parse
+from huracan_sync.manifest.trust import one_pin, parse_pin
 
 TEXT = str(PIN)
 
 
 def test_there_and_back():
-    assert parse(TEXT) == PIN
+    assert parse_pin(TEXT) == PIN
     assert TEXT.startswith("hz2:aaaqeayea")
     both = pin_of(ROOT, BACKUP)
-    assert parse(f" {both} ") == both
-    assert parse(TEXT).root_id == ROOT_ID
+    assert parse_pin(f" {both} ") == both
+    assert parse_pin(TEXT).root_id == ROOT_ID
 
 
 def test_several_texts_of_one_root():
@@ -41,10 +41,10 @@ def test_several_texts_of_one_root():
 )
 def test_what_is_no_pin(text):
     with pytest.raises(UsageError) as caught:
-        parse(text)
+        parse_pin(text)
     assert "keys show" in caught.value.hint or "second spelling" in str(caught.value)
 
 
 def test_a_fingerprint_alone_says_what_is_missing():
     with pytest.raises(UsageError, match="without the root folder it is for"):
-        parse(ROOT.fingerprint)
+        parse_pin(ROOT.fingerprint)

@@ -8,9 +8,9 @@ import pytest
 from expecting import raises
 from manifest_world import ENGINE, make_head, open_head, signer
 
-from huracan_sync.manifest import head, sshsig
+from huracan_sync.manifest import head, ssh_armor, sshsig
 from huracan_sync.manifest.signer import Signer
-from huracan_sync.manifest.sshsig import Signature, armor, dearmor
+from huracan_sync.manifest.ssh_armor import Signature, armor, dearmor
 
 openssh = pytest.mark.skipif(shutil.which("ssh-keygen") is None, reason="needs ssh-keygen")
 
@@ -33,8 +33,8 @@ def both_ways(folder, count):
         who = signer(number % 250 + 1)
         made = make_head(seq=number + 1)
         data = head.sign(made, [who])
-        message, [armored] = head.export_sshsig(data, [who.public])
-        allowed = sshsig.allowed_signer(who.public, "engine")
+        message, [armored] = ssh_armor.export_sshsig(data, [who.public])
+        allowed = ssh_armor.allowed_signer(who.public, "engine")
         assert verifies(folder, message, armored, allowed)
         damaged = bytearray(message)
         damaged[number % len(damaged)] ^= 1 << number % 8
@@ -46,7 +46,7 @@ def both_ways(folder, count):
         key.chmod(0o400)  # delivered by this test
         theirs = keygen("-Y", "sign", "-n", sshsig.HEAD, "-f", key, "-q", stdin=message).stdout.decode()
         assert dearmor(theirs).public == who.public
-        assert head.import_sshsig(message, [theirs]) == data
+        assert ssh_armor.import_sshsig(message, [theirs]) == data
 
 
 @openssh
@@ -62,13 +62,13 @@ def test_openssh_accepts_a_thousand_heads_and_we_accept_its_signatures(tmp_path)
 
 @openssh
 def test_openssh_refuses_another_namespace_another_key_and_another_person(tmp_path):
-    message, [armored] = head.export_sshsig(head.sign(make_head(), [ENGINE]), [ENGINE.public])
-    allowed = sshsig.allowed_signer(ENGINE.public, "engine")
+    message, [armored] = ssh_armor.export_sshsig(head.sign(make_head(), [ENGINE]), [ENGINE.public])
+    allowed = ssh_armor.allowed_signer(ENGINE.public, "engine")
     assert verifies(tmp_path, message, armored, allowed)
     assert not verifies(tmp_path, message, armored, allowed, sshsig.TRUST)
-    assert not verifies(tmp_path, message, armored, sshsig.allowed_signer(signer(9).public, "engine"))
-    assert not verifies(tmp_path, message, armored, sshsig.allowed_signer(ENGINE.public, "mallory"))
-    assert not verifies(tmp_path, message, armored, sshsig.allowed_signer(ENGINE.public, "engine", [sshsig.TRUST]))
+    assert not verifies(tmp_path, message, armored, ssh_armor.allowed_signer(signer(9).public, "engine"))
+    assert not verifies(tmp_path, message, armored, ssh_armor.allowed_signer(ENGINE.public, "mallory"))
+    assert not verifies(tmp_path, message, armored, ssh_armor.allowed_signer(ENGINE.public, "engine", [sshsig.TRUST]))
 
 
 @openssh
@@ -77,12 +77,12 @@ def test_fingerprints_and_public_lines_are_openssh_s(tmp_path):
     keygen("-t", "ed25519", "-N", "", "-C", "engine", "-f", made)
     parsed = Signer.parse(made.read_bytes())
     assert keygen("-l", "-f", made).stdout.split()[1].decode() == parsed.fingerprint
-    assert (tmp_path / "key.pub").read_text().strip() == sshsig.public_line(parsed.public, "engine")
+    assert (tmp_path / "key.pub").read_text().strip() == ssh_armor.public_line(parsed.public, "engine")
     ours = tmp_path / "ours"
     ours.touch(0o600)
     ours.write_text(parsed.openssh().reveal())
     ours.chmod(0o400)  # delivered by this test
-    assert keygen("-y", "-f", ours).stdout.decode().strip() == sshsig.public_line(parsed.public)
+    assert keygen("-y", "-f", ours).stdout.decode().strip() == ssh_armor.public_line(parsed.public)
 
 
 def test_a_signature_is_for_one_purpose_one_message_and_one_key():
@@ -148,5 +148,5 @@ def test_what_is_no_armored_signature(name):
 
 
 def test_a_head_signed_by_openssh_is_opened(tmp_path):
-    message, armored = head.export_sshsig(head.sign(make_head(), [ENGINE]), [ENGINE.public])
-    assert open_head(head.import_sshsig(message, armored)).head == make_head()
+    message, armored = ssh_armor.export_sshsig(head.sign(make_head(), [ENGINE]), [ENGINE.public])
+    assert open_head(ssh_armor.import_sshsig(message, armored)).head == make_head()

@@ -27,8 +27,7 @@ from huracan_sync.errors import Refused
 from huracan_sync.manifest import head, sshsig, trust
 from huracan_sync.manifest.default_policy import first_trust
 from huracan_sync.manifest.envelope import pack, seal
-from huracan_sync.manifest.pin import Pin
-from huracan_sync.manifest.trust import DAY_MS, FORM, OTHERS, Key, Policy, Revocation
+from huracan_sync.manifest.trust import DAY_MS, FORM, OTHERS, Key, Pin, Policy, Revocation
 
 V1 = make_trust()
 GOOD = signed_trust(V1)

@@ -11,7 +11,7 @@ from root_powers import without_root_powers
 
 from huracan_sync.errors import Busy, ConfigError, DiskFull, HuracanError, LocalFailure, NoTrust, StateMissing
 from huracan_sync.manifest.checks import Mark
-from huracan_sync.manifest.pin import Pin
+from huracan_sync.manifest.trust import Pin
 from huracan_sync.reader.trust_store import Channel, TrustStore, _in_our_words, pinned
 
 PIN = Pin(bytes(16), ("SHA256:" + "A" * 43,))
@@ -223,7 +223,7 @@ CLIMBER = """
 import sys
 from pathlib import Path
 sys.path.insert(0, sys.argv[2])
-from huracan_sync.manifest.pin import Pin
+from huracan_sync.manifest.trust import Pin
 from huracan_sync.reader.trust_store import Channel, TrustStore
 from huracan_sync.manifest.checks import Mark
 seen = TrustStore(Path(sys.argv[1]), sys.argv[3])

@@ -4,8 +4,7 @@ import pytest
 
 from huracan_sync.errors import CallRefused, ContentMismatch, HuracanError, RateLimited, ServiceFault, Unreachable
 from huracan_sync.remote.errors import Verdict, of_silence, verdict_of
-from huracan_sync.remote.rate_limit import Pacing
-from huracan_sync.remote.retry import repeat
+from huracan_sync.remote.rate_limit import Pacing, repeat
 
 
 class Calls:

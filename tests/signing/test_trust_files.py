@@ -8,7 +8,7 @@ from manifest_world import ENGINE, NOW, ROOT_ID, THIEF, make_trust, pin_of
 from huracan_sync.errors import ConfigError, Conflict, MissingScope, NoSigningKey, NoTrust, StateMissing, Unavailable
 from huracan_sync.manifest import locations, rotation, trust
 from huracan_sync.manifest.default_policy import first_trust
-from huracan_sync.manifest.pin import Pin
+from huracan_sync.manifest.trust import Pin
 from huracan_sync.remote import files
 from huracan_sync.signing import trust_chain
 

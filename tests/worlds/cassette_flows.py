@@ -13,8 +13,8 @@ from huracan_sync.auth.connect import connect
 from huracan_sync.auth.login_flow import Wanted, log_in
 from huracan_sync.auth.session import credentials_of
 from huracan_sync.errors import HuracanError
-from huracan_sync.manifest.pin import Pin
 from huracan_sync.manifest.signer import Signer
+from huracan_sync.manifest.trust import Pin
 from huracan_sync.operations.push import Push
 from huracan_sync.operations.restore import restore
 from huracan_sync.reader import Reader

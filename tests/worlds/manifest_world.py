@@ -5,9 +5,8 @@ import msgspec
 from huracan_sync.manifest import body, head, links, trust
 from huracan_sync.manifest.entries import Item
 from huracan_sync.manifest.file_kinds import DATA, by_name
-from huracan_sync.manifest.pin import Pin
 from huracan_sync.manifest.signer import Signer
-from huracan_sync.manifest.trust import DAY_MS, Key, Policy, Revocation, Trust
+from huracan_sync.manifest.trust import DAY_MS, Key, Pin, Policy, Revocation, Trust
 from huracan_sync.tree.content_hash import block_hashes, content_hash
 
 ROOT_ID = bytes(range(16))

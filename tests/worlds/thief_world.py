@@ -27,8 +27,8 @@ from publishing_machine import Publisher
 
 from huracan_sync.errors import HuracanError
 from huracan_sync.manifest import head, rotation, sshsig
-from huracan_sync.manifest.pin import parse
 from huracan_sync.manifest.signer import Signer
+from huracan_sync.manifest.trust import parse_pin
 from huracan_sync.remote import files
 from huracan_sync.remote.delete import remove_whatever
 from huracan_sync.remote.listing import listing
@@ -362,7 +362,7 @@ def run(seed, dropbox, folder, *, steps=6, **options):
     def sign(payload, signers):
         data = real(payload, signers)
         if STOLEN not in signers:
-            root = next(name for name, pin in schedule.pins.items() if payload.root_id == parse(pin).root_id)
+            root = next(name for name, pin in schedule.pins.items() if payload.root_id == parse_pin(pin).root_id)
             schedule.stated.add((root, head.digest_of(data)))
         return data
 

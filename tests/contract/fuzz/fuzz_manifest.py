@@ -15,7 +15,7 @@ from pathlib import Path
 import atheris
 
 with atheris.instrument_imports(include=["huracan_sync.manifest"]):
-    from huracan_sync.manifest import body, head, sshsig, trust
+    from huracan_sync.manifest import body, head, ssh_armor, sshsig, trust
 
 import msgspec
 
@@ -156,12 +156,12 @@ def fuzz_body(provider: atheris.FuzzedDataProvider) -> None:
 
 
 def fuzz_armor(provider: atheris.FuzzedDataProvider) -> None:
-    """`sshsig.dearmor`."""
-    good = bytearray(sshsig.armor(sshsig.Signature(world.ENGINE.public, sshsig.HEAD, bytes(64))).encode())
+    """`ssh_armor.dearmor`."""
+    good = bytearray(ssh_armor.armor(ssh_armor.Signature(world.ENGINE.public, sshsig.HEAD, bytes(64))).encode())
     for _ in range(provider.ConsumeIntInRange(0, 4)):
         at = provider.ConsumeIntInRange(0, len(good))
         good[at : at + provider.ConsumeIntInRange(0, 3)] = provider.ConsumeBytes(3)
-    sshsig.dearmor(good.decode("latin-1"))
+    ssh_armor.dearmor(good.decode("latin-1"))
 
 
 TARGETS = {"head": fuzz_head, "trust": fuzz_trust, "body": fuzz_body, "armor": fuzz_armor}

@@ -18,7 +18,7 @@ from huracan_sync.errors import Refused
 from huracan_sync.manifest import body, head, links, refusals, trust
 from huracan_sync.manifest.body import Body
 from huracan_sync.manifest.checks import Mark
-from huracan_sync.manifest.pin import parse
+from huracan_sync.manifest.trust import parse_pin
 
 HERE = Path(__file__).parent
 SCRIPT = Path(__file__).parents[3] / "scripts" / "make_vectors.py"
@@ -59,7 +59,7 @@ def test_heads(vector):
 def test_trusts(vector):
     data = read(vector["trust"])
     if "pin" in vector:
-        judge(vector, lambda: plain(trust.pin(data, parse(vector["pin"]))))
+        judge(vector, lambda: plain(trust.pin(data, parse_pin(vector["pin"]))))
     else:
         judge(vector, lambda: plain(trust.follow(trust.open(read(vector["after"])), data)))
 
