@@ -115,6 +115,19 @@ def with_channel(made: Trust, name: str, *, signers: Mapping[bytes, str] | None 
     )
 
 
+def recovered(made: Trust, name: str) -> Trust:
+    """A channel begins a new epoch: what lies at its head counts no more, whatever its place in history and its time.
+
+    Args:
+        made: version N+1 so far.
+        name: the channel.
+
+    Raises:
+        Refused: `CHANNEL_NAME` or `CHANNEL_UNKNOWN`, there is no such channel.
+    """
+    return with_channel(made, name, epoch=made.policy(name).epoch + 1)
+
+
 def endings(trust: Trust, *, now_ms: int) -> list[str]:
     """What ends soon, in words: within a month, or the last third of a life that is shorter than three months."""
     window_ms = min(WARN_MS, (trust.expires_ms - trust.created_ms) // 3)

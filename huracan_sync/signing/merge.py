@@ -31,6 +31,10 @@ class OwnHead(Protocol):
         """SHA-256 of its payload."""
 
     @property
+    def epoch(self) -> int:
+        """The epoch of its channel."""
+
+    @property
     def changes(self) -> int:
         """The pair's count of changes when its files were listed."""
 
@@ -56,10 +60,19 @@ class Change(NamedTuple):
     """Content hashes, by folded path, of files that it holds alike with Dropbox and may not sign."""
     before: Mapping[str, Item] | None = None
     """What its own last manifest listed, by folded path; None where that is not known any more."""
+    epoch: int | None = None
+    """The epoch of its own last manifest; None where it has made none."""
 
     def has_changed(self, key: str) -> bool:
         """Whether the file of that folded path is new or other than in the last manifest."""
         return self.changed is None or key in self.changed
+
+    def within(self, epoch: int) -> Change:
+        """The same change where the channel may have begun a new epoch: then nobody has stated anything yet.
+
+        That a file is missing from the new list does not say that its publisher, or anybody, has taken it out.
+        """
+        return self if self.epoch in {None, epoch} else self._replace(changed=None, before=None)
 
     def knowing(self, unsigned: Mapping[str, bytes], before: Sequence[Item] | None) -> Change:
         """The same change with what it must not sign, and what this machine's last manifest listed.
@@ -114,7 +127,7 @@ def change_of(
         frozenset(key for key, count in counts.items() if count > last.changes) if last and not overwrite else None
     )
     own = frozenset(each.digest for each in (last, following) if each and not each.shared)
-    return Change(items, changed, gone, own, strict)
+    return Change(items, changed, gone, own, strict, epoch=last.epoch if last else None)
 
 
 def alone(change: Change) -> Merged:

@@ -405,6 +405,7 @@ def _content(request: PublishRequest, position: ChainPosition, policy: Policy) -
     left_out = [] if wanted.strict else [item.path for item in wanted.mine if item.kind not in policy.kinds]
     if left_out:
         wanted = wanted._replace(mine=[item for item in wanted.mine if item.kind in policy.kinds])
+    wanted = wanted.within(position.epoch)
     stored: dict[bytes, bytes] = {}
     if base is None or base.digest in wanted.last:
         merged = alone(wanted)
