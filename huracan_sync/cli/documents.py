@@ -440,6 +440,18 @@ class KeysNext(Document):
     channels: list[ChannelPolicy]
 
 
+class KeysRecover(Document):
+    """`keys recover`."""
+
+    root: str
+    trust_version: int
+    expires: datetime
+    channel: str
+    epoch: int
+    forgotten: str
+    """What counts no more from now on, in words."""
+
+
 class KeysExport(Document):
     """`keys export-sshsig`."""
 
@@ -500,7 +512,7 @@ DOCUMENTS: dict[str, tuple[type[Document], ...]] = {
     "migrate": (Migrate,),
     "verify": (Verify, History),
     "follow": (NewSnapshot, FreshnessChanged, FollowProblem),
-    "keys": (KeysInit, KeyMade, KeysShow, KeysTrust, KeysNext, KeysExport),
+    "keys": (KeysInit, KeyMade, KeysShow, KeysTrust, KeysNext, KeysRecover, KeysExport),
     "outbox": (Outbox, OutboxRetry, OutboxDrop),
     "help": (Help,),
     "completion": (Completion,),

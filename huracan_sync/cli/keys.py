@@ -42,6 +42,7 @@ _WHAT = {
     "trust": "believe what the root keys of this pin have signed for its root folder (on Hamilton's machine)",
     "rotate": "begin the next version of the trust file: more time, another key, a channel's own rules",
     "revoke": "make a key count nowhere any more, and everything it has signed",
+    "recover": "begin a channel anew where its head cannot be gone on from, such as one from the future",
     "export-sshsig": "write a channel's head out for `ssh-keygen -Y verify`",
 }
 
@@ -322,11 +323,15 @@ def _ask(asked: _Asked) -> tuple[str, ...]:
         "Nothing on this machine says whether that is the right one: this is trust on first use. Compare it with what\n"
         "`huracan-sync keys show` prints where the key is."
     )
-    sys.stderr.write("Is it the same? [y/N] ")
-    sys.stderr.flush()
-    if sys.stdin.readline().strip().lower() not in {"y", "yes"}:
+    if not _says_yes("Is it the same?"):
         raise ConfigError("nothing was trusted", hint="run it again when you have compared the pin")
     return (found,)
+
+
+def _says_yes(question: str) -> bool:
+    sys.stderr.write(f"{question} [y/N] ")
+    sys.stderr.flush()
+    return sys.stdin.readline().strip().lower() in {"y", "yes"}
 
 
 def _read(file: Path) -> bytes:
@@ -404,6 +409,52 @@ def _tell_of_next(asked: _Asked, made: Trust, following: Signer | None) -> int:
     return DONE
 
 
+# --- recover ----------------------------------------------------------------------------------------------------
+
+
+def _recover_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--channel", metavar="C", required=True, help="whose head")
+    parser.add_argument("--yes", action="store_true", help="do not ask; needed where nobody is there to be asked")
+
+
+def _recover(asked: _Asked) -> int:
+    channel = locations.check_channel(asked.options.channel)
+    asked.keys.signer()
+    forgotten = (
+        f"every head signed in {channel} so far counts no more: there is no way back to its earlier snapshots, and "
+        "what other machines state in it is missing until each has pushed a change or renewed its head. "
+        "No file is deleted, and readers keep what they have until the next push or publish"
+    )
+    if not asked.options.yes:
+        _confirm_recovery(asked, forgotten)
+    made = asked.roots.publish_next(
+        lambda newest, now_ms: rotation.recovered(rotation.renewed(newest, now_ms=now_ms), channel)
+    )
+    epoch = made.policy(channel).epoch
+    document = {
+        "root": asked.root,
+        "trust_version": made.version,
+        "expires": moment(made.expires_ms),
+        "channel": channel,
+        "epoch": epoch,
+        "forgotten": forgotten,
+    }
+    words = [
+        f"version {made.version} of the trust file begins epoch {epoch} of {channel}; push or publish now",
+        forgotten,
+    ]
+    asked.output.document(document, words)
+    return DONE
+
+
+def _confirm_recovery(asked: _Asked, forgotten: str) -> None:
+    if not sys.stdin.isatty():
+        raise UsageError("nobody is here to say yes", hint=f"with --yes it is done: {forgotten}")
+    asked.output.say(f"From then on {forgotten}.")
+    if not _says_yes("Begin a new epoch?"):
+        raise ConfigError("nothing was changed", hint="run it again once you are sure")
+
+
 # --- export-sshsig ----------------------------------------------------------------------------------------------
 
 
@@ -441,6 +492,7 @@ _ARGUMENTS: dict[str, Callable[[argparse.ArgumentParser], None]] = {
     "trust": _trust_arguments,
     "rotate": _rotate_arguments,
     "revoke": _revoke_arguments,
+    "recover": _recover_arguments,
     "export-sshsig": _export_arguments,
 }
 _RUN: dict[str, Callable[[_Asked], int]] = {
@@ -449,6 +501,7 @@ _RUN: dict[str, Callable[[_Asked], int]] = {
     "trust": _trust,
     "rotate": _rotate,
     "revoke": _revoke,
+    "recover": _recover,
     "export-sshsig": _export,
 }
 

@@ -54,13 +54,15 @@ HINTS: dict[str, str] = {
     # A key signed outside the time in which it may, and without it there are too few.
     "KEY_WINDOW": "give the key more time with `huracan-sync keys rotate` on the machine with the root key",
     # A head says it was made later than now.
-    "FUTURE": "compare the clocks of this machine and of the one that publishes",
+    "FUTURE": "compare the clocks of this machine and of the one that publishes; if the head is wrong, begin a new "
+    "epoch with `huracan-sync keys recover --channel CHANNEL` on the machine with the root key",
     # A head claims to be good for longer than its channel allows.
     "LIFETIME": _TAMPERED,
     # A head is older than one that was already seen here.
     "ROLLBACK": "somebody may have put an old head back; Hamilton keeps what was last known good",
     # Two different heads claim the same place in the channel's history.
-    "FORK": "two publishers may share one key: find out which head is right, then begin a new epoch",
+    "FORK": "two publishers may share one key: find out which head is right, then begin a new epoch with "
+    "`huracan-sync keys recover --channel CHANNEL` on the machine with the root key",
     # A head far above the one seen before does not lead back to it.
     "GAP": "the history between may be withheld or another one; once a person has found out which head is right, say "
     "so with `huracan-sync keys trust --at-least SEQ`",
