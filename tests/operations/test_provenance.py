@@ -6,6 +6,7 @@ from publishing_machine import DATA, Publisher
 from huracan_sync.errors import Conflict, NotFound, Refused
 from huracan_sync.operations.restore import RestoreReport
 from huracan_sync.remote import files
+from huracan_sync.transfer.progress import Silent
 
 EVIL = b"by a thief"
 
@@ -128,11 +129,13 @@ def test_a_thief_between_upload_and_signature_changes_nothing(publisher, hamilto
     publisher.push()
     publisher.write({"a": b"one", "b": b"two"})
 
-    class Thief:
-        def __getattr__(self, name):
-            return lambda *_: put(publisher, "a") if name == "finished" else None
+    class Thief(Silent):
+        def finished(self, path, size):
+            if path == "a":
+                put(publisher, "a")
 
     publisher.push(monitor=Thief())
+    assert files.fetch(publisher.remote, f"{DATA}/a", limit=99)[1] == EVIL
     assert listed(hamilton) == {"a": b"one", "b": b"two"}
 
 
