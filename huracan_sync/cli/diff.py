@@ -13,6 +13,7 @@ from huracan_sync.cli.output import ascii_path
 from huracan_sync.cli.transfer_options import remote_of
 from huracan_sync.operations.browse import Difference, compare
 from huracan_sync.transfer.pair import Options
+from huracan_sync.tree.units import counted
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -39,7 +40,9 @@ def run(options: argparse.Namespace, invocation: Invocation) -> int:
     }
     words = [_in_words(each, options) for each in found.differences]
     words += [f"problem: {ascii_path(problem)}" for problem in found.problems]
-    words.append(f"{found.same} files are the same, {len(found.differences)} differ")
+    words.append(
+        f"{counted(found.same, 'file')} {'is' if found.same == 1 else 'are'} the same, {len(found.differences)} differ"
+    )
     invocation.output.document(document, words)
     return FAILURES if found.differences or found.problems else DONE
 

@@ -137,7 +137,7 @@ class Push(Document):
     bytes_sent: int
     requests: int
     sequence: int
-    """Of the manifest that lists it now; 0 when nothing was signed."""
+    """Of the manifest that is current; 0 when nothing was signed. What failed is not in it as it is here."""
     unsigned: int
     unsigned_files: list[str]
     vouched: list[str]
@@ -162,6 +162,9 @@ class Restore(Document):
     contradicted: list[str]
     verified_by: list[str]
     left_out: list[str]
+    kept: int
+    """Files that were changed here since they were synced: they stay, and are not as the manifest says."""
+    kept_files: list[str]
     filtered: int
 
 
@@ -180,6 +183,9 @@ class Get(Document):
     contradicted: list[str]
     verified_by: list[str]
     left_out: list[str]
+    kept: int
+    """Files that were changed here since they were synced: they stay, and are not as the manifest says."""
+    kept_files: list[str]
     local: str
     verified: bool
 

@@ -19,7 +19,7 @@ from huracan_sync.reader import Snapshot
 from huracan_sync.signing.open_reader import reader_at
 from huracan_sync.tree.paths import remote_root
 from huracan_sync.tree.symbols import CHAMPIONS
-from huracan_sync.tree.units import size_in_words
+from huracan_sync.tree.units import counted, size_in_words
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -81,7 +81,9 @@ class _Teller:
             "expires": moment(said.expires_ms),
             "digest": snapshot.digest.hex(),
         }
-        what = f"sequence {said.seq} of {self._channel}: {len(snapshot)} files, {size_in_words(snapshot.size)}"
+        what = (
+            f"sequence {said.seq} of {self._channel}: {counted(len(snapshot), 'file')}, {size_in_words(snapshot.size)}"
+        )
         by = f" by {ascii_path(said.publisher)}" if said.publisher else ""
         self._line(document, f"{snapshot.status.name}  {what}, signed {_moment(said.created_ms)}{by}")
 

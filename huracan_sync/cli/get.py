@@ -19,7 +19,7 @@ from huracan_sync.transfer.progress import Failure
 from huracan_sync.tree.entry import Entry
 from huracan_sync.tree.folder_view import FolderView
 from huracan_sync.tree.paths import RelPath, check, fold, remote_root
-from huracan_sync.tree.units import size_in_words
+from huracan_sync.tree.units import counted, size_in_words
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -42,11 +42,14 @@ def run(options: argparse.Namespace, invocation: Invocation) -> int:
         else:
             report, target = _file(options, context, found)
     words = [f"{target}: {report.downloaded} downloaded ({size_in_words(report.bytes_received)})"]
-    if not report.downloaded and not report.failed:
+    as_signed = verified and not (report.failed or report.kept)
+    if report.kept:
+        words[0] += f"; {counted(report.kept, 'file')} changed here since: kept, and not what Dropbox holds"
+    elif not report.downloaded and not report.failed:
         words = [f"{target}: already there"]
-    if verified:
+    if as_signed:
         words[0] += f"; verified, sequence {report.sequence}"
-    document = {**report.as_dict(), "local": str(target), "verified": verified}
+    document = {**report.as_dict(), "local": str(target), "verified": as_signed}
     invocation.output.document(document, [*words, *invocation.output.failures(report.failed)])
     return FAILURES if report.failed else DONE
 

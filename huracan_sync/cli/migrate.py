@@ -12,6 +12,7 @@ from huracan_sync.cli.output import ascii_path
 from huracan_sync.operations import migrate
 from huracan_sync.remote.rate_limit import Pacing
 from huracan_sync.transfer.progress import wait_in_words
+from huracan_sync.tree.units import counted
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -54,5 +55,5 @@ def _counted(made: migrate.Migration) -> str:
 def _done(report: migrate.MigrationReport) -> str:
     return (
         f"{report.moved} moved, {report.copied} copied, {report.deleted} copies deleted, {report.kept} left to you, "
-        f"{len(report.failed)} failed; {report.requests} requests"
+        f"{len(report.failed)} failed; {counted(report.requests, 'request')}"
     )

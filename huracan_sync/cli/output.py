@@ -204,7 +204,8 @@ class Output:
         """Lines that list what failed."""
         lines = []
         for failure in failures[:MOST_FAILURES_SHOWN]:
-            lines.append(f"  {ascii_path(failure.path)}: {failure.error}")
+            # Most messages begin with the path, so that they can stand alone.
+            lines.append(f"  {ascii_path(failure.path)}: {str(failure.error).removeprefix(f'{failure.path}: ')}")
             if failure.error.hint:
                 lines.append(f"    hint: {failure.error.hint}")
         if len(failures) > MOST_FAILURES_SHOWN:

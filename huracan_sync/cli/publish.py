@@ -16,7 +16,7 @@ from huracan_sync.operations.push import PushOptions
 from huracan_sync.transfer import estimate
 from huracan_sync.tree.paths import remote_root
 from huracan_sync.tree.symbols import CHAMPIONS
-from huracan_sync.tree.units import size_in_words
+from huracan_sync.tree.units import counted, size_in_words
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -71,10 +71,13 @@ def _set(options: argparse.Namespace, invocation: Invocation) -> int:
             if options.dry_run:
                 return dry_run(invocation, operation.plan(), estimate.uploads)
             report = operation.run()
+    files = counted(report.files, "file")
     how = "published" if report.made else "already published"
-    what = f"{how} as sequence {report.sequence} of {report.channel}: {report.files} files, {report.uploaded} uploaded"
+    what = f"{how} as sequence {report.sequence} of {report.channel}: {files}, {report.uploaded} uploaded"
     seconds = time.monotonic() - began
-    words = [f"{what}; {size_in_words(report.bytes_sent)} sent in {report.requests} requests, {seconds:.1f} s"]
+    words = [
+        f"{what}; {size_in_words(report.bytes_sent)} sent in {counted(report.requests, 'request')}, {seconds:.1f} s"
+    ]
     words += invocation.output.failures(report.failed)
     invocation.output.document(report.as_dict(), words)
     if report.sequence:
@@ -105,6 +108,6 @@ def _head_only(options: argparse.Namespace, invocation: Invocation) -> int:
     }
     until = time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(said.expires_ms / 1000))
     what = "renewed" if options.heartbeat else f"as sequence {options.rollback} was"
-    words = [f"sequence {said.seq} of {said.channel}: {said.entry_count} files, {what}; fresh until {until}"]
+    words = [f"sequence {said.seq} of {said.channel}: {counted(said.entry_count, 'file')}, {what}; fresh until {until}"]
     invocation.output.document(document, words)
     return DONE

@@ -9,7 +9,7 @@ from pathlib import Path
 from huracan_sync.cli import expiry, filter_options
 from huracan_sync.cli.invocation import DONE, FAILURES, Invocation
 from huracan_sync.cli.login_options import context_of
-from huracan_sync.cli.transfer_options import add_direction, add_vouch, add_wait, dry_run, remote_of
+from huracan_sync.cli.transfer_options import add_direction, add_vouch, add_wait, dry_run, in_conflict, remote_of
 from huracan_sync.disk.parquet import check_whole
 from huracan_sync.errors import UsageError
 from huracan_sync.operations.push import Push, PushOptions
@@ -18,7 +18,7 @@ from huracan_sync.transfer import estimate
 from huracan_sync.transfer.upload_item import Options as TransferOptions
 from huracan_sync.tree.folder_view import FolderView
 from huracan_sync.tree.paths import check
-from huracan_sync.tree.units import size_in_words
+from huracan_sync.tree.units import counted, size_in_words
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -75,10 +75,14 @@ def run(options: argparse.Namespace, invocation: Invocation) -> int:
     size, seconds = size_in_words(report.bytes_sent), time.monotonic() - began
     if filters and filters.left_out:
         what += f", {len(filters.left_out)} filtered out"
-    words = [f"{what}, {len(report.failed)} failed; {size} sent in {report.requests} requests, {seconds:.1f} s"]
+    words = [
+        f"{what}, {len(report.failed)} failed; {size} sent in {counted(report.requests, 'request')}, {seconds:.1f} s"
+    ]
     if report.sequence:
-        rest = "; what failed is not in it" if report.failed else ""
+        rest = "; what failed is not in it as it is here" if report.failed else ""
         words.append(f"signed: sequence {report.sequence} of the manifest is current{rest}")
+    if conflicts := in_conflict(report.failed):
+        words.append(f"{conflicts}: Dropbox keeps what it holds there, and what is here was not sent")
     document = {**report.as_dict(), "filtered": filter_options.left_out(filters)}
     invocation.output.document(document, [*words, *invocation.output.failures(report.failed)])
     if report.sequence:

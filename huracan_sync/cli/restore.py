@@ -8,12 +8,12 @@ import time
 from huracan_sync.cli import filter_options
 from huracan_sync.cli.invocation import DONE, FAILURES, REFUSED, Invocation
 from huracan_sync.cli.login_options import context_of
-from huracan_sync.cli.transfer_options import add_direction, add_wait, dry_run, remote_of
+from huracan_sync.cli.transfer_options import add_direction, add_wait, dry_run, in_conflict, remote_of
 from huracan_sync.errors import Refused
 from huracan_sync.operations.restore import Restore, RestoreOptions, RestoreReport
 from huracan_sync.transfer import estimate
 from huracan_sync.transfer.download_file import Validate
-from huracan_sync.tree.units import size_in_words
+from huracan_sync.tree.units import counted, size_in_words
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -71,7 +71,8 @@ def run(options: argparse.Namespace, invocation: Invocation) -> int:
     untrue = any(isinstance(failure.error, Refused) for failure in report.failed)
     if untrue:
         return REFUSED
-    return FAILURES if report.failed else DONE
+    # Who asks for what a channel lists gets all of it or is told; without one, work not pushed yet is no failure.
+    return FAILURES if report.failed or (options.channel and report.kept) else DONE
 
 
 def _words(report: RestoreReport, seconds: float, filtered: int) -> list[str]:
@@ -81,10 +82,17 @@ def _words(report: RestoreReport, seconds: float, filtered: int) -> list[str]:
     if filtered:
         what += f", {filtered} filtered out"
     size = f"{size_in_words(report.bytes_received)} received"
-    words = [f"{what}, {len(report.failed)} failed; {size} in {report.requests} requests, {seconds:.1f} s"]
+    words = [f"{what}, {len(report.failed)} failed; {size} in {counted(report.requests, 'request')}, {seconds:.1f} s"]
     if report.sequence:
         rest = "; what failed is not as it says" if report.failed else ""
         words.append(f"verified: sequence {report.sequence} of the manifest{rest}")
+    if report.kept:
+        says = f"as sequence {report.sequence} says" if report.sequence else "as in Dropbox"
+        named = ", ".join(map(ascii, report.kept_files[:3])) + (", ..." if report.kept > 3 else "")
+        words.append(f"{counted(report.kept, 'file')} changed here since the last sync and not {says}: {named}")
+        words.append("  hint: push what is to stay, or run again with --overwrite to have what Dropbox holds")
+    if conflicts := in_conflict(report.failed):
+        words.append(f"{conflicts}: what is here stays, and what Dropbox holds there was not taken")
     return words
 
 

@@ -28,7 +28,7 @@ from huracan_sync.engine.login import chosen_by
 from huracan_sync.engine.run import RunReport
 from huracan_sync.engine.settings import KINDS, Settings
 from huracan_sync.errors import ConfigError, HuracanError, UsageError
-from huracan_sync.tree.units import size_in_words, span_in_words
+from huracan_sync.tree.units import counted, size_in_words, span_in_words
 
 IMPATIENT_S = 1.0
 """A second signal before that is the first one's echo: `timeout` and terminals signal a process and its group."""
@@ -153,7 +153,7 @@ def _once_in_words(report: RunReport) -> list[str]:
     rows += [[kind, *"------", str(error)[:80]] for kind, error in report.failed.items()]
     return [
         *table(rows),
-        f"{report.restored} restored, {report.pending} waiting in the outbox; {report.requests} requests",
+        f"{report.restored} restored, {report.pending} waiting in the outbox; {counted(report.requests, 'request')}",
         *_hints(report.failed.values()),
     ]
 

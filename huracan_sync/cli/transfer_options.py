@@ -10,15 +10,15 @@ from huracan_sync.cli.filter_options import left_out
 from huracan_sync.cli.invocation import DONE, FAILURES, Invocation
 from huracan_sync.cli.login_options import credentials
 from huracan_sync.cli.output import Watching, ascii_path
-from huracan_sync.errors import UsageError
+from huracan_sync.errors import Conflict, UsageError
 from huracan_sync.remote.client import Remote
 from huracan_sync.remote.rate_limit import Pacing
 from huracan_sync.remote.throttle import TokenBucket
 from huracan_sync.transfer.pair import PairPlan
-from huracan_sync.transfer.progress import wait_in_words
+from huracan_sync.transfer.progress import Failure, wait_in_words
 from huracan_sync.tree.filters import Filters
 from huracan_sync.tree.plan import Copy
-from huracan_sync.tree.units import size_in_words
+from huracan_sync.tree.units import counted, size_in_words
 
 
 def add_direction(parser: argparse.ArgumentParser, source: str) -> None:
@@ -75,6 +75,12 @@ def _rate(text: str) -> float:
     return rate
 
 
+def in_conflict(failures: Sequence[Failure]) -> str:
+    """How many of the failures are conflicts, in words; empty for none."""
+    count = sum(isinstance(failure.error, Conflict) for failure in failures)
+    return f"{counted(count, 'file')} in conflict" if count else ""
+
+
 def dry_run(
     invocation: Invocation,
     plan: PairPlan,
@@ -122,4 +128,4 @@ def _totals(totals: Mapping[str, int]) -> str:
     if not totals["files"]:
         return ", ".join(["nothing to copy", *more])
     size = f"{totals['files']:,} to copy ({size_in_words(totals['bytes'])})"
-    return f"{', '.join([size, *more])}; about {totals['requests']:,} requests"
+    return f"{', '.join([size, *more])}; about {counted(totals['requests'], 'request')}"

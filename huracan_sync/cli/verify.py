@@ -18,6 +18,7 @@ from huracan_sync.operations.verify import Verdict, verify, verify_local
 from huracan_sync.tree.filters import Filters
 from huracan_sync.tree.paths import below
 from huracan_sync.tree.symbols import CHAMPIONS
+from huracan_sync.tree.units import counted
 
 MOST_SHOWN = 50
 
@@ -144,9 +145,10 @@ def _words(verdict: Verdict) -> list[str]:
     signed = time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(verdict.signed_ms / 1000))
     by = f" by {ascii_path(verdict.publisher)}" if verdict.publisher else ""
     source = f"sequence {verdict.sequence} of {verdict.channel}, signed {signed}{by}"
-    source += f", {verdict.status}; {verdict.requests} requests" if verdict.requests else ""
+    source += f", {verdict.status}; {counted(verdict.requests, 'request')}" if verdict.requests else ""
     if verdict.ok:
-        return [f"{verdict.files} files are as they were signed: {source}"]
+        as_signed = "is as it was signed" if verdict.files == 1 else "are as they were signed"
+        return [f"{counted(verdict.files, 'file')} {as_signed}: {source}"]
     rows = [[each.what, ascii_path(each.path)] for each in verdict.differences[:MOST_SHOWN]]
     more = len(verdict.differences) - len(rows)
     return [

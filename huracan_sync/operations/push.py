@@ -28,7 +28,7 @@ from huracan_sync.signing.signing_key import KeyPlace
 from huracan_sync.transfer import upload_item
 from huracan_sync.transfer.compare import refresh_remote
 from huracan_sync.transfer.journal import Origin, Synced
-from huracan_sync.transfer.pair import Options, Pair, PairPlan, Report
+from huracan_sync.transfer.pair import Options, Pair, PairPlan, Report, sides
 from huracan_sync.transfer.progress import Failure, Monitor
 from huracan_sync.transfer.upload import Upload
 from huracan_sync.transfer.worker_pool import WorkerPool
@@ -141,16 +141,17 @@ class Push:
         if self.options.force:
             return
         changes, count = plan.changes, len(plan.changes.synced)
+        held = counted(count, "synced file")
         emptied = empties_the_tree(plan.steps, base_count=count, source_is_empty=changes.local_count == 0)
         if emptied and not self._are_renamed(plan):
             became = "holds none of them" if changes.local_count else "is empty"
             raise ConflictError(
-                f"{self.pair.local} held {count} synced files and {became} now; nothing was deleted in Dropbox",
+                f"{self.pair.local} held {held} and {became} now; nothing was deleted in Dropbox",
                 hint="is the disk mounted? If it is meant, run again with --force",
             )
         if changes.remote_vanished and plan.steps.copies:
             raise ConflictError(
-                f"the remote folder {self.pair.root or '/'} held {count} synced files and holds none of them now",
+                f"the remote folder {self.pair.root or '/'} held {held} and holds none of them now",
                 hint="was it moved or deleted? To upload everything again, run with --force",
             )
 
@@ -289,7 +290,7 @@ def _as_failure(conflict: Conflict) -> Failure:
         f"{conflict.path}: {conflict.why}",
         hint=hint,
         path=conflict.path,
-        remote_rev=conflict.target.rev if conflict.target else None,
+        **sides(here=conflict.source, there=conflict.target),
     )
     return Failure(conflict.path, error)
 

@@ -31,7 +31,7 @@ from huracan_sync.transfer.compare import ChangeSet, ManifestEntries
 from huracan_sync.transfer.download import Download
 from huracan_sync.transfer.download_file import DownloadContext, Validate
 from huracan_sync.transfer.journal import Synced
-from huracan_sync.transfer.pair import Options, Pair, PairPlan, Report
+from huracan_sync.transfer.pair import Options, Pair, PairPlan, Report, sides
 from huracan_sync.transfer.progress import Failure, Monitor
 from huracan_sync.transfer.worker_pool import WorkerPool
 from huracan_sync.tree.active_names import active
@@ -48,7 +48,7 @@ LOOK_ALONE = 20
 """Up to so many files are looked up one by one; more by one listing."""
 UNTOUCHED_S = 60.0
 NAMED = 20
-"""How many unsigned files a report names."""
+"""How many unsigned or kept files a report names."""
 
 
 class RestoreReport(Report):
@@ -65,6 +65,10 @@ class RestoreReport(Report):
     """The channels whose manifests were believed; none where nothing is signed or nobody is trusted here."""
     bytes_received: int = 0
     """Bytes of file content that came over the wire."""
+    kept: int = 0
+    """Files that were changed here since they were synced, and stay as they are: not what was restored."""
+    kept_files: list[str] = msgspec.field(default_factory=list)
+    """The first of them."""
     left_out: list[str] = msgspec.field(default_factory=list)
     """Paths that `validate` refused; they were fetched and not put in place."""
 
@@ -288,8 +292,9 @@ class Restore:
         """Stop before a byte moves when the world looks wrong."""
         changes = plan.changes
         if plan.steps.deletes and changes.remote_vanished and not self.options.force:
+            held = counted(len(changes.synced), "synced file")
             raise ConflictError(
-                f"the remote folder {self.pair.root or '/'} held {len(changes.synced)} synced files and holds none "
+                f"the remote folder {self.pair.root or '/'} held {held} and holds none "
                 "of them now; nothing was deleted on this disk",
                 hint="was it moved or deleted? If it is meant, run again with --force",
             )
@@ -298,6 +303,8 @@ class Restore:
         """Download what the plan says and settle what agrees already; returns what is newly synced."""
         pair, report, snapshot = self.pair, self.report, self.options.snapshot
         changes, copies = plan.changes, plan.steps.copies
+        kept = _kept(plan)
+        report.kept, report.kept_files = len(kept), kept[:NAMED]
         pair.settle(plan)
         pair.report_failures([Failure(p.path, p.error) for p in changes.problems], report)
         pair.report_failures([Failure(str(e.facts.get("path", "")), e) for e in changes.refused], report)
@@ -372,6 +379,18 @@ class Restore:
         return frozenset(fold(path) for path in paths if metadata(pair.remote, join(pair.root, path)) is not None)
 
 
+def _kept(plan: PairPlan) -> list[str]:
+    """Files that differ here from what is to be restored, and that no step touches: work not pushed yet."""
+    changes, touched = plan.changes, set(map(fold, plan.steps.paths()))
+    return sorted(
+        here.path
+        for key, here in changes.here.items()
+        if key not in touched
+        and (there := changes.there.get(key)) is not None
+        and (here.size, here.content_hash) != (there.size, there.content_hash)
+    )
+
+
 def _some(paths: Sequence[str], count: int) -> str:
     return ", ".join(map(ascii, paths[:3])) + (", ..." if count > 3 else "")
 
@@ -398,6 +417,7 @@ def _as_failure(conflict: Conflict) -> Failure:
         f"{conflict.path}: {conflict.why}",
         hint=hint,
         path=conflict.path,
+        **sides(here=conflict.target, there=conflict.source),
     )
     return Failure(conflict.path, error)
 

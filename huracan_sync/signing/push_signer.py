@@ -83,7 +83,9 @@ class PushSigner:
         left_out = frozenset(map(fold, without))
         last = self.signed_states.last()
         if last and not overwrite and self._says_it_all(last, left_out):
-            return SignedResult(last, unsigned=tuple(path for path, _ in self.signed_states.unsigned().values()))
+            unsigned = self.signed_states.unsigned().items()
+            paths = tuple(self.scope.path(path) for key, (path, _) in unsigned if key not in left_out)
+            return SignedResult(last, unsigned=paths)
         if not self._context.keys.exists():
             return None
         if self._ahead is not None:

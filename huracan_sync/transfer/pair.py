@@ -36,11 +36,21 @@ class Report(msgspec.Struct):
     requests: int = 0
     """Calls of the API."""
     sequence: int = 0
-    """The sequence of the signed manifest that states all this; 0 when nothing was signed."""
+    """Of the manifest that is current, or was restored; 0 without one. What failed is not here as it says."""
 
     def as_dict(self) -> dict[str, Any]:
         """For `--json`."""
         return {**msgspec.structs.asdict(self), "failed": [failure.as_dict() for failure in self.failed]}
+
+
+def sides(*, here: Entry | None, there: Entry | None) -> dict[str, Any]:
+    """The facts of a conflict: what lies on this disk and what in Dropbox; None for nothing."""
+    return {
+        "local_size": here.size if here else None,
+        "remote_size": there.size if there else None,
+        "remote_content_hash": there.content_hash.hex() if there else None,
+        "remote_rev": there.rev if there else None,
+    }
 
 
 def never() -> bool:

@@ -228,7 +228,7 @@ def test_as_commands(dropbox, tmp_path):
     publisher.run("push", source, "/Runpodhuracan/data")
     report = publisher.run("verify", "/Runpodhuracan/data")
     assert (report["ok"], report["files"], report["differences"]) == (True, 1, [])
-    assert "1 files are as they were signed" in publisher.say("verify", "/Runpodhuracan/data")[0]
+    assert "1 file is as it was signed" in publisher.say("verify", "/Runpodhuracan/data")[0]
     (source / "a.json").write_text("2")
     other = Commands(dropbox, tmp_path / "other")
     other.run("push", source, "/Runpodhuracan/data", "--overwrite")
