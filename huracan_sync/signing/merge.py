@@ -181,6 +181,36 @@ def merge(theirs: Sequence[Item], change: Change, current: Mapping[str, str | No
     return Merged(list(items.values()), superseded, shared, proved)
 
 
+def elsewhere(theirs: Sequence[Item], merged: Merged, current: Mapping[str, str | None]) -> tuple[Item, ...]:
+    """What the next manifest lists of theirs at doubtful paths though it does not lie there: by revision alone.
+
+    Args:
+        theirs: what is signed.
+        merged: the next manifest.
+        current: as in `merge`.
+    """
+    asked = {fold(path): rev for path, rev in current.items()}
+    kept = {fold(item.path): item for item in merged.items}
+    return tuple(
+        item for item in theirs if kept.get(key := fold(item.path)) is item and key in asked and asked[key] != item.rev
+    )
+
+
+def check_to_be_had(lost: Sequence[str]) -> None:
+    """Nothing is signed that no reader could fetch.
+
+    Raises:
+        Refused: `CONTRADICTED`, somebody else's file can be had neither at its path nor by its revision.
+    """
+    if lost:
+        raise refused(
+            "CONTRADICTED",
+            f"{_named(lost)} published by somebody else and cannot be had any more; nothing was signed",
+            hint="push it again where it still is; or with --overwrite the local file wins",
+            paths=tuple(lost),
+        )
+
+
 def check_strict(change: Change, merged: Merged, *, signed_by: str) -> None:
     """A strict change takes effect whole or not at all.
 

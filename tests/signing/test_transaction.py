@@ -49,6 +49,8 @@ class World(Dropbox):
         super().__init__()
         self.steps, self.fates = [], {}
         self.held = None
+        self.lost = set()
+        """Paths whose signed revision cannot be had any more."""
 
     def perform(self, wanted, *, known=TRUST, channel_view=None, held=None, fates=()):
         """Publish; `fates` are what becomes of the swaps, in order: an outcome, or something to call first."""
@@ -81,6 +83,8 @@ class World(Dropbox):
             return self.store(step.place, step.data)
         if isinstance(step, transaction.Current):
             return {path: self.blobs.get(path) for path in step.paths}
+        if isinstance(step, transaction.Lost):
+            return [item.path for item in step.items if item.path in self.lost]
         if not isinstance(step, Swap):
             return None
         fate = fates.pop(0) if fates else "done"
@@ -296,6 +300,21 @@ def test_the_list_of_others_must_be_there(world):
 
 
 @pytest.mark.wide
+def test_what_others_have_published_is_listed_only_if_it_can_be_had(world):
+    """They changed a file after this machine, which has taken it out; something else of nobody's lies there now."""
+    first = world.by_another(item("a", "2"), item("b"))
+    world.blobs["a"] = "3"
+    wanted = Change([item("c")], None, {"a": "1"})
+    world.lost = {"a"}
+    with raises("CONTRADICTED"):
+        world.perform(wanted, held=seen(first))
+    assert len(world.heads) == 1
+    world.lost = set()
+    made = world.perform(wanted, held=seen(first))
+    assert read_items(world, made.head) == ["a", "b", "c"]
+    assert [step.items for step in world.of(transaction.Lost)] == [(item("a", "2"),)]  # nothing else is asked for
+
+
 def test_a_large_list_of_others_is_read_shard_by_shard(world):
     many = [item(f"data/{number:05}") for number in range(50_001)]
     first = body.encode(CHANNEL, many)

@@ -234,6 +234,8 @@ class Machine:
             dropbox.store(step.place, step.data)
         elif isinstance(step, acts.Current):
             return {path: dropbox.blobs.get(path) for path in step.paths}
+        elif isinstance(step, acts.Lost):
+            return []
         elif isinstance(step, acts.Intend):
             if self.states:
                 self.next = self.sealed(step.published, changes)
