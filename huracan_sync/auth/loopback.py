@@ -135,9 +135,8 @@ class LoopbackListener:
         ready.register(connection, selectors.EVENT_READ)
 
     def _nobody(self, timeout: float) -> NotAuthorized:
-        ignored = (
-            f"; {len(self.ignored)} requests were ignored, the last because {self.ignored[-1]}" if self.ignored else ""
-        )
+        count = "1 request was" if len(self.ignored) == 1 else f"{len(self.ignored)} requests were"
+        ignored = f"; {count} ignored, the last because {self.ignored[-1]}" if self.ignored else ""
         return NotAuthorized(
             f"no answer came from the browser within {timeout:.0f} s{ignored}",
             code="NO_CONSENT",

@@ -22,7 +22,7 @@ from huracan_sync.engine.outbox import Outbox
 from huracan_sync.errors import UsageError
 from huracan_sync.secret import redact
 from huracan_sync.transfer.journal import Journal, Run
-from huracan_sync.tree.units import size_in_words, span_in_words
+from huracan_sync.tree.units import counted, size_in_words, span_in_words
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -189,7 +189,7 @@ def _drawn(overview: Overview) -> RenderableType:
         drawn = Table(*heading, expand=False)
         for kind, row in zip(found.kinds, rows, strict=True):
             drawn.add_row(*(Text(redact(cell)) for cell in row), style="" if _is_well(kind, overview.now) else "red")
-        count = f"{found.requests:,} requests, {size_in_words(found.bytes_sent)} sent, "
+        count = f"{counted(found.requests, 'request')}, {size_in_words(found.bytes_sent)} sent, "
         shown += [drawn, Text(f"{count}{size_in_words(found.bytes_received)} received")]
         shown += [Text(ascii_path(redact(notice)), "yellow") for notice in found.notices()]
     if overview.pending:
@@ -230,7 +230,7 @@ def _in_a_line(kind: State, now: float) -> str:
     )
     parts = [
         success,
-        f"{kind.files} files in step",
+        f"{counted(kind.files, 'file')} in step",
         f"{size_in_words(kind.bytes_sent)} sent",
         f"lag {span_in_words(kind.lag_s(now))}",
         f"{kind.queue} in the queue",
@@ -271,7 +271,7 @@ def _run_as_row(run: Run, now: float) -> list[str]:
     return [
         run.verb,
         "never" if run.succeeded is None else f"{span_in_words(now - run.succeeded)} ago",
-        f"{in_step:,} files",
+        counted(in_step, "file"),
         str(len(failed)) if isinstance(failed, list) else "0",
         ascii_path(str(report.get("local", "-"))),
         ascii_path(run.channel or "/"),

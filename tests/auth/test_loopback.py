@@ -113,7 +113,7 @@ def test_nobody_comes():
     assert login.result.code == "NO_CONSENT"
     assert login.result.facts["reason"] == "timeout"
     assert "--no-browser" in login.result.hint
-    assert "1 requests were ignored" in str(login.result)
+    assert "1 request was ignored" in str(login.result)
 
 
 @pytest.mark.parametrize(

@@ -2,12 +2,13 @@
 sequence is current. Of a folder that differs nothing says that it is what a manifest lists.
 """
 
-import json
-
 import command_line
 import pytest
 from machines import Commands, publishing, write
 
+from huracan_sync.cli.output import Output
+from huracan_sync.errors import Conflict
+from huracan_sync.transfer.progress import Failure
 from huracan_sync.tree.content_hash import content_hash
 
 DATA = "/Runpodhuracan/data"
@@ -115,4 +116,23 @@ def test_one_badly_named_folder_is_one_failure_and_named_once(engine, tmp_path):
     assert [failed["path"] for failed in report["failed"]] == ["bad\\name"]
     code, out, _ = command_line.run(["push", src, DATA, "--profile", engine.profile], env=engine.env)
     assert (code, out.count("bad\\name: ")) == (1, 1)
-    assert json.dumps(report["failed"][0]["hint"]) == '"rename the folder"'
+    assert report["failed"][0]["hint"] == "rename the folder"
+
+
+@pytest.mark.parametrize(
+    ("path", "message", "line"),
+    [
+        ("d/a.csv", "d/a.csv: it is locked", "  d/a.csv: it is locked"),
+        ("d/a.csv", "d/a.csv is locked", "  d/a.csv is locked"),
+        ("d/a.csv", "d/a.csv.old is locked", "  d/a.csv: d/a.csv.old is locked"),
+        ("a", "a folder lies there", "  a: a folder lies there"),
+    ],
+)
+def test_a_failure_is_named_once(path, message, line):
+    assert Output(as_json=False).failures([Failure(path, Conflict(message))])[0] == line
+
+
+def test_no_line_of_a_report_says_a_path_twice(engine, tmp_path):
+    src = write(tmp_path / "new", {"cut.parquet": b"PAR1, and no end"})
+    out, _ = engine.say("push", src, "/Runpodhuracan/new", code=1)
+    assert "\n  cut.parquet is not sent: it does not begin and end as a parquet file does\n" in out
