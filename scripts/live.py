@@ -44,7 +44,7 @@ from record_cassettes import record, write_as_another_client
 from scenario_player import SCENARIOS, Player, alternatives, shown_answer
 
 from huracan_sync import __version__
-from huracan_sync.auth import pkce, token_endpoint
+from huracan_sync.auth import login_calls, pkce, token_endpoint
 from huracan_sync.emulator.routes.table import ROUTES
 from huracan_sync.errors import HuracanError, UsageError
 from huracan_sync.remote.http import Endpoint, Wire
@@ -395,7 +395,7 @@ def main(arguments: Sequence[str] | None = None, *, ask: Ask = ask_person) -> in
         print(f"{error}\n  hint: {error.hint}", file=sys.stderr)
         return 64
     finally:
-        token_endpoint.revoke(login.wire, Secret(login.access_token))
+        login_calls.revoke(login.wire, Secret(login.access_token))
     print(f"{options.report}: {len(report.differences)} differences", file=sys.stderr)
     return int(report.differs)
 

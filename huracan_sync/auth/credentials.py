@@ -5,6 +5,9 @@
 3. the variable `HURACAN_DROPBOX_REFRESH_TOKEN`, with a warning: any process of the same user can read it;
 4. else nobody is logged in, said with a hint.
 
+The record of a login says whose it is and what it may do; the account it pins is its point, and no secret is in it. One
+file for each namespace and profile, so an emulator's logins and Dropbox's never meet.
+
 A token of Dropbox is never sent to an emulator, nor the reverse: an emulator's tokens say what they are.
 """
 
@@ -14,19 +17,21 @@ import logging
 import re
 from collections.abc import Mapping
 from pathlib import Path
+from urllib.parse import quote
 
 import msgspec
 
-from huracan_sync.auth import login_record
-from huracan_sync.auth.keystore.secret_files import read_descriptor, read_file, systemd_credential
-from huracan_sync.auth.keystore.secret_io import Environment
+from huracan_sync.auth.keystore.secret_id import SecretName
+from huracan_sync.auth.keystore.secret_io import Environment, read_descriptor, read_file, systemd_credential
 from huracan_sync.auth.keystore.store import Store, open_store
 from huracan_sync.auth.scopes import Profile, check_destination, to_authorize
 from huracan_sync.disk.private_folder import Folder
 from huracan_sync.errors import (
     ConfigError,
     NoCredentials,
+    NotAuthorized,
     SecretMissing,
+    StateMissing,
 )
 from huracan_sync.remote.http import Endpoint
 from huracan_sync.secret import Secret
@@ -35,6 +40,37 @@ log = logging.getLogger(__name__)
 
 CREDENTIAL = "huracan-refresh-token"
 """The name a systemd unit gives the token: `LoadCredentialEncrypted=huracan-refresh-token:...`."""
+
+
+_MOST_RECORD = 64 * 1024
+
+
+class Login(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One login, as it was confirmed by a person."""
+
+    namespace: str
+    profile: str
+    read_only: bool
+    app_key: str
+    account_id: str
+    scopes: tuple[str, ...]
+    authorized_at: int
+    """Seconds since 1970."""
+    root: str = ""
+    """The remote folder this profile works in; empty when it was not chosen."""
+
+    @property
+    def refresh_token(self) -> SecretName:
+        """Where its refresh token lies."""
+        return self._secret("refresh-token")
+
+    @property
+    def refresh_token_before(self) -> SecretName:
+        """The refresh token before the service last changed it; kept until the new one has worked."""
+        return self._secret("refresh-token-before")
+
+    def _secret(self, name: str) -> SecretName:
+        return SecretName(self.namespace, self.profile, name, app_key=self.app_key, account_id=self.account_id)
 
 
 class Credential(msgspec.Struct, frozen=True):
@@ -47,7 +83,7 @@ class Credential(msgspec.Struct, frozen=True):
     """The scopes said with every refresh."""
     source: str
     """Where it came from, for people."""
-    login: login_record.Login | None
+    login: Login | None
     """The stored login; None for a delivered token."""
 
     @property
@@ -148,7 +184,7 @@ class Credentials:
             )
         return self.of_login(login, token)
 
-    def of_login(self, login: login_record.Login, token: Secret) -> Credential:
+    def of_login(self, login: Login, token: Secret) -> Credential:
         """The credential of a login and its refresh token."""
         profile = Profile(login.profile, login.read_only)
         asked = frozenset(login.scopes) & profile.asked(account_info=True) | profile.needed
@@ -160,9 +196,9 @@ class Credentials:
         return Credentials(self.profile, self.namespace, self.store, {})
 
     @property
-    def login(self) -> login_record.Login | None:
+    def login(self) -> Login | None:
         """The profile's stored login."""
-        return login_record.read(self.folder, self.namespace, self.profile.name)
+        return read_login(self.folder, self.namespace, self.profile.name)
 
     def find_app_key(self) -> str:
         """The app key given, of the environment, or of the profile's login.
@@ -198,6 +234,52 @@ class Credentials:
         app_key = self.find_app_key()
         check_destination(self.namespace, token)
         return Credential(app_key, token, self.profile, self.profile.needed, source, None)
+
+
+def login_file(namespace: str, profile: str) -> str:
+    """The file of a login, in the private folder."""
+    return f"{login_file_head(namespace)}{quote(profile, safe='')}.json"
+
+
+def login_file_head(namespace: str) -> str:
+    """How the names of the logins of one namespace begin."""
+    return f"login.{quote(namespace, safe='')}."
+
+
+def read_login(folder: Folder, namespace: str, profile: str) -> Login | None:
+    """The login, or None when nobody has logged in.
+
+    Raises:
+        StateMissing: the record is damaged. It is not taken for "nobody": the account it pins would be forgotten.
+        UnsafePlace: others could have written it.
+    """
+    name = login_file(namespace, profile)
+    data = folder.read(name, most=_MOST_RECORD)
+    if data is None:
+        return None
+    try:
+        login = msgspec.json.decode(data, type=Login)
+    except msgspec.DecodeError:
+        login = None
+    if login is None or (login.namespace, login.profile) != (namespace, profile):
+        raise StateMissing(
+            f"{folder.path / name} is damaged: which account profile {profile} belongs to is not known",
+            hint="run `huracan-sync logout` and `huracan-sync authorize` for this profile, and compare the account id",
+            path=folder.path / name,
+        )
+    return login
+
+
+def check_pin(pinned: Login | None, account_id: str) -> None:
+    """Raise AccountChanged when another account is pinned; an account that does not say its id is not judged."""
+    if pinned is not None and account_id and account_id != pinned.account_id:
+        raise NotAuthorized(
+            f"profile {pinned.profile} belongs to account {pinned.account_id}, and {account_id} answered",
+            code="ACCOUNT_CHANGED",
+            hint="run `huracan-sync logout` first if the change is meant; nothing was stored",
+            pinned=pinned.account_id,
+            answered=account_id,
+        )
 
 
 def _one_token(given: Secret, source: str) -> Secret:

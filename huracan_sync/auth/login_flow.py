@@ -16,8 +16,8 @@ from typing import Protocol
 
 import msgspec
 
-from huracan_sync.auth import login_record, pkce, token_cache, token_endpoint
-from huracan_sync.auth.credentials import Credential, Credentials
+from huracan_sync.auth import login_calls, login_record, pkce, token_cache, token_endpoint
+from huracan_sync.auth.credentials import Credential, Credentials, Login, check_pin
 from huracan_sync.auth.loopback import LoopbackListener
 from huracan_sync.auth.scopes import check_granted, writes
 from huracan_sync.auth.token_cache import Clocks, State, Token
@@ -88,7 +88,7 @@ def log_in(
     *,
     clock: Callable[[], float] = time.monotonic,
     clocks: Clocks | None = None,
-) -> login_record.Login:
+) -> Login:
     """Ask a person for consent, store the login that comes of it, and withdraw the one it replaces.
 
     Raises:
@@ -116,7 +116,7 @@ def log_in_for_elsewhere(
     wire: Wire,
     person: Person,
     wanted: Wanted,
-    hand_over: Callable[[login_record.Login, Secret], None],
+    hand_over: Callable[[Login, Secret], None],
     *,
     clock: Callable[[], float] = time.monotonic,
 ) -> None:
@@ -137,15 +137,15 @@ def _consent(
     wanted: Wanted,
     clock: Callable[[], float],
     clocks: Clocks,
-) -> Iterator[tuple[login_record.Login, Grant]]:
+) -> Iterator[tuple[Login, Grant]]:
     """What a person granted, judged and confirmed; withdrawn again when what is done with it fails."""
     pinned = credentials.login
     request, code = _ask(credentials, credentials.find_app_key(), wire, person, wanted, clock)
     grant = token_endpoint.exchange_code(wire, request.app_key, code.code, request.verifier, request.redirect_uri)
     with _withdrawn_on_failure(wire, grant):
         login = _judge(credentials, request, grant, clocks)
-        login_record.check_pin(pinned, login.account_id)
-        name = token_endpoint.account_name(wire, grant.access_token) if "account_info.read" in login.scopes else ""
+        check_pin(pinned, login.account_id)
+        name = login_calls.account_name(wire, grant.access_token) if "account_info.read" in login.scopes else ""
         _confirm(login, person, wanted, pinned=pinned is not None, name=name)
         yield login, grant
 
@@ -173,7 +173,7 @@ def _withdraw_replaced(credentials: Credentials, wire: Wire, before: Credential,
     """
     try:
         earlier = token_endpoint.refresh(wire, before.app_key, before.refresh_token, before.asked)
-        token_endpoint.revoke(wire, earlier.access_token)
+        login_calls.revoke(wire, earlier.access_token)
     except NotAuthorized as error:
         log.debug("there was nothing left to withdraw: %s", error)
         return
@@ -218,7 +218,7 @@ def _ask(
     return request, answer
 
 
-def _judge(credentials: Credentials, request: pkce.Request, grant: Grant, clocks: Clocks) -> login_record.Login:
+def _judge(credentials: Credentials, request: pkce.Request, grant: Grant, clocks: Clocks) -> Login:
     """The login a grant makes, if it is what was asked for."""
     profile = credentials.profile
     check_granted(profile, request.scopes, grant.scopes)
@@ -230,7 +230,7 @@ def _judge(credentials: Credentials, request: pkce.Request, grant: Grant, clocks
         )
     if grant.refresh_token is None or not grant.account_id:
         raise ServiceFault("Dropbox granted access, but sent no refresh token or account with it")
-    return login_record.Login(
+    return Login(
         namespace=credentials.namespace,
         profile=profile.name,
         read_only=profile.read_only,
@@ -241,7 +241,7 @@ def _judge(credentials: Credentials, request: pkce.Request, grant: Grant, clocks
     )
 
 
-def _confirm(login: login_record.Login, person: Person, wanted: Wanted, *, pinned: bool, name: str) -> None:
+def _confirm(login: Login, person: Person, wanted: Wanted, *, pinned: bool, name: str) -> None:
     if wanted.expect_account is not None:
         if wanted.expect_account != login.account_id:
             raise NotAuthorized(
@@ -261,9 +261,7 @@ def _confirm(login: login_record.Login, person: Person, wanted: Wanted, *, pinne
         )
 
 
-def _keep(
-    credentials: Credentials, login: login_record.Login, grant: Grant, clocks: Clocks, before: Credential | None
-) -> None:
+def _keep(credentials: Credentials, login: Login, grant: Grant, clocks: Clocks, before: Credential | None) -> None:
     """Store the login. The secret first: a record without its secret would say "logged in" and not be.
 
     Nobody refreshes meanwhile: a process that still held the login before this one would be told that it is withdrawn,
@@ -309,7 +307,7 @@ class _withdrawn_on_failure(contextlib.AbstractContextManager[None]):  # noqa: N
     def __exit__(self, kind: object, error: BaseException | None, at: object) -> None:
         if error is not None:
             with contextlib.suppress(HuracanError):
-                token_endpoint.revoke(self._wire, self._grant.access_token)
+                login_calls.revoke(self._wire, self._grant.access_token)
 
 
 class LoggedOut(msgspec.Struct, frozen=True):
@@ -349,8 +347,8 @@ def _withdraw(credentials: Credentials, wire: Wire) -> tuple[bool, str]:
     tokens = AccessTokens(credentials, wire)
     try:
         token = tokens.token()
-        if not token_endpoint.revoke(wire, token):  # this access token had ended; its refresh token may not have
-            token_endpoint.revoke(wire, tokens.renew(token))
+        if not login_calls.revoke(wire, token):  # this access token had ended; its refresh token may not have
+            login_calls.revoke(wire, tokens.renew(token))
     except NotAuthorized as error:
         return True, str(error)  # there was nothing left to withdraw
     except (Unavailable, TryLater) as error:

@@ -29,7 +29,7 @@ from huracan_sync.secret import Secret, bare, redact
 
 ROUTE = "oauth2/token"
 _FORM = {"Content-Type": "application/x-www-form-urlencoded", "Accept": "application/json"}
-_ANSWER_S = 30.0
+ANSWER_S = 30.0
 _TOKEN = re.compile(r"[!-~]{1,8192}")
 
 
@@ -87,46 +87,6 @@ def refresh(wire: Wire, app_key: str, refresh_token: Secret, scopes: frozenset[s
     return _send(wire, fields, {"refresh_token": refresh_token}, refreshing=True)
 
 
-def revoke(wire: Wire, access_token: Secret) -> bool:
-    """Withdraw a login: this token, its refresh token and its other access tokens. False: it was not valid any more.
-
-    Raises:
-        Unavailable: no answer, or none that is one.
-    """
-    answer = _call(wire, "/2/auth/token/revoke", access_token)
-    if answer.status not in {200, 401}:
-        raise ServiceFault(f"the login could not be withdrawn: status {answer.status}", status=answer.status)
-    return answer.status == 200
-
-
-def ask_whether_reachable(wire: Wire) -> Answer:
-    """What Dropbox answers to a call without a login: any answer that is its own means that it can be reached.
-
-    Raises:
-        Unreachable, TlsRefused: it cannot be.
-    """
-    headers = {"Content-Type": "application/json"}
-    return wire.exchange(f"{wire.endpoint.api}/2/check/user", headers=headers, body=b"{}")
-
-
-class _Name(msgspec.Struct):
-    display_name: str = ""
-
-
-class _Account(msgspec.Struct):
-    name: _Name
-
-
-def account_name(wire: Wire, access_token: Secret) -> str:
-    """How the account's owner is called; empty when the token may not know, or nobody says. No e-mail is looked at."""
-    try:
-        answer = _call(wire, "/2/users/get_current_account", access_token)
-        found = msgspec.json.decode(answer.body, type=_Account) if answer.status == 200 else None
-    except (HuracanError, msgspec.DecodeError, UnicodeDecodeError):
-        return ""
-    return "" if found is None else "".join(c for c in found.name.display_name if c.isprintable())[:100]
-
-
 def _send(wire: Wire, fields: Mapping[str, str], secrets: Mapping[str, Secret], *, refreshing: bool) -> Grant:
     def body() -> bytes:
         return urlencode({**fields, **{name: secret.reveal() for name, secret in secrets.items()}}).encode()
@@ -138,16 +98,10 @@ def _post(wire: Wire, body: Callable[[], bytes]) -> Answer:
     """One exchange whose failure tells nothing of what was sent: the body is made below the `try`."""
     failure: BaseException
     try:
-        return wire.exchange(f"{wire.endpoint.api}/{ROUTE}", headers=_FORM, body=body(), read_timeout=_ANSWER_S)
+        return wire.exchange(f"{wire.endpoint.api}/{ROUTE}", headers=_FORM, body=body(), read_timeout=ANSWER_S)
     except BaseException as error:  # noqa: BLE001 - Ctrl-C too: its frames hold the body all the same
         failure = error
     raise bare(failure)
-
-
-def _call(wire: Wire, route: str, access_token: Secret) -> Answer:
-    headers = {"Content-Type": "application/json"}
-    url = f"{wire.endpoint.api}{route}"
-    return wire.exchange(url, headers=headers, token=access_token, body=b"null", read_timeout=_ANSWER_S)
 
 
 def read_answer(answer: Answer, *, refreshing: bool) -> Grant:

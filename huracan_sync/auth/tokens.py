@@ -17,9 +17,9 @@ from typing import NamedTuple, Protocol
 
 import msgspec
 
-from huracan_sync.auth import login_record, token_cache, token_endpoint
-from huracan_sync.auth.credentials import Credential, Credentials
-from huracan_sync.auth.scopes import WRITE, check_granted, spelled, writes
+from huracan_sync.auth import token_cache, token_endpoint
+from huracan_sync.auth.credentials import Credential, Credentials, check_pin
+from huracan_sync.auth.scopes import check_granted, spelled
 from huracan_sync.auth.token_cache import Clocks, State, Token
 from huracan_sync.errors import (
     ENABLE_SCOPE,
@@ -185,7 +185,7 @@ class AccessTokens:
         try:
             grant, used = self._ask(credential, state, patient=patient)
             check_granted(credential.profile, credential.asked, grant.scopes)
-            login_record.check_pin(credential.login, grant.account_id)
+            check_pin(credential.login, grant.account_id)
         except Revoked as error:
             self._write(credential, State(revoked=str(error.facts.get("said", ""))))
             raise self._refused(error, credential) from None
@@ -316,25 +316,6 @@ def write_state(credentials: Credentials, credential: Credential, state: State) 
         log.warning("the access token is not shared with other processes: %s", error)
         return False
     return True
-
-
-def could_write(credentials: Credentials, wire: Wire, credential: Credential) -> bool:
-    """Whether a delivered login would be granted a scope to write. What comes of it is dropped at once.
-
-    Raises:
-        HuracanError: nobody knows.
-    """
-    with alone(credentials, credential, timeout=LOCK_S):
-        state = read_state(credentials, credential)
-        newest = state.successor or credential.refresh_token
-        asked = credential.asked | frozenset(WRITE)
-        try:
-            grant = token_endpoint.refresh(wire, credential.app_key, newest, asked)
-        except MissingScope:
-            return False
-        if grant.refresh_token is not None:  # it was replaced by the asking
-            write_state(credentials, credential, State(state.token, successor=grant.refresh_token))
-        return grant.scopes is None or bool(writes(grant.scopes))
 
 
 def forget_state(credentials: Credentials, credential: Credential) -> None:

@@ -8,7 +8,8 @@ import subprocess
 import sys
 from typing import Any
 
-from huracan_sync.auth import login_record, pkce
+from huracan_sync.auth import pkce
+from huracan_sync.auth.credentials import Login
 from huracan_sync.auth.login_flow import Identity, Wanted, log_in, log_in_for_elsewhere
 from huracan_sync.auth.scopes import WHAT_FOR
 from huracan_sync.cli.invocation import DONE, Invocation
@@ -87,7 +88,7 @@ def run(options: argparse.Namespace, invocation: Invocation) -> int:
     return DONE
 
 
-def _as_dict(login: login_record.Login) -> dict[str, Any]:
+def _as_dict(login: Login) -> dict[str, Any]:
     return {
         "profile": login.profile,
         "account_id": login.account_id,
@@ -102,7 +103,7 @@ def _allowed(scopes: tuple[str, ...]) -> list[str]:
     return [f"  {scope.ljust(width)}  {WHAT_FOR.get(scope, '')}".rstrip() for scope in scopes]
 
 
-def _hand_over(invocation: Invocation, login: login_record.Login, token: Secret) -> None:
+def _hand_over(invocation: Invocation, login: Login, token: Secret) -> None:
     """The one time a refresh token is printed: it was asked for by name, and belongs to no machine yet."""
     invocation.output.secret({**_as_dict(login), "refresh_token": token.reveal()}, token.reveal())
     invocation.output.say(

@@ -17,9 +17,9 @@ import msgspec
 from huracan_sync import __version__
 from huracan_sync.auth.connect import connect, home_of
 from huracan_sync.auth.credentials import Credentials
+from huracan_sync.auth.login_calls import account_name, ask_whether_reachable
 from huracan_sync.auth.scopes import Profile
 from huracan_sync.auth.secret_scan import scan_tree
-from huracan_sync.auth.token_endpoint import account_name, ask_whether_reachable
 from huracan_sync.auth.tokens import AccessTokens
 from huracan_sync.cli import doctor_checks, expiry
 from huracan_sync.cli.invocation import DONE, FAILURES, Invocation

@@ -6,11 +6,13 @@ import argparse
 import logging
 import os
 import signal
+import sys
 import traceback
+from collections.abc import MutableMapping
 from pathlib import Path
 from types import FrameType
 
-from huracan_sync.auth.keystore.secret_io import Environment, guard_memory, take_environment
+from huracan_sync.auth.keystore.secret_io import Environment
 from huracan_sync.cli.invocation import (
     CONFIGURATION,
     DONE,
@@ -49,6 +51,41 @@ _CODES: list[tuple[type[HuracanError], int]] = [
 def exit_code(error: HuracanError) -> int:
     """The exit code of an error; 1 for what concerns single files (conflicts, local failures, nothing there)."""
     return next((code for kind, code in _CODES if isinstance(error, kind)), FAILURES)
+
+
+SECRET_VARIABLES = (
+    "HURACAN_DROPBOX_REFRESH_TOKEN",
+    "HURACAN_VAULT_KEY",
+    "DROPBOX_ACCESS_TOKEN",
+    "DROPBOX__ACCESS_TOKEN",
+)
+"""The variables that are secrets themselves. Those that name a file are none."""
+
+
+def take_environment(environ: MutableMapping[str, str]) -> Environment:
+    """The environment of a command of ours, taken out of `environ` where it is secret, so that no child inherits it.
+
+    It hides nothing from other processes of the same user: /proc/PID/environ still shows what the process began with.
+    """
+    taken = Environment(environ)
+    for name in SECRET_VARIABLES:
+        environ.pop(name, None)
+    return taken
+
+
+def guard_memory() -> None:
+    """For a process of our own: no core dump, and no other process of this user may read its memory or environment.
+
+    Not for a library's host: debuggers and profilers cannot attach afterwards.
+    """
+    import resource  # noqa: PLC0415 - start-up time
+
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    if sys.platform == "linux":
+        import ctypes  # noqa: PLC0415
+
+        pr_set_dumpable = 4
+        ctypes.CDLL(None, use_errno=True).prctl(pr_set_dumpable, 0, 0, 0, 0)
 
 
 class _Interrupted(BaseException):

@@ -15,7 +15,7 @@ from typing import NamedTuple
 import msgspec
 
 from huracan_sync.errors import Busy, ConfigError, HuracanError, NotAuthorized, NotFound, Refused, TryLater, Unavailable
-from huracan_sync.manifest import body, checks, head, links, locations, trust
+from huracan_sync.manifest import body, checks, head, locations, trust
 from huracan_sync.manifest.checks import Freshness, Mark
 from huracan_sync.manifest.entries import Item
 from huracan_sync.manifest.head import Head, Opened
@@ -337,7 +337,7 @@ class Reader:
 
     def _check_linked(self, newest: Head, mark: Mark | None) -> None:
         """Go down from a head to the one that was seen before; no request where nothing lies between them."""
-        way = links.check_linked(newest, mark)
+        way = head.check_linked(newest, mark)
         with contextlib.suppress(StopIteration):
             place, _ = next(way)
             while True:

@@ -55,7 +55,7 @@ class Channel(msgspec.Struct, frozen=True):
     cursor: str = ""
     """Where the listing of signed things stood before the head was read; empty: look at everything."""
     links: tuple[bytes, ...] = ()
-    """Digests of the heads on the way of `skip` from the mark on (`links.path`), as far as they are known."""
+    """Digests of the heads on the way of `skip` from the mark on (`head.skip_path`), as far as they are known."""
 
 
 class State(msgspec.Struct, frozen=True):

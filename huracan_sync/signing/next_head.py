@@ -6,7 +6,7 @@ import itertools
 from typing import NamedTuple
 
 from huracan_sync.errors import Refused
-from huracan_sync.manifest import checks, head, links
+from huracan_sync.manifest import checks, head
 from huracan_sync.manifest.body import Body
 from huracan_sync.manifest.checks import Mark
 from huracan_sync.manifest.head import Head, Opened
@@ -107,9 +107,9 @@ def known_digests(position: ChainPosition, held: SeenHead | None) -> dict[int, b
     """Digests of earlier heads of the epoch, by sequence, as far as they are known without asking."""
     known: dict[int, bytes] = {}
     if held is not None and held.mark.epoch == position.epoch and held.mark.digest:
-        known.update(zip(links.path(held.mark.sequence), held.links, strict=False))
-    if position.base is not None and position.base.head.skip != links.NONE:
-        known[links.skip_target(position.base.head.seq)] = position.base.head.skip
+        known.update(zip(head.skip_path(held.mark.sequence), held.links, strict=False))
+    if position.base is not None and position.base.head.skip != head.NONE:
+        known[head.skip_target(position.base.head.seq)] = position.base.head.skip
     if position.seq > 1:
         known[position.seq - 1] = position.prev
     return known
@@ -118,7 +118,7 @@ def known_digests(position: ChainPosition, held: SeenHead | None) -> dict[int, b
 def links_of(seq: int, digest: bytes, known: dict[int, bytes]) -> tuple[bytes, ...]:
     """What to remember of a new head, so that the ones after it can be linked without asking."""
     known = known | {seq: digest}
-    return tuple(known[each] for each in itertools.takewhile(known.__contains__, links.path(seq)))
+    return tuple(known[each] for each in itertools.takewhile(known.__contains__, head.skip_path(seq)))
 
 
 def follow(

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from huracan_sync.errors import Refused
-from huracan_sync.manifest import head, links, locations, trust
+from huracan_sync.manifest import head, locations, trust
 from huracan_sync.manifest.checks import Mark
 from huracan_sync.manifest.head import Opened
 from huracan_sync.manifest.trust import Trust
@@ -92,7 +92,7 @@ def _highest(channel: str, names: Iterable[str], known: Trust, at_place: Opened 
 
 def _check_linked(top: Opened, below: Opened) -> Steps[None]:
     payload = below.head
-    way = links.check_linked(top.head, Mark(payload.epoch, payload.seq, below.digest))
+    way = head.check_linked(top.head, Mark(payload.epoch, payload.seq, below.digest))
     try:
         place, _ = next(way)
         while True:

@@ -12,9 +12,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from huracan_sync.auth.keystore.secret_files import read_file
 from huracan_sync.auth.keystore.secret_id import SecretName
-from huracan_sync.auth.keystore.secret_io import Environment, to_bytes
+from huracan_sync.auth.keystore.secret_io import Environment, read_file, to_bytes
 from huracan_sync.auth.keystore.store import Store, open_store
 from huracan_sync.disk.atomic_write import write_file
 from huracan_sync.errors import HuracanError, NoSigningKey, SecretMissing

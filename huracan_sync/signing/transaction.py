@@ -21,7 +21,7 @@ from enum import Enum
 from typing import Any, NamedTuple, TypeVar
 
 from huracan_sync.errors import Busy, NotFound, Refused, ServiceFault, StateMissing
-from huracan_sync.manifest import body, head, links, locations, trust
+from huracan_sync.manifest import body, head, locations, trust
 from huracan_sync.manifest.body import Part
 from huracan_sync.manifest.entries import Item
 from huracan_sync.manifest.head import Head, Opened
@@ -283,7 +283,7 @@ def hole(channel: str, why: str) -> StateMissing:
 
 def _check_linked(newest: Head, held: SeenHead | None) -> Steps[None]:
     """Go down from a head to the one this machine has seen, where others lie between them."""
-    way = links.check_linked(newest, held.mark if held else None)
+    way = head.check_linked(newest, held.mark if held else None)
     with contextlib.suppress(StopIteration):
         place, _ = next(way)
         while True:
@@ -297,16 +297,16 @@ def _skip(channel: str, position: ChainPosition, digests: dict[int, bytes]) -> S
     Where this machine knows too little, one read of the log tells: a skip goes where the skip of the one before leads,
     or one further. A copy that is gone makes no difference to anybody but readers who then take a longer way.
     """
-    target, base = links.skip_target(position.seq), position.base
-    between = links.skip_target(position.seq - 1)
+    target, base = head.skip_target(position.seq), position.base
+    between = head.skip_target(position.seq - 1)
     if target and target not in digests and base and between in digests:
         place = locations.log(channel, position.epoch, between, digests[between])
         (stored,) = yield (Read(place, head.MAX_SIZE),)
         with contextlib.suppress(Refused):
             below = head.linked(stored.data if stored else b"", digests[between]).skip
-            if below != links.NONE:
+            if below != head.NONE:
                 digests[target] = below
-    return digests.get(target, links.NONE)
+    return digests.get(target, head.NONE)
 
 
 def _is_current(wanted: Wanted, base: Opened, content: _Content, known: Trust, now_ms: int) -> bool:

@@ -18,19 +18,19 @@ from canaries import found_in
 from traceback_scan import in_tracebacks, shows_no_secret
 
 from huracan_sync import secret
-from huracan_sync.auth import login_flow, pkce, token_endpoint
+from huracan_sync.auth import login_calls, login_flow, pkce, token_endpoint
 from huracan_sync.auth.connect import connect
 from huracan_sync.auth.credentials import Credentials
 from huracan_sync.auth.keystore.os_keyring import OsKeyring
-from huracan_sync.auth.keystore.secret_files import read_file
 from huracan_sync.auth.keystore.secret_id import SecretName, unwrap, wrap
-from huracan_sync.auth.keystore.secret_io import SECRET_VARIABLES, Environment, from_bytes, take_environment
+from huracan_sync.auth.keystore.secret_io import Environment, from_bytes, read_file
 from huracan_sync.auth.keystore.store import Store
 from huracan_sync.auth.keystore.vault import Vault
 from huracan_sync.auth.keystore.vault_key import KeySources, find_key, parse_key
 from huracan_sync.auth.scopes import Profile
 from huracan_sync.auth.secret_scan import scan
 from huracan_sync.auth.tokens import AccessTokens
+from huracan_sync.cli.runner import SECRET_VARIABLES, take_environment
 from huracan_sync.disk.private_folder import Folder
 from huracan_sync.errors import HuracanError
 from huracan_sync.remote.http import Endpoint, Wire
@@ -61,7 +61,7 @@ def lose_the_network_with_a_code(emulator, tmp_path, home):
 
 
 def lose_the_network_while_revoking(emulator, tmp_path, home):
-    token_endpoint.revoke(Wire(DEAD), Secret(canary()))
+    login_calls.revoke(Wire(DEAD), Secret(canary()))
 
 
 def answer_with_half_a_token(emulator, tmp_path, home):
@@ -249,7 +249,7 @@ def test_threat_24_proc_environ_still_shows_what_a_process_began_with():
     value = canary()
     code = (
         "import os, subprocess, sys\n"
-        "from huracan_sync.auth.keystore.secret_io import take_environment\n"
+        "from huracan_sync.cli.runner import take_environment\n"
         "env = take_environment(os.environ)\n"
         "own = open('/proc/self/environ', 'rb').read()\n"
         "show = [sys.executable, '-c', 'import os; print(dict(os.environ))']\n"
@@ -266,7 +266,7 @@ def test_threat_24_proc_environ_still_shows_what_a_process_began_with():
 def test_threat_23_memory_is_guarded():
     code = (
         "import resource\n"
-        "from huracan_sync.auth.keystore.secret_io import guard_memory\n"
+        "from huracan_sync.cli.runner import guard_memory\n"
         "guard_memory()\n"
         "import ctypes; print(resource.getrlimit(resource.RLIMIT_CORE), ctypes.CDLL(None).prctl(3, 0, 0, 0, 0))\n"
     )

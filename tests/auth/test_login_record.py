@@ -6,6 +6,7 @@ from login_people import FULL, READ, Operator, answering
 from shared_fixtures import everything_below
 
 from huracan_sync.auth import login_record, token_endpoint
+from huracan_sync.auth.credentials import login_file
 from huracan_sync.auth.login_flow import Wanted, log_in_for_elsewhere, log_out
 from huracan_sync.auth.scopes import Profile
 from huracan_sync.auth.tokens import AccessTokens
@@ -166,7 +167,7 @@ def test_logout_leaves_other_profiles(reporter, emulator):
 
 def test_a_damaged_record_is_not_logged_out_and_logout_mends_it(reporter, emulator):
     login = reporter.log_in(Operator(answering(emulator)))
-    record = reporter.home / "auth" / login_record.file_name(login.namespace, "engine")
+    record = reporter.home / "auth" / login_file(login.namespace, "engine")
     for damage in ("{", "[]", record.read_text().replace("engine", "other"), record.read_text().replace("scopes", "x")):
         record.write_text(damage)
         with pytest.raises(StateMissing, match="is damaged"):
@@ -180,7 +181,7 @@ def test_a_damaged_record_is_not_logged_out_and_logout_mends_it(reporter, emulat
 def test_a_record_pointing_to_another_account_does_not_get_the_secret(reporter, emulator):
     """Entry bound to another account: an edited record does not make one login's secret another's."""
     login = reporter.log_in(Operator(answering(emulator)))
-    record = reporter.home / "auth" / login_record.file_name(login.namespace, "engine")
+    record = reporter.home / "auth" / login_file(login.namespace, "engine")
     record.write_text(record.read_text().replace(login.account_id, "dbid:OTHER"))
     with raises("BOUND_ELSEWHERE"):
         AccessTokens(reporter.credentials(), reporter.wire).token()

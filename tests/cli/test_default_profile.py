@@ -6,6 +6,7 @@ import command_line
 import pytest
 
 from huracan_sync.auth import login_record
+from huracan_sync.auth.credentials import Login
 from huracan_sync.auth.keystore.store import open_store
 from huracan_sync.remote.http import Endpoint
 
@@ -22,7 +23,7 @@ def log_in(env, tmp_path, *profiles):
     namespace = Endpoint.from_environment(env).namespace
     store = open_store(tmp_path / "home", env)
     for profile in profiles:
-        login = login_record.Login(namespace, profile, profile != "engine", "key", "dbid:x", SCOPES, 0)
+        login = Login(namespace, profile, profile != "engine", "key", "dbid:x", SCOPES, 0)
         login_record.write(store.folder, login)
 
 

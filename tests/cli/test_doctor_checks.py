@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from huracan_sync.auth import login_record
-from huracan_sync.auth.credentials import open_credentials
+from huracan_sync.auth.credentials import Login, open_credentials
 from huracan_sync.auth.keystore.secret_id import SecretName
 from huracan_sync.auth.keystore.store import open_store
 from huracan_sync.auth.scopes import Profile
@@ -39,9 +39,7 @@ def key_env(tmp_path):
 def logged_in(emulator, home, key_env):
     endpoint = Endpoint.from_environment({"HURACAN_SYNC_API": emulator.url})
     granted = emulator("token", scopes=[*READ, WRITE])
-    login = login_record.Login(
-        endpoint.namespace, "engine", False, granted["app_key"], granted["account_id"], (*READ, WRITE), 0
-    )
+    login = Login(endpoint.namespace, "engine", False, granted["app_key"], granted["account_id"], (*READ, WRITE), 0)
     credentials = open_credentials(endpoint, home, key_env, Profile())
     credentials.store.put(login.refresh_token, Secret(granted["refresh_token"]))
     login_record.write(credentials.folder, login)

@@ -7,7 +7,7 @@ import pytest
 from expecting import raises
 from manifest_world import ENGINE, change, make_head
 
-from huracan_sync.manifest import head, links
+from huracan_sync.manifest import head
 from huracan_sync.manifest.checks import Mark
 
 
@@ -16,7 +16,7 @@ def chain(count, **changes):
     heads, digests = {}, {}
     for seq in range(1, count + 1):
         prev = digests.get(seq - 1, head.FIRST)
-        heads[seq] = make_head(seq=seq, prev=prev, skip=links.skip_digest(seq, digests), **changes)
+        heads[seq] = make_head(seq=seq, prev=prev, skip=head.skip_digest(seq, digests), **changes)
         digests[seq] = head.digest(heads[seq])
     return heads
 
@@ -32,7 +32,7 @@ def mark_of(made):
 def walk(top, mark, log):
     """How many copies are read on the way down."""
     reads = 0
-    way = links.check_linked(top, mark)
+    way = head.check_linked(top, mark)
     with contextlib.suppress(StopIteration):
         _, digest = next(way)
         while True:
@@ -49,7 +49,7 @@ VECTORS = {
     "a gap": (CHAIN[40], mark_of(CHAIN[11]), list(CHAIN.values()), "accepted"),
     "a gap down to the first": (CHAIN[40], mark_of(CHAIN[1]), list(CHAIN.values()), "accepted"),
     "a skip that its publisher did not know": (
-        change(CHAIN[40], skip=links.NONE),
+        change(CHAIN[40], skip=head.NONE),
         mark_of(CHAIN[37]),
         list(CHAIN.values()),
         "accepted",
@@ -78,16 +78,16 @@ def test_does_it_lead_back(name):
 
 
 def test_where_a_skip_leads():
-    assert [links.skip_target(seq) for seq in range(1, 17)] == [0, 1, 0, 3, 4, 3, 0, 7, 8, 7, 10, 11, 10, 7, 0, 15]
-    assert links.path(20) == [20, 19, 18, 15]
-    assert links.skip_target(2**63 - 1) == 0
+    assert [head.skip_target(seq) for seq in range(1, 17)] == [0, 1, 0, 3, 4, 3, 0, 7, 8, 7, 10, 11, 10, 7, 0, 15]
+    assert head.skip_path(20) == [20, 19, 18, 15]
+    assert head.skip_target(2**63 - 1) == 0
 
 
 def test_a_later_head_skips_to_where_the_one_before_leads_or_one_further():
     """So a publisher needs to know only the head before, and at most one more."""
     for seq in range(1, 3_000):
-        before = links.path(seq)
-        assert links.skip_target(seq + 1) in {seq, *(before[2:3] or [0])}
+        before = head.skip_path(seq)
+        assert head.skip_target(seq + 1) in {seq, *(before[2:3] or [0])}
 
 
 def test_the_way_is_short():
@@ -97,7 +97,7 @@ def test_the_way_is_short():
         high = low + chance.randrange(1, 10**6)
         steps, at = 0, high
         while at > low:
-            skip = links.skip_target(at)
+            skip = head.skip_target(at)
             at = skip if skip >= low else at - 1
             steps += 1
         assert steps <= 2 * (high - low).bit_length() + 12

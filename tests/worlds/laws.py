@@ -37,7 +37,7 @@ WORLD = {
 """What a pure module reaches neither itself nor through what it imports: network, disk, clock, chance, threads."""
 
 ROUTE = re.compile(r"(?:/?2/)?(?:files|users|auth|oauth2|check|sharing|file_requests|file_properties)/[a-z0-9_/]*")
-SPELLS_ROUTES = ("remote.", "auth.token_endpoint")
+SPELLS_ROUTES = ("remote.", "auth.token_endpoint", "auth.login_calls")
 
 STARTS_THREADS = {
     *("Thread", "Timer", "ThreadPoolExecutor", "ProcessPoolExecutor", "start_new_thread", "to_thread"),

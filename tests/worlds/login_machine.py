@@ -4,7 +4,7 @@ import json
 import secrets
 
 from huracan_sync.auth import login_record
-from huracan_sync.auth.credentials import Credentials
+from huracan_sync.auth.credentials import Credentials, Login
 from huracan_sync.auth.keystore.store import Store
 from huracan_sync.auth.scopes import Profile
 from huracan_sync.auth.token_cache import Clocks, Now
@@ -51,7 +51,7 @@ class Machine:
         path.chmod(0o400)
         self.env |= {"HURACAN_VAULT_KEY_FILE": str(path)}
         granted = self.emulator("token", scopes=scopes or sorted(self.profile.needed))
-        login = login_record.Login(
+        login = Login(
             self.endpoint.namespace, self.profile.name, self.profile.read_only, granted["app_key"],
             granted["account_id"], tuple(granted["scope"].split()), 0,
         )  # fmt: skip

@@ -2,7 +2,7 @@
 
 import msgspec
 
-from huracan_sync.manifest import body, head, links, trust
+from huracan_sync.manifest import body, head, trust
 from huracan_sync.manifest.entries import Item
 from huracan_sync.manifest.file_kinds import DATA, by_name
 from huracan_sync.manifest.signer import Signer
@@ -117,7 +117,7 @@ def make_head(made_body=None, channel="champions", seq=1, **changes):
         expires_ms=NOW - 60_000 + 2 * HOUR,
         trust_version=1,
         prev=head.FIRST,
-        skip=links.NONE,
+        skip=head.NONE,
         body_sha256=made_body.sha256,
         body_len=len(made_body.data),
         raw_len=made_body.raw_len,

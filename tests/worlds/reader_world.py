@@ -7,7 +7,7 @@ import manifest_world
 from manifest_world import ENGINE, FILES, HOUR, NOW, ROOT, change, following, item, make_trust, pin_of, policy  # noqa: F401
 
 from huracan_sync.errors import NotFound, Revoked, Unreachable
-from huracan_sync.manifest import body, head, links, locations, trust
+from huracan_sync.manifest import body, head, locations, trust
 from huracan_sync.manifest.entries import Item
 from huracan_sync.manifest.trust import OTHERS
 from huracan_sync.reader import Reader
@@ -178,7 +178,7 @@ class Publisher:
             expires_ms=self.clock.now_ms + rules.max_age_s * 1000,
             trust_version=self.trust.version,
             prev=self.prev,
-            skip=links.skip_digest(
+            skip=head.skip_digest(
                 self.seq, {seq: digest for (epoch, seq), digest in self.digests.items() if epoch == self.epoch}
             ),
             body_sha256=self.made.sha256,

@@ -2,23 +2,24 @@
 
 Laws: bytes and text that are secret become `Secret` on the line that reads them; structs hold `Secret`, not `str`; a
 frame that can raise holds no raw key. The environment may hold secrets too, so it travels as `Environment`.
+
+What the machine's operator delivers (a file, an inherited descriptor, a systemd credential) and the environment names
+must be there: a name that leads nowhere refuses, it never means "look elsewhere".
 """
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterator, Mapping, MutableMapping
+import os
+import stat
+from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
+from huracan_sync.errors import SecretMissing, UnsafePlace
 from huracan_sync.secret import Secret
 
-SECRET_VARIABLES = (
-    "HURACAN_DROPBOX_REFRESH_TOKEN",
-    "HURACAN_VAULT_KEY",
-    "DROPBOX_ACCESS_TOKEN",
-    "DROPBOX__ACCESS_TOKEN",
-)
-"""The variables that are secrets themselves. Those that name a file are none."""
+MOST = 4096
+"""Bytes; no secret of ours is longer."""
 
 
 class Environment(Mapping[str, str]):
@@ -38,32 +39,6 @@ class Environment(Mapping[str, str]):
 
     def __repr__(self) -> str:
         return f"Environment({len(self)} variables)"
-
-
-def take_environment(environ: MutableMapping[str, str]) -> Environment:
-    """The environment of a command of ours, taken out of `environ` where it is secret, so that no child inherits it.
-
-    It hides nothing from other processes of the same user: /proc/PID/environ still shows what the process began with.
-    """
-    taken = Environment(environ)
-    for name in SECRET_VARIABLES:
-        environ.pop(name, None)
-    return taken
-
-
-def guard_memory() -> None:
-    """For a process of our own: no core dump, and no other process of this user may read its memory or environment.
-
-    Not for a library's host: debuggers and profilers cannot attach afterwards.
-    """
-    import resource  # noqa: PLC0415 - start-up time
-
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    if sys.platform == "linux":
-        import ctypes  # noqa: PLC0415
-
-        pr_set_dumpable = 4
-        ctypes.CDLL(None, use_errno=True).prctl(pr_set_dumpable, 0, 0, 0, 0)
 
 
 def from_bytes(data: bytes) -> Secret:
@@ -88,3 +63,65 @@ def decode_secret(kind: type, value: Any) -> Secret:
     if kind is Secret and isinstance(value, str):
         return Secret(value)
     raise ValueError("not text")
+
+
+def systemd_credential(env: Mapping[str, str], name: str) -> Path | None:
+    """The file of the credential `name` that systemd delivered to this service, if it did."""
+    folder = env.get("CREDENTIALS_DIRECTORY")
+    path = Path(folder, name) if folder else None
+    return path if path is not None and path.is_file() else None
+
+
+def read_file(path: Path, named_by: str) -> Secret:
+    """What a delivered file holds (`to_bytes` gives its bytes).
+
+    Container platforms deliver secrets through symbolic links and often world-readable, inside a container that is
+    all ours; so links are followed, and who may read is `doctor`'s to judge. Nobody else may change it, though.
+
+    Raises:
+        SecretMissing: it is not there, cannot be read, is empty or too large.
+        UnsafePlace: others may change it, or it is no regular file.
+    """
+    try:
+        with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb") as stream:  # noqa: PTH123 - a pipe must not hang us
+            reason = who_may_change(os.fstat(stream.fileno()))
+            if reason:
+                hint = f"deliver {named_by} as a file of ours with mode 0400"
+                raise UnsafePlace(f"{path} is refused: {reason}", hint=hint, path=path, reason=reason)
+            secret = from_bytes(stream.read(MOST + 1))
+    except OSError as error:
+        raise SecretMissing(f"{named_by} names {path}, which cannot be read: {error.strerror}", path=path) from error
+    return _of_fair_size(secret, f"{named_by} names {path}, which holds")
+
+
+def read_descriptor(number: int) -> Secret:
+    """All of an inherited descriptor. It is closed, so that no child inherits it.
+
+    Raises:
+        SecretMissing: it is not open, or gives nothing, or too much.
+    """
+    try:
+        with open(number, "rb") as stream:
+            secret = from_bytes(stream.read(MOST + 1))
+    except OSError as error:
+        raise SecretMissing(f"descriptor {number} cannot be read: {error.strerror}", fd=number) from error
+    return _of_fair_size(secret, f"descriptor {number} gave")
+
+
+def who_may_change(status: os.stat_result) -> str:
+    """Why a delivered file cannot be trusted; empty when it can."""
+    if not stat.S_ISREG(status.st_mode):
+        return "it is no regular file"
+    if status.st_uid not in {os.geteuid(), 0}:
+        return f"it belongs to user {status.st_uid}, neither to us nor to root"
+    if status.st_mode & 0o022:
+        return f"others may change it (mode {stat.S_IMODE(status.st_mode):04o})"
+    return ""
+
+
+def _of_fair_size(secret: Secret, where: str) -> Secret:
+    if not secret:
+        raise SecretMissing(f"{where} nothing")
+    if len(secret.reveal()) > MOST:
+        raise SecretMissing(f"{where} more than {MOST} bytes")
+    return secret

@@ -15,8 +15,14 @@ from pathlib import Path
 
 import msgspec
 
-from huracan_sync.auth.keystore.secret_files import MOST, read_descriptor, read_file, systemd_credential
-from huracan_sync.auth.keystore.secret_io import from_bytes, to_bytes
+from huracan_sync.auth.keystore.secret_io import (
+    MOST,
+    from_bytes,
+    read_descriptor,
+    read_file,
+    systemd_credential,
+    to_bytes,
+)
 from huracan_sync.errors import SecretMissing, VaultRefused
 from huracan_sync.secret import Secret
 
