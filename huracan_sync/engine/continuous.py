@@ -33,7 +33,7 @@ class ContinuousSync:
 
     def renew_in_child(self) -> None:
         """See `forked`: the loops run in the parent."""
-        self._loops = None
+        self._loops, self._ended, self._reporting = None, threading.Event(), None
 
     def start(self, settings: Settings) -> list[threading.Thread]:
         """Start the loops, after those that run already have ended; the threads of the engine's own four."""

@@ -61,10 +61,15 @@ class Account:
         self.metadata = MetadataCache(remote)
         self._lock = threading.Lock()  # guards _threads
         self._threads: Threads | None = None
+        renewed_in_child(self)
         self.kept = ByteCache(KEPT)
         """Tails and small files, by revision and first byte."""
         self.proved = ByteCache(PROVED)
         """Blocks that were compared with what is signed, by content hash and number."""
+
+    def renew_in_child(self) -> None:
+        """See `forked`: what was opened before the fork goes on with this one."""
+        self._lock = threading.Lock()
 
     @property
     def threads(self) -> Threads:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 
+from huracan_sync.remote.forked import renewed_in_child
+
 
 class ByteCache:
     """Thread-safe."""
@@ -12,6 +14,11 @@ class ByteCache:
     def __init__(self, limit: int) -> None:
         """Keep nothing yet, and never more than `limit` bytes."""
         self._limit = limit
+        self.renew_in_child()
+        renewed_in_child(self)
+
+    def renew_in_child(self) -> None:
+        """See `forked`: a thread of the parent may have been at work on what is kept."""
         self._lock = threading.Lock()  # guards the two below
         self._kept: OrderedDict[tuple[object, ...], bytes] = OrderedDict()
         self._size = 0

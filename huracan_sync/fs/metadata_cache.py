@@ -17,6 +17,7 @@ from huracan_sync.fs.neighbours import Neighbours
 from huracan_sync.fs.paths import key
 from huracan_sync.remote.errors import CursorReset
 from huracan_sync.remote.folder_listing import FolderListing, Present
+from huracan_sync.remote.forked import renewed_in_child
 from huracan_sync.remote.listing import FileMetadata, metadata
 from huracan_sync.remote.read_client import ReadOnly
 
@@ -35,6 +36,11 @@ class MetadataCache:
     def __init__(self, remote: ReadOnly, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._remote = remote
         self._clock = clock
+        self.renew_in_child()
+        renewed_in_child(self)
+
+    def renew_in_child(self) -> None:
+        """See `forked`: a thread of the parent may have been at work on what is remembered."""
         self._lock = threading.Lock()  # guards the two below, and what lies in the listings
         self._paths: OrderedDict[str, tuple[Present, float]] = OrderedDict()
         self._listings: OrderedDict[tuple[str, bool], tuple[FolderListing, float]] = OrderedDict()

@@ -27,6 +27,7 @@ from huracan_sync.manifest.entries import Item
 from huracan_sync.reader.carried import Carried
 from huracan_sync.reader.snapshot import Snapshot
 from huracan_sync.remote.folder_listing import Present
+from huracan_sync.remote.forked import renewed_in_child
 from huracan_sync.remote.listing import FileMetadata, FolderMetadata
 from huracan_sync.tree.paths import fold
 
@@ -81,6 +82,11 @@ class SnapshotFileSystem(ReadableFileSystem):
         self._lock = threading.Lock()  # guards _pinned
         self._pinned: PinnedSnapshot | None = None
         self._carried: Carried | None = None
+        renewed_in_child(self)
+
+    def renew_in_child(self) -> None:
+        """See `forked`."""
+        self._lock = threading.Lock()
 
     @property
     def account(self) -> Account:

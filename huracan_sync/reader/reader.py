@@ -6,8 +6,10 @@ This workflow knows which failures are ordinary; the rules themselves are in `si
 from __future__ import annotations
 
 import contextlib
+import os
 import threading
 import time
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
@@ -93,7 +95,7 @@ class Reader:
         self._each = each
         self._clock = clock
         self._sleep = sleep
-        self._lock = threading.RLock()  # guards _entries; one look at a time
+        self._locks: defaultdict[int, threading.RLock] = defaultdict(threading.RLock)  # by process; one look at a time
         self._entries: dict[str, _Entries] = {}
 
     # --- whom to trust ----------------------------------------------------------------------------------------
@@ -172,7 +174,7 @@ class Reader:
             Unavailable: Dropbox cannot be reached, and nothing that is still good is here.
         """
         locations.check_channel(channel)
-        with self._lock:
+        with self._locks[os.getpid()]:
             try:
                 return self._latest(channel, allow_stale=allow_stale, remember=remember)
             except (Unavailable, TryLater, NotAuthorized) as error:
@@ -192,7 +194,7 @@ class Reader:
             Refused: it does not stand up to what is known now (a revoked key, an old age).
         """
         locations.check_channel(channel)
-        with self._lock:
+        with self._locks[os.getpid()]:
             state = self._state()
             held = state.channels.get(channel)
             if held is None or not held.head:
@@ -298,8 +300,7 @@ class Reader:
         data = self._head_file(request.channel, held)
         try:
             opened = self._judged(request, data)
-        except Refused:
-            # Perhaps it was made under a trust file that came after we looked.
+        except Refused:  # perhaps it was made under a trust file that came after we looked
             newer = request.known if poll.trust else self._pinning.newest(self._trust_store.load(), search=True)
             if newer == request.known:
                 raise
@@ -359,8 +360,7 @@ class Reader:
             source=self._source,
             blob_cache=self._blob_cache(request.channel),
             allow_stale=request.allow_stale,
-            # A clock that falls back does not make it young again.
-            clock=lambda: max(self._clock(), request.now_ms / 1000),
+            clock=lambda: max(self._clock(), request.now_ms / 1000),  # one that falls back does not make it young again
         )
 
     # --- fetching ---------------------------------------------------------------------------------------------
@@ -445,8 +445,7 @@ class Reader:
         here = self._blob_cache(request.channel)
         blobs = {item.content_hash for item in items}
         if new.previous:
-            # What does not stand up to be read again need not be kept.
-            with contextlib.suppress(Refused):
+            with contextlib.suppress(Refused):  # what does not stand up to be read again need not be kept
                 said, policy = self._judged(request, new.previous).head, request.known.policy(request.channel)
                 before = body.read(said, policy, lambda sha256, length: here.body(sha256, length) or b"")
                 blobs |= {item.content_hash for item in before}

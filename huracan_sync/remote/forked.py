@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 from typing import Protocol
-from weakref import WeakSet
+from weakref import WeakValueDictionary
 
 
 class Renewed(Protocol):
@@ -19,16 +19,16 @@ class Renewed(Protocol):
         """Make them anew: this runs in the child, before anything else does."""
 
 
-_registered: WeakSet[Renewed] = WeakSet()
+_registered: WeakValueDictionary[int, Renewed] = WeakValueDictionary()  # by id: filesystems may be equal
 
 
 def renewed_in_child(thing: Renewed) -> None:
     """Have this renewed in every child that is forked while it lives."""
-    _registered.add(thing)
+    _registered[id(thing)] = thing
 
 
 def _renew() -> None:
-    for thing in list(_registered):
+    for thing in list(_registered.values()):
         thing.renew_in_child()
 
 

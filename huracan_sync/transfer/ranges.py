@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Executor, Future
 
+from huracan_sync.remote.forked import renewed_in_child
 from huracan_sync.tree.content_hash import BLOCK_SIZE
 
 PART = 2 * BLOCK_SIZE
@@ -37,6 +38,12 @@ class ReadAhead:
         self._length = first
         self._parts: deque[Future[bytes]] = deque()
         self._current = memoryview(b"")
+        renewed_in_child(self)
+
+    def renew_in_child(self) -> None:
+        """See `forked`: what is on its way arrives at the parent; the child asks again."""
+        self._parts.clear()
+        self._asked = self._at + len(self._current)
 
     def read(self, length: int) -> bytes:
         """The next bytes, fewer only at the end of the file."""

@@ -14,6 +14,7 @@ from concurrent.futures import Future
 from typing import Self, TypeVar
 
 from huracan_sync.errors import HuracanError
+from huracan_sync.remote.forked import renewed_in_child
 from huracan_sync.remote.parallel import Threads
 
 T = TypeVar("T")
@@ -25,9 +26,23 @@ GRACE_S = 3.0
 """When a run ends early, what is under way has so many seconds to come to its end; then it is cut short."""
 
 
+class Background(Threads):
+    """Threads that may outlive the call that made them, and so a fork."""
+
+    def __init__(self, workers: int, thread_name_prefix: str) -> None:
+        super().__init__(workers, thread_name_prefix)
+        self._made_with = workers, thread_name_prefix
+        renewed_in_child(self)
+
+    def renew_in_child(self) -> None:
+        """See `forked`: the threads, and what waits for them, are the parent's."""
+        if not self._is_over:
+            super().__init__(*self._made_with)
+
+
 def background(workers: int = WORKERS, name: str = "huracan-background") -> Threads:
     """Threads for bytes beside a caller who goes on with other things meanwhile (a file that is read ahead)."""
-    return Threads(workers, thread_name_prefix=name)
+    return Background(workers, name)
 
 
 class WorkerPool:

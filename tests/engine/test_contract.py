@@ -11,7 +11,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from huracan_sync import DropboxSync, engine
-from huracan_sync.errors import HostilePath, NotAuthorized
+from huracan_sync.errors import HostilePath, NotAuthorized, UsageError
 
 SIGNATURES = {
     "__init__": "access_token=None, app_folder='Runpodhuracan', enabled=True, create_dated_folder=True",
@@ -203,6 +203,9 @@ def test_a_worker_gets_its_own(machine):
     assert pickle.loads(pickle.dumps(DropboxSync(enabled=False)))._enabled is False  # noqa: S301
     with pytest.raises(TypeError, match="not pickled"):
         pickle.dumps(DropboxSync(machine.token()))
+    with pytest.raises(UsageError, match="cannot be sent") as caught:
+        pickle.dumps(machine.sync().context.remote)
+    assert "connect(" in caught.value.hint
 
 
 def test_an_impossible_app_folder_is_refused_at_once(machine):

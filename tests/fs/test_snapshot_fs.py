@@ -2,16 +2,19 @@
 
 import errno
 import multiprocessing
+import os
 import pickle
 import time
 
 import fsspec
 import pytest
+from forking import forked, held_elsewhere
 from machines import READ
 from publishing_machine import Publisher
 
 from huracan_sync import errors
 from huracan_sync.fs import SnapshotFileSystem
+from huracan_sync.fs.account import ACCOUNTS
 from huracan_sync.hamilton import Hamilton
 
 # ruff: noqa: PT011, S301 - errors are told apart by errno; what is unpickled is our own
@@ -256,3 +259,36 @@ class TestTheReadHalfOfTheSuite:
         assert sorted(p.name for p in (tmp_path / "list").iterdir()) == ["BTC.bin", "top.txt"]
         fs.get("/models/*.bin", str(tmp_path / "glob") + "/")
         assert [p.name for p in (tmp_path / "glob").iterdir()] == ["BTC.bin"]
+
+
+LOCKS = {
+    "a reader": lambda fs, hamilton: hamilton.reader._locks[os.getpid()],
+    "the snapshot": lambda fs, hamilton: fs._lock,
+    "the threads of the account": lambda fs, hamilton: fs.account._lock,
+    "bytes that were proved": lambda fs, hamilton: fs.account.proved._lock,
+    "bytes that are kept": lambda fs, hamilton: fs.account.kept._lock,
+    "metadata": lambda fs, hamilton: fs.account.metadata._lock,
+    "a listing": lambda fs, hamilton: fs.account.metadata._refreshing,
+    "the accounts": lambda fs, hamilton: ACCOUNTS._lock,
+    "the pool": lambda fs, hamilton: fs.threads._shutdown_lock,
+}
+
+
+@pytest.mark.parametrize("what", LOCKS)
+def test_a_forked_worker_reads_on_whatever_another_thread_held(engine, fs, reader, what):
+    path, content = "/models/deep/ETH.bin", expected(engine, "models/deep/ETH.bin")
+    assert fs.cat("/models/BTC.bin") == expected(engine, "models/BTC.bin")
+    account = fs.account
+
+    def reads_on():
+        account.metadata.forget()
+        with account.metadata._refreshing:
+            account.kept.put(("x",), b"x")
+        account.proved.put(("x",), b"x")
+        list(account.threads.map(len, ["x"]))
+        with fs.open(path) as file:
+            return file.read() == content and reader.latest().sequence == fs.snapshot.sequence
+
+    with held_elsewhere(LOCKS[what](fs, reader)):
+        assert forked(reads_on)
+    assert fs.cat(path) == content

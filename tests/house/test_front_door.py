@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import types
 
 import pytest
 
@@ -22,6 +23,12 @@ def test_every_name_opens(name):
 def test_a_name_that_is_none():
     with pytest.raises(AttributeError, match="no attribute 'pull'"):
         _ = huracan_sync.pull
+
+
+def test_the_package_is_sent_to_other_processes_by_its_name():
+    """A function that closes over it travels (cloudpickle, Ray): such tools look modules up by their exact type."""
+    assert type(huracan_sync) is types.ModuleType
+    assert sys.modules[huracan_sync.__name__] is huracan_sync
 
 
 def run(code):

@@ -20,6 +20,7 @@ LAWS = {
     "pure": laws.impure,
     "routes": laws.routes,
     "threads": laws.threads,
+    "forks": laws.locks_not_renewed,
     "one atomic write": laws.second_writes,
     "one reading of Retry-After": partial(laws.second_texts, what="Retry-After"),
     "one formatter of sizes": partial(laws.second_texts, what="size"),
@@ -71,6 +72,13 @@ BREAKS = {
     "a thread": ("threads", "operations/push.py", "import threading\nthreading.Thread(target=print).start()"),
     "a pool": ("threads", "reader/cache.py", "def f():\n    with ThreadPoolExecutor(2) as pool:\n        pass"),
     "a thread as a class": ("threads", "transfer/upload.py", "class T(threading.Thread):\n    pass"),
+    "a lock that a fork leaves": ("forks", "reader/cache.py", "class C:\n    lock = threading.Lock()"),
+    "an event that a fork leaves": ("forks", "engine/outbox.py", "class C(threading.Event):\n    pass"),
+    "a renewal that nobody calls": (
+        "forks",
+        "fs/account.py",
+        "class C:\n    def renew_in_child(self):\n        self.lock = threading.RLock()",
+    ),
     "a second atomic write": ("one atomic write", "engine/outbox.py", "import os\nos.replace('a', 'b')"),
     "a path that replaces": ("one atomic write", "reader/cache.py", "def f(p, q):\n    p.with_name('x').replace(q)"),
     "a second reading": ("one reading of Retry-After", "auth/tokens.py", "H = 'Retry-After'"),
@@ -109,6 +117,10 @@ def test_every_law_is_broken_once():
 
 def test_every_thread_has_its_reason_and_every_reason_its_thread():
     assert list(laws.reasons_without_a_thread(PACKAGE)) == []
+
+
+def test_every_lock_that_a_fork_leaves_as_it_is_has_its_reason():
+    assert list(laws.reasons_without_a_lock(PACKAGE)) == []
 
 
 @pytest.mark.parametrize("name", WEIGHT)

@@ -155,6 +155,58 @@ def reasons_without_a_thread(package):
             yield name
 
 
+RENEWED = {
+    "Lock",
+    "RLock",
+    "Condition",
+    "Event",
+    "Semaphore",
+    "BoundedSemaphore",
+    "Barrier",
+    "ThreadPoolExecutor",
+    "Threads",
+}
+"""What a thread of the parent may hold, or be, at the moment of a fork."""
+NOT_RENEWED = {
+    "cli.output.Rate": "the command line forks nothing",
+    "cli.output.Lines": "the command line forks nothing",
+    "engine.daemon.scheduler.Loop": "runs in the parent alone; a child has no loops",
+    "engine.daemon.watcher.Watcher": "runs in the parent alone; a child has no loops",
+    "remote.parallel.Threads": "joined before the call returns; those that last longer are `Background`",
+    "remote.parallel._Once": "never waited for",
+    "remote.throttle.Shape": "its wire renews it",
+    "transfer.download_zip.Zip": "of one run, which a child does not go on with",
+}
+"""Every class whose lock stays as it is in a forked child, with its reason."""
+
+
+def locks_not_renewed(package):
+    """Whatever has a lock makes it new in a forked child, or is named with its reason."""
+    for module in package:
+        for node in module.nodes:
+            if isinstance(node, ast.ClassDef) and _has_locks(node):
+                name = f"{module.name}.{node.name}"
+                if name not in NOT_RENEWED and not _is_renewed(node):
+                    yield name
+
+
+def _has_locks(node):
+    made = [called(each) for each in ast.walk(node) if isinstance(each, ast.Call)]
+    return any(name and name.rpartition(".")[2] in RENEWED for name in [*made, *map(spelled, node.bases)])
+
+
+def _is_renewed(node):
+    """Whether a class says how it is renewed, and has it done."""
+    says = any(isinstance(each, ast.FunctionDef) and each.name == "renew_in_child" for each in node.body)
+    return says and any(called(each) == "renewed_in_child" for each in ast.walk(node) if isinstance(each, ast.Call))
+
+
+def reasons_without_a_lock(package):
+    """A class that has no lock is not in the list."""
+    classes = {f"{m.name}.{n.name}": n for m in package for n in m.nodes if isinstance(n, ast.ClassDef)}
+    yield from (name for name in NOT_RENEWED if name not in classes or not _has_locks(classes[name]))
+
+
 def second_writes(package):
     """Files are put in place in one module."""
     home, calls = ONE_OF_EACH["atomic write"]
