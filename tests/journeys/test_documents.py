@@ -15,7 +15,7 @@ import pytest
 from sampled import slow
 
 ROOT = Path(__file__).parents[2]
-OWN = {ROOT / "huracan_sync" / "docs" / name for name in ("login.md", "pickle.md")}
+OWN = {ROOT / "huracan_sync" / "docs" / name for name in ("data-tools.md", "login.md", "pickle.md")}
 """Pages with a test of their own (test_docs_*.py): they need a terminal, machines or libraries of their own."""
 PAGES = [ROOT / "README.md", *sorted({*(ROOT / "huracan_sync").rglob("*.md")} - OWN)]
 CANDLES = ROOT.parent / "shared" / "data" / "candles"
@@ -32,6 +32,7 @@ ELSEWHERE = {
     "bash scripts/coverage.sh": "scripts/coverage.sh",
     "python -m pip install --require-hashes -r requirements/runtime.txt": "scripts/env.sh",
     "python -m pip install --no-deps .": "scripts/env.sh",
+    "huracan-sync keys recover --channel candles": "tests/cli/test_keys_recover.py",
     "ssh -L 8377:127.0.0.1:8377 the-container": "tests/engine/daemon/test_dashboard.py",
     "curl -fsS http://127.0.0.1:8377/healthz": "tests/engine/daemon/test_dashboard.py",
 }

@@ -71,7 +71,7 @@ def test_ten_thousand_schedules_with_people_who_roll_back(chunk):
 @pytest.mark.slow
 def test_a_publisher_who_does_not_look_after_a_lost_answer_is_found_out(monkeypatch):
     def blindly(made, rev, now_ms):
-        (outcome,) = yield (act.Swap(act.places.head(made.head.channel), made.data, rev),)
+        (outcome,) = yield (act.Swap(act.locations.head(made.head.channel), made.data, rev),)
         return outcome is act.Swapped.DONE
 
     monkeypatch.setattr(act, "_committed", blindly)
