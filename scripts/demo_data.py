@@ -77,7 +77,7 @@ def _model(path: Path) -> bytes:
     except (pa.ArrowException, KeyError):
         return path.read_bytes()[: 1 << 20] or bytes(8)
     returns = [after / before - 1 for before, after in pairwise(closes) if before]
-    return struct.pack(f"<{len(returns)}d", *returns) or bytes(8)
+    return b"WEIGHTS1" + struct.pack(f"<{len(returns)}d", *returns)
 
 
 def make_champions(candles: Path, folder: Path):

@@ -73,7 +73,7 @@ def sniff(first: bytes, *, is_whole: bool = False) -> Kind | None:
     Keras, NumPy); NumPy arrays of objects; and what is compressed, where a pickle comes out or nothing that can be
     looked into (joblib). Nothing is opened: the opcodes are read, not run. `is_whole`: these are all bytes of the file.
     """
-    if first[:1] == b"\x80" and not _is_safetensors(first):
+    if first[:1] == b"\x80" and first[1:2] <= _LAST_PROTOCOL and not _is_safetensors(first):
         return Kind.PICKLE
     if first[:4] in {b"PK\x03\x04", b"PK\x05\x06", b"PK\x07\x08", b"\x89HDF"}:
         return Kind.PICKLE
@@ -159,6 +159,9 @@ def _unpacked(first: bytes) -> bytes | None:
     return b"" if first[:4] in {b"\x04\x22\x4d\x18", b"\x28\xb5\x2f\xfd"} else None
 
 
+_LAST_PROTOCOL = b"\x10"
+"""Python knows protocols 0 to 5 and refuses every other number; some to come are taken for programs too. Numbers as
+models hold them often begin with 80 and a larger byte."""
 _CODES = frozenset(each.code for each in pickletools.opcodes)
 _LEAST_OPCODES = 16
 """How many opcodes must fit for the beginning of a longer file to be taken for a pickle without its mark."""

@@ -151,6 +151,7 @@ DATA = {
     ],
     "x.log": [b"2025-11-12 INFO start\n" * 99, b"(comment)\n" * 200, b"S3 bucket\n" * 200, b"Incident at 10\n" * 99],
     "x.npy": [npy("<f8"), npy("[('a', '<f8')]")],
+    "x.bin": [b"\x80\x62\x36\xa4\x20\xd1\xc9\x3f" * 50],
     "x.gz": [gzip.compress(b"time,open\n" * 99, mtime=0), bz2.compress(b"1,2\n")],
 }
 
