@@ -490,7 +490,7 @@ def _pusher(dropbox: Emulator, place: Path, world: World, number: int) -> Callab
     env = {**dropbox.env(place / "home"), "HURACAN_REFRESH_TOKEN_FILE": str(token), "HURACAN_APP_KEY": dropbox.app_key}
     remote = connect("engine", env=env, home=place / "home")
     remote.tokens.token()
-    return lambda: push(source, f"/work/{number}", remote=remote, home=place / "home")
+    return lambda: push(source, f"/machine-{number}", remote=remote, home=place / "home")
 
 
 def check() -> Iterator[str]:
