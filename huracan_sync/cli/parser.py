@@ -13,6 +13,8 @@ from typing import Any, NoReturn
 TAKES_A_VALUE = {"--profile", "--config", "--log-file"}
 """Options before the verb whose next word is not the verb."""
 
+VERBOSE = "say on stderr why each file moves or stays; -vv: also of files in step; -vvv: every request"
+
 NEEDS_NO_LOGIN = {"status", "emulator", "help", "completion"}
 MAKES_OR_ENDS_A_LOGIN = {"authorize", "logout"}
 
@@ -83,10 +85,16 @@ def add_global_options(parser: argparse.ArgumentParser, *, inner: bool = False) 
     add("--profile", metavar="NAME", default=default(None), help="whose login (default: HURACAN_PROFILE, else engine)")
     add("--config", metavar="FILE", default=default(None), help="settings from this TOML file (or HURACAN_CONFIG)")
     add("--json", action="store_true", default=default(value=False), help="print one JSON document on stdout")
-    add("-v", "--verbose", action="count", default=default(0), help="log decisions to stderr; -vv: every request")
+    add(
+        "-v",
+        "--verbose",
+        action="count",
+        default=default(0),
+        help=VERBOSE,
+    )
     add("-q", "--quiet", action="store_true", default=default(value=False), help="print nothing on success")
     add("--log-file", metavar="FILE", default=default(None), help="also append everything on stderr to this file")
-    add("--debug", dest="verbose", action="store_const", const=2, default=argparse.SUPPRESS, help=argparse.SUPPRESS)
+    add("--debug", dest="verbose", action="store_const", const=3, default=argparse.SUPPRESS, help=argparse.SUPPRESS)
 
 
 def verb_in(arguments: list[str]) -> str:

@@ -37,6 +37,7 @@ from huracan_sync.errors import (
     UsageError,
 )
 from huracan_sync.secret import RedactingFilter, quiet_the_wire, redact
+from huracan_sync.transfer.progress import DECISIONS, UNCHANGED
 
 _CODES: list[tuple[type[HuracanError], int]] = [
     (UsageError, USAGE),
@@ -160,9 +161,20 @@ class _Told(logging.Handler):
 
 
 def _log_to_stderr(verbosity: int) -> None:
+    """With one -v why each file moves or stays; with two, also what nothing happened to; with three, every request."""
     handler = _Told()
     handler.addFilter(RedactingFilter())
-    handler.setFormatter(logging.Formatter("%(levelname)s %(name)s: %(message)s"))
-    level = (logging.WARNING, logging.INFO, logging.DEBUG)[min(verbosity, 2)]
+    handler.setFormatter(_Lines())
+    level = (logging.WARNING, logging.INFO, logging.INFO, logging.DEBUG)[min(verbosity, 3)]
     logging.basicConfig(level=level, handlers=[handler], force=True)
+    logging.getLogger(DECISIONS).setLevel(logging.DEBUG if verbosity else logging.NOTSET)
+    logging.getLogger(UNCHANGED).setLevel(logging.DEBUG if verbosity > 1 else logging.INFO)
     quiet_the_wire()
+
+
+class _Lines(logging.Formatter):
+    """A decision speaks for itself; anything else says how much it matters, and who says it."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        decides = record.name in {DECISIONS, UNCHANGED}
+        return record.getMessage() if decides else f"{record.levelname} {record.name}: {super().format(record)}"

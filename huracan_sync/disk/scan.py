@@ -218,7 +218,8 @@ class _Walk:
         elif not entry.is_file(follow_symlinks=False):
             why = SPECIAL
         elif not is_wanted:
-            self._result.declined.append(path)
+            if not self._is_flat:  # there single files were asked for, and nothing is said of the others
+                self._result.declined.append(path)
             return False
         else:
             return self._take_file(entry, path)

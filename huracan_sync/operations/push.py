@@ -27,6 +27,7 @@ from huracan_sync.signing.push_signer import PushSigner
 from huracan_sync.signing.signing_key import KeyPlace
 from huracan_sync.transfer import upload_item
 from huracan_sync.transfer.compare import refresh_remote
+from huracan_sync.transfer.decisions import Direction, log_decisions
 from huracan_sync.transfer.journal import Origin, Synced
 from huracan_sync.transfer.pair import Options, Pair, PairPlan, Report, sides
 from huracan_sync.transfer.progress import Failure, Monitor
@@ -134,7 +135,7 @@ class Push:
             overwrite=options.overwrite,
             unclear=changes.unclear,
         )
-        return PairPlan(changes, steps)
+        return log_decisions(PairPlan(changes, steps), Direction.PUSH, wanted=options.wanted)
 
     def _guard(self, plan: PairPlan) -> None:
         """Stop before a byte moves when the world looks wrong."""

@@ -14,6 +14,7 @@ from huracan_sync.errors import CallRefused, HuracanError, ServiceFault
 from huracan_sync.remote import files
 from huracan_sync.remote.listing import entry_of
 from huracan_sync.transfer.compare import ChangeSet, hash_of
+from huracan_sync.transfer.decisions import Decision, log
 from huracan_sync.transfer.journal import Synced
 from huracan_sync.transfer.pair import Pair, PairPlan
 from huracan_sync.tree.paths import fold, join
@@ -51,6 +52,9 @@ def copy_renamed(pair: Pair, plan: PairPlan) -> tuple[PairPlan, int]:
         stamp = plan.changes.stamps.get(fold(step.path))
         done.append(Synced(entry_of(step.path, answer), stamp, source.kind, source.origin))
         pair.monitor.finished(step.path, step.entry.size)
+        log.debug(
+            "%s", Decision(step.path, "rename", f"its content is copied inside Dropbox, from {source.entry.path!a}")
+        )
     pair.journal.learn(pair.id, done)
     copied = {fold(item.entry.path) for item in done}
     return plan.with_steps(copies=tuple(s for s in plan.steps.copies if fold(s.path) not in copied)), len(done)

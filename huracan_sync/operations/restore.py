@@ -28,6 +28,7 @@ from huracan_sync.remote.listing import metadata
 from huracan_sync.signing.context import Context
 from huracan_sync.signing.signing_key import KeyPlace
 from huracan_sync.transfer.compare import ChangeSet, ManifestEntries
+from huracan_sync.transfer.decisions import Direction, log_decisions
 from huracan_sync.transfer.download import Download
 from huracan_sync.transfer.download_file import DownloadContext, Validate
 from huracan_sync.transfer.journal import Synced
@@ -229,7 +230,7 @@ class Restore:
             steps = self._steps(changes)
         if snapshot is None and not self.options.active_names:
             steps = self._without_active(steps, changes)
-        return PairPlan(changes, steps)
+        return log_decisions(PairPlan(changes, steps), Direction.RESTORE, wanted=self.options.wanted)
 
     def _without_active(self, steps: Plan, changes: ChangeSet) -> Plan:
         """The steps without unsigned files that a program would act on: whoever may write there could run commands."""

@@ -9,6 +9,11 @@ import msgspec
 from huracan_sync.errors import HuracanError
 from huracan_sync.remote.rate_limit import Wait
 
+DECISIONS = "huracan_sync.decisions"
+"""The logger that is told why each file moves or stays (decisions.py)."""
+UNCHANGED = f"{DECISIONS}.unchanged"
+"""The one that is told of files in step."""
+
 
 class Monitor(Protocol):
     """Anything with these four methods may watch. `Silent` is the one that does not."""

@@ -63,7 +63,7 @@ def test_old_spellings_work_and_are_not_listed():
     assert keys.parse_args(["keys", "trust", "--anew"]).reset
     assert keys.parse_args(["keys", "trust", "--reset"]).reset
     assert doctor.parse_args(["doctor", "--exercise"]).self_test
-    assert doctor.parse_args(["doctor", "--debug"]).verbose == 2
+    assert doctor.parse_args(["doctor", "--debug"]).verbose == 3
     listed = man_page(cli.parser_of())
     assert not [word for word in ("anew", "exercise", "debug") if f"\\-\\-{word}" in listed]
 

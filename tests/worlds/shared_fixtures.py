@@ -10,6 +10,7 @@ import pytest
 from engine_world import World as EngineWorld
 from login_people import LoginPerson
 from machines import READ, Clock, Commands, Machine
+from plain_machine import PlainMachine
 from publishing_machine import Publisher
 from transfer_world import World
 
@@ -152,3 +153,9 @@ def hamilton(dropbox, tmp_path, clock, publisher):
 def commands(dropbox, tmp_path):
     """The command line of a machine with a place for a signing key."""
     return Commands(dropbox, tmp_path / "commands", key="sign.key")
+
+
+@pytest.fixture
+def plain_machine(dropbox, tmp_path, capsys, monkeypatch):
+    """A machine with a delivered token, whose commands run in this process."""
+    return PlainMachine(dropbox, tmp_path, capsys, monkeypatch)
