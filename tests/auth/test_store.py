@@ -6,6 +6,7 @@ import json
 import os
 import secrets
 import shutil
+import signal
 import subprocess
 import sys
 import textwrap
@@ -123,7 +124,7 @@ needs_secret_service = pytest.mark.skipif(
 
 @contextlib.contextmanager
 def session_with_keyring(place, *options):
-    """A session bus and a gnome-keyring of this test alone; the address of the bus."""
+    """A session bus and a gnome-keyring of this test alone; the address of the bus, and the keyring's process."""
     place.chmod(0o700)
     env = {"PATH": os.environ["PATH"], "HOME": str(place), "XDG_RUNTIME_DIR": str(place), "LANG": "C.UTF-8"}
     bus = subprocess.Popen(
@@ -140,7 +141,7 @@ def session_with_keyring(place, *options):
             daemon.stdin.write(b"\n")
             daemon.stdin.close()
             daemon.stdout.readline()  # it prints where it listens when it does
-            yield env["DBUS_SESSION_BUS_ADDRESS"]
+            yield env["DBUS_SESSION_BUS_ADDRESS"], daemon
         finally:
             daemon.terminate()
             daemon.wait(120)
@@ -155,7 +156,7 @@ def session_with_keyring(place, *options):
 def session_bus(tmp_path_factory):
     """An unlocked keyring; the address of its bus, and where it keeps things."""
     place = tmp_path_factory.mktemp("session")
-    with session_with_keyring(place, "--unlock") as address:
+    with session_with_keyring(place, "--unlock") as (address, _daemon):
         yield address, place
 
 
@@ -223,10 +224,10 @@ def test_a_keyring_that_fails_refuses(desktop, name):
 @needs_secret_service
 def test_a_locked_keyring_refuses_at_once_and_before_a_person_is_bothered(home, name, with_key, tmp_path, monkeypatch):
     """As after a login by ssh: there is a keyring, and nobody to unlock it. No vault is begun beside it unasked."""
-    with session_with_keyring(tmp_path, "--unlock") as address:
+    with session_with_keyring(tmp_path, "--unlock") as (address, _daemon):
         monkeypatch.setenv("DBUS_SESSION_BUS_ADDRESS", address)
         assert Store(home, {"DBUS_SESSION_BUS_ADDRESS": address}).put(name, Secret(CANARY)) == "keyring"
-    with session_with_keyring(tmp_path) as address:
+    with session_with_keyring(tmp_path) as (address, _daemon):
         monkeypatch.setenv("DBUS_SESSION_BUS_ADDRESS", address)
         env = {"DBUS_SESSION_BUS_ADDRESS": address, **with_key}
         for act in (Store.check_can_keep, lambda store: store.get(name), lambda store: store.put(name, Secret("new"))):
@@ -238,6 +239,29 @@ def test_a_locked_keyring_refuses_at_once_and_before_a_person_is_bothered(home, 
         env["DBUS_SESSION_BUS_ADDRESS"] = ""  # what the hint says
         assert Store(home, env).put(name, Secret("new")) == "vault"
         assert Store(home, env).get(name).reveal() == "new"
+
+
+@needs_secret_service
+def test_a_keyring_that_hangs_is_given_up(name, tmp_path, monkeypatch):
+    """The bus lives and the service behind it does not answer: seen with daemons that crashed while they started."""
+    with session_with_keyring(tmp_path, "--unlock") as (address, daemon):
+        monkeypatch.setenv("DBUS_SESSION_BUS_ADDRESS", address)
+        backend = find_keyring({"DBUS_SESSION_BUS_ADDRESS": address})._backend
+        daemon.send_signal(signal.SIGSTOP)
+        try:
+            hanging = OsKeyring(backend, longest_wait=0.2)
+            for act in (hanging.check, lambda: hanging.get(name), lambda: hanging.put(name, Secret(CANARY))):
+                with raises("KEYRING", match="no answer in 0.2 s") as caught:
+                    act()
+            assert CANARY not in str(caught.value)
+            assert "DBUS_SESSION_BUS_ADDRESS= (empty)" in caught.value.hint
+        finally:
+            daemon.send_signal(signal.SIGCONT)
+        other = SecretName("dropbox", "hamilton", "refresh-token", app_key="appkey")
+        answering = OsKeyring(backend)
+        answering.put(other, Secret("again"))
+        assert answering.get(other).reveal() == "again"
+    collect_the_library_s_connections()
 
 
 @needs_secret_service

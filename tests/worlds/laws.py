@@ -46,6 +46,7 @@ STARTS_THREADS = {
 POOL = "transfer.worker_pool"
 THREADS = {
     "remote.parallel": "a few independent small requests at once; joined before the call returns",
+    "auth.keystore.os_keyring": "a keyring that hangs cannot be interrupted; left behind after the longest wait",
     "signing.push_signer": "checks the trust file while the disk is scanned; joined by the same run",
     "engine.continuous": "the background schedule of a long-running engine; ended by close()",
     "engine.daemon.scheduler": "one loop for each kind of data, so that none waits for another; ended by stop()",

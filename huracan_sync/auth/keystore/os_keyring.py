@@ -12,6 +12,7 @@ import importlib
 import logging
 import os
 import sys
+import threading
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 from urllib.parse import unquote
@@ -28,6 +29,8 @@ ALLOWED = (
     ("keyring.backends.kwallet", "DBusKeyring", "linux"),
 )
 SERVICE = "huracan-sync"
+LONGEST_WAIT = 120.0
+"""Seconds, a person typing a password included; the libraries below wait for ever for a service that hangs."""
 T = TypeVar("T")
 
 
@@ -36,8 +39,9 @@ class OsKeyring:
 
     kind = "keyring"
 
-    def __init__(self, backend: Any) -> None:
+    def __init__(self, backend: Any, *, longest_wait: float = LONGEST_WAIT) -> None:
         self._backend = backend
+        self._longest_wait = longest_wait
         self.backend = f"{type(backend).__module__}.{type(backend).__name__}"
 
     def check(self) -> None:
@@ -68,22 +72,37 @@ class OsKeyring:
 
     def forget(self, name: SecretName) -> bool:
         """Remove it; False when there was none."""
-        if self._read(name) is None:
-            return False
-        self._ask("changed", lambda: self._backend.delete_password(SERVICE, name.place))
-        return True
+        there = self._read(name) is not None
+        if there:
+            self._ask("changed", lambda: self._backend.delete_password(SERVICE, name.place))
+        return there
 
     def _read(self, name: SecretName) -> Secret | None:
         text = self._ask("read", lambda: self._backend.get_password(SERVICE, name.place))
         return None if text is None else Secret(text)
 
     def _ask(self, verb: str, call: Callable[[], T]) -> T:
+        """What the backend answers, asked in a thread, since nothing interrupts a call that waits for the bus."""
+        answer: list[T] = []
+        why = f"no answer in {self._longest_wait:g} s"
+
+        def ask() -> None:
+            nonlocal why
+            try:
+                answer.append(call())
+            except Exception as error:  # noqa: BLE001 - backends raise what their desktops raise: D-Bus, Cocoa, COM
+                # Only its name is kept: its message is not ours, and its frames hold what was to be stored.
+                why = type(error).__name__
+
+        asking = threading.Thread(target=ask, name="keyring", daemon=True)
         try:
-            return call()
-        except Exception as error:  # noqa: BLE001 - backends raise what their desktops raise: D-Bus, Cocoa, COM
-            kind = type(error).__name__
-        # The error itself stays behind: its message is not ours, and its frames hold what was to be stored.
-        raise VaultRefused(f"the keyring {self.backend} cannot be {verb}: {kind}", code="KEYRING", backend=self.backend)
+            asking.start()
+            asking.join(self._longest_wait)
+        except RuntimeError:  # the interpreter is ending and starts no more threads
+            ask()
+        if answer:
+            return answer[0]
+        raise VaultRefused(f"the keyring {self.backend} cannot be {verb}: {why}", code="KEYRING", backend=self.backend)
 
 
 def find_keyring(env: Mapping[str, str]) -> OsKeyring | None:
@@ -94,8 +113,7 @@ def find_keyring(env: Mapping[str, str]) -> OsKeyring | None:
         # Both Linux keyrings speak over the session bus. Without one there is nothing to import 80 ms of code for.
         if platform == "linux" and not _has_own_bus(env.get("DBUS_SESSION_BUS_ADDRESS", "")):
             continue
-        backend = _make(module, name)
-        if backend is not None:
+        if (backend := _make(module, name)) is not None:
             return OsKeyring(backend)
     return None
 
@@ -104,8 +122,7 @@ def _has_own_bus(addresses: str) -> bool:
     """Whether there is a session bus, and it is not another user's (as it is under `sudo -E`)."""
     for address in filter(None, addresses.split(";")):
         kind, _, options = address.partition(":")
-        values = dict(option.partition("=")[::2] for option in options.split(","))
-        path = unquote(values.get("path", ""))
+        path = unquote(dict(option.partition("=")[::2] for option in options.split(",")).get("path", ""))
         if kind == "unix" and path:
             try:
                 owner = os.stat(path).st_uid  # noqa: PTH116 - what the bus itself will be reached by
