@@ -90,8 +90,7 @@ class OsKeyring:
             nonlocal why
             try:
                 answer.append(call())
-            except Exception as error:  # noqa: BLE001 - backends raise what their desktops raise: D-Bus, Cocoa, COM
-                # Only its name is kept: its message is not ours, and its frames hold what was to be stored.
+            except Exception as error:  # noqa: BLE001 - any desktop's; its message and frames may hold what was to be stored
                 why = type(error).__name__
 
         asking = threading.Thread(target=ask, name="keyring", daemon=True)
