@@ -133,6 +133,9 @@ def body_vectors() -> Iterator[Vector]:
     yield vector("a file of several blocks", body.encode("champions", [bodies.LARGE]), "accepted") | {
         "fields": [shown(bodies.LARGE)]
     }
+    yield vector("a file with a table of leaves", body.encode("champions", [bodies.WITH_LEAVES]), "accepted") | {
+        "fields": [shown(bodies.WITH_LEAVES)]
+    }
     apart = [
         world.item(path, b"") for path in ("Masse", "Ma\u00dfe", "\u03c2", "\u03c3", "\ufb01", "fi", "\u1e9e", "\u00df")
     ]
@@ -153,6 +156,27 @@ def body_vectors() -> Iterator[Vector]:
         yield vector(name, made, code(expected), "candles")
 
 
+def leaf_vectors() -> Iterator[Vector]:
+    """Pieces of a file, with the table of leaves that is to prove them."""
+    data = bodies.LEAVED
+    common: Vector = {"size": len(data), "leaves": text(bodies.WITH_LEAVES.leaves)}
+
+    def vector(name: str, first: int, last: int, expect: str, *, table: bytes, flip: int | None = None) -> Vector:
+        where = {} if flip is None else {"flip": flip}
+        piece = {"unit": text(bodies.UNIT), "times": bodies.TIMES, "first": first, "last": last, **where}
+        return {"name": name, **common, **piece, "table": text(table), "expect": expect}
+
+    good = bodies.TABLE
+    yield vector("all leaves", 0, 3, "accepted", table=good)
+    yield vector("the second leaf", 1, 2, "accepted", table=good)
+    yield vector("the last leaf, a short one", 2, 3, "accepted", table=good)
+    yield vector("a flipped bit in a leaf that is not asked for", 1, 2, "accepted", table=good, flip=5)
+    for name, at in {"first": 0, "middle": 70_000, "last": len(data) - 1}.items():
+        yield vector(f"a flipped bit in the {name} leaf", 0, 3, "CONTENT", table=good, flip=at)
+    for name, table in bodies.BAD_TABLES.items():
+        yield vector(name, 0, 3, "BODY_HASH", table=table)
+
+
 def link_vectors() -> Iterator[Vector]:
     """A head, the mark of one that was seen before, and what the log holds: does the one lead back to the other?"""
     for name, (top, mark, log, expected) in links.VECTORS.items():
@@ -167,7 +191,13 @@ def link_vectors() -> Iterator[Vector]:
         }
 
 
-TABLES = {"heads": head_vectors, "trusts": trust_vectors, "bodies": body_vectors, "links": link_vectors}
+TABLES = {
+    "heads": head_vectors,
+    "trusts": trust_vectors,
+    "bodies": body_vectors,
+    "leaves": leaf_vectors,
+    "links": link_vectors,
+}
 
 
 def main(folder: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import platform
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import msgspec
 
@@ -72,6 +72,7 @@ class ChannelPublisher:
         known: frozenset[bytes] = frozenset(),
         intend: Callable[[Published], None] = lambda _: None,
         channel_view: ChannelView | None = None,
+        tables: Mapping[bytes, bytes] = {},
     ) -> Published:
         """State it in a head, unless the one that lies there does.
 
@@ -80,6 +81,7 @@ class ChannelPublisher:
             known: SHA-256 of bodies and shards that lie in Dropbox for certain.
             intend: notes durably what is about to be committed.
             channel_view: how the channel stood a moment ago, if that is known.
+            tables: tables of leaves, by SHA-256, that its entries name and that may not lie in Dropbox yet.
 
         Raises:
             NoTrust: nothing is known for which this machine's key could sign.
@@ -102,8 +104,9 @@ class ChannelPublisher:
             self._clock,
             _publisher(),
             channel_view,
+            tables,
         )
-        executor = Executor(self._remote, self.root, intend=intend)
+        executor = Executor(self._remote, self.root, intend=intend, clock=self._clock)
         published = executor.perform(publish_transaction(request, trust.open(state.trust)))
         if resumed is not None:
             published = published._replace(resumed_from=resumed.mark.sequence)

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import posixpath
+import time
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
-from huracan_sync.errors import Conflict, NotFound, ServiceFault, Unreachable, UsageError
+from huracan_sync.errors import CallRefused, Conflict, HuracanError, NotFound, ServiceFault, Unreachable, UsageError
 from huracan_sync.manifest.entries import Item
 from huracan_sync.remote import files
 from huracan_sync.remote.client import Remote
 from huracan_sync.remote.contents import everything
-from huracan_sync.remote.listing import FileMetadata, children, metadata
+from huracan_sync.remote.listing import FileMetadata, children, metadata, timestamp
 from huracan_sync.remote.parallel import several
 from huracan_sync.remote.rate_limit import Wait
 from huracan_sync.signing.next_head import StoredFile
@@ -28,10 +30,16 @@ from huracan_sync.signing.transaction import (
     Swap,
     Swapped,
 )
+from huracan_sync.transfer import staging
+from huracan_sync.transfer.staging import Placing
+from huracan_sync.transfer.worker_pool import WORKERS, background
 from huracan_sync.tree.paths import fold, join
 
 LOOK_ALONE = 20
 """Up to so many files are looked up one by one; more by one listing."""
+
+STORED_ALONE = 4
+"""Up to so many files are stored with a request each; more together, which takes three or four."""
 
 _PAUSE_MOST_S = 2.0
 
@@ -41,14 +49,23 @@ T = TypeVar("T")
 class Executor:
     """The signed things of one root folder, to be written."""
 
-    def __init__(self, remote: Remote, root: str, *, intend: Callable[[Published], None] = lambda _: None) -> None:
+    def __init__(
+        self,
+        remote: Remote,
+        root: str,
+        *,
+        intend: Callable[[Published], None] = lambda _: None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
         """No request is made.
 
         Args:
             remote: the login.
             root: the root folder.
             intend: notes durably what is about to be committed.
+            clock: seconds since 1970.
         """
+        self._clock = clock
         self._remote = remote
         self._root = root
         self._intend = intend
@@ -66,7 +83,25 @@ class Executor:
             except StopIteration as end:
                 result: T = end.value
                 return result
-            answers = [self._do(steps[0])] if len(steps) == 1 else list(several(self._do, steps))
+            answers = [self._do(steps[0])] if len(steps) == 1 else self._do_several(steps)
+
+    def _do_several(self, steps: Sequence[Step]) -> Sequence[object]:
+        stores = [step for step in steps if isinstance(step, Store)]
+        if len(stores) == len(steps) > STORED_ALONE:
+            with contextlib.suppress(CallRefused):  # a server without batch routes
+                return self._store(stores)
+        return list(several(self._do, steps))
+
+    def _store(self, stores: Sequence[Store]) -> Sequence[object]:
+        """Many files with few requests."""
+        moment = timestamp(int(self._clock() * 1000))
+        with background(WORKERS, "huracan-store") as threads:
+            staged = staging.stage_contents(self._remote, threads, [step.data for step in stores])
+        commits = [files.Commit(join(self._root, step.place), files.OVERWRITE, moment) for step in stores]
+        for result in staging.commit(self._remote, list(map(Placing, staged, commits))):
+            if isinstance(result, HuracanError):
+                raise result
+        return [None] * len(stores)
 
     def _do(self, step: Step) -> object:
         if isinstance(step, Read):

@@ -11,7 +11,9 @@ from huracan_sync.disk.stable_read import StableRead
 from huracan_sync.errors import Conflict, HuracanError
 from huracan_sync.manifest import file_kinds
 from huracan_sync.manifest.entries import Item
+from huracan_sync.manifest.leaves import pay
 from huracan_sync.manifest.scope import Scope
+from huracan_sync.remote.parallel import several
 from huracan_sync.signing import local_manifest, next_head
 from huracan_sync.signing.channel_publisher import ChannelPublisher
 from huracan_sync.signing.context import Context
@@ -23,7 +25,7 @@ from huracan_sync.transfer.journal import ListedFile, Origin, SignedState
 from huracan_sync.transfer.journal.signed_state import Proof, SignedStates, note_proofs
 from huracan_sync.transfer.pair import Pair
 from huracan_sync.transfer.progress import Failure
-from huracan_sync.tree.content_hash import BLOCK_SIZE, block_hashes, combine
+from huracan_sync.tree.content_hash import BLOCK_SIZE, block_hashes, combine, leaf_hashes
 from huracan_sync.tree.paths import RelPath, fold
 
 
@@ -61,7 +63,9 @@ class PairPublisher:
         gone = {fold(at(path)): rev for path, rev in signed_states.gone(since).items()}
         gone |= {fold(at(each.path)): each.rev for each in listed if fold(each.path) in left_out}
         listed = [each for each in listed if fold(each.path) not in left_out]
-        items, unproved = self._items(listed)
+        items, unproved = self._items(listed, since)
+        missing, named = signed_states.tables(), {item.leaves for item in items}
+        tables = {sha256: missing[sha256] for sha256 in missing if sha256 in named}
         change = change_of(
             items,
             {fold(at(each.path)): each.changed for each in listed},
@@ -79,7 +83,9 @@ class PairPublisher:
             known=frozenset(last.parts if last and not strict else ()),
             intend=lambda made: signed_states.intend(_state_of(made, changes, left_out, unproved)),
             channel_view=channel_view,
+            tables=tables,
         )
+        signed_states.tables_are_there(tables)
         manifest = self._local_manifest(published)
         if unsigned and (proved := _proved(manifest, published, unsigned, at)):
             self._pair.journal.note_origin(self._pair.id, proved, Origin.SIGNED)
@@ -112,36 +118,53 @@ class PairPublisher:
         manifest = msgspec.structs.replace(manifest, arranged=arranged, absent=absent)
         local_manifest.keep(pair.journal.home, pair.local, manifest)
 
-    def _items(self, listed: list[ListedFile]) -> tuple[list[Item], list[str]]:
-        """The list's items; and the paths of large files whose blocks nobody can tell."""
+    def _items(self, listed: list[ListedFile], since: int) -> tuple[list[Item], list[str]]:
+        """The list's items; and the paths of large files whose blocks nobody can tell.
+
+        Args:
+            listed: what is to be in it.
+            since: the count of changes of the last list: what is older and has no leaves goes on without.
+        """
         items, unproved = [], []
-        proofs: list[Proof] = []
+        asked = [each for each in listed if _lacks_blocks(each) or (each.changed > since and _lacks_leaves(each))]
+        proofs = {each.path: proof for each, proof in zip(asked, several(self._proof_of, asked), strict=True) if proof}
         for each in listed:
+            proof = proofs.get(each.path)
             kind = file_kinds.by_name(each.path) if each.kind is None else each.kind
-            blocks = each.blocks
-            if each.size > BLOCK_SIZE and not blocks:
-                proof = self._proof_of(each)
-                if proof is None:
-                    unproved.append(self._scope.path(each.path))
-                    continue
-                proofs.append(proof)
-                blocks, kind = proof.blocks, proof.kind
+            blocks, leaves = each.blocks, each.leaves
+            if proof is not None:
+                blocks, kind, leaves = proof.blocks, proof.kind, proof.leaves
+            elif _lacks_blocks(each):
+                unproved.append(self._scope.path(each.path))
+                continue
             path, mtime_ms = self._scope.path(each.path), max(0, each.mtime_ms)
-            items.append(Item(path, each.size, each.content_hash, each.rev, mtime_ms, int(kind), blocks))
-        note_proofs(self._pair.journal, self._pair.id, proofs)
+            items.append(Item(path, each.size, each.content_hash, each.rev, mtime_ms, int(kind), blocks, leaves))
+        note_proofs(self._pair.journal, self._pair.id, proofs.values())
         return items, unproved
 
     def _proof_of(self, each: ListedFile) -> Proof | None:
-        """The blocks of a large file, from this disk, if it still lies here as it was synced."""
-        blocks = bytearray()
+        """The blocks and leaves of a large file, from this disk, if it still lies here as it was synced."""
+        blocks, table = bytearray(), bytearray()
         with contextlib.suppress(HuracanError), StableRead(self._pair.disk, RelPath(each.path)) as reading:
             kind = file_kinds.of(each.path, reading.read(0, file_kinds.SNIFF))
             for offset in range(0, reading.stamp.size, BLOCK_SIZE):
-                blocks += block_hashes(reading.read(offset, BLOCK_SIZE))
+                piece = reading.read(offset, BLOCK_SIZE)
+                blocks += block_hashes(piece)
+                table += leaf_hashes(piece) if pay(kind, each.size) else b""
             reading.check_unchanged()
             if combine(bytes(blocks)) == each.content_hash:
-                return Proof(each.path, each.content_hash, int(kind), bytes(blocks))
+                named = bytes(blocks) if each.size > BLOCK_SIZE else b""
+                return Proof(each.path, each.content_hash, int(kind), named, bytes(table))
         return None
+
+
+def _lacks_blocks(each: ListedFile) -> bool:
+    return each.size > BLOCK_SIZE and not each.blocks
+
+
+def _lacks_leaves(each: ListedFile) -> bool:
+    kind = file_kinds.by_name(each.path) if each.kind is None else each.kind
+    return not each.leaves and pay(kind, each.size)
 
 
 def _proved(

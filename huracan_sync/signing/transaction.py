@@ -2,7 +2,7 @@
 
 read the newer trust files and the head
 read what the head names            only where others publish in the same channel too
-store the body, its shards          those that do not lie there already
+store the body, its shards          those that do not lie there already, and tables of leaves
 store a copy of the head in the log
 intend                              note on this machine what is about to be committed
 swap the head                       the commit
@@ -16,7 +16,7 @@ no answer       read the head: it is ours: done. It is what it was: swap again, 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from enum import Enum
 from typing import Any, NamedTuple, TypeVar
 
@@ -152,6 +152,8 @@ class PublishRequest(NamedTuple):
     clock: Callable[[], float]
     publisher: str
     channel_view: ChannelView | None = None
+    tables: Mapping[bytes, bytes] = {}
+    """Tables of leaves, by SHA-256, that its entries name and that may not lie in Dropbox yet."""
 
 
 class Published(NamedTuple):
@@ -226,8 +228,11 @@ def publish_transaction(request: PublishRequest, known: Trust) -> Steps[Publishe
         content = yield from _content(request, position, known.policy(request.channel))
         if base and position.whole and _is_current(request.wanted, base, content, known, now_ms):
             return _published(base, content, known, added, made=False)
-        if content.parts:
-            yield tuple(Store(part.path, part.data) for part in content.parts)
+        stores = [Store(part.path, part.data) for part in content.parts]
+        if attempt == 1:
+            stores += [Store(locations.leaves(sha256), table) for sha256, table in request.tables.items()]
+        if stores:
+            yield tuple(stores)
         digests = next_head.known_digests(position, request.held)
         payload = next_head.follow(
             position,

@@ -9,7 +9,7 @@ import msgspec
 from huracan_sync.disk.files import Root, Stamp
 from huracan_sync.disk.stable_read import StableRead
 from huracan_sync.errors import FileChanged, HuracanError
-from huracan_sync.manifest import file_kinds
+from huracan_sync.manifest import file_kinds, leaves
 from huracan_sync.remote import files, upload_session
 from huracan_sync.remote.client import Remote
 from huracan_sync.remote.listing import timestamp
@@ -17,7 +17,7 @@ from huracan_sync.transfer.journal import Journal, Origin, Sent
 from huracan_sync.transfer.journal.signed_state import Proof
 from huracan_sync.transfer.progress import Monitor
 from huracan_sync.transfer.worker_pool import WorkerPool
-from huracan_sync.tree.content_hash import BLOCK_SIZE, block_hashes, combine
+from huracan_sync.tree.content_hash import BLOCK_SIZE, block_hashes, combine, leaf_hashes
 from huracan_sync.tree.entry import Entry
 from huracan_sync.tree.paths import RelPath, join
 from huracan_sync.tree.plan import Copy
@@ -138,16 +138,22 @@ class UploadItem(msgspec.Struct):
         except HuracanError as error:
             return error
         self.stamp = reading.stamp
-        self.prove(content[: file_kinds.SNIFF], block_hashes(content))
+        table = leaf_hashes(content) if self.wants_leaves else b""
+        self.prove(content[: file_kinds.SNIFF], block_hashes(content), table)
         return content
 
-    def prove(self, first: bytes, blocks: bytes) -> None:
-        """All of it was read: its first bytes, and the digests of its blocks."""
+    @property
+    def wants_leaves(self) -> bool:
+        """Whether a table of its leaves is worth making."""
+        return leaves.pay(file_kinds.by_name(self.path), self.size)
+
+    def prove(self, first: bytes, blocks: bytes, table: bytes) -> None:
+        """All of it was read: its first bytes, the digests of its blocks, and its table of leaves (empty: none)."""
         self.digest = combine(blocks)
         hidden = file_kinds.hidden(self.path, first)
-        if self.size > BLOCK_SIZE or hidden is not None:
+        if self.size > BLOCK_SIZE or hidden is not None or table:
             kind = file_kinds.by_name(self.path) if hidden is None else hidden
-            self.proof = Proof(self.path, self.digest, int(kind), blocks if self.size > BLOCK_SIZE else b"")
+            self.proof = Proof(self.path, self.digest, int(kind), blocks if self.size > BLOCK_SIZE else b"", table)
 
     def resume(self, context: UploadContext, earlier: Sent) -> bool:
         """An earlier run sent all of it; whether it is still the same, so that only its commit is missing."""

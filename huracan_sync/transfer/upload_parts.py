@@ -25,7 +25,7 @@ from huracan_sync.remote.http import CHUNK
 from huracan_sync.remote.upload_session import Cursor, append_part, start_concurrent
 from huracan_sync.transfer.send_window import SendWindow
 from huracan_sync.transfer.upload_item import UploadContext, UploadItem, is_fresh, token_of
-from huracan_sync.tree.content_hash import block_hashes, combine
+from huracan_sync.tree.content_hash import block_hashes, combine, leaf_hashes
 
 FILES_AT_ONCE = 4
 AHEAD = 2
@@ -43,6 +43,7 @@ class _Parts:
         self.transfer = transfer
         self.part_size = part_size
         self.arrived = arrived
+        self._leaves: dict[int, bytes] = {}  # of parts read in this run; workers only ever add
         self.error: HuracanError | None = None
         """Why it failed: the first of its parts that did."""
         self._under_way = 0
@@ -92,11 +93,18 @@ class _Parts:
         """The digests of all its blocks."""
         return b"".join(self.arrived[number] for number in range(self._last + 1))
 
+    def table(self) -> bytes:
+        """Its table of leaves; empty where it wants none, or an earlier run has sent parts of it."""
+        numbers = range(self._last + 1)
+        return b"".join(self._leaves[number] for number in numbers) if self._leaves.keys() >= {*numbers} else b""
+
     def read(self, number: int, buffer: bytearray) -> _Part:
         """On a worker: read and hash one part."""
         data = memoryview(buffer)[: self.length(number)]
         self.reading.read_into(number * self.part_size, data)
         self.reading.check_unchanged()
+        if self.item.wants_leaves:
+            self._leaves[number] = leaf_hashes(data)
         return _Part(self, number, buffer, data, block_hashes(data))
 
 
@@ -267,7 +275,7 @@ class PartUploader:
     def _end(self, parts: _Parts) -> None:
         self._open.remove(parts)
         if parts.error is None:
-            parts.item.prove(parts.item.first, parts.blocks())
+            parts.item.prove(parts.item.first, parts.blocks(), parts.table())
             self._closed([parts.item])
             return
         self._context.monitor.moved(-sum(map(parts.length, parts.arrived)))

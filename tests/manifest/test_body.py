@@ -12,6 +12,7 @@ from huracan_sync.errors import Refused
 from huracan_sync.manifest import body, entries, sshsig
 from huracan_sync.manifest.body import MAGIC, Body, Part, Shard
 from huracan_sync.manifest.entries import Item
+from huracan_sync.tree.content_hash import leaf_hashes
 from huracan_sync.tree.entry import Entry
 
 ENTRIES = items()
@@ -59,6 +60,36 @@ def test_an_item_as_the_rest_of_the_house_describes_it():
     assert Item("a.json", 3, bytes(32), "015f", NOW, 2, b"").entry() == Entry("a.json", 3, bytes(32), "015f", NOW)
 
 
+UNIT, TIMES = bytes(range(251)), 600
+"""What a file of three leaves, the last one short, is made of."""
+LEAVED = UNIT * TIMES
+TABLE = leaf_hashes(LEAVED)
+WITH_LEAVES = change(item("c.parquet", LEAVED), leaves=sshsig.sha256(TABLE))
+BAD_TABLES = {
+    "another table": TABLE[32:] + TABLE[:32],
+    "a table cut short": TABLE[:-32],
+    "a table with a leaf too many": TABLE + TABLE[:32],
+    "a flipped bit": bytes([TABLE[0] ^ 1]) + TABLE[1:],
+    "nothing": b"",
+}
+
+
+def test_a_file_names_its_table_of_leaves():
+    assert read(body.encode("champions", [WITH_LEAVES])) == [WITH_LEAVES]
+    body.check_leaves(TABLE, WITH_LEAVES.leaves, WITH_LEAVES.size)
+
+
+@pytest.mark.parametrize("name", BAD_TABLES)
+def test_a_table_that_is_not_the_signed_one(name):
+    with raises("BODY_HASH"):
+        body.check_leaves(BAD_TABLES[name], WITH_LEAVES.leaves, WITH_LEAVES.size)
+
+
+def test_a_table_of_another_length_is_refused_whatever_its_hash():
+    with raises("BODY_HASH"):
+        body.check_leaves(TABLE[:64], sshsig.sha256(TABLE[:64]), WITH_LEAVES.size)
+
+
 def test_a_large_file_has_its_blocks():
     large = item("large.bin", bytes(9 << 20))
     assert len(large.blocks) == 3 * 32
@@ -81,6 +112,9 @@ BAD_ENTRIES = {
     "one block too few": ([change(LARGE, blocks=LARGE.blocks[:32])], "BLOCKS"),
     "blocks that make another hash": ([change(LARGE, blocks=LARGE.blocks[::-1])], "BLOCKS"),
     "a size that asks for other blocks": ([change(LARGE, size=9 << 20)], "BLOCKS"),
+    "leaves of a small file": ([change(SMALL, leaves=bytes(32))], "BODY_FORMAT"),
+    "leaves of 31 bytes": ([change(LARGE, leaves=bytes(31))], "BODY_FORMAT"),
+    "leaves of 33 bytes": ([change(LARGE, leaves=bytes(33))], "BODY_FORMAT"),
     "not in order": ([item("b", b""), item("a", b"")], "ORDER"),
     "a path twice": ([SMALL, SMALL], "ORDER"),
     "a pickle": ([change(SMALL, kind=30)], "KIND"),

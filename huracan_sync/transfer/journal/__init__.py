@@ -272,7 +272,7 @@ class Journal:
         hidden = [(*row[:2], row[4], item.kind) for row, item in zip(rows, items, strict=True) if item.kind is not None]
         with self.transaction() as db:
             now = count_change(db, pair)
-            db.executemany("INSERT OR REPLACE INTO proofs VALUES (?, ?, ?, ?, x'')", hidden)
+            db.executemany("INSERT OR REPLACE INTO proofs VALUES (?, ?, ?, ?, x'', x'', x'')", hidden)
             db.executemany(_LEARN, [(*row, now) for row in rows])
             for table in ("elsewhere", "intents", "sent", "gone"):
                 db.executemany(f"DELETE FROM {table} WHERE pair=? AND key=?", keys)  # noqa: S608 - fixed names

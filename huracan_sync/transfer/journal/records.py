@@ -99,3 +99,5 @@ class ListedFile(NamedTuple):
     kind: int | None
     """None: its name tells."""
     blocks: bytes
+    leaves: bytes
+    """SHA-256 of its table of leaves; empty where it has none."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-SCHEMA_VERSION = 6
+SCHEMA_VERSION = 7
 SCHEMA = """
 CREATE TABLE pairs (
     id INTEGER PRIMARY KEY, place TEXT NOT NULL, local TEXT NOT NULL, remote TEXT NOT NULL, cursor TEXT,
@@ -37,10 +37,11 @@ CREATE TABLE parts (
 CREATE TABLE sent (
     pair INTEGER NOT NULL, key TEXT NOT NULL, token TEXT NOT NULL, session TEXT NOT NULL, hash BLOB NOT NULL,
     at REAL NOT NULL, PRIMARY KEY (pair, key)) WITHOUT ROWID;
--- What a signed list says of a file beyond that, where its name alone does not: its kind, its block digests.
+-- What a signed list says of a file beyond that, where its name alone does not: its kind, its block digests, the
+-- SHA-256 of its table of leaves, and that table while it does not lie in Dropbox.
 CREATE TABLE proofs (
     pair INTEGER NOT NULL, key TEXT NOT NULL, hash BLOB NOT NULL, kind INTEGER NOT NULL, blocks BLOB NOT NULL,
-    PRIMARY KEY (pair, key)) WITHOUT ROWID;
+    leaves BLOB NOT NULL, tabled BLOB NOT NULL, PRIMARY KEY (pair, key)) WITHOUT ROWID;
 -- Heads that state what a pair holds: the one that was signed last, and one that was about to take its place.
 CREATE TABLE signed (
     pair INTEGER NOT NULL, root TEXT NOT NULL, channel TEXT NOT NULL, last BLOB, next BLOB,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Collection, Iterable, Iterator
 
 import msgspec
@@ -11,7 +12,8 @@ from huracan_sync.transfer.journal.records import ListedFile, SignedState
 from huracan_sync.tree.paths import fold
 
 _LISTED = """
-SELECT s.path, s.size, s.hash, s.rev, s.mtime_ms, s.changed, p.kind, coalesce(p.blocks, x'')
+SELECT s.path, s.size, s.hash, s.rev, s.mtime_ms, s.changed, p.kind, coalesce(p.blocks, x''),
+       coalesce(p.leaves, x'')
 FROM synced AS s LEFT JOIN proofs AS p ON p.pair = s.pair AND p.key = s.key AND p.hash = s.hash
 WHERE s.pair=? AND s.origin < 2
 """
@@ -25,14 +27,23 @@ class Proof(msgspec.Struct, frozen=True):
     content_hash: bytes
     kind: int
     blocks: bytes
+    table: bytes = b""
+    """Its table of leaves, where it has one."""
+
+    @property
+    def leaves(self) -> bytes:
+        """SHA-256 of the table; empty where there is none."""
+        return hashlib.sha256(self.table).digest() if self.table else b""
 
 
 def note_proofs(journal: Journal, pair: int, proofs: Iterable[Proof]) -> None:
     """Keep what was found out while the files were read, so that they need not be read again."""
-    rows = [(pair, fold(each.path), each.content_hash, each.kind, each.blocks) for each in proofs]
+    rows = [
+        (pair, fold(each.path), each.content_hash, each.kind, each.blocks, each.leaves, each.table) for each in proofs
+    ]
     if rows:
         with journal.transaction() as db:
-            db.executemany("INSERT OR REPLACE INTO proofs VALUES (?, ?, ?, ?, ?)", rows)
+            db.executemany("INSERT OR REPLACE INTO proofs VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
 
 
 def expire_signatures(journal: Journal) -> None:
@@ -113,6 +124,19 @@ class SignedStates:
     def listed(self) -> Iterator[ListedFile]:
         """Everything both sides hold alike that may be signed, in no order."""
         return map(ListedFile._make, self._journal.rows(_LISTED, (self._pair,)))
+
+    def tables(self) -> dict[bytes, bytes]:
+        """Tables of leaves that do not lie in Dropbox yet, by their SHA-256."""
+        return dict(
+            self._journal.rows("SELECT leaves, tabled FROM proofs WHERE pair=? AND tabled <> x''", (self._pair,))
+        )
+
+    def tables_are_there(self, tables: Iterable[bytes]) -> None:
+        """The tables of these SHA-256 lie in Dropbox now."""
+        keys = [(self._pair, sha256) for sha256 in tables]
+        if keys:
+            with self._journal.transaction() as db:
+                db.executemany("UPDATE proofs SET tabled=x'' WHERE pair=? AND leaves=?", keys)
 
     def unsigned(self) -> dict[str, tuple[str, bytes]]:
         """What both sides hold alike and nobody has signed: path and content hash, by folded path."""

@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 MAX = 2**63 - 1
 YEAR_10000 = 253_402_300_800_000
 BLOCK = 4 * 1024 * 1024
+LEAF = 64 * 1024
 LABEL = re.compile(r"[ -~]{0,64}\Z")
 PART = r"[a-z0-9_](?:[a-z0-9._-]{0,62}[a-z0-9_])?"
 CHANNEL = re.compile(rf"{PART}(?:/{PART}){{0,3}}\Z")
@@ -387,6 +388,14 @@ def check_stretch(rows, after, kinds):
         if size > BLOCK or blocks:
             expected = -(-size // BLOCK) * 32 if size > BLOCK else 0
             need(len(blocks) == expected and sha256(blocks) == content_hash, "BLOCKS")
+
+
+def judge_leaves(piece, first, last, *, table, leaves, size):  # 3
+    """Are these the leaves from `first` up to, not including, `last`, of a file of `size` bytes?"""
+    need(len(table) == -(-size // LEAF) * 32 and sha256(table) == leaves, "BODY_HASH")
+    need(len(piece) == min(last * LEAF, size) - first * LEAF, "CONTENT")
+    proofs = [sha256(piece[at : at + LEAF]) for at in range(0, len(piece), LEAF)]
+    need(b"".join(proofs) == table[first * 32 : last * 32], "CONTENT")
 
 
 def answer(judge, *arguments, **named):

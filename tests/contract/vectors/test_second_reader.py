@@ -4,7 +4,7 @@ import importlib.util
 from pathlib import Path
 
 import pytest
-from test_vectors import read, vectors
+from test_vectors import piece_of, read, vectors
 
 PLACE = Path(__file__).with_name("second_reader.py")
 spec = importlib.util.spec_from_file_location("second_reader", PLACE)
@@ -41,6 +41,20 @@ def test_bodies(vector):
         channel=vector["channel"],
         kinds=vector["kinds"],
         max_entries=vector["max_entries"],
+    )
+    assert got in expected(vector)
+
+
+@pytest.mark.parametrize("vector", vectors("leaves"))
+def test_leaves(vector):
+    got = second.answer(
+        second.judge_leaves,
+        piece_of(vector),
+        vector["first"],
+        vector["last"],
+        table=read(vector["table"]),
+        leaves=read(vector["leaves"]),
+        size=vector["size"],
     )
     assert got in expected(vector)
 

@@ -18,7 +18,10 @@ from huracan_sync.errors import Refused
 from huracan_sync.manifest import body, head, refusals, trust
 from huracan_sync.manifest.body import Body
 from huracan_sync.manifest.checks import Mark
+from huracan_sync.manifest.entries import Item
 from huracan_sync.manifest.trust import parse_pin
+from huracan_sync.reader.verified_blocks import remote_leaves
+from huracan_sync.tree.content_hash import LEAF_SIZE
 
 HERE = Path(__file__).parent
 SCRIPT = Path(__file__).parents[3] / "scripts" / "make_vectors.py"
@@ -73,6 +76,36 @@ def test_bodies(vector):
     judge(vector, lambda: [plain(item) for item in body.read(said, rules, lambda sha256, _: parts[sha256])])
 
 
+def piece_of(vector):
+    """The leaves of the vector's file that are to be proved."""
+    data = bytearray(read(vector["unit"]) * vector["times"])
+    if "flip" in vector:
+        data[vector["flip"]] ^= 1
+    return bytes(data[vector["first"] * LEAF_SIZE : vector["last"] * LEAF_SIZE])
+
+
+class Lying:
+    """A source that gives a piece of one file."""
+
+    def __init__(self, piece):
+        self._piece = piece
+
+    @contextlib.contextmanager
+    def stream(self, path, start, end):
+        yield [self._piece]
+
+
+@pytest.mark.parametrize("vector", vectors("leaves"))
+def test_leaves(vector):
+    item, table = Item("c.parquet", vector["size"], bytes(32)), read(vector["table"])
+
+    def judged():
+        body.check_leaves(table, read(vector["leaves"]), vector["size"])
+        remote_leaves(Lying(piece_of(vector)), item, table, vector["first"], vector["last"])
+
+    judge({"fields": None, **vector}, judged)
+
+
 @pytest.mark.parametrize("vector", vectors("links"))
 def test_links(vector):
     top = head.linked(read(vector["head"]), head.digest_of(read(vector["head"])))
@@ -99,10 +132,10 @@ OF_THE_READER |= {"BODY_MISSING", "SSHSIG_FORMAT", "CHANNEL_NAME", "CONTRACT", "
 
 
 def test_every_reason_has_a_vector():
-    named = [vector.values[0]["expect"] for name in ("heads", "trusts", "bodies", "links") for vector in vectors(name)]
-    assert {code for expect in named for code in expect.split("|")} - {"accepted"} == set(
-        refusals.HINTS
-    ) - OF_THE_READER
+    tables = ("heads", "trusts", "bodies", "leaves", "links")
+    named = [vector.values[0]["expect"] for name in tables for vector in vectors(name)]
+    codes = {code for expect in named for code in expect.split("|")}
+    assert codes - {"accepted", "CONTENT"} == set(refusals.HINTS) - OF_THE_READER
 
 
 def test_made_anew_they_are_the_same(tmp_path):
@@ -116,6 +149,7 @@ def test_made_anew_they_are_the_same(tmp_path):
     for name in (
         "heads.jsonl",
         "trusts.jsonl",
+        "leaves.jsonl",
         "links.jsonl",
         "1.hzt",
         "champions.sig",

@@ -1,0 +1,96 @@
+"""A column of many signed files: what it costs to have every byte of it proved."""
+
+import os
+import time
+
+import pyarrow as pa
+import pyarrow.dataset as ds
+import pyarrow.parquet as pq
+import pytest
+from machines import READ
+from publishing_machine import Publisher
+
+from huracan_sync.errors import ContentMismatch
+from huracan_sync.fs import DropboxFileSystem, SnapshotFileSystem
+from huracan_sync.hamilton import Hamilton
+from huracan_sync.manifest import locations
+from huracan_sync.remote import files
+
+FILES, LARGE = 56, 9
+"""As many as the candles of one day have, and how many of them are larger than 1 MiB."""
+
+
+def candles(folder):
+    """Parquet files of one row group with six columns that do not compress, the largest of 4 MB."""
+    for n in range(FILES):
+        rows = 30_000 + 6000 * n if n < LARGE else 20 * n
+        columns = {
+            name: pa.array(memoryview(os.urandom(8 * rows)).cast("q"))
+            for name in ("ts", "open", "high", "low", "close", "volume")
+        }
+        file = folder / f"C{n:02}" / f"C{n:02}.parquet"
+        file.parent.mkdir(parents=True)
+        pq.write_table(pa.table(columns), file, compression="none", use_dictionary=False)
+
+
+@pytest.fixture
+def engine(dropbox, tmp_path):
+    machine = Publisher(dropbox, tmp_path / "engine", clock=time.time)
+    machine.roots().begin()
+    candles(machine.src)
+    machine.push()
+    return machine
+
+
+@pytest.fixture
+def verified(dropbox, engine, environment, tmp_path, monkeypatch):
+    grant = dropbox.token(READ)
+    file = tmp_path / "refresh-token"
+    file.write_text(grant["refresh_token"])
+    file.chmod(0o400)
+    monkeypatch.setenv("HURACAN_REFRESH_TOKEN_FILE", str(file))
+    monkeypatch.setenv("HURACAN_APP_KEY", grant["app_key"])
+    monkeypatch.setenv("HURACAN_APP_FOLDER", engine.remote.root)
+    Hamilton.open("hamilton", keep_set=0).pin(engine.pin())
+    return SnapshotFileSystem("data", skip_instance_cache=True)
+
+
+def column(fs, folder):
+    """What a column of all files costs: bytes of the answers, requests."""
+    fs.ls(folder)
+    before = fs.account.remote.wire.meter.read()
+    table = ds.dataset(folder, filesystem=fs, format="parquet").to_table(columns=["close"])
+    spent = fs.account.remote.wire.meter.read() - before
+    return table["close"].to_pylist(), spent.bytes_received, spent.requests
+
+
+def test_it_costs_at_most_a_quarter_more_bytes(verified, dropbox, environment, engine):
+    plain = DropboxFileSystem(token=dropbox.token()["access_token"], skip_instance_cache=True)
+    expected = ds.dataset(engine.src, format="parquet").to_table(columns=["close"])["close"].to_pylist()
+    values, unproved, _ = column(plain, "/Engine/data")
+    assert values == expected
+    values, proved, requests = column(verified, "/data")
+    assert values == expected
+
+    assert proved <= 1.25 * unproved
+    assert requests <= FILES + 2 * LARGE
+
+
+def test_flipped_bytes_are_refused_and_a_flipped_table_is_not_believed(verified, engine, dropbox):
+    path = "data/C08/C08.parquet"
+    data = (engine.src / "C08/C08.parquet").read_bytes()
+    table = f"/Engine/{locations.leaves(verified.snapshot.item(path).leaves)}"
+    good = files.fetch(engine.remote, table, limit=1 << 20)[1]
+    files.put(engine.remote, table, bytes([good[0] ^ 1]) + good[1:])
+    assert verified.cat_file(path, 10, 20) == data[10:20], "the block proves the same"
+    files.put(engine.remote, table, good)
+
+    again = SnapshotFileSystem("data", skip_instance_cache=True)
+    again.account.proved.clear()
+    assert again.cat_file(path, 10, 20) == data[10:20]
+    dropbox.faults({"route": "files/download", "fault": "corrupt", "times": 9})
+    with pytest.raises(OSError, match="is not what was signed") as caught:
+        again.cat_file(path, 1_000_000, 1_000_010)
+    assert isinstance(caught.value.__cause__, ContentMismatch)
+    dropbox.faults()
+    assert again.cat_file(path, 1_000_000, 1_000_010) == data[1_000_000:1_000_010]
