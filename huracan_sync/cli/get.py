@@ -78,7 +78,9 @@ def _file(
         force=True,
         wait_s=options.wait,
         wanted=lambda path: fold(path) == fold(name),
-        snapshot=Snapshot([entry], {fold(name): blocks} if blocks else {}, sequence),
+        snapshot=Snapshot(
+            [entry], {fold(name): blocks} if blocks else {}, sequence, is_signed=isinstance(found, reading.Signed)
+        ),
     )
     with context.pair(view, folder) as pair:
         report = Restore(context, pair, chosen).run()

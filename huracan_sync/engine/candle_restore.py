@@ -17,7 +17,7 @@ from huracan_sync.operations.restore import Restore, RestoreOptions
 from huracan_sync.remote import files
 from huracan_sync.remote.parallel import several
 from huracan_sync.signing.context import Context
-from huracan_sync.transfer.compare import hash_of
+from huracan_sync.transfer.compare import ChangeSet, hash_of
 from huracan_sync.transfer.pair import Pair, never
 from huracan_sync.transfer.progress import Failure
 from huracan_sync.tree.entry import Entry
@@ -51,7 +51,7 @@ def restore_candles(context: Context, folder: Folder, *, stop: Callable[[], bool
     disk = candle_view(folder.local, takes_strays=False)
     with context.pair(disk, folder.remote) as pair:
         options = RestoreOptions(wanted=proper, untouched_s=UNTOUCHED_S, stop=stop)
-        winners = _restore(Restore(context, pair, options), result, lambda: _winners(pair, folder))
+        winners = _restore(Restore(context, pair, options), result, lambda changes: _winners(pair, folder, changes))
         result.found = pair.journal.cursor(pair.id) is not None
         if winners:
             _restore_from_other_places(context, pair, winners, result, stop)
@@ -59,13 +59,13 @@ def restore_candles(context: Context, folder: Folder, *, stop: Callable[[], bool
 
 
 def _restore(
-    restore: Restore, result: Restored, elsewhere: Callable[[], dict[str, RelPath]] = dict
+    restore: Restore, result: Restored, elsewhere: Callable[[ChangeSet], dict[str, RelPath]] = lambda _: {}
 ) -> dict[str, RelPath]:
     """One pass, without the names that are to be taken from elsewhere; returns those."""
     pair, report = restore.pair, restore.report
     with pair.run("restore", report, wait_s=restore.options.wait_s):
         plan = restore.compare()
-        taken_elsewhere = elsewhere()
+        taken_elsewhere = elsewhere(plan.changes)
         copies, conflicts = list(plan.steps.copies), []
         for conflict in plan.steps.conflicts:
             there, here, base = conflict.source, conflict.target, plan.changes.base.get(fold(conflict.path))
@@ -98,15 +98,18 @@ def _lies_in_dropbox(pair: Pair, here: Entry) -> bool:
     return any(entry.content_hash == digest for entry in alike)
 
 
-def _winners(pair: Pair, folder: Folder) -> dict[str, RelPath]:
+def _winners(pair: Pair, folder: Folder, changes: ChangeSet) -> dict[str, RelPath]:
     """Of candles that lie in several places, or only in those of earlier writers: which to take, by the proper name.
 
-    The copy that was written last wins, wherever it lies; the proper place on a tie, or where all are alike.
+    What is signed wins over what anybody may have put there. Else the copy that was written last, wherever it lies; the
+    proper place on a tie, or where all are alike.
     """
     groups: dict[str, list[Entry]] = {}
     for entry in everything_there(pair):
-        if folder.wants(entry.path):
+        if folder.wants(entry.path) and fold(candle_there(entry.path)) not in changes.signed:
             groups.setdefault(fold(candle_there(entry.path)), []).append(entry)
+    for name, entries in groups.items():
+        groups[name] = [entry for entry in entries if changes.is_signed(fold(entry.path), entry)] or entries
     asked = {name: entries for name, entries in groups.items() if not _is_settled(name, entries)}
     newest = several(lambda item: _newest(pair, *item), asked.items())
     return {name: entry.path for name, entry in zip(asked, newest, strict=True) if fold(entry.path) != name}

@@ -144,9 +144,12 @@ def _change(items: list[Item], before: list[Item] | None, *, is_due: bool) -> Wa
 def _check_origin(context: EngineContext, item: Item) -> None:
     """What came from Dropbox and nobody has signed does not become signed by being put there again."""
     with Journal(context.home) as journal:
-        if item.content_hash in journal.unsigned_contents():
-            message = f"{item.path} came from Dropbox, where nobody has signed it"
-            raise refused("UNSIGNED_CONTENT", message, path=item.path)
+        if item.content_hash not in journal.unsigned_contents():
+            return
+    signed = {(each.path, each.content_hash) for each in _channel_publisher(context).newest_items()}
+    if (item.path, item.content_hash) not in signed:
+        message = f"{item.path} came from Dropbox, where nobody has signed it"
+        raise refused("UNSIGNED_CONTENT", message, path=item.path)
 
 
 def _channel_publisher(context: EngineContext) -> ChannelPublisher:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import os
 import threading
@@ -27,6 +28,7 @@ from huracan_sync.remote.forked import renewed_in_child
 from huracan_sync.remote.rate_limit import Pacing
 from huracan_sync.signing.context import Context
 from huracan_sync.signing.signing_key import KeyPlace
+from huracan_sync.transfer.journal import Journal
 from huracan_sync.tree.layout import Layout
 
 FORMAT_DAY = "%Y-%m-%d"
@@ -165,6 +167,14 @@ class EngineContext(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     def dated_folder(self) -> str:
         """Today's folder, `/APP/YYYY-MM-DD`; empty when files are not kept by day."""
         return self.layout.place("/", self.today) if self.dated else ""
+
+    def note_unsigned(self, *contents: bytes) -> None:
+        """These contents (their hashes) were read from Dropbox as they lie there: sending them back signs nothing.
+
+        Best effort: where the journal cannot be written, nothing is pushed either.
+        """
+        with contextlib.suppress(HuracanError), Journal(self.home) as journal:
+            journal.note_unsigned(contents)
 
     def place(self, path: str, *, dated: bool = True) -> str:
         """Where a path belongs in Dropbox, absolute. Doing it twice is doing it once.

@@ -153,7 +153,7 @@ class DropboxSync:
             if self._raw_client is None:
                 from huracan_sync.engine.sdk_client import RawClient  # noqa: PLC0415 - the SDK is slow to import
 
-                self._raw_client = RawClient(context.remote, context.layout, context.read_revisions)
+                self._raw_client = RawClient(context)
             return self._raw_client
 
     def _part(self, name: str) -> EngineContext:

@@ -5,7 +5,8 @@ something (move, copy, delete) is done exactly as it is said: a clean-up script 
 original.
 
 Every download notes the revision it gave, so that writing the same path afterwards replaces exactly that revision: a
-read-modify-write by the means the engine's services have always used, but nobody's update is lost.
+read-modify-write by the means the engine's services have always used, but nobody's update is lost. It also notes the
+content as one that came from Dropbox: written to this disk and pushed again, it is not signed for that.
 """
 
 from __future__ import annotations
@@ -15,23 +16,33 @@ from typing import Any
 
 import dropbox
 
+from huracan_sync.engine.context import EngineContext
 from huracan_sync.engine.error_boundary import for_sdk_callers
-from huracan_sync.engine.read_revisions import ReadRevisions
 from huracan_sync.errors import HostilePath, NotAuthorized
-from huracan_sync.remote.client import Remote
 from huracan_sync.remote.parallel import several
 from huracan_sync.remote.sdk import SdkClient
-from huracan_sync.tree.layout import Layout, candle
+from huracan_sync.tree.layout import candle
 from huracan_sync.tree.paths import below, fold, join
 
 
 class RawClient(SdkClient):
     """See the opening."""
 
-    def __init__(self, remote: Remote, layout: Layout, read_revisions: ReadRevisions) -> None:
-        super().__init__(remote)
-        self._layout = layout
-        self._read_revisions = read_revisions
+    def __init__(self, context: EngineContext) -> None:
+        super().__init__(context.remote)
+        self._layout = context.layout
+        self._read_revisions = context.read_revisions
+        self._note_unsigned = context.note_unsigned
+
+    def request(self, *args: Any, **kwargs: Any) -> Any:
+        """Called by the SDK for every route; what it hands out of a file is noted."""
+        result = super().request(*args, **kwargs)
+        described = result[0] if isinstance(result, tuple) else result
+        if isinstance(described, dropbox.files.GetTemporaryLinkResult):
+            described = described.metadata
+        if isinstance(described, dropbox.files.FileMetadata) and described is not result and described.size:
+            self._note_unsigned(bytes.fromhex(described.content_hash))
+        return result
 
     def check_and_refresh_access_token(self) -> None:
         """As the SDK does it, with errors its callers catch."""

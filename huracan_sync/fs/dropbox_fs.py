@@ -200,7 +200,9 @@ class DropboxFileSystem(ReadableFileSystem):
             super().get_file(rpath, lpath, callback=callback, outfile=outfile, **kwargs)
             return
         if not rpath or self.isdir(rpath):
-            Path(lpath).mkdir(parents=True, exist_ok=True)
+            below = getattr(self._local, "below", None) or local_files.Below()
+            with as_os_error(rpath):
+                below.make_folder(os.fspath(lpath))
             return
         gathered = self._gathered
         pair = Pair(rpath, os.fspath(lpath), callback)
@@ -216,14 +218,27 @@ class DropboxFileSystem(ReadableFileSystem):
         recursive: bool = False,
         callback: Any = DEFAULT_CALLBACK,
         maxdepth: int | None = None,
+        active_names: bool = False,
         **kwargs: Any,
     ) -> None:
-        """Fetch files: folders of small ones as zips where that pays."""
-        with self._gathering() as pairs:
-            super().get(rpath, lpath, recursive=recursive, callback=NoOpCallback(), maxdepth=maxdepth, **kwargs)
+        """Fetch files: folders of small ones as zips where that pays. No link below `lpath` is followed.
+
+        Raises:
+            PermissionError: a folder holds a file that programs act on by themselves (`.git/config`, `.bashrc`), and
+                `active_names` does not ask for it; nothing was fetched.
+        """
+        folder = Path(lpath).absolute() if recursive and isinstance(lpath, str | os.PathLike) else None
+        self._local.below = below = local_files.Below(folder)
+        try:
+            with self._gathering() as pairs:
+                super().get(rpath, lpath, recursive=recursive, callback=NoOpCallback(), maxdepth=maxdepth, **kwargs)
+        finally:
+            self._local.below = None
+        if recursive and isinstance(rpath, str) and not active_names:
+            local_files.check_harmless(self._strip_protocol(rpath).rstrip("/"), pairs)
         callback.set_size(len(pairs))
         counted = [pair._replace(callback=callback.branched(pair.source, pair.target)) for pair in pairs]
-        local_files.get_many(self.account, counted, lambda path: self._file(path, BULK_TTL_S))
+        local_files.get_many(self.account, counted, lambda path: self._file(path, BULK_TTL_S), below)
         callback.relative_update(len(pairs))
 
     # --- writing --------------------------------------------------------------------------------------------------

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import secrets
 import tempfile
@@ -10,14 +11,16 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from huracan_sync.disk.files import stamp_of
+from huracan_sync.disk.files import open_folder, stamp_of
 from huracan_sync.disk.part_file import PartFile
-from huracan_sync.errors import ContentMismatch, FileChanged, HuracanError
+from huracan_sync.errors import ContentMismatch, FileChanged, HuracanError, LocalFailure
 from huracan_sync.fs.os_errors import as_os_error
 from huracan_sync.remote.listing import FileMetadata, entry_of
 from huracan_sync.transfer import download_zip
+from huracan_sync.transfer.journal import Journal
 from huracan_sync.transfer.ranges import PART, ReadAhead
 from huracan_sync.transfer.staging import StreamUpload
+from huracan_sync.tree.active_names import active
 from huracan_sync.tree.content_hash import ContentHasher, content_hash
 from huracan_sync.tree.entry import Entry
 from huracan_sync.tree.paths import RelPath, refusal
@@ -57,38 +60,75 @@ def read_into(upload: StreamUpload, local: str, callback: Any) -> int:
     return before.st_mtime_ns // 1_000_000
 
 
-def get_many(account: Account, pairs: Sequence[Pair], describe: Callable[[str], FileMetadata]) -> None:
+class Below(NamedTuple):
+    """Where files go: no link below the folder is followed. None: each to the very place its pair names."""
+
+    folder: Path | None = None
+
+    def locate(self, local: str) -> tuple[Path, RelPath]:
+        """The folder that is opened as it is called, and the path below it."""
+        path = Path(local).absolute()
+        if self.folder is not None and path.is_relative_to(self.folder) and path != self.folder:
+            return self.folder, RelPath(path.relative_to(self.folder).as_posix())
+        return path.parent, RelPath(path.name)
+
+    def make_folder(self, local: str) -> None:
+        """Have a folder there, with all it lies in."""
+        folder, path = self.locate(local)
+        os.close(open_folder(folder, f"{path}/", make=True))
+
+
+def get_many(
+    account: Account, pairs: Sequence[Pair], describe: Callable[[str], FileMetadata], below: Below | None = None
+) -> None:
     """Fetch files to this disk: whole folders as zips where that pays, the others several at once.
 
     Raises:
         OSError: one could not be fetched; what was in place before stays.
     """
     described = {pair.source: describe(pair.source) for pair in pairs}
-    rest = _get_by_zip(account, pairs, described) if len(pairs) >= download_zip.FEWEST else list(pairs)
+    hashes = [bytes.fromhex(found.content_hash) for found in described.values() if found.size]
+    # Before it is here, so that no later push takes it for ours. Where there can be no journal, nothing is pushed.
+    with contextlib.suppress(LocalFailure), Journal(account.home) as journal:
+        journal.note_unsigned(hashes)
+    below = below or Below()
+    rest = _get_by_zip(account, pairs, described, below) if len(pairs) >= download_zip.FEWEST else list(pairs)
     small = [pair for pair in rest if described[pair.source].size <= PART]
-    for _ in account.threads.map(lambda pair: get_small(account, pair, described[pair.source]), small):
+    for _ in account.threads.map(lambda pair: get_small(account, pair, described[pair.source], below), small):
         pass
     for pair in rest:
         if described[pair.source].size > PART:
-            get_large(account, pair, described[pair.source])
+            get_large(account, pair, described[pair.source], below)
 
 
-def get_small(account: Account, pair: Pair, described: FileMetadata) -> None:
+def check_harmless(root: str, pairs: Sequence[Pair]) -> None:
+    """Of a folder nobody has looked at, no file is fetched that programs act on by themselves.
+
+    Raises:
+        PermissionError: there is one.
+    """
+    inside = [pair.source.removeprefix(f"{root}/") for pair in pairs]
+    for path in sorted(active(inside, inside)):
+        message = "programs act on a file of this name, and nobody has signed it; active_names=True fetches it"
+        raise PermissionError(errno.EPERM, message, f"{root}/{path}")
+
+
+def get_small(account: Account, pair: Pair, described: FileMetadata, below: Below) -> None:
     """Fetch one file with one request."""
     with as_os_error(pair.source):
         data = account.fetch_part(described, pair.source, 0, described.size) if described.size else b""
-        place(pair, data, described)
+        place(pair, data, described, below)
 
 
-def place(pair: Pair, data: bytes, described: FileMetadata) -> None:
+def place(pair: Pair, data: bytes, described: FileMetadata, below: Below) -> None:
     """Put a whole content at its local place, at once."""
     pair.callback.set_size(described.size)
-    with _placing(pair.target, described) as write:
+    with _placing(pair.target, described, below) as write:
         write(0, data)
     pair.callback.relative_update(len(data))
 
 
-def get_large(account: Account, pair: Pair, described: FileMetadata) -> None:
+def get_large(account: Account, pair: Pair, described: FileMetadata, below: Below) -> None:
     """Fetch one file in parts, several on their way while one is written; it is in place when all of it is verified."""
     pair.callback.set_size(described.size)
 
@@ -98,7 +138,7 @@ def get_large(account: Account, pair: Pair, described: FileMetadata) -> None:
     ahead = ReadAhead(account.threads, fetch, start=0, end=described.size, first=PART)
     hasher = ContentHasher()
     try:
-        with as_os_error(pair.source), _placing(pair.target, described) as write:
+        with as_os_error(pair.source), _placing(pair.target, described, below) as write:
             while piece := ahead.read(PART):
                 write(hasher.size, piece)
                 hasher.update(piece)
@@ -112,10 +152,9 @@ def get_large(account: Account, pair: Pair, described: FileMetadata) -> None:
 
 
 @contextlib.contextmanager
-def _placing(local: str, described: FileMetadata) -> Iterator[Callable[[int, bytes], None]]:
+def _placing(local: str, described: FileMetadata, below: Below) -> Iterator[Callable[[int, bytes], None]]:
     """Write beside the local place; put it there when the block ends well."""
-    folder, name = Path(local).absolute().parent, RelPath(Path(local).name)
-    folder.mkdir(parents=True, exist_ok=True)
+    folder, name = below.locate(local)
     with PartFile(folder, name, token=secrets.token_hex(16)) as placing:
         try:
             yield placing.write
@@ -126,7 +165,9 @@ def _placing(local: str, described: FileMetadata) -> Iterator[Callable[[int, byt
             raise
 
 
-def _get_by_zip(account: Account, pairs: Sequence[Pair], described: dict[str, FileMetadata]) -> list[Pair]:
+def _get_by_zip(
+    account: Account, pairs: Sequence[Pair], described: dict[str, FileMetadata], below: Below
+) -> list[Pair]:
     """Fetch what lies together in folders worth it; what is left to be fetched one by one."""
     root = os.path.commonpath([pair.source.rpartition("/")[0] or "/" for pair in pairs]).rstrip("/")
     wanted: dict[str, Pair] = {}
@@ -146,7 +187,7 @@ def _get_by_zip(account: Account, pairs: Sequence[Pair], described: dict[str, Fi
     left = dict(wanted)
     for group in download_zip.groups(copies, lying):
         with contextlib.suppress(HuracanError):  # what cannot be had as a zip is fetched one by one
-            _unpack(account, root, group, left, described)
+            _unpack(account, root, group, left, described, below)
     return rest + list(left.values())
 
 
@@ -156,6 +197,7 @@ def _unpack(
     group: download_zip.Group,
     left: dict[str, Pair],
     described: dict[str, FileMetadata],
+    below: Below,
 ) -> None:
     archive = download_zip.fetch(account.remote, root, group, Path(tempfile.gettempdir()), lambda _: None)
     try:
@@ -164,7 +206,7 @@ def _unpack(
             inner = step.path[len(group.folder) + 1 :] if group.folder else step.path
             data = archive.content(inner, step.entry.size)
             if data is not None and content_hash(data) == step.entry.content_hash:
-                place(pair, data, described[pair.source])
+                place(pair, data, described[pair.source], below)
                 del left[step.path]
     finally:
         archive.close()

@@ -5,6 +5,7 @@ Nothing here changes Dropbox or the disk.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 from datetime import datetime
 
@@ -14,8 +15,10 @@ from huracan_sync.errors import NotFound
 from huracan_sync.manifest.locations import HEADS
 from huracan_sync.manifest.scope import channel_of, scope_of
 from huracan_sync.reader import Snapshot
+from huracan_sync.reader.trust_store import TrustStore
 from huracan_sync.remote.client import Remote
 from huracan_sync.remote.listing import DeletedMetadata, FileMetadata, FolderMetadata, children, metadata, pages
+from huracan_sync.remote.source import RemoteSource
 from huracan_sync.signing.context import Context
 from huracan_sync.signing.open_reader import reader_at
 from huracan_sync.transfer.pair import Options, Pair
@@ -107,7 +110,7 @@ def find_signed(context: Context, path: str, *, channel: str | None = None) -> t
     """
     scope = scope_of(path, context.remote.root)
     reader = reader_at(context, scope.root)
-    for name in [channel] if channel else list(_channels(context.remote, scope.root, path)):
+    for name in [channel] if channel else list(_channels(context, scope.root, path)):
         snapshot = reader.latest(name, allow_stale=True, remember=False)
         if scope.prefix in snapshot:
             return snapshot, scope.prefix
@@ -116,12 +119,15 @@ def find_signed(context: Context, path: str, *, channel: str | None = None) -> t
     return None
 
 
-def _channels(remote: Remote, root: str, path: str) -> Iterator[str]:
-    """The channels of a root folder; first those that are called like a folder the file lies in."""
-    try:
-        there = {item.name.removesuffix(".hzh") for item in children(remote, f"{root}/{HEADS}")}
-    except NotFound:
-        return
+def _channels(context: Context, root: str, path: str) -> Iterator[str]:
+    """The channels of a root folder; first those that are called like a folder the file lies in.
+
+    Also those that this machine has seen: anybody with a token can delete a head, or hide it.
+    """
+    remote = context.remote
+    there = set(TrustStore(context.home, RemoteSource(remote, root).place).load().channels)
+    with contextlib.suppress(NotFound):
+        there |= {item.name.removesuffix(".hzh") for item in children(remote, f"{root}/{HEADS}")}
     parts = path.strip("/").split("/")[:-1]
     likely = [channel_of(part) for part in reversed(parts)]
     yield from (name for name in dict.fromkeys([*likely, CHAMPIONS, *sorted(there)]) if name in there)

@@ -152,7 +152,12 @@ class _Commit:
         note_proofs(
             pair.journal, pair.id, (Proof(each.path, each.content_hash, each.kind, each.blocks) for each in proved)
         )
-        pair.journal.learn(pair.id, [Synced(entry, None, origin=Origin.OURS) for _, entry in placed])
+        # What a worker of this machine took from Dropbox is not made here by being sent back.
+        strangers = pair.journal.unsigned_contents()
+        origins = (Origin.UNSIGNED if entry.content_hash in strangers else Origin.OURS for _, entry in placed)
+        pair.journal.learn(
+            pair.id, [Synced(entry, None, origin=origin) for (_, entry), origin in zip(placed, origins, strict=True)]
+        )
         self._report.uploaded += len(placed)
         for file, _ in placed:
             pair.monitor.finished(file.path, file.size)

@@ -75,12 +75,14 @@ class RestoreReport(Report):
 
 
 class Snapshot(msgspec.Struct, frozen=True):
-    """What a verified manifest lists of a folder: entries relative to it, and the block digests it knows."""
+    """Exactly what to restore of a folder: entries relative to it, and the block digests that are known."""
 
     entries: list[Entry]
     blocks: Mapping[str, bytes] = {}
     """By `fold(path)`."""
     sequence: int = 0
+    is_signed: bool = False
+    """Whether a verified manifest lists all of it; else it is what Dropbox held a moment ago."""
 
 
 class RestoreOptions(Options, frozen=True):
@@ -158,7 +160,7 @@ class Restore:
         check_channel(channel)
         manifest = fetch_manifest(self._context, scope_of(pair.root, pair.remote.root), channel, at=options.at)
         blocks = {fold(item.path): item.blocks for item in manifest.items if item.blocks}
-        snapshot = Snapshot([item.entry() for item in manifest.items], blocks, manifest.sequence)
+        snapshot = Snapshot([item.entry() for item in manifest.items], blocks, manifest.sequence, is_signed=True)
         self.options = msgspec.structs.replace(options, snapshot=snapshot)
         self.report.sequence = manifest.sequence
         self.report.verified_by = [channel]
@@ -168,7 +170,7 @@ class Restore:
         """What is signed of the folder. Also keeps the block digests, by which ranges are verified as they arrive."""
         snapshot, pair = self.options.snapshot, self.pair
         if snapshot is not None:
-            return ManifestEntries(snapshot.entries, alone=True)
+            return ManifestEntries(snapshot.entries, alone=True, is_signed=snapshot.is_signed)
         if self.options.unsigned:
             pair.monitor.note("nothing is verified: this is what lies in Dropbox, whoever put it there (--unsigned)")
             return None

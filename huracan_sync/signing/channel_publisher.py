@@ -195,6 +195,15 @@ class ChannelPublisher:
             raise NotFound(f"nothing that counts was published in {self.channel}", channel=self.channel)
         return position.base, known
 
+    def newest_items(self) -> list[Item]:
+        """What the newest head lists, verified; nothing where nothing counts. Raises as `newest`, but `NotFound`."""
+        try:
+            top, known = self.newest()
+        except NotFound:
+            return []
+        policy = known.policy(self.channel)
+        return Executor(self._remote, self.root).perform(read_items(top.head, policy, {}))
+
     def earlier(self, sequence: int) -> tuple[Head, list[str]]:
         """The head of an earlier set that took effect; and which files of the set can no longer be had.
 

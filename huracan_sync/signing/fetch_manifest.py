@@ -85,6 +85,7 @@ class SignedFiles(NamedTuple):
 def signed_files(context: Context, scope: Scope, own: str) -> SignedFiles | None:
     """What is signed of a folder: by its own channel, or else by whichever channels list files of it.
 
+    Channels that this machine has seen are asked for though Dropbox lists no head of them: anybody can delete one.
     One request where the channel is known and unchanged.
 
     Args:
@@ -109,7 +110,7 @@ def signed_files(context: Context, scope: Scope, own: str) -> SignedFiles | None
         return SignedFiles(_items(scope, snapshot), [own], snapshot.sequence)
     known = TrustStore(context.home, RemoteSource(context.remote, scope.root).place).load().channels
     found: dict[str, list[Item]] = {}
-    for channel in _channels(context.remote, scope.root) - {own}:
+    for channel in (_channels(context.remote, scope.root) | known.keys()) - {own}:
         try:
             snapshot = _newest(reader, channel)
         except Refused:

@@ -83,11 +83,13 @@ class ChangeSet(msgspec.Struct):
 
 
 class ManifestEntries(NamedTuple):
-    """What a verified manifest lists of a remote folder. Where Dropbox holds other content, this counts."""
+    """What counts as the content of a remote folder, where Dropbox holds other content too."""
 
     entries: Iterable[Entry]
     alone: bool
     """Whether nothing else counts: Dropbox is not asked what lies there."""
+    is_signed: bool = True
+    """Whether a verified manifest lists it."""
 
 
 def find_changes(
@@ -135,7 +137,7 @@ def find_changes(
         remote_changes = {key: e for key, e in remote_changes.items() if (wanted(e.path) if e else key in synced)}
     result = ChangeSet({}, {}, {}, {}, {}, synced, len(scanned.files), False, scanned.problems, refused, scanned.parts)
     result.left_out, result.declined = scanned.left_out, scanned.declined
-    result.signed, result.contradicted = verified, contradicted
+    result.signed, result.contradicted = verified if manifest and manifest.is_signed else {}, contradicted
     if local_may_miss:
         result.folders = sorted({path.rpartition("/")[0] for path in scanned.files})
     result.remote_vanished = bool(synced) and all(

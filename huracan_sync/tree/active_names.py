@@ -16,15 +16,15 @@ def _dotted(names: str) -> frozenset[str]:
 
 
 FOLDERS = _dotted(
-    "aws azure bzr config devcontainer direnv docker emacs.d fish git gnupg hg hooks husky idea ipython jupyter kube "
-    "local mozilla nvim ssh svn vim vscode zsh"
+    "aws azure bundle bzr cargo config devcontainer direnv docker emacs.d fish git gnupg gradle hg hooks husky idea "
+    "ipython jj jupyter kube local mise mozilla mvn nvim ssh svn vim vscode yarn zsh"
 )
 FILES = _dotted(
     "bash_aliases bash_login bash_logout bash_profile bashrc condarc cshrc curlrc emacs envrc exrc forward gdbinit "
-    "git gitattributes gitconfig gitmodules hgrc inputrc irbrc k5login kshrc lldbinit login logout my.cnf netrc npmrc "
-    "nvimrc pam_environment pgpass profile psqlrc pydistutils.cfg pypirc pythonrc pythonrc.py rhosts rprofile screenrc "
-    "shosts sqliterc tcshrc tmux.conf viminfo vimrc wgetrc xinitrc xprofile xsession yarnrc yarnrc.yml zlogin zlogout "
-    "zprofile zshenv zshrc"
+    "git gitattributes gitconfig gitmodules hgrc inputrc irbrc k5login kshrc lldbinit login logout mise.toml my.cnf "
+    "netrc npmrc nvimrc pam_environment pdbrc pgpass profile psqlrc pydistutils.cfg pylintrc pypirc pythonrc "
+    "pythonrc.py rhosts rprofile rvmrc screenrc shosts sqliterc tcshrc tmux.conf viminfo vimrc wgetrc xinitrc "
+    "xprofile xsession yarnrc yarnrc.yml zlogin zlogout zprofile zshenv zshrc"
 )
 _BARE_REPOSITORY = ("objects", "refs")
 """What `git` asks of a folder beside a file `HEAD`, to take it for a repository and obey the `config` in it."""

@@ -6,6 +6,10 @@ from engine_world import write_candle
 
 from huracan_sync import push, restore
 from huracan_sync.operations import migrate
+from huracan_sync.reader import Reader
+from huracan_sync.remote.source import RemoteSource
+from huracan_sync.signing.context import Context
+from huracan_sync.signing.trust_files import TrustFiles
 from huracan_sync.tree.layout import Layout
 
 APP = "/Runpodhuracan"
@@ -119,3 +123,44 @@ def test_push_and_the_engine_agree_on_one_layout(machine, tmp_path):
     restore(f"{APP}/data/candles", tmp_path / "back", remote=machine.remote())
     back = {p.relative_to(tmp_path / "back").as_posix(): p.read_bytes() for p in (tmp_path / "back").rglob("*.parquet")}
     assert back == machine.tree("data/candles")
+
+
+@pytest.mark.parametrize("place", [*PLACES[1:], PLACES[0], PROPER])
+def test_a_thiefs_newer_copy_is_not_taken_for_a_candle_that_is_signed(machine, contents, monkeypatch, tmp_path, place):
+    monkeypatch.setenv("HURACAN_SIGNING_KEY_FILE", str(tmp_path / "sign.key"))
+    TrustFiles(Context.of(machine.remote(), home=machine.home), APP).begin()
+    here = machine.work / "data/candles/BTC" / SPOT
+    machine.write({here.relative_to(machine.work): contents[0]})
+    sync = machine.sync()
+    assert sync.upload_data_cache() == 1
+    machine.dropbox.advance(60)
+    machine.stranger.write(place, contents[1])
+    here.unlink()
+    monkeypatch.setenv("HURACAN_SYNC_HOME", str(tmp_path / "new pod"))
+    assert machine.sync().restore_data_cache() == 1
+    assert here.read_bytes() == contents[0]
+
+
+def test_a_candle_that_the_loader_fetched_through_the_sdk_is_not_signed_for_that(
+    machine, contents, monkeypatch, tmp_path
+):
+    monkeypatch.setenv("HURACAN_SIGNING_KEY_FILE", str(tmp_path / "sign.key"))
+    pin = TrustFiles(Context.of(machine.remote(), home=machine.home), APP).begin().pin
+    machine.stranger.write(PROPER, contents[0])
+    machine.stranger.write(f"{APP}/data/candles/ETH/{JOINED}", contents[1])
+    sync = machine.sync()
+    spot, joined = (machine.work / "data/candles" / name for name in (f"BTC/{SPOT}", f"ETH/{JOINED}"))
+    for path in (spot, joined):
+        path.parent.mkdir(parents=True)
+    spot.write_bytes(sync._dbx.files_download(PROPER)[1].content)
+    sync._dbx.files_download_to_file(str(joined), f"{APP}/data/candles/ETH/{JOINED}")
+    machine.stranger.delete(PROPER)
+    machine.stranger.delete(f"{APP}/data/candles/ETH/{JOINED}")
+    machine.write({"data/candles/SOL/SOL-USDT_1d_20221112_20251111.parquet": contents[2]})
+    assert sync.upload_data_cache() == 3
+    source = RemoteSource(machine.remote(), APP)
+    reader = Reader(source, tmp_path / "hamilton", place=source.place, keep_set=0)
+    reader.pin(str(pin))
+    assert [entry.path for entry in reader.latest("candles")] == [
+        "data/candles/SOLUSDT/SOL-USDT_1d_20221112_20251111.parquet"
+    ]

@@ -14,6 +14,8 @@ import pytest
 
 from huracan_sync import errors
 from huracan_sync.fs import DropboxFileSystem
+from huracan_sync.transfer.journal import Journal
+from huracan_sync.tree.content_hash import content_hash
 
 MIB = 1024 * 1024
 
@@ -610,3 +612,34 @@ def test_a_gzip_file_is_written_and_read(dropbox_fs):
     assert gzip.decompress(dropbox_fs.cat("/x.gz")) == b"text\n" * 1000
     with dropbox_fs.open("/x.gz", "rt", compression="infer") as file:
         assert file.readline() == "text\n"
+
+
+def test_what_was_fetched_is_not_signed_by_being_pushed(dropbox_fs, tmp_path):
+    dropbox_fs.pipe({"/d/a": b"1", "/d/empty": b""})
+    dropbox_fs.get("/d/", str(tmp_path / "d"), recursive=True)
+    with Journal(dropbox_fs.account.home) as journal:
+        assert journal.unsigned_contents() == {content_hash(b"1")}
+
+
+@pytest.mark.parametrize("name", [".git/config", ".ssh/authorized_keys", ".bashrc"])
+def test_a_folder_with_what_programs_act_on_is_fetched_only_when_asked_for(dropbox_fs, tmp_path, name):
+    dropbox_fs.pipe({f"/d/{name}": b"1", "/d/a": b"2"})
+    with pytest.raises(PermissionError):
+        dropbox_fs.get("/d/", str(tmp_path / "d"), recursive=True)
+    assert not (tmp_path / "d" / "a").exists()
+    dropbox_fs.get("/d/", str(tmp_path / "d"), recursive=True, active_names=True)
+    assert (tmp_path / "d" / name).read_bytes() == b"1"
+    dropbox_fs.get(f"/d/{name}", str(tmp_path / "alone"))  # asked for by name
+    assert (tmp_path / "alone").read_bytes() == b"1"
+
+
+@pytest.mark.parametrize("path", ["sub/a", "sub/deep/a"])
+def test_no_link_below_the_local_folder_is_followed(dropbox_fs, tmp_path, path):
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (tmp_path / "d").mkdir()
+    (tmp_path / "d" / "sub").symlink_to(outside)
+    dropbox_fs.pipe({f"/d/{path}": b"1"})
+    with pytest.raises(OSError, match="sub"):
+        dropbox_fs.get("/d/", str(tmp_path / "d"), recursive=True)
+    assert not list(outside.iterdir())

@@ -1,11 +1,19 @@
 """Only what honest machines meant is ever signed, whatever somebody with a write token puts into Dropbox."""
 
+from types import SimpleNamespace
+
 import pytest
 from publishing_machine import DATA, Publisher
 
+from huracan_sync.cli import get as get_verb
+from huracan_sync.cli import reading
 from huracan_sync.errors import Conflict, NotFound, Refused
+from huracan_sync.operations import receipts
+from huracan_sync.operations.commit import _Commit
 from huracan_sync.operations.restore import RestoreReport
+from huracan_sync.operations.stage import stage
 from huracan_sync.remote import files
+from huracan_sync.remote.delete import remove_whatever
 from huracan_sync.transfer.progress import Silent
 
 EVIL = b"by a thief"
@@ -13,6 +21,15 @@ EVIL = b"by a thief"
 
 def put(machine, path, data=EVIL, folder=DATA):
     return files.put(machine.remote, f"{folder}/{path}", data)
+
+
+def get_one(machine, remote, local):
+    """`get REMOTE LOCAL`: the report, and where the file lies."""
+    options = SimpleNamespace(remote=remote, local=str(local), overwrite=False, wait=0.0, channel=None, unsigned=False)
+    quiet = SimpleNamespace(output=SimpleNamespace(say=lambda _: None))
+    context = machine.context()
+    report, target = get_verb._file(options, context, reading.find(options, quiet, context))
+    return target, report
 
 
 def listed(machine, channel="data"):
@@ -159,3 +176,58 @@ def test_a_set_that_another_publisher_has_changed_since_is_refused_whole(publish
     publisher.write({"roster.json": b'[{"s": 1}]'})
     with pytest.raises(Conflict):
         publisher.publish()
+
+
+def test_content_is_a_strangers_wherever_it_turns_up_again(publisher, pod, tmp_path):
+    publisher.write({"a": b"1"})
+    publisher.push()
+    put(publisher, "planted")
+    pod.restore(DATA, pod.src)
+    (pod.src / "planted").rename(tmp_path / "kept")
+    remove_whatever(publisher.remote, f"{DATA}/planted")
+    pod.push()  # both sides have lost it: nothing of the file is remembered but that it was a stranger's
+    (tmp_path / "kept").rename(pod.src / "again")
+    pod.write({"b": b"2"})
+    assert pod.push().unsigned_files == ["data/again"]
+    assert listed(publisher) == {"a": b"1", "b": b"2"}
+
+
+@pytest.mark.parametrize("how", ["get", "get and restore"])
+def test_a_file_that_was_fetched_alone_is_not_signed_for_that(publisher, pod, how):
+    publisher.write({"a": b"1"})
+    publisher.push()
+    put(publisher, "planted")
+    here, _ = get_one(pod, f"{DATA}/planted", pod.src / "planted")
+    assert here.read_bytes() == EVIL
+    if how == "get and restore":
+        pod.restore(DATA, pod.src)
+    remove_whatever(publisher.remote, f"{DATA}/planted")
+    pod.push()
+    assert listed(publisher) == {"a": b"1"}
+
+
+def test_what_a_worker_stages_of_what_came_from_dropbox_is_not_signed(publisher, pod):
+    publisher.write({"a": b"1"})
+    publisher.push()
+    put(publisher, "planted")
+    pod.restore(DATA, pod.src)
+    pod.write({"made": b"here"})
+    staged = stage(pod.remote, {pod.src / "planted": "planted-too", pod.src / "made": "made"})
+    with (context := pod.context()).pair(pod.home / "from-workers", DATA) as pair:
+        report = _Commit(context, pair, None, overwrite=False).run([(staged, receipts.decode(staged))])
+    assert report.unsigned == 1
+    assert listed(publisher) == {"a": b"1", "made": b"here"}
+
+
+def test_a_channel_whose_head_a_thief_has_deleted_is_missed(publisher, pod, tmp_path):
+    folder = "/Engine/deep/data"
+    publisher.write({"a": b"1"})
+    publisher.push(folder, channel="candles")
+    pod.restore(folder, pod.src)  # this machine has seen the channel
+    put(publisher, "a", folder=folder)
+    remove_whatever(publisher.remote, "/Engine/.huracan/heads")
+    with pytest.raises(Refused) as told:
+        pod.restore(folder, tmp_path / "new")
+    assert told.value.code == "HEAD_MISSING"
+    target, _ = get_one(pod, f"{folder}/a", tmp_path / "a")
+    assert target.read_bytes() == b"1"  # by what was last known good

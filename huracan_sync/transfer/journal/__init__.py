@@ -44,6 +44,7 @@ ON CONFLICT DO UPDATE SET
     path = excluded.path, size = excluded.size, hash = excluded.hash, rev = excluded.rev, mtime_ms = excluded.mtime_ms,
     mtime_ns = excluded.mtime_ns, ctime_ns = excluded.ctime_ns, inode = excluded.inode
 """
+_STRANGER = "INSERT OR IGNORE INTO strangers VALUES (?)"
 _GONE = """
 INSERT OR REPLACE INTO gone (changed, pair, key, path, rev)
 SELECT ?, pair, key, path, rev FROM synced
@@ -274,6 +275,8 @@ class Journal:
             now = count_change(db, pair)
             db.executemany("INSERT OR REPLACE INTO proofs VALUES (?, ?, ?, ?, x'', x'', x'')", hidden)
             db.executemany(_LEARN, [(*row, now) for row in rows])
+            strange = [item.entry for item in items if item.origin is Origin.UNSIGNED and item.entry.size]
+            db.executemany(_STRANGER, [(entry.content_hash,) for entry in strange])
             for table in ("elsewhere", "intents", "sent", "gone"):
                 db.executemany(f"DELETE FROM {table} WHERE pair=? AND key=?", keys)  # noqa: S608 - fixed names
 
@@ -303,10 +306,15 @@ class Journal:
 
     def unsigned_contents(self) -> frozenset[bytes]:
         """Content hashes that this machine, in all its folders, knows only from unsigned files in Dropbox."""
-        unsigned = {digest for (digest,) in self._db.execute("SELECT hash FROM synced WHERE origin = 2 AND size > 0")}
+        unsigned = {digest for (digest,) in self._db.execute("SELECT hash FROM strangers")}
         if unsigned:  # else the other query, which reads the whole table, is for nothing
             unsigned.difference_update(h for (h,) in self._db.execute("SELECT hash FROM synced WHERE origin < 2"))
         return frozenset(unsigned)
+
+    def note_unsigned(self, contents: Iterable[bytes]) -> None:
+        """The contents of these hashes came from Dropbox to this disk, and nobody has signed them."""
+        with self.transaction() as db:
+            db.executemany(_STRANGER, [(digest,) for digest in contents])
 
     def note_origin(self, pair: int, keys: Iterable[str], origin: Origin) -> None:
         """The content of these unsigned files proved to be signed, or a person vouches for it."""

@@ -13,7 +13,8 @@ CREATE TABLE synced (
     pair INTEGER NOT NULL, key TEXT NOT NULL, path TEXT NOT NULL, size INTEGER NOT NULL, hash BLOB NOT NULL,
     rev TEXT NOT NULL, mtime_ms INTEGER NOT NULL, mtime_ns INTEGER, ctime_ns INTEGER, inode INTEGER,
     changed INTEGER NOT NULL DEFAULT 0, origin INTEGER NOT NULL DEFAULT 2, PRIMARY KEY (pair, key)) WITHOUT ROWID;
-CREATE INDEX unsigned ON synced (hash) WHERE origin = 2;
+-- Contents that came from Dropbox when nobody had signed them: wherever they turn up again, nobody here made them.
+CREATE TABLE strangers (hash BLOB NOT NULL PRIMARY KEY) WITHOUT ROWID;
 -- Where the remote side differs from that; a NULL hash: the file is gone there.
 CREATE TABLE elsewhere (
     pair INTEGER NOT NULL, key TEXT NOT NULL, path TEXT NOT NULL, size INTEGER, hash BLOB, rev TEXT, mtime_ms INTEGER,
