@@ -202,9 +202,9 @@ def _show(asked: _Asked) -> int:
 def _known(asked: _Asked, public: bytes | None) -> tuple[Trust | None, Pin | None]:
     """The trust file that counts on this machine, and the pin that readers need for it. No network."""
     try:
-        seen = asked.roots.store
-        if seen.exists():
-            state = seen.load()
+        store = asked.roots.store
+        if store.exists():
+            state = store.load()
             return trust.open(state.trust), trust.pin_of(state.trust)
     except NotAuthorized:
         pass  # nobody is logged in, so nothing can be pinned for a login

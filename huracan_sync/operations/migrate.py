@@ -249,9 +249,9 @@ def _originals(remote: Remote, migration: Migration, root: str) -> Mapping[str, 
     moved, top = {fold(step.target) for step in migration.moves}, f"{fold(root)}/"
     # What lay in its place already is no news: the plan compared it with the duplicate, and so vouches for its content.
     there = {fold(d.original): d.entry for d in migration.duplicates if fold(d.original) not in moved}
-    for news in changes(remote, root, migration.cursor):
+    for page in changes(remote, root, migration.cursor):
         inside = {key.removeprefix(top) for key in there if key.startswith(top)}
-        for key in taken_back(news, inside, folders_of(inside)):
+        for key in taken_back(page, inside, folders_of(inside)):
             del there[top + key]
-        there |= {fold(join(root, entry.path)): entry for entry in news.files}
+        there |= {fold(join(root, entry.path)): entry for entry in page.files}
     return there

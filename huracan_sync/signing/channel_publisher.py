@@ -127,8 +127,8 @@ class ChannelPublisher:
         if self.channel not in state.channels:
             return self._resume(state)
         known = trust.open(state.trust)
-        act = read_channel(self.channel, known, added, head_too=True)
-        stored, newest = Executor(self._remote, self.root).perform(act)
+        transaction = read_channel(self.channel, known, added, head_too=True)
+        stored, newest = Executor(self._remote, self.root).perform(transaction)
         return ChannelView(known.version, stored, newest, tuple(added))
 
     def check(self) -> Policy:

@@ -62,8 +62,8 @@ def resume(channel: str, known: Trust, *, trust_is_new: bool, may_sign: bool) ->
     top = yield from _highest(channel, names, known, at_place)
     if top is None or (at_place is not None and top.digest == at_place.digest):
         return ChannelView(version, stored, known, tuple(added))
-    seen = SeenHead(Mark(top.head.epoch, top.head.seq, top.digest), top.data)
-    return ChannelView(version, stored, known, tuple(added), seen)
+    head_seen = SeenHead(Mark(top.head.epoch, top.head.seq, top.digest), top.data)
+    return ChannelView(version, stored, known, tuple(added), head_seen)
 
 
 def _highest(channel: str, names: Iterable[str], known: Trust, at_place: Opened | None) -> Steps[Opened | None]:

@@ -1,9 +1,10 @@
 """The laws of the package: each a function from a package to its breaches, one text each ("module: what it does")."""
 
 import ast
+import functools
 import re
 
-from package_source import called, spelled, texts
+from package_source import called, folded, spelled
 
 WINGS = {
     "errors": set(),
@@ -30,13 +31,20 @@ PURE = ("errors", "secret", "tree", "manifest")
 """Wings that are pure as a whole. A module elsewhere is, when its first words say "Pure." or "Pure:"."""
 WORLD = {
     *("socket", "ssl", "select", "urllib3", "urllib.request", "http.client", "http.server"),
-    *("os", "io.open", "pathlib.Path", "pathlib.PosixPath", "shutil", "tempfile", "sqlite3"),
-    *("time", "random", "secrets", "signal", "subprocess"),
-    *("threading", "_thread", "multiprocessing", "concurrent", "asyncio"),
+    *("os", "posix", "io.open", "io.FileIO", "codecs.open", "builtins.open", "pathlib.Path", "pathlib.PosixPath"),
+    *("shutil", "tempfile", "sqlite3", "mmap", "fcntl", "glob", "fileinput", "linecache", "ctypes"),
+    *("sys.stdin", "sys.stdout", "sys.stderr", "getpass", "logging.FileHandler"),
+    *("time", "random", "secrets", "signal", "subprocess", "uuid.uuid1", "uuid.uuid4"),
+    *("threading", "_thread", "multiprocessing", "concurrent", "asyncio", "selectors", "sched"),
 }
 """What a pure module reaches neither itself nor through what it imports: network, disk, clock, chance, threads."""
 
-ROUTE = re.compile(r"(?:/?2/)?(?:files|users|auth|oauth2|check|sharing|file_requests|file_properties)/[a-z0-9_/]*")
+ROUTE = re.compile(
+    r"(?:https?:/*[^/]*)?(?:/?2)?/?(?:(?:files|users|auth|oauth2|check|sharing|file_requests|file_properties)/[a-z0-9_/*]*"
+    r"|\*?/?(?:get_metadata|list_folder|list_revisions|delete_v2|delete_batch|create_folder_v2|(?:move|copy)(?:_batch)?_v2|"
+    r"upload_session|get_current_account|get_space_usage|save_url|get_temporary_link|search_v2)[a-z0-9_/*]*)"
+    r"|.*\bdropboxapi\.com\b.*"
+)
 SPELLS_ROUTES = ("remote.", "auth.token_endpoint", "auth.login_calls")
 
 STARTS_THREADS = {
@@ -58,20 +66,44 @@ THREADS = {
 """Every module but the pool that starts a thread, with its reason."""
 
 ONE_OF_EACH = {
-    "atomic write": ("disk.atomic_write", re.compile(r"os\.(replace|rename|renames|link)|shutil\.move|.*\.rename")),
-    "Retry-After": ("remote.errors", re.compile(r"(?i)retry-after")),
+    "atomic write": (
+        "disk.atomic_write",
+        re.compile(
+            r"(os|posix)\.(replace|renames?|link)|(shutil|pathlib\.Path)\.(move|replace)|.*\.(rename|hardlink_to)"
+        ),
+    ),
+    "Retry-After": ("remote.errors", re.compile(r"(?i).*\bretry-after\b.*")),
     "size": (None, re.compile(r" ?\b([KMGT]iB|[kMGT]B)\b.{0,3}")),
 }
+TODAY = re.compile(r"(datetime\.)?(datetime|date)\.(now|today|utcnow)")
 MOMENT = re.compile(
-    r"time\.(time|monotonic|perf_counter|process_time|sleep)(_ns)?|(datetime|date)\.(now|today|utcnow)|random\.\w+"
+    r"time\.(time|monotonic|perf_counter|process_time|sleep|localtime|gmtime|ctime|strftime|clock_gettime)(_ns)?"
+    rf"|{TODAY.pattern}|random\.\w+|asyncio\.sleep|os\.times|uuid\.uuid[14]"
 )
 """Calls that read the clock, wait, or draw a number that a test would want to choose.
 
 As the default of an argument they may be named everywhere. Names and keys that nobody may guess (`secrets`,
 `os.urandom`) are no such numbers: to choose them would be a fault.
 """
+DEFAULT_CLOCKS = {
+    "auth.token_cache: time.clock_gettime": "what its clock reads where none is handed in",
+    "engine.context: datetime.datetime.now": "a default under a name",
+    "engine.daemon.dashboard.page: time.monotonic": "a default under a name",
+    "remote.rate_limit: random.random": "a default, imported where something went wrong and not before",
+    "remote.read_client: datetime.datetime.now": "a default under a name",
+}
+"""Defaults that stand elsewhere than at an argument or a field, each with its reason."""
 EDGE = ("cli", "__main__")
 """Where the defaults stand: what runs here reads the machine's clock."""
+
+
+IMPORTS_WHAT_IT_COMPUTES = {
+    "": "the names of the package, each loaded when it is first used",
+    "engine": "the same",
+    "cli.parser": "the one verb that is asked for, of the table above it",
+    "auth.keystore.os_keyring": "the keyrings of the operating system, of the table above it",
+}
+"""Every module that imports something whose name is not written there, with its reason."""
 
 
 def below(wing):
@@ -88,6 +120,8 @@ def forbidden_imports(package):
                 wing = target.partition(".")[0]
                 if wing and wing not in allowed:
                     yield f"{module.name}: imports {target}"
+        if module.name not in IMPORTS_WHAT_IT_COMPUTES:
+            yield from (f"{module.name}: {text} imports nobody can see what" for text in module.computed)
 
 
 def circles(package):
@@ -110,23 +144,20 @@ def impure(package):
 
 
 def _touches(package, module):
-    for source in package.foreign(module):
+    used = {name for _, name in module.uses}
+    for source in package.foreign(module) | used:
         parts = source.split(".")
         yield from {".".join(parts[:n]) for n in range(1, len(parts) + 1)} & WORLD
     defined = {node.name for node in module.nodes if isinstance(node, ast.FunctionDef)}
-    for node in module.nodes:
-        name = called(node)
-        if name in {"open", "print", "input"} - defined or (
-            name and re.fullmatch(r"(datetime|date)\.(now|today|utcnow)", name)
-        ):
-            yield f"{name}()"
+    yield from used & ({"open", "print", "input"} - defined)
+    yield from (name for name in used if TODAY.fullmatch(name))
 
 
 def routes(package):
     """Routes of the API are spelled in two places only."""
     for module in package:
         if not module.name.startswith(SPELLS_ROUTES):
-            for text in texts(module):
+            for text in module.texts:
                 if ROUTE.fullmatch(text):
                     yield f"{module.name}: {text}"
 
@@ -140,12 +171,7 @@ def threads(package):
 
 def _threads_of(module):
     """What a module calls, or derives from, that starts threads."""
-    for node in module.nodes:
-        made = called(node) if isinstance(node, ast.Call) else None
-        bases = [spelled(base) for base in node.bases] if isinstance(node, ast.ClassDef) else []
-        for name in [made, *bases]:
-            if name and name.rpartition(".")[2] in STARTS_THREADS:
-                yield name
+    return (name for _, name in module.uses if name.rpartition(".")[2] in STARTS_THREADS)
 
 
 def reasons_without_a_thread(package):
@@ -173,6 +199,8 @@ NOT_RENEWED = {
     "cli.output.Lines": "the command line forks nothing",
     "engine.daemon.scheduler.Loop": "runs in the parent alone; a child has no loops",
     "engine.daemon.watcher.Watcher": "runs in the parent alone; a child has no loops",
+    "reader.reader.Reader": "a lock for each process, by its number",
+    "remote.parallel": "joined before the call returns",
     "remote.parallel.Threads": "joined before the call returns; those that last longer are `Background`",
     "remote.parallel._Once": "never waited for",
     "remote.throttle.Shape": "its wire renews it",
@@ -184,16 +212,29 @@ NOT_RENEWED = {
 def locks_not_renewed(package):
     """Whatever has a lock makes it new in a forked child, or is named with its reason."""
     for module in package:
-        for node in module.nodes:
-            if isinstance(node, ast.ClassDef) and _has_locks(node):
+        for node in module.nodes if _locks(module) else ():
+            if isinstance(node, ast.ClassDef) and _has_locks(module, node):
                 name = f"{module.name}.{node.name}"
                 if name not in NOT_RENEWED and not _is_renewed(node):
                     yield name
+        if module.name not in NOT_RENEWED and _locks_of_no_class(module):
+            yield module.name
 
 
-def _has_locks(node):
-    made = [called(each) for each in ast.walk(node) if isinstance(each, ast.Call)]
-    return any(name and name.rpartition(".")[2] in RENEWED for name in [*made, *map(spelled, node.bases)])
+def _has_locks(module, node):
+    inside = {id(each) for each in ast.walk(node)}
+    return any(id(each) in inside for each in _locks(module))
+
+
+def _locks(module):
+    return [node for node, name in module.uses if name.rpartition(".")[2] in RENEWED]
+
+
+def _locks_of_no_class(module):
+    """A lock that stands in a module or a function by itself: nothing can renew it."""
+    classes = (node for node in module.nodes if isinstance(node, ast.ClassDef))
+    inside = {id(each) for node in classes for each in ast.walk(node)}
+    return [node for node in _locks(module) if id(node) not in inside]
 
 
 def _is_renewed(node):
@@ -204,18 +245,26 @@ def _is_renewed(node):
 
 def reasons_without_a_lock(package):
     """A class that has no lock is not in the list."""
-    classes = {f"{m.name}.{n.name}": n for m in package for n in m.nodes if isinstance(n, ast.ClassDef)}
-    yield from (name for name in NOT_RENEWED if name not in classes or not _has_locks(classes[name]))
+    classes = {f"{m.name}.{n.name}": (m, n) for m in package for n in m.nodes if isinstance(n, ast.ClassDef)}
+    for name in NOT_RENEWED:
+        if name in package.modules:
+            held = bool(_locks_of_no_class(package.modules[name]))
+        else:
+            held = name in classes and _has_locks(*classes[name])
+        if not held:
+            yield name
 
 
 def second_writes(package):
     """Files are put in place in one module."""
     home, calls = ONE_OF_EACH["atomic write"]
     for module in package:
-        for node in module.nodes:
-            name = called(node)
-            if name and module.name != home and (calls.fullmatch(name) or _replaces_a_file(node, name)):
-                yield f"{module.name}: {name}"
+        if module.name != home:
+            yield from (f"{module.name}: {name}" for _, name in module.uses if calls.fullmatch(name))
+            for node in module.nodes:
+                name = called(node)
+                if name and not calls.fullmatch(name) and _replaces_a_file(node, name):
+                    yield f"{module.name}: {name}"
 
 
 def _replaces_a_file(node, name):
@@ -227,60 +276,97 @@ def _replaces_a_file(node, name):
 def second_texts(package, what):
     """A text that only one module holds stands in another too."""
     home, text = ONE_OF_EACH[what]
-    holders = {module.name for module in package for found in texts(module) if text.fullmatch(found)}
+    holders = {module.name for module in package for found in module.texts if text.fullmatch(found)}
     if home is None and len(holders) > 1:
         yield from sorted(holders)
     elif home is not None:
         yield from sorted(holders - {home})
 
 
+LISTS = ("remote.listing", "remote.read_client")
+"""Where the pages are, and the table of what only reads."""
+
+
 def second_listings(package):
     """Pages of a listing are asked for, and put together, in one module."""
     for module in package:
-        if module.name != "remote.listing":
-            for node in module.nodes:
-                if isinstance(node, ast.Call) and any(
-                    isinstance(part, ast.Constant) and part.value in {"files/list_folder", "files/list_folder/continue"}
-                    for part in node.args
-                ):
-                    yield f"{module.name}: {ast.unparse(node.func)}"
+        if module.name not in LISTS:
+            for text in module.texts:
+                if re.fullmatch(r".*\blist_folder(/continue)?", text):
+                    yield f"{module.name}: {text}"
 
 
 def moments(package):
     """Nobody below the edge reads the clock, waits, or draws a number: time, sleep and chance are handed in."""
+    known = set(DEFAULT_CLOCKS)  # each once
     for module in package:
-        imported = {taken or source for source, taken in module.imports}
-        for node in module.nodes if module.wing not in EDGE else ():
-            name = called(node)
-            if name and MOMENT.fullmatch(name) and name.partition(".")[0] in imported:
-                yield f"{module.name}: {name}"
+        if module.wing not in EDGE:
+            for node, name in module.uses:
+                text = f"{module.name}: {name}"
+                if MOMENT.fullmatch(name) and id(node) not in module.defaults:
+                    if text not in known:
+                        yield text
+                    known.discard(text)
 
 
-SENTENCES = {"why", "message", "hint", "sentence", "note"}
+SENTENCES = {"why", "message", "hint", "sentence", "note", "args", "strerror"}
+SEARCHES = {"startswith", "endswith", "find", "index", "count", "removeprefix", "split", "partition", "rpartition"}
+RESPELLS = {"lower", "upper", "casefold", "strip", "lstrip", "rstrip", "title"}
 
 
 def words_searched(package):
     """An answer is a type: no word is looked for in a sentence."""
     for module in package:
+        sentences = _sentences(module)
         for node in module.nodes:
-            if isinstance(node, ast.Compare) and any(isinstance(op, ast.In | ast.NotIn) for op in node.ops):
-                for side in node.comparators:
-                    if _is_a_sentence(side):
-                        yield f"{module.name}: {ast.unparse(node)}"
-            name = called(node) or ""
-            if (
-                name.rpartition(".")[2] in {"startswith", "endswith", "find"}
-                and "." in name
-                and _is_a_sentence(node.func.value)
-            ):
-                yield f"{module.name}: {ast.unparse(node)}"
+            if any(_is_a_sentence(side, sentences) for side in _searched(module, node)):
+                yield f"{module.name}: {ast.unparse(node).splitlines()[0]}"
 
 
-def _is_a_sentence(node):
+def _searched(module, node):
+    """The texts in which an expression looks for a word."""
+    if isinstance(node, ast.Compare):
+        for left, op, right in zip([node.left, *node.comparators], node.ops, node.comparators, strict=False):
+            if isinstance(op, ast.In | ast.NotIn):
+                yield right
+            elif isinstance(op, ast.Eq | ast.NotEq) and folded(right).strip("*"):
+                yield left
+    elif isinstance(node, ast.Match):
+        yield node.subject
+    elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+        real = module.real(node.func) or ""
+        if node.func.attr in SEARCHES:
+            yield node.func.value
+        elif real.startswith("re.") or real.rpartition(".")[2] in {"search", "fullmatch", "match", "fnmatch"}:
+            yield from node.args
+
+
+def _sentences(module):
+    """The names that stand for a failure, or for its text, in a module."""
+    failures = {node.name for node in module.nodes if isinstance(node, ast.ExceptHandler) and node.name}
+    failures |= {"error", "failure", "exc"}
+    texts_ = {
+        node.targets[0].id
+        for node in module.nodes
+        if isinstance(node, ast.Assign)
+        and isinstance(node.targets[0], ast.Name)
+        and called(node.value) in {"str", "repr"}
+        and node.value.args
+        and spelled(node.value.args[0]) in failures
+    }
+    return failures, texts_
+
+
+def _is_a_sentence(node, sentences):
+    failures, names = sentences
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in RESPELLS:
+        return _is_a_sentence(node.func.value, sentences)
     if isinstance(node, ast.Call):
-        return (
-            called(node) in {"str", "repr"} and bool(node.args) and spelled(node.args[0]) in {"error", "failure", "exc"}
-        )
+        return called(node) in {"str", "repr"} and bool(node.args) and spelled(node.args[0]) in failures
+    if isinstance(node, ast.Subscript):
+        return isinstance(node.value, ast.Attribute) and _is_a_sentence(node.value, sentences)
+    if isinstance(node, ast.Name):
+        return node.id in names
     return isinstance(node, ast.Attribute) and node.attr in SENTENCES
 
 
@@ -315,31 +401,44 @@ ABANDONED = {
 }
 """Words that no name holds, wherever in it, and what is said instead."""
 NOT_ALONE = {
-    **dict.fromkeys(("seen", "act", "look", "news", "grants"), "trust_store; transaction; compare; poll"),
-    **dict.fromkeys(("large", "small", "logins", "failing"), "upload_parts; token_cache; error_boundary"),
+    **dict.fromkeys(("seen", "act", "look", "news"), "trust_store; transaction; compare; poll"),
+    **dict.fromkeys(("logins", "failing"), "token_cache; error_boundary"),
 }
 """Words too plain to be a name by themselves; within one ("head_seen") they say what they say everywhere."""
+NOT_A_MODULE = {"grants", "large", "small", "fetch", "shared", "redirect", "operation"}
+"""Words too plain to be the name of a module; a variable may be called so."""
 
 
 def _names(module):
-    """The names that a module gives: its own, of classes, functions, arguments and attributes."""
-    yield module.name.rpartition(".")[2]
+    """The names that a module gives: its own, of classes, functions, arguments, variables and attributes."""
+    yield from module.name.split(".")
     for node in module.nodes:
         match node:
             case ast.ClassDef() | ast.FunctionDef() | ast.AsyncFunctionDef():
                 yield node.name
             case ast.arg():
                 yield node.arg
+            case ast.Name(ctx=ast.Store()):
+                yield node.id
+            case ast.alias(asname=str()):
+                yield node.asname
+            case ast.ExceptHandler(name=str()) | ast.MatchAs(name=str()):
+                yield node.name
             case ast.Attribute(ctx=ast.Store()):
                 yield node.attr
-            case ast.AnnAssign(target=ast.Name()):
-                yield node.target.id
+
+
+@functools.cache
+def _parts(name):
+    """The words of a name: {"upload", "item"} of UploadItem and of upload_item."""
+    return {part.lower() for part in re.findall(r"[A-Z]?[a-z0-9]+|[A-Z]+(?![a-z])", name)}
 
 
 def words(package):
     """One word for each idea, the field's own: the abandoned ones are in no name."""
-    for module in package:
+    for module in package.modules.values():
+        if module.name.rpartition(".")[2] in NOT_A_MODULE:
+            yield f"{module.name}: as a module"
         for name in sorted(set(_names(module))):
-            parts = {part.lower() for part in re.findall(r"[A-Z]?[a-z0-9]+|[A-Z]+(?![a-z])", name)}
-            if parts & ABANDONED.keys() or name.strip("_").lower() in NOT_ALONE:
+            if _parts(name) & ABANDONED.keys() or name.strip("_").lower() in NOT_ALONE:
                 yield f"{module.name}: {name}"

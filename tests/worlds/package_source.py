@@ -1,12 +1,18 @@
-"""The package as source text: its modules, what they import, and what they reach. Nothing is executed."""
+"""The package as source text: its modules, what they import, and what they reach. Nothing is executed.
+
+What something is called in a module is not what it is: `from time import time as now`, `clock = time.time` and
+`getattr(time, "time")` are all `time.time` (`Module.real`).
+"""
 
 import ast
+import re
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 NAME = "huracan_sync"
+IMPORTS_BY_NAME = {"import_module", "__import__", "find_spec"}
 
 
 @dataclass(frozen=True)
@@ -35,22 +41,145 @@ class Module:
 
     @cached_property
     def imports(self):
-        """(full dotted name, name taken from it or None) of each import, also inside functions.
+        """(full dotted name, name taken from it or None) of each import, also inside functions and by name.
 
         What only the type checker sees is left out.
         """
         imports, waiting = [], [self.tree]
         while waiting:
             node = waiting.pop()
-            if isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING":
+            if isinstance(node, ast.If) and (spelled(node.test) or "").rpartition(".")[2] == "TYPE_CHECKING":
+                waiting += node.orelse
                 continue
             if isinstance(node, ast.Import):
                 imports += ((alias.name, None) for alias in node.names)
             elif isinstance(node, ast.ImportFrom):
-                assert node.level == 0, f"{self.path}: imports are written from the top"
-                imports += ((node.module, alias.name) for alias in node.names)
+                source = self._absolute(node)
+                imports += ((source, alias.name) for alias in node.names)
+            elif (name := self._imported_by_call(node)) is not None and name:
+                imports.append((name, None))
             waiting += ast.iter_child_nodes(node)
         return imports
+
+    def _absolute(self, node):
+        """Where `from . import x` leads."""
+        if not node.level:
+            return node.module
+        is_package = self.path.name == "__init__.py"
+        package = [NAME, *self.name.split(".")] if self.name else [NAME]
+        package = package[: len(package) - (node.level - is_package)]
+        return ".".join([*package, *([node.module] if node.module else [])])
+
+    def _imported_by_call(self, node):
+        """What `importlib.import_module("x")` and its like import: "" when it is computed, None for other nodes."""
+        if isinstance(node, ast.Call) and (spelled(node.func) or "").rpartition(".")[2] in self._importers:
+            return folded(node.args[0]) if node.args and "*" not in folded(node.args[0]) else ""
+        return None
+
+    @cached_property
+    def _importers(self):
+        """What imports by name, under every name that it has here."""
+        aliases = (alias for node in self.nodes if isinstance(node, ast.ImportFrom) for alias in node.names)
+        return IMPORTS_BY_NAME | {alias.asname for alias in aliases if alias.name in IMPORTS_BY_NAME} - {None}
+
+    @cached_property
+    def computed(self):
+        """Whatever is imported, or run, without its name being written."""
+        found = [ast.unparse(node) for node in self.nodes if self._imported_by_call(node) == ""]
+        found += [name for _, name in self.uses if name in {"exec", "eval", "compile", "sys.modules"}]
+        return found + [name for source, name in self.imports if source == "runpy"]
+
+    @cached_property
+    def aliases(self):
+        """{name: what it is} of all that is imported, or given another name, anywhere in the module."""
+        found = {}
+        for node in self.nodes:
+            if isinstance(node, ast.Import):
+                for alias in node.names:
+                    found[alias.asname or alias.name.partition(".")[0]] = (
+                        alias.name if alias.asname else alias.name.partition(".")[0]
+                    )
+            elif isinstance(node, ast.ImportFrom):
+                for alias in node.names:
+                    found[alias.asname or alias.name] = f"{self._absolute(node)}.{alias.name}"
+        for _ in range(2):
+            for node in self.nodes:
+                if isinstance(node, ast.Assign) and len(node.targets) == 1 and isinstance(node.targets[0], ast.Name):
+                    head = spelled(node.value) or (isinstance(node.value, ast.Call) and spelled(node.value.func)) or ""
+                    name = self._real(node.value, found) if head.partition(".")[0] in {*found, "getattr"} else None
+                    if name and node.targets[0].id not in found and "*" not in name:
+                        found[node.targets[0].id] = name
+        return found
+
+    def _real(self, node, aliases):
+        if isinstance(node, ast.Call):
+            if spelled(node.func) == "getattr" and len(node.args) > 1:
+                return f"{self._real(node.args[0], aliases) or ''}.{folded(node.args[1])}"
+            return self._imported_by_call(node) or None
+        if isinstance(node, ast.Attribute):
+            return f"{self._real(node.value, aliases) or ''}.{node.attr}"
+        return aliases.get(node.id, node.id) if isinstance(node, ast.Name) else None
+
+    def real(self, node):
+        """The dotted name of what a name, an attribute or a `getattr` stands for; what is computed is left empty."""
+        return self._real(node, self.aliases)
+
+    @cached_property
+    def uses(self):
+        """(node, what it really is) of every name and attribute that is read, but in annotations."""
+        skipped = {id(each) for node in self.nodes for part in _annotations(node) for each in ast.walk(part)}
+        skipped |= {id(node.value) for node in self.nodes if isinstance(node, ast.Attribute)}
+        return [
+            (node, name)
+            for node in self.nodes
+            if isinstance(node, ast.Name | ast.Attribute | ast.Call)
+            and id(node) not in skipped
+            and not isinstance(getattr(node, "ctx", None), ast.Store | ast.Del)
+            and (name := self.real(node))
+        ]
+
+    @cached_property
+    def defaults(self):
+        """The ids of the nodes in the defaults of arguments and of fields, in `given or default` and `is default`."""
+        found = [
+            part
+            for node in self.nodes
+            if isinstance(node, ast.arguments)
+            for part in (*node.defaults, *node.kw_defaults)
+            if part is not None
+        ]
+        fields = (each for node in self.nodes if isinstance(node, ast.ClassDef) for each in node.body)
+        found += [each.value for each in fields if isinstance(each, ast.AnnAssign) and each.value is not None]
+        found += [
+            node.values[-1] for node in self.nodes if isinstance(node, ast.BoolOp) and isinstance(node.op, ast.Or)
+        ]
+        found += [
+            node.comparators[0]
+            for node in self.nodes
+            if isinstance(node, ast.Compare) and isinstance(node.ops[0], ast.Is | ast.IsNot)
+        ]
+        # What is called there is read there: `now or time.time()`.
+        calls = (node for part in found for node in ast.walk(part) if isinstance(node, ast.Call))
+        called_ = {id(each) for node in calls for each in ast.walk(node.func)}
+        return {id(each) for part in found for each in ast.walk(part)} - called_
+
+    @cached_property
+    def texts(self):
+        """Each string that is no docstring, f-string parts too; and each that is put together of several."""
+        docstrings = {
+            id(node.body[0].value)
+            for node in self.nodes
+            if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)
+            and node.body
+            and isinstance(node.body[0], ast.Expr)
+        }
+        found = []
+        for node in self.nodes:
+            if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in docstrings:
+                found.append(node.value)
+            elif isinstance(node, ast.BinOp | ast.JoinedStr | ast.Call) and (text := folded(node)).strip("*"):
+                found.append(text)
+        return found
 
 
 class Package:
@@ -83,7 +212,26 @@ class Package:
             if source.partition(".")[0] == NAME:
                 inner = source[len(NAME) + 1 :]
                 below = ".".join(filter(None, (inner, taken)))
-                yield below if below in self.modules else inner
+                yield below if below in self.modules else inner or self._front.get(taken, "")
+            if (source, taken) == (NAME, None):  # `import huracan_sync`, and then anything of it by its full name
+                yield from sorted({self._longest(name) for _, name in module.uses if name.startswith(f"{NAME}.")})
+
+    @property
+    def _front(self):
+        """{name: module} of what the package hands out at its top."""
+        front = self.modules[""]
+        return {
+            alias.name: node.module[len(NAME) + 1 :]
+            for node in front.nodes
+            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith(f"{NAME}.")
+            for alias in node.names
+        }
+
+    def _longest(self, name):
+        """The module that a full dotted name begins with."""
+        parts = name.split(".")[1:]
+        names = [".".join(parts[:n]) for n in range(len(parts), 0, -1)]
+        return next((each for each in names if each in self.modules), self._front.get(names[-1], ""))
 
     def foreign(self, module):
         """The dotted names that a module imports from elsewhere, with what it takes from them."""
@@ -142,6 +290,39 @@ def _strongly_connected(arrows):
     return groups
 
 
+def _annotations(node):
+    if isinstance(node, ast.AnnAssign | ast.arg) and node.annotation is not None:
+        yield node.annotation
+    if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.returns is not None:
+        yield node.returns
+
+
+def folded(node):
+    """The text that an expression makes; `*` for what is only known when it runs."""
+    match node:
+        case ast.Constant(value=str() as text):
+            return text
+        case ast.JoinedStr():
+            return "".join(map(folded, node.values))
+        case ast.FormattedValue():
+            return folded(node.value)
+        case ast.BinOp(op=ast.Add()):
+            return folded(node.left) + folded(node.right)
+        case ast.BinOp(op=ast.Mod(), left=ast.Constant(value=str() as text)):
+            parts = node.right.elts if isinstance(node.right, ast.Tuple) else [node.right]
+            return _filled(re.sub(r"%[sdr]", "{}", text), parts)
+        case ast.Call(func=ast.Attribute(value=ast.Constant(value=str() as text), attr="format")):
+            return _filled(text, node.args)
+        case ast.Call(func=ast.Attribute(value=ast.Constant(value=str() as text), attr="join")):
+            return text.join(map(folded, getattr(node.args[0], "elts", node.args)))
+    return "*"
+
+
+def _filled(text, parts):
+    given = iter([folded(part) for part in parts])
+    return re.sub(r"\{\w*\}", lambda _: next(given, "*"), text)
+
+
 def called(node):
     """The dotted name of what a call calls ("time.sleep", ".replace" of anything, "open"), or None."""
     return spelled(node.func) if isinstance(node, ast.Call) else None
@@ -154,17 +335,3 @@ def spelled(node):
     if isinstance(node, ast.Attribute):
         return f"{spelled(node.value) or ''}.{node.attr}"
     return None
-
-
-def texts(module):
-    """Each string that is no docstring, f-string parts too."""
-    docstrings = {
-        id(node.body[0].value)
-        for node in module.nodes
-        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)
-        and node.body
-        and isinstance(node.body[0], ast.Expr)
-    }
-    for node in module.nodes:
-        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in docstrings:
-            yield node.value

@@ -28,9 +28,9 @@ body{margin:0;background:var(--back);color:var(--ink);font:15px/1.5 system-ui,-a
 header{display:flex;flex-wrap:wrap;gap:4px 24px;align-items:baseline;padding:20px 28px 8px}
 .brand{font-weight:700;font-size:20px;letter-spacing:-.01em;margin:0}.brand span{color:var(--blue);font-weight:500}
 header p{margin:0;color:var(--soft)}header .brand{color:var(--ink)}
-main.board{display:grid;grid-template-columns:minmax(300px,5fr) minmax(420px,8fr);gap:20px;padding:12px 28px 40px;
+main.columns{display:grid;grid-template-columns:minmax(300px,5fr) minmax(420px,8fr);gap:20px;padding:12px 28px 40px;
 align-items:start}
-@media(max-width:900px){main.board{grid-template-columns:minmax(0,1fr)}}
+@media(max-width:900px){main.columns{grid-template-columns:minmax(0,1fr)}}
 section{background:var(--paper);border:1px solid var(--line);border-radius:12px;padding:16px 20px;min-width:0}
 section+section{margin-top:20px}section table+h2{margin-top:16px}.column{min-width:0}
 h1{font-size:26px;line-height:1.2;margin:8px 0 16px}h2{font-size:15px;margin:0 0 10px}
@@ -59,7 +59,7 @@ background:var(--back);color:inherit}
 button{font:inherit;font-weight:600;padding:10px 22px;border-radius:10px;border:1px solid var(--line);
 background:transparent;color:inherit;cursor:pointer}
 button.primary{background:var(--blue);border-color:var(--blue);color:#fff}
-@media(max-width:600px){header{padding:14px 14px 4px}main.board{padding:10px 10px 32px;gap:12px}
+@media(max-width:600px){header{padding:14px 14px 4px}main.columns{padding:10px 10px 32px;gap:12px}
 section{padding:12px 14px}section+section{margin-top:12px}h2 small{overflow-wrap:anywhere}
 .card{margin:4vh 10px;padding:24px}td.mono{white-space:normal}
 dl{grid-template-columns:minmax(0,1fr)}dd{margin-bottom:6px}.log tr:first-child,.log td:nth-child(n+4){display:none}
@@ -73,7 +73,7 @@ setInterval(async () => {
   try {
     const text = await (await fetch(location.href)).text();
     const fresh = new DOMParser().parseFromString(text, 'text/html');
-    for (const id of ['top', 'board']) {
+    for (const id of ['top', 'columns']) {
       const old = document.getElementById(id), now = fresh.getElementById(id);
       now.querySelectorAll('details').forEach(d => {
         const same = old.querySelector('details[data-key="' + CSS.escape(d.dataset.key) + '"]');
@@ -123,8 +123,8 @@ def home(world: World, before: int | None = None) -> str:
     accounts = "".join(_account(account) for account in world.accounts.values())
     left = f'<div class="column">{accounts}{_apps(world)}</div>'
     right = f'<div class="column">{_requests(world, before)}{_behaviour(world)}</div>'
-    board = f'<main class="board" id="board">{left}{right}</main>'
-    return document("Dropbox emulator", top + board, script=_SCRIPT)
+    columns = f'<main class="columns" id="columns">{left}{right}</main>'
+    return document("Dropbox emulator", top + columns, script=_SCRIPT)
 
 
 def size(count: int) -> str:

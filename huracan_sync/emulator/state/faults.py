@@ -140,7 +140,7 @@ class _Armed:
 
     def __init__(self, rule: Rule) -> None:
         self.rule = rule
-        self.seen = 0
+        self.matched = 0
         self.struck = 0
         self.random = random.Random(rule.seed)  # noqa: S311  it has to be repeatable
 
@@ -148,12 +148,12 @@ class _Armed:
         rule = self.rule
         if not fnmatchcase(route, rule.route) or not (rule.path is None or fnmatchcase(path, rule.path.lower())):
             return False
-        self.seen += 1
+        self.matched += 1
         if rule.times is not None and self.struck >= rule.times:
             return False
         hits = [
-            rule.nth is None or self.seen in (rule.nth if isinstance(rule.nth, list) else [rule.nth]),
-            rule.every is None or self.seen % rule.every == 0,
+            rule.nth is None or self.matched in (rule.nth if isinstance(rule.nth, list) else [rule.nth]),
+            rule.every is None or self.matched % rule.every == 0,
             rule.rate is None or self.random.random() < rule.rate,
         ]
         self.struck += all(hits)
@@ -187,5 +187,5 @@ class Faults:
     def report(self) -> list[dict[str, Any]]:
         """Return the rules, with how many calls each saw and applied to."""
         return [
-            {**msgspec.structs.asdict(armed.rule), "seen": armed.seen, "struck": armed.struck} for armed in self._armed
+            {**msgspec.structs.asdict(armed.rule), "seen": armed.matched, "struck": armed.struck} for armed in self._armed
         ]
