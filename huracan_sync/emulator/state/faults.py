@@ -187,5 +187,5 @@ class Faults:
     def report(self) -> list[dict[str, Any]]:
         """Return the rules, with how many calls each saw and applied to."""
         return [
-            {**msgspec.structs.asdict(armed.rule), "seen": armed.matched, "struck": armed.struck} for armed in self._armed
+            {**msgspec.structs.asdict(each.rule), "seen": each.matched, "struck": each.struck} for each in self._armed
         ]
