@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from pathlib import Path
 
 from huracan_sync.auth.credentials import Credentials
+from huracan_sync.auth.receipt_seal import seal_of
 from huracan_sync.auth.session import DEFAULT_ROOT, account_of, credentials_of, home_of, root_of
 from huracan_sync.remote.client import Remote
 from huracan_sync.remote.grant import Grant, GrantTokens
@@ -55,7 +57,9 @@ def connect(
         throttle=throttle,
         root=root,
     )
-    return Remote(account.wire, account.tokens, pacing=pacing, identity=account.identity, root=account.root)
+    remote = Remote(account.wire, account.tokens, pacing=pacing, identity=account.identity, root=account.root)
+    remote.seal = functools.partial(seal_of, account.home)
+    return remote
 
 
 def connect_lent(grant: Grant, *, throttle: Throttle | None = None) -> Remote:
@@ -68,4 +72,6 @@ def connect_lent(grant: Grant, *, throttle: Throttle | None = None) -> Remote:
     at_once = max(1, round(MOST_AT_ONCE * min(grant.share, 1.0)))
     pacing = Pacing(start=min(8, at_once), most=at_once)
     wire = Wire(grant.endpoint, throttle=throttle)
-    return Remote(wire, GrantTokens(grant), pacing=pacing, identity=lambda: grant.account, root=grant.root)
+    remote = Remote(wire, GrantTokens(grant), pacing=pacing, identity=lambda: grant.account, root=grant.root)
+    remote.seal = lambda: grant.seal
+    return remote

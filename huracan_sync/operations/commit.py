@@ -8,7 +8,6 @@ receipts or with none. What was committed before is recognised. Nothing is signe
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from huracan_sync.disk.private_folder import Folder
 from huracan_sync.errors import Conflict, HuracanError, UsageError
 from huracan_sync.manifest import file_kinds
 from huracan_sync.operations import receipts as form
+from huracan_sync.operations.kept_receipts import KeptReceipts
 from huracan_sync.operations.push import PushReport
 from huracan_sync.operations.receipts import Receipt, Receipts
 from huracan_sync.remote import files
@@ -37,16 +37,16 @@ from huracan_sync.tree.paths import RelPath, join
 
 KEPT = "receipts"
 """The folder, below the state folder, where receipts lie until they are committed."""
-MOST = 512 * 1024 * 1024
 
 
-def commit(
+def commit(  # noqa: PLR0913 - what all operations take, and what this one asks
     remote: Remote,
     receipts: Iterable[bytes],
     remote_folder: str,
     *,
     channel: str | None = None,
     overwrite: bool = False,
+    unsealed: bool = False,
     home: Path | None = None,
     keys: KeyPlace | None = None,
     monitor: Monitor | None = None,
@@ -59,6 +59,8 @@ def commit(
         remote_folder: the folder below which the paths of the receipts lie.
         channel: the channel of the manifest; by default called as the last component of `remote_folder`.
         overwrite: replace what lies there; else a file that others have put there is a conflict and stays.
+        unsealed: also receipts that were staged with the grant of another machine, which this driver replaces. Then
+            nothing tells whether they were changed on their way.
         home: the state folder.
         keys: where the signing key is.
         monitor: told what moves.
@@ -67,15 +69,24 @@ def commit(
         The report of a push; `failed` names each file that is not in its place. While there is one, nothing is signed.
 
     Raises:
-        UsageError: a receipt is none, or is for another account.
+        UsageError: a receipt is none, was changed on its way, or is for another account. Nothing was committed.
         Busy: another process works on the same folder.
         NoTrust, NoSigningKey, Refused: everything is in place, and nothing could be signed.
         NotAuthorized, Unavailable, TryLater: it ended early; run it again, with the same receipts or with none.
     """
-    arrived = [(data, _of_this_account(remote, form.decode(data))) for data in receipts]
+    arrived = checked(remote, receipts, unsealed=unsealed)
     context = Context.of(remote, home=home, keys=keys, monitor=monitor)
     with context.pair(context.home / KEPT / "from-workers", remote_folder) as pair:
         return _Commit(context, pair, channel, overwrite=overwrite).run(arrived)
+
+
+def checked(remote: Remote, every: Iterable[bytes], *, unsealed: bool) -> list[bytes]:
+    """Receipts that this machine's grants made, for this login. Raises as `commit`."""
+    arrived = list(every)
+    key = None if unsealed or not arrived else remote.seal()
+    for data in arrived:
+        _check_account(remote, form.decode(data, key))
+    return arrived
 
 
 class _Commit:
@@ -86,39 +97,25 @@ class _Commit:
         self._pair = pair
         self._overwrite = overwrite
         self._signer = PushSigner(context, pair, channel)
-        self._kept = Folder(context.home / KEPT / str(pair.id))
+        self._kept = KeptReceipts(Folder(context.home / KEPT / str(pair.id)), context.clock)
         self._report = PushReport()
 
-    def run(self, arrived: list[tuple[bytes, Receipts]]) -> PushReport:
+    def run(self, arrived: list[bytes]) -> PushReport:
         """Raises as `commit`."""
         with self._pair.run("commit", self._report, wait_s=60.0):
-            names = self._keep(data for data, _ in arrived)
-            wanted = form.merged([*self._left_over(names), *(each for _, each in arrived)])
-            failures = self._place(wanted)
+            self._kept.keep(arrived)
+            failures = self._place(form.merged(self._kept.all()))
             self._pair.report_failures(failures, self._report)
             if not failures:
                 self._sign()
-            for name in names:  # the run came to its end: what failed is for the caller to decide
-                self._kept.remove(name)
+            self._kept.end()
         return self._report
-
-    def _keep(self, every: Iterable[bytes]) -> list[str]:
-        """Have the receipts on this disk; the names of all that lie there."""
-        for data in every:
-            name = f"{hashlib.sha256(data).hexdigest()}.receipts"
-            if self._kept.read(name, most=MOST) is None:
-                self._kept.write(name, data)
-        return sorted(path.name for path in self._kept.path.glob("*.receipts"))
-
-    def _left_over(self, names: list[str]) -> list[Receipts]:
-        """All receipts that lie here, an earlier run's too."""
-        found = (self._kept.read(name, most=MOST) for name in names)
-        return [form.decode(data) for data in found if data is not None]
 
     def _place(self, wanted: dict[str, Receipt]) -> list[Failure]:
         pair = self._pair
         synced = pair.journal.synced(pair.id)
-        todo = {key: file for key, file in wanted.items() if not _lies_there(synced.get(key), file)}
+        committed = self._kept.committed(wanted.values())
+        todo = {key: file for key, file in wanted.items() if file.session not in committed}
         self._report.skipped = len(wanted) - len(todo)
         pair.monitor.planned(len(todo), sum(file.size for file in todo.values()))
         placings = [self._placing(file, synced.get(key)) for key, file in todo.items()]
@@ -158,6 +155,7 @@ class _Commit:
         pair.journal.learn(
             pair.id, [Synced(entry, None, origin=origin) for (_, entry), origin in zip(placed, origins, strict=True)]
         )
+        self._kept.note_committed(file for file, _ in placed)
         self._report.uploaded += len(placed)
         for file, _ in placed:
             pair.monitor.finished(file.path, file.size)
@@ -171,7 +169,7 @@ class _Commit:
             self._pair.report_failures(list(signed.superseded), self._report)
 
 
-def _of_this_account(remote: Remote, receipts: Receipts) -> Receipts:
+def _check_account(remote: Remote, receipts: Receipts) -> None:
     """Receipts of another account name sessions that this login does not have.
 
     A delivered token does not say whose it is; then Dropbox tells, by not knowing the sessions.
@@ -184,11 +182,6 @@ def _of_this_account(remote: Remote, receipts: Receipts) -> Receipts:
             f"these receipts are of {receipts.account} ({receipts.service}), and this login is {account} ({service})",
             hint="commit with the login that lent the grant",
         )
-    return receipts
-
-
-def _lies_there(known: Synced | None, file: Receipt) -> bool:
-    return known is not None and known.entry.content_hash == file.content_hash and known.entry.path == file.path
 
 
 def _wants_proof(file: Receipt) -> bool:

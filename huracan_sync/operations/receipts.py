@@ -1,7 +1,13 @@
-"""Receipts: what a worker has staged, as plain bytes for the driver that commits it. Pure."""
+"""Receipts: what a worker has staged, as plain bytes for the driver that commits it. Pure.
+
+They are sealed (HMAC-SHA256) with a key that the driver hands out with its grants: whoever has no grant can neither
+make nor change one. What a worker itself says of its files is compared with what Dropbox holds, when it is committed.
+"""
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 from collections.abc import Iterable
 from typing import Annotated
 
@@ -10,10 +16,11 @@ from msgspec import Meta
 
 from huracan_sync.errors import HostilePath, UsageError
 from huracan_sync.manifest.locations import is_ours
+from huracan_sync.secret import Secret
 from huracan_sync.tree.content_hash import BLOCK_SIZE, DIGEST_SIZE, block_count, combine
 from huracan_sync.tree.paths import check, fold
 
-FORM = "huracan-receipts-1"
+FORM = "huracan-receipts-2"
 MOST_FILES = 1_000_000
 Digest = Annotated[bytes, Meta(min_length=DIGEST_SIZE, max_length=DIGEST_SIZE)]
 
@@ -33,6 +40,8 @@ class Receipt(msgspec.Struct, frozen=True, array_like=True):
     """The digests of its blocks, where it has more than one."""
     staged_ms: int = 0
     """Milliseconds since 1970."""
+    note: bytes = b""
+    """What the one who staged it tells the one who commits it."""
 
 
 class Receipts(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
@@ -44,22 +53,34 @@ class Receipts(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fiel
     files: list[Receipt]
 
 
+class _Sealed(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+    """Receipts and their seal."""
+
+    body: bytes
+    seal: bytes
+
+
 _decoder = msgspec.msgpack.Decoder(Receipts)
+_envelope = msgspec.msgpack.Decoder(_Sealed)
 
 
-def encode(service: str, account: str, files: list[Receipt]) -> bytes:
-    """Receipts as they travel."""
-    return msgspec.msgpack.encode(Receipts(FORM, service, account, files))
+def encode(service: str, account: str, files: list[Receipt], key: Secret | None = None) -> bytes:
+    """Receipts as they travel, sealed if there is a key."""
+    body = msgspec.msgpack.encode(Receipts(FORM, service, account, files))
+    return msgspec.msgpack.encode(_Sealed(body, _seal(body, key) if key else b""))
 
 
-def decode(data: bytes) -> Receipts:
-    """Receipts as they arrived. Nothing in them is believed but where they point to.
+def decode(data: bytes, key: Secret | None = None) -> Receipts:
+    """Receipts as they arrived. With a key, none that were not sealed with it.
 
     Raises:
-        UsageError: they are none, or name what no tree may hold.
+        UsageError: they are none, or name what no tree may hold. `NOT_OUR_RECEIPTS`: they were sealed with no such key.
     """
     try:
-        receipts = _decoder.decode(data)
+        sealed = _envelope.decode(data)
+        if key and not hmac.compare_digest(sealed.seal, _seal(sealed.body, key)):
+            raise UsageError("these receipts were not made with a grant of this machine", code="NOT_OUR_RECEIPTS")
+        receipts = _decoder.decode(sealed.body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise UsageError(f"that is no receipt: {error}", hint="pass what `stage` returned, unchanged") from error
     if receipts.form != FORM or len(receipts.files) > MOST_FILES:
@@ -67,6 +88,10 @@ def decode(data: bytes) -> Receipts:
     for file in receipts.files:
         _check(file)
     return receipts
+
+
+def _seal(body: bytes, key: Secret) -> bytes:
+    return hmac.new(key.reveal().encode(), body, hashlib.sha256).digest()
 
 
 def _check(file: Receipt) -> None:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Mapping
-from concurrent.futures import Executor
 from pathlib import Path
-from typing import TypeVar
+from typing import Self, TypeVar
+
+import msgspec
 
 from huracan_sync.auth.connect import connect_lent
 from huracan_sync.disk.parquet import check_whole
@@ -18,8 +19,8 @@ from huracan_sync.remote.client import Remote
 from huracan_sync.remote.grant import Grant
 from huracan_sync.transfer.staging import PART, Staged, StreamUpload, stage_contents
 from huracan_sync.transfer.worker_pool import WORKERS, background
-from huracan_sync.tree.content_hash import BLOCK_SIZE
-from huracan_sync.tree.paths import RelPath, check
+from huracan_sync.tree.content_hash import BLOCK_SIZE, block_hashes, combine
+from huracan_sync.tree.paths import RelPath, check, fold
 
 Source = Path | str | bytes
 """A local file, or content."""
@@ -52,76 +53,143 @@ def stage(
         RateLimited, Unavailable, OutOfSpace: not now.
     """
     pairs = [(source, check(path)) for source, path in (files.items() if isinstance(files, Mapping) else files)]
-    remote = connect_lent(grant) if isinstance(grant, Grant) else grant
-    with background(WORKERS, "huracan-stage") as threads:
-        done = _Stage(remote, threads, clock).run(pairs)
-    service = remote.wire.endpoint.namespace
-    return receipts.encode(service, remote.place.removeprefix(f"{service}/"), done)
-
-
-class _Stage:
-    """One call of `stage`."""
-
-    def __init__(self, remote: Remote, threads: Executor, clock: Callable[[], float]) -> None:
-        self._remote = remote
-        self._threads = threads
-        self._clock = clock
-        self._done: list[Receipt] = []
-        self._together: list[tuple[RelPath, bytes, int]] = []
-
-    def run(self, pairs: list[tuple[Source, RelPath]]) -> list[Receipt]:
-        size = 0
+    with Stager(grant, clock=clock) as stager:
         for source, path in pairs:
-            if isinstance(source, bytes):
-                self._add(path, source, int(self._clock() * 1000))
-                size += len(source)
-            else:
-                size += self._read(Path(source), path)
-            if size > TOGETHER:
-                self._flush()
-                size = 0
-        self._flush()
-        return self._done
+            stager.add(source, path)
+        return stager.receipts()
 
-    def _read(self, local: Path, path: RelPath) -> int:
-        """Read a local file; a large one goes out at once. How many bytes stay in memory."""
-        local = local.absolute()
-        with StableRead(local.parent, RelPath(local.name)) as reading:
+
+class Added(msgspec.Struct, frozen=True):
+    """A file whose content is in an upload session, or in memory until more come."""
+
+    path: RelPath
+    size: int
+    content_hash: bytes
+    mtime_ms: int
+    kind: int
+    note: bytes
+
+
+class Stager:
+    """Stages files one after another, small ones together. One thread at a time. Use as a context manager."""
+
+    def __init__(self, grant: Grant | Remote, *, clock: Callable[[], float] = time.time) -> None:
+        """Nothing is sent before there is enough of it, or a receipt is asked for.
+
+        Args:
+            grant: what the driver has lent, or a login.
+            clock: seconds since 1970.
+        """
+        self._remote = connect_lent(grant) if isinstance(grant, Grant) else grant
+        self._threads = background(WORKERS, "huracan-stage")
+        self._clock = clock
+        self._done: dict[str, Receipt] = {}
+        self._held = 0
+        """Bytes in memory."""
+        self._waiting: dict[str, tuple[Added, bytes]] = {}
+        """Small files, whose content is in memory; by folded path, like the receipts: a path is staged once."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the threads. What has no receipt yet is given up."""
+        self._threads.shutdown(wait=True, cancel_futures=True)
+
+    def add(self, source: Source, path: RelPath, *, note: bytes = b"") -> Added:
+        """Take a file or a content, in the place of an earlier one for the same path. It may be changed afterwards.
+
+        Raises:
+            FileChanged, LocalFailure: it cannot be read whole. Nothing is taken.
+            NotAuthorized, RateLimited, Unavailable, OutOfSpace: it, or what waited, could not be sent.
+        """
+        added = (
+            self._add(path, source, int(self._clock() * 1000), note)
+            if isinstance(source, bytes)
+            else self._read(Path(source), path, note)
+        )
+        if self._held > TOGETHER:
+            self._send()
+        return added
+
+    def receipts(self) -> bytes:
+        """Receipts for everything that was added. Raises as `add`; call it again, and what could be sent is not again.
+
+        Raises:
+            NotAuthorized, RateLimited, Unavailable, OutOfSpace: something could not be sent.
+        """
+        self._send()
+        service = self._remote.wire.endpoint.namespace
+        account = self._remote.place.removeprefix(f"{service}/")
+        return receipts.encode(service, account, list(self._done.values()), self._remote.seal())
+
+    def _read(self, local: Path, path: RelPath, note: bytes) -> Added:
+        """Read a local file; a large one goes out at once."""
+        local = local.resolve()
+        with StableRead(local.parent, RelPath(local.name), prefix_only=local.name.endswith(".log")) as reading:
             check_whole(reading)
             size, mtime_ms = reading.stamp.size, reading.stamp.mtime_ns // 1_000_000
             if size <= PART:
                 content = reading.read(0, size)
                 reading.check_unchanged()
-                self._add(path, content, mtime_ms)
-                return size
+                return self._add(path, content, mtime_ms, note)
             upload = StreamUpload(self._remote, self._threads)
             try:
                 for at in range(0, size, BLOCK_SIZE):
-                    upload.write(reading.read(at, BLOCK_SIZE))
+                    upload.write(reading.read(at, min(BLOCK_SIZE, size - at)))
                 reading.check_unchanged()
-                self._note(path, upload.finish(), reading.read(0, file_kinds.SNIFF), mtime_ms)
+                first = reading.read(0, file_kinds.SNIFF)
+                return self._note(_added(path, upload.finish(), first, mtime_ms, note))
             except BaseException:
                 upload.discard()
                 raise
-        return 0
 
-    def _add(self, path: RelPath, content: bytes, mtime_ms: int) -> None:
+    def _add(self, path: RelPath, content: bytes, mtime_ms: int, note: bytes) -> Added:
+        first = content[: file_kinds.SNIFF]
         if len(content) <= PART:
-            self._together.append((path, content, mtime_ms))
-            return
+            blocks = block_hashes(content)
+            added = Added(path, len(content), combine(blocks), mtime_ms, int(file_kinds.of(path, first)), note)
+            self._forget(path)
+            self._waiting[fold(path)] = (added, content)
+            self._held += len(content)
+            return added
         upload = StreamUpload(self._remote, self._threads)
         upload.write(content)
-        self._note(path, upload.finish(), content[: file_kinds.SNIFF], mtime_ms)
+        return self._note(_added(path, upload.finish(), first, mtime_ms, note))
 
-    def _flush(self) -> None:
-        small, self._together = self._together, []
-        if not small:
-            return
-        staged = stage_contents(self._remote, self._threads, [content for _, content, _ in small])
-        for (path, content, mtime_ms), each in zip(small, staged, strict=True):
-            self._note(path, each, content[: file_kinds.SNIFF], mtime_ms)
+    def _forget(self, path: RelPath) -> None:
+        self._done.pop(fold(path), None)
+        _, content = self._waiting.pop(fold(path), (None, b""))
+        self._held -= len(content)
 
-    def _note(self, path: RelPath, staged: Staged, first: bytes, mtime_ms: int) -> None:
-        kind, now_ms = int(file_kinds.of(path, first)), int(self._clock() * 1000)
-        digest, blocks = staged.content_hash, staged.blocks
-        self._done.append(Receipt(path, staged.session, staged.size, digest, max(0, mtime_ms), kind, blocks, now_ms))
+    def _send(self) -> None:
+        waiting = list(self._waiting.values())
+        staged = stage_contents(self._remote, self._threads, [content for _, content in waiting])
+        self._waiting.clear()
+        self._held = 0
+        for (added, _), each in zip(waiting, staged, strict=True):
+            self._note((added, each))
+
+    def _note(self, what: tuple[Added, Staged]) -> Added:
+        added, staged = what
+        self._forget(added.path)
+        self._done[fold(added.path)] = Receipt(
+            added.path,
+            staged.session,
+            staged.size,
+            staged.content_hash,
+            max(0, added.mtime_ms),
+            added.kind,
+            staged.blocks,
+            int(self._clock() * 1000),
+            added.note,
+        )
+        return added
+
+
+def _added(path: RelPath, staged: Staged, first: bytes, mtime_ms: int, note: bytes) -> tuple[Added, Staged]:
+    kind = int(file_kinds.of(path, first))
+    return Added(path, staged.size, staged.content_hash, mtime_ms, kind, note), staged

@@ -17,6 +17,7 @@ from huracan_sync.errors import NotAuthorized
 from huracan_sync.remote.grant import STAGING, Grant, Lender
 from huracan_sync.remote.http import Body
 from huracan_sync.remote.read_client import Call, Download, Ranged, ReadOnly, Tokens, header_safe
+from huracan_sync.secret import Secret
 
 if TYPE_CHECKING:
     import dropbox
@@ -26,8 +27,15 @@ __all__ = ["Download", "Ranged", "Remote", "Tokens", "header_safe"]
 T = TypeVar("T")
 
 
+def no_seal() -> None:
+    """The default: a login that was made by hand keeps no key, and what is staged with it is not sealed."""
+
+
 class Remote(ReadOnly):
     """One login's Dropbox. Thread-safe; opens no connection before the first call."""
+
+    seal: Callable[[], Secret | None] = staticmethod(no_seal)
+    """The key that receipts are sealed with, of this machine or of the grant."""
 
     def rpc(self, route: str, arg: object, result: type[T], *, repeatable: bool = True, commit: bool = False) -> T:
         """Call an RPC route.
@@ -96,7 +104,8 @@ class Remote(ReadOnly):
         token, lifetime_s = self.tokens.lend(wanted)
         account = self.place.removeprefix(f"{self.wire.endpoint.namespace}/")
         expires_s = clock() + lifetime_s
-        return Grant(token, account, self.wire.endpoint, self.root, tuple(sorted(wanted)), expires_s, share)
+        scopes = tuple(sorted(wanted))
+        return Grant(token, account, self.wire.endpoint, self.root, scopes, expires_s, share, self.seal())
 
     def sdk(self) -> dropbox.Dropbox:
         """The official SDK's client over the same tokens and the same hosts."""

@@ -35,17 +35,19 @@ class Grant(msgspec.Struct, frozen=True):
     """Seconds since 1970."""
     share: float
     """How much of the login's rate this worker may use, up to 1."""
+    seal: Secret | None = None
+    """The key that receipts are sealed with (`operations.receipts`)."""
 
     def __repr__(self) -> str:
         return f"Grant({self.account}, {' '.join(self.scopes)}, until {self.expires_s:.0f})"
 
     def __reduce__(self) -> tuple[Any, ...]:
         described = (self.account, self.endpoint, self.root, self.scopes, self.expires_s, self.share)
-        return _arrived, (self.token.reveal(), *described)
+        return _arrived, (self.token.reveal(), self.seal.reveal() if self.seal else "", *described)
 
 
-def _arrived(token: str, *described: Any) -> Grant:
-    return Grant(Secret(token), *described)
+def _arrived(token: str, seal: str, *described: Any) -> Grant:
+    return Grant(Secret(token), *described, Secret(seal) if seal else None)
 
 
 class GrantTokens:

@@ -7,6 +7,7 @@ import time
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 
 import pytest
+from expecting import raises
 from machines import WRITE, Machine
 from publishing_machine import Publisher
 from transfer_world import content
@@ -14,6 +15,7 @@ from transfer_world import content
 from huracan_sync import Grant, commit, connect, errors, stage
 from huracan_sync.operations import receipts as form
 from huracan_sync.remote.files import fetch
+from huracan_sync.secret import Secret
 
 MIB = 1024 * 1024
 FOLDER = "/Engine/runs"
@@ -161,19 +163,53 @@ def test_a_task_that_ran_twice_leaves_one_file(driver):
     assert lies_there(driver, {**files, "a/0.bin": b"the second time"})
 
 
-def forged(data, **changes):
+def forged(data, key=None, **changes):
     from msgspec.structs import replace
 
     receipts = form.decode(data)
-    return form.encode(receipts.service, receipts.account, [replace(receipts.files[0], **changes), *receipts.files[1:]])
+    files = [replace(receipts.files[0], **changes), *receipts.files[1:]]
+    return form.encode(receipts.service, receipts.account, files, key)
 
 
 @pytest.mark.parametrize("changes", [{"session": "made-up"}, {"content_hash": b"\1" * 32}, {"size": 3}])
-def test_of_a_forged_receipt_that_file_fails_and_nothing_is_signed(driver, changes):
+def test_of_a_worker_that_lies_that_file_fails_and_nothing_is_signed(driver, changes):
     receipts = staged(driver.remote.lend(), shard("a", small=4, large=0))
-    report = commits(driver, [forged(receipts, **changes)])
+    report = commits(driver, [forged(receipts, driver.remote.seal(), **changes)])
     assert [failure.path for failure in report.failed] == ["a/0.bin"]
     assert (report.uploaded, report.sequence) == (3, 0)
+
+
+@pytest.mark.parametrize("key", [None, Secret("of another machine")])
+def test_a_receipt_that_was_changed_on_its_way_is_refused_before_anything_is_committed(dropbox, driver, key):
+    receipts = [staged(driver.remote.lend(), shard(worker, small=3, large=0)) for worker in "ab"]
+    for changed in (forged(receipts[1], key, content_hash=b"\1" * 32), forged(receipts[1], key, path="b/9.bin")):
+        with raises("NOT_OUR_RECEIPTS"):
+            commits(driver, [receipts[0], changed])
+    assert "files/upload_session/finish_batch_v2" not in dropbox.log()["requests"]
+    assert commits(driver, receipts).uploaded == 6
+
+
+def test_a_driver_that_replaces_another_commits_what_it_is_told_to_believe(dropbox, driver):
+    receipts = staged(driver.remote.lend(), shard("a", small=3, large=0))
+    (driver.home / "receipts" / "seal").unlink()
+    with raises("NOT_OUR_RECEIPTS"):
+        commits(driver, [receipts])
+    assert commits(driver, [receipts], unsealed=True).uploaded == 3
+
+
+def test_what_others_replaced_is_put_there_again_when_it_is_staged_again(driver):
+    from huracan_sync.remote import files
+
+    made = shard("a", small=2, large=0)
+    first = staged(driver.remote.lend(), made)
+    assert commits(driver, [first]).uploaded == 2
+    files.put(driver.remote, f"{FOLDER}/a/0.bin", b"theirs", mode=files.OVERWRITE)
+    assert commits(driver, [first]).uploaded == 0
+    report = commits(driver, [staged(driver.remote.lend(), made)])
+    assert [type(failure.error) for failure in report.failed] == [errors.Conflict]
+    report = commits(driver, [staged(driver.remote.lend(), made)], overwrite=True)
+    assert (report.uploaded, report.failed) == (2, [])
+    assert lies_there(driver, made)
 
 
 @pytest.mark.parametrize(
@@ -190,7 +226,7 @@ def test_of_a_forged_receipt_that_file_fails_and_nothing_is_signed(driver, chang
 )
 def test_receipts_that_are_none(driver, data, error):
     with pytest.raises(error):
-        commits(driver, [data])
+        commits(driver, [data], unsealed=True)
 
 
 def test_what_others_put_there_is_a_conflict_and_stays(dropbox, driver, tmp_path):
