@@ -96,15 +96,7 @@ class HuracanError(Exception):
 
 
 class UsageError(HuracanError):
-    """An argument that cannot be right, whatever the state of the world.
-
-    `NOT_OUR_RECEIPTS`: what is to be committed was changed on its way, or staged with another machine's grant.
-    """
-
-    codes: ClassVar[Mapping[str, str]] = {
-        "NOT_OUR_RECEIPTS": "stage again with a grant of this machine; or, where the driver was replaced by another "
-        "machine and the receipts came by a way you trust, commit with unsealed=True",
-    }
+    """An argument that cannot be right, whatever the state of the world."""
 
 
 class HostilePath(UsageError):

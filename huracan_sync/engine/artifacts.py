@@ -13,6 +13,7 @@ from huracan_sync.engine.champion_set import note_put, publish_noted
 from huracan_sync.engine.champion_swap import ChampionSwap
 from huracan_sync.engine.context import EngineContext
 from huracan_sync.engine.event_log import log
+from huracan_sync.engine.put import Put
 from huracan_sync.engine.uploads import Uploads
 from huracan_sync.errors import LocalFailure, NoSigningKey, NotFound, Refused
 from huracan_sync.remote import files
@@ -186,12 +187,7 @@ class Artifacts:
             return False
         put = uploads.put_or_keep(
             "file_upload_failed",
-            lambda: ChampionSwap(context.remote, context.layout, symbol, context.today).replace(
-                _hash_of(path),
-                lambda **how: context.sender.put_file(path, target, **how),
-                archive=archive_previous,
-                overwrite=overwrite,
-            ),
+            lambda: self._swap(symbol, path, target, archive=archive_previous, overwrite=overwrite),
             lambda error: uploads.keep(
                 path, target, error, overwrite=overwrite, champion=symbol if archive_previous else ""
             ),
@@ -206,6 +202,15 @@ class Artifacts:
         log.info("champion_uploaded", symbol=symbol, remote_path=target)
         note_put(context, put, target, path)
         return True
+
+    def _swap(self, symbol: str, path: Path, target: str, *, archive: bool, overwrite: bool) -> Put:
+        context = self._context
+        return ChampionSwap(context.remote, context.layout, symbol, context.today).replace(
+            _hash_of(path),
+            lambda **how: context.sender.put_file(path, target, **how),
+            archive=archive,
+            overwrite=overwrite,
+        )
 
     def publish_champions(self) -> bool:
         """See `DropboxSync.publish_champions`."""

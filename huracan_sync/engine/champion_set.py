@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -31,7 +31,7 @@ from huracan_sync.remote.listing import FileMetadata, metadata
 from huracan_sync.transfer.journal import Journal
 from huracan_sync.tree.content_hash import BLOCK_SIZE, block_hashes, combine
 from huracan_sync.tree.entry import Entry
-from huracan_sync.tree.paths import RelPath, below, fold
+from huracan_sync.tree.paths import RelPath, below, fold, join
 from huracan_sync.tree.symbols import CHAMPIONS
 
 if TYPE_CHECKING:
@@ -69,26 +69,43 @@ def note_put(context: EngineContext, put: Put, target: str, source: bytes | Path
 
     Raises in strict mode only: the file lies where it was to be put.
     """
-    path = below(context.layout.root, target)
-    if put.differs or not path or not path.startswith(PLACES) or not context.signs:
+    path = place_for_hamilton(context, target)
+    if put.differs or not path:
         return
 
     def work() -> None:
-        item = _item(path, put.there, source)
-        _check_origin(context, item)
-        with _noted(context) as noted:
-            if not noted.items:
-                noted.since = _channel_publisher(context).seen_digest()
-            before = noted.items.get(fold(path))
-            if before is not None and before.rev != item.rev and _is_current(context, target, before.rev):
-                return  # another process was later there, and faster here
-            noted.latest = context.clock()
-            noted.first = noted.first if noted.items else noted.latest
-            noted.items[fold(path)] = item
+        note(context, [_item(path, put.there, source)])
         if path in POINTERS:
             publish_noted(context)
 
     context.boundary.attempt("champions_not_signed", None, work, path=target)
+
+
+def place_for_hamilton(context: EngineContext, target: str) -> str:
+    """Where below the app folder it is put for Hamilton; empty when it is not, or nothing is signed on this machine."""
+    path = below(context.layout.root, target)
+    return path if path and path.startswith(PLACES) and context.signs else ""
+
+
+def note(context: EngineContext, items: Iterable[Item]) -> None:
+    """Note files that this machine has put in their places, to be signed together with what was noted before.
+
+    Raises:
+        Refused: `UNSIGNED_CONTENT`, one of them came from Dropbox, where nobody has signed it.
+    """
+    items = list(items)
+    _check_origin(context, items)
+    with _noted(context) as noted:
+        for item in items:
+            if not noted.items:
+                noted.since = _channel_publisher(context).seen_digest()
+            before = noted.items.get(fold(item.path))
+            target = join(context.layout.root, RelPath(item.path))
+            if before is not None and before.rev != item.rev and _is_current(context, target, before.rev):
+                continue  # another process was later there, and faster here
+            noted.latest = context.clock()
+            noted.first = noted.first if noted.items else noted.latest
+            noted.items[fold(item.path)] = item
 
 
 def publish_noted(context: EngineContext, *, quiet_s: float = 0.0) -> Outcome:
@@ -121,6 +138,12 @@ def publish_noted(context: EngineContext, *, quiet_s: float = 0.0) -> Outcome:
     return Outcome(head.entry_count, len(items), waiting=waiting)
 
 
+def signed_sequence(context: EngineContext) -> int:
+    """The sequence of the newest manifest that this machine has seen; 0 for none."""
+    held = _channel_publisher(context).held()
+    return held[0].seq if held else 0
+
+
 def _publish(channel_publisher: ChannelPublisher, change: Wanted) -> Published | Conflict:
     """Sign it; or the conflict, where another publisher has put others in place of some of the files."""
     try:
@@ -141,15 +164,16 @@ def _change(items: list[Item], before: list[Item] | None, *, is_due: bool) -> Wa
     return Renew() if is_due else None
 
 
-def _check_origin(context: EngineContext, item: Item) -> None:
+def _check_origin(context: EngineContext, items: list[Item]) -> None:
     """What came from Dropbox and nobody has signed does not become signed by being put there again."""
     with Journal(context.home) as journal:
-        if item.content_hash not in journal.unsigned_contents():
-            return
-    signed = {(each.path, each.content_hash) for each in _channel_publisher(context).newest_items()}
-    if (item.path, item.content_hash) not in signed:
-        message = f"{item.path} came from Dropbox, where nobody has signed it"
-        raise refused("UNSIGNED_CONTENT", message, path=item.path)
+        unsigned = journal.unsigned_contents()
+    suspects = [item for item in items if item.content_hash in unsigned]
+    signed = {(each.path, each.content_hash) for each in _channel_publisher(context).newest_items()} if suspects else ()
+    for item in suspects:
+        if (item.path, item.content_hash) not in signed:
+            message = f"{item.path} came from Dropbox, where nobody has signed it"
+            raise refused("UNSIGNED_CONTENT", message, path=item.path)
 
 
 def _channel_publisher(context: EngineContext) -> ChannelPublisher:

@@ -21,7 +21,7 @@ class ChampionSwap:
     def __init__(self, remote: Remote, layout: Layout, symbol: str, day: str) -> None:
         self._remote = remote
         self._layout = layout
-        self._symbol = symbol
+        self.symbol = symbol
         self._day = day
         self.place = layout.path(Artifact("champion", symbol=symbol))
 
@@ -43,7 +43,7 @@ class ChampionSwap:
                 if not overwrite or there.content_hash == digest.hex():
                     return put(overwrite=False)
                 if archive:
-                    self._archive(there)
+                    self.archive(there)
             try:
                 return put(rev=there.rev if isinstance(there, FileMetadata) else "")
             except Conflict:
@@ -52,18 +52,22 @@ class ChampionSwap:
                 # Somebody else was faster: theirs is the one to archive now.
         raise AssertionError
 
-    def _archive(self, there: FileMetadata) -> None:
+    def archive_place(self, mark: str = "") -> str:
+        """Where in the archive it goes; `mark` tells several of one day apart."""
+        return self._layout.path(Artifact("champion-archive", mark, self._day, self.symbol))
+
+    def archive(self, there: FileMetadata) -> None:
         """Copy the champion to the archive. Raises when it cannot be sure that it lies there."""
         try:
             place = self._copied(there)
         except HuracanError as error:
-            log.warning("champion_archive_failed", symbol=self._symbol, **error_fields(error))
+            log.warning("champion_archive_failed", symbol=self.symbol, **error_fields(error))
             raise
-        log.info("champion_archived", symbol=self._symbol, archive_path=place)
+        log.info("champion_archived", symbol=self.symbol, archive_path=place)
 
     def _copied(self, there: FileMetadata) -> str:
         for mark in ("", there.content_hash[:12]):
-            place = self._layout.path(Artifact("champion-archive", mark, self._day, self._symbol))
+            place = self.archive_place(mark)
             try:
                 kept = files.copy(self._remote, self.place, place)
             except Conflict:
@@ -74,4 +78,4 @@ class ChampionSwap:
             if kept.content_hash != there.content_hash:
                 raise Conflict(f"{self.place} was replaced while it was archived", path=self.place)
             return place
-        raise Conflict(f"no name is free for the champion of {self._symbol} in the archive of {self._day}")
+        raise Conflict(f"no name is free for the champion of {self.symbol} in the archive of {self._day}")

@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable
-from datetime import date, datetime
+from collections.abc import Callable, Iterable
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import msgspec
 
 from huracan_sync.auth.credentials import Credentials
 from huracan_sync.engine.artifacts import Artifacts
@@ -21,24 +23,25 @@ from huracan_sync.engine.continuous import ContinuousSync
 from huracan_sync.engine.event_log import log
 from huracan_sync.engine.folder_uploads import FolderUploads
 from huracan_sync.engine.login import choose, chosen_by
+from huracan_sync.engine.methods import EngineMethods
 from huracan_sync.engine.outbox import QueuedWrite
 from huracan_sync.engine.restores import Restores
 from huracan_sync.engine.settings import KINDS, Settings, load, unknown
 from huracan_sync.engine.uploads import Uploads
-from huracan_sync.errors import HuracanError, NotFound
-from huracan_sync.remote import files
 from huracan_sync.remote.client import Remote
 from huracan_sync.remote.forked import renewed_in_child
-from huracan_sync.remote.listing import children
+from huracan_sync.remote.grant import STAGING, Grant
 from huracan_sync.secret import Secret
 from huracan_sync.signing.signing_key import KeyPlace
-from huracan_sync.tree.layout import LOCAL_FOLDERS, PATTERNS
+from huracan_sync.tree.layout import LOCAL_FOLDERS
 
 if TYPE_CHECKING:
     from huracan_sync.engine.sdk_client import RawClient
+    from huracan_sync.engine.staged_sync import StagedSync
+    from huracan_sync.operations.push import PushReport
 
 
-class DropboxSync:
+class DropboxSync(EngineMethods):
     """Sync of the engine's files with Dropbox. Thread-safe; many processes may have one each.
 
         sync = DropboxSync(app_folder="Runpodhuracan")      # the stored login; `huracan-sync authorize` once
@@ -106,17 +109,7 @@ class DropboxSync:
         """For workers that are forked: they go on with this object, over connections of their own."""
         self._lock, self._raw_client = threading.Lock(), None
 
-    def _is_off(self) -> bool:
-        if not self._enabled:
-            log.warning("dropbox_not_enabled")
-        return not self._enabled
-
     # --- what callers look at -------------------------------------------------------------------------------------
-
-    @property
-    def last_error(self) -> HuracanError | None:
-        """What went wrong in the last call of this object; None when nothing did."""
-        return self._context.boundary.last_error if self._enabled else None
 
     @property
     def pending(self) -> list[QueuedWrite]:
@@ -124,26 +117,8 @@ class DropboxSync:
         return self._context.pending() if self._enabled else []
 
     @property
-    def context(self) -> EngineContext:
-        """What the parts of this object share, for `huracan_sync.engine.run` and the self-test.
-
-        Raises:
-            AttributeError: the object is disabled.
-        """
-        return self._part("context")
-
-    @property
     def _access_token(self) -> str:
         return self._part("_access_token").login.setting
-
-    @property
-    def _app_folder(self) -> str:
-        return self._part("_app_folder").layout.app_folder
-
-    @property
-    def _dated_folder(self) -> str:
-        """Today's folder, `/APP/YYYY-MM-DD`, asked of the clock each time; empty when files are not kept by day."""
-        return self._part("_dated_folder").dated_folder
 
     @property
     def _dbx(self) -> RawClient:
@@ -156,11 +131,6 @@ class DropboxSync:
                 self._raw_client = RawClient(context)
             return self._raw_client
 
-    def _part(self, name: str) -> EngineContext:
-        if not self._enabled:  # a disabled object has nothing else, and callers ask with hasattr
-            raise AttributeError(f"{type(self).__name__} is disabled and has no {name}")
-        return self._context
-
     def __reduce__(self) -> tuple[Any, ...]:
         """For Ray: a worker makes its own, with its own connections, from the same stored login."""
         if not self._enabled:
@@ -170,220 +140,56 @@ class DropboxSync:
             raise TypeError("a pasted token is not pickled; log in once and pass the profile's name")
         return type(self), (context.login.setting, context.layout.app_folder, True, context.dated)
 
-    def _normalize_path(self, path: str, use_dated_folder: bool = True) -> str:
-        """Where a path belongs in Dropbox, absolute. Normalizing twice is normalizing once.
+    # --- many machines --------------------------------------------------------------------------------------------
+
+    def lend(self, share: float = 1.0, *, scopes: Iterable[str] = STAGING) -> Grant:
+        """What a worker needs to stage for this object: short-lived, and never the refresh token.
+
+        Args:
+            share: how much of the login's rate each worker may use: `1 / workers`.
+            scopes: what the worker may do; by default nothing but put content into upload sessions.
 
         Raises:
-            HostilePath: no tree may hold it.
+            NotAuthorized: this login cannot lend (it is a pasted token), or lacks the scopes.
         """
-        return self._context.place(path, dated=use_dated_folder)
+        context = self._part("lend")
+        grant = context.remote.lend(scopes, share=share, clock=context.clock)
+        return msgspec.structs.replace(grant, root=context.layout.root)
 
-    def _create_dated_folder(self) -> str:
-        """Make today's folder, unless it is there already; its path."""
-        if not self._enabled:
-            return ""
-        context = self._context
-        today = context.today
-        folder = context.layout.place("/", today)
-
-        def work() -> None:
-            if files.create_folder(context.remote, folder):
-                log.info("dropbox_dated_folder_created", folder_path=folder, date=today)
-            else:
-                log.debug("dropbox_dated_folder_exists", folder_path=folder)
-
-        context.boundary.attempt("dropbox_dated_folder_creation_failed", None, work, folder_path=folder)
-        return folder
-
-    # --- files and folders ----------------------------------------------------------------------------------------
-
-    def upload_file(
-        self, local_path: str | Path, remote_path: str, overwrite: bool = True, use_dated_folder: bool = True
-    ) -> bool:
-        """Upload one file.
+    @staticmethod
+    def staged(grant: Grant, create_dated_folder: bool = True) -> StagedSync:
+        """On a worker: an object with the same methods that stages, for the driver to commit.
 
         Args:
-            local_path: the file.
-            remote_path: where; relative to the app folder, or absolute.
-            overwrite: False leaves what is there; the answer is True all the same, and a warning tells of a difference.
-            use_dated_folder: False takes `remote_path` literally.
-
-        Returns:
-            Whether it is in Dropbox. False leaves it in the outbox, from where the next pass delivers it.
+            grant: what the driver has lent (`lend`).
+            create_dated_folder: as the driver's.
         """
-        return self._enabled and self._uploads.upload_file(
-            Path(local_path), remote_path, overwrite=overwrite, dated=use_dated_folder
-        )
+        from huracan_sync.engine.staged_sync import StagedSync  # noqa: PLC0415 - workers only
 
-    def write_text(
-        self, remote_path: str, text_content: str, use_dated_folder: bool = False, overwrite: bool = True
-    ) -> bool:
-        """Write a text, as UTF-8, to a path below the app folder (below today's, if dated). One request.
+        return StagedSync(grant, create_dated_folder=create_dated_folder)
 
-        Returns:
-            Whether it is in Dropbox. False leaves it in the outbox.
-        """
-        return self._enabled and self._uploads.write_text(
-            remote_path, text_content, dated=use_dated_folder, overwrite=overwrite
-        )
+    def commit(self, receipts: Iterable[bytes], *, unsealed: bool = False) -> PushReport:
+        """Put everything that workers have staged in its place, a thousand files a call, and sign what Hamilton reads.
 
-    def sync_directory(
-        self,
-        local_dir: str | Path,
-        remote_dir: str,
-        pattern: str = "*",
-        recursive: bool = True,
-        use_dated_folder: bool = True,
-    ) -> int:
-        """Bring the files of a folder that match a pattern to Dropbox: one request when nothing changed.
-
-        Returns:
-            How many of them are known to be there now, sent or there already.
-        """
-        if not self._enabled:
-            return 0
-        return self._folder_uploads.sync_directory(
-            Path(local_dir), remote_dir, (pattern,), recursive=recursive, dated=use_dated_folder
-        )
-
-    def list_files(self, remote_dir: str = "/") -> list[str]:
-        """The paths of the files directly in a folder (of today, if files are kept by day): all of them.
-
-        Returns:
-            Paths as Dropbox shows them; nothing when there is no such folder, or when it could not be asked
-            (`last_error` tells which).
-        """
-        if not self._enabled:
-            return []
-        context = self._context
-
-        def work() -> list[str]:
-            try:
-                found = children(context.remote, context.place(remote_dir).rstrip("/"))
-            except NotFound:
-                return []
-            return [entry.path_display for entry in found]
-
-        return context.boundary.attempt("list_files_failed", [], work, path=remote_dir)
-
-    # --- the kinds of data ----------------------------------------------------------------------------------------
-
-    def upload_logs(self, logs_dir: str | Path = LOCAL_FOLDERS["logs"], use_dated_folder: bool = True) -> int:
-        """Upload all logs, to `/APP/DAY/logs`. Returns how many are there now."""
-        return self._folder_uploads.sync_kind("logs", Path(logs_dir), dated=use_dated_folder) if self._enabled else 0
-
-    def upload_models(self, models_dir: str | Path = LOCAL_FOLDERS["models"]) -> int:
-        """Upload all models, to `/APP/DAY/models`. Returns how many are there now.
-
-        `.pkl .bin .pth .onnx .ubj .safetensors .lgb .keras .pt .joblib`; a warning names what else lies there.
-        """
-        return self._folder_uploads.sync_kind("models", Path(models_dir)) if self._enabled else 0
-
-    def upload_monitoring_data(self, monitoring_dir: str | Path = LOCAL_FOLDERS["monitoring"]) -> int:
-        """Upload monitoring data, to `/APP/DAY/monitoring`. Returns how many files are there now."""
-        return self._folder_uploads.sync_kind("monitoring", Path(monitoring_dir)) if self._enabled else 0
-
-    def upload_reports(self, reports_dir: str | Path = LOCAL_FOLDERS["reports"]) -> int:
-        """Upload reports, to `/APP/DAY/reports`. Returns how many are there now; 0 when there is no such folder."""
-        return self._sync_if_there("reports", reports_dir)
-
-    def upload_exports(self, exports_dir: str | Path = LOCAL_FOLDERS["exports"]) -> int:
-        """Upload exports, to `/APP/DAY/exports`. Returns how many are there now; 0 when there is no such folder."""
-        return self._sync_if_there("exports", exports_dir)
-
-    def upload_learning(self, learning_dir: str | Path = LOCAL_FOLDERS["learning"]) -> int:
-        """Upload learning notes, to `/APP/DAY/learning`. Returns how many are there now."""
-        return self._sync_if_there("learning", learning_dir)
-
-    def upload_configs(self, config_dir: str | Path = LOCAL_FOLDERS["config"], *, allow_secrets: bool = False) -> int:
-        """Upload configuration, to `/APP/DAY/config`. Returns how many files are there now.
+        The places are those of the direct methods, and so is what happens there: champions before it are archived,
+        `overwrite=False` leaves what lies there, a model's metadata follows the model.
 
         Args:
-            config_dir: the folder.
-            allow_secrets: upload a file although a token or a password was found in it.
-        """
-        refuses = self._enabled and not (allow_secrets or self._context.allow_secrets)
-        return self._sync_if_there("config", config_dir, refuses_secrets=refuses)
-
-    def _sync_if_there(self, kind: str, folder: str | Path, *, refuses_secrets: bool = False) -> int:
-        if not self._enabled or not Path(folder).is_dir():
-            return 0
-        return self._folder_uploads.sync_kind(kind, Path(folder), refuses_secrets=refuses_secrets)
-
-    def upload_data_cache(
-        self,
-        data_cache_dir: str | Path = LOCAL_FOLDERS["candles"],
-        use_dated_folder: bool = False,
-        organize_by_symbol: bool = True,
-    ) -> int:
-        """Upload all candles, each to its one place in `/APP/data/candles`. Returns how many are there now.
-
-        The two flags have no effect: candles are kept for every day, and one file has one place.
-        """
-        if use_dated_folder or not organize_by_symbol:
-            log.debug("data_cache_has_one_place", use_dated_folder=use_dated_folder, organized=organize_by_symbol)
-        if not self._enabled:
-            return 0
-        return self._folder_uploads.sync_directory(
-            Path(data_cache_dir), self._context.layout.candles, PATTERNS["candles"], kind="candles"
-        )
-
-    def restore_data_cache(
-        self,
-        data_cache_dir: str | Path = LOCAL_FOLDERS["candles"],
-        remote_dir: str | None = None,
-        use_latest_dated_folder: bool = False,
-    ) -> int:
-        """Bring candles from Dropbox into the folder where the loader looks for them, `BTC/BTC-USDT_1d_....parquet`.
-
-        A whole local file that holds more, or that Dropbox does not have yet, stays. What arrives is verified, put in
-        place whole, and is not sent back by the next pass.
-
-        Args:
-            data_cache_dir: the local folder; made when it is missing.
-            remote_dir: another remote folder than `/APP/data/candles`, taken literally.
-            use_latest_dated_folder: with `remote_dir`: today's folder instead.
+            receipts: what `receipts()` returned on the workers, in any order, some of them twice; none goes on with
+                what an earlier call left.
+            unsealed: also receipts that were staged with the grant of another machine, which this driver replaces.
 
         Returns:
-            How many files were written. 0 when there are none, or when it could not be asked: `last_error` tells which.
-        """
-        if not self._enabled:
-            return 0
-        return self._restores.restore_data_cache(
-            Path(data_cache_dir), remote_dir, use_latest_dated_folder=use_latest_dated_folder
-        )
+            The report of a push; `failed` names each file that is not in its place.
 
-    def sync_all(
-        self,
-        logs_dir: str | Path = LOCAL_FOLDERS["logs"],
-        models_dir: str | Path = LOCAL_FOLDERS["models"],
-        monitoring_dir: str | Path = LOCAL_FOLDERS["monitoring"],
-        learning_dir: str | Path = LOCAL_FOLDERS["learning"],
-        data_cache_dir: str | Path = LOCAL_FOLDERS["candles"],
-        reports_dir: str | Path = LOCAL_FOLDERS["reports"],
-        config_dir: str | Path = LOCAL_FOLDERS["config"],
-        exports_dir: str | Path = LOCAL_FOLDERS["exports"],
-    ) -> dict[str, int]:
-        """Upload everything once.
-
-        Returns:
-            How many files of each kind are there now; optional kinds without a folder have no key.
+        Raises:
+            UsageError: a receipt is none, was changed on its way, or is for another account. Nothing was committed.
+            Busy: another process commits.
+            NotAuthorized, Unavailable, TryLater: it ended early; call it again, with the same receipts or with none.
         """
-        results = {
-            "logs": self.upload_logs(logs_dir),
-            "models": self.upload_models(models_dir),
-            "monitoring": self.upload_monitoring_data(monitoring_dir),
-        }
-        optional: list[tuple[str, str | Path, Callable[[str | Path], int]]] = [
-            ("learning", learning_dir, self.upload_learning),
-            ("data_cache", data_cache_dir, self.upload_data_cache),
-            ("reports", reports_dir, self.upload_reports),
-            ("config", config_dir, self.upload_configs),
-            ("exports", exports_dir, self.upload_exports),
-        ]
-        results |= {kind: upload(folder) for kind, folder, upload in optional if Path(folder).exists()}
-        log.info("dropbox_sync_complete", **results, total_files=sum(results.values()))
-        return results
+        from huracan_sync.engine.staged_commit import commit_staged  # noqa: PLC0415 - drivers only
+
+        return commit_staged(self._part("commit"), receipts, unsealed=unsealed)
 
     # --- continuous sync ------------------------------------------------------------------------------------------
 
@@ -443,109 +249,6 @@ class DropboxSync:
             Whether everything had ended within `timeout_s` seconds.
         """
         return not self._enabled or self._continuous.stop(timeout_s)
-
-    # --- what engine, Mechanic and Hamilton share -----------------------------------------------------------------
-
-    def export_coin_results(  # noqa: PLR0913, PLR0917 - the engine's signature
-        self,
-        symbol: str,
-        run_date: date | str,
-        model_path: str | Path | None = None,
-        metrics_path: str | Path | None = None,
-        costs_path: str | Path | None = None,
-        features_path: str | Path | None = None,
-        candle_data_path: str | Path | None = None,
-        additional_files: dict[str, str | Path] | None = None,
-        use_organized_structure: bool = True,
-    ) -> dict[str, bool]:
-        """Upload what the training of one coin left, to `/APP/models/training/DAY/SYMBOL/`.
-
-        The model's metadata is written after the model, and only then: whoever finds it finds both.
-
-        Returns:
-            For every input that was given whether it is in Dropbox; `additional_<label>` for the additional ones.
-            What is not, waits in the outbox.
-        """
-        if self._is_off():
-            return {}
-        inputs = {
-            "model": model_path,
-            "metrics": metrics_path,
-            "costs": costs_path,
-            "features": features_path,
-            "candle_data": candle_data_path,
-            **{f"additional_{label}": path for label, path in (additional_files or {}).items()},
-        }
-        return self._artifacts.export_coin_results(symbol, run_date, inputs, organised=use_organized_structure)
-
-    def upload_training_artifact(
-        self,
-        symbol: str,
-        run_date: date | str,
-        artifact_path: str | Path,
-        artifact_type: str = "model",
-        overwrite: bool = True,
-        *,
-        name: str | None = None,
-    ) -> bool:
-        """Upload one artifact to `/APP/models/training/DAY/SYMBOL/TYPE/`, under its own name or `name`.
-
-        A random name that tempfile made says nothing: such a file is called after its type, and a warning says so.
-        """
-        return not self._is_off() and self._artifacts.upload_training_artifact(
-            symbol, run_date, Path(artifact_path), artifact_type, overwrite=overwrite, name=name
-        )
-
-    def upload_candle_data(self, symbol: str, candle_path: str | Path, overwrite: bool = True) -> bool:
-        """Upload one candle file to its one place below `/APP/data/candles/`."""
-        return not self._is_off() and self._artifacts.upload_candle_data(symbol, Path(candle_path), overwrite=overwrite)
-
-    def export_hamilton_roster(self, roster_path: str | Path, overwrite: bool = True) -> bool:
-        """Upload the roster to `/APP/hamilton/roster.json`, its bytes untouched."""
-        return not self._is_off() and self._artifacts.export(
-            "roster", Path(roster_path), overwrite=overwrite, missing="roster_file_not_found"
-        )
-
-    def export_hamilton_champion(self, champion_path: str | Path, overwrite: bool = True) -> bool:
-        """Upload the champion pointer to `/APP/hamilton/champion.json`, its bytes untouched."""
-        return not self._is_off() and self._artifacts.export(
-            "pointer", Path(champion_path), overwrite=overwrite, missing="champion_file_not_found"
-        )
-
-    def upload_hamilton_config(self, symbol: str, config_path: str | Path, overwrite: bool = True) -> bool:
-        """Upload a coin's trading configuration to `/APP/hamilton/configs/SYMBOL.json`."""
-        return not self._is_off() and self._artifacts.export(
-            "hamilton-config", Path(config_path), overwrite=overwrite, missing="config_file_not_found", symbol=symbol
-        )
-
-    def set_active_model(self, symbol: str, model_id: str, overwrite: bool = True) -> bool:
-        """Write which model of a coin is active, to `/APP/hamilton/active/SYMBOL.txt`."""
-        return not self._is_off() and self._artifacts.set_active_model(symbol, model_id, overwrite=overwrite)
-
-    def get_active_model(self, symbol: str) -> str | None:
-        """Which model of a coin is active; None when none is, or when it could not be asked (`last_error` tells)."""
-        return None if self._is_off() else self._artifacts.get_active_model(symbol)
-
-    def list_hamilton_roster(self) -> dict[str, Any] | None:
-        """The roster; None when there is none, or when it could not be read (`last_error` tells)."""
-        return None if self._is_off() else self._artifacts.list_hamilton_roster()
-
-    def list_champion_models(self) -> list[str]:
-        """The symbols that have a champion, sorted: all of them; [] also when it could not be asked."""
-        return [] if self._is_off() else self._artifacts.list_champion_models()
-
-    def upload_champion_model(
-        self, symbol: str, model_path: str | Path, archive_previous: bool = True, overwrite: bool = True
-    ) -> bool:
-        """Make a model the champion of its coin: `/APP/models/champions/latest/SYMBOL.bin`.
-
-        The one before it is copied to `archive/DAY/` first (inside Dropbox, under a name of its own when there were
-        several that day). If that fails it is not replaced, unless `archive_previous` is False. What is replaced is
-        exactly what was archived.
-        """
-        return not self._is_off() and self._artifacts.upload_champion_model(
-            symbol, Path(model_path), archive_previous=archive_previous, overwrite=overwrite
-        )
 
     def publish_champions(self) -> bool:
         """Sign what was put for Hamilton since the last time: champions, configs, roster, pointers.

@@ -57,8 +57,7 @@ class FolderUploads:
         if not target:
             return 0
         log.info("sync_directory_normalized_path", normalized_remote_dir=target, use_dated_folder=dated)
-        what = _What(patterns, recursive, kind, secrets=not refuses_secrets)
-        upload = _FolderUpload(self._context, local, target, what)
+        upload = self._upload(local, target, What(patterns, recursive, kind, secrets=not refuses_secrets))
 
         def work() -> Passed:
             try:
@@ -73,6 +72,9 @@ class FolderUploads:
         deliver(self._context)
         return passed.in_step
 
+    def _upload(self, local: Path, target: str, what: What) -> FolderUpload:
+        return FolderUpload(self._context, local, target, what)
+
     def sync_kind(self, kind: str, local: Path, *, dated: bool = True, refuses_secrets: bool = False) -> int:
         """Bring one kind of data (as the layout calls it) to its folder; how many of its files are there."""
         return self.sync_directory(
@@ -86,19 +88,19 @@ class FolderUploads:
             return Outcome()
         name = layout_kind(kind)
         target = context.layout.folder(name, context.today if context.dated else "")
-        what = _What(
+        what = What(
             PATTERNS[name],
             kind=name,
             secrets=kind != "config" or context.allow_secrets,
             changed_candles=kind == "data_cache" and because_of_the_disk,
             is_one_of_many=True,
         )
-        passed = _FolderUpload(context, local, target, what).run()
+        passed = FolderUpload(context, local, target, what).run()
         deliver(context)
         return outcome_of(passed)
 
 
-class _What(msgspec.Struct, frozen=True):
+class What(msgspec.Struct, frozen=True):
     """What a pass over a folder takes, and how."""
 
     patterns: tuple[str, ...] = ("*",)
@@ -113,10 +115,10 @@ class _What(msgspec.Struct, frozen=True):
     """Whether passes follow one another, so that what lasts is logged once."""
 
 
-class _FolderUpload:
+class FolderUpload:
     """One pass over one folder."""
 
-    def __init__(self, context: EngineContext, local: Path, target: str, what: _What) -> None:
+    def __init__(self, context: EngineContext, local: Path, target: str, what: What) -> None:
         self._context = context
         self._local = local
         self._target = target

@@ -105,7 +105,8 @@ class Remote(ReadOnly):
         account = self.place.removeprefix(f"{self.wire.endpoint.namespace}/")
         expires_s = clock() + lifetime_s
         scopes = tuple(sorted(wanted))
-        return Grant(token, account, self.wire.endpoint, self.root, scopes, expires_s, share, self.seal())
+        seal = self.seal() or Secret("")
+        return Grant(token, account, self.wire.endpoint, self.root, scopes, expires_s, share, seal)
 
     def sdk(self) -> dropbox.Dropbox:
         """The official SDK's client over the same tokens and the same hosts."""

@@ -35,19 +35,20 @@ class Grant(msgspec.Struct, frozen=True):
     """Seconds since 1970."""
     share: float
     """How much of the login's rate this worker may use, up to 1."""
-    seal: Secret | None = None
+    seal: Secret = Secret("")
     """The key that receipts are sealed with (`operations.receipts`)."""
 
     def __repr__(self) -> str:
         return f"Grant({self.account}, {' '.join(self.scopes)}, until {self.expires_s:.0f})"
 
     def __reduce__(self) -> tuple[Any, ...]:
-        described = (self.account, self.endpoint, self.root, self.scopes, self.expires_s, self.share)
-        return _arrived, (self.token.reveal(), self.seal.reveal() if self.seal else "", *described)
+        fields = msgspec.structs.asdict(self)
+        fields |= {"token": self.token.reveal(), "seal": self.seal.reveal() if self.seal else ""}
+        return _arrived, (fields,)
 
 
-def _arrived(token: str, seal: str, *described: Any) -> Grant:
-    return Grant(Secret(token), *described, Secret(seal) if seal else None)
+def _arrived(fields: dict[str, Any]) -> Grant:
+    return Grant(**{**fields, "token": Secret(fields["token"]), "seal": Secret(fields["seal"])})
 
 
 class GrantTokens:
