@@ -20,14 +20,6 @@ from huracan_sync.secret import Secret
 from huracan_sync.tree.content_hash import BLOCK_SIZE, DIGEST_SIZE, block_count, combine
 from huracan_sync.tree.paths import check, fold
 
-
-class ForeignReceipts(UsageError):
-    """They were changed on their way, or made with the grant of another machine. Nothing was committed."""
-
-    default_code = "NOT_OUR_RECEIPTS"
-    default_hint = "stage again with a grant of this machine; where it replaces another, see `unsealed` of `commit`"
-
-
 FORM = "huracan-receipts-2"
 MOST_FILES = 1_000_000
 Digest = Annotated[bytes, Meta(min_length=DIGEST_SIZE, max_length=DIGEST_SIZE)]
@@ -82,13 +74,16 @@ def decode(data: bytes, key: Secret | None = None) -> Receipts:
     """Receipts as they arrived. With a key, none that were not sealed with it.
 
     Raises:
-        UsageError: they are none, or name what no tree may hold.
-        ForeignReceipts: they were sealed with no such key.
+        UsageError: they are none, name what no tree may hold, or (the fact `reason` is `seal`) have another seal.
     """
     try:
         sealed = _envelope.decode(data)
         if key and not hmac.compare_digest(sealed.seal, _seal(sealed.body, key)):
-            raise ForeignReceipts("these receipts were not made with a grant of this machine")
+            raise UsageError(
+                "these receipts were changed on their way, or made with the grant of another machine",
+                hint="stage again with a grant of this machine; where it replaces the other, commit with unsealed=True",
+                reason="seal",
+            )
         receipts = _decoder.decode(sealed.body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise UsageError(f"that is no receipt: {error}", hint="pass what `stage` returned, unchanged") from error
