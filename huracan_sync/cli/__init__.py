@@ -60,7 +60,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = list(sys.argv[1:] if argv is None else argv)
     try:
         parser.Parser.as_json = "--json" in arguments
-        known = parser_of(parser.verb_in(arguments))
+        verb = parser.verb_in(arguments)
+        parser.Parser.verb = verb if verb in VERBS else ""
+        known = parser_of(verb)
         options = known.parse_args(arguments)
         if not options.verb:
             known.print_help()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 
+from huracan_sync.cli.columns import Whole
 from huracan_sync.cli.invocation import DONE, Invocation
 
 SHELLS = ("bash", "zsh", "fish")
@@ -26,5 +27,5 @@ def run(options: argparse.Namespace, invocation: Invocation) -> int:
     from huracan_sync import cli  # noqa: PLC0415 - the package imports this module
 
     script = shtab.complete(cli.parser_of(), shell=options.shell)
-    invocation.output.document({"shell": options.shell, "script": script}, script.splitlines())
+    invocation.output.document({"shell": options.shell, "script": script}, map(Whole, script.splitlines()))
     return DONE

@@ -7,9 +7,9 @@ import argparse
 import msgspec
 
 from huracan_sync.cli import filter_options
+from huracan_sync.cli.columns import Whole, ascii_path
 from huracan_sync.cli.invocation import DONE, FAILURES, Invocation
 from huracan_sync.cli.login_options import context_of
-from huracan_sync.cli.output import ascii_path
 from huracan_sync.cli.transfer_options import remote_of
 from huracan_sync.operations.browse import Difference, compare
 from huracan_sync.transfer.pair import Options
@@ -38,7 +38,7 @@ def run(options: argparse.Namespace, invocation: Invocation) -> int:
         "filtered": filter_options.left_out(filters),
         "problems": found.problems,
     }
-    words = [_in_words(each, options) for each in found.differences]
+    words: list[str] = [Whole(_in_words(each, options)) for each in found.differences]
     words += [f"problem: {ascii_path(problem)}" for problem in found.problems]
     words.append(
         f"{counted(found.same, 'file')} {'is' if found.same == 1 else 'are'} the same, {len(found.differences)} differ"

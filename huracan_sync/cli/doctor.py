@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import logging
-import shutil
 import textwrap
 import time
 from collections import Counter
@@ -22,9 +21,9 @@ from huracan_sync.auth.scopes import Profile
 from huracan_sync.auth.secret_scan import scan_tree
 from huracan_sync.auth.tokens import AccessTokens
 from huracan_sync.cli import doctor_checks, expiry
+from huracan_sync.cli.columns import ascii_path, width
 from huracan_sync.cli.invocation import DONE, FAILURES, Invocation
 from huracan_sync.cli.login_options import credentials
-from huracan_sync.cli.output import ascii_path
 from huracan_sync.engine.settings import load
 from huracan_sync.errors import HuracanError, UsageError
 from huracan_sync.remote.client import Remote
@@ -86,13 +85,13 @@ _MARKS = {"ok": "ok  ", "warn": "warn", "bad": "BAD ", "unknown": "?   "}
 def _in_words(found: Sequence[doctor_checks.Check]) -> list[str]:
     """One screen: a line or two for each check, and what to do about it."""
     margin = max(len(check.name) for check in found) + 7
-    width = max(60, min(120, shutil.get_terminal_size((100, 24)).columns))
+    columns = min(120, width())
     lines = []
     for check in found:
         head = f"{_MARKS[check.verdict]} {check.name}".ljust(margin)
-        lines += _wrapped(head, check.says, margin, width)
+        lines += _wrapped(head, check.says, margin, columns)
         if check.hint:
-            lines += _wrapped(" " * margin, f"hint: {check.hint}", margin, width)
+            lines += _wrapped(" " * margin, f"hint: {check.hint}", margin, columns)
     counts = Counter(check.verdict for check in found)
     lines.append(
         f"{counts['ok']} ok, {counts['warn']} to look at, {counts['bad']} bad"
@@ -101,10 +100,10 @@ def _in_words(found: Sequence[doctor_checks.Check]) -> list[str]:
     return lines
 
 
-def _wrapped(head: str, text: str, margin: int, width: int) -> list[str]:
+def _wrapped(head: str, text: str, margin: int, columns: int) -> list[str]:
     return textwrap.wrap(
         ascii_path(text),
-        width,
+        columns,
         initial_indent=head,
         subsequent_indent=" " * margin,
         break_long_words=False,

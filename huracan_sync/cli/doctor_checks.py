@@ -221,7 +221,9 @@ def check_environment(env: Mapping[str, str]) -> Check:
     """Variables that should not be there, and those that are there and ignored. Never their values."""
     leftover = [name for name in _LEFTOVERS if env.get(name)]
     readable = [name for name in _READABLE if env.get(name)]
-    ignored = sorted(name for name in env if name.upper() in _IGNORED or name.startswith("DROPBOX_DOMAIN"))
+    ignored = sorted(
+        name for name in env if env[name] and (name.upper() in _IGNORED or name.startswith("DROPBOX_DOMAIN"))
+    )
     facts: dict[str, object] = {"leftover": leftover, "readable": readable, "ignored": ignored}
     if leftover:
         hint = "unset it where it is set, and revoke the token at https://www.dropbox.com/account/connected_apps"

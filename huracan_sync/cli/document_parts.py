@@ -12,6 +12,33 @@ class Part(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     """Something inside a document."""
 
 
+class Document(Part):
+    """What every document has."""
+
+    schema_version: Literal[1]
+
+
+class Error(Document):
+    """Whatever the verb: it ended with an error. The exit code says who must act."""
+
+    error: str
+    """The class of the error, such as `NotFound`; stable."""
+    message: str
+    hint: str
+    retryable: bool
+    facts: dict[str, Any]
+    code: str = ""
+    """Which case of the class, where there are several; stable."""
+
+
+class Interrupted(Document):
+    """Whatever the verb: a signal ended it."""
+
+    error: Literal["Interrupted"]
+    message: str
+    hint: str
+
+
 class Failure(Part):
     """A file that is not in step, and why."""
 

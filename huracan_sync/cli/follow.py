@@ -11,9 +11,10 @@ from types import FrameType
 from typing import Any
 
 from huracan_sync.auth.connect import connect
+from huracan_sync.cli.columns import ascii_path
 from huracan_sync.cli.invocation import DONE, Invocation
 from huracan_sync.cli.login_options import context_of, credentials
-from huracan_sync.cli.output import Output, ascii_path, moment
+from huracan_sync.cli.output import Output, moment
 from huracan_sync.errors import HuracanError
 from huracan_sync.reader import Snapshot
 from huracan_sync.signing.open_reader import reader_at

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 
+from huracan_sync.cli.columns import Whole
 from huracan_sync.cli.invocation import DONE, Invocation
 
 
@@ -20,11 +21,11 @@ def run(options: argparse.Namespace, invocation: Invocation) -> int:
     if options.man:
         from huracan_sync.cli.man_page import man_page  # noqa: PLC0415
 
-        invocation.output.document({"man": (page := man_page(cli.parser_of()))}, page.splitlines())
+        invocation.output.document({"man": (page := man_page(cli.parser_of()))}, map(Whole, page.splitlines()))
         return DONE
     topic: list[str] = options.topic
     parser = cli.parser_of(topic[0] if topic else "")
     if topic:
         parser.parse_args([*topic, "--help"])  # prints, and ends the process
-    invocation.output.document({"help": parser.format_help()}, parser.format_help().splitlines())
+    invocation.output.document({"help": parser.format_help()}, map(Whole, parser.format_help().splitlines()))
     return DONE

@@ -9,7 +9,8 @@ from typing import Any
 
 import structlog
 
-from huracan_sync.cli.output import ascii_path, tell
+from huracan_sync.cli.columns import ascii_path
+from huracan_sync.cli.stderr import tell
 from huracan_sync.secret import redact
 
 

@@ -7,9 +7,9 @@ import argparse
 import msgspec
 
 from huracan_sync.auth.connect import connect
+from huracan_sync.cli.columns import Whole, ascii_path
 from huracan_sync.cli.invocation import DONE, Invocation
 from huracan_sync.cli.login_options import credentials
-from huracan_sync.cli.output import ascii_path
 from huracan_sync.operations.browse import Listed, list_folder
 from huracan_sync.tree.units import size_in_words
 
@@ -26,7 +26,7 @@ def run(options: argparse.Namespace, invocation: Invocation) -> int:
     remote = connect(env=invocation.env, credentials=credentials(options, invocation))
     folder = remote.root if options.remote is None else options.remote
     entries = list_folder(remote, folder, recursive=options.recursive)
-    words = [_long(entry) if options.long else _name(entry) for entry in entries]
+    words = [Whole(_long(entry) if options.long else _name(entry)) for entry in entries]
     document = {"folder": folder or "/", "entries": [msgspec.to_builtins(entry) for entry in entries]}
     invocation.output.document(document, words)
     return DONE

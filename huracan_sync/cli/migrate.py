@@ -6,9 +6,9 @@ import argparse
 
 from huracan_sync.auth.connect import connect
 from huracan_sync.cli import settings_options
+from huracan_sync.cli.columns import ascii_path
 from huracan_sync.cli.invocation import DONE, FAILURES, Invocation
 from huracan_sync.cli.login_options import credentials
-from huracan_sync.cli.output import ascii_path
 from huracan_sync.operations import migrate
 from huracan_sync.remote.rate_limit import Pacing
 from huracan_sync.transfer.progress import wait_in_words

@@ -8,8 +8,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from huracan_sync.auth.connect import home_of
+from huracan_sync.cli.columns import ascii_path, table, width
 from huracan_sync.cli.invocation import DONE, FAILURES, Invocation
-from huracan_sync.cli.output import ascii_path, table
 from huracan_sync.engine.outbox import Outbox, QueuedWrite
 from huracan_sync.errors import UsageError
 from huracan_sync.tree.units import size_in_words
@@ -43,7 +43,8 @@ def _list(invocation: Invocation, outbox: Outbox) -> int:
     waiting = outbox.queued_writes()
     words = ["nothing waits in the outbox"]
     if waiting:
-        words = table([["id", "since (UTC)", "to", "size", "tries", "last error"], *map(_row, waiting)])
+        rows = [["id", "since (UTC)", "size", "tries", "to"], *map(_row, waiting)]
+        words = [*table(rows, columns=width(), give=[4]), *_errors(waiting)]
     invocation.output.document({"waiting": [_as_dict(each) for each in waiting]}, words)
     return DONE
 
@@ -62,11 +63,7 @@ def _retry(options: argparse.Namespace, invocation: Invocation, outbox: Outbox) 
     delivered = deliver(engine_of(settings, options, invocation))
     waiting = outbox.queued_writes()
     words = [f"{delivered} delivered, {len(waiting)} still waiting"]
-    words += (
-        table([["id", "to", "last error"], *([each.id, each.remote, _why(each)] for each in waiting)])
-        if waiting
-        else []
-    )
+    words += _errors(waiting)
     document = {"delivered": delivered, "waiting": [_as_dict(each) for each in waiting]}
     invocation.output.document(document, words)
     return FAILURES if waiting else DONE
@@ -89,11 +86,16 @@ def _drop(options: argparse.Namespace, invocation: Invocation, outbox: Outbox) -
 def _row(each: QueuedWrite) -> list[str]:
     size = "folder" if each.is_folder else "-" if each.kept is None else size_in_words(each.kept)
     moment = f"{datetime.fromtimestamp(each.queued, UTC):%Y-%m-%d %H:%M:%S}"
-    return [each.id, moment, ascii_path(each.remote), size, str(each.attempts), _why(each)]
+    return [each.id, moment, size, str(each.attempts), ascii_path(each.remote)]
 
 
-def _why(each: QueuedWrite) -> str:
-    return ascii_path(str(each.error.get("message", "") or each.error.get("error", "")))[:60]
+def _errors(waiting: list[QueuedWrite]) -> list[str]:
+    """What the last try of each came to."""
+    return [
+        ascii_path(f"  {each.id}: {why}")
+        for each in waiting
+        if (why := each.error.get("message") or each.error.get("error"))
+    ]
 
 
 def _as_dict(each: QueuedWrite) -> dict[str, Any]:

@@ -26,6 +26,8 @@ class Parser(argparse.ArgumentParser):
     """argparse's, which also suggests the nearest verb or option, and tells machines what is wrong."""
 
     as_json = False
+    verb = ""
+    """The verb that was typed, if it is one."""
 
     def error(self, message: str) -> NoReturn:
         """End with exit code 2: usage."""
@@ -35,14 +37,26 @@ class Parser(argparse.ArgumentParser):
                 "schema_version": 1,
                 "error": "UsageError",
                 "message": message,
-                "hint": f"see {self.prog} --help",
+                "hint": f"see `{self._help()}`",
             }
             print(json.dumps({**document, "retryable": False, "facts": {}}))
-        super().error(message)
+        # The whole usage would push what is wrong off the screen.
+        self.exit(2, f"{self.prog}: error: {message}\n  usage: {self._short_usage()}\n  hint: see `{self._help()}`\n")
+
+    def _help(self) -> str:
+        root, _, verb = self.prog.partition(" ")
+        return f"{root} help {verb or self.verb}".rstrip()
+
+    def _short_usage(self) -> str:
+        for verbs in self._verbs():
+            if isinstance(typed := verbs.get(self.verb), Parser):
+                return typed._short_usage()  # noqa: SLF001 - of its own class
+        named = [_usage_of(action) for action in self._actions if not action.option_strings]
+        return " ".join([self.prog, *named, "[options]"])
 
     def _suggesting(self, message: str) -> str:
         if found := _UNKNOWN_VERB.match(message):
-            known = [name for names in self._verbs() for name in names]
+            known = [name for action in self._actions if action.choices for name in map(str, action.choices)]
             near = _did_you_mean(found[1], known) or f"; {self.prog} --help lists them all"
             return f"there is no {self.prog} {found[1]}{near}"
         if found := _UNKNOWN_OPTIONS.match(message):
@@ -62,6 +76,11 @@ class Parser(argparse.ArgumentParser):
             for parser in verbs.values():
                 own += parser.spellings()
         return own
+
+
+def _usage_of(action: argparse.Action) -> str:
+    name = action.metavar if isinstance(action.metavar, str) else action.dest.upper()
+    return {"?": f"[{name}]", "*": f"[{name} ...]"}.get(str(action.nargs), name)
 
 
 def _did_you_mean(wrong: str, known: list[str]) -> str:

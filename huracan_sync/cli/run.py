@@ -15,12 +15,12 @@ import msgspec
 
 from huracan_sync.auth.connect import home_of
 from huracan_sync.cli import expiry, settings_options
+from huracan_sync.cli.columns import ascii_path, table
 from huracan_sync.cli.invocation import DONE, FAILURES, INTERRUPTED, Invocation
 from huracan_sync.cli.log_lines import show_events
 from huracan_sync.cli.login_options import credentials, key_place
-from huracan_sync.cli.output import table
 from huracan_sync.cli.runner import exit_code
-from huracan_sync.cli.status import continuous_as_dict
+from huracan_sync.cli.status import continuous_as_dict, kinds_in_words
 from huracan_sync.engine import run as engine_run
 from huracan_sync.engine.context import EngineContext
 from huracan_sync.engine.daemon.status_file import read
@@ -68,7 +68,7 @@ def run(options: argparse.Namespace, invocation: Invocation) -> int:
     left, now = read(home), time.time()
     lines = ["ended; what was under way came to its end" if ended else "ended; something was still under way"]
     if left is not None:
-        lines += table(left.rows(now))
+        lines += kinds_in_words(left, now)
     invocation.output.document({"ended": ended, **(continuous_as_dict(left, now) if left else {})}, lines)
     return DONE if ended else FAILURES
 
@@ -145,14 +145,16 @@ def _code(report: RunReport) -> int:
 
 
 def _once_in_words(report: RunReport) -> list[str]:
-    rows = [["kind", "in step", "sent", "bytes", "waiting", "failed", "refused", "error"]]
+    rows = [["kind", "in step", "sent", "bytes", "waiting", "failed", "refused"]]
     for kind, outcome in report.kinds.items():
         counts = [str(n) for n in (outcome.files, outcome.sent)]
-        more = [*(str(n) for n in (outcome.waiting, outcome.failed, outcome.refused)), outcome.error[:80]]
+        more = [str(n) for n in (outcome.waiting, outcome.failed, outcome.refused)]
         rows.append([kind, *counts, size_in_words(outcome.bytes_sent), *more])
-    rows += [[kind, *"------", str(error)[:80]] for kind, error in report.failed.items()]
+    rows += [[kind, *"------"] for kind in report.failed]
+    errors = {kind: outcome.error for kind, outcome in report.kinds.items() if outcome.error} | report.failed
     return [
         *table(rows),
+        *(ascii_path(f"  {kind}: {error}") for kind, error in errors.items()),
         f"{report.restored} restored, {report.pending} waiting in the outbox; {counted(report.requests, 'request')}",
         *_hints(report.failed.values()),
     ]

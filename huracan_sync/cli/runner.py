@@ -13,6 +13,7 @@ from pathlib import Path
 from types import FrameType
 
 from huracan_sync.auth.keystore.secret_io import Environment
+from huracan_sync.cli.columns import Whole
 from huracan_sync.cli.invocation import (
     CONFIGURATION,
     DONE,
@@ -25,7 +26,8 @@ from huracan_sync.cli.invocation import (
     USAGE,
     Invocation,
 )
-from huracan_sync.cli.output import CARRIES_ON, Output, give_up_stdout, log_file, make_streams_safe, tell
+from huracan_sync.cli.output import CARRIES_ON, Output, give_up_stdout, make_streams_safe
+from huracan_sync.cli.stderr import log_file, tell
 from huracan_sync.errors import (
     ConfigError,
     HuracanError,
@@ -157,7 +159,8 @@ class _Told(logging.Handler):
     """Log records as lines of ours, on stderr and in the log file."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        tell(self.format(record))
+        line = self.format(record)
+        tell(Whole(line) if record.name in {DECISIONS, UNCHANGED} else line)
 
 
 def _log_to_stderr(verbosity: int) -> None:

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import argparse
-import shutil
 import sys
-import textwrap
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from huracan_sync.auth.connect import home_of
 from huracan_sync.cli import expiry
+from huracan_sync.cli.columns import ascii_path, table, width, wrapped
 from huracan_sync.cli.invocation import DONE, FAILURES, Invocation
-from huracan_sync.cli.output import ascii_path, moment, table
+from huracan_sync.cli.output import moment
 from huracan_sync.engine.daemon import status_file
 from huracan_sync.engine.daemon.status import State, Status
 from huracan_sync.engine.outbox import Outbox
@@ -126,15 +125,12 @@ class Overview:
 
     def words(self) -> list[str]:
         """For people, in as many columns as the terminal has."""
-        width = max(60, shutil.get_terminal_size((80, 24)).columns)
         words = []
         if self.continuous is not None:
-            rows = [row[:-1] for row in self.continuous.rows(self.now)]
-            errors = [f"  {kind.name}: {kind.last_error}" for kind in self.continuous.kinds if kind.last_error]
-            words = [self.heading(), *table(_safe(rows)), *_wrapped(errors, width)]
-            words += [*_wrapped(map(ascii_path, self.continuous.notices()), width), ""]
+            words = [*wrapped([self.heading()], width()), *kinds_in_words(self.continuous, self.now)]
+            words += [*wrapped(map(ascii_path, self.continuous.notices()), width()), ""]
         if self.runs:
-            words += _runs_in_words([run for _, run in self.runs], self.now, width)
+            words += _runs_in_words([run for _, run in self.runs], self.now, width())
         if self.pending:
             words.append(f"{self.pending} could not be delivered yet: `huracan-sync outbox` lists them")
         words += [f"warning: {warning}" for warning in self.warnings]
@@ -159,6 +155,13 @@ def continuous_as_dict(found: Status, now: float) -> dict[str, Any]:
         for name in _MOMENTS & part.keys():
             part[name] = None if not part[name] else moment(part[name] * 1000)
     return document
+
+
+def kinds_in_words(found: Status, now: float) -> list[str]:
+    """A row for each kind, and below them what went wrong."""
+    rows = [row[:-1] for row in found.rows(now)]
+    errors = [ascii_path(f"  {kind.name}: {kind.last_error}") for kind in found.kinds if kind.last_error]
+    return [*table(_safe(rows)), *wrapped(errors, width())]
 
 
 def _safe(rows: list[list[str]]) -> list[list[str]]:
@@ -253,15 +256,12 @@ def _run_as_dict(place: str, run: Run, now: float) -> dict[str, Any]:
     }
 
 
-def _runs_in_words(runs: Sequence[Run], now: float, width: int) -> list[str]:
+def _runs_in_words(runs: Sequence[Run], now: float, limit: int) -> list[str]:
     """A table that fits the width (paths lose their beginnings), and below it what went wrong."""
-    columns = ["what", "last success", "in step", "failed", "local", "remote"]
-    rows = [columns, *(_run_as_row(run, now) for run in runs)]
-    taken = sum(max(len(row[n]) for row in rows) + 2 for n in range(4)) + 2
-    share = max(8, (width - taken) // 2)
-    shown = [[*row[:4], _shortened(row[4], share), _shortened(row[5], share)] for row in rows]
+    heading = ["what", "last success", "in step", "failed", "local", "remote"]
+    rows = [heading, *(_run_as_row(run, now) for run in runs)]
     errors = [f"  {run.verb} {run.channel or '/'}: {ascii_path(why)}" for run in runs if (why := _why(run))]
-    return [*table(shown), *_wrapped(errors, width)]
+    return [*table(rows, columns=limit, give=(4, 5)), *wrapped(errors, limit)]
 
 
 def _run_as_row(run: Run, now: float) -> list[str]:
@@ -292,26 +292,6 @@ def _was_ended(run: Run) -> bool:
     """Whether somebody asked the run to end: it is shown, and nothing is wrong."""
     error = run.report.get("error")
     return isinstance(error, dict) and error.get("error") in {"Interrupted", "Stopped"}
-
-
-def _shortened(text: str, width: int) -> str:
-    return text if len(text) <= width else f"…{text[-width + 1 :]}"
-
-
-def _wrapped(lines: Iterable[str], width: int) -> list[str]:
-    """Lines broken at the width; what they are indented by stays."""
-    wrapped = []
-    for line in lines:
-        indent = " " * (len(line) - len(line.lstrip()))
-        wrapped += textwrap.wrap(
-            line.strip(),
-            width,
-            initial_indent=indent,
-            subsequent_indent=f"{indent}  ",
-            break_long_words=False,
-            break_on_hyphens=False,
-        )
-    return wrapped
 
 
 def _number(report: dict[str, object], name: str) -> int:

@@ -6,10 +6,11 @@ import argparse
 from collections.abc import Callable, Mapping, Sequence
 
 from huracan_sync.auth.connect import connect
+from huracan_sync.cli.columns import Whole, ascii_path
 from huracan_sync.cli.filter_options import left_out
 from huracan_sync.cli.invocation import DONE, FAILURES, Invocation
 from huracan_sync.cli.login_options import credentials
-from huracan_sync.cli.output import Watching, ascii_path
+from huracan_sync.cli.progress import Watching
 from huracan_sync.errors import Conflict, UsageError
 from huracan_sync.remote.client import Remote
 from huracan_sync.remote.rate_limit import Pacing
@@ -113,7 +114,10 @@ def dry_run(
         "problems": problems,
         "totals": totals,
     }
-    lines = [*map(ascii_path, steps.lines()), *(f"problem   {ascii_path(problem)}" for problem in problems)]
+    lines = [
+        *(Whole(ascii_path(line)) for line in steps.lines()),
+        *(f"problem   {ascii_path(problem)}" for problem in problems),
+    ]
     invocation.output.document(document, [*lines, _totals(totals)])
     return FAILURES if steps.conflicts or problems else DONE
 

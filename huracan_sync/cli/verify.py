@@ -8,9 +8,10 @@ from pathlib import Path
 
 from huracan_sync.auth.connect import connect, home_of, root_of
 from huracan_sync.cli import filter_options
+from huracan_sync.cli.columns import ascii_path, table, width
 from huracan_sync.cli.invocation import DONE, REFUSED, Invocation
 from huracan_sync.cli.login_options import context_of, credentials, key_place
-from huracan_sync.cli.output import ascii_path, moment, table
+from huracan_sync.cli.output import moment
 from huracan_sync.errors import UsageError
 from huracan_sync.manifest.scope import channel_of, scope_of
 from huracan_sync.operations.audit import MOST, History, Row, audit_copy, audit_remote
@@ -153,7 +154,7 @@ def _words(verdict: Verdict) -> list[str]:
     more = len(verdict.differences) - len(rows)
     return [
         f"{verdict.folder} is NOT what was signed: {source}",
-        *(f"  {line}" for line in table(rows)),
+        *(f"  {line}" for line in table(rows, columns=width() - 2, give=[1])),
         *([f"  ... and {more} more (--json lists all)"] if more > 0 else []),
         f"  hint: `huracan-sync restore --channel {verdict.channel} --overwrite` brings back what was signed",
     ]

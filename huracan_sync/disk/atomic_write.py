@@ -15,6 +15,12 @@ from huracan_sync.disk.files import local_failure
 _TEMPORARY = ".new"
 
 
+def make_private(folder: Path) -> None:
+    """Make a folder of our own state for this user alone, also what is missing above it, as `Path.mkdir` does not."""
+    for missing in reversed([each for each in (folder, *folder.parents) if not each.exists()]):
+        missing.mkdir(mode=0o700, exist_ok=True)
+
+
 def write_file(
     path: Path,
     content: bytes | Iterable[bytes],
@@ -40,7 +46,7 @@ def write_file(
         LocalFailure: it cannot be written.
     """
     try:
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        make_private(path.parent)
         folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
             write_at(folder, path.name, content, mode=mode, replace=replace, durable=durable)

@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from huracan_sync.disk.atomic_write import make_private
 from huracan_sync.errors import Busy, LocalFailure
 
 _ours: set[int] = set()
@@ -56,7 +57,7 @@ def hold(
         Busy: another process (or thread) holds it still.
     """
     try:
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        make_private(path.parent)
         lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     except OSError as error:
         hint = "check the rights of the folder, or set HURACAN_SYNC_HOME to one you may write"

@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from huracan_sync.disk.atomic_write import remove_temporaries, write_at
+from huracan_sync.disk.atomic_write import make_private, remove_temporaries, write_at
 from huracan_sync.disk.lock import hold
 from huracan_sync.errors import DiskFull, HuracanError, LocalFailure, UnsafePlace, hint_of
 
@@ -112,8 +112,7 @@ class Folder:
         """The folder as an open, checked descriptor; None when it is not there."""
         try:
             if create:
-                self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-                self.path.mkdir(mode=0o700, exist_ok=True)
+                make_private(self.path)
             folder = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
         except FileNotFoundError:
             yield None

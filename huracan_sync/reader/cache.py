@@ -48,7 +48,7 @@ class BlobCache:
 
     def put_body(self, sha256: bytes, data: bytes) -> None:
         """Keep a body that was proved."""
-        self._put(_body(sha256), [data])
+        write_file(self._folder / _body(sha256), data)
 
     def put_bodies(self, parts: Iterable[tuple[bytes, bytes]]) -> None:
         """Keep bodies and shards that this machine has made, by their SHA-256; what is here already is left alone."""
@@ -78,7 +78,8 @@ class BlobCache:
 
     def put_blob(self, item: Item, blocks: Iterable[bytes]) -> Path:
         """Keep an entry whose blocks are proved as they come; all of them, or nothing is kept."""
-        file = self._put(_blob(item.content_hash), blocks)
+        file = self._folder / _blob(item.content_hash)
+        write_file(file, blocks)
         file.chmod(0o400)
         return file
 
@@ -108,12 +109,7 @@ class BlobCache:
             os.close(handle)
 
     def keep_only(self, bodies: Iterable[bytes], blobs: Iterable[bytes] | None = None) -> None:
-        """Throw away everything else, half-written files of processes that died among it.
-
-        Args:
-            bodies: SHA-256 of those to keep.
-            blobs: content hashes of those to keep; None: no blob is thrown away.
-        """
+        """Throw away everything else, half-written files of processes that died among it (None: no blob)."""
         kept = {_body(sha256) for sha256 in bodies} | {_blob(content_hash) for content_hash in blobs or ()}
         for folder in ("bodies",) if blobs is None else ("bodies", "blobs"):
             with contextlib.suppress(FileNotFoundError), os.scandir(self._folder / folder) as found:
@@ -121,10 +117,6 @@ class BlobCache:
                     if f"{folder}/{each.name}" not in kept:
                         with contextlib.suppress(OSError):
                             Path(each.path).unlink()
-
-    def _put(self, path: RelPath, pieces: Iterable[bytes]) -> Path:
-        write_file(self._folder / path, pieces)
-        return self._folder / path
 
 
 def blob_cache(folder: Path, channel: str) -> BlobCache:

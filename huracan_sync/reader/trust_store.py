@@ -23,7 +23,7 @@ from urllib.parse import quote
 
 import msgspec
 
-from huracan_sync.disk.atomic_write import replace_file, write_file
+from huracan_sync.disk.atomic_write import make_private, replace_file, write_file
 from huracan_sync.errors import (
     Busy,
     ConfigError,
@@ -122,7 +122,7 @@ class TrustStore:
         document = msgspec.msgpack.encode(State(2, self._place, str(pin), trust, 0, channels))
         new = self.folder / "seen.db.new"
         try:
-            self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            make_private(self.folder)
             new.unlink(missing_ok=True)
             new.touch(mode=0o600)
             with contextlib.closing(sqlite3.connect(new, isolation_level=None)) as db:

@@ -33,9 +33,9 @@ def test_a_run_is_one_line_of_80_columns_and_its_error_below():
     failed = {"path": "x.parquet", "error": "HalfWritten", "message": "x.parquet has no footer"}
     words = shown([run_of(), run_of("restore", ok=False, failed=[failed])]).words()
     assert words == [
-        "what     last success  in step       failed  local             remote",
-        "push     5 min ago     12,000 files  0       …ne/data/candles  …an/data/candles",
-        "restore  never         12,000 files  1       …ne/data/candles  …an/data/candles",
+        "what     last success  in step       failed  local              remote",
+        "push     5 min ago     12,000 files  0       …ine/data/candles  …an/data/candles",
+        "restore  never         12,000 files  1       …ine/data/candles  …an/data/candles",
         "  restore /Runpodhuracan/data/candles: 1 failed; x.parquet has no footer",
     ]
 

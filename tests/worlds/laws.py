@@ -60,7 +60,7 @@ THREADS = {
     "engine.daemon.scheduler": "one loop for each kind of data, so that none waits for another; ended by stop()",
     "engine.daemon.watcher": "watches the disk while passes run; ended by stop()",
     "engine.daemon.dashboard.page": "serves the dashboard while the daemon runs; ended with it",
-    "cli.output": "keeps the progress line moving while a request is waited for",
+    "cli.progress": "keeps the progress line moving while a request is waited for",
     "cli.run": "hears the second signal while the first is still being served",
 }
 """Every module but the pool that starts a thread, with its reason."""
@@ -195,8 +195,8 @@ RENEWED = {
 }
 """What a thread of the parent may hold, or be, at the moment of a fork."""
 NOT_RENEWED = {
-    "cli.output.Rate": "the command line forks nothing",
-    "cli.output.Lines": "the command line forks nothing",
+    "cli.progress.Rate": "the command line forks nothing",
+    "cli.progress.Lines": "the command line forks nothing",
     "engine.daemon.scheduler.Loop": "runs in the parent alone; a child has no loops",
     "engine.daemon.watcher.Watcher": "runs in the parent alone; a child has no loops",
     "reader.reader.Reader": "a lock for each process, by its number",

@@ -21,7 +21,7 @@ from typing import Any, Self
 
 import msgspec
 
-from huracan_sync.disk.atomic_write import replace_file
+from huracan_sync.disk.atomic_write import make_private, replace_file
 from huracan_sync.disk.files import Stamp
 from huracan_sync.errors import DiskFull, HuracanError, LocalFailure, TryLater
 from huracan_sync.transfer.journal.records import ListedFile, Open, Origin, Run, Sent, SignedState, Synced
@@ -74,7 +74,7 @@ class Journal:
         self.clock = clock
         self._file = home / "journal.db"
         try:
-            home.mkdir(parents=True, exist_ok=True, mode=0o700)
+            make_private(home)
             self._db = self._opened()
         except (OSError, sqlite3.OperationalError) as error:
             raise self._trouble(error, "cannot be opened") from error
