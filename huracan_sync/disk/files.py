@@ -58,7 +58,7 @@ def parent_of(root: Root, path: str) -> Iterator[tuple[int, str]]:
         OSError: there is no such folder, or a link stands in the way.
     """
     folder_path, inner = located(root, RelPath(path))
-    folder = open_folder(folder_path, inner, make=False)
+    folder = open_folder(folder_path, inner)
     try:
         yield folder, inner.rpartition("/")[2]
     finally:
@@ -69,7 +69,7 @@ def sync_folders(root: Root, paths: Iterable[RelPath]) -> None:
     """Make the names of files that were just put in place durable: one fsync for each of their folders."""
     places = [located(root, path) for path in paths]
     for folder_path, folder in {(folder_path, inner.rpartition("/")[0]) for folder_path, inner in places}:
-        descriptor = open_folder(folder_path, f"{folder}/" if folder else "", make=False)
+        descriptor = open_folder(folder_path, f"{folder}/" if folder else "")
         try:
             os.fsync(descriptor)
         finally:
@@ -86,21 +86,12 @@ def stamp_of(root: Root, path: RelPath) -> Stamp | None:
     return Stamp.of(status) if stat.S_ISREG(status.st_mode) else None
 
 
-def open_folder(root: Path, path: str, *, make: bool) -> int:
+def open_folder(root: Path, path: str) -> int:
     """The folder that holds `path` as a file descriptor; no link is walked through below `root`."""
-    if make:
-        root.mkdir(parents=True, exist_ok=True)
     folder = os.open(root, _FOLDER)
     try:
         for name in path.split("/")[:-1]:
-            try:
-                inner = open_inner(folder, name)
-            except FileNotFoundError:
-                if not make:
-                    raise
-                with contextlib.suppress(FileExistsError):
-                    os.mkdir(name, dir_fd=folder)
-                inner = open_inner(folder, name)
+            inner = open_inner(folder, name)
             os.close(folder)
             folder = inner
     except OSError:

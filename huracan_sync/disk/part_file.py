@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Self
 
 from huracan_sync.disk.atomic_write import put_in_place
-from huracan_sync.disk.files import Root, Stamp, local_failure, located, open_folder
+from huracan_sync.disk.files import Root, Stamp, local_failure, located, open_inner
+from huracan_sync.disk.folding import refuse_another
 from huracan_sync.errors import Busy, FileChanged, LocalFailure
 from huracan_sync.tree.paths import PART_PREFIX, PART_SUFFIX, RelPath
 
@@ -47,7 +48,7 @@ class PartFile:
         self._name = inner.rpartition("/")[2]
         self.part_name = f"{PART_PREFIX}{token[:32]}{PART_SUFFIX}"
         try:
-            self._folder = open_folder(folder_path, inner, make=True)
+            self._folder = make_folder(folder_path, inner)
             try:
                 part = self._open_part()
             except OSError:
@@ -137,9 +138,15 @@ class PartFile:
 
         Raises:
             FileChanged: another state lies there by now; it stays, and so does the part.
+            LocalFailure: the file of another name lies there, which this disk finds instead; or it cannot be written.
         """
         present = self._present()
         if (Stamp.of(present) if present else None) != replaces:
+            try:
+                refuse_another(self._folder, self._name, self.path[: -len(self._name)])
+            except LocalFailure:
+                self.discard()  # no later run can put it there either
+                raise
             raise FileChanged(f"{self.path} changed on this disk meanwhile; it stays", path=self.path)
         try:
             os.ftruncate(self._fd, size)
@@ -151,6 +158,17 @@ class PartFile:
             return Stamp.of(os.fstat(self._fd))
         except OSError as error:
             raise local_failure(error, self.path, "write") from error
+
+    def present(self) -> Stamp | None:
+        """The state of the file that lies in the place now, None for nothing.
+
+        Raises:
+            LocalFailure: no file lies there, or that of another name, which this disk finds instead.
+        """
+        status = self._present()
+        if status is not None:
+            refuse_another(self._folder, self._name, self.path[: -len(self._name)])
+        return Stamp.of(status) if status else None
 
     def _present(self) -> os.stat_result | None:
         try:
@@ -179,6 +197,32 @@ class PartFile:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def make_folder(root: Path, path: str) -> int:
+    """The folder that holds `path` as a file descriptor, made where it is missing; no link is walked through.
+
+    Raises:
+        OSError: it cannot be opened, or made.
+        LocalFailure: to write into it would be to write into the folder of another name, which this disk finds instead.
+    """
+    root.mkdir(parents=True, exist_ok=True)
+    folder, above = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC), ""
+    try:
+        for name in path.split("/")[:-1]:
+            refuse_another(folder, name, above)
+            try:
+                inner = open_inner(folder, name)
+            except FileNotFoundError:
+                with contextlib.suppress(FileExistsError):
+                    os.mkdir(name, dir_fd=folder)
+                inner = open_inner(folder, name)
+            os.close(folder)
+            folder, above = inner, f"{above}{name}/"
+    except BaseException:
+        os.close(folder)
+        raise
+    return folder
 
 
 def _is_ours_alone(status: os.stat_result) -> bool:

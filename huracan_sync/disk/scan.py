@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
+import unicodedata
 from collections.abc import Callable
 
 import msgspec
@@ -188,8 +189,9 @@ class _Walk:
         try:
             with os.scandir(folder) as entries:
                 for entry in entries:
-                    if self._take(entry, prefix, folders):
-                        _note_twins(names, entry.name, prefix, self._result)
+                    name = entry.name if entry.name.isascii() else _composed(folder, entry.name)
+                    if self._take(entry, name, prefix, folders):
+                        _note_twins(names, name, prefix, self._result)
         except OSError as error:
             if not prefix:
                 raise
@@ -200,9 +202,9 @@ class _Walk:
         unclear = {problem.path for problem in self._result.problems}
         return [name for name in folders if prefix + name not in unclear]  # else it has a twin
 
-    def _take(self, entry: os.DirEntry[str], prefix: str, folders: list[str]) -> bool:
+    def _take(self, entry: os.DirEntry[str], name: str, prefix: str, folders: list[str]) -> bool:
         """Note an entry; whether it is a file or folder that is synced."""
-        name, path, left_out = entry.name, prefix + entry.name, self._result.left_out
+        path, left_out = prefix + name, self._result.left_out
         if is_part(name):
             self._result.parts.append(path)
             return False
@@ -265,6 +267,18 @@ class _Walk:
             for inner, _ in waiting:
                 os.close(inner)
         return False
+
+
+def _composed(folder: int, name: str) -> str:
+    """The name as Dropbox spells it, where the disk finds the same file by it: disks of macOS do, others do not."""
+    composed = unicodedata.normalize("NFC", name)
+    if composed == name:
+        return name
+    try:
+        found = [os.stat(one, dir_fd=folder, follow_symlinks=False) for one in (name, composed)]
+    except (OSError, UnicodeError):
+        return name
+    return composed if os.path.samestat(*found) else name
 
 
 def _refusal_of_folder(path: str) -> HostilePath | None:

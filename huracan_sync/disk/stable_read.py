@@ -49,7 +49,7 @@ class StableRead:
         self._prefix_only = prefix_only
         folder_path, inner = located(root, path)
         try:
-            folder = open_folder(folder_path, inner, make=False)
+            folder = open_folder(folder_path, inner)
             try:
                 flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
                 self._fd = os.open(inner.rpartition("/")[2], flags, dir_fd=folder)

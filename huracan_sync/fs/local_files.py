@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from huracan_sync.disk.files import open_folder, stamp_of
-from huracan_sync.disk.part_file import PartFile
+from huracan_sync.disk.folding import is_folding, one_to_this_disk, refuse_another_way
+from huracan_sync.disk.part_file import PartFile, make_folder
 from huracan_sync.errors import ContentMismatch, FileChanged, HuracanError, LocalFailure
 from huracan_sync.fs.os_errors import as_os_error
 from huracan_sync.remote.listing import FileMetadata, entry_of
@@ -23,6 +23,7 @@ from huracan_sync.transfer.staging import StreamUpload
 from huracan_sync.tree.active_names import active
 from huracan_sync.tree.content_hash import ContentHasher, content_hash
 from huracan_sync.tree.entry import Entry
+from huracan_sync.tree.look_alikes import look_alikes
 from huracan_sync.tree.paths import RelPath, refusal
 from huracan_sync.tree.plan import Copy
 
@@ -75,7 +76,7 @@ class Below(NamedTuple):
     def make_folder(self, local: str) -> None:
         """Have a folder there, with all it lies in."""
         folder, path = self.locate(local)
-        os.close(open_folder(folder, f"{path}/", make=True))
+        os.close(make_folder(folder, f"{path}/"))
 
 
 def get_many(
@@ -87,6 +88,7 @@ def get_many(
         OSError: one could not be fetched; what was in place before stays.
     """
     described = {pair.source: describe(pair.source) for pair in pairs}
+    _check_targets([pair.target for pair in pairs])
     hashes = [bytes.fromhex(found.content_hash) for found in described.values() if found.size]
     # Before it is here, so that no later push takes it for ours. Where there can be no journal, nothing is pushed.
     with contextlib.suppress(LocalFailure), Journal(account.home) as journal:
@@ -111,6 +113,39 @@ def check_harmless(root: str, pairs: Sequence[Pair]) -> None:
     for path in sorted(active(inside, inside)):
         message = "programs act on a file of this name, and nobody has signed it; active_names=True fetches it"
         raise PermissionError(errno.EPERM, message, f"{root}/{path}")
+
+
+def _check_targets(targets: Sequence[str]) -> None:
+    """Refuse targets that this disk would take for another file or folder, or for each other.
+
+    Raises:
+        OSError: one is such.
+    """
+    absolute = {str(Path(target).absolute()): target for target in targets}
+    alike = look_alikes(absolute)
+    for path, other in alike.items():
+        if is_folding(Path(path).parent):
+            with as_os_error(absolute[path]):
+                raise one_to_this_disk(path, other)
+    for folder in {Path(path).parent for path in absolute}:
+        with as_os_error(str(folder)):
+            refuse_another_way(folder)
+
+
+def get_verified(chunks: Iterable[bytes], pair: Pair, described: FileMetadata) -> None:
+    """Put a file whose every chunk was verified as it was read at its local place, at once.
+
+    Raises:
+        OSError: it cannot be had, or be written; what was in place before stays.
+    """
+    _check_targets([pair.target])
+    pair.callback.set_size(described.size)
+    with as_os_error(pair.source), _placing(pair.target, described, Below()) as write:
+        at = 0
+        for piece in chunks:
+            write(at, piece)
+            at += len(piece)
+            pair.callback.relative_update(len(piece))
 
 
 def get_small(account: Account, pair: Pair, described: FileMetadata, below: Below) -> None:
@@ -159,7 +194,7 @@ def _placing(local: str, described: FileMetadata, below: Below) -> Iterator[Call
         try:
             yield placing.write
             modified = int(described.client_modified.timestamp() * 1000) * 1_000_000
-            placing.commit(size=described.size, replaces=stamp_of(folder, name), mtime_ns=modified, sync_folder=False)
+            placing.commit(size=described.size, replaces=placing.present(), mtime_ns=modified, sync_folder=False)
         except BaseException:
             placing.discard()
             raise

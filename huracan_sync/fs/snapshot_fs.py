@@ -8,17 +8,21 @@ later, an open filesystem goes on giving the files of its own snapshot.
 from __future__ import annotations
 
 import errno
+import os
 import re
 import threading
 from concurrent.futures import Executor
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any, Never
 
-from fsspec.utils import stringify_path
+from fsspec.callbacks import DEFAULT_CALLBACK
+from fsspec.utils import isfilelike, stringify_path
 
 from huracan_sync.errors import NotFound, UsageError
 from huracan_sync.fs.account import ACCOUNTS, Account, login_of
 from huracan_sync.fs.files import ReadFile
+from huracan_sync.fs.local_files import Pair, get_verified
 from huracan_sync.fs.os_errors import as_os_error
 from huracan_sync.fs.pinned import PinnedSnapshot
 from huracan_sync.fs.read_cache import AdaptiveCache
@@ -29,6 +33,7 @@ from huracan_sync.reader.snapshot import Snapshot
 from huracan_sync.remote.folder_listing import Present
 from huracan_sync.remote.forked import renewed_in_child
 from huracan_sync.remote.listing import FileMetadata, FolderMetadata
+from huracan_sync.transfer.ranges import PART
 from huracan_sync.tree.paths import fold
 
 LATEST = "latest"
@@ -203,6 +208,21 @@ class SnapshotFileSystem(ReadableFileSystem):
         return ReadFile(
             self, path, self._file(path), block_size=block_size, cache_type=cache_type, cache_options=cache_options
         )
+
+    def get_file(
+        self, rpath: Any, lpath: Any, callback: Any = DEFAULT_CALLBACK, outfile: Any = None, **kwargs: Any
+    ) -> None:
+        """Fetch one file. It is put in its local place when all of it is there and verified."""
+        rpath = self._readable(rpath)
+        if outfile is not None or isfilelike(lpath):
+            super().get_file(rpath, lpath, callback=callback, outfile=outfile, **kwargs)
+        elif not rpath or self.isdir(rpath):
+            Path(lpath).mkdir(parents=True, exist_ok=True)
+        else:
+            described = self._file(rpath)
+            ends = range(0, described.size, PART)
+            chunks = (self.read_range(described, rpath, at, min(at + PART, described.size)) for at in ends)
+            get_verified(chunks, Pair(rpath, os.fspath(lpath), callback), described)
 
     # --- writing --------------------------------------------------------------------------------------------------
 

@@ -14,8 +14,10 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from huracan_sync.disk.folding import is_folding, one_to_this_disk
 from huracan_sync.disk.parquet import is_damaged
 from huracan_sync.disk.remove import remove, sweep
+from huracan_sync.disk.scan import Problem
 from huracan_sync.disk.stable_read import StableRead
 from huracan_sync.errors import Conflict as ConflictError
 from huracan_sync.errors import ContentMismatch, HostilePath, HuracanError, LocalFailure, NotFound, Refused, UsageError
@@ -38,6 +40,7 @@ from huracan_sync.transfer.worker_pool import WorkerPool
 from huracan_sync.tree.active_names import active
 from huracan_sync.tree.entry import Entry
 from huracan_sync.tree.folder_view import FolderView
+from huracan_sync.tree.look_alikes import look_alikes
 from huracan_sync.tree.paths import Spelling, fold, join
 from huracan_sync.tree.plan import Conflict, Copy, Plan, plan
 from huracan_sync.tree.units import counted
@@ -226,6 +229,9 @@ class Restore:
         if not self.options.missing_ok and snapshot is None and pair.journal.cursor(pair.id) is None:
             raise NotFound(f"there is no folder {pair.root or '/'} in Dropbox", hint="check the spelling")
         steps = self._steps(changes)
+        if steps.copies and (alike := self._look_alikes(changes)):
+            changes.problems += alike  # what is unclear is left as it is
+            steps = self._steps(changes)
         damaged = {key: entry for key, entry in changes.here.items() if self._is_damaged(key, changes)}
         if damaged:
             changes.base.update(damaged)  # as if the damage had been synced: then only Dropbox changed
@@ -247,6 +253,14 @@ class Restore:
             for path in sorted(held_back)
         ]
         return msgspec.structs.replace(steps, copies=tuple(step for step in steps.copies if step.path not in held_back))
+
+    def _look_alikes(self, changes: ChangeSet) -> list[Problem]:
+        """Files that Dropbox tells apart and this disk does not: none of them is touched."""
+        disk, here = self.pair.disk, (entry.path for entry in changes.here.values())
+        alike = look_alikes({*here, *(entry.path for entry in _everything_there(changes))})
+        if not alike or not is_folding(disk.path if isinstance(disk, FolderView) else disk):
+            return []
+        return [Problem(path, one_to_this_disk(path, other)) for path, other in sorted(alike.items())]
 
     def _count_unsigned(self, changes: ChangeSet) -> None:
         """Count and name what nobody has signed, and what contradicts what is signed."""

@@ -5,6 +5,7 @@ import multiprocessing
 import os
 import pickle
 import time
+from unittest import mock
 
 import fsspec
 import pytest
@@ -13,8 +14,10 @@ from machines import READ
 from publishing_machine import Publisher
 
 from huracan_sync import errors
+from huracan_sync.errors import ContentMismatch
 from huracan_sync.fs import SnapshotFileSystem
 from huracan_sync.fs.account import ACCOUNTS
+from huracan_sync.fs.pinned import PinnedSnapshot
 from huracan_sync.hamilton import Hamilton
 
 # ruff: noqa: PT011, S301 - errors are told apart by errno; what is unpickled is our own
@@ -74,6 +77,20 @@ def test_it_shows_and_reads_what_is_signed(engine, fs):
         file.seek(0)
         pieces = iter(lambda: file.read(100_000), b"")
         assert b"".join(pieces) == expected(engine, "models/deep/ETH.bin")
+
+
+def test_what_cannot_be_proved_takes_the_place_of_nothing(engine, fs, tmp_path):
+    here = tmp_path / "model.bin"
+    fs.get("/models/deep/ETH.bin", str(here))
+    assert here.read_bytes() == expected(engine, "models/deep/ETH.bin")
+    here.write_bytes(b"mine")
+    with (
+        mock.patch.object(PinnedSnapshot, "read_range", side_effect=ContentMismatch("damaged")),
+        pytest.raises(OSError),
+    ):
+        fs.get("/models/BTC.bin", str(here))
+    assert [path.name for path in tmp_path.glob("*.bin*")] == ["model.bin"]
+    assert here.read_bytes() == b"mine"
 
 
 def test_what_it_costs(fs, requests, reader):
