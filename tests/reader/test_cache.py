@@ -5,7 +5,9 @@ import hashlib
 import pytest
 from reader_world import World, item
 
+from huracan_sync.errors import Unreachable
 from huracan_sync.reader.cache import BlobCache
+from huracan_sync.reader.cache import blob_cache as cache_of
 
 
 @pytest.fixture
@@ -41,6 +43,78 @@ def test_what_nothing_names_is_thrown_away(blob_cache):
     assert blob_cache.blob(blob), "whoever publishes throws no file of a reader away"
     blob_cache.keep_only([two], [])
     assert blob_cache.blob(blob) is None
+
+
+def test_a_file_is_kept_whole_or_not_at_all(blob_cache):
+    blob = item("a", b"a file")
+    assert (blob_cache.blob(blob), blob_cache.check(blob)) == (None, None)
+
+    def torn():
+        yield b"a "
+        raise Unreachable("the line broke")
+
+    with pytest.raises(Unreachable):
+        blob_cache.put_blob(blob, torn())
+    assert blob_cache.blob(blob) is None
+    file = blob_cache.put_blob(blob, [b"a ", b"file"])
+    assert (file.read_bytes(), file.stat().st_mode & 0o777) == (b"a file", 0o400)
+    assert blob_cache.blob(blob) == blob_cache.check(blob) == file
+
+
+# what is in the place of a file of six bytes -> whether it may be there, and whether it proves
+INSTEAD = {"rot of its size": (b"rotten", True), "a part of it": (b"a fil", False), "more than it": (b"a file.", False)}
+
+
+@pytest.mark.parametrize(("data", "is_of_its_size"), INSTEAD.values(), ids=INSTEAD)
+def test_what_does_not_prove_is_as_if_it_were_not_there(blob_cache, data, is_of_its_size):
+    blob = item("a", b"a file")
+    file = blob_cache.put_blob(blob, [b"a file"])
+    file.chmod(0o600)
+    file.write_bytes(data)
+    assert (blob_cache.blob(blob) is not None, blob_cache.check(blob)) == (is_of_its_size, None)
+
+
+@pytest.mark.parametrize("size", [0, 4 << 20, (4 << 20) + 1])
+def test_every_block_is_proved(blob_cache, size):
+    data = bytes(size)
+    blob = item("a", data)
+    file = blob_cache.put_blob(blob, [data])
+    assert blob_cache.check(blob) == file
+    if size:
+        file.chmod(0o600)
+        with file.open("r+b") as handle:
+            handle.seek(size - 1)
+            handle.write(b"x")
+        assert blob_cache.check(blob) is None
+
+
+def test_nothing_is_thrown_away_while_somebody_fetches(blob_cache):
+    with blob_cache.in_use(), blob_cache.in_use(), blob_cache.unused() as alone:
+        assert not alone
+    with blob_cache.unused() as alone:
+        assert alone
+        with blob_cache.unused() as too:
+            assert not too
+
+
+def test_halves_of_dead_processes_are_thrown_away(blob_cache, tmp_path):
+    ((one, data),) = named(b"one")
+    blob_cache.put_body(one, data)
+    (tmp_path / "kept" / "bodies" / ".half").write_bytes(b"on")
+    (tmp_path / "kept" / "bodies" / "folder").mkdir()
+    blob_cache.keep_only([one])
+    assert sorted(path.name for path in (tmp_path / "kept" / "bodies").iterdir()) == sorted(
+        [f"{one.hex()}.hzm", "folder"]
+    )
+    blob_cache.keep_only([], [])
+    assert blob_cache.part(one) is None
+
+
+def test_each_channel_has_a_folder_of_its_own(tmp_path):
+    flat = cache_of(tmp_path, "candles/1m")
+    flat.put_bodies(named(b"one"))
+    assert (tmp_path / "kept" / "candles+1m" / "bodies").is_dir()
+    assert cache_of(tmp_path, "candles").part(named(b"one")[0][0]) is None
 
 
 def test_what_was_accepted_last_as_it_lies_here(tmp_path):

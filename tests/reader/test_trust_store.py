@@ -1,5 +1,6 @@
 """What was seen is never forgotten: not by a crash, a cut, a flipped bit, nor by two processes at once."""
 
+import contextlib
 import multiprocessing
 import sqlite3
 import subprocess
@@ -7,12 +8,13 @@ import sys
 from pathlib import Path
 
 import pytest
+from expecting import raises
 from root_powers import without_root_powers
 
 from huracan_sync.errors import Busy, ConfigError, DiskFull, HuracanError, LocalFailure, NoTrust, StateMissing
 from huracan_sync.manifest.checks import Mark
 from huracan_sync.manifest.trust import Pin
-from huracan_sync.reader.trust_store import Channel, TrustStore, _in_our_words, pinned
+from huracan_sync.reader.trust_store import Channel, TrustStore, _in_our_words, known, pinned
 
 PIN = Pin(bytes(16), ("SHA256:" + "A" * 43,))
 PLACE = "dropbox/dbid:1/Runpodhuracan"
@@ -46,6 +48,50 @@ def test_what_was_noted_is_known(seen, tmp_path):
     assert seen.exists()
     assert files(seen) == {"seen.db", "pinned"}
     assert (seen.folder.stat().st_mode | (seen.folder / "seen.db").stat().st_mode) & 0o077 == 0
+
+
+def test_all_that_is_known_on_a_machine(seen, tmp_path):
+    other = TrustStore(tmp_path, "a place with a ? and a #")
+    other.pin(b"trust 2", PIN, {})
+    assert {state.place: state.trust for state in known(tmp_path)} == {
+        PLACE: b"trust 1",
+        "a place with a ? and a #": b"trust 2",
+    }
+    assert list(known(tmp_path / "nowhere")) == []
+
+
+# what is in the place of one of them -> the others are still told
+DAMAGED = {
+    "nothing": b"",
+    "no database": b"not a database, but long enough to be asked" * 100,
+}
+
+
+@pytest.mark.parametrize("data", DAMAGED.values(), ids=DAMAGED)
+def test_what_cannot_be_read_hides_nothing_else(seen, tmp_path, data):
+    for name in ("aa", "zz"):  # before and after it
+        (tmp_path / "trust" / name).mkdir()
+        (tmp_path / "trust" / name / "seen.db").write_bytes(data)
+    assert [state.place for state in known(tmp_path)] == [PLACE]
+
+
+# what somebody writes into the row of one -> it is not told
+ROWS = {
+    "another document": "UPDATE seen SET document = x'00'",
+    "another seal": "UPDATE seen SET seal = x'00'",
+    "no row": "DELETE FROM seen",
+    "no table": "DROP TABLE seen",
+}
+
+
+@pytest.mark.parametrize("statement", ROWS.values(), ids=ROWS)
+def test_what_does_not_prove_is_not_told(seen, tmp_path, statement):
+    TrustStore(tmp_path, "elsewhere").pin(b"trust 2", PIN, {})
+    with contextlib.closing(sqlite3.connect(seen.folder / "seen.db")) as db, db:
+        db.execute(statement)
+    assert [state.place for state in known(tmp_path)] == ["elsewhere"]
+    with raises(StateMissing, match="cannot be read"):
+        seen.load()
 
 
 def test_the_pins_outlive_what_was_seen(seen, tmp_path):

@@ -92,6 +92,66 @@ def test_a_file_against_a_folder_is_a_conflict(source, target, why):
     assert (len(made.copies), [why in c.why for c in made.conflicts]) == (0, [True])
 
 
+# base, source, target -> the kind of the conflict, and what the sentence must say
+CONFLICTS = [
+    (None, "a", "b", ConflictKind.UNKNOWN, "no earlier sync says which is newer"),
+    ("a", "a", "b", ConflictKind.CHANGED_THERE, "changed at the target"),
+    ("a", "b", "c", ConflictKind.CHANGED_BOTH, "changed on both sides"),
+    ("a", None, "b", ConflictKind.DELETED_HERE, "deleted at the source and changed at the target"),
+]
+
+
+@pytest.mark.parametrize(("base", "source", "target", "kind", "why"), CONFLICTS)
+def test_a_conflict_names_its_kind_its_reason_and_both_sides(base, source, target, kind, why):
+    trees = of(x=base), of(x=source), of(x=target)
+    (conflict,) = plan(*trees, delete=True).conflicts
+    assert (conflict.path, conflict.kind, why in conflict.why) == ("x", kind, True)
+    assert (conflict.source, conflict.target) == (trees[1].get("x"), trees[2]["x"])
+
+
+def test_a_blocked_file_names_both_sides_too():
+    source, target = of(**{"a": "1", "b/c": "1"}), of(**{"a/b": "2", "b": "2"})
+    conflicts = {conflict.path: conflict for conflict in plan({}, source, target).conflicts}
+    assert {path: c.kind for path, c in conflicts.items()} == dict.fromkeys(("a", "b/c"), ConflictKind.BLOCKED)
+    assert [(c.source, c.target) for c in conflicts.values()] == [(source["a"], None), (source["b/c"], None)]
+
+
+# base, source, target, overwrite -> what a restore does, that does not complain of what was not pushed yet
+LEADS = [
+    ("a", "a", "b", False, "-"),
+    ("a", "a", "a", False, "-"),
+    ("a", "a", "b", True, "copy"),
+    ("a", "a", None, False, "copy"),
+    ("a", "b", "a", False, "copy"),
+    ("a", "b", "c", False, "conflict"),
+    (None, "a", "b", False, "conflict"),
+    (None, "a", None, False, "copy"),
+]
+
+
+@pytest.mark.parametrize(("base", "source", "target", "overwrite", "expected"), LEADS)
+def test_what_changed_only_at_a_leading_target_is_left(base, source, target, overwrite, expected):
+    trees = of(x=base), of(x=source), of(x=target)
+    assert outcome(plan(*trees, overwrite=overwrite, target_may_lead=True)) == expected
+
+
+def test_one_leading_file_does_not_hide_the_others():
+    names = [f"f{n}" for n in range(20)]
+    base = of(**dict.fromkeys(names, "a"))
+    target = of(**{name: "b" if n % 2 else "a" for n, name in enumerate(names)})
+    source = of(**{name: "a" if n % 2 else "c" for n, name in enumerate(names)})
+    assert [step.path for step in plan(base, source, target, target_may_lead=True).copies] == sorted(names[::2])
+
+
+def test_a_lost_target_agrees_to_nothing():
+    assert [(a.path, a.entry) for a in plan(of(x="a"), {}, {}).agreements] == [("x", None)]
+
+
+def test_a_file_deep_below_a_file_is_blocked_by_the_one_above():
+    assert "a file where the folder 'a' must be" in plan({}, of(**{"a/b": "1"}), of(a="2")).conflicts[0].why
+    assert plan({}, of(**{"a/b": "1"}), of(**{"a/c": "2"})).conflicts == ()
+
+
 def test_what_cannot_be_read_is_not_gone():
     base = of(**{"dir/x": "a", "dir/y": "a", "z": "a"})
     made = plan(base, {}, base, delete=True, unclear={"dir"})
