@@ -34,6 +34,8 @@ class Publish(Document):
     unsigned_files: list[str]
     vouched: list[str]
     left_out: list[LeftOut]
+    not_in_metadata: list[LeftOut]
+    """Parquet files that the dataset's `_metadata` does not describe, where `--parquet-metadata` keeps one."""
     resumed_from: int
     """Not 0: somebody had put an older head back, and it went on from this sequence."""
 

@@ -9,7 +9,13 @@ from huracan_sync.cli import expiry
 from huracan_sync.cli.invocation import DONE, FAILURES, Invocation
 from huracan_sync.cli.login_options import context_of
 from huracan_sync.cli.output import moment
-from huracan_sync.cli.transfer_options import add_vouch, add_wait, dry_run, remote_of
+from huracan_sync.cli.transfer_options import (
+    add_parquet_metadata,
+    add_vouch,
+    add_wait,
+    dry_run,
+    remote_of,
+)
 from huracan_sync.errors import UsageError
 from huracan_sync.operations.publish import Publish, renew, roll_back
 from huracan_sync.operations.push import PushOptions
@@ -45,6 +51,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--root", metavar="REMOTE", help="with --rollback, --heartbeat: another root than the profile's"
     )
     add_vouch(parser)
+    add_parquet_metadata(parser)
     add_wait(parser)
 
 
@@ -61,7 +68,11 @@ def run(options: argparse.Namespace, invocation: Invocation) -> int:
 def _set(options: argparse.Namespace, invocation: Invocation) -> int:
     began = time.monotonic()
     chosen = PushOptions(
-        overwrite=options.overwrite, force=options.force, wait_s=options.wait, vouch=tuple(options.vouch)
+        overwrite=options.overwrite,
+        force=options.force,
+        wait_s=options.wait,
+        vouch=tuple(options.vouch),
+        parquet_metadata=options.parquet_metadata,
     )
     with invocation.output.progress("publish") as monitor:
         context = context_of(options, invocation, remote_of(options, invocation, monitor), monitor)

@@ -9,7 +9,15 @@ from pathlib import Path
 from huracan_sync.cli import expiry, filter_options
 from huracan_sync.cli.invocation import DONE, FAILURES, Invocation
 from huracan_sync.cli.login_options import context_of
-from huracan_sync.cli.transfer_options import add_direction, add_vouch, add_wait, dry_run, in_conflict, remote_of
+from huracan_sync.cli.transfer_options import (
+    add_direction,
+    add_parquet_metadata,
+    add_vouch,
+    add_wait,
+    dry_run,
+    in_conflict,
+    remote_of,
+)
 from huracan_sync.disk.parquet import check_whole
 from huracan_sync.errors import UsageError
 from huracan_sync.operations.push import Push, PushOptions
@@ -36,6 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="longest argument header of a batch (default: %(default)s; Dropbox does not publish its limit)",
     )
     add_vouch(parser)
+    add_parquet_metadata(parser)
     parser.add_argument(
         "--channel", metavar="C", help="the channel whose manifest lists it (default: REMOTE's last component)"
     )
@@ -60,6 +69,7 @@ def run(options: argparse.Namespace, invocation: Invocation) -> int:
         force=options.force,
         wait_s=options.wait,
         vouch=tuple(options.vouch),
+        parquet_metadata=options.parquet_metadata,
         transfer=TransferOptions(check=check_whole, append_only=_is_log, header_limit=options.header_budget),
     )
     began = time.monotonic()

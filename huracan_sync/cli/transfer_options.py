@@ -57,6 +57,15 @@ def add_vouch(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_parquet_metadata(parser: argparse.ArgumentParser) -> None:
+    """The option about the `_metadata` file of a dataset."""
+    parser.add_argument(
+        "--parquet-metadata",
+        action="store_true",
+        help="LOCAL is a parquet dataset: keep its _metadata file, so that readers need no footer of any file",
+    )
+
+
 def remote_of(options: argparse.Namespace, invocation: Invocation, monitor: Watching) -> Remote:
     """The Dropbox of the login that was asked for, held to the bandwidth limit. Its waits are shown."""
     throttle = TokenBucket(_rate(options.bandwidth_limit)) if options.bandwidth_limit else None

@@ -6,6 +6,7 @@ Only what is proved counts as damaged: a file that cannot be judged (encrypted, 
 from __future__ import annotations
 
 import io
+from typing import Any
 
 from huracan_sync.disk.stable_read import StableRead
 from huracan_sync.errors import FileChanged
@@ -28,6 +29,27 @@ def check_whole(reading: StableRead) -> None:
     """
     if reading.path.lower().endswith(".parquet"):
         check_parquet(reading)
+
+
+def read_footer(reading: StableRead) -> Any:
+    """The footer of a parquet, as pyarrow's `FileMetaData`; no column is read.
+
+    Raises:
+        FileChanged: `HALF_WRITTEN`, it has none that can be read.
+        LocalFailure: it cannot be read.
+    """
+    import pyarrow as pa  # noqa: PLC0415 - slow to import, and only parquet needs it
+    import pyarrow.parquet as pq  # noqa: PLC0415
+
+    size = reading.stamp.size
+    tail = reading.read(max(0, size - _FOOTER_TAIL), _FOOTER_TAIL)
+    length = int.from_bytes(tail[:4], "little")
+    if tail[4:] != MAGIC or length > min(MOST_FOOTER, size - len(MAGIC) - _FOOTER_TAIL):
+        raise _half_written(reading, "it has no footer that can be read")
+    try:
+        return pq.read_metadata(io.BytesIO(MAGIC + reading.read(size - _FOOTER_TAIL - length, length + _FOOTER_TAIL)))
+    except (pa.ArrowException, OSError) as error:
+        raise _half_written(reading, f"its footer cannot be read ({str(error)[:100]})") from error
 
 
 def check_parquet(reading: StableRead) -> None:

@@ -78,6 +78,8 @@ class EngineContext(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     """Whether each day's files go to a folder of that day."""
     allow_secrets: bool
     may_sign: bool
+    parquet_metadata: bool
+    """Whether the candles have a `_metadata` file."""
     is_given: bool
     """Whether the remote was made elsewhere, so that nobody can make the same again."""
 
@@ -128,6 +130,7 @@ class EngineContext(msgspec.Struct, frozen=True, kw_only=True, eq=False):
             dated=dated,
             allow_secrets=settings.allow_secrets,
             may_sign=settings.sign,
+            parquet_metadata=settings.parquet_metadata,
             is_given=is_given,
         )
         log.info("dropbox_sync_initialized", app_folder=layout.app_folder, profile=login.profile)

@@ -131,6 +131,7 @@ def push_folder(
     refuse: Callable[[Path], None] | None = None,
     stop: Callable[[], bool] = never,
     sign: bool = False,
+    parquet_metadata: bool = False,
 ) -> Passed:
     """Bring what the folder holds to Dropbox. Nothing is deleted there.
 
@@ -140,12 +141,13 @@ def push_folder(
         refuse: asked with every file that would be sent; raises when it must not be.
         stop: asked before anything is begun: whether to end here.
         sign: sign a manifest of what is in step then, in the channel called as the remote folder.
+        parquet_metadata: keep the `_metadata` file of the parquet dataset that the folder is.
 
     Raises:
         UsageError: there is no such folder.
         Busy, NotAuthorized, Unavailable, TryLater: it ended early; run it again, it carries on.
     """
-    options = PushOptions(wanted=folder.wants, stop=stop)
+    options = PushOptions(wanted=folder.wants, stop=stop, parquet_metadata=parquet_metadata)
     counting = _Counting(context.monitor)
     with context.watched_by(counting).pair(folder.view or folder.local, folder.remote) as pair:
         push = Push(context, pair, options)
@@ -157,6 +159,7 @@ def push_folder(
             plan = _without_refused(pair, plan, refuse, push.report)
             plan = _Adopting(pair, plan.changes, folder, passed).adopt(plan)
             push.upload(plan)
+            push.add_metadata(plan)
             push.report.bytes_sent = max(0, counting.bytes)
             if sign:
                 passed.unsigned = _signed(push, plan)

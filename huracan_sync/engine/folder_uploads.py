@@ -153,13 +153,15 @@ class FolderUpload:
             self._local, folder.remote, folder.view, known=known
         )
         # Candles are signed as a whole at their interval, not at each change: that would be six requests for one.
-        is_all_candles = fold(self._target) == fold(context.layout.candles) and not self._what.changed_candles
+        is_candles = fold(self._target) == fold(context.layout.candles)
+        is_all_candles = is_candles and not self._what.changed_candles
         passed = push_folder(
             context.operations.watched_by(progress),
             folder,
             refuse=self._refuse,
             stop=context.stop.is_set,
             sign=is_all_candles and context.signs,
+            parquet_metadata=is_candles and context.parquet_metadata,
         )
         unsigned = "" if passed.unsigned is None else str(passed.unsigned)
         is_new = context.logged.is_new(f"unsigned {self._target}", unsigned)

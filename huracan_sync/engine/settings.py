@@ -64,6 +64,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Upload config files although a secret was found in them."""
     sign: bool = True
     """Sign what Hamilton reads, and the candles, where this machine has a key."""
+    parquet_metadata: bool = False
+    """Keep the `_metadata` file of the candles beside them, so that readers need no footer of any file."""
     restore_data_cache_on_startup: bool = True
     watch: bool = True
     """Notice changed candles, notes and models on the disk instead of waiting for the next pass."""

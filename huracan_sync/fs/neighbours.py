@@ -9,6 +9,8 @@ from huracan_sync.fs.paths import parent
 ENOUGH = 3
 """Single questions below one folder after which the next ones are expected there too."""
 WITHIN_S = 10.0
+OF_ALL = frozenset({"_metadata", "_common_metadata"})
+"""Files that describe all that lies below their folder: who asks for one is about to ask for the others."""
 
 
 class Neighbours:
@@ -25,6 +27,9 @@ class Neighbours:
             path: what is asked for.
             now: monotonic seconds.
         """
+        if path.rpartition("/")[2] in OF_ALL:
+            folder = parent(path)
+            return None if not folder or folder in self._too_large else folder
         self._asked.append((parent(path), now))
         recent = [folder for folder, at in self._asked if now - at < WITHIN_S]
         if len(recent) < ENOUGH:

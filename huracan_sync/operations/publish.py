@@ -17,6 +17,7 @@ from huracan_sync.errors import Conflict, FileChanged, NoSigningKey, NotFound, R
 from huracan_sync.manifest import file_kinds
 from huracan_sync.manifest.entries import kind_name
 from huracan_sync.manifest.refusals import refused
+from huracan_sync.operations import parquet_metadata
 from huracan_sync.operations.push import Push, PushOptions, PushReport
 from huracan_sync.remote.client import Remote
 from huracan_sync.signing import next_head
@@ -88,6 +89,7 @@ class Publish:
             if plan.steps.copies:
                 push.signer.prefetch()
             push.upload(plan)
+            push.add_metadata(plan)
             for failure in report.failed:
                 raise failure.error
             push.vouch()
@@ -95,6 +97,7 @@ class Publish:
             if signed is None:
                 raise NoSigningKey("nothing on this machine can sign")
             report.sequence, report.made, report.files = signed.state.seq, signed.made, plan.changes.local_count
+            report.files += parquet_metadata.counted_apart(self._pair, plan)
             self._pair.report_failures(list(signed.superseded), report)
             push.count_skipped(plan)
         return report

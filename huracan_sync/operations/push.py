@@ -9,6 +9,7 @@ alone. Deletions happen only when asked for, and last.
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,8 @@ import msgspec
 
 from huracan_sync.disk.parquet import check_whole
 from huracan_sync.errors import Conflict as ConflictError
-from huracan_sync.errors import NotFound
+from huracan_sync.errors import DiskFull, FileChanged, LocalFailure, NotFound, UsageError
+from huracan_sync.operations import parquet_metadata
 from huracan_sync.operations.renames import copy_renamed, find_renamed
 from huracan_sync.remote.client import Remote
 from huracan_sync.remote.delete import remove
@@ -35,7 +37,7 @@ from huracan_sync.transfer.upload import Upload
 from huracan_sync.transfer.worker_pool import WorkerPool
 from huracan_sync.tree.folder_view import FolderView
 from huracan_sync.tree.paths import fold, join
-from huracan_sync.tree.plan import Conflict, empties_the_tree, plan
+from huracan_sync.tree.plan import Conflict, Copy, empties_the_tree, plan
 from huracan_sync.tree.units import counted
 
 log = logging.getLogger(__name__)
@@ -59,11 +61,16 @@ class PushReport(Report):
     """The sequence that this machine, which remembered none, went on from: somebody had put an older head back."""
     vouched: list[str] = msgspec.field(default_factory=list)
     """Files that are signed because a person vouches for them."""
+    not_in_metadata: dict[str, str] = msgspec.field(default_factory=dict)
+    """Parquet files that the dataset's `_metadata` does not describe, where one is kept: path to why."""
 
     def as_dict(self) -> dict[str, Any]:
-        """See `Report`; `left_out` as a list of `path` and `why`."""
-        left_out = [{"path": path, "why": why} for path, why in sorted(self.left_out.items())]
-        return {**super().as_dict(), "left_out": left_out}
+        """See `Report`; `left_out` and `not_in_metadata` as lists of `path` and `why`."""
+        lists = {"left_out": self.left_out, "not_in_metadata": self.not_in_metadata}
+        shown = {
+            name: [{"path": path, "why": why} for path, why in sorted(paths.items())] for name, paths in lists.items()
+        }
+        return {**super().as_dict(), **shown}
 
 
 class PushOptions(Options, frozen=True):
@@ -71,6 +78,8 @@ class PushOptions(Options, frozen=True):
 
     vouch: tuple[str, ...] = ()
     """Files, or folders of them, below the pair whose unsigned content a person vouches for."""
+    parquet_metadata: bool = False
+    """Whether to keep the `_metadata` file of the parquet dataset that the folder is."""
     transfer: upload_item.Options = upload_item.Options(
         check=check_whole, append_only=lambda path: path.endswith(".log")
     )
@@ -87,7 +96,7 @@ class Push:
         self, context: Context, pair: Pair, options: PushOptions | None = None, *, channel: str | None = None
     ) -> None:
         self.pair = pair
-        self.options = options or PushOptions()
+        self.options = _with_metadata(options or PushOptions(), pair)
         self.report = PushReport()
         self._context = context
         self._channel = channel
@@ -117,6 +126,7 @@ class Push:
             self._say_what_stays(plan)
             plan, self.report.renamed = copy_renamed(self.pair, plan)
             self.upload(plan)
+            self.add_metadata(plan)
             self.sign(plan)
             if self._delete(plan):
                 signer.caught_up()
@@ -135,7 +145,10 @@ class Push:
             overwrite=options.overwrite,
             unclear=changes.unclear,
         )
-        return log_decisions(PairPlan(changes, steps), Direction.PUSH, wanted=options.wanted)
+        made = PairPlan(changes, steps)
+        if options.parquet_metadata:
+            made = parquet_metadata.without(made)
+        return log_decisions(made, Direction.PUSH, wanted=options.wanted)
 
     def _guard(self, plan: PairPlan) -> None:
         """Stop before a byte moves when the world looks wrong."""
@@ -186,6 +199,21 @@ class Push:
         if not copies:
             return []
         pair.monitor.planned(len(copies), plan.steps.bytes_to_copy)
+        return self._send(copies)
+
+    def add_metadata(self, plan: PairPlan) -> None:
+        """Where it is asked for, have the dataset's `_metadata` say what both sides hold by now."""
+        if not self.options.parquet_metadata:
+            return
+        try:
+            self.report.not_in_metadata = parquet_metadata.bring(self.pair, plan, self.options.wanted, self._send)
+        except (LocalFailure, DiskFull, FileChanged) as error:
+            self.pair.report_failures([Failure(parquet_metadata.NAME, error)], self.report)
+        if self.report.not_in_metadata:
+            self.pair.monitor.note(parquet_metadata.in_words(self.report.not_in_metadata))
+
+    def _send(self, copies: Sequence[Copy]) -> list[Synced]:
+        pair, report = self.pair, self.report
         before = pair.remote.wire.meter.read()
         with WorkerPool(pair.remote.cut_short) as pool:
             context = upload_item.UploadContext(
@@ -278,6 +306,20 @@ class Push:
         changes = plan.changes
         failed = {fold(failure.path) for failure in self.report.failed} & (changes.here.keys() | changes.synced.keys())
         self.report.skipped = max(0, changes.local_count - self.report.uploaded - self.report.renamed - len(failed))
+
+
+def _with_metadata(options: PushOptions, pair: Pair) -> PushOptions:
+    """The same options, whose filters take the `_metadata` file where one is kept.
+
+    Raises:
+        UsageError: a single file is no dataset.
+    """
+    wanted = options.wanted
+    if options.parquet_metadata and isinstance(pair.disk, FolderView) and pair.disk.is_flat:
+        raise UsageError("a single file is no dataset", hint="name the folder of the dataset to keep its _metadata")
+    if not options.parquet_metadata or wanted is None:
+        return options
+    return msgspec.structs.replace(options, wanted=lambda path: path == parquet_metadata.NAME or wanted(path))
 
 
 def _as_failure(conflict: Conflict) -> Failure:

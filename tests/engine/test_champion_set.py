@@ -1,10 +1,12 @@
 """What the engine puts where Hamilton reads becomes one signed set, and Hamilton sees all of it or none."""
 
+import io
 import json
 import os
 import time
 from concurrent.futures import ThreadPoolExecutor
 
+import pyarrow.parquet as pq
 import pytest
 from engine_world import noise, write_candle
 from structlog.testing import capture_logs
@@ -263,6 +265,26 @@ def test_the_candles_of_a_full_pass_are_stated_and_restored_as_stated(machine, h
     )
     assert (code, json.loads(out)["downloaded"]) == (0, 2), err
     assert (tmp_path / "back/BTC" / SPOT).read_bytes() == (machine.work / "data/candles/BTC" / SPOT).read_bytes()
+
+
+def test_the_candles_have_their_metadata_file_where_it_is_asked_for(machine, hamilton, tmp_path):
+    write_candle(machine.work / "data/candles/BTC" / SPOT)
+    write_candle(machine.work / "data/candles/ETH/ETH-USDT_1d_20221112_20251111.parquet", seed=1)
+    sync = machine.sync(settings=load(environment={"DROPBOX__PARQUET_METADATA": "yes"}))
+    sync.upload_data_cache()
+    written = write_candle(machine.work / "data/candles/BTC" / SPOT, rows=30)
+    assert sync._folder_uploads.pass_over("data_cache", machine.work / "data/candles", because_of_the_disk=True).sent
+    metadata = pq.read_metadata(io.BytesIO(machine.stranger.read(f"{ROOT}/data/candles/_metadata")))
+    groups = [metadata.row_group(n) for n in range(metadata.num_row_groups)]
+    assert {group.column(0).file_path for group in groups} == {
+        f"BTCUSDT/{SPOT}",
+        "ETHUSDT/ETH-USDT_1d_20221112_20251111.parquet",
+    }
+    assert max(group.num_rows for group in groups) == 30
+    assert machine.stranger.read(f"{ROOT}/data/candles/BTCUSDT/{SPOT}") == written
+    code, _, err = machine.command("restore", f"{ROOT}/data/candles", tmp_path / "back", "--json", **_key())
+    assert code == 0, err
+    assert (tmp_path / "back/_metadata").exists()
 
 
 def _key():

@@ -38,6 +38,11 @@ def account(engine, monkeypatch, tmp_path):
     pyarrow.parquet.write_table(pa.table({"close": [1.0, 2.0, 3.0]}), written)
     fs = DropboxFileSystem("engine", skip_instance_cache=True)
     fs.pipe({f"/candles/{name}.parquet": written.getvalue() for name in ("BTC", "ETH")})
+    combined = pyarrow.parquet.read_metadata(io.BytesIO(written.getvalue()))
+    combined.set_file_path("BTC.parquet")
+    footers = io.BytesIO()
+    combined.write_metadata_file(footers)
+    fs.pipe({"/dataset/BTC.parquet": written.getvalue(), "/dataset/_metadata": footers.getvalue()})
     fs.account.metadata.forget()
 
 

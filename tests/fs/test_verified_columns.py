@@ -28,6 +28,7 @@ def candles(folder):
             name: pa.array(memoryview(os.urandom(8 * rows)).cast("q"))
             for name in ("ts", "open", "high", "low", "close", "volume")
         }
+        columns["n"] = pa.array([n] * rows)
         file = folder / f"C{n:02}" / f"C{n:02}.parquet"
         file.parent.mkdir(parents=True)
         pq.write_table(pa.table(columns), file, compression="none", use_dictionary=False)
@@ -94,3 +95,28 @@ def test_flipped_bytes_are_refused_and_a_flipped_table_is_not_believed(verified,
     assert isinstance(caught.value.__cause__, ContentMismatch)
     dropbox.faults()
     assert again.cat_file(path, 1_000_000, 1_000_010) == data[1_000_000:1_000_010]
+
+
+def test_with_its_metadata_file_a_column_costs_a_request_a_file(engine, dropbox, environment, verified):
+    engine.push(parquet_metadata=True)
+    plain = DropboxFileSystem(token=dropbox.token()["access_token"], skip_instance_cache=True)
+    verified = SnapshotFileSystem("data", skip_instance_cache=True)
+    for fs, root, most in ((plain, "/Engine/data", FILES + 2), (verified, "/data", FILES + LARGE + 2)):
+        fs.account.remote.place  # noqa: B018 - whose account it is, one request a process
+        getattr(fs, "snapshot", None)  # read and verified, as at the first use
+        meter = fs.account.remote.wire.meter
+        before = meter.read()
+        dataset = ds.parquet_dataset(f"{root}/_metadata", filesystem=fs)
+        assert (meter.read() - before).requests <= 2
+        opened = meter.read()
+        assert dataset.count_rows() == ds.parquet_dataset(engine.src / "_metadata").count_rows()
+        assert (meter.read() - opened).requests == 0, "counted by the footers"
+        values = dataset.to_table(columns=["close"])["close"].to_pylist()
+        assert (meter.read() - before).requests <= most
+        assert values == ds.dataset(engine.src, format="parquet").to_table(columns=["close"])["close"].to_pylist()
+        for kept in (fs.account.kept, fs.account.proved):
+            kept.clear()
+        before = meter.read()
+        some = dataset.to_table(columns=["close"], filter=ds.field("n") < 8)
+        assert some.num_rows == dataset.count_rows(filter=ds.field("n") < 8)
+        assert (meter.read() - before).requests <= 8 * 3 + 2, "the others are left out by their statistics"

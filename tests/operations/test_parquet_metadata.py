@@ -1,0 +1,202 @@
+"""`--parquet-metadata`: the dataset's `_metadata` says what both sides hold, and is signed with it."""
+
+import hashlib
+import os
+
+import pyarrow as pa
+import pyarrow.dataset as ds
+import pyarrow.parquet as pq
+import pytest
+from machines import Machine
+
+from huracan_sync.errors import UsageError
+from huracan_sync.remote import files
+from huracan_sync.tree.folder_view import FolderView
+from huracan_sync.tree.paths import check
+
+NAME = "_metadata"
+
+
+def table(start, rows=100, **more):
+    return pa.table({"ts": range(start, start + rows), "close": [float(n) for n in range(rows)], **more})
+
+
+@pytest.fixture
+def src(publisher):
+    """A dataset of six files in two folders."""
+    for n in range(6):
+        file = publisher.src / f"C{n % 2}" / f"{n}.parquet"
+        file.parent.mkdir(exist_ok=True)
+        pq.write_table(table(1000 * n), file)
+    return publisher.src
+
+
+def rows(folder):
+    return ds.parquet_dataset(folder / NAME).count_rows()
+
+
+def there(publisher, path=NAME):
+    return files.fetch(publisher.remote, f"/Engine/data/{path}", limit=1 << 24)[1]
+
+
+def push(publisher, **options):
+    return publisher.push(parquet_metadata=True, **options)
+
+
+def test_it_is_written_sent_and_signed(publisher, hamilton, src):
+    report = push(publisher)
+    assert (report.uploaded, report.failed, report.not_in_metadata) == (7, [], {})
+    data = (src / NAME).read_bytes()
+    assert there(publisher) == data
+    metadata = pq.read_metadata(src / NAME)
+    assert metadata.num_rows == rows(src) == 600
+    assert metadata.row_group(0).column(0).file_path == "C0/0.parquet"
+    assert hamilton.reader().latest("data").read(f"data/{NAME}") == data
+    assert (src / NAME).stat().st_mode == (src / "C0/0.parquet").stat().st_mode
+
+
+def test_again_it_costs_nothing_and_a_change_costs_one_request(publisher, src):
+    push(publisher)
+    plain, _ = publisher.counted(publisher.push)
+    again, report = publisher.counted(lambda: push(publisher))
+    assert (again, report.uploaded) == (plain, 0)
+    pq.write_table(table(9000, 50), src / "C0/0.parquet")
+    changed, report = publisher.counted(lambda: push(publisher))
+    assert report.uploaded == 2
+    assert rows(src) == pq.read_metadata(pa.BufferReader(there(publisher))).num_rows == 550
+    pq.write_table(table(9000, 60), src / "C0/0.parquet")
+    without, _ = publisher.counted(publisher.push)
+    assert changed <= without + 2  # the file, and the place where it was
+
+
+def test_it_follows_files_that_come_and_go(publisher, src):
+    push(publisher)
+    (src / "C0/0.parquet").unlink()
+    (src / "C1/1.parquet").rename(src / "C1/renamed.parquet")
+    pq.write_table(table(0, 7), src / "new.parquet")
+    push(publisher, delete=True)
+    assert rows(src) == 4 * 100 + 100 + 7
+    read = ds.parquet_dataset(src / NAME).to_table(columns=["ts"])
+    assert sorted(read["ts"].to_pylist()) == sorted(ds.dataset(src, format="parquet").to_table()["ts"].to_pylist())
+
+
+def test_one_broken_and_one_foreign_file_stop_nobody_and_are_said(publisher, src):
+    pq.write_table(table(0, other=["x"] * 100), src / "foreign.parquet")
+    (src / "broken.parquet").write_bytes(b"PAR1" + bytes(100))
+    notes = Notes()
+    report = push(publisher, monitor=notes)
+    assert report.not_in_metadata == {"foreign.parquet": "its schema is another than that of most files"}
+    assert [failure.path for failure in report.failed] == ["broken.parquet"]
+    assert rows(src) == 600
+    assert any("_metadata leaves out 1 file" in note for note in notes.notes)
+    assert report.as_dict()["not_in_metadata"][0]["path"] == "foreign.parquet"
+    assert push(publisher).not_in_metadata == report.not_in_metadata, "said again"
+
+
+def test_a_file_that_differs_there_is_left_out(publisher, src):
+    push(publisher)
+    files.put(publisher.remote, "/Engine/data/C0/0.parquet", b"somebody else's")
+    pq.write_table(table(1, 10), src / "C0/0.parquet")
+    report = push(publisher)
+    assert [failure.path for failure in report.failed] == ["C0/0.parquet"]
+    assert pq.read_metadata(pa.BufferReader(there(publisher))).num_rows == 500
+    push(publisher, overwrite=True)
+    assert pq.read_metadata(pa.BufferReader(there(publisher))).num_rows == 510
+
+
+@pytest.mark.parametrize("where", ["here", "there", "both"])
+def test_what_somebody_put_in_its_place_is_replaced(publisher, src, where):
+    push(publisher)
+    good = (src / NAME).read_bytes()
+    if where != "there":
+        (src / NAME).write_bytes(b"another tool's")
+    if where != "here":
+        files.put(publisher.remote, f"/Engine/data/{NAME}", b"another tool's")
+    report = push(publisher)
+    assert report.failed == []
+    assert (src / NAME).read_bytes() == there(publisher) == good
+
+
+def test_a_filter_does_not_take_it_away(publisher, src):
+    (src / "notes.txt").write_text("x")
+    report = push(publisher, wanted=lambda path: path.endswith(".parquet"))
+    assert report.uploaded == 7
+    assert push(publisher, wanted=lambda path: path.endswith(".parquet")).uploaded == 0
+
+
+def test_a_folder_without_parquet_and_a_disk_that_is_full(publisher, src, tmp_path, monkeypatch):
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "a.txt").write_text("a")
+    assert publisher.push_folder(other, "/Engine/other", parquet_metadata=True).uploaded == 1
+    assert not (other / NAME).exists()
+    push(publisher)
+    pq.write_table(table(9000, 50), src / "C0/0.parquet")
+    real = os.fsync
+    monkeypatch.setattr("huracan_sync.operations.parquet_metadata.write_file", full)
+    report = push(publisher)
+    assert [failure.path for failure in report.failed] == [NAME]
+    monkeypatch.undo()
+    assert real is os.fsync
+    assert push(publisher).failed == []
+    assert rows(src) == 550
+
+
+def full(*_, **__):
+    from huracan_sync.errors import DiskFull
+
+    raise DiskFull("no room")
+
+
+def test_a_single_file_is_no_dataset(publisher, src):
+    view = FolderView(src, "file", check, check, is_flat=True)
+    with pytest.raises(UsageError, match="no dataset"):
+        publisher.push_folder(view, "/Engine/data", parquet_metadata=True)
+
+
+def test_a_set_has_it_too(publisher, hamilton, src):
+    report = publisher.publish(parquet_metadata=True)
+    assert (report.files, report.uploaded) == (7, 7)
+    assert hamilton.reader().latest("champions").read(NAME) == (src / NAME).read_bytes()
+    assert publisher.publish(parquet_metadata=True).made is False
+
+
+def test_a_file_that_changes_while_it_is_pushed_is_left_out(publisher, src):
+    """What it says of a file is true of the content that was sent."""
+    target = src / "C0/0.parquet"
+    old = hashlib.sha256(target.read_bytes()).digest()
+
+    class Changing(Notes):
+        def finished(self, path, size):
+            if path == "C0/0.parquet":
+                pq.write_table(table(5, 5), target)
+
+    report = push(publisher, monitor=Changing())
+    assert hashlib.sha256(there(publisher, "C0/0.parquet")).digest() == old
+    assert list(report.not_in_metadata) == ["C0/0.parquet"]
+    assert rows(src) == 500
+    push(publisher)
+    assert rows(src) == 505
+
+
+def test_two_machines_that_keep_one(publisher, src, dropbox, tmp_path):
+    push(publisher)
+    second = Machine(dropbox, tmp_path / "second", clock=publisher.clock)
+    copy = tmp_path / "copy"
+    for file in src.rglob("*.parquet"):
+        target = copy / file.relative_to(src)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(file.read_bytes())
+    assert second.push_folder(copy, "/Engine/data", parquet_metadata=True).failed == []
+    assert (copy / NAME).read_bytes() == there(publisher)
+
+
+from huracan_sync.transfer.progress import Monitor  # noqa: E402
+
+
+class Notes(Monitor):
+    def __init__(self):
+        self.notes = []
+
+    def note(self, sentence):
+        self.notes.append(sentence)
