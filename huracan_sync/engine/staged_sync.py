@@ -92,6 +92,7 @@ class StagedSync(EngineMethods):
             dated=create_dated_folder,
             allow_secrets=settings.allow_secrets,
             may_sign=False,
+            parquet_metadata=False,
             is_given=True,
         )
         self._uploads = Uploads(context)

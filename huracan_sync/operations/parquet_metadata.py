@@ -75,7 +75,7 @@ def bring(
     synced, elsewhere = pair.journal.synced(pair.id), pair.journal.remote_changes(pair.id)
     files = [each for key, each in sorted(synced.items()) if _is_parquet(each) and _lies_here(plan, wanted, key, each)]
     alike = [each for each in files if fold(each.entry.path) not in elsewhere]
-    left_out = {each.entry.path: OTHER_CONTENT for each in files if fold(each.entry.path) in elsewhere}
+    left_out: dict[str, str] = {each.entry.path: OTHER_CONTENT for each in files if fold(each.entry.path) in elsewhere}
     known, before = synced.get(NAME), stamp_of(pair.disk, NAME)
     there = elsewhere.get(NAME, known.entry if known else None)
     stated = known.entry.content_hash if known and known.stamp == before and NAME not in elsewhere else None
