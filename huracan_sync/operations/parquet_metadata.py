@@ -78,14 +78,14 @@ def bring(
     left_out: dict[str, str] = {each.entry.path: OTHER_CONTENT for each in files if fold(each.entry.path) in elsewhere}
     known, before = synced.get(NAME), stamp_of(pair.disk, NAME)
     there = elsewhere.get(NAME, known.entry if known else None)
-    stated = known.entry.content_hash if known and known.stamp == before and NAME not in elsewhere else None
+    lying = known.entry.content_hash if known and known.stamp == before and NAME not in elsewhere else None
     kept, mark = Folder(pair.journal.home / KEPT), _mark(alike)
-    if stated and not left_out and kept.read(str(pair.id), most=2 * DIGEST_SIZE) == mark + stated:
+    if lying and not left_out and kept.read(str(pair.id), most=2 * DIGEST_SIZE) == mark + lying:
         return {}
     described = describe(pair.disk, alike)
     left_out |= described.left_out
     digest = content_hash(described.content)
-    if described.content and digest != stated:
+    if described.content and digest != lying:
         send([Copy(_written(pair.disk, described.content, like=alike[0].entry.path), there)])
     if not left_out:
         kept.write(str(pair.id), mark + digest)
