@@ -27,8 +27,9 @@ LAWS = {
     "one listing": laws.second_listings,
     "time is handed in": laws.moments,
     "an answer is a type": laws.words_searched,
+    "a dry run is the operation's own": laws.second_plans,
     "wings say what they are": laws.wings_without_a_word,
-    "the map": laws.map_of_the_readme,
+    "the map": laws.map_of_the_package,
     "words": laws.words,
 }
 
@@ -200,6 +201,21 @@ BREAKS = {
     "a word in the first argument": ("an answer is a type", "cli/push.py", "def f(e):\n    return 'x' in e.args[0]"),
     "a word in a sentence": ("an answer is a type", "engine/put.py", "def f(c):\n    return 'folder' in c.why"),
     "a sentence that begins": ("an answer is a type", "cli/push.py", "def f(e):\n    return e.hint.startswith('x')"),
+    "a plan that the command line makes": (
+        "a dry run is the operation's own",
+        "cli/push.py",
+        "from huracan_sync.tree import plan as planning\ndef f(b, s, t):\n    return planning.plan(b, s, t)",
+    ),
+    "a plan without its guards": (
+        "a dry run is the operation's own",
+        "cli/restore.py",
+        "def f(operation):\n    return operation.compare()",
+    ),
+    "a plan that the command line changes": (
+        "a dry run is the operation's own",
+        "cli/transfer_options.py",
+        "from huracan_sync.transfer.pair import PairPlan as P\ndef f(c, s):\n    return P(c, s)",
+    ),
     "a wing that says nothing": ("wings say what they are", "other/__init__.py", "x = 1"),
     "a wing that is not on the map": ("the map", "other/__init__.py", "x = 1"),
     "an abandoned word as a class": ("words", "remote/files.py", "class WishBoard:\n    pass"),

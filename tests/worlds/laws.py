@@ -370,6 +370,25 @@ def _is_a_sentence(node, sentences):
     return isinstance(node, ast.Attribute) and node.attr in SENTENCES
 
 
+DECIDES = {
+    "huracan_sync.tree.plan.plan": "the plan itself",
+    "huracan_sync.tree.plan.Plan": "a plan of one's own",
+    "huracan_sync.transfer.pair.PairPlan": "a plan of one's own",
+    "huracan_sync.transfer.compare.find_changes": "what a plan is decided by",
+}
+"""What only an operation does: a dry run prints what the operation's own `plan()` returns."""
+
+
+def second_plans(package):
+    """The command line decides nothing by itself about what would be done."""
+    for module in package:
+        if module.wing == "cli":
+            for node, name in module.uses:
+                by_hand = isinstance(node, ast.Attribute) and node.attr in {"compare", "find_changes", "with_steps"}
+                if name in DECIDES or (by_hand and not name.startswith("huracan_sync.operations.")):
+                    yield f"{module.name}: {name}"
+
+
 def wings_without_a_word(package):
     """The `__init__` of a wing says what the wing is for and, in one sentence, what it may import."""
     for name, module in package.modules.items():
@@ -382,9 +401,9 @@ def wings_without_a_word(package):
                 yield f"{name}: may import something else"
 
 
-def map_of_the_readme(package):
-    """The map in the README shows every wing, and nothing else."""
-    text = (package.folder.parent / "README.md").read_text(encoding="utf-8")
+def map_of_the_package(package):
+    """The map in CONTRIBUTING.md shows every wing, and nothing else."""
+    text = (package.folder.parent / "CONTRIBUTING.md").read_text(encoding="utf-8")
     map_ = re.search(r"^huracan_sync/\n(.*?)```", text, re.MULTILINE | re.DOTALL)
     drawn = set(re.findall(r"^ +([\w/]+?)(?:\.py|/)(?=\s)", map_[1], re.MULTILINE)) if map_ else set()
     wings = {module.wing for module in package.modules.values()} - {""}
