@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import json
 import os
 import sys
 from collections.abc import Iterable, Mapping, Sequence
@@ -67,6 +66,8 @@ def as_json(document: Mapping[str, Any]) -> str:
     try:
         return msgspec.json.encode(document).decode()
     except UnicodeEncodeError:
+        import json  # noqa: PLC0415 - start-up time: only for what msgspec does not take
+
         return json.dumps(msgspec.to_builtins(document))
 
 

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import argparse
-import difflib
 import importlib
-import json
 import re
 from collections.abc import Mapping
 from typing import Any, NoReturn
@@ -33,6 +31,8 @@ class Parser(argparse.ArgumentParser):
         """End with exit code 2: usage."""
         message = self._suggesting(message)
         if self.as_json:
+            import json  # noqa: PLC0415 - start-up time
+
             document = {
                 "schema_version": 1,
                 "error": "UsageError",
@@ -84,6 +84,8 @@ def _usage_of(action: argparse.Action) -> str:
 
 
 def _did_you_mean(wrong: str, known: list[str]) -> str:
+    import difflib  # noqa: PLC0415 - start-up time: only for what is misspelled
+
     near = difflib.get_close_matches(wrong, known, n=1, cutoff=0.6)
     return f"; did you mean {near[0]}?" if near else ""
 

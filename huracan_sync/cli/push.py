@@ -6,7 +6,7 @@ import argparse
 import time
 from pathlib import Path
 
-from huracan_sync.cli import expiry, filter_options
+from huracan_sync.cli import filter_options
 from huracan_sync.cli.invocation import DONE, FAILURES, Invocation
 from huracan_sync.cli.login_options import context_of
 from huracan_sync.cli.transfer_options import (
@@ -96,6 +96,8 @@ def run(options: argparse.Namespace, invocation: Invocation) -> int:
     document = {**report.as_dict(), "filtered": filter_options.left_out(filters)}
     invocation.output.document(document, [*words, *invocation.output.failures(report.failed)])
     if report.sequence:
+        from huracan_sync.cli import expiry  # noqa: PLC0415 - start-up time: only where something is signed
+
         for ending in expiry.endings(context.home, time.time()):
             invocation.output.warn(f"warning: {ending.sentence}")
     return FAILURES if report.failed else DONE

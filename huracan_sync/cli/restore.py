@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import time
+from typing import TYPE_CHECKING
 
 from huracan_sync.cli import filter_options
 from huracan_sync.cli.invocation import DONE, FAILURES, REFUSED, Invocation
@@ -12,8 +13,10 @@ from huracan_sync.cli.transfer_options import add_direction, add_wait, dry_run, 
 from huracan_sync.errors import Refused
 from huracan_sync.operations.restore import Restore, RestoreOptions, RestoreReport
 from huracan_sync.transfer import estimate
-from huracan_sync.transfer.download_file import Validate
 from huracan_sync.tree.units import counted, size_in_words
+
+if TYPE_CHECKING:
+    from huracan_sync.transfer.download_file import Validate
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

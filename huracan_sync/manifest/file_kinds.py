@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import bz2
 import lzma
-import pickletools
 import re
 import zlib
 from collections.abc import Callable
@@ -162,13 +161,14 @@ def _unpacked(first: bytes) -> bytes | None:
 _LAST_PROTOCOL = b"\x10"
 """Python knows protocols 0 to 5 and refuses every other number; some to come are taken for programs too. Numbers as
 models hold them often begin with 80 and a larger byte."""
-_CODES = frozenset(each.code for each in pickletools.opcodes)
 _LEAST_OPCODES = 16
 """How many opcodes must fit for the beginning of a longer file to be taken for a pickle without its mark."""
 
 
 def _reads_as_pickle(first: bytes, *, is_cut: bool) -> bool:
     """Whether the bytes are opcodes of a pickle, each finding on the stack what it needs."""
+    import pickletools  # noqa: PLC0415 - start-up time: hardly any file is asked
+
     depth, count, last = 0, 0, 0
     marks: list[int] = []
     try:
@@ -202,11 +202,14 @@ def _reads_as_pickle(first: bytes, *, is_cut: bool) -> bool:
 
 def _ends_within_opcode(first: bytes, last: int) -> bool:
     """Whether the opcode at `last` is the last that is whole, and the next one is an opcode too."""
+    import pickletools  # noqa: PLC0415 - as above
+
+    codes = {each.code for each in pickletools.opcodes}
     for end in range(last + 1, len(first) + 1):
         try:
             for _ in pickletools.genops(first[last:end] + b"."):
                 pass
         except (ValueError, DeprecationWarning):
             continue
-        return end == len(first) or first[end : end + 1].decode("latin-1") in _CODES
+        return end == len(first) or first[end : end + 1].decode("latin-1") in codes
     return True

@@ -33,8 +33,6 @@ from huracan_sync.transfer.decisions import Direction, log_decisions
 from huracan_sync.transfer.journal import Origin, Synced
 from huracan_sync.transfer.pair import Options, Pair, PairPlan, Report, sides
 from huracan_sync.transfer.progress import Failure, Monitor
-from huracan_sync.transfer.upload import Upload
-from huracan_sync.transfer.worker_pool import WorkerPool
 from huracan_sync.tree.folder_view import FolderView
 from huracan_sync.tree.paths import fold, join
 from huracan_sync.tree.plan import Conflict, Copy, empties_the_tree, plan
@@ -213,6 +211,9 @@ class Push:
             self.pair.monitor.note(parquet_metadata.in_words(self.report.not_in_metadata))
 
     def _send(self, copies: Sequence[Copy]) -> list[Synced]:
+        from huracan_sync.transfer.upload import Upload  # noqa: PLC0415 - start-up time: most runs send nothing
+        from huracan_sync.transfer.worker_pool import WorkerPool  # noqa: PLC0415
+
         pair, report = self.pair, self.report
         before = pair.remote.wire.meter.read()
         with WorkerPool(pair.remote.cut_short) as pool:

@@ -31,22 +31,21 @@ from huracan_sync.signing.context import Context
 from huracan_sync.signing.signing_key import KeyPlace
 from huracan_sync.transfer.compare import ChangeSet, ManifestEntries
 from huracan_sync.transfer.decisions import Direction, log_decisions
-from huracan_sync.transfer.download import Download
-from huracan_sync.transfer.download_file import DownloadContext, Validate
 from huracan_sync.transfer.journal import Synced
 from huracan_sync.transfer.pair import Options, Pair, PairPlan, Report, sides
 from huracan_sync.transfer.progress import Failure, Monitor
-from huracan_sync.transfer.worker_pool import WorkerPool
 from huracan_sync.tree.active_names import active
 from huracan_sync.tree.entry import Entry
 from huracan_sync.tree.folder_view import FolderView
 from huracan_sync.tree.look_alikes import look_alikes
-from huracan_sync.tree.paths import Spelling, fold, join
+from huracan_sync.tree.paths import fold, join
 from huracan_sync.tree.plan import Conflict, Copy, Plan, plan
+from huracan_sync.tree.spelling import Spelling
 from huracan_sync.tree.units import counted
 
 if TYPE_CHECKING:
     from huracan_sync.signing.local_manifest import LocalManifest
+    from huracan_sync.transfer.download_file import Validate
 
 LOOK_ALONE = 20
 """Up to so many files are looked up one by one; more by one listing."""
@@ -328,6 +327,10 @@ class Restore:
         pair.report_failures([_as_failure(conflict) for conflict in plan.steps.conflicts], report)
         if not copies:
             return []
+        from huracan_sync.transfer.download import Download  # noqa: PLC0415 - start-up time: most runs fetch nothing
+        from huracan_sync.transfer.download_file import DownloadContext  # noqa: PLC0415
+        from huracan_sync.transfer.worker_pool import WorkerPool  # noqa: PLC0415
+
         pair.monitor.planned(len(copies), plan.steps.bytes_to_copy)
         before = pair.remote.wire.meter.read()
         scratch = pair.journal.home / "scratch"

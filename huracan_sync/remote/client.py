@@ -9,15 +9,19 @@ the first in under 1 µs. `sdk()` returns the official SDK's client, logged in a
 
 from __future__ import annotations
 
+import contextlib
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, TypeVar
 
-from huracan_sync.errors import NotAuthorized
+from huracan_sync.errors import NotAuthorized, Unreachable
+from huracan_sync.remote.errors import NETWORK_ATTEMPTS
 from huracan_sync.remote.grant import STAGING, Grant, Lender
-from huracan_sync.remote.http import Body
+from huracan_sync.remote.http import CHUNK, Body
+from huracan_sync.remote.rate_limit import Wait
 from huracan_sync.remote.read_client import Call, Download, Ranged, ReadOnly, Tokens, header_safe
 from huracan_sync.secret import Secret
+from huracan_sync.tree.content_hash import BLOCK_SIZE
 
 if TYPE_CHECKING:
     import dropbox
@@ -78,6 +82,53 @@ class Remote(ReadOnly):
         url = f"{self.wire.endpoint.content}/2/{route}"
         answer = self._repeat(Call(route, url, headers, body, repeatable, commit), self._whole)
         return self._decoded(route, answer.body, result)
+
+    def pieces(self, route: str, arg: object, result: type[T], part: Ranged) -> Iterator[tuple[T, int, bytes]]:
+        """Call a download route for a part of a file and read it piece by piece; every block of the file ends one.
+
+        When the body breaks off, it goes on after the last piece.
+
+        Args:
+            route: like `files/download`.
+            arg: the argument.
+            result: the type of what describes the whole file.
+            part: which bytes.
+
+        Returns:
+            What describes the whole file, where in the file the piece begins, and the piece.
+
+        Raises:
+            NotFound: nothing lies there.
+            ServiceFault: `RANGE_IGNORED`, other bytes came than were asked for, every time.
+        """
+        at, failures = part.start, 0
+        while at < part.end:
+            rest = Ranged(at, part.end)
+            call = self._download_call(route, arg, rest)
+            with self._repeat(call, lambda call, token, rest=rest: self._opened(call, token, rest)) as stream:  # type: ignore[misc]
+                described = self._decoded(route, stream.headers.get("Dropbox-API-Result", "").encode(), result)
+                try:
+                    while at < part.end:
+                        piece = stream.piece(min(CHUNK, part.end - at, BLOCK_SIZE - at % BLOCK_SIZE))
+                        yield described, at, piece
+                        at, failures = at + len(piece), 0
+                except Unreachable as broken:
+                    failures += 1
+                    if failures >= NETWORK_ATTEMPTS:
+                        raise
+                    wait = Wait(self.pacing.backoff(failures), str(broken), route, failures)
+            if at < part.end:
+                self.pacing.pause(wait)
+
+    @contextlib.contextmanager
+    def cut_short(self) -> Iterator[None]:
+        """Within the block no call goes on: what other threads wait for ends at once, with `Stopped`."""
+        with self.wire.cut_short():
+            self.pacing.hurry.set()
+            try:
+                yield
+            finally:
+                self.pacing.hurry.clear()
 
     def lend(
         self,

@@ -18,11 +18,10 @@ from typing import NoReturn, Protocol, Self, TypeVar
 import msgspec
 
 from huracan_sync.errors import ServiceFault, Unreachable, UsageError
-from huracan_sync.remote.errors import NETWORK_ATTEMPTS, TokenExpired, Verdict, judge, moment, of_silence
+from huracan_sync.remote.errors import TokenExpired, Verdict, judge, moment, of_silence
 from huracan_sync.remote.http import CHUNK, MOST_ANSWER, Answer, Body, Stream, Wire
-from huracan_sync.remote.rate_limit import Pacing, Wait, repeat
+from huracan_sync.remote.rate_limit import Pacing, repeat
 from huracan_sync.secret import Secret
-from huracan_sync.tree.content_hash import BLOCK_SIZE
 
 T = TypeVar("T")
 R = TypeVar("R", Answer, Stream)
@@ -123,16 +122,6 @@ class ReadOnly:
         sent = moment(date)
         return (sent - received).total_seconds() if sent else 0.0
 
-    @contextlib.contextmanager
-    def cut_short(self) -> Iterator[None]:
-        """Within the block no call goes on: what other threads wait for ends at once, with `Stopped`."""
-        with self.wire.cut_short():
-            self.pacing.hurry.set()
-            try:
-                yield
-            finally:
-                self.pacing.hurry.clear()
-
     def __reduce__(self) -> NoReturn:
         raise UsageError(
             "a login cannot be sent to another process: it holds connections and a token",
@@ -173,43 +162,6 @@ class ReadOnly:
         call = self._download_call(route, arg, part)
         answer = self._repeat(call, lambda call, token: self._body(call, token, limit, part))
         return self._decoded(route, answer.headers.get("Dropbox-API-Result", "").encode(), result), answer.body
-
-    def pieces(self, route: str, arg: object, result: type[T], part: Ranged) -> Iterator[tuple[T, int, bytes]]:
-        """Call a download route for a part of a file and read it piece by piece; every block of the file ends one.
-
-        When the body breaks off, it goes on after the last piece.
-
-        Args:
-            route: like `files/download`.
-            arg: the argument.
-            result: the type of what describes the whole file.
-            part: which bytes.
-
-        Returns:
-            What describes the whole file, where in the file the piece begins, and the piece.
-
-        Raises:
-            NotFound: nothing lies there.
-            ServiceFault: `RANGE_IGNORED`, other bytes came than were asked for, every time.
-        """
-        at, failures = part.start, 0
-        while at < part.end:
-            rest = Ranged(at, part.end)
-            call = self._download_call(route, arg, rest)
-            with self._repeat(call, lambda call, token, rest=rest: self._opened(call, token, rest)) as stream:  # type: ignore[misc]
-                described = self._decoded(route, stream.headers.get("Dropbox-API-Result", "").encode(), result)
-                try:
-                    while at < part.end:
-                        piece = stream.piece(min(CHUNK, part.end - at, BLOCK_SIZE - at % BLOCK_SIZE))
-                        yield described, at, piece
-                        at, failures = at + len(piece), 0
-                except Unreachable as broken:
-                    failures += 1
-                    if failures >= NETWORK_ATTEMPTS:
-                        raise
-                    wait = Wait(self.pacing.backoff(failures), str(broken), route, failures)
-            if at < part.end:
-                self.pacing.pause(wait)
 
     def stream(self, route: str, arg: object, part: Ranged | None = None) -> Download:
         """Call a download route and leave the body on the wire. Use as a context manager.
@@ -362,7 +314,7 @@ class LongpollResult(msgspec.Struct):
     """Seconds to wait before the next one."""
 
 
-_NOT_HEADER_SAFE = re.compile("[\x7f-\U0010ffff]")
+_NOT_HEADER_SAFE = re.compile("[^\x00-\x7e]")  # this way round it takes no time to compile
 
 
 def header_safe(arg: object) -> str:

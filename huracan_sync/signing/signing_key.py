@@ -7,7 +7,6 @@ The file that `HURACAN_SIGNING_KEY_FILE` names goes before all. What the environ
 from __future__ import annotations
 
 import os
-import secrets
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,11 +16,11 @@ from huracan_sync.auth.keystore.secret_io import Environment, read_file, to_byte
 from huracan_sync.auth.keystore.store import Store, open_store
 from huracan_sync.disk.atomic_write import write_file
 from huracan_sync.errors import HuracanError, NoSigningKey, SecretMissing
-from huracan_sync.manifest.trust import Pin, parse_pin
 from huracan_sync.secret import Secret, bare
 
 if TYPE_CHECKING:
     from huracan_sync.manifest.signer import Signer
+    from huracan_sync.manifest.trust import Pin
 
 KEY_FILE = "HURACAN_SIGNING_KEY_FILE"
 ROOT_PIN = "HURACAN_ROOT_PIN"
@@ -61,7 +60,11 @@ class KeyPlace:
         Raises:
             UsageError: it names something else.
         """
-        return parse_pin(self._root_pin) if self._root_pin else None
+        if not self._root_pin:
+            return None
+        from huracan_sync.manifest.trust import parse_pin  # noqa: PLC0415 - start-up time: cryptography
+
+        return parse_pin(self._root_pin)
 
     def exists(self) -> bool:
         """Whether there is a key, by what is written down: no keyring is asked."""
@@ -159,7 +162,7 @@ class KeyPlace:
 def _generated() -> Signer:
     from huracan_sync.manifest import signer as keys  # noqa: PLC0415 - 50 ms of cryptography, which most runs do not need
 
-    return keys.Signer.generate(secrets.token_bytes)
+    return keys.Signer.generate(os.urandom)
 
 
 def _parsed(kept: Secret, where: str) -> Signer:

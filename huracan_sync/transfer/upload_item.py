@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -16,11 +17,13 @@ from huracan_sync.remote.listing import timestamp
 from huracan_sync.transfer.journal import Journal, Origin, Sent
 from huracan_sync.transfer.journal.signed_state import Proof
 from huracan_sync.transfer.progress import Monitor
-from huracan_sync.transfer.worker_pool import WorkerPool
 from huracan_sync.tree.content_hash import BLOCK_SIZE, block_hashes, combine, leaf_hashes
 from huracan_sync.tree.entry import Entry
 from huracan_sync.tree.paths import RelPath, join
 from huracan_sync.tree.plan import Copy
+
+if TYPE_CHECKING:
+    from huracan_sync.transfer.worker_pool import WorkerPool
 
 SESSION_DAYS = 6.0
 """Dropbox keeps a session for seven days; one older than this is not trusted to live until its commit."""

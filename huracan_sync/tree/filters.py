@@ -11,11 +11,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
 
 import msgspec
-import pathspec
 
 from huracan_sync.errors import UsageError
+
+if TYPE_CHECKING:
+    import pathspec
 
 IGNORE_FILE = ".huracanignore"
 """Read from the top of the local folder."""
@@ -82,6 +85,8 @@ def _compiled(pattern: str) -> pathspec.GitIgnoreSpec:
 
 
 def _spec(lines: list[str], source: str) -> pathspec.GitIgnoreSpec:
+    import pathspec  # noqa: PLC0415 - start-up time: most runs filter nothing
+
     try:
         return pathspec.GitIgnoreSpec.from_lines(lines)
     except ValueError as error:

@@ -16,6 +16,7 @@ from __future__ import annotations
 import re
 from datetime import UTC, date, datetime
 from fnmatch import fnmatchcase
+from functools import cache
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -306,7 +307,7 @@ class Layout(msgspec.Struct, frozen=True):
         relative = below(self.root, f"/{inner}")
         if not relative:
             return None
-        for pattern, kind in _READ:
+        for pattern, kind in _readings():
             match = pattern.fullmatch(relative)
             if match and (found := _artifact(kind, match.groupdict(""))):
                 return found
@@ -328,13 +329,18 @@ KINDS = frozenset({*LOCAL_FOLDERS, *_FIXED, *_BY_SYMBOL, "training", "coin", "ch
 
 _D = r"(?P<day>[0-9]{4}-[0-9]{2}-[0-9]{2})"
 _S = r"(?P<symbol>[A-Za-z0-9_-]+)"
-_READ = [
-    *((re.compile(re.escape(path)), kind) for kind, path in _FIXED.items()),
-    *((re.compile(f"{folder}/{_S}{re.escape(end)}"), kind) for kind, (folder, end) in _BY_SYMBOL.items()),
-    (re.compile(f"models/champions/archive/{_D}/{_S}(\\.(?P<path>[0-9a-f]+))?\\.bin"), "champion-archive"),
-    (re.compile(f"models/training/{_D}/{_S}/(?P<path>.+)"), "training"),
-    (re.compile(f"coins/{_S}/{_D}/(?P<path>.+)"), "coin"),
-]
+
+
+@cache
+def _readings() -> list[tuple[re.Pattern[str], str]]:
+    """How each kind of fixed place reads; compiled when the first is asked for."""
+    return [
+        *((re.compile(re.escape(path)), kind) for kind, path in _FIXED.items()),
+        *((re.compile(f"{folder}/{_S}{re.escape(end)}"), kind) for kind, (folder, end) in _BY_SYMBOL.items()),
+        (re.compile(f"models/champions/archive/{_D}/{_S}(\\.(?P<path>[0-9a-f]+))?\\.bin"), "champion-archive"),
+        (re.compile(f"models/training/{_D}/{_S}/(?P<path>.+)"), "training"),
+        (re.compile(f"coins/{_S}/{_D}/(?P<path>.+)"), "coin"),
+    ]
 
 
 def _artifact(kind: str, said: dict[str, str]) -> Artifact | None:

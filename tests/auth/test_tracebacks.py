@@ -1,7 +1,8 @@
 """Whatever fails, a traceback that shows locals shows no token: of a call, a stream, the SDK, the engine's class."""
 
+import http.client
+
 import pytest
-import urllib3
 from login_people import FULL
 from traceback_scan import shows_no_secret
 
@@ -56,7 +57,7 @@ def test_threat_23_ctrl_c_in_the_middle_of_a_call(remote, token, act, monkeypatc
     def interrupted(self, *_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(urllib3.HTTPConnectionPool, "_make_request", interrupted)
+    monkeypatch.setattr(http.client.HTTPConnection, "endheaders", interrupted)
     with shows_no_secret(__file__, token):
         act(remote)
 

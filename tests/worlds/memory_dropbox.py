@@ -5,16 +5,17 @@ server. A request takes a millisecond, and whoever tests may do something betwee
 """
 
 import asyncio
+import http.client
 import io
 import threading
+from types import SimpleNamespace
 from urllib.parse import urlsplit
-
-import urllib3
 
 from huracan_sync.emulator.running import Emulator
 from huracan_sync.emulator.serving.app import Application
 from huracan_sync.emulator.state.world import World
 from huracan_sync.remote.http import Stream, Wire
+from huracan_sync.remote.pools import Response
 
 URL = "http://127.0.0.1:1"
 
@@ -101,6 +102,13 @@ class MemoryWire(Wire):
         status, given, answer = self._dropbox.request(method, url, {**headers, **bearer}, data)
         if self.around:
             self.around(url, answered=True)
-        fields = urllib3.HTTPHeaderDict([(name.decode("latin-1"), value.decode("latin-1")) for name, value in given])
-        response = urllib3.HTTPResponse(io.BytesIO(answer), fields, status, preload_content=False)
-        return Stream(response, url, self.meter, self._shape)
+        return Stream(_response(status, given, answer), url, self.meter, self._shape)
+
+
+def _response(status, headers, body):
+    """An answer as it would come over a wire."""
+    head = b"".join(b"%s: %s\r\n" % field for field in headers if field[0].lower() != b"content-length")
+    raw = b"HTTP/1.1 %d OK\r\n%sContent-Length: %d\r\n\r\n%s" % (status, head, len(body), body)
+    answer = http.client.HTTPResponse(SimpleNamespace(makefile=lambda _: io.BytesIO(raw)))
+    answer.begin()
+    return Response(answer, http.client.HTTPConnection("memory"), lambda: None)
