@@ -13,12 +13,12 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator
 
 from huracan_sync.errors import NotFound, UsageError
-from huracan_sync.fs.neighbours import Neighbours
+from huracan_sync.fs.neighbours import Neighbours, Walks
 from huracan_sync.fs.paths import key
 from huracan_sync.remote.errors import CursorReset
 from huracan_sync.remote.folder_listing import FolderListing, Present
 from huracan_sync.remote.forked import renewed_in_child
-from huracan_sync.remote.listing import FileMetadata, metadata
+from huracan_sync.remote.listing import FileMetadata, FolderMetadata, metadata
 from huracan_sync.remote.read_client import ReadOnly
 
 TTL_S = 2.0
@@ -44,8 +44,9 @@ class MetadataCache:
         self._lock = threading.Lock()  # guards the two below, and what lies in the listings
         self._paths: OrderedDict[str, tuple[Present, float]] = OrderedDict()
         self._listings: OrderedDict[tuple[str, bool], tuple[FolderListing, float]] = OrderedDict()
-        self._refreshing = threading.Lock()  # one listing is brought up to date at a time; guards _neighbours
+        self._refreshing = threading.Lock()  # one listing is brought up to date at a time; guards the next two
         self._neighbours = Neighbours()
+        self._walks = Walks()
 
     def info(self, path: str, *, ttl_s: float = TTL_S) -> Present:
         """What lies at a path (not the root).
@@ -115,6 +116,10 @@ class MetadataCache:
             UsageError: it is a file.
         """
         with self._refreshing:
+            listing = None if recursive else self._walked(folder)
+            if listing is not None:
+                with self._lock:
+                    return list(_inside(listing, folder, recursive=False))
             listing = self._known_listing(folder, recursive=recursive)
             if listing is not None:
                 try:
@@ -125,9 +130,32 @@ class MetadataCache:
             if listing is None:
                 listing = FolderListing(folder, recursive=recursive)
                 self._bring_up_to_date(listing)
+            self._walks.give(key(folder))
             with self._lock:
                 _check_folder(listing, folder)
                 return list(_inside(listing, folder, recursive=recursive))
+
+    def _walked(self, folder: str) -> FolderListing | None:
+        """The listing of a tree that holds the folder, where folder after folder of it is listed (see `Walks`)."""
+        top = self._walks.listed(key(folder), self._clock())
+        if top is None:
+            return None
+        known = self._listings.get((top, True))
+        if known is None:
+            listing = FolderListing(top, recursive=True)
+            try:
+                if not listing.fits_one_page(self._remote):
+                    self._walks.is_too_large(top)
+                    return None
+            except (NotFound, UsageError):
+                return None
+            self._keep(listing)
+        else:
+            listing, at = known
+            if self._clock() - at > TTL_S or self._walks.was_given(top, key(folder)):
+                return None
+        self._walks.give(key(folder))
+        return listing if isinstance(listing.entries.get(key(folder)), FolderMetadata) else None
 
     def learn(self, path: str, present: Present) -> None:
         """This lies at a path: an answer of Dropbox said so just now."""
@@ -188,6 +216,8 @@ class MetadataCache:
     def _keep(self, listing: FolderListing) -> None:
         """It was brought up to date just now."""
         known = (key(listing.folder), listing.recursive)
+        if listing.recursive:
+            self._walks.begin(key(listing.folder))
         with self._lock:
             self._listings[known] = (listing, self._clock())
             self._listings.move_to_end(known)

@@ -177,6 +177,27 @@ def test_a_glob_in_one_folder_does_not_list_the_tree(dropbox_fs, dropbox, reques
     assert not any("/t/deep/b.csv" in listing.entries for listing, _ in dropbox_fs.account.metadata._listings.values())
 
 
+def test_who_walks_folder_by_folder_is_given_one_listing(dropbox_fs, dropbox, environment, requests):
+    """As Ray does: it lists a folder, then each in it."""
+    dropbox_fs.pipe({f"/tree/{n:02}/{name}": b"x" for n in range(40) for name in "ab"})
+    dropbox_fs.invalidate_cache()
+    dropbox_fs.account.metadata._listings.clear()
+    with requests() as count:
+        found = [
+            path for folder in dropbox_fs.ls("/tree", detail=False) for path in dropbox_fs.ls(folder, detail=False)
+        ]
+    assert found == [f"/tree/{n:02}/{name}" for n in range(40) for name in "ab"]
+    assert count.total <= 4, count.by_route
+    other = DropboxFileSystem(token=dropbox.token()["access_token"], skip_instance_cache=True)
+    other.pipe("/tree/07/new", b"x")
+    assert dropbox_fs.ls("/tree/07", detail=False)[-1] == "/tree/07/new", "a second time it is asked"
+    other.rm("/tree/07/new")
+    other.pipe("/elsewhere/x", b"")
+    dropbox_fs.ls("/elsewhere")
+    assert dropbox_fs.ls("/tree/07", detail=False)[-1] == "/tree/07/b"
+    assert dropbox_fs.ls("/tree/07", detail=False)[-1] == "/tree/07/b"
+
+
 def test_walk_strikes_folders_that_the_caller_strikes(dropbox_fs):
     dropbox_fs.pipe({"/w/a/x": b"1", "/w/b/y": b"1", "/w/z": b"1"})
     seen = []
