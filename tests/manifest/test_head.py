@@ -222,7 +222,7 @@ def test_no_channel_is_called(name):
 
 def test_an_error_says_its_code_to_machines():
     with raises("ROLLBACK") as caught:
-        raise refused("ROLLBACK", "x", actual="1-1")
+        raise refused("ROLLBACK", "x", actual="1-1", expected="1-2")
     assert caught.value.as_dict()["code"] == "ROLLBACK"
 
 

@@ -28,7 +28,6 @@ def raises(*expected: Expected | tuple[Expected, ...], match: str | None = None)
 FACTS = {
     "BAD_SIGNATURE": {"key"},
     "CHANNEL_UNKNOWN": {"channel", "trust_version"},
-    "CLOCK": {"now_ms", "seen_ms"},
     "KEY_CHANNEL": {"keys"},
     "KEY_REVOKED": {"keys"},
     "KEY_WINDOW": {"key", "not_before_ms", "not_after_ms", "created_ms", "now_ms"},
@@ -38,7 +37,6 @@ FACTS = {
     "THRESHOLD": {"actual", "expected"},
     "TRUST_CHAIN": set(),
     "TRUST_EXPIRED": {"trust_version", "expires_ms", "now_ms"},
-    "TRUST_PIN": {"actual", "expected"},
     "WRONG_ROOT": {"actual", "expected"},
 }
 """What machines are told with an error, by its code."""
