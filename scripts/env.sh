@@ -15,6 +15,8 @@ use_environment() {
     return 1
   fi
   if ! cmp -s "$requirements" "$stamp"; then
+    # Not the Python of this very environment, which goes now: it may be the active one.
+    python="$("$python" -c 'import os, sys; print(os.path.realpath(sys._base_executable))')"
     echo "making the environment $venv (once) ..." >&2
     rm -rf "$venv"
     "$python" -m venv "$venv"

@@ -313,7 +313,7 @@ def write_state(credentials: Credentials, credential: Credential, state: State) 
         credentials.folder.sweep(name)
         credentials.folder.write(name, token_cache.seal(state, credential.refresh_token, name))
     except (LocalFailure, DiskFull, UnsafePlace) as error:
-        log.warning("the access token is not shared with other processes: %s", error)
+        log.info("the access token is not shared with other processes: %s", error)
         return False
     return True
 

@@ -8,6 +8,7 @@ import textwrap
 import time
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
@@ -53,7 +54,7 @@ def run(options: argparse.Namespace, invocation: Invocation) -> int:
     checks = [
         doctor_checks.check_credentials(login),
         doctor_checks.check_delivered(invocation.env),
-        doctor_checks.check_keeping(login.store),
+        doctor_checks.check_keeping(login.store, delivered=_is_delivered(login)),
         doctor_checks.check_vault_key(invocation.env, login.store),
         doctor_checks.check_environment(invocation.env),
         doctor_checks.check_state_folder(home),
@@ -74,6 +75,12 @@ def run(options: argparse.Namespace, invocation: Invocation) -> int:
     }
     invocation.output.document(document, _in_words(found))
     return FAILURES if bad else DONE
+
+
+def _is_delivered(login: Credentials) -> bool:
+    with suppress(HuracanError):  # said by the check of the credentials
+        return login.load().login is None
+    return False
 
 
 _APPS = "/Apps"

@@ -76,8 +76,13 @@ def check_credentials(credentials: Credentials) -> Check:
     return Check(name, "ok", f"logged in as {found.login.account_id}; kept in the {found.source}.", facts)
 
 
-def check_keeping(store: Store) -> Check:
-    """Which keyring or vault there is for secrets. Asks the keyring whether it is there."""
+def check_keeping(store: Store, *, delivered: bool = False) -> Check:
+    """Which keyring or vault there is for secrets. Asks the keyring whether it is there.
+
+    Args:
+        store: the secrets of this machine.
+        delivered: whether the login comes from elsewhere, so that nothing needs to be kept here.
+    """
     name, vault = "keyring", store.vault.exists()
     facts: dict[str, object] = {
         "backend": store.keyring.backend if store.keyring is not None else "",
@@ -91,6 +96,8 @@ def check_keeping(store: Store) -> Check:
     if store.keyring is not None:
         return Check(name, "ok", f"the OS keyring answers ({store.keyring.backend}).", facts)
     if store.would_keep_in() is None:
+        if delivered and not vault:
+            return Check(name, "ok", "there is none here, and none is needed: the login is delivered.", facts)
         hint = "set HURACAN_VAULT_KEY_FILE, or deliver the token as a file (HURACAN_REFRESH_TOKEN_FILE)"
         verdict: Verdict = "bad" if vault else "warn"
         return Check(name, verdict, "there is no OS keyring here, and no key for a vault.", facts, hint)
@@ -247,9 +254,11 @@ def check_state_folder(home: Path) -> Check:
         return Check("state folder", "bad", f"{secrets} is {why}.", facts, f"run `chmod 700 {secrets}`")
     if why := _not_ours(home):
         return Check("state folder", "warn", f"{home} is {why}.", facts, f"run `chmod 700 {home}`")
-    if home.is_dir() and not os.access(home, os.W_OK):
+    place = next((each for each in (home, *home.parents) if each.exists()), home)
+    if not os.access(place, os.W_OK):
         hint = "mount it writable, or name another folder in HURACAN_SYNC_HOME"
-        return Check("state folder", "bad", f"{home} cannot be written.", facts, hint)
+        what = f"{home} cannot be written." if place == home else f"{home} cannot be made: {place} cannot be written."
+        return Check("state folder", "bad", what, facts, hint)
     says = f"{home} is ours alone." if home.is_dir() else f"{home} is not there yet."
     return Check("state folder", "ok", says, facts)
 

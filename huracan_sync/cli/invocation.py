@@ -17,4 +17,6 @@ class Invocation:
         self.env = env
         self.output = output
         self.store: Store | None = None
-        """The secrets of this machine, once they are asked for (cli/credentials.py)."""
+        """The secrets of this machine, once they are asked for (cli/login_options.py)."""
+        self.reads_only = ""
+        """The profile that the verb works with, if it is a reader's."""

@@ -83,7 +83,7 @@ def credentials(
     for name, number in (("--token-fd", token_fd), ("--vault-key-fd", options.vault_key_fd)):
         if number is not None and not 0 <= number < 1 << 20:
             raise UsageError(f"{name} {number} is no descriptor")
-    return credentials_of(
+    found = credentials_of(
         _profile(options, invocation),
         env=invocation.env,
         home=home_of(invocation.env),
@@ -92,6 +92,8 @@ def credentials(
         token_fd=token_fd,
         store=store(options, invocation),
     )
+    invocation.reads_only = found.profile.name if found.profile.read_only else ""
+    return found
 
 
 def _profile(options: argparse.Namespace, invocation: Invocation) -> str | None:

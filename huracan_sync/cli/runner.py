@@ -32,6 +32,7 @@ from huracan_sync.errors import (
     ConfigError,
     HuracanError,
     LocalFailure,
+    MissingScope,
     NotAuthorized,
     Refused,
     TryLater,
@@ -109,17 +110,25 @@ def run(options: argparse.Namespace) -> int:
             code = _run(options, env, output)
             output.settle(shown=code != DONE)
             return code
+    except LocalFailure as error:  # there can be no log, so nothing was begun
+        output.error(error)
+        return exit_code(error)
     finally:
         logging.getLogger().handlers.clear()
 
 
 def _run(options: argparse.Namespace, env: Environment, output: Output) -> int:
+    invocation = Invocation(env, output)
     try:
-        return int(options.run(options, Invocation(_configured(options, env), output)))
+        invocation.env = _configured(options, env)
+        return int(options.run(options, invocation))
     except (KeyboardInterrupt, _Interrupted):
         output.interrupted(getattr(options, "interrupted", CARRIES_ON))
         return INTERRUPTED
     except HuracanError as error:
+        if isinstance(error, MissingScope) and invocation.reads_only:
+            # Nobody is told to give a reader more: whoever takes its login from its machine could write, too.
+            error.hint = f"profile {invocation.reads_only} is meant to read only; write from the engine's machine"
         output.error(error)
         return exit_code(error)
     except BrokenPipeError:

@@ -12,10 +12,11 @@ import msgspec
 from huracan_sync.engine.champion_set import note_put, publish_noted
 from huracan_sync.engine.champion_swap import ChampionSwap
 from huracan_sync.engine.context import EngineContext
+from huracan_sync.engine.error_boundary import no_file
 from huracan_sync.engine.event_log import log
 from huracan_sync.engine.put import Put
 from huracan_sync.engine.uploads import Uploads
-from huracan_sync.errors import LocalFailure, NoSigningKey, NotFound, Refused
+from huracan_sync.errors import NoSigningKey, NotFound, Refused
 from huracan_sync.remote import files
 from huracan_sync.remote.listing import children
 from huracan_sync.transfer.compare import hash_of
@@ -70,8 +71,7 @@ class Artifacts:
 
     def _upload_if_there(self, path: Path, target: str, label: str) -> bool:
         if not path.exists():
-            error = LocalFailure(f"there is no file {path}", path=str(path))
-            self._context.boundary.missing("file_not_found", error, path=str(path), label=label)
+            self._context.boundary.missing("file_not_found", no_file(path), path=str(path), label=label)
             return False
         return self._uploads.upload(path, target)
 
@@ -175,8 +175,7 @@ class Artifacts:
         """See `DropboxSync.upload_champion_model`."""
         context, uploads = self._context, self._uploads
         if not path.exists():
-            error = LocalFailure(f"there is no file {path}", path=str(path))
-            context.boundary.missing("model_file_not_found", error, path=str(path), symbol=symbol)
+            context.boundary.missing("model_file_not_found", no_file(path), path=str(path), symbol=symbol)
             return False
 
         def place() -> str:

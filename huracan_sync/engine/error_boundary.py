@@ -10,10 +10,11 @@ import contextlib
 import functools
 import threading
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any, TypeVar
 
 from huracan_sync.engine.event_log import error_fields, log
-from huracan_sync.errors import HuracanError, NotAuthorized
+from huracan_sync.errors import HuracanError, LocalFailure, NotAuthorized
 
 T = TypeVar("T")
 
@@ -25,6 +26,12 @@ def typed(error: Exception) -> HuracanError:
     bug = HuracanError(f"{type(error).__name__}: {error}", code="BUG")
     bug.__cause__ = error
     return bug
+
+
+def no_file(path: Path) -> LocalFailure:
+    """The error for a file that a caller named and that is not there."""
+    hint = "check the spelling; a relative path begins in the folder where the program was started"
+    return LocalFailure(f"there is no file {path}", hint=hint, path=str(path))
 
 
 class ErrorBoundary:

@@ -1,20 +1,22 @@
-"""Where the engine's events go: to structlog, which whoever runs the engine has configured.
+"""Where the engine's events go: to structlog where the host has configured it, else to the standard `logging`.
 
-Two rules. structlog is imported with the first event, not before: it takes longer to import than all else here.
-Logging never decides: a closed or full output, or a text that cannot be encoded, loses the event and nothing else.
+Three rules. Nothing is ever written to stdout, as structlog does where nobody has configured it. structlog is not
+imported here: it takes longer than all else, and who has not imported it has not configured it. Logging never
+decides: a closed or full output, or a text that cannot be encoded, loses the event and nothing else.
 """
 
 from __future__ import annotations
 
 import contextlib
-import functools
+import logging
+import sys
 from typing import Any
 
 from huracan_sync.secret import redact
 
 
 class EventLog:
-    """A structlog logger that is made when it is first used, and never raises."""
+    """A logger of the host's, found when an event comes, that never raises."""
 
     def __init__(self, name: str) -> None:
         self._name = name
@@ -37,14 +39,17 @@ class EventLog:
 
     def _emit(self, level: str, event: str, fields: dict[str, Any]) -> None:
         with contextlib.suppress(Exception):
-            getattr(_logger(self._name), level)(event, **{name: _printable(value) for name, value in fields.items()})
-
-
-@functools.cache
-def _logger(name: str) -> Any:
-    import structlog  # noqa: PLC0415 - see the opening
-
-    return structlog.get_logger(name)
+            fields = {name: _printable(value) for name, value in fields.items()}
+            structlog = sys.modules.get("structlog")
+            if structlog is not None and structlog.is_configured():
+                getattr(structlog.get_logger(self._name), level)(event, **fields)
+                return
+            logger = logging.getLogger(self._name)
+            number = getattr(logging, level.upper())
+            if logger.isEnabledFor(number):
+                exc_info = fields.pop("exc_info", None)
+                words = [f"{name}={value!r}" for name, value in fields.items()]
+                logger.log(number, "%s", redact(" ".join([event, *words])), exc_info=exc_info, extra={"facts": fields})
 
 
 def _printable(value: Any) -> Any:

@@ -9,7 +9,7 @@ from typing import Any
 from huracan_sync.engine.champion_set import note_put
 from huracan_sync.engine.context import EngineContext
 from huracan_sync.engine.deliver import deliver
-from huracan_sync.engine.error_boundary import typed
+from huracan_sync.engine.error_boundary import no_file, typed
 from huracan_sync.engine.event_log import log
 from huracan_sync.engine.outbox import QueuedWrite
 from huracan_sync.engine.put import Put, snapshot
@@ -31,8 +31,7 @@ class Uploads:
         """See `DropboxSync.upload_file`."""
         boundary, where = self._context.boundary, {"local_path": str(local), "remote_path": remote_path}
         if not local.exists():
-            error = LocalFailure(f"there is no file {local}", path=str(local))
-            boundary.missing("file_not_found", error, path=str(local))
+            boundary.missing("file_not_found", no_file(local), path=str(local))
             return False
         if not local.is_file():
             error = LocalFailure(f"{local} is no file", hint="use sync_directory")

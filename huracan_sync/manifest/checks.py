@@ -6,7 +6,7 @@ file when a newer one is about to be looked for) is known to the workflow in `re
 
 from __future__ import annotations
 
-from enum import Enum
+from enum import StrEnum
 from typing import NamedTuple
 
 from huracan_sync.manifest import sshsig
@@ -30,7 +30,7 @@ class Mark(NamedTuple):
     """SHA-256 of the head's payload; empty when an operator set a floor without knowing the head."""
 
 
-class Freshness(Enum):
+class Freshness(StrEnum):
     """How much a head is worth now."""
 
     FRESH = "fresh"

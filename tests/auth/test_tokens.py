@@ -1,5 +1,6 @@
 """Access tokens against a running emulator: when one is renewed, by whom, and when not. (Threats 28 to 31, 34, 36.)"""
 
+import logging
 import os
 import socket
 import subprocess
@@ -481,6 +482,7 @@ def test_a_volume_where_everything_is_everybody_s(machine, emulator, home, caplo
     """Some network volumes know no rights. A delivered token works there; nothing is written or believed."""
     (home / "auth").mkdir(parents=True)
     (home / "auth").chmod(0o777)
+    caplog.set_level(logging.INFO)
     for _ in range(2):
         assert status_with(machine, machine.tokens().token()) == 200
     assert emulator.refreshes() == 2  # each process for itself

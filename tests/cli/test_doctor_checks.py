@@ -88,6 +88,8 @@ def test_keeping(logged_in, home, key_env):
     assert doctor_checks.check_keeping(credentials.store).verdict == "ok"
     assert doctor_checks.check_keeping(open_store(home, {})).verdict == "bad"  # there is a vault, and nothing opens it
     assert doctor_checks.check_keeping(open_store(home / "x", {})).verdict == "warn"
+    assert doctor_checks.check_keeping(open_store(home / "x", {}), delivered=True).verdict == "ok"
+    assert doctor_checks.check_keeping(open_store(home, {}), delivered=True).verdict == "bad"
 
 
 def test_vault_key_on_the_vault_s_volume(logged_in, key_env):

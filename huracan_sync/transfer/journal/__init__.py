@@ -86,7 +86,8 @@ class Journal:
         if full or primary_code(error) == sqlite3.SQLITE_FULL or room(self.home) < LEAST_ROOM:
             return DiskFull(f"the journal {path} has no room to grow: {error}", path=path)
         hint = "check the rights of the folder, or set HURACAN_SYNC_HOME to one you may write"
-        return LocalFailure(f"the journal {path} {what}: {error}", hint=hint, path=path)
+        why = getattr(error, "strerror", None) or error
+        return LocalFailure(f"the journal {path} {what}: {why}", hint=hint, path=path)
 
     def _opened(self) -> sqlite3.Connection:
         self._file.touch(mode=0o600, exist_ok=True)
