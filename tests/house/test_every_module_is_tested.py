@@ -1,0 +1,143 @@
+"""Every module that decides something has tests of its own: a test that imports it, or that comes in by its endpoint.
+
+A module counts as tested when a test file imports it or something from it; what a package hands on counts for the
+module it comes from. A verb of the command line counts when a test runs it by its name, and a module of the emulator's
+routes when a test or a scenario calls each of its routes. What is left is listed below, by what proves it instead.
+"""
+
+import ast
+import functools
+
+import pytest
+from package_source import NAME, ROOT, Package, spelled
+
+PACKAGE = Package()
+BRANCHES = (ast.If, ast.IfExp, ast.For, ast.While, ast.Match, ast.Try, ast.BoolOp, ast.comprehension, ast.Assert)
+
+PROVED_ELSEWHERE = {
+    "tests/emulator and the conformance scenarios, over HTTP": (
+        "emulator.calls.call emulator.calls.checks emulator.calls.path_faults emulator.calls.request_body "
+        "emulator.routes.commits emulator.routes.jobs emulator.routes.oauth emulator.routes.sessions "
+        "emulator.serving.bandwidth emulator.serving.consent emulator.serving.control emulator.serving.exchange "
+        "emulator.serving.fault_injection emulator.serving.page emulator.serving.server emulator.spec.failures "
+        "emulator.state.ledger emulator.state.metadata emulator.state.records emulator.state.tree emulator.state.view"
+    ),
+    "tests/emulator/test_command.py, as a process": "emulator.__main__",
+    "fsspec's own suite and tests/fs, through the filesystem": (
+        "fs.commits fs.files fs.local_files fs.metadata_cache fs.read_cache fs.readable fs.relocation fs.transaction"
+    ),
+    "tests/engine/test_contract.py, through DropboxSync": (
+        "engine.artifacts engine.candles engine.champion_swap engine.context engine.continuous engine.deliver "
+        "engine.folder_sync engine.folder_uploads engine.progress_log engine.put engine.restores engine.sdk_client "
+        "engine.dropbox_sync engine.staged_commit engine.staged_note engine.status_reporter engine.tasks engine.uploads"
+    ),
+    "tests/transfer and tests/operations, through push and restore": (
+        "transfer.compare transfer.decisions transfer.download transfer.pair transfer.upload transfer.upload_batches "
+        "operations.renames remote.upload_session"
+    ),
+    "tests/operations/test_signed_push.py and test_publish.py, through push and publish": (
+        "signing.fetch_manifest signing.open_reader signing.pair_manifest signing.push_signer signing.resume "
+        "signing.signed_result operations.parquet_metadata operations.kept_receipts auth.receipt_seal"
+    ),
+    "tests/reader, through Reader": "reader.source reader.snapshot reader.trust_pin",
+    "tests/cli/test_look_verbs.py, through the verbs": "operations.browse",
+    "tests/transfer/test_forked_reading.py, in a child": "remote.forked",
+    "tests/journeys, with the official SDK": "remote.sdk",
+    "tests/cli, through the verbs that share them": (
+        "cli.login_options cli.transfer_options cli.settings_options cli.keys.next_version"
+    ),
+}
+"""What proves them -> modules. The list shrinks: give one tests of its own, strike it off."""
+
+
+def without_a_branch(module):
+    return not any(isinstance(node, BRANCHES) for node in module.nodes)
+
+
+@functools.cache
+def trees_of_tests():
+    files = [path for path in (ROOT / "tests").rglob("*.py") if "house" not in path.parts]
+    return [ast.parse(path.read_text(encoding="utf-8")) for path in files]
+
+
+def imported(package, trees):
+    """The names that tests import, and where packages have them from."""
+    names = set()
+    for tree in trees:
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Import):
+                names |= {alias.name for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and node.module:
+                names |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+    for _ in range(3):  # a package hands on what another one hands on
+        for name, module in package.modules.items():
+            if module.path.name == "__init__.py":
+                for source, taken in module.imports:
+                    full = f"{NAME}.{name}.{taken}" if name else f"{NAME}.{taken}"
+                    if taken and full in names:
+                        names |= {source, f"{source}.{taken}"}
+    front = package._front
+    names |= {f"{NAME}.{module}" for name, module in front.items() if f"{NAME}.{name}" in names}
+    return names
+
+
+def spoken(trees):
+    """Every text in the tests, and in the scenarios of the emulator."""
+    texts = {node.value for tree in trees for node in ast.walk(tree) if isinstance(node, ast.Constant)}
+    scenarios = (ROOT / "tests" / "contract" / "conformance" / "scenarios").glob("*.json")
+    return texts, "\n".join(path.read_text(encoding="utf-8") for path in scenarios)
+
+
+def by_its_endpoint(module, texts, scenarios):
+    if module.name.startswith("cli."):
+        return module.name.rpartition(".")[2].replace("_", "-") in texts
+    if module.name.startswith("emulator.routes."):
+        routes = [
+            decorator.args[0].value
+            for node in module.nodes
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+            for decorator in node.decorator_list
+            if isinstance(decorator, ast.Call) and spelled(decorator.func) == "route"
+            if isinstance(decorator.args[0], ast.Constant)
+        ]
+        return bool(routes) and all(route in texts or f'"{route}"' in scenarios for route in routes)
+    return False
+
+
+def untested(package, trees):
+    names = imported(package, trees)
+    texts, scenarios = spoken(trees)
+    return {
+        name
+        for name, module in package.modules.items()
+        if f"{NAME}.{name}" not in names
+        and not without_a_branch(module)
+        and not by_its_endpoint(module, texts, scenarios)
+    }
+
+
+LISTED = {name for names in PROVED_ELSEWHERE.values() for name in names.split()}
+
+
+def test_every_module_is_tested_or_says_by_what():
+    missing = untested(PACKAGE, trees_of_tests()) - LISTED - {""}
+    assert missing == set(), "give it tests of its own"
+
+
+def test_what_is_tested_is_not_listed():
+    assert LISTED - untested(PACKAGE, trees_of_tests()) == set(), "it has tests of its own now: strike it off"
+
+
+@pytest.mark.parametrize("reason", PROVED_ELSEWHERE)
+def test_what_proves_it_is_there(reason):
+    for word in reason.replace(",", "").split():
+        if word.startswith("tests/"):
+            assert (ROOT / word).exists(), word
+
+
+def test_a_new_module_without_tests_is_told():
+    package = PACKAGE.with_added("disk/thing.py", "def f(x):\n    return 1 if x else 2")
+    assert "disk.thing" in untested(package, trees_of_tests())
+    tested = [ast.parse("from huracan_sync.disk.thing import f")]
+    assert "disk.thing" not in untested(package, [*trees_of_tests(), *tested])
+    assert "disk.thing" not in untested(PACKAGE.with_added("disk/thing.py", "X = 1"), trees_of_tests())
