@@ -18,12 +18,12 @@ import os
 import re
 import shutil
 import socket
-import subprocess
 import sys
 import time
 from pathlib import Path
 
 import pytest
+import warm
 from canaries import found_in
 from shared_fixtures import everything_below
 from terminal import CLICKS_ALLOW, Bare
@@ -149,7 +149,7 @@ def test_threat_23_a_crash_shows_no_token():
         "def crash(options, context): raise RuntimeError('a bug with ' + sys.stdin.read())\n"
         "sys.exit(run(argparse.Namespace(run=crash, json=False, debug=True)))\n"
     )
-    done = subprocess.run([sys.executable, "-c", code], input=value, capture_output=True, text=True, check=False)
+    done = warm.run([sys.executable, "-c", code], input=value, capture_output=True, text=True, check=False)
     assert done.returncode == 1
     assert "RuntimeError: a bug with ***" in done.stderr
     assert "crash-canary" not in done.stderr + done.stdout

@@ -8,7 +8,6 @@ import re
 import select
 import signal
 import sqlite3
-import subprocess
 import sys
 import threading
 import time
@@ -16,6 +15,7 @@ import urllib.request
 from contextlib import closing
 
 import pytest
+import warm
 from engine_world import noise, write_candle
 from sampled import slow
 
@@ -265,7 +265,7 @@ def test_watching_on_a_terminal_draws_the_table(machine):
     screen, theirs = pty.openpty()
     words = [sys.executable, "-m", "huracan_sync", "status", "--watch", "--every", "0.2"]
     env = machine.env | {"COLUMNS": "160", "LINES": "40", "TERM": "xterm-256color"}
-    process = subprocess.Popen(words, env=env, stdout=theirs, stderr=theirs, stdin=theirs, start_new_session=True)
+    process = warm.Popen(words, env=env, stdout=theirs, stderr=theirs, stdin=theirs, start_new_session=True)
     os.close(theirs)
     seen = b""
     while b"Ctrl-C ends" not in seen and select.select([screen], [], [], 10)[0]:
@@ -352,7 +352,7 @@ def test_a_run_signs_what_hamilton_reads_and_he_verifies_it(machine):
     machine.write({"model.bin": b"a model", "roster.json": '{"symbols": []}'})
     write_candle(machine.work / "data/candles/BTC" / SPOT)
     program = "from huracan_sync import DropboxSync as D; print(D().upload_champion_model('BTC/USDT', 'model.bin'))"
-    done = subprocess.run(
+    done = warm.run(
         [sys.executable, "-c", program],
         env=machine.env | key,
         cwd=machine.work,

@@ -7,6 +7,7 @@ import sys
 from datetime import UTC, datetime
 
 import pytest
+import warm
 from machines import READ, Commands
 
 
@@ -121,7 +122,7 @@ def test_trust_on_first_use_only_at_a_terminal(answer, code, commands, reader):
     first = commands.run("keys", "init")["fingerprint"]
     ours, theirs = pty.openpty()
     command = [sys.executable, "-m", "huracan_sync", "keys", "trust", "--profile", "hamilton"]
-    with subprocess.Popen(
+    with warm.Popen(
         command, env=reader.env, stdin=theirs, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as process:
         os.write(ours, f"{answer}\n".encode())

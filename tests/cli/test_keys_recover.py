@@ -8,6 +8,7 @@ import time
 
 import msgspec
 import pytest
+import warm
 from machines import Machine, publishing, write
 
 from huracan_sync.errors import Refused
@@ -81,7 +82,7 @@ def test_it_says_what_it_forgets_and_asks(answer, code, version, commands):
     commands.run("keys", "init")
     ours, theirs = pty.openpty()
     command = [sys.executable, "-m", "huracan_sync", "keys", "recover", "--channel", "candles", "--profile", "engine"]
-    with subprocess.Popen(
+    with warm.Popen(
         command, env=commands.env, stdin=theirs, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as process:
         os.write(ours, f"{answer}\n".encode())

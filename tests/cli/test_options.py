@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 
+import command_line
 import pytest
 
 from huracan_sync import cli
@@ -211,21 +212,17 @@ def test_the_log_file_has_what_stderr_has(tmp_path):
 def test_the_configuration_file_names_the_profile_for_every_verb(tmp_path):
     file = tmp_path / "c.toml"
     file.write_text('profile = "hamilton"\napp_folder = "Engine"\n')
-    run = [sys.executable, "-m", "huracan_sync"]
     plain = {k: v for k, v in os.environ.items() if not k.startswith("HURACAN")} | {"HURACAN_SYNC_HOME": str(tmp_path)}
 
     def profile(*words, **env):
-        done = subprocess.run([*run, *words, "--json"], env=plain | env, capture_output=True, text=True, check=False)
-        return json.loads(done.stdout).get("profile")
+        return json.loads(command_line.run([*words, "--json"], env=plain | env)[1]).get("profile")
 
     assert profile("logout", "--config", str(file)) == "hamilton"
     assert profile("logout", HURACAN_CONFIG=str(file)) == "hamilton"
     assert profile("logout", HURACAN_PROFILE="hamilton") == "hamilton"
     assert profile("logout", "--config", str(file), "--profile", "engine") == "engine"
     file.write_text("profil = 1\n")
-    done = subprocess.run(
-        [*run, "logout", "--config", str(file)], env=plain, capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 78
-    assert "profil" in done.stderr
-    assert str(file) in done.stderr
+    code, _, err = command_line.run(["logout", "--config", str(file)], env=plain)
+    assert code == 78
+    assert "profil" in err
+    assert str(file) in err

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import command_line
 import pytest
+import warm
 
 REPORT = {"uploaded", "skipped", "deleted", "failed", "bytes_sent", "requests", "sequence"}
 BACK = {"downloaded", "skipped", "failed", "bytes_received", "requests"}
@@ -36,7 +37,7 @@ class Machine:
     def start(self, *words, **env):
         command = [sys.executable, "-m", "huracan_sync", *map(str, words)]
         pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-        return subprocess.Popen(command, env=self.env | env, start_new_session=True, **pipes)
+        return warm.Popen(command, env=self.env | env, start_new_session=True, **pipes)
 
     def run(self, *words, **env):
         return command_line.run(words, env=self.env | env)

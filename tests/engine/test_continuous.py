@@ -8,6 +8,7 @@ import threading
 import time
 
 import pytest
+import warm
 from engine_world import noise, write_candle
 from structlog.testing import capture_logs
 
@@ -354,7 +355,7 @@ sys.exit(0 if run(context, settings) else 1)
 
 def test_sigterm_ends_it_cleanly(machine):
     machine.write({"models/a.bin": b"a"})
-    process = subprocess.Popen(
+    process = warm.Popen(
         [sys.executable, "-c", RUNNING],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,

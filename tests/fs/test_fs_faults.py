@@ -5,6 +5,7 @@ import multiprocessing
 import signal
 
 import pytest
+import warm
 
 from huracan_sync import errors
 from huracan_sync.fs import DropboxFileSystem
@@ -142,7 +143,7 @@ def logged_in_here(dropbox, environment, tmp_path, monkeypatch):
 
 
 def test_a_process_killed_while_it_writes_leaves_nothing(dropbox_fs, logged_in_here):
-    context = multiprocessing.get_context("spawn")
+    context = warm.context()
     ready = context.Event()
     process = context.Process(target=_write_and_die, args=(ready,))
     process.start()

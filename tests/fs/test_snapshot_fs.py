@@ -1,7 +1,6 @@
 """`huracan://`: what is read was signed, or it is an error; and what that costs."""
 
 import errno
-import multiprocessing
 import os
 import pickle
 import time
@@ -9,6 +8,7 @@ from unittest import mock
 
 import fsspec
 import pytest
+import warm
 from forking import forked, held_elsewhere
 from machines import READ
 from publishing_machine import Publisher
@@ -244,7 +244,7 @@ def _size(fs, results):
 
 def test_a_worker_process_reads_it(engine, fs):
     fs.find("/")
-    context = multiprocessing.get_context("spawn")
+    context = warm.context()
     results = context.SimpleQueue()
     process = context.Process(target=_size, args=(fs, results))
     process.start()

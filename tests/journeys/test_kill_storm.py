@@ -9,6 +9,7 @@ import sys
 import time
 
 import pytest
+import warm
 from transfer_world import MIB, ROOT, content, local_tree
 
 from huracan_sync.tree.content_hash import content_hash
@@ -62,7 +63,7 @@ class Storm:
         """Whether the run was killed `moment` seconds after its start; one that ended before must have ended well."""
         command = [sys.executable, "-m", "huracan_sync", *map(str, words), "--json"]
         begun = time.monotonic()
-        with subprocess.Popen(
+        with warm.Popen(
             command, env=self.env, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, start_new_session=True
         ) as process:
             try:

@@ -2,13 +2,13 @@
 
 import json
 import os
-import subprocess
 import sys
 import threading
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
 import msgspec
+import warm
 from engine_world import noise, write_candle
 from structlog.testing import capture_logs
 
@@ -367,7 +367,7 @@ def test_p14_what_is_kept_outlives_the_process(logged_in):
     machine = logged_in
     machine.write({"metrics.json": b"precious"})
     machine.dropbox.faults({"route": "files/upload", "fault": "insufficient_space"})
-    assert subprocess.run([sys.executable, "-c", KILLED], capture_output=True, check=False).returncode == -9
+    assert warm.run([sys.executable, "-c", KILLED], capture_output=True, check=False).returncode == -9
     machine.dropbox.faults()
     sync = DropboxSync(now=machine.now)
     assert len(sync.pending) == 1

@@ -7,10 +7,10 @@ import sys
 import tempfile
 from concurrent.futures import ProcessPoolExecutor
 from datetime import UTC, date, datetime, timedelta
-from multiprocessing import get_context
 from pathlib import Path
 
 import pytest
+import warm
 from engine_world import noise, trained, write_candle
 from structlog.testing import capture_logs
 
@@ -267,9 +267,7 @@ def test_p22_many_processes_share_what_is_known(machine):
     machine.write({f"shared/{n}.json": str(n) for n in range(30)} | {f"own/{n}.json": str(n) for n in range(3)})
     token = machine.token()
     workers = [
-        subprocess.Popen(
-            [sys.executable, "-c", WORKER, str(n)], stdin=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-        )
+        warm.Popen([sys.executable, "-c", WORKER, str(n)], stdin=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         for n in range(3)
     ]
     outcomes = [worker.communicate(token + "\n") for worker in workers]
@@ -289,7 +287,7 @@ def test_p22_a_cluster_of_workers_trains_and_shares_one_login(logged_in):
     assert driver.list_files() == []
     machine.dropbox.advance(5 * 3600)  # whatever the driver had in memory is dead when the workers begin
     machine.clear_log()
-    with ProcessPoolExecutor(6, mp_context=get_context("spawn")) as workers:  # each is handed the driver's own object
+    with ProcessPoolExecutor(6, mp_context=warm.context()) as workers:  # each is handed the driver's own object
         outcomes = list(workers.map(trained, itertools.repeat(driver), symbols))
     assert outcomes == [({"model": True, "metrics": True}, 20, True, None)] * 12
     assert machine.requests()["oauth2/token"] == 1

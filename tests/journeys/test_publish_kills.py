@@ -1,11 +1,11 @@
 """Killed between any two steps of a publish: readers see the set before or the new one, and the next run goes on."""
 
-import subprocess
 import sys
 import time
 from pathlib import Path
 
 import pytest
+import warm
 from machines import READ, Commands, Machine, write
 from sampled import sampled
 
@@ -31,10 +31,12 @@ def world(dropbox, tmp_path):
     return publisher, hamilton, tmp_path / "src"
 
 
+WORLDS = str(Path(__file__).parents[1] / "worlds")
+
+
 def kill_at(publisher, step, when, *arguments):
-    program = Path(__file__).parents[1] / "worlds" / "killed_publish.py"
-    command = [sys.executable, program, str(step), when, *map(str, arguments)]
-    done = subprocess.run(command, env=publisher.env, capture_output=True, timeout=120, check=False)
+    command = [sys.executable, "-m", "killed_publish", str(step), when, *map(str, arguments)]
+    done = warm.run(command, env=publisher.env | {"PYTHONPATH": WORLDS}, capture_output=True, timeout=120, check=False)
     assert done.returncode == -9, done.stderr
 
 

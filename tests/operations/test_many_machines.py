@@ -1,12 +1,12 @@
 """Many workers stage, one driver commits: what is in place, what is signed, and what it costs."""
 
-import multiprocessing
 import pickle
 import threading
 import time
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 
 import pytest
+import warm
 from machines import WRITE, Machine
 from publishing_machine import Publisher
 from transfer_world import content
@@ -289,7 +289,7 @@ def work(arguments):
 @pytest.mark.parametrize("pool", [ThreadPoolExecutor, ProcessPoolExecutor])
 def test_any_executor_carries_it(driver, pool):
     grant = driver.remote.lend(share=0.5)
-    options = {} if pool is ThreadPoolExecutor else {"mp_context": multiprocessing.get_context("spawn")}
+    options = {} if pool is ThreadPoolExecutor else {"mp_context": warm.context()}
     with pool(2, **options) as workers:
         receipts = list(workers.map(work, [(grant, "a"), (grant, "b")]))
     report = commits(driver, receipts)
@@ -327,7 +327,7 @@ def work_and_die(grant, ready):
 
 def test_a_worker_that_is_killed_and_tried_again_leaves_each_file_once(driver):
     grant = driver.remote.lend()
-    context = multiprocessing.get_context("spawn")
+    context = warm.context()
     ready = context.Event()
     process = context.Process(target=work_and_die, args=(grant, ready))
     process.start()

@@ -1,13 +1,13 @@
 """What was seen is never forgotten: not by a crash, a cut, a flipped bit, nor by two processes at once."""
 
 import contextlib
-import multiprocessing
 import sqlite3
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+import warm
 from expecting import raises
 from root_powers import without_root_powers
 
@@ -255,7 +255,7 @@ def climb(home, count):
 
 
 def test_four_processes_climb_without_losing_a_step(seen, tmp_path):
-    context = multiprocessing.get_context("spawn")
+    context = warm.context()
     workers = [context.Process(target=climb, args=(str(tmp_path), 10)) for _ in range(4)]
     for worker in workers:
         worker.start()
@@ -284,7 +284,7 @@ def killed(seen, home, times):
     """Kill a process in the middle of its writing; what it said it had written is there."""
     house = str(Path(__file__).parent.parent.parent)
     for number in range(times):
-        with subprocess.Popen(
+        with warm.Popen(
             [sys.executable, "-c", CLIMBER, str(home), house, PLACE], stdout=subprocess.PIPE, text=True
         ) as worker:
             said = 0

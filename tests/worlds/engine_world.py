@@ -15,6 +15,7 @@ import command_line
 import pyarrow as pa
 import pyarrow.parquet as pq
 import urllib3
+import warm
 
 from huracan_sync.auth.connect import connect
 from huracan_sync.engine import DropboxSync
@@ -167,7 +168,7 @@ class World:
 
     def start(self, *words, **env):
         """A command under way, in the working folder."""
-        return subprocess.Popen(
+        return warm.Popen(
             [sys.executable, "-m", "huracan_sync", *map(str, words)],
             env=self.env | env,
             cwd=self.work,

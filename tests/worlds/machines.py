@@ -6,6 +6,7 @@ import subprocess
 import sys
 
 import command_line
+import warm
 
 from huracan_sync.manifest import trust
 from huracan_sync.operations.push import Push, PushOptions
@@ -125,7 +126,7 @@ class Commands:
 
     def start(self, *arguments, **env):
         command = [sys.executable, "-m", "huracan_sync", *map(str, arguments), "--profile", self.profile]
-        return subprocess.Popen(
+        return warm.Popen(
             command,
             env=self.env | env,
             stdin=subprocess.DEVNULL,
@@ -137,7 +138,7 @@ class Commands:
     def python(self, program):
         """What a program prints, run where nobody can be asked for anything."""
         command = [sys.executable, "-c", program]
-        done = subprocess.run(
+        done = warm.run(
             command, env=self.env, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=120, check=False
         )
         assert done.returncode == 0, done.stderr

@@ -17,6 +17,7 @@ import weakref
 from pathlib import Path
 
 import pytest
+import warm
 
 _PR_SET_CHILD_SUBREAPER = 36
 _OF_PYTHON = (b"multiprocessing.resource_tracker", b"multiprocessing.forkserver", b"execnet")
@@ -41,14 +42,17 @@ def _remember_popens():
 def children():
     """{pid: command} of the children of this process that still run."""
     found = {}
+    started = {popen.pid: popen.args for popen in list(_popens) if hasattr(popen, "pid")}
     with contextlib.suppress(FileNotFoundError):  # not Linux, or a kernel that does not list them
         for task in Path("/proc/self/task").iterdir():
             for pid in (task / "children").read_text().split():
                 with contextlib.suppress(FileNotFoundError, ProcessLookupError):
                     state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
                     command = Path(f"/proc/{pid}/cmdline").read_bytes()
-                    if state != "Z" and not any(name in command for name in _OF_PYTHON):
-                        found[int(pid)] = command.replace(b"\0", b" ").decode(errors="replace").strip()
+                    if state == "Z" or int(pid) in warm.templates or any(name in command for name in _OF_PYTHON):
+                        continue
+                    shown = command.replace(b"\0", b" ").decode(errors="replace").strip()
+                    found[int(pid)] = str(started.get(int(pid), shown))
     return found
 
 

@@ -11,6 +11,8 @@ from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 import command_line
+import processes
+import warm
 
 from huracan_sync.auth.pkce import redirect_uri
 
@@ -57,7 +59,7 @@ class Bare:
         """As a script runs it, with no terminal: exit code, stdout, stderr."""
         if words[0] != "authorize":
             return command_line.run(self._words(words), env=self.env | env, stdin=stdin)
-        done = subprocess.run(  # it opens a browser, which lives on
+        done = warm.run(  # it opens a browser, which lives on
             self.command(*words),
             env=self.env | env,
             input=stdin,
@@ -66,12 +68,13 @@ class Bare:
             timeout=120,
             check=False,
         )
+        _until_browsers_are_closed()
         return done.returncode, done.stdout, done.stderr
 
     def start(self, *words, **env):
         """As `run`, but it is left running."""
         pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-        return subprocess.Popen(self.command(*words), env=self.env | env, **pipes)
+        return warm.Popen(self.command(*words), env=self.env | env, **pipes)
 
     def at_terminal(self, *words, answers=(), **env):
         """As a person runs it; `answers` are (words to wait for, what to type). Exit code, and what the screen shows.
@@ -80,8 +83,13 @@ class Bare:
         """
         ours, theirs = os.openpty()
         try:
-            command = [sys.executable, "-c", _AT_TERMINAL, *self.command(*words)]
-            process = subprocess.Popen(command, env=self.env | env, stdin=theirs, stdout=theirs, stderr=theirs)
+            command, streams = self.command(*words), dict.fromkeys(("stdin", "stdout", "stderr"), theirs)
+            if command[0] == sys.executable:
+                process = warm.Popen(command, env=self.env | env, terminal=True, **streams)
+            else:
+                process = subprocess.Popen(
+                    [sys.executable, "-c", _AT_TERMINAL, *command], env=self.env | env, **streams
+                )
         finally:
             os.close(theirs)
         try:
@@ -89,6 +97,7 @@ class Bare:
         finally:
             os.close(ours)
             code = process.wait(120)
+        _until_browsers_are_closed()
         return code, screen.replace("\r\n", "\n")
 
     def code_for(self, screen, **changes):
@@ -102,6 +111,13 @@ class Bare:
         return self.dropbox.control("revoke", {})["revoked"]
 
 
+def _until_browsers_are_closed():
+    """They were opened by a command that has ended, and end when they have read their last page."""
+    while browsers := [p for p, words in processes.children().items() if "webbrowser" in words or "click_" in words]:
+        for pid in browsers:
+            os.waitpid(pid, 0)
+
+
 def address_on(screen):
     """The consent page's address."""
     return re.findall(r"^ *(http://\S+/oauth2/authorize\?\S+)", screen, re.MULTILINE)[-1]
@@ -109,8 +125,10 @@ def address_on(screen):
 
 def _converse(terminal, answers):
     shown, until, seen = b"", time.monotonic() + 30, 0
+    ready = select.poll()  # `select` itself knows no descriptor above 1023
+    ready.register(terminal, select.POLLIN)
     while time.monotonic() < until:
-        if select.select([terminal], [], [], 0.5)[0]:
+        if ready.poll(500):
             try:
                 more = os.read(terminal, 65536)
             except OSError:  # EIO: the other side has hung up
