@@ -102,6 +102,8 @@ class UsageError(HuracanError):
 class HostilePath(UsageError):
     """A name that no tree may hold. Refused, never repaired: a repaired name is a second spelling."""
 
+    default_hint = "rename it, or choose another name"
+
 
 class ConfigError(HuracanError):
     """Settings, keys or state on this machine are not as they must be.
@@ -162,7 +164,8 @@ class VaultRefused(ConfigError):
         "WRONG_VAULT_KEY": "set HURACAN_VAULT_KEY_FILE to the key file the vault was made with",
         "VAULT_DAMAGED": "its previous generation lies beside it as `vault.1`: copy it over `vault`, "
         "or move both away and run `huracan-sync authorize`",
-        "VAULT_UNKNOWN": "",
+        "VAULT_UNKNOWN": "use the newest huracan-sync; if it is no vault at all, move it away and run "
+        "`huracan-sync authorize`",
         "BOUND_ELSEWHERE": "run `huracan-sync logout` and `huracan-sync authorize` for this profile",
     }
 
@@ -222,6 +225,7 @@ class ContentMismatch(Refused):
     """Bytes do not have the content hash they must have. Nothing of them was put in place."""
 
     default_code = "CONTENT"
+    default_hint = "run it again; if it stays so, somebody replaces the file, or something on the way changes bytes"
 
 
 class Conflict(HuracanError):
@@ -231,6 +235,7 @@ class Conflict(HuracanError):
     `SUPERSEDED`: another publisher has changed one of the files since.
     """
 
+    default_hint = "look at what lies there; nothing of it was replaced"
     codes: ClassVar[Mapping[str, str]] = {"EXISTS": "", "SUPERSEDED": ""}
 
 
@@ -241,26 +246,34 @@ class PathRefused(HuracanError):
 class NotFound(HuracanError):
     """Nothing lies at that remote path."""
 
+    default_hint = "check the spelling; `huracan-sync ls FOLDER` shows what lies there"
+
 
 class LocalFailure(HuracanError):
     """A file or folder on this machine cannot be read or written."""
+
+    default_hint = "check that it is there, and its owner and rights"
 
 
 _HINTS = {
     errno.EACCES: "check its owner and rights",
     errno.EPERM: "check its owner and rights",
-    errno.EROFS: "the disk is mounted read-only",
+    errno.EROFS: "the disk is mounted read-only: mount it to be written, or work elsewhere",
     errno.EMFILE: "raise the limit of open files (ulimit -n)",
-    errno.ENFILE: "the machine has too many files open",
-    errno.ELOOP: "a symbolic link stands there; it is not followed",
-    errno.ENOTDIR: "a file or a symbolic link stands where a folder must be",
-    errno.EISDIR: "a folder stands where the file must be",
+    errno.ENFILE: "the machine has too many files open: close programs, or raise fs.file-max",
+    errno.ELOOP: "a symbolic link stands there and is not followed: put the file or folder itself there",
+    errno.ENOTDIR: "a file or a symbolic link stands where a folder must be: move it away",
+    errno.EISDIR: "a folder stands where the file must be: move it away",
+    errno.ENAMETOOLONG: "give it a shorter name, or move it further up",
+    errno.EIO: "the disk fails: look at the system's log",
+    errno.ESTALE: "the network disk lost it: mount it again",
+    errno.EBUSY: "another program holds it: end that, then run it again",
 }
 
 
-def hint_of(error: OSError) -> str:
-    """What to do about an error of the operating system, empty where its own message says it all."""
-    return _HINTS.get(error.errno or 0, "")
+def hint_of(error: OSError) -> str | None:
+    """What to do about an error of the operating system; None where nothing better is known than its class's hint."""
+    return _HINTS.get(error.errno or 0)
 
 
 class FileChanged(LocalFailure):
@@ -270,11 +283,14 @@ class FileChanged(LocalFailure):
     """
 
     retryable = True
+    default_hint = "run it again: it is looked at anew"
     codes: ClassVar[Mapping[str, str]] = {"HALF_WRITTEN": "if nothing writes it any more, it is damaged: make it anew"}
 
 
 class LeftOut(LocalFailure):
     """A file arrived whole and was not put in its place, because whoever asked for it did not want it like this."""
+
+    default_hint = "it lies in Dropbox as before; restore it without the option that leaves it out"
 
 
 class SecretInFile(LocalFailure):
@@ -303,6 +319,8 @@ class RateLimited(TryLater):
 
 class Busy(TryLater):
     """Another process of ours holds the same root, channel or vault."""
+
+    default_hint = "wait for the other process to end, then run it again"
 
 
 class Stopped(TryLater):

@@ -158,11 +158,7 @@ class Output:
         """Lines that list what failed."""
         lines = []
         for failure in failures[:MOST_FAILURES_SHOWN]:
-            # Most messages begin with the path, so that they can stand alone: it is not said twice. A file called
-            # `a` or `the` is named all the same: there the word may be the sentence's own.
-            said = str(failure.error).removeprefix(f"{failure.path}: ")
-            before = "" if said.startswith(f"{failure.path} ") and not failure.path.isalpha() else f"{failure.path}: "
-            lines.append(f"  {ascii_path(before)}{said}")
+            lines.append(f"  {ascii_path(str(failure))}")
             if failure.error.hint:
                 lines.append(f"    hint: {failure.error.hint}")
         if len(failures) > MOST_FAILURES_SHOWN:

@@ -13,7 +13,8 @@ import msgspec
 from huracan_sync.disk.files import Root, Stamp, local_failure, open_inner
 from huracan_sync.errors import ConfigError, HostilePath, HuracanError, LocalFailure, UsageError
 from huracan_sync.tree.folder_view import FolderView
-from huracan_sync.tree.paths import MAX_DEPTH, RelPath, check, fold, is_part, never_synced
+from huracan_sync.tree.never_synced import never_synced
+from huracan_sync.tree.paths import MAX_DEPTH, RelPath, check, fold, is_part
 
 MOST_OPEN = 64
 """Folders open at once while a folder that is not synced is looked through."""

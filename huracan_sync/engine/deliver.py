@@ -12,15 +12,15 @@ from huracan_sync.disk.lock import hold
 from huracan_sync.engine.champion_set import note_put
 from huracan_sync.engine.champion_swap import ChampionSwap
 from huracan_sync.engine.context import EngineContext
+from huracan_sync.engine.error_boundary import typed
 from huracan_sync.engine.event_log import error_fields, log
 from huracan_sync.engine.folder_sync import folder_at, push_folder
-from huracan_sync.engine.outbox import QueuedWrite
+from huracan_sync.engine.outbox import HOPELESS, QueuedWrite
 from huracan_sync.engine.progress_log import UploadLog
 from huracan_sync.engine.put import Put
 from huracan_sync.engine.secret_guard import refuse_secrets
 from huracan_sync.errors import (
     Busy,
-    HuracanError,
     LocalFailure,
     NotAuthorized,
     NotFound,
@@ -56,7 +56,8 @@ def _deliver_all(context: EngineContext, queued_writes: list[QueuedWrite]) -> in
     for queued_write in queued_writes:
         try:
             done += _deliver(context, queued_write)
-        except HuracanError as error:
+        except Exception as failure:  # noqa: BLE001 - one that cannot be delivered stops no other
+            error = typed(failure)
             context.outbox.failed_again(queued_write, error.as_dict())
             if isinstance(error, NotAuthorized | Unavailable | TryLater):
                 break
@@ -81,14 +82,7 @@ def _deliver(context: EngineContext, queued_write: QueuedWrite) -> bool:
     if content is None and queued_write.kept is not None:
         return False  # a newer one took its place meanwhile
     if content is None and not Path(queued_write.local).is_file():
-        log.error("outbox_file_gone", remote_path=queued_write.remote, local_path=queued_write.local)
-        context.boundary.note(
-            LocalFailure(
-                f"{queued_write.local} was to be delivered to {queued_write.remote} and is gone",
-                path=queued_write.local,
-            )
-        )
-        outbox.drop(queued_write)
+        _say_gone(context, queued_write)
         return False
     if _is_overtaken(context, queued_write, content):
         log.warning("outbox_overtaken", remote_path=queued_write.remote)
@@ -114,6 +108,14 @@ def _deliver(context: EngineContext, queued_write: QueuedWrite) -> bool:
     return True
 
 
+def _say_gone(context: EngineContext, queued_write: QueuedWrite) -> None:
+    """What was to be delivered is not on this disk any more: nobody can deliver it."""
+    log.error("outbox_file_gone", remote_path=queued_write.remote, local_path=queued_write.local)
+    message = f"{queued_write.local} was to be delivered to {queued_write.remote} and is gone"
+    context.boundary.note(LocalFailure(message, hint="put it there and upload it again", path=queued_write.local))
+    context.outbox.drop(queued_write)
+
+
 def _is_overtaken(context: EngineContext, queued_write: QueuedWrite, content: bytes | None) -> bool:
     """Whether somebody wrote the path after this was queued."""
     try:
@@ -129,7 +131,7 @@ def _is_overtaken(context: EngineContext, queued_write: QueuedWrite, content: by
 def _deliver_folder(context: EngineContext, queued_write: QueuedWrite) -> bool:
     local = Path(queued_write.local)
     if not local.is_dir():
-        context.outbox.drop(queued_write)
+        _say_gone(context, queued_write)
         return False
     folder = folder_at(
         context.layout,
@@ -141,7 +143,7 @@ def _deliver_folder(context: EngineContext, queued_write: QueuedWrite) -> bool:
     progress = UploadLog(local, folder.remote, folder.view)
     refuse = refuse_secrets if queued_write.refuses_secrets else None
     passed = push_folder(context.operations.watched_by(progress), folder, refuse=refuse)
-    failed = [failure.error for failure in passed.report.failed]
+    failed = [failure.error for failure in passed.report.failed if not isinstance(failure.error, HOPELESS)]
     if failed:
         raise failed[0]
     context.outbox.drop(queued_write)

@@ -4,7 +4,7 @@ The disk leads a push, Dropbox a restore, and neither loses work (three ways: he
 
     nothing is known of an earlier sync     a whole local file is taken as the newer one
     changed only there, since the last sync it is left there (a push does not put old content over new)
-    changed on both sides, candles          the file with more rows wins; the other had fewer of the same
+    changed on both sides, candles          the file with more rows wins, where both can be read: the other had fewer
     changed on both sides, anything else    the other revision is copied beside it (`.conflict-<hash>`), then replaced
 
 Content that lies in Dropbox already (yesterday's folder, an older place of a candle) is copied there, not sent.
@@ -205,12 +205,20 @@ def _settled(pair: Pair, plan: PairPlan, passed: Passed) -> PairPlan:
             copies.append(Copy(here, there))
         elif base.content_hash == here.content_hash or holds_more_there(pair, here, there):
             passed.newer_there.append(conflict.path)
-        elif conflict.path.endswith(".parquet") or _kept_beside(pair, there):
+        elif _holds_as_much_here(pair, here, there) or _kept_beside(pair, there):
             copies.append(Copy(here, there))
         else:
             conflicts.append(conflict)
     copies.sort(key=lambda step: step.path)
     return plan.with_steps(copies=tuple(copies), conflicts=tuple(conflicts))
+
+
+def _holds_as_much_here(pair: Pair, here: Entry, there: Entry) -> bool:
+    """Whether the candle here is known to have as many rows as the one in Dropbox, and as late ones."""
+    if not here.path.endswith(".parquet"):
+        return False
+    mine, theirs = facts_here(pair.disk, here.path), facts_there(pair.remote, there)
+    return mine is not None and theirs is not None and mine >= theirs
 
 
 def holds_more_there(pair: Pair, here: Entry, there: Entry) -> bool:

@@ -13,11 +13,10 @@ from huracan_sync.engine.deliver import deliver
 from huracan_sync.engine.error_boundary import typed
 from huracan_sync.engine.event_log import error_fields, log
 from huracan_sync.engine.folder_sync import Passed, folder_at, push_folder
-from huracan_sync.engine.outbox import QueuedWrite
+from huracan_sync.engine.outbox import HOPELESS, QueuedWrite
 from huracan_sync.engine.progress_log import ChangedCandleLog, UploadLog, is_refused, is_unfinished
 from huracan_sync.engine.secret_guard import refuse_secrets
 from huracan_sync.engine.settings import layout_kind
-from huracan_sync.engine.uploads import HOPELESS
 from huracan_sync.errors import HuracanError, UsageError
 from huracan_sync.tree.layout import PATTERNS, is_left_out
 from huracan_sync.tree.paths import fold
@@ -216,7 +215,7 @@ def outcome_of(passed: Passed) -> Outcome:
     """What a pass came to: a file that is still being written did not fail."""
     failures = [failure for failure in passed.report.failed if not is_unfinished(failure.error)]
     failed = [failure for failure in failures if not is_refused(failure.error)]
-    refused = [f"{failure.path}: {failure.error}" for failure in failures if is_refused(failure.error)]
+    refused = [str(failure) for failure in failures if is_refused(failure.error)]
     if passed.unsigned is not None:
         refused.append(str(passed.unsigned))
     return Outcome(

@@ -19,8 +19,11 @@ import msgspec
 
 from huracan_sync.disk.atomic_write import write_file
 from huracan_sync.disk.lock import hold
+from huracan_sync.errors import Conflict, SecretInFile, UsageError
 from huracan_sync.tree.paths import fold
 
+HOPELESS = (UsageError, Conflict, SecretInFile)
+"""What no later pass can deliver: a person has to act, or the caller to look again."""
 KEPT = 16 * 1024 * 1024
 """Bytes of the largest content that is kept in the outbox itself."""
 _SUFFIX = ".letter"  # the first version called them so, and its outboxes are delivered too

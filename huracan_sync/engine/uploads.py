@@ -11,12 +11,10 @@ from huracan_sync.engine.context import EngineContext
 from huracan_sync.engine.deliver import deliver
 from huracan_sync.engine.error_boundary import no_file, typed
 from huracan_sync.engine.event_log import log
-from huracan_sync.engine.outbox import QueuedWrite
+from huracan_sync.engine.outbox import HOPELESS, QueuedWrite
 from huracan_sync.engine.put import Put, snapshot
-from huracan_sync.errors import Conflict, HuracanError, LocalFailure, SecretInFile, UsageError
+from huracan_sync.errors import Conflict, HuracanError, LocalFailure, UsageError
 
-HOPELESS = (UsageError, Conflict, SecretInFile)
-"""What no later pass can deliver: a person has to act, or the caller to look again."""
 DELIVERED_ALONG = 8
 """How many queued writes one uploaded file takes along; a pass over a folder takes all."""
 

@@ -18,6 +18,7 @@ from typing import Any, NamedTuple, Protocol
 
 import msgspec
 
+from huracan_sync.disk.files import local_failure
 from huracan_sync.errors import NotFound, NoTrust, Refused
 from huracan_sync.manifest import body, checks, head, locations, sshsig, trust
 from huracan_sync.manifest.checks import Mark
@@ -94,8 +95,10 @@ class InFolder:
         """See `Archive`."""
         try:
             return sorted(each.name for each in (self._path / folder).iterdir())
-        except OSError:
+        except (FileNotFoundError, NotADirectoryError):
             return []
+        except OSError as error:
+            raise local_failure(error, str(self._path / folder), "read") from error
 
 
 class Changed(msgspec.Struct, frozen=True):

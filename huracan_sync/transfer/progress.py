@@ -64,6 +64,15 @@ class Failure(msgspec.Struct, frozen=True):
     path: str
     error: HuracanError
 
+    def __str__(self) -> str:
+        """One sentence that names the path once: most errors do, so that they can stand alone.
+
+        A file called `a` or `the` is named all the same: there the word may be the sentence's own.
+        """
+        said, about = str(self.error), str(self.error.facts.get("path") or "")
+        begins = said.startswith((f"{self.path}: ", f"{self.path} ")) and not self.path.isalpha()
+        return said if begins or (about and about in said) else f"{self.path}: {said}"
+
     def as_dict(self) -> dict[str, object]:
         """For the `failed` list of a report."""
         return {"path": self.path.encode("ascii", "backslashreplace").decode(), **self.error.as_dict()}

@@ -25,11 +25,6 @@ MAX_COMPONENT_BYTES = 255  # what ext4, APFS and Dropbox (255 characters) all ho
 MAX_PATH_BYTES = 1024
 MAX_DEPTH = 32
 
-NEVER_SYNCED = frozenset(
-    {"desktop.ini", "thumbs.db", ".ds_store", "icon\r", ".dropbox", ".dropbox.attr", ".dropbox.cache"}
-)
-"""Names Dropbox refuses in any case (`disallowed_name`); a scan passes over them."""
-
 PART_PREFIX = ".huracan-"
 PART_SUFFIX = ".part"
 """How our half-written files are named."""
@@ -97,14 +92,17 @@ def _hostile(path: str, reason: str, hint: str = "rename the file") -> HostilePa
     return HostilePath(f"the path {shown} is refused: {reason}", hint=hint, path=shown, reason=reason)
 
 
+_THERE = "choose another name; what lies in Dropbox can be renamed there, for instance on dropbox.com"
+
+
 def refusal(path: str) -> HostilePath | None:
     """Why a file that lies at this path in Dropbox may lie at none here; None when it may."""
     if is_part(path.rpartition("/")[2]):
-        return _hostile(path, "half-written files are named like this")
+        return _hostile(path, "half-written files are named like this", _THERE)
     try:
         check(path)
     except HostilePath as error:
-        error.hint = "rename it in Dropbox, for instance on dropbox.com"
+        error.hint = _THERE
         return error
     return None
 
@@ -199,13 +197,6 @@ def _lower_case(char: str) -> str:
     return small if len(small) == 1 and not younger and any(point in run for run in _CASED) else char
 
 
-def never_synced(name: str) -> bool:
-    """Whether Dropbox would refuse this file name everywhere, so that a scan passes over it."""
-    name = name.lower()
-    # Locks of office programs, and their half-written files.
-    return name in NEVER_SYNCED or name.startswith(("~$", ".~")) or (name.startswith("~") and name.endswith(".tmp"))
-
-
 def is_part(name: str) -> bool:
     """Whether our half-written files are named like this: a scan passes over them, and they are removed."""
     return name.startswith(PART_PREFIX) and name.endswith(PART_SUFFIX)
@@ -217,7 +208,9 @@ def remote_root(path: str) -> str:
     Accepts `/`, `/a/b/` and `a/b`; refuses what `check` refuses.
     """
     inner = path.strip("/")
-    return f"/{check(inner)}" if inner else ""
+    if inner and (error := refusal(inner)):
+        raise error
+    return f"/{inner}" if inner else ""
 
 
 def join(root: str, path: str) -> str:

@@ -115,8 +115,13 @@ def test_one_badly_named_folder_is_one_failure_and_named_once(engine, tmp_path):
     report = engine.run("push", src, DATA, code=1)
     assert [failed["path"] for failed in report["failed"]] == ["bad\\name"]
     code, out, _ = command_line.run(["push", src, DATA, "--profile", engine.profile], env=engine.env)
-    assert (code, out.count("bad\\name: ")) == (1, 1)
+    assert (code, out.count("bad\\\\name")) == (1, 1)
     assert report["failed"][0]["hint"] == "rename the folder"
+
+
+def test_a_failure_whose_error_names_its_path_is_that_error():
+    error = Conflict("the path 'a\\\\b' is refused", path="'a\\\\b'")
+    assert str(Failure("a\\b", error)) == str(error)
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from huracan_sync.emulator.state import names
 from huracan_sync.errors import HostilePath
 from huracan_sync.tree.entry import Entry, tree
+from huracan_sync.tree.never_synced import never_synced
 from huracan_sync.tree.paths import (
     below,
     check,
@@ -16,7 +17,6 @@ from huracan_sync.tree.paths import (
     fold,
     fold_all,
     join,
-    never_synced,
     parents,
     remote_root,
 )
