@@ -98,6 +98,8 @@ class HuracanError(Exception):
 class UsageError(HuracanError):
     """An argument that cannot be right, whatever the state of the world."""
 
+    default_hint = "`huracan-sync help VERB`, or the function's docstring, says what it may be"
+
 
 class HostilePath(UsageError):
     """A name that no tree may hold. Refused, never repaired: a repaired name is a second spelling."""
@@ -266,8 +268,6 @@ _HINTS = {
     errno.EISDIR: "a folder stands where the file must be: move it away",
     errno.ENAMETOOLONG: "give it a shorter name, or move it further up",
     errno.EIO: "the disk fails: look at the system's log",
-    errno.ESTALE: "the network disk lost it: mount it again",
-    errno.EBUSY: "another program holds it: end that, then run it again",
 }
 
 

@@ -50,6 +50,21 @@ def test_codes_of_refusals():
     assert raised | forms == set(HINTS)
 
 
+def test_every_error_names_a_next_step():
+    """By its own hint, or that of its code or class."""
+    without = [
+        f"{file}:{node.lineno} {name}"
+        for file, name, node in calls()
+        if (name in ALL or name.removesuffix("Error") in ALL) and name not in {"HuracanError", "Verdict"}
+        for kind in [ALL.get(name) or ALL[name.removesuffix("Error")]]
+        for words in [{word.arg: word.value for word in node.keywords}]
+        if not isinstance(words.get("code"), ast.Constant) or not kind.codes.get(words["code"].value)
+        if ("hint" not in words and not kind.default_hint)
+        or (isinstance(words.get("hint"), ast.Constant) and not words["hint"].value)
+    ]
+    assert without == []
+
+
 def test_few_classes():
     defined = {
         node.name

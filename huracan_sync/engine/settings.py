@@ -198,12 +198,13 @@ def _from_file(content: bytes, name: str) -> dict[str, tuple[object, str]]:
     try:
         table = tomllib.loads(content.decode())
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{name} is no TOML: {error}", path=name) from error
+        raise ConfigError(f"{name} is no TOML: {error}", hint="correct that line of it", path=name) from error
     nested = table.pop("dropbox", {})
     if not isinstance(nested, dict):
         raise ConfigError(f"`dropbox` in {name} is no table", hint="write [dropbox] on a line of its own", path=name)
     if twice := sorted(table.keys() & nested.keys()):
-        raise ConfigError(f"{name} says {', '.join(twice)} twice, at the top and in [dropbox]", path=name)
+        message = f"{name} says {', '.join(twice)} twice, at the top and in [dropbox]"
+        raise ConfigError(message, hint="leave one of the two out", path=name)
     found = {**table, **nested}
     token = found.get("access_token")
     if isinstance(token, str) and token and not token.startswith(SENTINEL):

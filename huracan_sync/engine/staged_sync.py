@@ -24,14 +24,14 @@ from huracan_sync.engine.folder_sync import Passed, folder_at
 from huracan_sync.engine.folder_uploads import FolderUpload, FolderUploads, What
 from huracan_sync.engine.login import Chosen
 from huracan_sync.engine.methods import EngineMethods
-from huracan_sync.engine.outbox import Outbox, QueuedWrite
+from huracan_sync.engine.outbox import HOPELESS, Outbox, QueuedWrite
 from huracan_sync.engine.progress_log import UploadLog
 from huracan_sync.engine.put import PAUSE_S, TRIES, Put, Sender
 from huracan_sync.engine.read_revisions import ReadRevisions
 from huracan_sync.engine.restores import Restores
 from huracan_sync.engine.settings import Settings
 from huracan_sync.engine.staged_note import StagedNote
-from huracan_sync.engine.uploads import HOPELESS, Uploads
+from huracan_sync.engine.uploads import Uploads
 from huracan_sync.errors import FileChanged, HuracanError, UsageError
 from huracan_sync.operations.push import PushReport
 from huracan_sync.operations.stage import Stager

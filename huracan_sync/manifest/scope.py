@@ -39,7 +39,7 @@ def scope_of(remote_folder: str, profile_root: str) -> Scope:
     root = profile_root if below(profile_root, folder) is not None else "/".join(folder.split("/")[:2])
     prefix = below(root, folder) or ""
     if prefix and is_ours(prefix):
-        raise UsageError(f"{folder} is where signatures lie; nothing else may", path=folder)
+        raise UsageError(f"{folder} is where signatures lie; nothing else may", hint="name another", path=folder)
     return Scope(root, prefix)
 
 

@@ -173,7 +173,8 @@ class Pair:
         is_root = not scope_of(self.root, self.remote.root).prefix
         home, local = (Path(os.path.realpath(folder)) for folder in (self.journal.home, self.local))
         if home == local:
-            raise UsageError(f"{self.local} holds this machine's own state; it is for no other place", path=str(local))
+            message = f"{self.local} holds this machine's own state; it is for no other place"
+            raise UsageError(message, hint="name the folder that holds the data", path=str(local))
         state = fold(f"{home.relative_to(local).as_posix()}/") if home.is_relative_to(local) else ""
         if not is_root and not state:
             return asked
