@@ -210,14 +210,7 @@ def publish_transaction(request: PublishRequest, known: Trust) -> Steps[Publishe
         Busy: others were faster, too often.
         ServiceFault: no answer came, and nobody can tell what happened.
     """
-    if request.channel_view is not None and request.channel_view.version == known.version:
-        view = request.channel_view
-        stored, known, added = view.stored, view.trust, list(view.added)
-    else:
-        added = []
-        # Who has never seen the channel is most often the first: it is cheaper to try than to look.
-        hopeful = request.held is None and isinstance(request.wanted, Change)
-        stored, known = yield from read_channel(request.channel, known, added, head_too=not hopeful)
+    stored, known, added = yield from _begin(request, known)
     for attempt in range(1, ATTEMPTS + 1):
         now_ms = int(request.clock() * 1000)
         trust.check_current(known, now_ms)
@@ -262,6 +255,18 @@ def publish_transaction(request: PublishRequest, known: Trust) -> Steps[Publishe
         if there is False and stored is not None and request.held is None:
             yield from _check_copied(request.channel, stored, known)
     raise Busy(f"others were faster {ATTEMPTS} times to publish in {request.channel}", channel=request.channel)
+
+
+def _begin(request: PublishRequest, known: Trust) -> Steps[tuple[StoredFile | None, Trust, list[bytes]]]:
+    """What lies in the channel's place, the newest trust file, and the files that lead to it."""
+    view = request.channel_view
+    if view is not None and view.version == known.version:
+        return view.stored, view.trust, list(view.added)
+    added: list[bytes] = []
+    # Who has never seen the channel is most often the first: it is cheaper to try than to look.
+    hopeful = request.held is None and isinstance(request.wanted, Change)
+    stored, known = yield from read_channel(request.channel, known, added, head_too=not hopeful)
+    return stored, known, added
 
 
 def _check_copied(channel: str, stored: StoredFile, known: Trust) -> Steps[None]:

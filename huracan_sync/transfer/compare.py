@@ -7,7 +7,7 @@ the other side's is not read either: it cannot be equal.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple
 
 import msgspec
@@ -144,10 +144,17 @@ def find_changes(
         key in remote_changes and remote_changes[key] is None for key in synced
     )
     _compare_local(scanned, remote_changes, local_root, result)
-    own = journal.intents(pair)
+    _compare_remote(remote_changes, journal.intents(pair), result)
+    return result
+
+
+def _compare_remote(
+    remote_changes: Mapping[str, Entry | None], own: Mapping[tuple[str, bytes], Origin], result: ChangeSet
+) -> None:
+    """Fill in what lies in Dropbox, and what both sides held last."""
     for key in remote_changes.keys() | result.here.keys() | result.base.keys():
-        there = remote_changes[key] if key in remote_changes else _entry(synced.get(key))
-        base = _entry(synced.get(key))
+        base = _entry(result.synced.get(key))
+        there = remote_changes.get(key, base)
         if there is not None:
             result.there[key] = there
             if (origin := own.get((key, there.content_hash))) is not None:
@@ -155,7 +162,6 @@ def find_changes(
                 result.own[key] = origin
         if base is not None:
             result.base[key] = base
-    return result
 
 
 def _hidden_by_links(others: list[str], root: Root, synced: dict[str, Synced]) -> list[Problem]:
