@@ -83,7 +83,7 @@ class Remote(ReadOnly):
         answer = self._repeat(Call(route, url, headers, body, repeatable, commit), self._whole)
         return self._decoded(route, answer.body, result)
 
-    def pieces(self, route: str, arg: object, result: type[T], part: Ranged) -> Iterator[tuple[T, int, bytes]]:
+    def pieces(self, route: str, arg: object, result: type[T], part: Ranged) -> Iterator[tuple[T, int, memoryview]]:
         """Call a download route for a part of a file and read it piece by piece; every block of the file ends one.
 
         When the body breaks off, it goes on after the last piece.
@@ -95,13 +95,13 @@ class Remote(ReadOnly):
             part: which bytes.
 
         Returns:
-            What describes the whole file, where in the file the piece begins, and the piece.
+            What describes the whole file, where in the file the piece begins, and the piece, which the next replaces.
 
         Raises:
             NotFound: nothing lies there.
             ServiceFault: `RANGE_IGNORED`, other bytes came than were asked for, every time.
         """
-        at, failures = part.start, 0
+        at, failures, buffer = part.start, 0, memoryview(bytearray(CHUNK))
         while at < part.end:
             rest = Ranged(at, part.end)
             call = self._download_call(route, arg, rest)
@@ -109,7 +109,8 @@ class Remote(ReadOnly):
                 described = self._decoded(route, stream.headers.get("Dropbox-API-Result", "").encode(), result)
                 try:
                     while at < part.end:
-                        piece = stream.piece(min(CHUNK, part.end - at, BLOCK_SIZE - at % BLOCK_SIZE))
+                        piece = buffer[: min(CHUNK, part.end - at, BLOCK_SIZE - at % BLOCK_SIZE)]
+                        stream.fill(piece)
                         yield described, at, piece
                         at, failures = at + len(piece), 0
                 except Unreachable as broken:

@@ -125,7 +125,7 @@ def download(remote: Remote, path: str, *, limit: int, part: Ranged | None = Non
     return remote.fetch(DOWNLOAD, {"path": path}, FileMetadata, limit=limit, part=part)
 
 
-def download_range(remote: Remote, path: str, part: Ranged) -> Iterator[tuple[FileMetadata, int, bytes]]:
+def download_range(remote: Remote, path: str, part: Ranged) -> Iterator[tuple[FileMetadata, int, memoryview]]:
     """A part of a file, piece by piece: what describes the whole file, where the piece begins, and the piece.
 
     Raises:

@@ -172,30 +172,42 @@ class Stream:
         while piece := self._read(size):
             yield piece
 
-    def piece(self, size: int) -> bytes:
-        """The next bytes of the body, at most `size` and at least one.
+    def fill(self, view: memoryview) -> None:
+        """Read the next bytes of the body into `view`, until it is full.
 
         Raises:
             Unreachable: the body ended early or stalled.
         """
-        piece = self._read(size)
-        if not piece:
-            host = urlsplit(self._url).netloc
-            raise Unreachable(f"{host} ended its answer before its time", host=host, sent=True)
-        return piece
+        at = 0
+        while at < len(view):
+            with self._in_our_words():
+                count = self._response.readinto(view[at : at + self._shape.most(len(view) - at)])
+            if not count:
+                host = urlsplit(self._url).netloc
+                raise Unreachable(f"{host} ended its answer before its time", host=host, sent=True)
+            self._count(count)
+            at += count
 
     def _read(self, size: int) -> bytes:
+        with self._in_our_words():
+            piece = self._response.read(self._shape.most(size))
+        self._count(len(piece))
+        return piece
+
+    @contextmanager
+    def _in_our_words(self) -> Iterator[None]:
         from huracan_sync.remote import pools  # noqa: PLC0415 - imported when the connection was made
 
         try:
-            piece = self._response.read(self._shape.most(size))
+            yield
         except pools.FAILURES as error:
             self._shape.check()
             raise pools.unreachable(error, self._url) from error
-        self._shape.wait(len(piece))
+
+    def _count(self, size: int) -> None:
+        self._shape.wait(size)
         if self._is_content:
-            self._meter.add(received=len(piece))
-        return piece
+            self._meter.add(received=size)
 
     def read(self, *, most: int) -> bytes:
         """The rest of the body at once.

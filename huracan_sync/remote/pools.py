@@ -159,6 +159,17 @@ class Response:
             raise http.client.IncompleteRead(piece, left - len(piece))
         return piece
 
+    def readinto(self, view: memoryview) -> int:
+        """As `read`, into the view. What is not packed comes straight from the socket."""
+        if self._unpacker is None:
+            count = self._answer.readinto(view)
+            if not count and self._answer.length:
+                raise http.client.IncompleteRead(b"", self._answer.length)
+            return count
+        piece = self.read(len(view))
+        view[: len(piece)] = piece
+        return len(piece)
+
     def close(self) -> None:
         """Keep the connection for another request when the body was read to its end, else drop it."""
         if self._answer.length == 0 and not self._answer.isclosed():

@@ -52,7 +52,7 @@ class Downloaded(msgspec.Struct):
 
 
 class Download:
-    """One download. `run` it once, inside the site's crew."""
+    """One download. `run` it once, inside the context's pool of workers."""
 
     def __init__(self, context: DownloadContext) -> None:
         self._context = context
@@ -217,8 +217,8 @@ class Download:
             if not context.pool.has_room(BLOCK_SIZE) or (blocks := file.next_range()) is None:
                 continue
 
-            def ended(error: HuracanError | None, file: RangeDownload = file) -> None:
-                if file.end(error):
+            def ended(error: HuracanError | None, file: RangeDownload = file, blocks: range = blocks) -> None:
+                if file.end(blocks, error):
                     self._settle(file)
 
             context.pool.start(

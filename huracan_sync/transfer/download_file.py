@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-from collections import deque
-from collections.abc import Callable, Container, Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
 from hashlib import sha256
 from pathlib import Path
 
@@ -19,6 +19,7 @@ from huracan_sync.remote.client import Ranged, Remote
 from huracan_sync.remote.listing import FileMetadata, metadata
 from huracan_sync.transfer.journal import Journal, Origin, Synced
 from huracan_sync.transfer.progress import Monitor
+from huracan_sync.transfer.range_window import RangeWindow, ranges
 from huracan_sync.transfer.worker_pool import WorkerPool
 from huracan_sync.tree.content_hash import (
     BLOCK_SIZE,
@@ -35,13 +36,6 @@ from huracan_sync.tree.plan import Copy
 
 WHOLE = 2 * BLOCK_SIZE
 """A file up to this size is fetched in one piece."""
-RANGES_AT_ONCE = 4
-"""Requests for one file under way at once. Each brings a long stretch, verified and kept block by block: a kill costs
-less than a block of each, and nobody waits for answers between."""
-LONGEST_RANGE = 64
-SHORTEST_RANGE = 2
-"""Blocks that one request asks for, at most and at least."""
-
 
 Validate = Callable[[str, Callable[[int, int], bytes], int], None]
 """Given a path, a way to read so many bytes at an offset, and the size; raises `LeftOut` for what is not wanted."""
@@ -170,15 +164,16 @@ def _mismatch(entry: Entry) -> ContentMismatch:
 
 
 class RangeDownload:
-    """A large file arriving in stretches of blocks. Lives in the caller's thread; `fetch` runs on the crew's."""
+    """A large file arriving in stretches of blocks. Lives in the caller's thread; `fetch` runs on a worker's."""
 
-    def __init__(self, context: DownloadContext, step: Copy) -> None:
+    def __init__(self, context: DownloadContext, step: Copy, *, clock: Callable[[], float] = time.monotonic) -> None:
         self.step = step
+        self._clock = clock
         self._error: HuracanError | None = None
         self._context = context
         self._known = context.blocks.get(fold(step.path), b"")
         self._placing = context.placing(step.entry)
-        self._under_way = 0
+        self._window = RangeWindow()
         self._count = block_count(step.entry.size)
         self._token = f"{step.entry.rev}:{step.entry.content_hash.hex()}"
         earlier = context.journal.transfer(context.pair, step.path, "down")
@@ -218,26 +213,27 @@ class RangeDownload:
 
     def next_range(self) -> range | None:
         """The blocks to fetch now, or None when none may be."""
-        if self._error or not self._waiting or self._under_way >= RANGES_AT_ONCE:
+        if self._error or not self._waiting or not self._window.has_room():
             return None
-        self._under_way += 1
-        return self._waiting.popleft()
+        self._window.begin(blocks := self._waiting.popleft())
+        return blocks
 
-    def arrived(self, number: int, block: bytes) -> None:
-        """A block has arrived, with this digest."""
+    def arrived(self, number: int, block: bytes, seconds: float) -> None:
+        """A block has arrived, with this digest, in so many seconds."""
         self._arrived[number] = block
+        self._window.arrived(number, self.length(number), seconds)
         # Not durable: nor are the bytes yet. After a power failure both are looked at.
         self._context.journal.note_part(self._transfer, number, block, durable=False)
         self._context.monitor.moved(self.length(number))
 
-    def end(self, error: HuracanError | None) -> bool:
+    def end(self, blocks: range, error: HuracanError | None) -> bool:
         """A stretch has come to its end; whether that was the end of the whole file.
 
         A file that failed ends when its last stretch under way does: until then its part is written.
         """
-        self._under_way -= 1
+        self._window.end(blocks)
         self._error = self._error or error
-        return self._under_way == 0 and (self._error is not None or self.is_complete)
+        return self._window.is_idle and (self._error is not None or self.is_complete)
 
     def fetch(self, blocks: range) -> None:
         """On a worker: fetch a stretch, verify each block if that is possible alone, write it, tell of it."""
@@ -245,28 +241,29 @@ class RangeDownload:
         part = Ranged(blocks.start * BLOCK_SIZE, min(blocks.stop * BLOCK_SIZE, entry.size))
         for path in _places(context, entry):
             with _gone_elsewhere(context, entry, path):
-                number, hasher = blocks.start, sha256()
+                number, hasher, began = blocks.start, sha256(), None
                 for described, at, data in files.download_range(context.remote, path, part):
                     if described.content_hash != entry.content_hash.hex() or described.size != entry.size:
                         break
+                    began = began or self._clock()
                     # While it is in the processor's cache; what a block holds counts when the whole block is verified.
                     hasher.update(data)
                     self._placing.write(at, data)
                     if at + len(data) < min((number + 1) * BLOCK_SIZE, part.end):
                         continue
-                    self._verify(number, hasher.digest())
+                    self._verify(number, hasher.digest(), self._clock() - began)
                     self._placing.begin_to_settle(number * BLOCK_SIZE, self.length(number))
-                    number, hasher = number + 1, sha256()
+                    number, hasher, began = number + 1, sha256(), self._clock()
                     if self._error or context.stop() or context.pool.is_ending:
                         return
                 else:
                     return
         raise _other_by_now(entry)
 
-    def _verify(self, number: int, block: bytes) -> None:
+    def _verify(self, number: int, block: bytes, seconds: float) -> None:
         if self._known and block != self._known[number * DIGEST_SIZE : (number + 1) * DIGEST_SIZE]:
             raise ContentMismatch(f"block {number} of {self.step.path} arrived damaged", path=self.step.path)
-        self._context.pool.tell(lambda: self.arrived(number, block))
+        self._context.pool.tell(lambda: self.arrived(number, block, seconds))
 
     def commit(self) -> Synced:
         """It has ended: verify the whole and put it in place, or say why not."""
@@ -295,16 +292,3 @@ class RangeDownload:
     def _lies_there(self, number: int, block: bytes) -> bool:
         data = self._placing.read(number * BLOCK_SIZE, self.length(number))
         return len(data) == self.length(number) and block_hashes(data) == block
-
-
-def ranges(count: int, arrived: Container[int]) -> deque[range]:
-    """How the blocks of a file that have not arrived are asked for: in few long stretches, a request each. Pure."""
-    missing = [number for number in range(count) if number not in arrived]
-    longest = max(SHORTEST_RANGE, min(LONGEST_RANGE, -(-len(missing) // RANGES_AT_ONCE)))
-    made: deque[range] = deque()
-    for number in missing:
-        if made and made[-1].stop == number and len(made[-1]) < longest:
-            made[-1] = range(made[-1].start, number + 1)
-        else:
-            made.append(range(number, number + 1))
-    return made

@@ -39,6 +39,24 @@ def answer_with(*raw):
     return f"http://127.0.0.1:{server.getsockname()[1]}", seen
 
 
+def keep_answering(answers):
+    """A server that answers many requests on a connection; returns its URL and its connections."""
+    server, connections = socket.create_server(("127.0.0.1", 0)), []
+    left = iter(answers)
+
+    def serve():
+        while len(connections) < 2:
+            connection, _ = server.accept()
+            connections.append(connection)
+            with connection:
+                while connection.recv(65536):
+                    connection.sendall(b"HTTP/1.1 200 OK\r\n" + next(left))
+        server.close()
+
+    threading.Thread(target=serve, daemon=True).start()
+    return f"http://127.0.0.1:{server.getsockname()[1]}", connections
+
+
 def closed_port():
     with socket.create_server(("127.0.0.1", 0)) as server:
         return server.getsockname()[1]
@@ -188,6 +206,55 @@ def test_the_official_client_uses_our_own_tls(tmp_path, monkeypatch):
         context = adapter.poolmanager.connection_pool_kw["ssl_context"]
         assert context.keylog_filename is None
         assert context.minimum_version == ssl.TLSVersion.TLSv1_2
+
+
+@pytest.mark.parametrize("packed", [True, False])
+@pytest.mark.parametrize("throttle", [None, lambda _: 0.0])
+def test_a_body_is_read_into_a_buffer(packed, throttle):
+    content = bytes(range(256)) * 1000
+    body = gzip.compress(content) if packed else content
+    encoding = b"Content-Encoding: gzip\r\n" if packed else b""
+    url, _ = answer_with(b"HTTP/1.1 200 OK\r\n%sContent-Length: %d\r\n\r\n%s" % (encoding, len(body), body))
+    buffer = bytearray(len(content) - 1)
+    wire = Wire(Endpoint(), throttle=throttle)
+    with wire.open(f"{url}/2/x", headers={}) as stream:
+        stream.fill(memoryview(buffer))
+        assert bytes(buffer) == content[:-1]
+        stream.fill(memoryview(buffer)[:1])
+        assert buffer[0] == content[-1]
+        with pytest.raises(Unreachable, match="before its time"):
+            stream.fill(memoryview(buffer)[:1])
+    wire.close()
+
+
+@pytest.mark.parametrize(
+    "cut", [b"Content-Length: 10\r\n\r\nshort", b"Transfer-Encoding: chunked\r\n\r\n5\r\nshort\r\n"]
+)
+def test_a_body_that_is_cut_short_fills_nothing(cut):
+    url, _ = answer_with(b"HTTP/1.1 200 OK\r\n" + cut)
+    with Wire(Endpoint()).open(f"{url}/2/x", headers={}) as stream, pytest.raises(Unreachable) as caught:
+        stream.fill(memoryview(bytearray(10)))
+    assert caught.value.facts["sent"] is True
+
+
+def test_a_connection_is_used_again_only_when_its_answer_was_read():
+    """Also one that is packed or chunked, whose end is told by what follows its last byte."""
+    packed = gzip.compress(b"null")
+    answers = [
+        b"Content-Length: 4\r\n\r\nnull",
+        b"Content-Length: 0\r\n\r\n",
+        b"Content-Encoding: gzip\r\nTransfer-Encoding: chunked\r\n\r\n%x\r\n%s\r\n0\r\n\r\n" % (len(packed), packed),
+        b"Content-Length: 4\r\n\r\nnull",
+    ]
+    url, connections = keep_answering(answers * 2)
+    wire = Wire(Endpoint())
+    for _ in range(2):
+        for number in range(3):
+            assert wire.exchange(f"{url}/2/x", headers={}).body == (b"" if number == 1 else b"null")
+        with wire.open(f"{url}/2/x", headers={}):
+            pass  # left unread
+    wire.close()
+    assert len(connections) == 2
 
 
 @pytest.mark.parametrize("packed", [True, False])

@@ -5,7 +5,6 @@ import heapq
 import pytest
 from transfer_world import MIB
 
-from huracan_sync.transfer.download_file import RANGES_AT_ONCE, SHORTEST_RANGE, ranges
 from huracan_sync.transfer.send_window import ALONE, SendWindow
 
 PART = 8 * MIB
@@ -103,13 +102,3 @@ def test_a_part_that_is_sent_again_leaves_once():
     passage.end()
     passage.end()
     assert (window.going_out, window.waiting) == (0, 0)
-
-
-@pytest.mark.parametrize("count", [1, 2, 3, 5, 8, 25, 64, 1000])
-@pytest.mark.parametrize("arrived", [set(), {0}, {3, 4}, set(range(1, 1000, 7))])
-def test_stretches_cover_what_is_missing_once(count, arrived):
-    made = ranges(count, arrived)
-    assert [number for part_range in made for number in part_range] == [n for n in range(count) if n not in arrived]
-    if not arrived:
-        assert len(made) <= max(RANGES_AT_ONCE, count // 64 + 1)
-        assert all(len(part_range) >= SHORTEST_RANGE for part_range in list(made)[:-1])

@@ -1,0 +1,67 @@
+"""How a large file is asked for: in few long stretches, more of them at once only while that brings more. Pure.
+
+Where a connection is fast, each further one costs more CPU than it brings; where it is slow, four bring four times as
+much. So two are begun with, and the others when a block took too long. A stretch that is nearly there makes room for
+the next one, so that nobody waits for an answer between them.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Container
+
+MOST = 4
+"""Stretches under way at once. Each is verified and kept block by block: a kill costs less than a block of each."""
+FIRST = 2
+FAST = 64 * 1024 * 1024
+"""Bytes a second of one connection that are enough: two of them fill a line of a gigabit."""
+NEARLY = 2
+"""Blocks that a stretch which is nearly there still misses."""
+LONGEST = 64
+SHORTEST = 2
+"""Blocks that one request asks for, at most and at least."""
+
+
+class RangeWindow:
+    """Which stretches of one file are under way, and how many may be."""
+
+    def __init__(self) -> None:
+        self._missing: dict[int, int] = {}  # by the first block of a stretch
+        self._at_once = FIRST
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing is under way."""
+        return not self._missing
+
+    def has_room(self) -> bool:
+        """Whether another stretch may be asked for now."""
+        busy = sum(missing > NEARLY for missing in self._missing.values())
+        return busy < self._at_once and len(self._missing) < MOST
+
+    def begin(self, blocks: range) -> None:
+        """A stretch is asked for."""
+        self._missing[blocks.start] = len(blocks)
+
+    def arrived(self, number: int, size: int, seconds: float) -> None:
+        """A block has arrived, so many bytes in so much time."""
+        self._missing[max(first for first in self._missing if first <= number)] -= 1
+        if size < FAST * seconds:
+            self._at_once = MOST
+
+    def end(self, blocks: range) -> None:
+        """A stretch has come to its end, whole or not."""
+        del self._missing[blocks.start]
+
+
+def ranges(count: int, arrived: Container[int]) -> deque[range]:
+    """How the blocks of a file that have not arrived are asked for: in few long stretches, a request each."""
+    missing = [number for number in range(count) if number not in arrived]
+    longest = max(SHORTEST, min(LONGEST, -(-len(missing) // MOST)))
+    made: deque[range] = deque()
+    for number in missing:
+        if made and made[-1].stop == number and len(made[-1]) < longest:
+            made[-1] = range(made[-1].start, number + 1)
+        else:
+            made.append(range(number, number + 1))
+    return made
