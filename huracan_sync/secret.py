@@ -8,7 +8,6 @@ show: an error from below the line that sends leaves its frames behind (`bare`).
 
 from __future__ import annotations
 
-import logging
 import re
 from typing import NoReturn, TypeVar
 
@@ -25,9 +24,6 @@ _SHAPES = re.compile(
     r"|(?i:(?<=\"refresh_token\": \")[^\"]+)|(?i:(?<=\"access_token\": \")[^\"]+)"
     r"|(?i:(?<=\"refresh_token\":\")[^\"]+)|(?i:(?<=\"access_token\":\")[^\"]+)"
 )
-
-NOISY = ("urllib3", "requests", "dropbox", "keyring", "hpack", "httpcore", "asyncio")
-"""Libraries whose DEBUG says what they send."""
 
 _known: set[str] = set()
 """Every secret value of this process, for `redact`. Guarded by the interpreter: sets add atomically."""
@@ -78,22 +74,3 @@ def bare(error: E) -> E:
     """
     error.__cause__ = error.__context__ = None
     return error.with_traceback(None)
-
-
-class RedactingFilter(logging.Filter):
-    """Put on a handler, it masks secrets in the message, its arguments and its traceback."""
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        """Rewrite the record in place; every record passes."""
-        record.msg, record.args = redact(record.getMessage()), ()
-        if record.exc_info and not record.exc_text:
-            record.exc_text = logging.Formatter().formatException(record.exc_info)
-        if record.exc_text:
-            record.exc_text, record.exc_info = redact(record.exc_text), None
-        return True
-
-
-def quiet_the_wire() -> None:
-    """Libraries that would log requests with their headers say nothing below WARNING."""
-    for name in NOISY:
-        logging.getLogger(name).setLevel(logging.WARNING)

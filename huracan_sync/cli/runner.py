@@ -27,6 +27,7 @@ from huracan_sync.cli.invocation import (
     Invocation,
 )
 from huracan_sync.cli.output import CARRIES_ON, Output, give_up_stdout, make_streams_safe
+from huracan_sync.cli.redaction import RedactingFilter, quiet_the_wire
 from huracan_sync.cli.stderr import log_file, tell
 from huracan_sync.errors import (
     ConfigError,
@@ -39,7 +40,7 @@ from huracan_sync.errors import (
     Unavailable,
     UsageError,
 )
-from huracan_sync.secret import RedactingFilter, quiet_the_wire, redact
+from huracan_sync.secret import redact
 from huracan_sync.transfer.progress import DECISIONS, UNCHANGED
 
 _CODES: list[tuple[type[HuracanError], int]] = [

@@ -30,11 +30,12 @@ from huracan_sync.auth.keystore.vault_key import KeySources, find_key, parse_key
 from huracan_sync.auth.scopes import Profile
 from huracan_sync.auth.secret_scan import scan
 from huracan_sync.auth.tokens import AccessTokens
+from huracan_sync.cli.redaction import NOISY, RedactingFilter, quiet_the_wire
 from huracan_sync.cli.runner import SECRET_VARIABLES, take_environment
 from huracan_sync.disk.private_folder import Folder
 from huracan_sync.errors import HuracanError
 from huracan_sync.remote.http import Endpoint, Wire
-from huracan_sync.secret import NOISY, RedactingFilter, Secret, quiet_the_wire, redact
+from huracan_sync.secret import Secret, redact
 
 DEAD = Endpoint.from_environment({"HURACAN_SYNC_API": "http://127.0.0.1:9"})
 
