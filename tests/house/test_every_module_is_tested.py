@@ -32,8 +32,8 @@ PROVED_ELSEWHERE = {
         "engine.dropbox_sync engine.staged_commit engine.staged_note engine.status_reporter engine.tasks engine.uploads"
     ),
     "tests/transfer and tests/operations, through push and restore": (
-        "transfer.compare transfer.decisions transfer.download transfer.pair transfer.upload transfer.upload_batches "
-        "operations.renames remote.upload_session"
+        "transfer.compare transfer.decisions transfer.download transfer.download_file transfer.pair transfer.upload "
+        "transfer.upload_batches operations.renames remote.upload_session"
     ),
     "tests/operations/test_signed_push.py and test_publish.py, through push and publish": (
         "signing.fetch_manifest signing.open_reader signing.pair_manifest signing.push_signer signing.resume "
