@@ -7,13 +7,12 @@ import getpass
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from huracan_sync.auth import login_record
 from huracan_sync.auth.connect import credentials_of, home_of
 from huracan_sync.auth.credentials import Credentials
 from huracan_sync.auth.keystore.store import FOLDER, Store, open_store
-from huracan_sync.auth.keystore.vault import FILE
-from huracan_sync.auth.keystore.vault_key import SHORTEST_PASSPHRASE, KeySources
 from huracan_sync.cli.invocation import Invocation
 from huracan_sync.errors import UsageError, VaultRefused
 from huracan_sync.remote.client import Remote
@@ -21,6 +20,9 @@ from huracan_sync.remote.http import Endpoint
 from huracan_sync.signing.context import Context
 from huracan_sync.signing.signing_key import KeyPlace
 from huracan_sync.transfer.progress import Monitor
+
+if TYPE_CHECKING:
+    from huracan_sync.auth.keystore.vault_key import KeySources
 
 ONLY_READ = {"follow", "verify", "ls", "get", "cat", "diff", "restore", "doctor"}
 """Verbs that write nothing in Dropbox, so that a reader's login does for them."""
@@ -47,6 +49,8 @@ def add_arguments(parser: argparse.ArgumentParser, *, token: bool = True, inner:
 
 def key_sources(options: argparse.Namespace, invocation: Invocation) -> KeySources:
     """Where the vault's key may come from, beside the environment."""
+    from huracan_sync.auth.keystore.vault_key import KeySources  # noqa: PLC0415 - start-up time: many need no vault
+
     ask = passphrase_of(home_of(invocation.env)) if sys.stdin.isatty() else None
     return KeySources(fd=options.vault_key_fd, command=options.vault_key_command, ask=ask)
 
@@ -118,9 +122,12 @@ def passphrase_of(home: Path, ask: Callable[[str], str] = getpass.getpass) -> Ca
     """Asks a person for the vault's passphrase; for a new vault twice, so that a slip of the hand does not lock it."""
 
     def passphrase() -> str:
+        from huracan_sync.auth.keystore.vault import FILE  # noqa: PLC0415 - as above
+        from huracan_sync.auth.keystore.vault_key import SHORTEST_PASSPHRASE  # noqa: PLC0415
+
         if (home / FOLDER / FILE).exists():
             return ask("Passphrase of the vault: ")
-        print(_NEW_VAULT, file=sys.stderr)
+        print(_NEW_VAULT.format(shortest=SHORTEST_PASSPHRASE), file=sys.stderr)
         chosen = ask("New passphrase: ")
         if len(chosen) >= SHORTEST_PASSPHRASE and ask("The same again: ") != chosen:
             raise VaultRefused(
@@ -134,6 +141,6 @@ def passphrase_of(home: Path, ask: Callable[[str], str] = getpass.getpass) -> Ca
     return passphrase
 
 
-_NEW_VAULT = f"""\
+_NEW_VAULT = """\
 There is no OS keyring here, so secrets go into an encrypted vault. Choose a passphrase for it, at least
-{SHORTEST_PASSPHRASE} characters. For a machine that starts by itself, use a key file: HURACAN_VAULT_KEY_FILE."""
+{shortest} characters. For a machine that starts by itself, use a key file: HURACAN_VAULT_KEY_FILE."""
