@@ -7,7 +7,9 @@ cd "$(dirname "$0")/.."
 source scripts/env.sh
 use_environment docs
 target="$(realpath -m "${1:-build/site}")"
-python scripts/docs_pages.py build/pages
-export NO_MKDOCS_2_WARNING=1
-mkdocs build --quiet --strict --config-file scripts/mkdocs.yml --site-dir "$target"
+rm -rf build/docs && mkdir -p build/docs
+python scripts/docs_pages.py build/docs/pages
+cp scripts/mkdocs.yml build/docs/
+(cd build/docs && zensical build --strict --config-file mkdocs.yml >log 2>&1) || { cat build/docs/log; exit 1; }
+rm -rf "$target" && mkdir -p "$(dirname "$target")" && cp -r build/docs/site "$target"
 echo "the site is in $target/index.html"

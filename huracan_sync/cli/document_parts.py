@@ -67,6 +67,7 @@ class Kind(Part):
     passes: int
     failures: int
     last_error: str
+    last_hint: str
     running: bool
     refused: int
     refusals: list[str]
@@ -189,6 +190,7 @@ class KindOutcome(Part):
     failed: int
     refused: int
     error: str
+    hint: str
     refusals: list[str]
     left_out: int
     left_out_names: list[str]

@@ -160,7 +160,10 @@ def continuous_as_dict(found: Status, now: float) -> dict[str, Any]:
 def kinds_in_words(found: Status, now: float) -> list[str]:
     """A row for each kind, and below them what went wrong."""
     rows = [row[:-1] for row in found.rows(now)]
-    errors = [ascii_path(f"  {kind.name}: {kind.last_error}") for kind in found.kinds if kind.last_error]
+    errors = []
+    for kind in found.kinds:
+        errors += [ascii_path(f"  {kind.name}: {kind.last_error}")] if kind.last_error else []
+        errors += [ascii_path(f"    hint: {kind.last_hint}")] if kind.last_hint else []
     return [*table(_safe(rows)), *wrapped(errors, width())]
 
 

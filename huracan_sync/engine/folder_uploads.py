@@ -226,6 +226,7 @@ def outcome_of(passed: Passed) -> Outcome:
         failed=len(failed),
         refused=len(refused),
         error=str(failed[0].error) if failed else next(iter(refused), ""),
+        hint=failed[0].error.hint if failed else "",
         refusals=tuple(refused[:MOST_NAMED]),
         left_out=len(passed.left_out),
         left_out_names=tuple(_named(passed.left_out)),

@@ -52,6 +52,7 @@ class Outcome(msgspec.Struct, frozen=True):
     refused: int = 0
     """Files that only a person can mend: a bad name, a secret, a lasting conflict. Trying again soon is no use."""
     error: str = ""
+    hint: str = ""
     """Why the first of those failed, or else was refused."""
     refusals: tuple[str, ...] = ()
     """What is refused and why, the first few."""
@@ -188,13 +189,14 @@ class Loop:
         if isinstance(outcome, HuracanError):
             if not isinstance(outcome, Stopped):
                 state.failures += 1
-                state.last_error = redact(str(outcome))
+                state.last_error, state.last_hint = redact(str(outcome)), redact(outcome.hint)
             self._again_in(min(FIRST_RETRY_S * 2**self._retries, LONGEST_RETRY_S), varied)
             return
         state.files, state.sent = outcome.files, state.sent + outcome.sent
         state.bytes_sent += outcome.bytes_sent
         state.failures += outcome.failed
         state.last_error = redact(outcome.error) if outcome.failed else ""
+        state.last_hint = redact(outcome.hint) if outcome.failed else ""
         state.refused, state.refusals = outcome.refused, [redact(text) for text in outcome.refusals]
         state.left_out, state.left_out_names = outcome.left_out, list(outcome.left_out_names)
         if not outcome.failed:

@@ -33,6 +33,8 @@ class State(msgspec.Struct):
     passes: int = 0
     failures: int = 0
     last_error: str = ""
+    last_hint: str = ""
+    """What to do about it."""
     running: bool = False
     refused: int = 0
     """Files that only a person can mend; that is not ill."""

@@ -21,7 +21,16 @@ from huracan_sync.engine.daemon.status import State, Status
 NOW = 1_763_100_000.0
 KINDS = [
     State("learning", 300, NOW - 900, NOW - 20, NOW + 280, files=12, sent=3, bytes_sent=5_000_000, passes=4),
-    State("models", 1800, NOW - 900, last_error="no <network> today", changed_since=NOW - 40, queue=2, failures=1),
+    State(
+        "models",
+        1800,
+        NOW - 900,
+        last_error="no <network> today",
+        last_hint="try again later",
+        changed_since=NOW - 40,
+        queue=2,
+        failures=1,
+    ),
 ]
 
 

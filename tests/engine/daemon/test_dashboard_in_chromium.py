@@ -68,16 +68,18 @@ def test_it_is_drawn_by_day_and_by_night(page, scheme):
         assert size_of(browser.picture())[0] == 1280
 
 
-def test_a_narrow_screen_scrolls_the_table_and_not_the_page(page):
-    with chromium("--window-size=500,900") as browser:
+def test_on_a_telephone_state_and_remedy_are_there_without_sideways_scrolling(page):
+    with chromium("--window-size=390,900") as browser:
         browser.go(page.url)
-        browser.read("token refreshes")
+        assert "models: no <network> today (try again later)" in browser.read("token refreshes")
         wide, window = browser.evaluate("return [document.documentElement.scrollWidth, innerWidth]")
-        assert wide <= window
+        assert wide <= window <= 640
         table, card = browser.evaluate(
             "const card = document.querySelector('.card'); return [card.scrollWidth, card.clientWidth]"
         )
-        assert table > card
+        assert table <= card
+        label = "return getComputedStyle(document.querySelector('tbody td'), '::before').content"
+        assert "last success" in browser.evaluate(label)
 
 
 def test_it_follows_what_runs_without_being_asked(machine):

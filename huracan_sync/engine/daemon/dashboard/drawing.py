@@ -67,7 +67,8 @@ def _verdict(status: Status, now: float) -> tuple[str, str, list[str]]:
     why = []
     for kind in status.kinds:
         if kind.last_error:
-            why.append(f"{kind.name}: {kind.last_error}")
+            remedy = f" ({kind.last_hint})" if kind.last_hint else ""
+            why.append(f"{kind.name}: {kind.last_error}{remedy}")
         elif not kind.is_healthy(now):
             late = (
                 "has not succeeded yet"
@@ -106,7 +107,8 @@ def _table(status: Status, now: float) -> str:
 
 def _cell(tag: str, column: str, value: str) -> str:
     number = ' class="n"' if column in _NUMBERS else ""
-    return f"<{tag}{number}>{_text(value)}</{tag}>"
+    name = f' data-name="{column}"' if tag == "td" else ""
+    return f"<{tag}{number}{name}>{_text(value)}</{tag}>"
 
 
 def _text(value: str) -> str:
@@ -274,6 +276,12 @@ text.first {{ text-anchor: start; }} text.middle {{ text-anchor: middle; }}
 .line {{ fill: none; stroke: var(--line); stroke-width: 1.8; stroke-linejoin: round; }}
 .area {{ fill: color-mix(in srgb, var(--line) var(--tint), transparent); }}
 footer {{ color: var(--soft); font-size: .8rem; }}
+@media (max-width: 640px) {{ thead {{ display: none; }}
+ tbody tr {{ display: grid; grid-template-columns: repeat(2, 1fr); padding: .6rem .9rem; }}
+ tbody tr + tr {{ border-top: 1px solid var(--edge); }}
+ tbody th, td, td.n {{ border: 0; padding: .1rem 0; text-align: left; white-space: normal; }}
+ tbody th, td:last-child {{ grid-column: 1 / -1; }} td:empty {{ display: none; }}
+ td:not(:empty)::before {{ content: attr(data-name) " "; color: var(--soft); }} }}
 </style></head><body><main>
 <header><h1>huracan-sync</h1><span class="pill {mood}">{verdict}</span>
 <span class="soft">{folder} in {service}</span></header>
