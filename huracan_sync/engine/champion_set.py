@@ -24,8 +24,9 @@ from huracan_sync.engine.daemon.scheduler import Outcome
 from huracan_sync.engine.event_log import log
 from huracan_sync.engine.put import Put
 from huracan_sync.errors import Conflict, FileChanged
-from huracan_sync.manifest import file_kinds
 from huracan_sync.manifest.entries import Item
+from huracan_sync.manifest.file_kinds import Kind
+from huracan_sync.manifest.file_proofs import examine
 from huracan_sync.manifest.refusals import refused
 from huracan_sync.remote.listing import FileMetadata, metadata
 from huracan_sync.transfer.journal import Journal
@@ -188,20 +189,24 @@ def _is_current(context: EngineContext, path: str, rev: str) -> bool:
 
 
 def _item(path: str, there: Entry, source: bytes | Path) -> Item:
-    first, blocks = _read(source) if isinstance(source, Path) else (source[: file_kinds.SNIFF], block_hashes(source))
+    kind, blocks = _read(path, source) if isinstance(source, Path) else (_examine(path, source), block_hashes(source))
     if combine(blocks) != there.content_hash:
         raise FileChanged(f"{path} is not what was put there any more; put it again", path=path)
     large = there.size > BLOCK_SIZE
-    kind = int(file_kinds.of(path, first))
-    return Item(path, there.size, there.content_hash, there.rev, max(0, there.mtime_ms), kind, blocks if large else b"")
+    mtime_ms = max(0, there.mtime_ms)
+    return Item(path, there.size, there.content_hash, there.rev, mtime_ms, int(kind), blocks if large else b"")
 
 
-def _read(local: Path) -> tuple[bytes, bytes]:
+def _examine(path: str, content: bytes) -> Kind:
+    return examine(path, len(content), lambda at, count: content[at : at + count])
+
+
+def _read(path: str, local: Path) -> tuple[Kind, bytes]:
     local, blocks = local.resolve(), bytearray()
     with StableRead(local.parent, RelPath(local.name)) as reading:
         for offset in range(0, reading.stamp.size, BLOCK_SIZE):
             blocks += block_hashes(reading.read(offset, BLOCK_SIZE))
-        return reading.read(0, file_kinds.SNIFF), bytes(blocks)
+        return examine(path, reading.stamp.size, reading.read), bytes(blocks)
 
 
 @contextlib.contextmanager

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from huracan_sync.manifest import sshsig
-from huracan_sync.manifest.file_kinds import DATA, Kind
+from huracan_sync.manifest.file_kinds import PROVABLE, Kind
 from huracan_sync.manifest.trust import DAY_MS, FIRST, OTHERS, Key, Policy, Trust
 
 LIFETIME_MS: Final = 30 * DAY_MS
@@ -22,7 +22,7 @@ CHANNELS: Final = (
     # name, seconds a head is fresh, seconds after that in which one may still ask for it, kinds of files
     (OTHERS, 7 * _DAY, 366 * _DAY, tuple(Kind)),  # what is pushed now and then, and restored any time later
     ("candles", 26 * _HOUR, 366 * _DAY, tuple(Kind)),  # a daily run, with two hours to be late
-    ("champions", 2 * _HOUR, 24 * _HOUR, DATA),  # what Hamilton trades on; a heartbeat every fifteen minutes
+    ("champions", 2 * _HOUR, 24 * _HOUR, PROVABLE),  # what Hamilton trades on; a heartbeat every fifteen minutes
 )
 
 

@@ -8,18 +8,24 @@ to, and Hamilton hands out none. Pure.
 from __future__ import annotations
 
 import bz2
+import functools
 import lzma
 import re
+import struct
 import zlib
 from collections.abc import Callable
 from enum import IntEnum
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from pickletools import OpcodeInfo
 
 
 class Kind(IntEnum):
     """The number an entry carries."""
 
     OPAQUE = 0
-    """Bytes whose meaning only the reader knows; text, logs and engine models named `.bin` among them."""
+    """Bytes whose meaning only the reader knows: what neither name nor structure proves to be anything else."""
     PARQUET = 1
     JSON = 2
     ONNX = 3
@@ -27,15 +33,23 @@ class Kind(IntEnum):
     LIGHTGBM = 5
     """LightGBM's text format."""
     XGBOOST = 6
-    """XGBoost's UBJSON format."""
+    """XGBoost's UBJSON and JSON formats."""
+    CSV = 7
+    TEXT = 8
+    """UTF-8 without control characters: logs, notes, names of models."""
+    NUMPY = 9
+    """An array of numbers."""
+    ARROW = 10
+    """Arrow's IPC files, Feather among them."""
     PICKLE = 30
     JOBLIB = 31
 
 
-DATA = (Kind.OPAQUE, Kind.PARQUET, Kind.JSON, Kind.ONNX, Kind.SAFETENSORS, Kind.LIGHTGBM, Kind.XGBOOST)
-"""Every kind that opening cannot turn into a program."""
-
 PROGRAMS = (Kind.PICKLE, Kind.JOBLIB)
+DATA = tuple(kind for kind in Kind if kind not in PROGRAMS)
+"""Every kind that opening cannot turn into a program, as far as anybody can tell."""
+PROVABLE = tuple(kind for kind in DATA if kind is not Kind.OPAQUE)
+"""Every kind whose structure says that it is data."""
 
 SNIFF = 1024
 """How many first bytes of a file `sniff` wants."""
@@ -47,7 +61,11 @@ _BY_SUFFIX = {
     "safetensors": Kind.SAFETENSORS,
     "lgb": Kind.LIGHTGBM,
     "lightgbm": Kind.LIGHTGBM,
-    "ubj": Kind.XGBOOST,
+    **dict.fromkeys(("ubj", "xgb"), Kind.XGBOOST),
+    **dict.fromkeys(("csv", "tsv"), Kind.CSV),
+    **dict.fromkeys(("txt", "log", "md", "yaml", "yml", "toml", "ini"), Kind.TEXT),
+    "npy": Kind.NUMPY,
+    **dict.fromkeys(("feather", "arrow"), Kind.ARROW),
     # Pickles, and containers of them: scikit-learn, PyTorch, dill, Keras (whose Lambda layers are code), HDF5.
     **dict.fromkeys(("pkl", "pickle", "pck", "pcl", "p", "sav", "dill", "cloudpickle"), Kind.PICKLE),
     **dict.fromkeys(("pt", "pth", "ckpt", "mar", "keras", "h5", "hdf5", "npz"), Kind.PICKLE),
@@ -65,49 +83,76 @@ def by_name(path: str) -> Kind:
     return _BY_SUFFIX.get(suffixes[-1], Kind.OPAQUE) if suffixes and (stem or len(suffixes) > 1) else Kind.OPAQUE
 
 
-def sniff(first: bytes, *, is_whole: bool = False) -> Kind | None:
+def sniff(first: bytes, *, size: int | None = None) -> Kind | None:
     """`Kind.PICKLE` when a file that begins like this may run a program when it is opened, whatever its name says.
 
     Such are pickles of every protocol, with or without their mark; archives, which may hold one anywhere (PyTorch,
     Keras, NumPy); NumPy arrays of objects; and what is compressed, where a pickle comes out or nothing that can be
-    looked into (joblib). Nothing is opened: the opcodes are read, not run. `is_whole`: these are all bytes of the file.
+    looked into (joblib). Nothing is opened: the opcodes are read, not run.
+
+    Args:
+        first: how it begins, at least `SNIFF` bytes or all of it.
+        size: how many bytes it has, if that is known.
     """
     if first[:1] == b"\x80" and first[1:2] <= _LAST_PROTOCOL and not _is_safetensors(first):
         return Kind.PICKLE
-    if first[:4] in {b"PK\x03\x04", b"PK\x05\x06", b"PK\x07\x08", b"\x89HDF"}:
+    if first[:4] in _ARCHIVES or first[:2] == b"ZF" or _is_tar(first):
         return Kind.PICKLE
     if first[:6] == b"\x93NUMPY":
-        return Kind.PICKLE if re.search(rb"[|<>=]?O", first[10:].partition(b"}")[0].replace(b"False", b"")) else None
-    inside = _unpacked(first)
-    if inside is not None:
-        return Kind.PICKLE if not inside or sniff(inside) else None
-    return Kind.PICKLE if _reads_as_pickle(first, is_cut=not is_whole and len(first) >= SNIFF) else None
+        return None if _is_numpy(first) else Kind.PICKLE
+    unpacked = _unpacked(first)
+    if unpacked is not None:
+        inside, is_all = unpacked
+        return Kind.PICKLE if not inside or sniff(inside, size=len(inside) if is_all else None) else None
+    left = len(first) < SNIFF if size is None else size <= len(first)
+    return Kind.PICKLE if _reads_as_pickle(first, size=len(first) if left else size) else None
+
+
+_ARCHIVES = frozenset({b"PK\x03\x04", b"PK\x05\x06", b"PK\x07\x08", b"\x89HDF"})
+_END = struct.Struct("<4s4H2LH")
 
 
 def is_archive(last: bytes) -> bool:
-    """Whether a file that ends like this is a zip archive, whatever stands before it: readers of zips look there."""
+    """Whether a file that ends like this is a zip archive, whatever stands before or behind it, as readers of zips see.
+
+    Python's takes the last end record in the last 64 KiB, and cares for nothing that comes after it.
+    """
     at = last.rfind(b"PK\x05\x06")
-    return at >= 0 and len(last) - at >= 22 and len(last) - at - 22 == int.from_bytes(last[at + 20 : at + 22], "little")
+    while at >= 0:
+        if len(last) - at >= _END.size:
+            _, disk, first_disk, here, entries, size, *_ = _END.unpack_from(last, at)
+            # Numbers of disks are 0, but of the 64-bit form, whose fields are all ones.
+            if {disk, first_disk} <= {0, 0xFFFF} and here == entries > 0 and size >= min(46 * entries, 0xFFFF_FFFF):
+                return True
+        at = last.rfind(b"PK\x05\x06", 0, at)
+    return False
 
 
-def hidden(path: str, first: bytes) -> Kind | None:
+def hidden(path: str, first: bytes, *, size: int | None = None) -> Kind | None:
     """The kind that a file's bytes give away and its name does not; None where the name tells."""
-    kind = of(path, first)
+    kind = of(path, first, size=size)
     return None if kind is by_name(path) else kind
 
 
-def of(path: str, first: bytes) -> Kind:
+def of(path: str, first: bytes, *, size: int | None = None) -> Kind:
     """The kind to publish a file under: what its bytes give away, else what its name promises and they bear out.
 
-    What cannot be proved by how it begins is opaque: a policy may do without those.
+    A name that promises nothing (`.bin`) is no matter: then the bytes alone tell. What cannot be proved is opaque; a
+    policy may do without those. `file_proofs` goes on from here, with the whole file.
     """
     named = by_name(path)
-    if named in PROGRAMS:
+    if named in PROGRAMS or not first:
         return named
     proof = _PROOFS.get(named)
-    if proof is not None and first and proof(first):
+    if proof is not None and proof(first) and named not in _OF_TEXT:
         return named
-    return sniff(first) or (Kind.OPAQUE if proof is not None and first else named)
+    if program := sniff(first, size=size):
+        return program
+    if proof is not None:
+        return named if proof(first) else Kind.OPAQUE
+    found = next((kind for kind in _BY_CONTENT if _PROOFS[kind](first)), Kind.OPAQUE)
+    # A number or a word is JSON too; where no name says so, it is some other text.
+    return Kind.TEXT if found is Kind.JSON and first.lstrip()[:1] not in b"{[" else found
 
 
 # --- what a file of a kind begins with ----------------------------------------------------------------------------
@@ -132,84 +177,213 @@ def _is_xgboost(first: bytes) -> bool:
     return first[:1] == b"{" and (b"learner" in first or b"version" in first)
 
 
+def _is_text(first: bytes) -> bool:
+    """UTF-8, perhaps cut within a character, without control characters."""
+    try:
+        first.decode()
+    except UnicodeDecodeError as error:
+        if error.reason != "unexpected end of data" or len(first) - error.start > 3:
+            return False
+    return not _CONTROL.search(first)
+
+
+_CONTROL = re.compile(rb"[\x00-\x08\x0b\x0e-\x1f\x7f]")
+
+
+def _is_numpy(first: bytes) -> bool:
+    """A header that tells of numbers, not of objects."""
+    header = first[10 if first[6:7] == b"\x01" else 12 :].partition(b"}")
+    return bool(header[1]) and not re.search(rb"[|<>=]?O", header[0].replace(b"False", b""))
+
+
+def _is_tar(first: bytes) -> bool:
+    """What PyTorch once wrote: the header of a tar names its own checksum."""
+    header = first[:512]
+    try:
+        told = int(header[148:156].strip(b" \x00") or b"x", 8)
+    except ValueError:
+        return False
+    return len(header) == 512 and told == sum(header) - sum(header[148:156]) + 8 * 32
+
+
 _PROOFS: dict[Kind, Callable[[bytes], bool]] = {
     Kind.PARQUET: lambda first: first[:4] in {b"PAR1", b"PARE"},
     Kind.JSON: _is_json,
     Kind.ONNX: _is_onnx,
     Kind.SAFETENSORS: _is_safetensors,
-    Kind.LIGHTGBM: lambda first: first[:4] == b"tree",
+    Kind.LIGHTGBM: lambda first: re.match(rb"tree\r?\nversion=", first) is not None,
     Kind.XGBOOST: _is_xgboost,
+    Kind.CSV: _is_text,
+    Kind.TEXT: _is_text,
+    Kind.NUMPY: lambda first: first[:6] == b"\x93NUMPY" and _is_numpy(first),
+    Kind.ARROW: lambda first: first[:8] == b"ARROW1\x00\x00",
 }
+_OF_TEXT = frozenset({Kind.JSON, Kind.CSV, Kind.TEXT, Kind.LIGHTGBM})
+"""Kinds whose first bytes a pickle of protocol 0, which is text, may have too."""
+_BY_CONTENT = (*(kind for kind in _PROOFS if kind not in {Kind.JSON, Kind.CSV, Kind.TEXT}), Kind.JSON, Kind.TEXT)
 
 
-def _unpacked(first: bytes) -> bytes | None:
-    """How what is compressed begins; empty where nobody here can tell; None where nothing is compressed."""
+def _unpacked(first: bytes) -> tuple[bytes, bool] | None:
+    """How what is compressed begins, empty where nobody here can tell, and whether that is all; None: it is not."""
     try:
         if first[:1] == b"\x78" and len(first) > 1 and int.from_bytes(first[:2], "big") % 31 == 0:
-            return zlib.decompressobj().decompress(first, SNIFF)
+            return _some(zlib.decompressobj(), first)
         if first[:2] == b"\x1f\x8b":
-            return zlib.decompressobj(31).decompress(first, SNIFF)
-        if first[:6] == b"\xfd7zXZ\x00" or first[:3] == b"\x5d\x00\x00":
-            return lzma.LZMADecompressor(memlimit=64 << 20).decompress(first, SNIFF)
+            return _some(zlib.decompressobj(31), first)
+        if first[:6] == b"\xfd7zXZ\x00" or first[:2] == b"\x5d\x00":
+            return _some(lzma.LZMADecompressor(memlimit=64 << 20), first)
         if first[:3] == b"BZh":
-            return bz2.BZ2Decompressor().decompress(first, SNIFF)
+            return _some(bz2.BZ2Decompressor(), first)
     except (zlib.error, lzma.LZMAError, OSError, EOFError):
-        return None if first[:1] in b"\x78\x5d" else b""
-    return b"" if first[:4] in {b"\x04\x22\x4d\x18", b"\x28\xb5\x2f\xfd"} else None
+        return None if first[:1] in b"\x78\x5d" else (b"", False)
+    return (b"", False) if first[:4] in {b"\x04\x22\x4d\x18", b"\x28\xb5\x2f\xfd"} else None
 
+
+class _Decompressor(Protocol):
+    @property
+    def eof(self) -> bool: ...
+
+    def decompress(self, data: bytes, max_length: int = ..., /) -> bytes: ...
+
+
+def _some(packed: _Decompressor, first: bytes) -> tuple[bytes, bool]:
+    return packed.decompress(first, SNIFF), packed.eof
+
+
+# --- what a pickle looks like -------------------------------------------------------------------------------------
 
 _LAST_PROTOCOL = b"\x10"
 """Python knows protocols 0 to 5 and refuses every other number; some to come are taken for programs too. Numbers as
 models hold them often begin with 80 and a larger byte."""
+_FIRST = frozenset(
+    b"().012BCFGIJKLMNPQRSTUVX]abcdeghijlopqrstu}\x80\x81\x82\x83\x84\x85\x86\x87\x88\x89\x8a\x8b\x8c\x8d\x8e\x8f"
+    b"\x90\x91\x92\x93\x94\x95\x96\x97\x98"
+)
+"""Every opcode. What begins otherwise is no pickle, which most files show."""
 _LEAST_OPCODES = 16
 """How many opcodes must fit for the beginning of a longer file to be taken for a pickle without its mark."""
+_MOST_OPCODES = 100_000
+"""No other file reads as so many."""
+_LONG_LINE = 64 * 1024
+_INTEGER = re.compile(rb"\s*[+-]?(0[xX][0-9a-fA-F_]+|0[oO][0-7_]+|0[bB][01_]+|[0-9][0-9_]*)L?\s*")
+_FLOAT = re.compile(rb"\s*[+-]?([0-9_.]+([eE][+-]?[0-9]+)?|inf(inity)?|nan)\s*", re.IGNORECASE)
+_LINES: dict[str, re.Pattern[bytes]] = {
+    "INT": _INTEGER,
+    "LONG": _INTEGER,
+    "GET": _INTEGER,
+    "PUT": _INTEGER,
+    "FLOAT": _FLOAT,
+    "STRING": re.compile(rb"\s*('.*'|\".*\")\s*", re.DOTALL),
+    "UNICODE": re.compile(rb".*", re.DOTALL),
+    "PERSID": re.compile(rb".*", re.DOTALL),
+}
+"""What Python's two unpicklers take, and a little more: `pickletools` takes less."""
+_NAME = re.compile(r"[\w.]+")
+_TO_NEWLINE = -1
+_COUNTED = {-2: 1, -3: 4, -4: 4, -5: 8}
+"""Bytes of the length before an argument, by what `pickletools` calls the size of the argument."""
 
 
-def _reads_as_pickle(first: bytes, *, is_cut: bool) -> bool:
-    """Whether the bytes are opcodes of a pickle, each finding on the stack what it needs."""
+@functools.cache
+def _opcodes() -> dict[int, OpcodeInfo]:
     import pickletools  # noqa: PLC0415 - start-up time: hardly any file is asked
 
-    depth, count, last = 0, 0, 0
+    return {ord(each.code): each for each in pickletools.opcodes}
+
+
+class _Cut(Exception):
+    """The bytes end within an opcode; `is_telling`: as no other file than a pickle does."""
+
+    def __init__(self, *, is_telling: bool) -> None:
+        self.is_telling = is_telling
+
+
+def _reads_as_pickle(first: bytes, *, size: int | None) -> bool:
+    """Whether an unpickler would find an opcode everywhere, with what it needs on the stack, up to a call or the end.
+
+    Args:
+        first: how the file begins.
+        size: how many bytes it has; None: nobody knows, and more than these.
+    """
+    if first[:1] and first[0] not in _FIRST:
+        return False
+    depth, count, at, opcodes = 0, 0, 0, _opcodes()
     marks: list[int] = []
-    try:
-        for opcode, argument, at in pickletools.genops(first):
-            last = at or 0
-            if opcode.name in {"GLOBAL", "INST"} and not re.fullmatch(r"[\w.]+ [\w.]+", str(argument)):
-                return False
-            before = [each.name for each in opcode.stack_before]
-            if "mark" in before:
-                if not marks:
-                    return False
-                depth = marks.pop()
-                needed = before.index("mark")
-            else:
-                needed = len(before)
-            if depth < needed:
-                return False
-            depth -= needed
-            if opcode.name == "MARK":
-                marks.append(depth)
-            else:
-                depth += len(opcode.stack_after)
-            count += 1
-            if opcode.name == "STOP":
-                return count > 1
-    except (ValueError, OverflowError, IndexError, DeprecationWarning):
-        # Cut in the middle of a longer file, or no pickle: only the former ends within an opcode.
-        return is_cut and count >= _LEAST_OPCODES and _ends_within_opcode(first, last)
-    return False
-
-
-def _ends_within_opcode(first: bytes, last: int) -> bool:
-    """Whether the opcode at `last` is the last that is whole, and the next one is an opcode too."""
-    import pickletools  # noqa: PLC0415 - as above
-
-    codes = {each.code for each in pickletools.opcodes}
-    for end in range(last + 1, len(first) + 1):
+    is_whole = size is not None and size <= len(first)
+    while at < len(first):
+        opcode = opcodes.get(first[at])
+        if opcode is None or count == _MOST_OPCODES:
+            return opcode is not None
         try:
-            for _ in pickletools.genops(first[last:end] + b"."):
-                pass
-        except (ValueError, DeprecationWarning):
-            continue
-        return end == len(first) or first[end : end + 1].decode("latin-1") in codes
-    return True
+            end = _argument_end(opcode, first, at + 1, size)
+        except _Cut as cut:
+            return not is_whole and (count >= _LEAST_OPCODES or cut.is_telling)
+        if end < 0:
+            return False
+        depth, stands = _effect(opcode, depth, marks)
+        if not stands:
+            return False
+        at, count = end, count + 1
+        if opcode.name in {"INST", "STACK_GLOBAL", "REDUCE"} or (opcode.name == "STOP" and count > 1):
+            return True
+        if opcode.name == "STOP":
+            return False
+    return not is_whole and count >= _LEAST_OPCODES
+
+
+def _effect(opcode: OpcodeInfo, depth: int, marks: list[int]) -> tuple[int, bool]:
+    """How deep the stack is after an opcode, and whether it held what the opcode takes."""
+    if opcode.name == "POP" and marks and depth == marks[-1]:
+        marks.pop()  # as both unpicklers have it
+        return depth, True
+    before = [each.name for each in opcode.stack_before]
+    needed = len(before)
+    if "mark" in before:
+        if not marks:
+            return depth, False
+        depth, needed = marks.pop(), before.index("mark")
+    if depth < needed:
+        return depth, False
+    if opcode.name == "MARK":
+        marks.append(depth)
+        return depth, True
+    return depth - needed + len(opcode.stack_after), True
+
+
+def _argument_end(opcode: OpcodeInfo, first: bytes, at: int, size: int | None) -> int:
+    """Where an opcode's argument ends; -1 where it cannot have that one.
+
+    Raises:
+        _Cut: it ends behind `first`.
+    """
+    count = opcode.arg.n if opcode.arg else 0
+    if count == _TO_NEWLINE:
+        return _line_end(opcode, first, at)
+    if count >= 0:
+        length = count
+    else:
+        width = _COUNTED[count]
+        if at + width > len(first):
+            raise _Cut(is_telling=False)
+        length = width + int.from_bytes(first[at : at + width], "little")
+    if at + length > len(first):
+        # A length that the file has is no accident: of other bytes it would be some enormous number.
+        raise _Cut(is_telling=size is not None and length > SNIFF and at + length <= size)
+    return at + length
+
+
+def _line_end(opcode: OpcodeInfo, first: bytes, at: int) -> int:
+    end = first.find(b"\n", at)
+    if end < 0:
+        quoted = opcode.name == "STRING" and first[at : at + 1] in {b"'", b'"'}
+        raise _Cut(is_telling=quoted or (opcode.name == "UNICODE" and len(first) - at >= _LONG_LINE))
+    if opcode.name not in {"GLOBAL", "INST"}:
+        return end + 1 if _LINES[opcode.name].fullmatch(first, at, end) else -1
+    last = first.find(b"\n", end + 1)
+    if last < 0:
+        raise _Cut(is_telling=False)
+    try:
+        names = first[at:end].decode(), first[end + 1 : last].decode()
+    except UnicodeDecodeError:
+        return -1
+    return last + 1 if all(map(_NAME.fullmatch, names)) else -1

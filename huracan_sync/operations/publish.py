@@ -16,6 +16,7 @@ from huracan_sync.disk.stable_read import StableRead
 from huracan_sync.errors import Conflict, FileChanged, NoSigningKey, NotFound, Refused
 from huracan_sync.manifest import file_kinds
 from huracan_sync.manifest.entries import kind_name
+from huracan_sync.manifest.file_proofs import examine
 from huracan_sync.manifest.refusals import refused
 from huracan_sync.operations import parquet_metadata
 from huracan_sync.operations.push import Push, PushOptions, PushReport
@@ -103,17 +104,16 @@ class Publish:
         return report
 
     def _check_kinds(self, plan: PairPlan) -> None:
+        """Look into every file of the set: what lies in Dropbox already may never have been looked into."""
         policy = self._channel_publisher.check()
         gone = set(_gone(plan.changes))
-        for path in (item.entry.path for item in plan.changes.synced.values()):
-            if path not in gone and file_kinds.by_name(path) not in policy.kinds:
-                raise _refused(path, file_kinds.by_name(path), policy.name)
-        for step in plan.steps.copies:
-            with StableRead(self._pair.disk, step.path) as reading:
-                kind = file_kinds.of(step.path, reading.read(0, file_kinds.SNIFF))
-                _check_json(reading, file_kinds.by_name(step.path))
+        synced = {item.entry.path for item in plan.changes.synced.values()} - gone
+        for path in sorted(synced | {step.path for step in plan.steps.copies}):
+            with StableRead(self._pair.disk, path) as reading:
+                _check_json(reading, file_kinds.by_name(path))
+                kind = examine(path, reading.stamp.size, reading.read)
             if kind not in policy.kinds:
-                raise _refused(step.path, kind, policy.name)
+                raise _refused(path, kind, policy.name)
 
 
 def _gone(changes: ChangeSet) -> list[RelPath]:

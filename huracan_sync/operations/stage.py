@@ -12,7 +12,8 @@ import msgspec
 from huracan_sync.auth.connect import connect_lent
 from huracan_sync.disk.parquet import check_whole
 from huracan_sync.disk.stable_read import StableRead
-from huracan_sync.manifest import file_kinds
+from huracan_sync.manifest.file_kinds import Kind
+from huracan_sync.manifest.file_proofs import examine
 from huracan_sync.operations import receipts
 from huracan_sync.operations.receipts import Receipt
 from huracan_sync.remote.client import Remote
@@ -141,24 +142,25 @@ class Stager:
                 for at in range(0, size, BLOCK_SIZE):
                     upload.write(reading.read(at, min(BLOCK_SIZE, size - at)))
                 reading.check_unchanged()
-                first = reading.read(0, file_kinds.SNIFF)
-                return self._note(_added(path, upload.finish(), first, mtime_ms, note))
+                kind = examine(path, size, reading.read)
+                reading.check_unchanged()
+                return self._note(_added(path, upload.finish(), kind, mtime_ms, note))
             except BaseException:
                 upload.discard()
                 raise
 
     def _add(self, path: RelPath, content: bytes, mtime_ms: int, note: bytes) -> Added:
-        first = content[: file_kinds.SNIFF]
+        kind = examine(path, len(content), lambda at, count: content[at : at + count])
         if len(content) <= PART:
             blocks = block_hashes(content)
-            added = Added(path, len(content), combine(blocks), mtime_ms, int(file_kinds.of(path, first)), note)
+            added = Added(path, len(content), combine(blocks), mtime_ms, int(kind), note)
             self._forget(path)
             self._waiting[fold(path)] = (added, content)
             self._held += len(content)
             return added
         upload = StreamUpload(self._remote, self._threads)
         upload.write(content)
-        return self._note(_added(path, upload.finish(), first, mtime_ms, note))
+        return self._note(_added(path, upload.finish(), kind, mtime_ms, note))
 
     def _forget(self, path: RelPath) -> None:
         self._done.pop(fold(path), None)
@@ -190,6 +192,5 @@ class Stager:
         return added
 
 
-def _added(path: RelPath, staged: Staged, first: bytes, mtime_ms: int, note: bytes) -> tuple[Added, Staged]:
-    kind = int(file_kinds.of(path, first))
-    return Added(path, staged.size, staged.content_hash, mtime_ms, kind, note), staged
+def _added(path: RelPath, staged: Staged, kind: Kind, mtime_ms: int, note: bytes) -> tuple[Added, Staged]:
+    return Added(path, staged.size, staged.content_hash, mtime_ms, int(kind), note), staged

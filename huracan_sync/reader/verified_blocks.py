@@ -48,29 +48,21 @@ def _program(item: Item) -> Refused:
 
 def _may_be_a_program(item: Item, number: int, pieces: Pieces) -> bool:
     """What the first and the last block give away."""
-    if number == 0 and file_kinds.sniff(b"".join(pieces), is_whole=item.size <= BLOCK_SIZE) is not None:
-        return not _is_what_it_is_called(item, pieces)
+    if number == 0:
+        first = b"".join(pieces)
+        if file_kinds.sniff(first, size=item.size) is not None and not _is_what_it_is_called(item, first):
+            return True
     is_last = number == max(0, block_count(item.size) - 1)
     return is_last and file_kinds.is_archive(bytes(b"".join(pieces)[-_LONGEST_END:]))
 
 
-def _is_what_it_is_called(item: Item, pieces: Pieces) -> bool:
+def _is_what_it_is_called(item: Item, first: bytes) -> bool:
     """A safetensors header may begin like a pickle: what its structure proves it is."""
-    return file_kinds.of(item.path, _beginning(pieces)) not in {*file_kinds.PROGRAMS, file_kinds.Kind.OPAQUE}
+    return file_kinds.of(item.path, first, size=item.size) in file_kinds.PROVABLE
 
 
 _LONGEST_END = 22 + 65_535
 """Bytes in the longest end record of a zip archive."""
-
-
-def _beginning(pieces: Pieces) -> bytes:
-    """The first bytes of a block, however small its pieces are."""
-    first = b""
-    for piece in pieces:
-        first += piece[: file_kinds.SNIFF - len(first)]
-        if len(first) == file_kinds.SNIFF:
-            break
-    return first
 
 
 def remote_blocks(source: Source, item: Item, first: int = 0, count: int | None = None) -> Iterator[bytes]:
@@ -128,7 +120,7 @@ def remote_leaves(source: Source, item: Item, table: bytes, first: int, last: in
     if len(data) != end - start or leaf_hashes(data) != table[first * DIGEST_SIZE : last * DIGEST_SIZE]:
         raise _mismatch(item, f"bytes {start} to {end} of it are not those that are signed")
     if item.kind not in file_kinds.PROGRAMS:
-        begins = start == 0 and file_kinds.sniff(data) is not None and not _is_what_it_is_called(item, [data])
+        begins = start == 0 and file_kinds.sniff(data, size=item.size) and not _is_what_it_is_called(item, data)
         if begins or (end == item.size and file_kinds.is_archive(data[-_LONGEST_END:])):
             raise _program(item)
     return data

@@ -11,6 +11,7 @@ from huracan_sync.disk.stable_read import StableRead
 from huracan_sync.errors import Conflict, HuracanError
 from huracan_sync.manifest import file_kinds
 from huracan_sync.manifest.entries import Item
+from huracan_sync.manifest.file_proofs import examine
 from huracan_sync.manifest.leaves import pay
 from huracan_sync.manifest.scope import Scope
 from huracan_sync.remote.parallel import several
@@ -25,7 +26,7 @@ from huracan_sync.transfer.journal import ListedFile, Origin, SignedState
 from huracan_sync.transfer.journal.signed_state import Proof, SignedStates, note_proofs
 from huracan_sync.transfer.pair import Pair
 from huracan_sync.transfer.progress import Failure
-from huracan_sync.tree.content_hash import BLOCK_SIZE, block_hashes, combine, leaf_hashes
+from huracan_sync.tree.content_hash import BLOCK_SIZE, ContentHasher, block_hashes, combine, leaf_hashes
 from huracan_sync.tree.paths import RelPath, fold
 
 
@@ -64,6 +65,7 @@ class PairPublisher:
         gone |= {fold(at(each.path)): each.rev for each in listed if fold(each.path) in left_out}
         listed = [each for each in listed if fold(each.path) not in left_out]
         items, unproved = self._items(listed, since)
+        items = self._examined(items, {at(each.path): each for each in listed if each.changed > since})
         missing, named = signed_states.tables(), {item.leaves for item in items}
         tables = {sha256: missing[sha256] for sha256 in missing if sha256 in named}
         change = change_of(
@@ -142,6 +144,21 @@ class PairPublisher:
         note_proofs(self._pair.journal, self._pair.id, proofs.values())
         return items, unproved
 
+    def _examined(self, items: list[Item], new: Mapping[str, ListedFile]) -> list[Item]:
+        """The items, with their kinds proved by all of their bytes where the channel takes nothing that is opaque.
+
+        What is not on this disk was examined where it was staged.
+        """
+        if not new or file_kinds.Kind.OPAQUE in self._channel_publisher.check().kinds:
+            return items
+        kinds: dict[str, int] = {}
+        for path, each in new.items():
+            with contextlib.suppress(HuracanError), StableRead(self._pair.disk, RelPath(each.path)) as reading:
+                kind = examine(each.path, reading.stamp.size, reading.read)
+                if _hash_of(reading) == each.content_hash:
+                    kinds[path] = int(kind)
+        return [msgspec.structs.replace(item, kind=kinds.get(item.path, item.kind)) for item in items]
+
     def _proof_of(self, each: ListedFile) -> Proof | None:
         """The blocks and leaves of a large file, from this disk, if it still lies here as it was synced."""
         blocks, table = bytearray(), bytearray()
@@ -156,6 +173,14 @@ class PairPublisher:
                 named = bytes(blocks) if each.size > BLOCK_SIZE else b""
                 return Proof(each.path, each.content_hash, int(kind), named, bytes(table))
         return None
+
+
+def _hash_of(reading: StableRead) -> bytes:
+    hasher = ContentHasher()
+    for offset in range(0, reading.stamp.size, BLOCK_SIZE):
+        hasher.update(reading.read(offset, BLOCK_SIZE))
+    reading.check_unchanged()
+    return hasher.digest()
 
 
 def _lacks_blocks(each: ListedFile) -> bool:

@@ -7,7 +7,7 @@ import pytest
 from machines import publishing, trading, write
 from sampled import slow
 
-MODELS = {"BTCUSDT": b"\x00\x01btc", "ETHUSDT": b"\x00\x02eth"}
+MODELS = {"BTCUSDT": b"tree of btc", "ETHUSDT": b"tree of eth"}
 ROSTER = b'{"date": "20251120", "symbols": [{"symbol": "BTC/USDT", "trade_ok": true, "shape": "unknown"}]}\n'
 CONFIG = b'{"model_id": "btc-42", "risk_limits": {"max_leverage": 2.0}, "key of tomorrow": [1, 2]}\n'
 SET = {

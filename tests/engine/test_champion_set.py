@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pyarrow.parquet as pq
 import pytest
-from engine_world import noise, write_candle
+from engine_world import model, write_candle
 from structlog.testing import capture_logs
 
 from huracan_sync.engine import champion_set
@@ -50,7 +50,7 @@ def taken(hamilton):
 def promote(machine, sync, *symbols, mark=""):
     """Train champions and name them in a roster, as the engine does."""
     for symbol in symbols:
-        machine.write({"model.bin": noise(symbol + mark, 3000), "config.json": json.dumps({"model_id": symbol + mark})})
+        machine.write({"model.bin": model(symbol + mark, 3000), "config.json": json.dumps({"model_id": symbol + mark})})
         assert sync.upload_champion_model(symbol, "model.bin")
         assert sync.upload_hamilton_config(symbol, "config.json")
         assert sync.set_active_model(symbol, symbol + mark)
@@ -69,7 +69,7 @@ def test_hamilton_sees_what_the_engine_promoted_once_the_roster_is_there(machine
         + [f"hamilton/configs/{s}USDT.json" for s in ("BTC", "ETH")]
         + [f"hamilton/active/{s}USDT.txt" for s in ("BTC", "ETH")]
     )
-    assert hamilton.champion("BTC-USDT").data == noise("BTC/USDT", 3000)
+    assert hamilton.champion("BTC-USDT").data == model("BTC/USDT", 3000)
     assert hamilton.active("ETHUSDT") == "ETH/USDT"
     assert hamilton.roster().get("BTCUSDT").trade_ok
 
@@ -85,7 +85,7 @@ def test_until_the_roster_is_there_he_sees_the_set_before(machine, hamilton):
     assert promote(machine, sync, "ETH/USDT", mark=" two")
     assert hamilton.latest().sequence == 2
     assert hamilton.champion("BTCUSDT").data == b"half of a new set"
-    assert hamilton.champion("ETHUSDT").data == noise("ETH/USDT two", 3000)
+    assert hamilton.champion("ETHUSDT").data == model("ETH/USDT two", 3000)
     assert hamilton.active("BTCUSDT") == "BTC/USDT"  # nothing of the set before is lost
 
 
@@ -104,7 +104,7 @@ def test_a_set_costs_few_requests_and_nothing_new_costs_none(machine, hamilton):
 def test_who_touches_the_model_between_upload_and_signature_makes_no_mix_of_two_sets(machine, hamilton):
     sync = machine.sync()
     promote(machine, sync, "BTC/USDT", mark=" one")
-    machine.write({"model.bin": noise("BTC/USDT two", 3000), "config.json": json.dumps({"model_id": "two"})})
+    machine.write({"model.bin": model("BTC/USDT two", 3000), "config.json": json.dumps({"model_id": "two"})})
     assert sync.upload_champion_model("BTC/USDT", "model.bin")
     assert sync.upload_hamilton_config("BTC/USDT", "config.json")
     machine.stranger.write(f"{ROOT}/{MODELS}/BTCUSDT.bin", b"anything at all")
@@ -112,7 +112,7 @@ def test_who_touches_the_model_between_upload_and_signature_makes_no_mix_of_two_
     machine.write({"roster.json": json.dumps({"date": "20251115", "symbols": []})})
     assert sync.export_hamilton_roster("roster.json")
     hamilton.latest()
-    assert hamilton.champion("BTCUSDT").data == noise("BTC/USDT two", 3000)
+    assert hamilton.champion("BTCUSDT").data == model("BTC/USDT two", 3000)
     assert (hamilton.config("BTCUSDT").model_id, hamilton.active("BTCUSDT")) == ("two", "two")
 
 
@@ -138,7 +138,7 @@ def test_what_a_stranger_puts_there_is_never_stated(machine, hamilton):
     machine.stranger.write(f"{ROOT}/{MODELS}/SOLUSDT.bin", b"a stranger's")
     promote(machine, sync, "ETH/USDT")
     assert b"a stranger's" not in taken(hamilton).values()
-    assert hamilton.champion("BTCUSDT").data == noise("BTC/USDT", 3000)
+    assert hamilton.champion("BTCUSDT").data == model("BTC/USDT", 3000)
 
 
 def test_a_model_that_may_be_a_program_refuses_the_set_until_it_is_replaced(machine, hamilton):
@@ -157,7 +157,7 @@ def test_a_model_that_may_be_a_program_refuses_the_set_until_it_is_replaced(mach
     assert sync.publish_champions()
     assert hamilton.latest().sequence == 2
     assert hamilton.champion("BTCUSDT").data == b"no pickle"
-    assert hamilton.champion("ETHUSDT").data == noise("ETH/USDT", 3000)
+    assert hamilton.champion("ETHUSDT").data == model("ETH/USDT", 3000)
 
 
 def test_without_a_network_the_set_waits_and_then_goes_whole(machine, hamilton):
@@ -170,11 +170,11 @@ def test_without_a_network_the_set_waits_and_then_goes_whole(machine, hamilton):
     report = run_once(machine.sync(settings=settings).context, settings)
     assert report.is_good, report
     assert report.kinds["champions"].files == len(taken(hamilton)) == 7
-    assert hamilton.champion("ETHUSDT").data == noise("ETH/USDT", 3000)
+    assert hamilton.champion("ETHUSDT").data == model("ETH/USDT", 3000)
 
 
 def promote_quietly(machine, sync, symbol):
-    machine.write({"model.bin": noise(symbol, 3000), "c.json": "{}", "roster.json": '{"symbols": []}'})
+    machine.write({"model.bin": model(symbol, 3000), "c.json": "{}", "roster.json": '{"symbols": []}'})
     done = [
         sync.upload_champion_model(symbol, "model.bin"),
         sync.upload_hamilton_config(symbol, "c.json"),
@@ -188,7 +188,7 @@ def test_many_workers_promote_at_once_and_none_is_lost(machine, hamilton):
     syncs = [machine.sync() for _ in range(4)]
     symbols = [f"C{n}/USDT" for n in range(12)]
     for symbol in symbols:
-        machine.write({f"{symbol[:-5]}.bin": noise(symbol, 500)})
+        machine.write({f"{symbol[:-5]}.bin": model(symbol, 500)})
 
     def one(n):
         return syncs[n % 4].upload_champion_model(symbols[n], f"C{n}.bin") and syncs[n % 4].publish_champions()

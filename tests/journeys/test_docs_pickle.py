@@ -16,7 +16,7 @@ from huracan_sync.manifest import file_kinds
 
 PAGE = (Path(huracan_sync.__file__).parent / "docs" / "pickle.md").read_text(encoding="utf-8")
 STEPS = re.findall(r"^```(python|console)\n(.*?)^```", PAGE, re.DOTALL | re.MULTILINE)
-FORMATS = {"onnx": b"\x08\x07\x12\x07pytorch"}
+FORMATS = {"onnx": b"\x08\x07\x12\x07pytorch\x3a\x00"}
 
 
 def lacking(text):

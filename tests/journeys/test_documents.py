@@ -99,7 +99,7 @@ class Reader:
         configs = self.work / "champions" / "hamilton" / "configs"
         models.mkdir(parents=True)
         configs.mkdir(parents=True)
-        (models / "BTCUSDT.onnx").write_bytes(b"\x08\x07\x12\x07pytorch")
+        (models / "BTCUSDT.onnx").write_bytes(b"\x08\x07\x12\x07pytorch\x3a\x00")  # a graph of nothing
         settings = SETTINGS.search((ROOT / "huracan_sync" / "docs" / "engine.md").read_text(encoding="utf-8"))
         (self.work / "huracan-sync.toml").write_text(settings[1], encoding="utf-8")
         (configs / "BTCUSDT.json").write_text('{"symbol": "BTCUSDT", "risk_limits": {"max_leverage": 1}}')

@@ -6,6 +6,8 @@ import io
 import lzma
 import os
 import pickle
+import pickletools
+import tarfile
 import zipfile
 import zlib
 
@@ -22,7 +24,10 @@ NAMES = {
     "m.lgb": Kind.LIGHTGBM,
     "m.ubj": Kind.XGBOOST,
     "models/champions/latest/BTCUSDT.bin": Kind.OPAQUE,
-    "hamilton/active/BTCUSDT.txt": Kind.OPAQUE,
+    "hamilton/active/BTCUSDT.txt": Kind.TEXT,
+    "trades.csv": Kind.CSV,
+    "m.xgb": Kind.XGBOOST,
+    "a.npy": Kind.NUMPY,
     "model.pkl": Kind.PICKLE,
     "größe.pickle": Kind.PICKLE,
     "model.pt": Kind.PICKLE,
@@ -74,11 +79,20 @@ def zipped(*names, stub=b""):
     return buffer.getvalue()
 
 
+def tarred():
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w", format=tarfile.USTAR_FORMAT) as archive:
+        archive.addfile(tarfile.TarInfo("storages"))
+    return buffer.getvalue()
+
+
 def npy(descr):
     header = f"{{'descr': '{descr}', 'fortran_order': False, 'shape': (1,), }}".ljust(117).encode() + b"\n"
     return b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header
 
 
+CALL = b"cos\nsystem\n(S'true'\ntR."
+"""The end of a pickle that runs a program."""
 DISGUISED = {
     **{
         f"protocol {n}, {type(o).__name__}": pickle.dumps(o, n)
@@ -91,6 +105,18 @@ DISGUISED = {
     "mark of a protocol to come": b"\x80\x09}.",
     "the mark alone": b"\x80",
     "bytes behind the pickle": pickle.dumps(Runs(), 0) + b"PAR1",
+    # What Python's unpicklers take and its disassembler does not.
+    "a hexadecimal number": b"I0x1\n0" + CALL,
+    "a long hexadecimal number": b"L0x1L\n0" + CALL,
+    "a number after a space": b"I 1\r\n0" + CALL,
+    "a mark that is popped": b"(0" + CALL,
+    "marks that are popped": b"N((000" + CALL,
+    "a text beyond ASCII": b"S'\xe9'\n0" + CALL,
+    "one long text": b"S'" + b"a" * 3000 + b"'\n0" + CALL,
+    "a text in double quotes": b'S"a"\n0' + CALL,
+    "a number of its own kind": b"Fnan\n0" + CALL,
+    "an instance": b"(S'true'\nios\nsystem\n.",
+    "many numbers": b"I1\n0" * 5000 + CALL,
     "a zip": zipped("a.txt"),
     "a zip with a late member": zipped(*(f"{n}.txt" for n in range(200)), "archive/data.pkl"),
     "an empty zip": zipped(),
@@ -100,7 +126,13 @@ DISGUISED = {
     **{f"packed by {p.__module__}": p(pickle.dumps(Runs())) for p in (zlib.compress, gzip.compress, bz2.compress)},
     "packed by lzma": lzma.compress(pickle.dumps(LARGE)),
     "packed by lzma of old": lzma.compress(pickle.dumps(LARGE), format=lzma.FORMAT_ALONE),
-    "packed by what nobody here reads": b"\x04\x22\x4d\x18" + bytes(9),
+    "packed by lz4": b"\x04\x22\x4d\x18" + bytes(9),
+    "packed by zstandard": b"\x28\xb5\x2f\xfd" + bytes(9),
+    "packed by joblib of old": b"ZF0x2a               " + zlib.compress(pickle.dumps(Runs())),
+    **{f"packed at level {n}": zlib.compress(pickle.dumps(LARGE), n) for n in range(10)},
+    "packed, without its mark": gzip.compress(b"I0x1\n0" + CALL, mtime=0),
+    "packed, cut, without its mark": gzip.compress(b"".join(b"I%d\n" % n for n in range(9999)) + CALL, mtime=0),
+    "a tar": tarred(),
 }
 
 
@@ -111,11 +143,27 @@ def test_a_program_in_disguise_is_known(name):
         assert file_kinds.of(path, data[: file_kinds.SNIFF]) is Kind.PICKLE, path
 
 
-@pytest.mark.parametrize("stub", [b"#!/bin/sh\n", b"PAR1", b"{}", bytes(500)])
-def test_an_archive_behind_anything_is_known_by_its_end(stub):
-    assert file_kinds.is_archive(zipped("archive/data.pkl", stub=stub)[-65_557:])
-    assert not file_kinds.is_archive(stub)
+@pytest.mark.parametrize("stub", [b"", b"#!/bin/sh\n", b"PAR1", b"{}", bytes(500)])
+@pytest.mark.parametrize("behind", [b"", b"\n", b"PAR1", bytes(40_000)])
+def test_an_archive_is_known_by_its_end_whatever_stands_before_and_behind_it(stub, behind):
+    data = zipped("archive/data.pkl", stub=stub) + behind
+    assert zipfile.ZipFile(io.BytesIO(data)).namelist() == ["archive/data.pkl"]  # Python opens it
+    assert file_kinds.is_archive(data[-65_557:])
+    assert not file_kinds.is_archive(stub + behind)
     assert not file_kinds.is_archive(b"PK\x05\x06" + bytes(30))
+
+
+@pytest.mark.parametrize("line", [b"S'%s'\n0", b"V%s\n0"])
+def test_one_text_longer_than_a_block_hides_nothing(line):
+    data = line % (b"a" * (5 << 20)) + CALL
+    assert file_kinds.sniff(data[: 4 << 20], size=len(data)) is Kind.PICKLE
+
+
+@pytest.mark.parametrize("code", [b"X", b"B", b"T"])
+def test_nor_does_one_whose_length_is_told_first(code):
+    data = code + (5 << 20).to_bytes(4, "little") + b"\xff" * (5 << 20) + b"0" + CALL
+    assert file_kinds.sniff(data[: 4 << 20], size=len(data)) is Kind.PICKLE
+    assert file_kinds.sniff(code + b"\xff" * 5000, size=5001) is None  # no such length
 
 
 @pytest.mark.parametrize(
@@ -139,27 +187,41 @@ def test_names_of_programs(path):
 
 
 DATA = {
-    "a.bin": [
-        b"",
-        b"PAR1",
-        b"{}",
-        b"tree\nversion=v4\n",
-        b"timestamp,open\n1,2\n" * 99,
-        b"N/A,1\n",
-        b"I,2\n",
-        b"hello\n",
-    ],
-    "x.log": [b"2025-11-12 INFO start\n" * 99, b"(comment)\n" * 200, b"S3 bucket\n" * 200, b"Incident at 10\n" * 99],
-    "x.npy": [npy("<f8"), npy("[('a', '<f8')]")],
-    "x.bin": [b"\x80\x62\x36\xa4\x20\xd1\xc9\x3f" * 50],
-    "x.gz": [gzip.compress(b"time,open\n" * 99, mtime=0), bz2.compress(b"1,2\n")],
+    "a.bin": {
+        b"\x00\x01": Kind.OPAQUE,
+        b"PAR1": Kind.PARQUET,
+        b"{}": Kind.JSON,
+        b"tree\nversion=v4\n": Kind.LIGHTGBM,
+        b"tree of round 1": Kind.TEXT,
+        b"timestamp,open\n1,2\n" * 99: Kind.TEXT,
+        b"N/A,1\n": Kind.TEXT,
+        b"I,2\n": Kind.TEXT,
+        b"hello\n": Kind.TEXT,
+        b"close\n100\n": Kind.TEXT,
+        b"cat\ndog\nbird\n" * 99: Kind.TEXT,
+        (0x180).to_bytes(8, "little") + b'{"w":': Kind.SAFETENSORS,
+        b"\x80\x62\x36\xa4\x20\xd1\xc9\x3f" * 50: Kind.OPAQUE,
+    },
+    "x.log": dict.fromkeys(
+        [
+            b"2025-11-12 INFO start\n" * 99,
+            b"(comment)\n" * 200,
+            b"S3 bucket\n" * 200,
+            b"Incident at 10\n" * 99,
+            "größer\n".encode() * 200,
+        ],
+        Kind.TEXT,
+    ),
+    "x.npy": dict.fromkeys([npy("<f8"), npy("[('a', '<f8')]")], Kind.NUMPY),
+    "x.gz": dict.fromkeys([gzip.compress(b"time,open\n" * 99, mtime=0), bz2.compress(b"1,2\n")], Kind.OPAQUE),
+    "x.csv": {b"a,b\n1,2\n": Kind.CSV, b"\xff\xfe": Kind.OPAQUE, b"a\x00b": Kind.OPAQUE},
 }
 
 
 @pytest.mark.parametrize(("path", "first"), [(path, first) for path, all_of in DATA.items() for first in all_of])
 def test_data_is_not_taken_for_a_program(path, first):
     assert file_kinds.sniff(first[: file_kinds.SNIFF]) is None
-    assert file_kinds.of(path, first[: file_kinds.SNIFF]) is Kind.OPAQUE
+    assert file_kinds.of(path, first[: file_kinds.SNIFF]) is DATA[path][first]
 
 
 PROVED = {
@@ -175,7 +237,7 @@ PROVED = {
 @pytest.mark.parametrize("path", PROVED)
 def test_a_kind_is_proved_by_its_structure_or_it_is_opaque(path):
     assert file_kinds.of(path, PROVED[path]) is file_kinds.by_name(path)
-    assert file_kinds.of(path, b"#include <stdio.h>") is Kind.OPAQUE
+    assert file_kinds.of(path, b"#include <stdio.h>\x00") is Kind.OPAQUE
     assert file_kinds.of(path, b"") is file_kinds.by_name(path)
 
 
@@ -188,3 +250,7 @@ def test_where_signed_things_lie():
     assert locations.is_ours(".Huracan")
     assert not locations.is_ours("a/.huracan/x")
     assert not locations.is_ours(".huracan2/x")
+
+
+def test_every_opcode_may_be_the_first():
+    assert frozenset(ord(each.code) for each in pickletools.opcodes) == file_kinds._FIRST

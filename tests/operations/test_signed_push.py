@@ -2,8 +2,8 @@
 
 import pytest
 from expecting import raises
-from publishing_machine import DATA
-from transfer_world import Watching, content
+from publishing_machine import DATA, weights
+from transfer_world import Watching
 
 from huracan_sync.errors import NoSigningKey, NotAuthorized, NotFound
 from huracan_sync.manifest.entries import Item
@@ -33,7 +33,7 @@ def test_what_was_pushed_is_signed_and_read_by_somebody_else(publisher, hamilton
     assert sequence == 1
     assert set(found) == {"data/a.json", "data/sub/b.parquet_not"}
     assert found["data/a.json"].content_hash == content_hash(b"{}")
-    assert hamilton.reader().latest("data").read("data/sub/b.parquet_not") == content("sub/b.parquet_not", 5000)
+    assert hamilton.reader().latest("data").read("data/sub/b.parquet_not") == weights("sub/b.parquet_not", 5000)
     assert hamilton.reader().latest("data").item("data/a.json").kind == 2
 
 
@@ -119,7 +119,7 @@ def test_a_large_file_is_signed_with_its_blocks_and_read_once(publisher, hamilto
     snapshot = hamilton.reader().latest("data")
     assert len(snapshot.item("data/large.bin").blocks) == 6 * 32
     assert len(snapshot.item("data/middle.bin").blocks) == 2 * 32
-    assert snapshot.read_range("data/large.bin", 9 * MIB, 10) == content("large.bin", 21 * MIB)[9 * MIB :][:10]
+    assert snapshot.read_range("data/large.bin", 9 * MIB, 10) == weights("large.bin", 21 * MIB)[9 * MIB :][:10]
 
 
 def test_blocks_of_what_was_there_before_come_from_the_disk(dropbox, tmp_path, publisher, hamilton, clock):
@@ -150,7 +150,7 @@ def test_a_sync_channel_lists_every_file_whatever_its_kind(publisher, hamilton):
     assert (report.uploaded, report.unsigned, report.failed) == (3, 0, [])
     snapshot = hamilton.reader().latest("data")
     kinds = {entry.path: snapshot.item(entry.path).kind for entry in snapshot}
-    assert kinds == {"data/model.pkl": 30, "data/hidden.bin": 30, "data/fine.bin": 0}
+    assert kinds == {"data/model.pkl": 30, "data/hidden.bin": 30, "data/fine.bin": 8}
 
 
 def test_a_pickle_in_disguise_is_known_however_the_file_came_to_be_in_step(publisher, hamilton):

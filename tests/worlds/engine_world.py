@@ -31,6 +31,12 @@ def noise(seed, size):
     return hashlib.shake_128(f"{seed}".encode()).digest(size)
 
 
+def model(seed, size):
+    """A model in a format that holds data only (safetensors), the same for the same seed."""
+    header = json.dumps({"w": {"dtype": "U8", "shape": [size], "data_offsets": [0, size]}}).encode()
+    return len(header).to_bytes(8, "little") + header + noise(seed, size)
+
+
 def candles(rows, *, start=1_700_000_000_000, step=60_000, seed=0):
     """A candle table as the engine writes it."""
     rng = random.Random(f"{seed}")

@@ -10,6 +10,14 @@ from huracan_sync.signing.channel_publisher import ChannelPublisher
 DATA = "/Engine/data"
 
 
+def weights(seed, size):
+    """So many bytes that look like nothing else, in a format that holds data only (NumPy's); few are a text."""
+    if size < 200:
+        return content(seed, size).hex().encode()[:size]
+    header = f"{{'descr': '|u1', 'fortran_order': False, 'shape': ({size - 128},), }}".ljust(117).encode() + b"\n"
+    return b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header + content(seed, size - 128)
+
+
 class Publisher(Machine):
     """A machine with a key and a local folder."""
 
@@ -23,7 +31,7 @@ class Publisher(Machine):
         for path, data in files.items():
             target = (below or self.src) / path
             target.parent.mkdir(parents=True, exist_ok=True)
-            target.write_bytes(content(path, data) if isinstance(data, int) else data)
+            target.write_bytes(weights(path, data) if isinstance(data, int) else data)
 
     def push(self, to=DATA, *, channel=None, transfer=None, monitor=None, **options):
         options |= {"transfer": transfer} if transfer else {}
