@@ -8,7 +8,6 @@ from publishing_machine import DATA, Publisher
 from huracan_sync.cli import get as get_verb
 from huracan_sync.cli import reading
 from huracan_sync.errors import Conflict, NotFound, Refused
-from huracan_sync.operations import receipts
 from huracan_sync.operations.commit import _Commit
 from huracan_sync.operations.restore import RestoreReport
 from huracan_sync.operations.stage import stage
@@ -214,7 +213,7 @@ def test_what_a_worker_stages_of_what_came_from_dropbox_is_not_signed(publisher,
     pod.write({"made": b"here"})
     staged = stage(pod.remote, {pod.src / "planted": "planted-too", pod.src / "made": "made"})
     with (context := pod.context()).pair(pod.home / "from-workers", DATA) as pair:
-        report = _Commit(context, pair, None, overwrite=False).run([(staged, receipts.decode(staged))])
+        report = _Commit(context, pair, None, overwrite=False).run([staged])
     assert report.unsigned == 1
     assert listed(publisher) == {"a": b"1", "made": b"here"}
 
