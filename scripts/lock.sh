@@ -15,7 +15,7 @@ printf 'msgspec>=0.19\nstarlette>=0.40\nuvicorn>=0.30\nuvloop>=0.21; sys_platfor
 lock dev pyproject.toml --extra emulator --group test --group lint --group backend
 lock build pyproject.toml --group build
 lock typing pyproject.toml --group typing
-lock fs pyproject.toml --extra emulator --group test --group tools
+lock fs pyproject.toml --extra emulator --group test --group tools --group filesystems
 lock fuzz pyproject.toml --group fuzz
 lock docs pyproject.toml --group docs
 lock mutate pyproject.toml --extra emulator --group test --group mutate --constraints requirements/dev.txt

@@ -19,8 +19,8 @@ from huracan_sync.transfer.ranges import PART, ReadAhead
 from huracan_sync.transfer.staging import StreamUpload
 
 if TYPE_CHECKING:
-    from huracan_sync.fs.dropbox_fs import DropboxFileSystem
     from huracan_sync.fs.readable import ReadableFileSystem
+    from huracan_sync.fs.writable import WritableFileSystem
 
 
 LINES = 64 * 1024
@@ -109,7 +109,7 @@ class WriteFile(io.RawIOBase):
 
     mode = "wb"
 
-    def __init__(self, fs: DropboxFileSystem, path: str, *, exclusive: bool, autocommit: bool) -> None:
+    def __init__(self, fs: WritableFileSystem, path: str, *, exclusive: bool, autocommit: bool) -> None:
         """Open it; nothing is sent yet.
 
         Args:

@@ -13,13 +13,13 @@ from fsspec.transaction import Transaction
 from huracan_sync.fs.commits import Batch
 
 if TYPE_CHECKING:
-    from huracan_sync.fs.dropbox_fs import DropboxFileSystem
+    from huracan_sync.fs.writable import WritableFileSystem
 
 
 class BatchTransaction(Transaction):
     """The files of one transaction."""
 
-    def __init__(self, fs: DropboxFileSystem) -> None:
+    def __init__(self, fs: WritableFileSystem) -> None:
         super().__init__(fs)
         self._fs = fs
         self.batch = Batch(fs.account)
