@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from huracan_sync.errors import HuracanError
+from huracan_sync.fs import spelling
 from huracan_sync.fs.os_errors import as_os_error, os_error
+from huracan_sync.fs.paths import parent
 from huracan_sync.remote import files
 from huracan_sync.remote.files import Commit
 from huracan_sync.remote.listing import FileMetadata, timestamp
@@ -41,6 +43,7 @@ class Batch:
     def __init__(self, account: Account) -> None:
         self._account = account
         self._targets: dict[str, Target] = {}
+        self._spellings: dict[str, str] = {}
         self._in_memory = 0
 
     def add(self, path: str, upload: StreamUpload, *, exclusive: bool = False, mtime_ms: int | None = None) -> None:
@@ -51,6 +54,7 @@ class Batch:
         """
         content = upload.content
         self._targets.pop(path, None)
+        spelling.check_differs(self._spellings, path)
         with as_os_error(path):
             what = upload.finish() if content is None else content
             self._targets[path] = Target(what, exclusive, mtime_ms)
@@ -112,10 +116,21 @@ def _commit(account: Account, targets: dict[str, Target]) -> list[tuple[str, Fil
             placings.append(Placing(target.what, commit))
     committed = staging.commit(account.remote, placings)
     results += [(placing.commit.path, result) for placing, result in zip(placings, committed, strict=True)]
-    for path, result in results:
-        if isinstance(result, FileMetadata):
-            account.metadata.wrote(path, result)
-    return results
+    return [(path, _noted(account, path, result)) for path, result in results]
+
+
+def _noted(account: Account, path: str, result: FileMetadata | HuracanError) -> FileMetadata | HuracanError:
+    """The result; where the file has kept an older spelling it is given the one it was written with."""
+    if not isinstance(result, FileMetadata):
+        return result
+    if spelling.is_other(path, result):
+        try:
+            spelling.respell(account, f"{parent(path)}/{result.name}", path)
+        except HuracanError as error:
+            return error
+    else:
+        account.metadata.wrote(path, result)
+    return result
 
 
 def _put(account: Account, path: str, content: bytes, mode: str, mtime_ms: int) -> FileMetadata | HuracanError:

@@ -16,7 +16,7 @@ from fsspec.callbacks import DEFAULT_CALLBACK, NoOpCallback
 from fsspec.utils import isfilelike
 
 from huracan_sync.errors import NotFound, UsageError
-from huracan_sync.fs import local_files
+from huracan_sync.fs import local_files, spelling
 from huracan_sync.fs.account import ACCOUNTS, Account, login_of
 from huracan_sync.fs.files import ReadFile, WriteFile
 from huracan_sync.fs.local_files import Pair
@@ -28,7 +28,6 @@ from huracan_sync.remote.folder_listing import Present
 from huracan_sync.remote.grant import Grant
 from huracan_sync.remote.listing import FileMetadata
 from huracan_sync.secret import Secret
-from huracan_sync.tree.paths import fold
 
 
 class DropboxFileSystem(MovableFileSystem):
@@ -113,8 +112,7 @@ class DropboxFileSystem(MovableFileSystem):
             present = self.account.metadata.info(path, ttl_s=self.metadata_ttl_s if ttl_s is None else ttl_s)
         except UsageError as error:
             raise NotFound(f"nothing lies at {path} in Dropbox: {error}", path=path) from error
-        name = path.rpartition("/")[2]
-        if present.name != name and fold(present.name) == fold(name):
+        if spelling.is_other(path, present):
             raise NotFound(f"{path} is spelled {present.name!a} in Dropbox", hint="use that spelling", path=path)
         return present
 

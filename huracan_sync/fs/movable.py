@@ -5,8 +5,10 @@ from __future__ import annotations
 import errno
 from typing import Any
 
-from huracan_sync.fs import relocation, views
+from huracan_sync.fs import relocation, spelling, views
 from huracan_sync.fs.local_files import Pair
+from huracan_sync.fs.os_errors import as_os_error
+from huracan_sync.fs.paths import key
 from huracan_sync.fs.writable import WritableFileSystem
 from huracan_sync.remote.listing import FileMetadata, FolderMetadata
 
@@ -78,7 +80,8 @@ class MovableFileSystem(WritableFileSystem):
         **kwargs: Any,
     ) -> None:
         """Copy inside Dropbox: a whole folder with one request, many files in one job."""
-        if maxdepth is None and self._relocate_folder(path1, path2, recursive=recursive, keep=True):
+        one = self._one(path1, path2) if recursive and maxdepth is None else None
+        if one is not None and self._relocate_one(*one, keep=True):
             return
         on_error = on_error or ("ignore" if recursive else "raise")
         with self._gathering() as pairs:
@@ -86,31 +89,65 @@ class MovableFileSystem(WritableFileSystem):
         self._relocate([(pair.source, pair.target) for pair in pairs], keep=True, on_error=on_error)
 
     def mv(self, path1: Any, path2: Any, recursive: bool = False, maxdepth: int | None = None, **kwargs: Any) -> None:
-        """Move inside Dropbox. What lies at the target is removed first: Dropbox has no move that overwrites."""
-        if self._strip_protocol(path1) == self._strip_protocol(path2):
-            return
-        if maxdepth is None and self._relocate_folder(path1, path2, recursive=recursive, keep=False):
-            return
+        """Move inside Dropbox. What lies at the target is removed first: Dropbox has no move that overwrites.
+
+        Raises:
+            FileNotFoundError: nothing lies there.
+            OSError: a folder is to go into itself (EINVAL).
+        """
+        one = self._one(path1, path2)
+        if one is not None and maxdepth is None:
+            source, target = one
+            if key(source) == key(target):
+                if source != target:
+                    self._present(source)
+                    with as_os_error(source):
+                        spelling.respell(self.account, source, target)
+                return
+            self._check_apart([source], target)
+            if self._relocate_one(source, target, keep=False):
+                return
+        self._check_apart(self._named(path1), self._strip_protocol(path2))
         with self._gathering() as pairs:
             super().copy(path1, path2, recursive=recursive, maxdepth=maxdepth, on_error="raise")
         self._relocate([(pair.source, pair.target) for pair in pairs], keep=False, on_error="raise")
         if recursive:
-            for each in path1 if isinstance(path1, list) else [path1]:
-                for left in self.expand_path(each) if views.has_magic(each) else [self._writable(each)]:
-                    if self.exists(left):
-                        relocation.remove_whatever(self.account, left)
+            self._remove_emptied(path1)
 
-    def _relocate_folder(self, path1: Any, path2: Any, *, recursive: bool, keep: bool) -> bool:
-        """Copy or move a whole folder with one request, where nothing lies at its target; whether that was so."""
-        plain = isinstance(path1, str) and isinstance(path2, str) and not views.has_magic(path1)
-        if not (recursive and plain):
-            return False
-        source, target = self._readable(path1), self._writable(path2)
-        if not self.isdir(source):
-            return False
-        if not path1.endswith("/") and (path2.endswith("/") or self.isdir(target)):
+    def _one(self, path1: Any, path2: Any) -> tuple[str, str] | None:
+        """Source and target where one thing is named, and its new name; None where there may be more to it."""
+        if not (isinstance(path1, str) and isinstance(path2, str)) or views.has_magic(path1):
+            return None
+        source, target = self._readable(path1), self._strip_protocol(path2)
+        if path2.endswith("/") and not path1.endswith("/"):
             target = f"{target}/{source.rpartition('/')[2]}"
-        if self.exists(target) or target.startswith(f"{source}/"):
+        return source, self._writable(target)
+
+    def _named(self, paths: Any) -> list[str]:
+        """What a caller names, patterns resolved."""
+        every = paths if isinstance(paths, list) else [paths]
+        return [
+            each for path in every for each in (self.glob(path) if views.has_magic(path) else [self._readable(path)])
+        ]
+
+    @staticmethod
+    def _check_apart(sources: list[str], targets: Any) -> None:
+        """Raise where a folder would go into itself: what was moved there would go with what is left of it."""
+        for target in targets if isinstance(targets, list) else [targets]:
+            for source in sources:
+                if f"{key(target)}/".startswith(f"{key(source)}/"):
+                    raise OSError(errno.EINVAL, "a folder cannot be moved into itself", source, None, target)
+
+    def _remove_emptied(self, path1: Any) -> None:
+        """Remove what a move has left of its sources: folders in which no file lies, whoever put it there."""
+        for each in self._named(path1):
+            if self.isdir(each) and not self.find(each):
+                relocation.remove_whatever(self.account, each)
+
+    def _relocate_one(self, source: str, target: str, *, keep: bool) -> bool:
+        """Copy or move a file or a whole folder with one request, where nothing lies at its target; whether so."""
+        present = self._present(source)
+        if keep and (isinstance(present, FileMetadata) or f"{key(target)}/".startswith(f"{key(source)}/")):
             return False
         return relocation.relocate_folder(self.account, source, target, keep=keep)
 
@@ -125,6 +162,10 @@ class MovableFileSystem(WritableFileSystem):
                 continue
             if source == target:
                 continue
+            if key(source) == key(target):
+                raise FileExistsError(
+                    errno.EEXIST, f"that is spelled {present.name!a} in Dropbox, the same file", target
+                )
             if isinstance(present, FileMetadata):
                 wanted.append((source, target))
             else:

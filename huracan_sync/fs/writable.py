@@ -14,7 +14,7 @@ from typing import Any, Never
 from fsspec.callbacks import DEFAULT_CALLBACK, NoOpCallback
 from fsspec.core import get_compression
 
-from huracan_sync.fs import local_files
+from huracan_sync.fs import local_files, spelling
 from huracan_sync.fs.account import Account
 from huracan_sync.fs.commits import Batch, Target, commit_upload
 from huracan_sync.fs.files import CompressedFile, WriteFile
@@ -56,7 +56,8 @@ class WritableFileSystem(ReadableFileSystem):
         path = self._writable(path)
         if mode == "xb" and self.exists(path):
             raise FileExistsError(errno.EEXIST, "that exists in Dropbox", path)
-        if isinstance(self.account.metadata.remembered(path, ttl_s=self.metadata_ttl_s), FolderMetadata):
+        present = self.account.metadata.remembered(path, ttl_s=self.metadata_ttl_s)
+        if isinstance(present, FolderMetadata):
             raise IsADirectoryError(errno.EISDIR, "that is a folder in Dropbox", path)
         return WriteFile(self, path, exclusive=mode == "xb", autocommit=autocommit)
 
@@ -81,9 +82,11 @@ class WritableFileSystem(ReadableFileSystem):
         if not isinstance(path, dict) or self._intrans or kwargs:
             super().pipe(path, value, **kwargs)
             return
+        contents = {self._writable(each): content for each, content in path.items()}
+        spelling.check_all_differ(contents)
         batch = Batch(self.account)
-        for each, content in path.items():
-            batch.add_content(self._writable(each), content)
+        for each, content in contents.items():
+            batch.add_content(each, content)
         batch.commit()
 
     def put_file(
@@ -125,6 +128,7 @@ class WritableFileSystem(ReadableFileSystem):
             super().put(lpath, rpath, recursive=recursive, callback=NoOpCallback(), maxdepth=maxdepth, **kwargs)
         folders = [pair.target for pair in pairs if Path(pair.source).is_dir()]
         pairs = [pair._replace(target=self._writable(pair.target)) for pair in pairs if pair.target not in folders]
+        spelling.check_all_differ(pair.target for pair in pairs)
         callback.set_size(len(pairs))
         self._make_empty(folders, [pair.target for pair in pairs])
         if len(pairs) == 1 or self._intrans:

@@ -1,30 +1,30 @@
 """Three filesystems at the same work: `filesystems.py LATENCY_MS`, inside `real_clients.py`; one JSON row a line.
 
-dropbox:// (this project) and dropboxdrivefs on the emulator, s3fs on a local moto server; every work on an instance that
-knows nothing yet, its result compared.
+dropbox:// (this project) and dropboxdrivefs on the emulator, s3fs on a local moto server; every work on an instance
+that knows nothing yet, its result compared.
 """
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 import tempfile
 import time
 import urllib.request
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import fsspec
 import pyarrow as pa
 import pyarrow.dataset as ds
 import pyarrow.parquet as pq
+from dropboxdrivefs import DropboxDriveFileSystem
 
 from huracan_sync.emulator.running import Emulator
+from huracan_sync.fs import DropboxFileSystem
 
 MIB = 1024 * 1024
 SMALL, TABLES, LONG_MIB = 100, 56, 64
-ENOUGH_S = 120.0
 
 
 def rows_of(n: int) -> int:
@@ -33,10 +33,17 @@ def rows_of(n: int) -> int:
 
 
 def tables(folder: Path) -> None:
+    """Write the parquet files."""
     for n in range(TABLES):
         names = ("open", "high", "low", "close", "volume")
         columns = {name: pa.array(range(n, n + rows_of(n)), pa.float64()) for name in names}
         pq.write_table(pa.table(columns), folder / f"{n:02}.parquet", compression="none", use_dictionary=False)
+
+
+def need(condition: bool, words: str) -> None:  # noqa: FBT001 - as assert
+    """Raise unless it is so."""
+    if not condition:
+        raise ValueError(words)
 
 
 class Work:
@@ -47,42 +54,51 @@ class Work:
         self.piece = os.urandom(MIB)
 
     def put_small(self, fs: Any) -> None:
+        """See `WORKS`."""
         fs.put(f"{self.folder}/small/", f"{self.root}/small/", recursive=True)
 
     def list_all(self, fs: Any) -> None:
-        assert len(fs.find(f"{self.root}/small")) == SMALL
+        """See `WORKS`."""
+        need(len(fs.find(f"{self.root}/small")) == SMALL, "another number came")
 
     def get_small(self, fs: Any) -> None:
+        """See `WORKS`."""
         back = self.folder / f"back{time.monotonic_ns()}"
         fs.get(f"{self.root}/small/", f"{back}/", recursive=True)
         for file in (self.folder / "small").iterdir():
-            assert (back / file.name).read_bytes() == file.read_bytes(), "other bytes came"
+            need((back / file.name).read_bytes() == file.read_bytes(), "other bytes came")
 
     def one_column(self, fs: Any) -> None:
+        """See `WORKS`."""
         read = ds.dataset(f"{self.root}/tables/00.parquet", filesystem=fs, format="parquet").to_table(columns=["close"])
-        assert read.num_rows == rows_of(0)
+        need(read.num_rows == rows_of(0), "another number came")
 
     def all_columns(self, fs: Any) -> None:
+        """See `WORKS`."""
         read = ds.dataset(f"{self.root}/tables", filesystem=fs, format="parquet").to_table(columns=["close"])
-        assert read.num_rows == sum(map(rows_of, range(TABLES)))
+        need(read.num_rows == sum(map(rows_of, range(TABLES))), "another number came")
 
     def write_long(self, fs: Any) -> None:
+        """See `WORKS`."""
         with fs.open(f"{self.root}/long/file.bin", "wb") as file:
             for _ in range(LONG_MIB):
                 file.write(self.piece)
 
     def read_long(self, fs: Any) -> None:
+        """See `WORKS`."""
         size = 0
         with fs.open(f"{self.root}/long/file.bin", "rb") as file:
             while data := file.read(MIB):
-                assert data == self.piece, "other bytes came"
+                need(data == self.piece, "other bytes came")
                 size += len(data)
-        assert size == LONG_MIB * MIB
+        need(size == LONG_MIB * MIB, "another number came")
 
     def move_folder(self, fs: Any) -> None:
+        """See `WORKS`."""
         fs.mv(f"{self.root}/small", f"{self.root}/moved", recursive=True)
 
     def remove_folder(self, fs: Any) -> None:
+        """See `WORKS`."""
         fs.rm(f"{self.root}/moved", recursive=True)
 
 
@@ -99,92 +115,139 @@ WORKS = {
 }
 
 
-def race(who: str, root: str, fresh: Callable[[], Any], counted: Callable[[], int], seeded: Callable[[Path], None]) -> None:
+class Racer:
+    """One filesystem."""
+
+    who = ""
+    root = ""
+
+    def fresh(self) -> Any:
+        """An instance that knows nothing yet."""
+        raise NotImplementedError
+
+    def requests(self) -> int:
+        """How many have come to its server."""
+        raise NotImplementedError
+
+    def prepare(self, folder: Path) -> None:
+        """Have the parquet files there."""
+        raise NotImplementedError
+
+    def repair(self, folder: Path, work: str) -> None:
+        """Have there what the work, which failed, was to leave for the next."""
+
+
+class Ours(Racer):
+    """`dropbox://`."""
+
+    who = "dropbox://"
+    root = "/ours"
+
+    def __init__(self, dropbox: Emulator, token: str) -> None:
+        self._dropbox = dropbox
+        self._token = token
+
+    def fresh(self) -> Any:
+        """See `Racer`."""
+        fs = DropboxFileSystem(token=self._token, skip_instance_cache=True)
+        fs.account.metadata.renew_in_child()
+        fs.account.kept.clear()
+        return fs
+
+    def requests(self) -> int:
+        """See `Racer`."""
+        return int(sum(self._dropbox.log(0)["requests"].values()))
+
+    def prepare(self, folder: Path) -> None:
+        """See `Racer`."""
+        Ours.fresh(self).put(f"{folder}/tables/", f"{self.root}/tables/", recursive=True)
+
+    def repair(self, folder: Path, work: str) -> None:
+        """See `Racer`."""
+        fs = Ours.fresh(self)
+        if work == "put_small":
+            fs.put(f"{folder}/small/", f"{self.root}/small/", recursive=True)
+        elif work == "write_long":
+            fs.pipe(f"{self.root}/long/file.bin", b"x" * MIB)
+        elif work == "move_folder":
+            fs.put(f"{folder}/small/", f"{self.root}/moved/", recursive=True)
+
+
+class Drive(Ours):
+    """dropboxdrivefs."""
+
+    who = "dropboxdrivefs"
+    root = "/drive"
+
+    def fresh(self) -> Any:
+        """See `Racer`."""
+        return DropboxDriveFileSystem(token=self._token, skip_instance_cache=True)
+
+
+class S3(Racer):
+    """s3fs."""
+
+    who = "s3fs on moto"
+    root = "bucket"
+
+    def __init__(self, address: str) -> None:
+        self._address = address
+
+    def fresh(self) -> Any:
+        """See `Racer`."""
+        keys = {"key": "x", "secret": "x", "endpoint_url": self._address}  # nobody's
+        return fsspec.filesystem("s3", **keys, skip_instance_cache=True)
+
+    def requests(self) -> int:
+        """See `Racer`."""
+        with urllib.request.urlopen(f"{self._address}/__requests") as answer:  # noqa: S310 - on loopback
+            return int(answer.read())
+
+    def prepare(self, folder: Path) -> None:
+        """See `Racer`."""
+        fs = self.fresh()
+        fs.mkdir(self.root)
+        fs.put(f"{folder}/tables/", f"{self.root}/tables/", recursive=True)
+
+
+def race(racer: Racer, folder: Path) -> None:
     """All works of one filesystem."""
+    racer.prepare(folder)
+    work = Work(racer.root, folder)
+    for name, words in WORKS.items():
+        fs, before, began, error = racer.fresh(), racer.requests(), time.monotonic(), ""
+        try:
+            getattr(work, name)(fs)
+        except Exception as failure:  # noqa: BLE001 - whatever it is, it is the row
+            error = f"{type(failure).__name__}: {str(failure)[:80]}"
+        seconds, requests = time.monotonic() - began, racer.requests() - before
+        row = {"work": words, "who": racer.who, "seconds": seconds, "requests": requests, "error": error}
+        print(json.dumps(row), flush=True)
+        if error:
+            racer.repair(folder, name)
+
+
+def main(latency_ms: str) -> None:
+    """Race them."""
+    dropbox = Emulator(json.loads(os.environ["DROPBOX_EMULATOR"]))
+    token = dropbox.token()["access_token"]
     with tempfile.TemporaryDirectory(prefix="filesystems-") as name:
         folder = Path(name)
+        os.environ |= dropbox.env(folder / "home")
         for each in ("small", "tables"):
             (folder / each).mkdir()
         for n in range(SMALL):
             (folder / f"small/{n:03}").write_bytes(os.urandom(2048))
         tables(folder / "tables")
-        seeded(folder)
-        work = Work(root, folder)
-        for key, words in WORKS.items():
-            before, began, error = counted(), time.monotonic(), ""
+        for racer in (Ours(dropbox, token), Drive(dropbox, token)):
+            race(racer, folder)
+        command = [sys.executable, str(Path(__file__).with_name("slow_s3.py")), latency_ms]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
             try:
-                getattr(work, key)(fresh())
-            except Exception as failure:  # noqa: BLE001 - whatever it is, it is the row
-                error = f"{type(failure).__name__}: {str(failure)[:80]}"
-            row = {"work": words, "who": who, "seconds": time.monotonic() - began, "requests": counted() - before}
-            print(json.dumps({**row, "error": error}), flush=True)
-            if error:  # what the next works need
-                seeded(folder, key)  # type: ignore[call-arg]
-        shutil.rmtree(folder / "small")
-
-
-def main(latency_ms: str) -> None:
-    """Race them."""
-    import fsspec
-    from dropboxdrivefs import DropboxDriveFileSystem
-
-    from huracan_sync.fs import DropboxFileSystem
-
-    dropbox = Emulator(json.loads(os.environ["DROPBOX_EMULATOR"]))
-    token = dropbox.token()["access_token"]
-    home = tempfile.mkdtemp(prefix="filesystems-home-")
-    os.environ |= dropbox.env(Path(home))
-
-    def ours() -> Any:
-        fs = DropboxFileSystem(token=token, skip_instance_cache=True)
-        fs.invalidate_cache()
-        fs.account.metadata.renew_in_child()
-        fs.account.kept.clear()
-        return fs
-
-    def requests() -> int:
-        return sum(dropbox.log(0)["requests"].values())
-
-    def seed(root: str) -> Callable[..., None]:
-        def seeded(folder: Path, after: str = "") -> None:
-            fs = ours()
-            if not after:
-                fs.put(f"{folder}/tables/", f"{root}/tables/", recursive=True)
-            elif after == "put_small":
-                fs.put(f"{folder}/small/", f"{root}/small/", recursive=True)
-            elif after == "write_long":
-                fs.pipe(f"{root}/long/file.bin", b"x" * MIB)
-            elif after == "move_folder":
-                fs.put(f"{folder}/small/", f"{root}/moved/", recursive=True)
-
-        return seeded
-
-    race("dropbox://", "/ours", ours, requests, seed("/ours"))
-    drive = lambda: DropboxDriveFileSystem(token=token, skip_instance_cache=True)  # noqa: E731
-    race("dropboxdrivefs", "/drive", drive, requests, seed("/drive"))
-    with subprocess.Popen(
-        [sys.executable, str(Path(__file__).with_name("slow_s3.py")), latency_ms], stdout=subprocess.PIPE, text=True
-    ) as server:
-        assert server.stdout
-        address = f"http://127.0.0.1:{server.stdout.readline().strip()}"
-
-        def s3() -> Any:
-            keys = {"key": "x", "secret": "x", "endpoint_url": address}  # nobody's
-            return fsspec.filesystem("s3", **keys, skip_instance_cache=True)
-
-        def s3_requests() -> int:
-            with urllib.request.urlopen(f"{address}/__requests") as answer:  # noqa: S310 - on loopback
-                return int(answer.read())
-
-        def s3_seed(folder: Path, after: str = "") -> None:
-            if not after:
-                s3().mkdir("bucket")
-                s3().put(f"{folder}/tables/", "bucket/tables/", recursive=True)
-
-        try:
-            race("s3fs on moto", "bucket", s3, s3_requests, s3_seed)
-        finally:
-            server.kill()
+                port = server.stdout.readline().strip() if server.stdout else ""
+                race(S3(f"http://127.0.0.1:{port}"), folder)
+            finally:
+                server.kill()
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""moto's S3 with the latency of a link: `slow_s3.py LATENCY_MS` prints its port; `GET /__requests` says how many came."""
+"""moto's S3 with the latency of a link: `slow_s3.py LATENCY_MS` prints its port; `/__requests` says how many came."""
 
 import sys
 import threading
