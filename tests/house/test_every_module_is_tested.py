@@ -24,7 +24,8 @@ PROVED_ELSEWHERE = {
     ),
     "tests/emulator/test_command.py, as a process": "emulator.__main__",
     "fsspec's own suite and tests/fs, through the filesystem": (
-        "fs.commits fs.files fs.local_files fs.metadata_cache fs.read_cache fs.readable fs.relocation fs.transaction"
+        "fs.commits fs.files fs.local_files fs.metadata_cache fs.movable fs.read_cache fs.readable fs.spelling "
+        "fs.transaction fs.writable"
     ),
     "tests/engine/test_contract.py, through DropboxSync": (
         "engine.artifacts engine.candles engine.champion_swap engine.context engine.continuous engine.deliver "
