@@ -9,7 +9,6 @@ PACKAGE = Package()
 LINES_OF_A_FILE = 450
 LINES_OF_A_FUNCTION = 60
 LONGER = {
-    "fs.dropbox_fs": 495,
     "operations.restore": 478,
     "reader.reader": 471,
     "transfer.journal": 467,
