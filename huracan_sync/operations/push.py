@@ -122,6 +122,7 @@ class Push:
             if plan.steps.copies:
                 signer.prefetch()
             self._say_what_stays(plan)
+            self._say_what_keeps_its_case(plan)
             plan, self.report.renamed = copy_renamed(self.pair, plan)
             self.upload(plan)
             self.add_metadata(plan)
@@ -177,6 +178,18 @@ class Push:
             self.pair.monitor.note(
                 f"{what} {'is' if stay == 1 else 'are'} gone here and still in Dropbox (see --delete)"
             )
+
+    def _say_what_keeps_its_case(self, plan: PairPlan) -> None:
+        """Dropbox renames no file where only the case of its name changes; it is one and the same file there."""
+        changes = plan.changes
+        names = [
+            (entry.path, changes.synced[key].entry.path) for key, entry in changes.here.items() if key in changes.synced
+        ]
+        other = [(here, there) for here, there in names if here.rpartition("/")[2] != there.rpartition("/")[2]]
+        if other:
+            here, there = min(other)
+            more = f", and {counted(len(other) - 1, 'other')}" if len(other) > 1 else ""
+            self.pair.monitor.note(f"{here!a} stays {there!a} in Dropbox, which knows no case{more}")
 
     def _are_renamed(self, plan: PairPlan) -> bool:
         """Whether most of what is to be deleted lies on the disk under other names."""

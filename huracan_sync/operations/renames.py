@@ -1,7 +1,8 @@
 """Renamed and copied files: content that lies in Dropbox under another path is copied there, not sent.
 
-A renamed file is a copy and a deletion: the deletion happens with the others, only if it was asked for, and only of the
-revision that was synced. What Dropbox answers must be the very content, else the file is sent as any other.
+A renamed file is a copy and a deletion, not a move: a move takes whatever lies at the path by then and cannot be held
+to a revision, a deletion can. It happens with the others, after the manifest, and only if it was asked for. What
+Dropbox answers must be the very content, else the file is sent as any other.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from huracan_sync.tree.plan import Copy
 FEWEST = 3
 """Fewer files than this are sent: a job takes two requests or more."""
 LARGE = 1024 * 1024
-"""Bytes; but as many as this are worth a job."""
+"""Bytes; but as many as this are worth a job, and worth a look at a file of that size."""
 
 
 class Renamed(NamedTuple):
@@ -61,9 +62,13 @@ def copy_renamed(pair: Pair, plan: PairPlan) -> tuple[PairPlan, int]:
 
 
 def find_renamed(pair: Pair, changes: ChangeSet, copies: tuple[Copy, ...]) -> list[Renamed]:
-    """New files whose content was synced under another path, from which it is gone here, or which was copied."""
+    """New files whose content was synced under another path, from which it is gone here, or of which it is a copy.
+
+    A file is read for it only where that may pay: it is large, something of its size is gone, or of its size and age.
+    """
     gone: dict[int, list[Synced]] = {}
     same_age: dict[tuple[int, int], list[Synced]] = {}
+    large: dict[int, list[Synced]] = {}
     for key, item in changes.synced.items():
         there = changes.there.get(key)
         changed_there = there.rev != item.entry.rev if there is not None else key in changes.base
@@ -72,10 +77,13 @@ def find_renamed(pair: Pair, changes: ChangeSet, copies: tuple[Copy, ...]) -> li
         if key in changes.base and key not in changes.here:
             gone.setdefault(item.entry.size, []).append(item)
         same_age.setdefault((item.entry.size, item.entry.mtime_ms), []).append(item)
+        if item.entry.size >= LARGE:
+            large.setdefault(item.entry.size, []).append(item)
     matches = []
     for step in copies:
         entry = step.entry
-        sources = [*gone.get(entry.size, ()), *same_age.get((entry.size, entry.mtime_ms), ())]
+        same = same_age.get((entry.size, entry.mtime_ms), ())
+        sources = [*gone.get(entry.size, ()), *same, *large.get(entry.size, ())]
         if step.replaces is not None or not sources:
             continue
         try:

@@ -1,9 +1,12 @@
 """Renamed files are copied and deleted inside Dropbox; nothing of them is sent."""
 
+import os
+
 import pytest
 from publishing_machine import DATA
 from transfer_world import Watching
 
+from huracan_sync.operations.renames import LARGE
 from huracan_sync.remote import files
 
 
@@ -56,6 +59,42 @@ def test_a_copy_of_unsigned_content_is_unsigned(pushed, hamilton):
     report = pushed.push(delete=True)
     assert (report.renamed, report.unsigned) == (5, 5)
     assert not any("mine" in entry.path for entry in hamilton.reader().latest("data"))
+
+
+def test_five_hundred_cost_five_requests_and_the_manifest(publisher):
+    publisher.write({f"old/{n:03}.csv": 64 + n % 9 for n in range(500)})
+    publisher.push()
+    rename(publisher, 0, 500)
+    asked, report = publisher.counted(lambda: publisher.push(delete=True))
+    assert (report.renamed, report.uploaded, report.deleted, report.bytes_sent) == (500, 0, 500, 0)
+    manifest = len(["trust file", "head", "body", "log", "head swapped"])
+    assert asked <= 5 + manifest
+
+
+@pytest.mark.parametrize("size", [LARGE, LARGE - 1])
+def test_a_copy_of_a_large_file_is_not_sent_whatever_its_age(publisher, size):
+    publisher.write({"model.bin": size})
+    publisher.push()
+    copied = publisher.src / "archive" / "model.bin"
+    copied.parent.mkdir()
+    copied.write_bytes((publisher.src / "model.bin").read_bytes())
+    os.utime(copied, (1_700_000_000, 1_700_000_000))
+    report = publisher.push()
+    assert (report.renamed, report.uploaded) == ((1, 0) if size >= LARGE else (0, 1))
+    assert report.bytes_sent == (0 if size >= LARGE else size)
+
+
+def test_a_name_that_changed_only_its_case_keeps_it_in_dropbox_which_is_said(pushed):
+    for path in sorted((pushed.src / "old").iterdir())[:2]:
+        path.rename(path.with_suffix(".CSV"))
+    watching = Watching()
+    report = pushed.push(delete=True, monitor=watching)
+    assert (report.uploaded, report.deleted, report.failed) == (0, 0, [])
+    said = "'old/000.CSV' stays 'old/000.csv' in Dropbox, which knows no case, and 1 other"
+    assert watching.notes == [said]
+    watching.notes.clear()
+    pushed.push(delete=True, monitor=watching)
+    assert watching.notes == []
 
 
 def test_few_small_files_are_simply_sent(pushed):
