@@ -138,7 +138,7 @@ BAD_ENTRIES["a path too long"] = ([item("x/" * 600, b"")], ("BODY_FORMAT", "PATH
 @pytest.mark.parametrize("name", BAD_ENTRIES)
 def test_refused_entries(name):
     bad, expected = BAD_ENTRIES[name]
-    with pytest.raises(Refused) as caught:
+    with raises(Refused) as caught:
         read(packed(listing(*bad), len(bad)))
     assert caught.value.code in (expected if isinstance(expected, tuple) else (expected,))
 
@@ -388,7 +388,7 @@ BAD_INDEXES = {
 @pytest.mark.parametrize("name", BAD_INDEXES)
 def test_refused_indexes(name):
     edit, expected = BAD_INDEXES[name]
-    with pytest.raises(Refused) as caught:
+    with raises(Refused) as caught:
         read(reindex(edit), "candles", rules=WIDE_POLICY)
     assert caught.value.code == expected
 
@@ -427,7 +427,7 @@ BAD_STRETCHES = {
 @pytest.mark.parametrize("name", BAD_STRETCHES)
 def test_refused_stretches(name):
     made, expected = BAD_STRETCHES[name]
-    with pytest.raises(Refused) as caught:
+    with raises(Refused) as caught:
         read(made, "candles", rules=WIDE_POLICY)
     assert caught.value.code == expected
 

@@ -160,14 +160,14 @@ REFUSED = {
 @pytest.mark.parametrize("name", REFUSED)
 def test_refused(name):
     data, trust, expected = REFUSED[name]
-    with pytest.raises(Refused) as caught:
+    with raises(Refused) as caught:
         open_head(data, trust)
     assert caught.value.code in (expected if isinstance(expected, tuple) else (expected,))
 
 
 def test_every_truncation_is_refused():
     for length in range(len(GOOD)):
-        with pytest.raises(Refused):
+        with raises(Refused):
             open_head(GOOD[:length])
 
 
@@ -176,7 +176,7 @@ def test_every_bit_is_signed():
     for at in range(len(GOOD) * 8):
         data = bytearray(GOOD)
         data[at // 8] ^= 1 << at % 8
-        with pytest.raises(Refused):
+        with raises(Refused):
             open_head(bytes(data))
 
 

@@ -1,6 +1,7 @@
 """The pin that a person carries to a reader."""
 
 import pytest
+from expecting import raises
 from manifest_world import BACKUP, PIN, ROOT, ROOT_ID, THIEF, pin_of
 
 from huracan_sync.errors import UsageError
@@ -20,9 +21,13 @@ def test_there_and_back():
 def test_several_texts_of_one_root():
     assert one_pin(TEXT) == one_pin([TEXT]) == PIN
     assert one_pin([TEXT, str(pin_of(BACKUP))]) == pin_of(ROOT, BACKUP)
-    for wrong in ([], [TEXT, str(pin_of(THIEF, root_id=bytes(16)))]):
-        with pytest.raises(UsageError, match="root folder"):
+    for wrong, what in (
+        ([], "no root folder"),
+        ([TEXT, str(pin_of(THIEF, root_id=bytes(16)))], "several root folders"),
+    ):
+        with raises(UsageError, match=f"these are pins of {what}") as caught:
             one_pin(wrong)
+        assert caught.value.hint == "pin each root folder by itself"
 
 
 @pytest.mark.parametrize(
@@ -40,11 +45,25 @@ def test_several_texts_of_one_root():
     ],
 )
 def test_what_is_no_pin(text):
-    with pytest.raises(UsageError) as caught:
+    with raises(UsageError) as caught:
         parse_pin(text)
     assert "keys show" in caught.value.hint or "second spelling" in str(caught.value)
 
 
+def test_of_a_long_text_only_the_beginning_is_shown():
+    for text in ("x" * 300, "SHA256:" + "x" * 300):
+        with raises(UsageError) as caught:
+            parse_pin(text)
+        assert repr(text[:200]) in str(caught.value)
+    assert "without the root folder" not in _said("no pin at all")
+
+
+def _said(text):
+    with raises(UsageError) as caught:
+        parse_pin(text)
+    return str(caught.value)
+
+
 def test_a_fingerprint_alone_says_what_is_missing():
-    with pytest.raises(UsageError, match="without the root folder it is for"):
+    with raises(UsageError, match="without the root folder it is for"):
         parse_pin(ROOT.fingerprint)

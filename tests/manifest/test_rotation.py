@@ -1,6 +1,7 @@
 """What may follow a trust file: every step is accepted by the rules of reading, and none takes anything back."""
 
 import pytest
+from expecting import raises
 from manifest_world import BACKUP, CANDLES, ENGINE, HOUR, NOW, PROMOTER, ROOT, change, key, make_trust, policy
 
 from huracan_sync.errors import UsageError
@@ -78,7 +79,7 @@ def test_one_publisher_of_two_is_revoked():
         keys=[key(ENGINE), key(PROMOTER)], channels=[policy("champions", ENGINE, PROMOTER), policy(OTHERS)]
     )
     made = rotation.renewed(before, now_ms=NOW)
-    with pytest.raises(UsageError, match="too few"):
+    with raises(UsageError, match="too few"):
         rotation.revoked(made, before, ENGINE.key_id, reason="left")  # it alone signs the others
     made = accepted(before, rotation.revoked(made, before, PROMOTER.key_id, reason="left"))
     assert (made.find("champions").epoch, made.find("candles").epoch) == (2, 1)
@@ -100,12 +101,12 @@ def test_nobody_to_revoke(who):
     if who == ROOT.key_id:
         before = rotation.replaced(rotation.renewed(ONE, now_ms=NOW), ROOT.public, ENGINE.public)
         before = rotation.revoked(before, ONE, ROOT.key_id, reason="stolen")
-    with pytest.raises(UsageError, match="no such key"):
+    with raises(UsageError, match="no such key"):
         rotation.revoked(rotation.renewed(before, now_ms=NOW), before, who, reason="?")
 
 
 def test_the_last_root_is_not_revoked_without_another():
-    with pytest.raises(UsageError, match="too few"):
+    with raises(UsageError, match="too few"):
         rotation.revoked(rotation.renewed(ONE, now_ms=NOW), ONE, ROOT.key_id, reason="stolen")
 
 
@@ -136,7 +137,7 @@ def test_a_signer_whose_time_was_over_gets_more():
 
 def test_no_policy_to_begin_with():
     made = make_trust()
-    with pytest.raises(UsageError):
+    with raises(UsageError):
         rotation.with_channel(rotation.renewed(made, now_ms=NOW), "logs")
 
 

@@ -144,9 +144,130 @@ BROKEN = {
 @pytest.mark.parametrize("name", BROKEN)
 def test_what_may_not_follow(name):
     old, new, who, expected = BROKEN[name]
-    with pytest.raises(Refused) as caught:
+    with raises(Refused) as caught:
         trust.follow(old, signed_trust(new, *who))
     assert caught.value.code == expected
+
+
+# the file before, the next one, who signs it -> words of the sentence, and the facts
+SAID = {
+    "by too few": (V1, later(), [THIEF], "what follows version 1", {"actual": 0, "expected": 1}),
+    "by too few of its own": (
+        V1,
+        later(roots=[BACKUP]),
+        [ROOT],
+        "version 2 of the trust file is signed by 0 root keys of version 2 where 1 are needed",
+        {"actual": 0, "expected": 1},
+    ),
+    "a version left out": (V1, change(later(), version=3), [ROOT], "version 2 must", {"actual": 3, "expected": 2}),
+    "another before it": (V1, change(later(), prev=b"x" * 32), [ROOT], "names another one as the version before", None),
+    "made earlier": (V1, make_trust(version=2, created=V1.created_ms - 1), [ROOT], "it was made earlier", None),
+    "a revocation taken back": (
+        REVOKED,
+        make_trust(version=3, created=REVOKED.created_ms, channels=[policy(epoch=3)], after=REVOKED),
+        [ROOT],
+        "takes a revocation back",
+        {"actual": 3, "expected": 3},
+    ),
+    "of another root folder": (
+        V1,
+        change(later(), root_id=bytes(16)),
+        [ROOT],
+        "version 2 of the trust file is of another root folder",
+        {"actual": bytes(16).hex(), "expected": ROOT_ID.hex()},
+    ),
+}
+
+
+@pytest.mark.parametrize(("old", "new", "who", "words", "facts"), SAID.values(), ids=SAID)
+def test_what_is_said_of_it(old, new, who, words, facts):
+    with raises(Refused) as caught:
+        trust.follow(old, signed_trust(new, *who))
+    assert words in str(caught.value)
+    assert facts in (None, caught.value.facts)
+
+
+def test_several_files_follow_one_after_the_other():
+    v2 = later()
+    v3 = following(v2)
+    assert trust.follow_all(V1, []) == V1
+    assert trust.follow_all(V1, [signed_trust(v2), signed_trust(v3)]) == v3
+    with raises("TRUST_CHAIN"):
+        trust.follow_all(V1, [signed_trust(v3), signed_trust(v2)])
+
+
+# begins, ends, signed at, now -> whether it counts
+WINDOWS = [
+    (10, 20, 10, 10, True),
+    (10, 20, 9, 15, False),
+    (10, 20, 19, 19, True),
+    (10, 20, 20, 15, False),
+    (10, 20, 15, 20, False),
+    (10, 20, 9, 21, False),
+]
+
+
+@pytest.mark.parametrize(("begins", "ends", "signed", "now", "counts"), WINDOWS)
+def test_when_a_key_counts(begins, ends, signed, now, counts):
+    assert key(ENGINE, start=begins, end=ends).valid_at(signed, now) is counts
+
+
+@pytest.mark.parametrize("life_ms", [1, trust.MAX_LIFETIME_MS])
+def test_the_shortest_and_the_longest_life(life_ms):
+    made = change(V1, expires_ms=V1.created_ms + life_ms)
+    assert trust.open(signed_trust(made)) == made
+
+
+# what is wrong in it -> words of the sentence, and the facts
+MALFORMED_SAID = {
+    "roots": (
+        change(make_trust(roots=[ROOT, BACKUP]), roots=(max(ROOT.public, BACKUP.public),) * 2),
+        "the roots of",
+        {},
+    ),
+    "keys": (change(V1, keys=V1.keys + V1.keys[:1]), "the keys of", {}),
+    "channels": (change(V1, channels=V1.channels[::-1]), "the channels of", {}),
+    "revoked": (change(make_trust(channels=[]), revoked=(Revocation(bytes(16), 0, ""),) * 2), "the revoked of", {}),
+    "a key that ends when it begins": (
+        make_trust(keys=[key(CANDLES), key(ENGINE, start=5, end=5)]),
+        "has not the id or the times of a key",
+        {"key": ENGINE.key_id.hex()},
+    ),
+    "a key nobody knows": (
+        make_trust(channels=[policy("champions", PROMOTER)]),
+        "names a key that is unknown or revoked",
+        {"key": PROMOTER.key_id.hex()},
+    ),
+    "a millisecond too long": (change(V1, expires_ms=V1.created_ms + trust.MAX_LIFETIME_MS + 1), "within 366 days", {}),
+    "the first names one before it": (change(V1, prev=b"x" * 32), "names one before it", {}),
+    "more of its keys": (make_trust(channels=[policy(threshold=2)]), "asks for 2 of 1 keys", {}),
+    "more of its roots": (make_trust(threshold=2), "asks for 2 of 1 roots", {}),
+}
+
+
+@pytest.mark.parametrize(("made", "words", "facts"), MALFORMED_SAID.values(), ids=MALFORMED_SAID)
+def test_what_is_said_of_a_malformed_one(made, words, facts):
+    with raises("TRUST_FORMAT") as caught:
+        trust.open(forged(made))
+    assert words in str(caught.value)
+    assert caught.value.facts == facts
+
+
+def test_what_is_no_trust_file_is_called_so():
+    with raises("TRUST_FORMAT", match="a trust file cannot be decoded"):
+        trust.open(seal(FORM, b"\xc1", [ROOT]))
+
+
+def test_which_root_signed_badly_and_which_was_pinned():
+    payload = trust.payload(V1)
+    with raises("TRUST_SIGNATURES", match="version 1 of the trust file has a signature") as caught:
+        trust.open(pack(FORM, payload, {ROOT.key_id: bytes(64)}))
+    assert caught.value.facts == {"key": ROOT.fingerprint}
+    with raises("TRUST_PIN") as caught:
+        trust.pin(GOOD, pin_of(THIEF))
+    assert caught.value.facts == {"expected": THIEF.fingerprint, "actual": ROOT.fingerprint}
+    with raises("WRONG_ROOT", match="version 1 of the trust file is of another"):
+        trust.pin(GOOD, Pin(bytes(16), PIN.fingerprints))
 
 
 def test_a_bad_signature_by_a_root_refuses_even_where_others_suffice():
@@ -208,14 +329,14 @@ def test_what_cannot_be_read_is_not_written():
 @pytest.mark.wide
 def test_every_truncation_and_every_bit_is_refused():
     for length in range(len(GOOD)):
-        with pytest.raises(Refused):
+        with raises(Refused):
             trust.pin(GOOD[:length], PIN)
     for at in range(len(GOOD) * 8):
         data = bytearray(GOOD)
         data[at // 8] ^= 1 << at % 8
-        with pytest.raises(Refused):
+        with raises(Refused):
             trust.follow(make_trust(version=1), bytes(data))
-        with pytest.raises(Refused):
+        with raises(Refused):
             trust.pin(bytes(data), PIN)
 
 

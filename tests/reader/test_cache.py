@@ -3,6 +3,7 @@
 import hashlib
 
 import pytest
+from expecting import raises
 from reader_world import World, item
 
 from huracan_sync.errors import Unreachable
@@ -53,7 +54,7 @@ def test_a_file_is_kept_whole_or_not_at_all(blob_cache):
         yield b"a "
         raise Unreachable("the line broke")
 
-    with pytest.raises(Unreachable):
+    with raises(Unreachable):
         blob_cache.put_blob(blob, torn())
     assert blob_cache.blob(blob) is None
     file = blob_cache.put_blob(blob, [b"a ", b"file"])

@@ -46,7 +46,7 @@ def test_its_body_travels_with_it(world, carried, cache):
     snapshot = opened(world, carried, cache)
     assert (snapshot.channel, snapshot.sequence, snapshot.policy.name) == ("champions", 1, "champions")
     assert {entry.path for entry in snapshot} == FILES.keys()
-    with pytest.raises(Unreachable):
+    with raises(Unreachable):
         snapshot.read("hamilton/roster.json")
     world.peer.down = False
     assert snapshot.read("hamilton/roster.json") == FILES["hamilton/roster.json"]

@@ -88,10 +88,10 @@ def test_the_champions(hamilton):
     assert hamilton.champion("BTC/USDT:USDT").data == b"another instrument"
     assert (hamilton.champion("SOLUSDT").kind, hamilton.champion("XRPUSDT").data) == (3, b"xrp")
     assert hamilton.snapshot.path(eth.path).read_bytes() == eth.data
-    with pytest.raises(NotFound) as caught:
+    with raises(NotFound) as caught:
         hamilton.champion("DOGEUSDT")
     assert "BTCUSDT" in caught.value.hint
-    with pytest.raises(UsageError):
+    with raises(UsageError):
         hamilton.champion("../etc")
 
 
@@ -112,7 +112,7 @@ def test_the_configs(hamilton):
     assert config.json() == CONFIG
     assert (config.model_id, config.performance.win_rate, config.risk_limits.max_position_pct) == ("btc-42", 0.55, 5.0)
     assert hamilton.config("ETHUSDT").risk_limits.max_leverage is None
-    with pytest.raises(NotFound):
+    with raises(NotFound):
         hamilton.config("SOLUSDT")
 
 
@@ -184,9 +184,9 @@ def test_an_active_model_that_is_no_name(world, data):
 def test_a_set_without_any_of_it(world):
     world.publish({"a.json": b"{}"})
     assert world.hamilton.symbols() == []
-    with pytest.raises(NotFound):
+    with raises(NotFound):
         world.hamilton.roster()
-    with pytest.raises(NotFound) as caught:
+    with raises(NotFound) as caught:
         world.hamilton.champion("BTCUSDT")
     assert "no champions" in caught.value.hint
 
@@ -267,7 +267,7 @@ def test_a_pickle_is_no_champion_whatever_the_channel_allows(world):
 def test_what_is_sent_to_another_process(world, dropbox, tmp_path, monkeypatch):
     snapshot = (world.publish(SET), world.hamilton.latest())[1]
     for what in (snapshot, world.hamilton):
-        with pytest.raises(UsageError) as caught:
+        with raises(UsageError) as caught:
             pickle.dumps(what)
         assert "Hamilton.open" in caught.value.hint
     for name, value in dropbox.env(tmp_path).items():

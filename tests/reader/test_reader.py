@@ -135,7 +135,7 @@ def test_a_snapshot_is_asked_for_its_files(world):
     assert snapshot.item(ROSTER).kind == 2
     assert repr(snapshot) == "Snapshot(champions 1-1, 6 files, fresh)"
     for ask in (snapshot.read, snapshot.entry, snapshot.open, snapshot.path, snapshot.item):
-        with pytest.raises(NotFound):
+        with raises(NotFound):
             ask("hamilton/nothing.json")
 
 
@@ -160,9 +160,9 @@ def test_nothing_is_read_before_a_key_is_pinned(tmp_path):
     world = World(tmp_path, pinned=False)
     world.publish()
     for ask in (world.reader.latest, world.reader.last_good):
-        with pytest.raises(NoTrust):
+        with raises(NoTrust):
             ask("champions")
-    with pytest.raises(NoTrust):
+    with raises(NoTrust):
         world.reader.trust()
 
 
@@ -195,7 +195,7 @@ def test_a_key_nobody_signed_with(tmp_path):
     with raises("TRUST_PIN"):
         world.reader.pin(str(pin_of(BACKUP)))
     world.peer.delete(".huracan/trust")
-    with pytest.raises(NotFound):
+    with raises(NotFound):
         world.reader.pin(PIN)
 
 
@@ -219,10 +219,10 @@ def test_a_trust_file_may_be_brought_by_hand(tmp_path):
 def test_other_keys_are_pinned_only_when_a_person_says_anew(world):
     world.publish()
     world.reader.latest("champions")
-    with pytest.raises(ConfigError):
+    with raises(ConfigError):
         world.reader.pin(str(pin_of(BACKUP)))
     world.reader.pin(PIN, reset=True)
-    with pytest.raises(NotFound):
+    with raises(NotFound):
         world.reader.last_good("champions")
 
 
@@ -239,7 +239,7 @@ def test_an_expired_trust_file_pins_nothing_and_reads_nothing(world, tmp_path):
 
 def test_a_channel_nobody_published_in(world):
     world.publish()
-    with pytest.raises(NotFound):
+    with raises(NotFound):
         world.reader.latest("logs")
     with raises("CHANNEL_NAME"):
         world.reader.latest("../logs")
@@ -247,7 +247,7 @@ def test_a_channel_nobody_published_in(world):
 
 def test_nothing_was_ever_published(world):
     world.peer.delete(".huracan")
-    with pytest.raises(NotFound):
+    with raises(NotFound):
         world.reader.latest("champions")
 
 
@@ -409,16 +409,16 @@ def test_a_withdrawn_login_leaves_what_was_good_until_it_is_stale(world):
     assert isinstance(snapshot.problem, Revoked)
     assert contents(snapshot) == FILES
     world.clock.now_ms += 2 * HOUR
-    with pytest.raises(Revoked):
+    with raises(Revoked):
         world.reader.latest("champions")
 
 
 def test_with_no_network_and_nothing_here(world):
     world.publish()
     world.peer.down = True
-    with pytest.raises(Unreachable):
+    with raises(Unreachable):
         world.reader.latest("champions")
-    with pytest.raises(NotFound):
+    with raises(NotFound):
         world.reader.last_good("champions")
 
 
@@ -490,7 +490,7 @@ def test_lost_state_stops_everything_until_a_person_says_where_to_go_on(world):
     next(world.home.rglob("seen.db")).unlink()
     fresh = world.new_reader()
     for ask in (fresh.latest, fresh.last_good, lambda _: fresh.trust(), lambda _: fresh.pin(PIN)):
-        with pytest.raises(StateMissing):
+        with raises(StateMissing):
             ask("champions")
     fresh.pin(PIN, at_least={"champions": 4})
     with raises("ROLLBACK"):
@@ -511,7 +511,7 @@ def test_a_floor_is_raised_and_never_lowered(world):
     world.engine.seq = 2
     world.publish()
     assert world.reader.latest("champions").sequence == 3
-    with pytest.raises(ConfigError):
+    with raises(ConfigError):
         world.reader.raise_floor("champions", 2)
 
 
@@ -578,7 +578,7 @@ def test_two_root_folders_on_one_machine_know_nothing_of_each_other(world):
     world.publish()
     world.reader.latest("champions")
     other = world.new_reader(place="another account")
-    with pytest.raises(NoTrust):
+    with raises(NoTrust):
         other.latest("champions")
     other.pin(PIN)
     assert other.latest("champions").sequence == 1
@@ -724,5 +724,5 @@ def test_a_pin_that_was_delivered_to_the_machine(tmp_path):
     world.publish()
     assert contents(world.reader.latest("champions")) == FILES
     other = world.new_reader(pin=str(pin_of(BACKUP)))
-    with pytest.raises(ConfigError, match="HURACAN_ROOT_PIN"):
+    with raises(ConfigError, match="HURACAN_ROOT_PIN"):
         other.latest("champions")

@@ -542,7 +542,7 @@ def ends_well(scene, act, expected, *, looks=3):
             snapshot = reader.latest("champions")
             assert snapshot.problem is None
         else:
-            with pytest.raises(Refused) as caught:
+            with raises(Refused) as caught:
                 reader.latest("champions")
             assert caught.value.code == expected, str(caught.value)
             assert caught.value.hint
@@ -566,7 +566,7 @@ def test_after_every_attack_an_honest_publish_is_read(tmp_path):
             continue
         seq, prev = scene.engine.seq, scene.engine.prev
         act(scene)
-        with pytest.raises(Refused):
+        with raises(Refused):
             scene.reader.latest("champions")
         scene.engine.seq, scene.engine.prev = seq, prev
         scene.publish(SET_2)

@@ -1,6 +1,7 @@
 """Following a channel: each new generation once, whatever happens between them."""
 
 import pytest
+from expecting import raises
 from reader_world import FILES, HOUR, World
 
 from huracan_sync.errors import NotFound, NoTrust, RateLimited, Revoked, Unreachable
@@ -135,19 +136,19 @@ def test_a_withdrawn_login_ends_the_following(world):
     following = world.new_reader().follow("champions")
     assert next(following).sequence == 1
     world.peer.revoked = True
-    with pytest.raises(Revoked):
+    with raises(Revoked):
         next(following)
     with pytest.raises(StopIteration):
         next(following)
     late = world.new_reader().follow("champions")
     assert isinstance(next(late).problem, Revoked)
-    with pytest.raises(Revoked):
+    with raises(Revoked):
         next(late)
 
 
 def test_a_person_must_act_and_following_ends(tmp_path):
     world = World(tmp_path, pinned=False)
-    with pytest.raises(NoTrust):
+    with raises(NoTrust):
         Story(world, nothing).told()
 
 

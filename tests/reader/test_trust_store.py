@@ -37,7 +37,7 @@ def files(seen):
 def test_nothing_is_pinned_at_first(tmp_path):
     fresh = TrustStore(tmp_path, PLACE)
     assert not fresh.exists()
-    with pytest.raises(NoTrust):
+    with raises(NoTrust):
         fresh.load()
 
 
@@ -134,7 +134,7 @@ def test_a_floor_only_rises(seen):
     seen.raise_floor("champions", Mark(1, 9, b""))
     seen.raise_floor("logs", Mark(1, 2, b""))
     assert seen.load().channels == {"champions": Channel(Mark(1, 9, b"")), "logs": Channel(Mark(1, 2, b""))}
-    with pytest.raises(ConfigError):
+    with raises(ConfigError):
         seen.raise_floor("champions", MARK)
 
 
@@ -148,7 +148,7 @@ def test_pinning_anew_forgets(seen):
 def test_gone(seen):
     (seen.folder / "seen.db").unlink()
     assert seen.exists()
-    with pytest.raises(StateMissing):
+    with raises(StateMissing):
         seen.load()
 
 
@@ -180,7 +180,7 @@ def test_not_what_it_was(seen, tmp_path, deed):
             db.execute("ALTER TABLE more RENAME TO seen")
         db.commit()
         db.close()
-    with pytest.raises(StateMissing):
+    with raises(StateMissing):
         seen.load()
 
 
@@ -195,7 +195,7 @@ def test_a_document_of_another_version(seen):
     db.execute("UPDATE seen SET document = ?, seal = ?", (document, seal))
     db.commit()
     db.close()
-    with pytest.raises(StateMissing):
+    with raises(StateMissing):
         seen.load()
 
 
@@ -308,15 +308,15 @@ def test_damage_that_shows_as_text_or_size(seen, monkeypatch):
     for error in (UnicodeDecodeError("utf-8", b"x", 0, 1, "no text"), MemoryError()):
         with monkeypatch.context() as patched:
             patched.setattr(TrustStore, "_read", lambda self, db, error=error: (_ for _ in ()).throw(error))
-            with pytest.raises(StateMissing):
+            with raises(StateMissing):
                 seen.load()
 
 
 def test_a_disk_that_cannot_be_written(tmp_path):
     (tmp_path / "trust").write_bytes(b"a file where the folder must be")
-    with pytest.raises(LocalFailure):
+    with raises(LocalFailure):
         TrustStore(tmp_path, PLACE).pin(b"trust", PIN, {})
-    with pytest.raises(LocalFailure):
+    with raises(LocalFailure):
         TrustStore(tmp_path, PLACE).load()
 
 
@@ -364,13 +364,13 @@ def test_locked_by_another_process(seen, monkeypatch):
     monkeypatch.setattr(sqlite3, "connect", lambda *a, **k: connect(*a, **k | {"timeout": 0.05}))
     holder = connect(seen.folder / "seen.db", isolation_level=None)
     holder.execute("BEGIN EXCLUSIVE")
-    with pytest.raises(Busy):
+    with raises(Busy):
         seen.remember_trust(b"2", after=b"trust 1")
     holder.close()
 
 
 def test_a_folder_one_may_not_enter(seen):
     seen.folder.chmod(0)
-    with without_root_powers(), pytest.raises(LocalFailure):
+    with without_root_powers(), raises(LocalFailure):
         seen.load()
     seen.folder.chmod(0o700)

@@ -92,7 +92,7 @@ def test_ranges(world, snapshot, start, length):
 
 def test_no_such_range(snapshot):
     for start, length in ((-1, 2), (0, -1)):
-        with pytest.raises(UsageError):
+        with raises(UsageError):
             snapshot.read_range("large.bin", start, length)
 
 
@@ -170,7 +170,7 @@ WRONG = {
 def test_wrong_bytes_are_not_given(world, snapshot, name, ask):
     swap(world, "large.bin", WRONG[name](LARGE))
     asks = {"read": snapshot.read, "path": snapshot.path, "open": lambda path: snapshot.open(path).read()}
-    with pytest.raises(ContentMismatch):
+    with raises(ContentMismatch):
         asks[ask]("large.bin")
     assert not list(world.home.rglob("*.part"))
     assert not [file for file in world.home.rglob("blobs/*") if file.is_file()]
@@ -180,7 +180,7 @@ def test_before_the_wrong_block_the_right_ones_are_given(world, snapshot):
     swap(world, "large.bin", LARGE[:-1] + b"\0")
     with snapshot.open("large.bin") as file:
         assert file.read(BLOCK_SIZE) == LARGE[:BLOCK_SIZE]
-        with pytest.raises(ContentMismatch):
+        with raises(ContentMismatch):
             file.read()
 
 
@@ -189,19 +189,19 @@ def test_more_bytes_than_were_asked_for(world, snapshot):
     world.peer.stream = lambda place, start, end: stream(place, start, end + 5)
     swap(world, "large.bin", LARGE + b"extra")
     for path in ("large.bin", "two.bin"):
-        with pytest.raises(ContentMismatch):
+        with raises(ContentMismatch):
             snapshot.read(path) if path == "large.bin" else snapshot.read_range(path, 0, 5)
 
 
 def test_an_empty_file_with_another_hash(world, tmp_path):
     world.engine.publish_items([change(item("e.bin", b""), content_hash=bytes(32))])
-    with pytest.raises(ContentMismatch):
+    with raises(ContentMismatch):
         world.reader.latest("champions").read("e.bin")
 
 
 def test_a_file_that_lies_nowhere_any_more(world, snapshot):
     del world.peer.revs[world.peer.files.pop("large.bin")]
-    with pytest.raises(NotFound):
+    with raises(NotFound):
         snapshot.read("large.bin")
 
 
@@ -252,7 +252,7 @@ def test_a_full_disk_is_no_reason_not_to_read(world, snapshot, monkeypatch):
 
     monkeypatch.setattr(BlobCache, "put_blob", full)
     assert snapshot.read("large.bin") == LARGE
-    with pytest.raises(DiskFull):
+    with raises(DiskFull):
         snapshot.path("large.bin")
 
 
@@ -267,7 +267,7 @@ def test_no_network_in_the_middle(world, snapshot):
     file = snapshot.open("large.bin")
     file.read(1)
     world.peer.down = True
-    with pytest.raises(Unreachable):
+    with raises(Unreachable):
         file.read()
     file.close()
 
@@ -330,10 +330,10 @@ def test_a_leaf_that_is_not_the_signed_one(tmp_path):
     rev = world.peer.files["large.bin"]
     world.peer.revs[rev] = LEAVED[: LEAF_SIZE + 3] + b"x" + LEAVED[LEAF_SIZE + 4 :]
     assert snapshot.read_range("large.bin", 0, 10) == LEAVED[:10]
-    with pytest.raises(ContentMismatch):
+    with raises(ContentMismatch):
         snapshot.read_range("large.bin", LEAF_SIZE, 3)
     world.peer.revs[rev] = LEAVED[: LEAF_SIZE + 3]
-    with pytest.raises(ContentMismatch):
+    with raises(ContentMismatch):
         snapshot.read_range("large.bin", LEAF_SIZE, 3)
 
 
