@@ -356,7 +356,11 @@ def failure(code):
     ],
 )
 def test_who_must_act(error, expected):
-    assert type(_in_our_words(error, Path("seen.db"))) is expected
+    told = _in_our_words(error, Path("seen.db"))
+    assert type(told) is expected
+    assert "seen.db" in str(told)
+    assert told.facts == {"path": "seen.db"}
+    assert bool(told.hint) or expected is LocalFailure
 
 
 def test_locked_by_another_process(seen, monkeypatch):
