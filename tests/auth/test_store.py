@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+import time
 import warnings
 from pathlib import Path
 
@@ -122,6 +123,18 @@ needs_secret_service = pytest.mark.skipif(
 )
 
 
+def wait_for_service(address):
+    """Until the keyring is on the bus: who asks before has the bus start a second one, and may wait for ever."""
+    from jeepney import message_bus
+    from jeepney.io.blocking import open_dbus_connection
+
+    with contextlib.closing(open_dbus_connection(address)) as bus:
+        until = time.monotonic() + 60
+        while not bus.send_and_get_reply(message_bus.NameHasOwner("org.freedesktop.secrets")).body[0]:
+            assert time.monotonic() < until, "no Secret Service came up"
+            time.sleep(0.01)
+
+
 @contextlib.contextmanager
 def session_with_keyring(place, *options):
     """A session bus and a gnome-keyring of this test alone; the address of the bus, and the keyring's process."""
@@ -141,6 +154,7 @@ def session_with_keyring(place, *options):
             daemon.stdin.write(b"\n")
             daemon.stdin.close()
             daemon.stdout.readline()  # it prints where it listens when it does
+            wait_for_service(env["DBUS_SESSION_BUS_ADDRESS"])
             yield env["DBUS_SESSION_BUS_ADDRESS"], daemon
         finally:
             daemon.terminate()
