@@ -12,7 +12,8 @@ from huracan_sync.auth.session import DEFAULT_ROOT, account_of, credentials_of, 
 from huracan_sync.remote.client import Remote
 from huracan_sync.remote.grant import Grant, GrantTokens
 from huracan_sync.remote.http import Wire
-from huracan_sync.remote.rate_limit import MOST_AT_ONCE, Pacing
+from huracan_sync.remote.rate_limit import Pacing
+from huracan_sync.remote.shared_rate import SharedPacing
 from huracan_sync.remote.throttle import Throttle
 from huracan_sync.secret import Secret
 
@@ -62,15 +63,16 @@ def connect(
     return remote
 
 
-def connect_lent(grant: Grant, *, throttle: Throttle | None = None) -> Remote:
-    """The Dropbox of a grant (`Remote.lend`): no more than its share of the rate is under way at once. Opens nothing.
+def connect_lent(grant: Grant, *, throttle: Throttle | None = None, pacing: Pacing | None = None) -> Remote:
+    """The Dropbox of a grant (`Remote.lend`), with its share of the rate, and of what is under way. Opens nothing.
 
     Args:
         grant: what the driver has lent.
         throttle: a limit of bandwidth.
+        pacing: how much at once, and how fast; by default as the grant says.
     """
-    at_once = max(1, round(MOST_AT_ONCE * min(grant.share, 1.0)))
-    pacing = Pacing(start=min(8, at_once), most=at_once)
+    if pacing is None:
+        pacing = SharedPacing(grant.share) if grant.share < 1 else Pacing()
     wire = Wire(grant.endpoint, throttle=throttle)
     remote = Remote(wire, GrantTokens(grant), pacing=pacing, identity=lambda: grant.account, root=grant.root)
     remote.seal = lambda: grant.seal

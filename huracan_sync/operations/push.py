@@ -12,7 +12,7 @@ import logging
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -37,6 +37,9 @@ from huracan_sync.tree.folder_view import FolderView
 from huracan_sync.tree.paths import fold, join
 from huracan_sync.tree.plan import Conflict, Copy, empties_the_tree, plan
 from huracan_sync.tree.units import counted
+
+if TYPE_CHECKING:
+    from huracan_sync.operations.push_shares import PushShares
 
 log = logging.getLogger(__name__)
 
@@ -210,7 +213,10 @@ class Push:
         if not copies:
             return []
         pair.monitor.planned(len(copies), plan.steps.bytes_to_copy)
-        return self._send(copies)
+        shares = self._shares(plan)
+        done = self._send(copies, shares)
+        report.bytes_sent += shares.sent if shares else 0
+        return done
 
     def add_metadata(self, plan: PairPlan) -> None:
         """Where it is asked for, have the dataset's `_metadata` say what both sides hold by now."""
@@ -223,7 +229,7 @@ class Push:
         if self.report.not_in_metadata:
             self.pair.monitor.note(parquet_metadata.in_words(self.report.not_in_metadata))
 
-    def _send(self, copies: Sequence[Copy]) -> list[Synced]:
+    def _send(self, copies: Sequence[Copy], shares: PushShares | None = None) -> list[Synced]:
         from huracan_sync.transfer.upload import Upload  # noqa: PLC0415 - start-up time: most runs send nothing
         from huracan_sync.transfer.worker_pool import WorkerPool  # noqa: PLC0415
 
@@ -242,7 +248,7 @@ class Push:
                 self.options.stop,
                 pair.journal.unsigned_contents(),
             )
-            outcome = Upload(context).run(copies)
+            outcome = Upload(context).run(copies, shares)
         report.bytes_sent += (pair.remote.wire.meter.read() - before).bytes_sent
         report.uploaded += len(outcome.done)
         report.failed += outcome.failures
@@ -254,6 +260,14 @@ class Push:
             # The echo of a large push would cost the next one many pages; read it now, while all is known.
             refresh_remote(pair.remote, pair.journal, pair.id, pair.root, pair.journal.synced(pair.id))
         return outcome.done
+
+    def _shares(self, plan: PairPlan) -> PushShares | None:
+        """The workers that carry the bytes, where there are any."""
+        if self.options.executor is None:
+            return None
+        from huracan_sync.operations.push_shares import PushShares  # noqa: PLC0415 - only where there are workers
+
+        return PushShares.of(self.options.executor, self.pair, plan.changes.stamps, self._context.clock)
 
     def sign(self, plan: PairPlan) -> None:
         """Sign a manifest of what both sides hold alike, without what is about to be deleted."""
@@ -352,7 +366,7 @@ def _as_failure(conflict: Conflict) -> Failure:
     return Failure(conflict.path, error)
 
 
-def push(
+def push(  # noqa: PLR0913 - what all operations take, and what this one asks
     local: str | Path | FolderView,
     remote_folder: str,
     *,
@@ -362,6 +376,7 @@ def push(
     monitor: Monitor | None = None,
     channel: str | None = None,
     keys: KeyPlace | None = None,
+    executor: Any = None,
 ) -> PushReport:
     """Bring `remote_folder` to what `local` holds, and sign a manifest of it, where this machine has a key.
 
@@ -374,6 +389,8 @@ def push(
         monitor: told what moves.
         channel: the channel of the manifest; by default called as the last component of `remote_folder`.
         keys: where the key is; by default where the environment says.
+        executor: any object with `submit` or `map` (threads, processes, loky, Dask, Ray, MPI) whose workers see the
+            same disk: they carry the bytes.
 
     Raises:
         UsageError: there is no such local folder, or a name is impossible.
@@ -382,6 +399,8 @@ def push(
         NoSigningKey, NoTrust, StateMissing, Refused: everything was sent, and nothing could be signed.
         NotAuthorized, Unavailable, TryLater: it ended early; run it again, it carries on.
     """
+    if executor is not None:
+        options = msgspec.structs.replace(options or PushOptions(), executor=executor)
     context = Context.of(remote, home=home, keys=keys, monitor=monitor)
     with context.pair(local, remote_folder) as pair:
         return Push(context, pair, options, channel=channel).run()

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -24,6 +24,7 @@ from huracan_sync.errors import ContentMismatch, HostilePath, HuracanError, Loca
 from huracan_sync.manifest.locations import check_channel
 from huracan_sync.manifest.refusals import refused
 from huracan_sync.manifest.scope import channel_of, scope_of
+from huracan_sync.operations.restore_options import RestoreOptions, RestoreReport, Snapshot
 from huracan_sync.remote.client import Remote
 from huracan_sync.remote.contents import everything
 from huracan_sync.remote.listing import metadata
@@ -32,7 +33,7 @@ from huracan_sync.signing.signing_key import KeyPlace
 from huracan_sync.transfer.compare import ChangeSet, ManifestEntries
 from huracan_sync.transfer.decisions import Direction, log_decisions
 from huracan_sync.transfer.journal import Synced
-from huracan_sync.transfer.pair import Options, Pair, PairPlan, Report, sides
+from huracan_sync.transfer.pair import Pair, PairPlan, sides
 from huracan_sync.transfer.progress import Failure, Monitor
 from huracan_sync.tree.active_names import active
 from huracan_sync.tree.entry import Entry
@@ -44,66 +45,16 @@ from huracan_sync.tree.spelling import Spelling
 from huracan_sync.tree.units import counted
 
 if TYPE_CHECKING:
+    from huracan_sync.operations.restore_shares import RestoreShares
     from huracan_sync.signing.local_manifest import LocalManifest
-    from huracan_sync.transfer.download_file import Validate
+    from huracan_sync.transfer.download_file import DownloadContext
+
+__all__ = ["Restore", "RestoreOptions", "RestoreReport", "Snapshot", "restore"]
 
 LOOK_ALONE = 20
 """Up to so many files are looked up one by one; more by one listing."""
-UNTOUCHED_S = 60.0
 NAMED = 20
 """How many unsigned or kept files a report names."""
-
-
-class RestoreReport(Report):
-    """The result of a restore."""
-
-    downloaded: int = 0
-    unsigned: int = 0
-    """Files that no verified manifest lists, of a folder that has one: restored, but nobody has signed them."""
-    unsigned_files: list[str] = msgspec.field(default_factory=list)
-    """The first of them."""
-    contradicted: list[str] = msgspec.field(default_factory=list)
-    """Paths at which Dropbox holds other content than is signed, or none; the signed content counts."""
-    verified_by: list[str] = msgspec.field(default_factory=list)
-    """The channels whose manifests were believed; none where nothing is signed or nobody is trusted here."""
-    bytes_received: int = 0
-    """Bytes of file content that came over the wire."""
-    kept: int = 0
-    """Files that were changed here since they were synced, and stay as they are: not what was restored."""
-    kept_files: list[str] = msgspec.field(default_factory=list)
-    """The first of them."""
-    left_out: list[str] = msgspec.field(default_factory=list)
-    """Paths that `validate` refused; they were fetched and not put in place."""
-
-
-class Snapshot(msgspec.Struct, frozen=True):
-    """Exactly what to restore of a folder: entries relative to it, and the block digests that are known."""
-
-    entries: list[Entry]
-    blocks: Mapping[str, bytes] = {}
-    """By `fold(path)`."""
-    sequence: int = 0
-    is_signed: bool = False
-    """Whether a verified manifest lists all of it; else it is what Dropbox held a moment ago."""
-
-
-class RestoreOptions(Options, frozen=True):
-    """How to restore."""
-
-    snapshot: Snapshot | None = None
-    """Restore exactly this, instead of what lies in Dropbox now."""
-    untouched_s: float = UNTOUCHED_S
-    """A damaged parquet gives way when nothing has touched it for so long; a younger one may still be written."""
-    at: int | None = None
-    """Restore what the manifest of that sequence lists, instead of the newest; with a channel only."""
-    validate: Validate | None = None
-    """Asked about each downloaded file before it is put in place; raises `LeftOut` to refuse it."""
-    unsigned: bool = False
-    """Take what lies in Dropbox as it lies there, also where this machine could verify it."""
-    active_names: bool = False
-    """Restore unsigned files too that programs act on by themselves (`.git/config`, `.bashrc`)."""
-    missing_ok: bool = True
-    """Whether a missing remote folder counts as an empty one."""
 
 
 class Restore:
@@ -351,7 +302,9 @@ class Restore:
                 self.options.validate,
                 changes.signed,
             )
-            outcome = Download(context).run(copies, _everything_there(changes))
+            shares = self._shares(context)
+            outcome = Download(context).run(copies, _everything_there(changes), shares)
+        report.bytes_received += shares.received if shares else 0
         report.bytes_received += (pair.remote.wire.meter.read() - before).bytes_received
         report.downloaded += len(outcome.done)
         report.failed += [self._as_refused(failure, changes) for failure in outcome.failures]
@@ -359,6 +312,14 @@ class Restore:
         if outcome.stopped:
             raise outcome.stopped
         return outcome.done
+
+    def _shares(self, context: DownloadContext) -> RestoreShares | None:
+        """The workers that carry the bytes, where there are any."""
+        if self.options.executor is None:
+            return None
+        from huracan_sync.operations.restore_shares import RestoreShares  # noqa: PLC0415 - only where there are workers
+
+        return RestoreShares.of(self.options.executor, context, self._context.clock)
 
     @staticmethod
     def _as_refused(failure: Failure, changes: ChangeSet) -> Failure:
@@ -442,7 +403,7 @@ def _as_failure(conflict: Conflict) -> Failure:
     return Failure(conflict.path, error)
 
 
-def restore(
+def restore(  # noqa: PLR0913 - what all operations take, and what this one asks
     remote_folder: str,
     local: str | Path | FolderView,
     *,
@@ -452,6 +413,7 @@ def restore(
     monitor: Monitor | None = None,
     channel: str | None = None,
     keys: KeyPlace | None = None,
+    executor: Any = None,
 ) -> RestoreReport:
     """Bring `local` to what `remote_folder` holds; with a channel, to what its manifest lists, and nothing else.
 
@@ -464,6 +426,8 @@ def restore(
         monitor: told what moves.
         channel: whose manifest is to be believed; None: what lies in Dropbox, as it lies there.
         keys: where this machine's key is, if it may have one; by default where the environment says.
+        executor: any object with `submit` or `map` (threads, processes, loky, Dask, Ray, MPI) whose workers see the
+            same disk: they carry the bytes.
 
     Raises:
         Refused: with a channel, the first reason not to believe its manifest. Nothing was restored.
@@ -473,6 +437,8 @@ def restore(
         Busy: another process works on the same pair.
         NotAuthorized, Unavailable, TryLater: it ended early; run it again, it carries on.
     """
+    if executor is not None:
+        options = msgspec.structs.replace(options or RestoreOptions(), executor=executor)
     context = Context.of(remote, home=home, keys=keys, monitor=monitor)
     with context.pair(local, remote_folder) as pair:
         return Restore(context, pair, options, channel=channel).run()

@@ -10,8 +10,10 @@ from typing import Self, TypeVar
 import msgspec
 
 from huracan_sync.auth.connect import connect_lent
+from huracan_sync.disk.files import Stamp
 from huracan_sync.disk.parquet import check_whole
 from huracan_sync.disk.stable_read import StableRead
+from huracan_sync.errors import FileChanged
 from huracan_sync.manifest.file_kinds import Kind
 from huracan_sync.manifest.file_proofs import examine
 from huracan_sync.operations import receipts
@@ -100,8 +102,14 @@ class Stager:
         """End the threads. What has no receipt yet is given up."""
         self._threads.shutdown(wait=True, cancel_futures=True)
 
-    def add(self, source: Source, path: RelPath, *, note: bytes = b"") -> Added:
+    def add(self, source: Source, path: RelPath, *, note: bytes = b"", stamp: Stamp | None = None) -> Added:
         """Take a file or a content, in the place of an earlier one for the same path. It may be changed afterwards.
+
+        Args:
+            source: a local file, or content.
+            path: where it goes, below the folder that the driver will name.
+            note: for the one who commits it.
+            stamp: the only state of the file that is taken.
 
         Raises:
             FileChanged, LocalFailure: it cannot be read whole. Nothing is taken.
@@ -110,7 +118,7 @@ class Stager:
         added = (
             self._add(path, source, int(self._clock() * 1000), note)
             if isinstance(source, bytes)
-            else self._read(Path(source), path, note)
+            else self._read(Path(source), path, note, stamp)
         )
         if self._held > TOGETHER:
             self._send()
@@ -127,10 +135,12 @@ class Stager:
         account = self._remote.place.removeprefix(f"{service}/")
         return receipts.encode(service, account, list(self._done.values()), self._remote.seal())
 
-    def _read(self, local: Path, path: RelPath, note: bytes) -> Added:
+    def _read(self, local: Path, path: RelPath, note: bytes, stamp: Stamp | None) -> Added:
         """Read a local file; a large one goes out at once."""
         local = local.resolve()
         with StableRead(local.parent, RelPath(local.name), prefix_only=local.name.endswith(".log")) as reading:
+            if stamp is not None and reading.stamp != stamp:
+                raise FileChanged(f"{path} has changed since it was looked at", path=path)
             check_whole(reading)
             size, mtime_ms = reading.stamp.size, reading.stamp.mtime_ns // 1_000_000
             if size <= PART:

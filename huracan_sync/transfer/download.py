@@ -23,6 +23,7 @@ from huracan_sync.errors import (
 )
 from huracan_sync.transfer import download_zip
 from huracan_sync.transfer.download_file import WHOLE, DownloadContext, RangeDownload, commit, fetch_stream, fetch_whole
+from huracan_sync.transfer.elsewhere import DownloadElsewhere
 from huracan_sync.transfer.journal import Synced
 from huracan_sync.transfer.progress import Failure
 from huracan_sync.tree.content_hash import BLOCK_SIZE, content_hash
@@ -63,25 +64,38 @@ class Download:
         self._streams: deque[Copy] = deque()
         self._open: list[RangeDownload] = []
         self._attempts: dict[str, int] = {}
+        self._elsewhere: DownloadElsewhere | None = None
+        self._shares: deque[tuple[list[download_zip.Group], list[Copy]]] = deque()
         self._outcome = Downloaded([], [], [])
 
-    def run(self, copies: Sequence[Copy], everything: Iterable[Entry]) -> Downloaded:
+    def run(
+        self, copies: Sequence[Copy], everything: Iterable[Entry], elsewhere: DownloadElsewhere | None = None
+    ) -> Downloaded:
         """Download them all, or as many as can be.
 
         Args:
             copies: what is wanted.
             everything: all files that lie at the remote side, to weigh whether fetching a whole folder pays.
+            elsewhere: workers that fetch and place them.
         """
-        self._zips.extend(download_zip.groups(copies, everything))
-        in_zips = {fold(step.path) for group in self._zips for step in group.copies}
-        for step in copies:
-            if fold(step.path) not in in_zips:
-                self._queue(step)
+        zips = download_zip.groups(copies, everything)
+        in_zips = {fold(step.path) for group in zips for step in group.copies}
+        files = [step for step in copies if fold(step.path) not in in_zips]
+        if elsewhere is not None:
+            self._elsewhere, self._shares = elsewhere, deque(elsewhere.shares(zips, files))
+            zips, files = [], []
+        return self.run_planned(zips, files, count=len(copies))
+
+    def run_planned(self, zips: Iterable[download_zip.Group], files: Iterable[Copy], count: int = 0) -> Downloaded:
+        """As `run`, with the folders that are fetched as a zip; `count` files in all."""
+        self._zips.extend(zips)
+        for step in files:
+            self._queue(step)
         try:
             self._context.pool.drive(self._feed)
         finally:
             self._close()
-        if self._context.stop() and self._outcome.count < len(copies):
+        if self._context.stop() and self._outcome.count < count:
             self._stop(Stopped("asked to end; the rest is for the next run"))
         return self._outcome
 
@@ -99,13 +113,38 @@ class Download:
         if self._outcome.stopped or self._context.stop():
             return False
         return (
-            self._feed_ranges()
+            self._feed_elsewhere()
+            or self._feed_ranges()
             or self._feed_unpacking()
             or self._feed_zip()
             or self._feed_large()
             or self._feed_file()
             or self._feed_stream()
         )
+
+    # --- on workers -------------------------------------------------------------------------------------------
+
+    def _feed_elsewhere(self) -> bool:
+        context, elsewhere = self._context, self._elsewhere
+        if elsewhere is None or not self._shares or not context.pool.has_room():
+            return False
+        zips, files = self._shares.popleft()
+        steps = {fold(step.path): step for step in [*files, *(step for group in zips for step in group.copies)]}
+
+        def then(came: Downloaded) -> None:
+            self._learn([(steps[fold(item.entry.path)], item) for item in came.done])
+            self._outcome.left_out += came.left_out
+            for failure in came.failures:
+                self._fail(steps[fold(failure.path)], failure.error)
+            if came.stopped is not None:
+                self._stop(came.stopped)
+
+        def failed(error: HuracanError) -> None:
+            for step in steps.values():
+                self._fail(step, error)
+
+        context.pool.start(lambda: elsewhere.fetch(zips, files), then, failed)
+        return True
 
     # --- folders as a zip -------------------------------------------------------------------------------------
 

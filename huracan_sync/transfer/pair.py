@@ -73,6 +73,8 @@ class Options(msgspec.Struct, frozen=True):
     """Asked before anything is begun: whether to end here. What is under way comes to its end."""
     wait_s: float = 60.0
     """How long to wait for another process that works on the same pair."""
+    executor: Any = None
+    """Any object with `submit` or `map`, whose workers see the same disk: they carry the bytes."""
 
 
 class PairPlan(msgspec.Struct, frozen=True):

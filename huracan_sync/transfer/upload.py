@@ -7,6 +7,7 @@ compared with ours for every file before it counts as synced. What is about to b
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable
 
 import msgspec
@@ -29,6 +30,7 @@ from huracan_sync.remote.contents import everything
 from huracan_sync.remote.errors import FAULT_ATTEMPTS, SessionLost
 from huracan_sync.remote.listing import FileMetadata, entry_of, metadata
 from huracan_sync.remote.rate_limit import Wait
+from huracan_sync.transfer.elsewhere import UploadElsewhere
 from huracan_sync.transfer.journal import Synced
 from huracan_sync.transfer.journal.signed_state import note_proofs
 from huracan_sync.transfer.progress import Failure
@@ -68,13 +70,19 @@ class Upload:
         self._doubtful: list[tuple[UploadItem, HuracanError]] = []
         """What may have been committed, and why that is not sure."""
         self._committing = False
+        self._elsewhere: UploadElsewhere | None = None
+        self._shares: deque[list[UploadItem]] = deque()
         self._outcome = Outcome([], [])
 
-    def run(self, copies: Iterable[Copy]) -> Outcome:
-        """Upload them all, or as many as can be."""
+    def run(self, copies: Iterable[Copy], elsewhere: UploadElsewhere | None = None) -> Outcome:
+        """Upload them all, or as many as can be; with `elsewhere`, workers send the bytes."""
         count = 0
-        for count, step in enumerate(copies, 1):  # noqa: B007 - counted as they go
-            self._queue(UploadItem(step))
+        if elsewhere is None:
+            for count, step in enumerate(copies, 1):  # noqa: B007 - counted as they go
+                self._queue(UploadItem(step))
+        else:
+            items = [UploadItem(step) for step in copies]
+            count, self._elsewhere, self._shares = len(items), elsewhere, deque(elsewhere.shares(items))
         try:
             self._context.pool.drive(self._feed)
         finally:
@@ -97,7 +105,35 @@ class Upload:
             return False
         if self._context.stop():
             return self._feed_commit()  # what was sent is not thrown away
-        return self._feed_commit() or self._parts.feed() or self._batches.feed() or self._feed_doubtful()
+        return (
+            self._feed_commit()
+            or self._feed_elsewhere()
+            or self._parts.feed()
+            or self._batches.feed()
+            or self._feed_doubtful()
+        )
+
+    def _feed_elsewhere(self) -> bool:
+        """Hand a share to a worker; what it could not read is tried again here."""
+        context, elsewhere = self._context, self._elsewhere
+        if elsewhere is None or not self._shares or not context.pool.has_room():
+            return False
+        items = self._shares.popleft()
+
+        def then(results: list[HuracanError | None]) -> None:
+            for item, error in zip(items, results, strict=True):
+                if error is not None:
+                    self._fail(item, error, alone=True)
+                else:
+                    context.monitor.moved(item.size)
+            self._await_commit([item for item, error in zip(items, results, strict=True) if error is None])
+
+        def failed(error: HuracanError) -> None:
+            for item in items:
+                self._fail(item, error)
+
+        context.pool.start(lambda: elsewhere.stage(items), then, failed)
+        return True
 
     def _feed_commit(self) -> bool:
         if self._committing or not self._closed:

@@ -9,7 +9,6 @@ PACKAGE = Package()
 LINES_OF_A_FILE = 450
 LINES_OF_A_FUNCTION = 60
 LONGER = {
-    "operations.restore": 478,
     "reader.reader": 471,
     "transfer.journal": 467,
     "signing.transaction": 463,

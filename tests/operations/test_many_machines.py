@@ -12,6 +12,7 @@ from publishing_machine import Publisher
 from transfer_world import content
 
 from huracan_sync import Grant, commit, connect, errors, stage
+from huracan_sync.auth.connect import connect_lent
 from huracan_sync.operations import receipts as form
 from huracan_sync.remote.files import fetch
 from huracan_sync.secret import Secret
@@ -105,7 +106,6 @@ def test_a_grant_travels_and_shows_no_token(driver):
 
 
 def test_a_grant_can_only_stage(driver):
-    from huracan_sync.auth.connect import connect_lent
     from huracan_sync.remote.listing import metadata
 
     remote = connect_lent(driver.remote.lend())
@@ -296,22 +296,50 @@ def test_any_executor_carries_it(driver, pool):
     assert (report.uploaded, report.failed, report.sequence) == (42, [], 1)
 
 
+def by_threads(grant, shards):
+    """Each shard staged by a worker of its own, all at once; their receipts, how long it took, the bytes they sent."""
+    ready, receipts = threading.Barrier(len(shards)), [b""] * len(shards)
+    remotes = [connect_lent(grant) for _ in shards]
+
+    def stage_one(number):
+        ready.wait()
+        receipts[number] = staged(remotes[number], shards[number])
+
+    threads = [threading.Thread(target=stage_one, args=(n,)) for n in range(len(shards))]
+    for thread in threads:
+        thread.start()
+    started = time.monotonic()
+    for thread in threads:
+        thread.join()
+    return receipts, time.monotonic() - started, sum(remote.wire.meter.read().bytes_sent for remote in remotes)
+
+
+def refusals(dropbox):
+    return sum(n for kinds in dropbox.log()["refusals"].values() for kind, n in kinds.items() if "429" in kind)
+
+
 def test_under_a_lock_that_refuses_nobody_is_refused(dropbox, driver):
     dropbox.config(write_lock_ms=50)
     grant = driver.remote.lend(share=1 / 8)
-    receipts = [b""] * 8
-
-    def stage_one(worker):
-        receipts[worker] = staged(grant, shard(str(worker), small=25, large=0))
-
-    threads = [threading.Thread(target=stage_one, args=(n,)) for n in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    receipts, took_s, _ = by_threads(grant, [shard(str(worker), small=25, large=0) for worker in range(8)])
+    started = time.monotonic()
     report = commits(driver, receipts)
+    took_s += time.monotonic() - started
     assert (report.uploaded, report.failed) == (200, [])
-    assert not any("429" in kind for kinds in dropbox.log()["refusals"].values() for kind in kinds)
+    assert refusals(dropbox) == 0
+    assert took_s < 5  # 0.9 to 1.0 s on a busy machine
+
+
+@pytest.mark.slow
+def test_workers_with_shares_stay_below_a_rate_that_none_of_them_knows(dropbox, driver):
+    dropbox.config(rate_limit_requests=12, rate_limit_window_s=1.0)
+    grant = driver.remote.lend(share=1 / 8)
+    shards = [shard(str(worker), small=560, large=0) for worker in range(8)]
+    size = sum(len(data) for files in shards for data in files.values())
+    receipts, _, sent = by_threads(grant, shards)
+    assert sent <= 1.3 * size, (sent / size, refusals(dropbox))
+    dropbox.config(rate_limit_requests=None)
+    assert commits(driver, receipts).uploaded == 8 * 560
 
 
 def work_and_die(grant, ready):

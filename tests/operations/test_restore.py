@@ -10,7 +10,7 @@ from sampled import sampled
 from transfer_world import MIB, ROOT, Killed, KilledAfter, Watching, content, local_tree
 
 from huracan_sync.errors import Conflict, ContentMismatch, HostilePath, LocalFailure, NotFound, ServiceFault
-from huracan_sync.operations.restore import Snapshot
+from huracan_sync.operations.restore_options import Snapshot
 from huracan_sync.transfer.download_zip import groups
 from huracan_sync.tree.content_hash import block_hashes, content_hash
 from huracan_sync.tree.entry import Entry

@@ -1,10 +1,12 @@
 """How much at once, how long to wait: with a clock of our own, so nothing here waits."""
 
+import itertools
 import threading
 
 import pytest
 
 from huracan_sync.remote.rate_limit import Pacing, Wait
+from huracan_sync.remote.shared_rate import SharedPacing
 
 
 class Time:
@@ -96,3 +98,44 @@ def test_no_more_slots_than_the_limit_and_commits_one_at_a_time():
     for thread in threads:
         thread.join(120)
     assert 1 <= most[0] <= 3
+
+
+def shared(time, share):
+    return SharedPacing(share, clock=time.clock, sleep=time.sleep, chance=lambda: 1.0)
+
+
+def calls(one, time, count):
+    """When each of so many calls began. (With the chance of these tests a call waits 1.25 times its turn.)"""
+    began = []
+    for _ in range(count):
+        with one.slot():
+            began.append(time.now)
+        one.succeeded()
+    return began
+
+
+def test_a_share_of_a_rate_keeps_calls_apart_and_tries_a_little_more_each_time(time):
+    began = calls(shared(time, 1.25 * 0.2), time, 30)
+    gaps = [after - before for before, after in itertools.pairwise(began)]
+    assert gaps[0] < gaps[1] == pytest.approx(0.5, rel=0.1)
+    assert all(after < before for before, after in itertools.pairwise(gaps[1:]))
+    assert gaps[-1] > 0.2
+    assert calls(pacing(time), time, 3)[-1] == time.now  # without one they follow each other at once
+
+
+def test_an_objection_doubles_the_distance_down_to_a_least_rate(time):
+    one = shared(time, 1.25)
+    for _ in range(20):
+        time.now += 5
+        one.throttled(0.0)
+    _, first, second = calls(one, time, 3)
+    assert second - first == pytest.approx(1.6, rel=0.1)
+
+
+def test_who_waits_for_a_turn_does_not_when_the_run_ends_early(time):
+    one = shared(time, 0.001)
+    calls(one, time, 1)
+    one.hurry.set()
+    before = time.now
+    calls(one, time, 1)
+    assert time.now == before
