@@ -7,18 +7,25 @@ Two ways to recognise one: its own shape (`sl.` tokens, bot tokens, passwords in
 from __future__ import annotations
 
 import bisect
-import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
 
+from huracan_sync.disk.scan import scan as files_below
+from huracan_sync.disk.stable_read import StableRead
+from huracan_sync.errors import LocalFailure
+from huracan_sync.tree.paths import RelPath
+
 ACCESS_TOKEN = "Dropbox access token"  # noqa: S105 - what it is called
 REFRESH_TOKEN = "Dropbox refresh token"  # noqa: S105
 APP_SECRET = "Dropbox app secret"  # noqa: S105
 BOT_TOKEN = "bot token"  # noqa: S105
 PASSWORD = "password in a URL"  # noqa: S105
+
+UNREADABLE = "unreadable"
+"""Of a file or folder that could not be looked at."""
 
 _LARGEST = 4 * 1024 * 1024
 _NOT_SOURCES = {".git", ".hg", ".svn", ".venv", "venv", ".tox", "node_modules", "__pycache__"} | {
@@ -105,17 +112,18 @@ def _kind(name: str, value: str, *, is_quoted: bool) -> str | None:
 
 def scan_tree(folder: Path) -> Iterator[Found]:
     """Every secret in the text files below a folder, in order of their paths. Links are not followed."""
-    for where, folders, names in os.walk(folder):
-        folders[:] = sorted(set(folders) - _NOT_SOURCES)
-        for name in sorted(names):
-            path = Path(where, name)
-            shown = path.relative_to(folder).as_posix()
-            try:
-                if path.is_symlink() or not path.is_file() or path.stat().st_size > _LARGEST:
-                    continue
-                data = path.read_bytes()
-            except OSError:
-                yield Found(shown, Finding(0, 0, "unreadable"))
-                continue
-            if b"\0" not in data[:8192]:
-                yield from (Found(shown, finding) for finding in scan(data.decode("utf-8", "replace")))
+    tree = files_below(folder, wanted=lambda path: _NOT_SOURCES.isdisjoint(path.split("/")))
+    unread = {problem.path for problem in tree.problems}
+    for shown in sorted({*tree.files, *unread}):
+        try:
+            if shown in unread or tree.files[RelPath(shown)].size > _LARGEST:
+                data = None if shown in unread else b""
+            else:
+                with StableRead(folder, RelPath(shown)) as reading:
+                    data = reading.read(0, reading.stamp.size)
+        except LocalFailure:
+            data = None
+        if data is None:
+            yield Found(shown, Finding(0, 0, UNREADABLE))
+        elif b"\0" not in data[:8192]:
+            yield from (Found(shown, finding) for finding in scan(data.decode("utf-8", "replace")))

@@ -19,7 +19,7 @@ from huracan_sync.auth.connect import connect, home_of
 from huracan_sync.auth.credentials import Credentials
 from huracan_sync.auth.login_calls import account_name, ask_whether_reachable
 from huracan_sync.auth.scopes import Profile
-from huracan_sync.auth.secret_scan import scan_tree
+from huracan_sync.auth.secret_scan import UNREADABLE, scan_tree
 from huracan_sync.auth.tokens import AccessTokens
 from huracan_sync.cli import doctor_checks, expiry
 from huracan_sync.cli.columns import ascii_path, width
@@ -31,6 +31,7 @@ from huracan_sync.remote.client import Remote
 from huracan_sync.remote.files import quota
 from huracan_sync.remote.http import Answer, Endpoint, Wire
 from huracan_sync.remote.listing import FolderMetadata, folders, metadata
+from huracan_sync.tree.units import counted
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -206,6 +207,10 @@ def _scan(folder: Path, invocation: Invocation) -> int:
     found = list(scan_tree(folder))
     document = {"findings": [{"path": f.path, "line": f.finding.line, "kind": f.finding.kind} for f in found]}
     lines = [f"{ascii_path(f.path)}:{f.finding.line}: {f.finding.kind}" for f in found]
-    lines.append(f"{len(found)} found; revoke each, then remove it (the history keeps it)" if found else "none found")
+    unread = sum(each.finding.kind == UNREADABLE for each in found)
+    secrets = len(found) - unread
+    lines.append(f"{secrets} found; revoke each, then remove it (the history keeps it)" if secrets else "none found")
+    if unread:
+        lines.append(f"{counted(unread, 'place')} could not be looked at")
     invocation.output.document(document, lines)
     return FAILURES if found else DONE

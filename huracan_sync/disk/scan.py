@@ -81,7 +81,8 @@ def scan(root: Root, *, wanted: Callable[[str], bool] | None = None, is_flat: bo
     Args:
         root: an existing folder (it may itself be reached through a symbolic link).
         wanted: asked with each relative path; files it declines are passed over, as are symbolic links, sockets, the
-            names Dropbox never takes (`.DS_Store`, ...) and our own half-written files.
+            names Dropbox never takes (`.DS_Store`, ...) and our own half-written files. Where it raises `HostilePath`
+            the file counts as wanted.
         is_flat: only files directly in `root`.
 
     Raises:
@@ -213,7 +214,7 @@ class _Walk:
         if is_folder and not never_synced(name):
             folders.append(name)
             return True
-        is_wanted = self._wanted is None or self._wanted(path)
+        is_wanted = self._is_wanted(path)
         if is_folder or never_synced(name):
             why = NEVER
         elif entry.is_symlink():
@@ -245,6 +246,13 @@ class _Walk:
         self._result.problems.append(Problem(path, error))
         return False
 
+    def _is_wanted(self, path: str) -> bool:
+        """Whether the file is asked for. One whose name cannot even be asked about is: then it is reported."""
+        try:
+            return self._wanted is None or self._wanted(path)
+        except HostilePath:
+            return True
+
     def _holds_a_file(self, folder: int, path: str) -> bool:
         """Whether a wanted file lies anywhere below a folder that is not synced: else nobody misses anything."""
         waiting = [(os.dup(folder), f"{path}/")]
@@ -258,9 +266,7 @@ class _Walk:
                                 if len(waiting) >= MOST_OPEN:
                                     return True  # too wide or deep to know: better said than not
                                 waiting.append((open_inner(inner, entry.name), f"{prefix}{entry.name}/"))
-                            elif entry.is_file(follow_symlinks=False) and (
-                                self._wanted is None or self._wanted(prefix + entry.name)
-                            ):
+                            elif entry.is_file(follow_symlinks=False) and self._is_wanted(prefix + entry.name):
                                 return True
                 finally:
                     os.close(inner)

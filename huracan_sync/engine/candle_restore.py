@@ -11,6 +11,7 @@ from pathlib import Path
 
 import msgspec
 
+from huracan_sync.disk.scan import scan
 from huracan_sync.engine.folder_sync import Folder, everything_there, holds_more_there
 from huracan_sync.errors import HuracanError
 from huracan_sync.operations.restore import Restore, RestoreOptions
@@ -151,13 +152,11 @@ def let_writers_finish(
 
     At start-up nobody writes yet, so this waits only when a half-written file is there and was touched just now.
     """
-    for path in local.rglob("*.parquet"):
-        try:
-            status = path.stat()
-        except OSError:
-            continue
-        age = clock() - status.st_ctime
-        if age < UNTOUCHED_S and not _ends_well(path, status.st_size):
+    if not local.is_dir():
+        return
+    for path, stamp in scan(local, wanted=lambda path: path.endswith(".parquet")).files.items():
+        age = clock() - stamp.ctime_ns / 1e9
+        if age < UNTOUCHED_S and not _ends_well(local / path, stamp.size):
             sleep(max(0.0, min(UNTOUCHED_S, UNTOUCHED_S - age)) + 0.05)
             return
 

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 from pathlib import Path
 
 from huracan_sync.engine.event_log import error_fields, log
 from huracan_sync.errors import (
     Conflict,
+    HostilePath,
     HuracanError,
     LocalFailure,
     NotAuthorized,
+    PathRefused,
     SecretInFile,
     TryLater,
     Unavailable,
@@ -28,8 +31,8 @@ def is_unfinished(error: HuracanError) -> bool:
 
 
 def is_refused(error: HuracanError) -> bool:
-    """Whether only a person can mend it: a bad name, a secret in a file, a lasting conflict, no right to read it."""
-    return not error.retryable and isinstance(error, UsageError | Conflict | LocalFailure)
+    """Whether only a person can mend it: a bad name, a secret in a file, a lasting conflict, no right to it."""
+    return not error.retryable and isinstance(error, UsageError | Conflict | LocalFailure | PathRefused)
 
 
 class UploadLog(Silent):
@@ -52,7 +55,9 @@ class UploadLog(Silent):
         self._known = known or {}
 
     def _paths(self, path: str) -> dict[str, str]:
-        here = self._view.at(RelPath(path)) if self._view else path
+        here = path
+        with contextlib.suppress(HostilePath):  # a bad name has no other one in Dropbox
+            here = self._view.at(RelPath(path)) if self._view else path
         return {"local_path": f"{self._local}/{here}", "remote_path": f"{self._remote}/{path}"}
 
     def finished(self, path: str, size: int) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+from huracan_sync.disk.scan import scan
 from huracan_sync.engine.candle_restore import Restored, let_writers_finish, restore_candles
 from huracan_sync.engine.candles import facts_here
 from huracan_sync.engine.context import EngineContext
@@ -12,10 +13,11 @@ from huracan_sync.engine.daemon.scheduler import Outcome
 from huracan_sync.engine.deliver import deliver
 from huracan_sync.engine.event_log import log
 from huracan_sync.engine.folder_sync import Folder
-from huracan_sync.engine.progress_log import RestoreLog, is_unfinished
-from huracan_sync.errors import HuracanError, LocalFailure
+from huracan_sync.engine.folder_uploads import MOST_NAMED
+from huracan_sync.engine.progress_log import RestoreLog, is_refused, is_unfinished
+from huracan_sync.errors import LocalFailure
 from huracan_sync.tree.layout import PATTERNS
-from huracan_sync.tree.paths import check
+from huracan_sync.tree.paths import RelPath
 
 MOST_LOOKED_AT = 2000
 """Restored candles whose footers are read for suspicious timestamps."""
@@ -47,16 +49,27 @@ class Restores:
         return restored
 
     def until_done(self, folder: Path) -> Callable[[], Outcome]:
-        """A function that restores candles each time it is called, until all of them are here once."""
-        done = False
+        """A function that restores candles each time it is called, until all of them are here once.
+
+        What only a person can mend is told from then on, and not tried again.
+        """
+        done: Outcome | None = None
 
         def restore() -> Outcome:
             nonlocal done
-            if done:
-                return Outcome()
-            failed = [f.error for f in self.restore(folder).failed if not is_unfinished(f.error)]
-            done = not failed
-            return Outcome(failed=len(failed), error=str(failed[0]) if failed else "")
+            if done is not None:
+                return done
+            failures = [failure for failure in self.restore(folder).failed if not is_unfinished(failure.error)]
+            failed = [failure.error for failure in failures if not is_refused(failure.error)]
+            refused = tuple(str(failure) for failure in failures if is_refused(failure.error))
+            outcome = Outcome(
+                failed=len(failed),
+                refused=len(refused),
+                error=str(failed[0]) if failed else next(iter(refused), ""),
+                refusals=refused[:MOST_NAMED],
+            )
+            done = None if failed else outcome
+            return outcome
 
         return restore
 
@@ -97,7 +110,8 @@ class Restores:
 
 def _log_suspects(local: Path) -> None:
     """Say once when candles claim to be from 1970: an old bug divided their timestamps twice."""
-    suspects = [path for path in sorted(local.rglob("*.parquet"))[:MOST_LOOKED_AT] if _is_suspect(local, path)]
+    candles = sorted(scan(local, wanted=lambda path: path.endswith(".parquet")).files)[:MOST_LOOKED_AT]
+    suspects = [local / path for path in candles if _is_suspect(local, path)]
     if suspects:
         log.warning(
             "suspect_timestamps",
@@ -107,9 +121,6 @@ def _log_suspects(local: Path) -> None:
         )
 
 
-def _is_suspect(root: Path, path: Path) -> bool:
-    try:
-        facts = facts_here(root, check(path.relative_to(root).as_posix()))
-    except HuracanError:
-        return False
+def _is_suspect(root: Path, path: RelPath) -> bool:
+    facts = facts_here(root, path)
     return facts is not None and facts.is_suspect

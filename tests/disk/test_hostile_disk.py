@@ -20,7 +20,7 @@ from huracan_sync.disk.remove import remove, sweep
 from huracan_sync.disk.scan import LINK, NEVER, SPECIAL, scan
 from huracan_sync.disk.stable_read import StableRead
 from huracan_sync.errors import ConfigError, HostilePath, HuracanError
-from huracan_sync.tree.paths import RelPath
+from huracan_sync.tree.paths import RelPath, check
 
 TOKEN = "0123456789abcdef" * 2
 TRIES = int(os.environ.get("HURACAN_RACE_TRIES", "100"))
@@ -181,6 +181,16 @@ def test_a_tree_too_deep_is_reported_and_the_rest_is_taken(deep: Path) -> None:
     assert problem.path == "/".join(["a"] * 32)
     assert "32 levels" in str(problem.error)
     (deep / "a/a/a/near.txt").unlink()
+
+
+def test_a_name_that_cannot_even_be_asked_about_is_reported(deep: Path) -> None:
+    make(deep, "top.txt", "bad.txt ")
+
+    def wanted(path: str) -> bool:
+        return bool(check(path))
+
+    result = scan(deep, wanted=wanted)
+    assert (set(result.files), len(result.problems)) == ({"top.txt"}, 2)
 
 
 def test_the_deepest_file_that_is_allowed_is_taken(tmp_path: Path) -> None:

@@ -7,8 +7,11 @@ from structlog.testing import capture_logs
 
 from huracan_sync import push
 from huracan_sync.engine.daemon.status import State, Status
+from huracan_sync.engine.folder_uploads import FolderUploads
+from huracan_sync.engine.restores import Restores
 from huracan_sync.engine.run import run_once
 from huracan_sync.engine.settings import load
+from huracan_sync.engine.tasks import Tasks
 from huracan_sync.errors import ConfigError
 
 APP = "/Runpodhuracan"
@@ -46,6 +49,35 @@ def test_a_bad_name_is_refused_and_logged_once(machine, logs_pass, name):
     assert (mended.sent, mended.refused, logged) == (1, 0, [])
     machine.write({f"logs/{name}": "x"})
     assert logs_pass()[1] == ["file_upload_failed"]  # it is news again
+
+
+def candles_task(machine):
+    context = machine.sync().context
+    tasks = Tasks(context, load(), FolderUploads(context), Restores(context)).by_kind(restores=True)
+    return next(task for task in tasks if task.name == "data_cache")
+
+
+@pytest.mark.parametrize("name", [" bad.parquet", "bad /x.parquet", "/".join(["deep"] * 40) + "/x.parquet"])
+def test_a_badly_named_candle_stops_no_restore_and_is_refused(machine, name):
+    machine.write({f"data/candles/{name}": b"x"})
+    machine.stranger.write(f"{APP}/data/candles/BTCUSDT/BTC-USDT_1d_20250101_20250601.parquet", b"theirs")
+    candles = candles_task(machine)
+    for _ in range(2):
+        outcome = candles.run(because_of_the_disk=False)
+        assert (outcome.failed, outcome.refused, len(outcome.refusals)) == (0, 1, 1)
+    assert "data/candles/BTC/BTC-USDT_1d_20250101_20250601.parquet" in machine.tree()
+
+
+def test_a_candle_that_dropbox_keeps_back_is_refused_and_the_others_come(machine):
+    for symbol in ("BTC", "ETH"):
+        machine.stranger.write(f"{APP}/data/candles/{symbol}USDT/{symbol}-USDT_1d_20250101_20250601.parquet", b"theirs")
+    there = f"{APP}/data/candles/BTCUSDT/BTC-USDT_1d_20250101_20250601.parquet".lower()
+    machine.dropbox.faults({"fault": "restricted_content", "path": there})
+    outcome = candles_task(machine).run(because_of_the_disk=False)
+    assert (outcome.failed, outcome.refused, "keeps this content back" in outcome.refusals[0]) == (0, 1, True)
+    assert [path for path in machine.tree() if path.startswith("data")] == [
+        "data/candles/ETH/ETH-USDT_1d_20250101_20250601.parquet"
+    ]
 
 
 def test_a_lasting_conflict_is_refused(machine, logs_pass):

@@ -13,7 +13,9 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from huracan_sync.disk.scan import scan
 from huracan_sync.engine.event_log import EventLog
+from huracan_sync.errors import HuracanError
 
 log = EventLog("huracan_sync.engine.daemon.watcher")
 
@@ -128,14 +130,12 @@ class Watcher:
 
     def _tell_all_below(self, folder: Path, told: set[tuple[Path, int, int]]) -> None:
         """Tell of every file below a folder, of each of its states once."""
-        with contextlib.suppress(OSError):
-            for path in folder.rglob("*"):
-                if path.is_file():
-                    status = path.stat()
-                    state = (path, status.st_size, status.st_mtime_ns)
-                    if state not in told:
-                        told.add(state)
-                        self._tell(path)
+        with contextlib.suppress(HuracanError):  # it went again
+            for path, stamp in scan(folder).files.items():
+                state = (folder / path, stamp.size, stamp.mtime_ns)
+                if state not in told:
+                    told.add(state)
+                    self._tell(folder / path)
 
 
 def _identity(folder: Path) -> tuple[int, int] | None:
