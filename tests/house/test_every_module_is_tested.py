@@ -29,8 +29,8 @@ PROVED_ELSEWHERE = {
     ),
     "tests/engine/test_contract.py, through DropboxSync": (
         "engine.artifacts engine.candles engine.champion_swap engine.context engine.continuous engine.deliver "
-        "engine.folder_sync engine.folder_uploads engine.progress_log engine.put engine.restores engine.sdk_client "
-        "engine.dropbox_sync engine.staged_commit engine.staged_note engine.status_reporter engine.tasks engine.uploads"
+        "engine.folder_sync engine.progress_log engine.put engine.sdk_client "
+        "engine.dropbox_sync engine.staged_commit engine.staged_note engine.status_reporter engine.uploads"
     ),
     "tests/transfer and tests/operations, through push and restore": (
         "transfer.compare transfer.decisions transfer.download transfer.download_file transfer.pair transfer.upload "
