@@ -86,13 +86,13 @@ class Tasks:
                 outcome = self._folder_uploads.pass_over(kind, folder, because_of_the_disk=because_of_the_disk)
             if outcome.files:
                 _log(kind, outcome, interval, because_of_the_disk=because_of_the_disk)
-            news = tuple(text for text in prepared.refusals if text not in outcome.refusals)  # both look at the disk
+            more = tuple(text for text in prepared.refusals if text not in outcome.refusals)  # both look at the disk
             return msgspec.structs.replace(
                 outcome,
                 failed=outcome.failed + prepared.failed,
-                refused=outcome.refused + len(news),
+                refused=outcome.refused + len(more),
                 error=outcome.error or prepared.error,
-                refusals=outcome.refusals + news,
+                refusals=outcome.refusals + more,
             )
 
         patterns = PATTERNS[layout_kind(kind)]
