@@ -1,8 +1,15 @@
 """What all tests share."""
 
+import gc
 import signal
 
 pytest_plugins = ["huracan_sync.emulator.pytest_plugin", "canaries", "processes", "shared_fixtures"]
 
 # A shell that starts the tests in the background makes them deaf to SIGINT, and with them every process they start.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_collection_finish():
+    """What was collected stays to the end: looking through it again and again for garbage took a tenth of the time."""
+    gc.collect()
+    gc.freeze()

@@ -4,6 +4,7 @@ import http.client
 
 import pytest
 from login_people import FULL
+from sampled import slow
 from traceback_scan import shows_no_secret
 
 from huracan_sync.auth.connect import connect
@@ -42,8 +43,9 @@ def through_the_sdk(remote):
 @pytest.mark.parametrize(
     ("act", "fault"),
     [(act, "reset") for act in (call, stream, send, through_the_sdk)]
-    + [(call, fault) for fault in ("truncate", "server_error", "missing_scope", "error")]
-    + [(through_the_sdk, "error")],
+    + [(call, "error")]
+    + [slow((call, fault)) for fault in ("truncate", "server_error", "missing_scope")]
+    + [slow((through_the_sdk, "error"))],
 )
 def test_threat_23_a_call_that_fails(dropbox, remote, token, act, fault, monkeypatch):
     monkeypatch.setattr("time.sleep", lambda _: None)  # the SDK's own retries
@@ -52,7 +54,7 @@ def test_threat_23_a_call_that_fails(dropbox, remote, token, act, fault, monkeyp
         act(remote)
 
 
-@pytest.mark.parametrize("act", [call, stream, send, through_the_sdk])
+@pytest.mark.parametrize("act", [call, slow(stream), send, slow(through_the_sdk)])
 def test_threat_23_ctrl_c_in_the_middle_of_a_call(remote, token, act, monkeypatch):
     def interrupted(self, *_, **__):
         raise KeyboardInterrupt

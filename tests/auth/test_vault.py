@@ -11,6 +11,7 @@ import time
 
 import pytest
 from expecting import raises
+from sampled import slow
 from shared_fixtures import everything_below
 
 from huracan_sync.auth.keystore.secret_id import SecretName
@@ -247,17 +248,18 @@ def fork(act):
     return child
 
 
-def test_4_processes_x_50_writes_keep_all(home, key):
+@pytest.mark.parametrize("writes", [12, slow(50)])
+def test_4_processes_write_and_keep_all(home, key, writes):
     def write(process):
         mine = Vault(Folder(home), lambda: key)
-        for number in range(50):
-            mine.put(named(process * 50 + number), Secret(f"value {process} {number}"))
+        for number in range(writes):
+            mine.put(named(process * writes + number), Secret(f"value {process} {number}"))
 
     children = [fork(lambda process=process: write(process)) for process in range(4)]
     assert [os.waitpid(child, 0)[1] for child in children] == [0] * 4
     kept = Vault(Folder(home), lambda: key)
-    assert len(kept.places()) == 200
-    assert kept.get(named(199)).reveal() == "value 3 49"
+    assert len(kept.places()) == 4 * writes
+    assert kept.get(named(4 * writes - 1)).reveal() == f"value 3 {writes - 1}"
     assert [p.name for p in home.iterdir() if p.name.endswith(".new")] == []
 
 
@@ -294,13 +296,9 @@ def kill_writers(home, key, kills):
     assert [p.name for p in home.iterdir() if p.name.endswith(".new")] == []
 
 
-def test_kills_during_writes_lose_none(home, key):
-    kill_writers(home, key, 60)
-
-
-@pytest.mark.long
-def test_300_kills_during_writes_lose_none(home, key):
-    kill_writers(home, key, 300)
+@pytest.mark.parametrize("kills", [12, slow(60), pytest.param(300, marks=pytest.mark.long)])
+def test_kills_during_writes_lose_none(home, key, kills):
+    kill_writers(home, key, kills)
 
 
 def test_errors_say_no_secret(vault, name, home):

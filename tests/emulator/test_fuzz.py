@@ -301,7 +301,7 @@ FORMS = st.dictionaries(
 )
 
 
-@settings(max_examples=300, derandomize=True, **QUIET)
+@settings(max_examples=60, derandomize=True, **QUIET)
 @given(FORMS, st.none() | st.binary(max_size=30), st.none() | st.text(max_size=20))
 def test_no_form_brings_more_than_a_refusal(served, form, raw, basic):
     body = raw if raw is not None else "&".join(f"{name}={quote(value)}" for name, value in form.items()).encode()

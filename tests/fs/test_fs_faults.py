@@ -6,19 +6,22 @@ import signal
 
 import pytest
 import warm
+from noise import noise
+from quick_time import Time
+from sampled import slow
 
 from huracan_sync import errors
 from huracan_sync.fs import DropboxFileSystem
 
 # ruff: noqa: PT011 - errors are told apart by errno
 MIB = 1024 * 1024
-DATA = bytes(at % 251 for at in range(4093)) * 5000
+DATA = noise("data", 20_465_000)
 
 
 @pytest.fixture(autouse=True)
-def _no_pauses(dropbox_fs, monkeypatch):
+def _no_pauses(dropbox_fs):
     """Waiting between attempts is tested where it is decided."""
-    monkeypatch.setattr(dropbox_fs.account.remote.pacing, "_sleep", lambda _: None)
+    Time().rules(dropbox_fs.account.remote.pacing)
 
 
 @pytest.mark.parametrize(
@@ -26,9 +29,9 @@ def _no_pauses(dropbox_fs, monkeypatch):
     [
         {"fault": "truncate", "fraction": 0.3, "times": 2},
         {"fault": "reset", "times": 2},
-        {"fault": "close", "times": 2},
+        slow({"fault": "close", "times": 2}),
         {"fault": "rate_limited", "retry_after": 0, "times": 3},
-        {"fault": "server_error", "times": 3},
+        slow({"fault": "server_error", "times": 3}),
         {"fault": "ignore_range", "times": 1},
         {"fault": "expired_access_token", "times": 0},
     ],
@@ -56,7 +59,7 @@ def test_bytes_that_arrive_as_others_are_refused(dropbox_fs, dropbox, tmp_path):
 
 
 @pytest.mark.parametrize("route", ["files/upload", "files/upload_session/*"])
-@pytest.mark.parametrize("fault", ["reset", "close", "truncate", "server_error", "rate_limited"])
+@pytest.mark.parametrize("fault", ["reset", *map(slow, ("close", "truncate", "server_error")), "rate_limited"])
 @pytest.mark.parametrize("when", ["before", "after"])
 def test_what_is_written_is_whole_after_lost_answers(dropbox_fs, dropbox, route, fault, when):
     dropbox.faults({"fault": fault, "route": route, "when": when, "every": 2, "times": 4, "retry_after": 0})

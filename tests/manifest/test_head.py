@@ -19,6 +19,7 @@ from manifest_world import (
     open_head,
     policy,
 )
+from sampled import slow
 
 from huracan_sync.errors import Refused
 from huracan_sync.manifest import head, ssh_armor, sshsig
@@ -181,10 +182,11 @@ def test_every_bit_is_signed():
 
 
 @pytest.mark.wide
-def test_of_two_signatures_no_bit_can_change_what_is_said():
+@pytest.mark.parametrize("every", [7, slow(1)])
+def test_of_two_signatures_no_bit_can_change_what_is_said(every):
     """A bit in the name of a signature that is not needed makes it a stranger's: passed over, the head unchanged."""
     data = head.sign(HEAD, [ENGINE, BACKUP])
-    for at in range(len(data) * 8):
+    for at in range(0, len(data) * 8, every):
         changed = bytearray(data)
         changed[at // 8] ^= 1 << at % 8
         try:

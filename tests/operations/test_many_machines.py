@@ -9,6 +9,7 @@ import pytest
 import warm
 from machines import WRITE, Machine
 from publishing_machine import Publisher
+from quick_time import Time
 from transfer_world import content
 
 from huracan_sync import Grant, commit, connect, errors, stage
@@ -36,7 +37,7 @@ def driver(dropbox, tmp_path, monkeypatch):
         "HURACAN_APP_FOLDER": "/Engine",
     }
     machine.remote = connect("engine", env=env, home=machine.home)
-    monkeypatch.setattr(machine.remote.pacing, "_sleep", lambda _: None)
+    Time().rules(machine.remote.pacing)
     machine.roots().begin()
     return machine
 

@@ -9,6 +9,7 @@ import pytest
 from expecting import raises
 from machines import READ, Tokens
 from manifest_world import item
+from noise import noise
 from reader_world import FILES, PIN, World
 from remote_peer import RemotePeer
 from test_reader_attacks import ATTACKS, HEAD, Scene, ends_well
@@ -54,7 +55,7 @@ def test_a_folder_in_the_place_of_the_head(peer, login, tmp_path):
 
 
 B = BLOCK_SIZE
-LARGE = b"".join(number.to_bytes(4, "big") for number in range((2 * B + 5_000) // 4))
+LARGE = noise("large", 2 * B + 5_000)
 EDGES = [0, 1, B - 1, B, B + 1, 2 * B - 1, 2 * B, 2 * B + 1, len(LARGE) - 1, len(LARGE)]
 
 

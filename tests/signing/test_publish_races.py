@@ -6,6 +6,7 @@ import pytest
 import race_world
 from expecting import raises
 from race_world import race
+from sampled import slow
 
 from huracan_sync.manifest import sshsig
 from huracan_sync.signing import transaction as act
@@ -37,10 +38,11 @@ def said(result):
 
 
 @pytest.mark.wide
-def test_no_schedule_loses_repeats_or_undoes_anything():
-    problems, heads = found(range(400))
+@pytest.mark.parametrize("count", [60, slow(400)])
+def test_no_schedule_loses_repeats_or_undoes_anything(count):
+    problems, heads = found(range(count))
     assert problems == {}
-    assert heads > 2000
+    assert heads > 5 * count
 
 
 @pytest.mark.wide
@@ -48,7 +50,7 @@ def test_no_schedule_loses_repeats_or_undoes_anything():
     "world", [{"machines": 2, "paths": 1}, {"machines": 6, "paths": 3, "rounds": 2}, {"rollbacks": 0.3}]
 )
 def test_nor_do_few_or_many_publishers(world):
-    assert found(range(30), **world)[0] == {}
+    assert found(range(10), **world)[0] == {}
 
 
 @pytest.mark.long

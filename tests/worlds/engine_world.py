@@ -1,13 +1,11 @@
 """What the engine's tests share: a working folder, a fresh account, and a stranger who writes too."""
 
-import hashlib
 import json
 import os
 import random
 import subprocess
 import sys
 import tempfile
-import time
 from datetime import UTC, date, datetime
 from pathlib import Path
 
@@ -16,6 +14,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import urllib3
 import warm
+from noise import noise
+from quick_time import Time
 
 from huracan_sync.auth.connect import connect
 from huracan_sync.engine import DropboxSync
@@ -24,11 +24,6 @@ from huracan_sync.secret import Secret
 
 SCOPES = ("files.metadata.read", "files.content.read", "files.content.write")
 HTTP = urllib3.PoolManager(retries=False)
-
-
-def noise(seed, size):
-    """Bytes that look like nothing else, the same for the same seed."""
-    return hashlib.shake_128(f"{seed}".encode()).digest(size)
 
 
 def model(seed, size):
@@ -103,19 +98,6 @@ class Stranger:
     def revisions(self, path):
         """How often a file was written."""
         return len(self.call("files/list_revisions", {"path": path, "limit": 100})["entries"])
-
-
-class Time:
-    """A clock that sleeping moves on, at once."""
-
-    def __init__(self):
-        self.ahead = 0.0
-
-    def clock(self):
-        return time.monotonic() + self.ahead
-
-    def sleep(self, seconds):
-        self.ahead += seconds
 
 
 class World:

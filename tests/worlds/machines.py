@@ -7,6 +7,7 @@ import sys
 
 import command_line
 import warm
+from quick_time import Time
 
 from huracan_sync.manifest import trust
 from huracan_sync.operations.push import Push, PushOptions
@@ -60,13 +61,14 @@ class Machine:
         self.key = folder / key if key else None
         env = (env or {}) | ({"HURACAN_SIGNING_KEY_FILE": str(self.key)} if key else {})
         self.keys = KeyPlace(env, self.home, "emulator")
+        time = Time()
         wire = Wire(Endpoint.from_environment(dropbox.env(self.home)))
         self.remote = Remote(
             wire,
             Tokens(dropbox, scopes),
             identity=lambda: dropbox.account_id,
             root=root,
-            pacing=Pacing(sleep=lambda _: None),
+            pacing=Pacing(clock=time.clock, sleep=time.sleep),
         )
 
     def context(self, monitor=None):

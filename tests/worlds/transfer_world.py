@@ -1,11 +1,11 @@
 """What the transfer tests share: folders, a fresh account, push and restore, and a stranger who writes too."""
 
-import hashlib
 import json
 import threading
-import time
 
 import urllib3
+from noise import noise as content
+from quick_time import Time
 
 from huracan_sync.disk.parquet import check_whole
 from huracan_sync.operations.push import PushOptions, push
@@ -20,11 +20,6 @@ from huracan_sync.transfer.progress import Silent
 ROOT = "/Engine/data"
 MIB = 1024 * 1024
 HTTP = urllib3.PoolManager(retries=False)
-
-
-def content(seed, size):
-    """Bytes that look like nothing else, the same for the same seed."""
-    return hashlib.shake_128(f"{seed}".encode()).digest(size)
 
 
 class Tokens:
@@ -87,20 +82,6 @@ class KilledAfter(Watching):
         super().moved(size)
         if self.bytes >= self.limit:
             raise Killed
-
-
-class Time:
-    """A clock that sleeping moves on, at once."""
-
-    def __init__(self):
-        self.ahead, self.slept = 0.0, []
-
-    def clock(self):
-        return time.monotonic() + self.ahead
-
-    def sleep(self, seconds):
-        self.slept.append(seconds)
-        self.ahead += seconds
 
 
 class World:

@@ -8,6 +8,7 @@ import time
 
 import pytest
 from browser import chromium, needs_chromium
+from sampled import slow
 from test_dashboard import KINDS, NOW, told
 
 from huracan_sync.engine.daemon.dashboard.page import Page
@@ -46,7 +47,7 @@ def size_of(picture):
     return struct.unpack(">II", picture[16:24])
 
 
-@pytest.mark.parametrize("scheme", ["day", "night"])
+@pytest.mark.parametrize("scheme", ["day", slow("night")])
 def test_it_is_drawn_by_day_and_by_night(page, scheme):
     with chromium("--window-size=1280,1100", *([NIGHT] if scheme == "night" else [])) as browser:
         browser.go(page.url)
