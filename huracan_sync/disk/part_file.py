@@ -30,13 +30,14 @@ class PartFile:
     The part's name depends on path and content only, so an interrupted download finds it again.
     """
 
-    def __init__(self, root: Root, path: RelPath, *, token: str) -> None:
+    def __init__(self, root: Root, path: RelPath, *, token: str, last: LastFolder | None = None) -> None:
         """Open (or make) the part of `path` below `root`; missing folders are made.
 
         Args:
             root: the folder.
             path: the file, below it.
             token: what tells this content from another: at least 16 characters of its content hash.
+            last: the folder that the file before went into, where many are written one after the other.
 
         Raises:
             Busy: another process writes the same file.
@@ -48,7 +49,7 @@ class PartFile:
         self._name = inner.rpartition("/")[2]
         self.part_name = f"{PART_PREFIX}{token[:32]}{PART_SUFFIX}"
         try:
-            self._folder = make_folder(folder_path, inner)
+            self._folder = last.open(folder_path, inner) if last else make_folder(folder_path, inner)
             try:
                 part = self._open_part()
             except OSError:
@@ -191,6 +192,37 @@ class PartFile:
         """Close it; a part that was not committed stays."""
         os.close(self._fd)
         os.close(self._folder)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+class LastFolder:
+    """Keeps the folder open that a file went into last: of many files the next one mostly goes there too.
+
+    Of one thread. Use as a context manager.
+    """
+
+    def __init__(self) -> None:
+        self._at: tuple[Path, str] | None = None
+        self._folder = -1
+
+    def open(self, root: Path, path: str) -> int:
+        """As `make_folder`."""
+        at = root, path.rpartition("/")[0]
+        if at != self._at:
+            self.close()
+            self._folder, self._at = make_folder(root, path), at
+        return os.dup(self._folder)
+
+    def close(self) -> None:
+        """Close it."""
+        if self._at is not None:
+            self._at = None
+            os.close(self._folder)
 
     def __enter__(self) -> Self:
         return self

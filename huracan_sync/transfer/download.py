@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Sequence
 import msgspec
 
 from huracan_sync.disk.files import sync_folders
+from huracan_sync.disk.part_file import LastFolder
 from huracan_sync.errors import (
     ContentMismatch,
     DiskFull,
@@ -332,17 +333,22 @@ def _unpack(context: DownloadContext, job: _Unpack, chunk: list[Copy]) -> list[S
     """On a worker: put files of a zip in place; None for one the zip does not hold as planned."""
     results: list[Synced | HuracanError | None] = []
     skip = len(job.group.folder) + 1 if job.group.folder else 0
-    for step in chunk:
-        entry = step.entry
-        try:
-            content = job.archive.content(entry.path[skip:], entry.size)
-            if content is None or content_hash(content) != entry.content_hash:
-                results.append(None)
-                continue
-            with context.placing(entry) as placing:
-                placing.write(0, content)
-                results.append(commit(context, placing, entry, sync_folder=False))
-        except HuracanError as error:
-            results.append(error)
+    with LastFolder() as last:
+        for step in chunk:
+            try:
+                results.append(_unpack_one(context, job.archive, step.entry, skip, last))
+            except HuracanError as error:
+                results.append(error)
     sync_folders(context.local_root, [r.entry.path for r in results if isinstance(r, Synced)])
     return results
+
+
+def _unpack_one(
+    context: DownloadContext, archive: download_zip.Zip, entry: Entry, skip: int, last: LastFolder
+) -> Synced | None:
+    content = archive.content(entry.path[skip:], entry.size)
+    if content is None or content_hash(content) != entry.content_hash:
+        return None
+    with context.placing(entry, last=last) as placing:
+        placing.write(0, content)
+        return commit(context, placing, entry, sync_folder=False)

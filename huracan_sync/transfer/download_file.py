@@ -11,7 +11,7 @@ from pathlib import Path
 import msgspec
 
 from huracan_sync.disk.files import Root, Stamp
-from huracan_sync.disk.part_file import PartFile
+from huracan_sync.disk.part_file import LastFolder, PartFile
 from huracan_sync.errors import ContentMismatch, HuracanError, LeftOut, NotFound
 from huracan_sync.manifest import file_kinds
 from huracan_sync.remote import files
@@ -64,10 +64,10 @@ class DownloadContext(msgspec.Struct, frozen=True):
     signed: Mapping[str, Entry] = {}
     """What a verified manifest lists, by folded path."""
 
-    def placing(self, entry: Entry) -> PartFile:
+    def placing(self, entry: Entry, *, last: LastFolder | None = None) -> PartFile:
         """Where the entry is written. The name of its part depends on path and content, so a later run finds it."""
         token = content_hash(fold(entry.path).encode() + entry.content_hash).hex()
-        return PartFile(self.local_root, entry.path, token=token)
+        return PartFile(self.local_root, entry.path, token=token, last=last)
 
 
 def _places(context: DownloadContext, entry: Entry) -> list[str]:

@@ -9,7 +9,7 @@ import pytest
 from root_powers import without_root_powers
 
 from huracan_sync.disk.files import Stamp, stamp_of, sync_folders
-from huracan_sync.disk.part_file import PartFile
+from huracan_sync.disk.part_file import LastFolder, PartFile
 from huracan_sync.disk.remove import remove, sweep
 from huracan_sync.disk.scan import scan
 from huracan_sync.disk.stable_read import StableRead
@@ -350,3 +350,16 @@ def test_what_was_written_in_this_tick_is_read_in_the_next(tmp_path, age_ns, sle
     with StableRead(tmp_path, "x", clock_ns=lambda: written_ns + age_ns, sleep=sleeps.append) as reading:
         assert reading.read(0, 1) == b"1"
     assert sleeps == slept
+
+
+def test_the_last_folder_is_walked_to_once_and_its_files_lie_where_they_belong(tmp_path):
+    with LastFolder() as last:
+        for number, path in enumerate(["a/b/1", "a/b/2", "a/3", "4", "a/b/5"]):
+            with PartFile(tmp_path, path, token=TOKEN, last=last) as placing:
+                placing.write(0, path.encode())
+                placing.commit(size=len(path), replaces=None)
+            if number == 1:
+                (tmp_path / "a").rename(tmp_path / "gone")  # whoever moves it away takes along what was put there
+                (tmp_path / "a").mkdir()
+    found = {p.relative_to(tmp_path).as_posix(): p.read_text() for p in tmp_path.rglob("*") if p.is_file()}
+    assert found == {"gone/b/1": "a/b/1", "gone/b/2": "a/b/2", "a/3": "a/3", "4": "4", "a/b/5": "a/b/5"}
