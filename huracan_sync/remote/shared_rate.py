@@ -53,7 +53,7 @@ class SharedPacing(Pacing):
         with self._free:
             self._rate *= FASTER
 
-    def throttled(self, pause_s: float) -> None:
+    def throttled(self, pause_s: float, *, calls: bool = False) -> None:  # noqa: ARG002 - this one halves in any case
         """See `Pacing`."""
         super().throttled(pause_s)
         with self._free:

@@ -1,0 +1,59 @@
+"""The rate of calls that a server allows, learned from its refusals. Pure: the time is an argument.
+
+Until something is refused there is none. Then it is a little less than what was answered in the second before, and
+calls are spread evenly at it: whoever sends bursts is refused again and again, and waits each time. It grows slowly up
+to where it was refused last, and beyond that only when nothing has been for a minute.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+
+LEAST = 1.0
+"""Calls a second that are tried in any case."""
+BELOW = 0.96
+"""How much of what was answered is asked for."""
+GROWTH = 0.1
+"""Of itself, in a second."""
+CALM_S = 60.0
+
+
+class AllowedRate:
+    """Not safe for several threads."""
+
+    def __init__(self) -> None:
+        self._rate = self._ceiling = self._before = 0.0
+        self._answered: deque[float] = deque()
+        self._next = self._refused_at = self._grown_at = 0.0
+        self._is_settling = False  # calls that were made before the refusal are still being answered
+
+    def turn(self, now: float) -> float:
+        """When the next call may be made; it is taken."""
+        self._is_settling = False
+        at = max(now, self._next)
+        self._next = at + (1 / self._rate if self._rate else 0.0)
+        return at
+
+    def answered(self, now: float) -> None:
+        """A call was answered."""
+        self._answered.append(now)
+        while self._answered[0] <= now - 1.0:
+            self._answered.popleft()
+        if self._is_settling:
+            self._learn(now)
+        elif self._rate:
+            grown = self._rate * (1 + GROWTH * (now - self._grown_at))
+            is_calm = now - self._refused_at > CALM_S
+            self._rate = grown if is_calm else max(self._rate, min(grown, self._ceiling * BELOW))
+            self._grown_at = now
+
+    def refused(self, now: float) -> None:
+        """A call was refused because there were too many. A burst of refusals is to be told once."""
+        self._is_settling, self._before = True, self._rate
+        self._learn(now)
+        self._refused_at = self._grown_at = now
+
+    def _learn(self, now: float) -> None:
+        count = sum(at > now - 1.0 for at in self._answered)
+        self._ceiling = max(LEAST, min(count, self._before or count))
+        self._rate = self._ceiling * BELOW
