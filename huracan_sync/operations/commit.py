@@ -73,6 +73,13 @@ def commit(  # noqa: PLR0913 - what all operations take, and what this one asks
         Busy: another process works on the same folder.
         NoTrust, NoSigningKey, Refused: everything is in place, and nothing could be signed.
         NotAuthorized, Unavailable, TryLater: it ended early; run it again, with the same receipts or with none.
+
+    Examples:
+        >>> from huracan_sync import commit, connect, stage
+        >>> remote = connect("engine")
+        >>> receipts = stage(remote.lend(), {b"{}": "BTC/metrics.json"})
+        >>> commit(remote, [receipts], "/Runpodhuracan/results").uploaded
+        1
     """
     arrived = checked(remote, receipts, unsealed=unsealed)
     context = Context.of(remote, home=home, keys=keys, monitor=monitor)

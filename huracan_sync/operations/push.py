@@ -45,7 +45,16 @@ log = logging.getLogger(__name__)
 
 
 class PushReport(Report):
-    """The result of a push."""
+    """The result of a push.
+
+    Examples:
+        >>> from huracan_sync import connect, push
+        >>> report = push("data/candles", "/Runpodhuracan/data/candles", remote=connect("engine"))
+        >>> report.skipped, report.bytes_sent, report.requests
+        (2, 0, 1)
+        >>> for failure in report.failed:
+        ...     print(failure.path, failure.error, failure.error.hint)
+    """
 
     uploaded: int = 0
     bytes_sent: int = 0
@@ -75,7 +84,14 @@ class PushReport(Report):
 
 
 class PushOptions(Options, frozen=True):
-    """How to push."""
+    """How to push.
+
+    Examples:
+        >>> from huracan_sync import PushOptions, connect, push
+        >>> remote, chosen = connect("engine"), PushOptions(delete=True, wanted=lambda path: path.endswith(".parquet"))
+        >>> push("data/candles", "/Runpodhuracan/data/candles", remote=remote, options=chosen).deleted
+        0
+    """
 
     vouch: tuple[str, ...] = ()
     """Files, or folders of them, below the pair whose unsigned content a person vouches for."""
@@ -398,6 +414,12 @@ def push(  # noqa: PLR0913 - what all operations take, and what this one asks
         Busy: another process works on the same pair.
         NoSigningKey, NoTrust, StateMissing, Refused: everything was sent, and nothing could be signed.
         NotAuthorized, Unavailable, TryLater: it ended early; run it again, it carries on.
+
+    Examples:
+        >>> from huracan_sync import connect, push
+        >>> report = push("data/candles", "/Runpodhuracan/data/candles", remote=connect("engine"))
+        >>> report.uploaded, report.failed
+        (2, [])
     """
     if executor is not None:
         options = msgspec.structs.replace(options or PushOptions(), executor=executor)

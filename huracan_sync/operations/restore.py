@@ -436,6 +436,11 @@ def restore(  # noqa: PLR0913 - what all operations take, and what this one asks
         Conflict: a guard stopped it before a byte moved.
         Busy: another process works on the same pair.
         NotAuthorized, Unavailable, TryLater: it ended early; run it again, it carries on.
+
+    Examples:
+        >>> from huracan_sync import connect, restore
+        >>> restore("/Runpodhuracan/data/candles", "elsewhere", remote=connect("engine")).downloaded
+        2
     """
     if executor is not None:
         options = msgspec.structs.replace(options or RestoreOptions(), executor=executor)

@@ -17,7 +17,14 @@ UNTOUCHED_S = 60.0
 
 
 class RestoreReport(Report):
-    """The result of a restore."""
+    """The result of a restore.
+
+    Examples:
+        >>> from huracan_sync import connect, restore
+        >>> report = restore("/Runpodhuracan/data/candles", "elsewhere", remote=connect("engine"))
+        >>> report.skipped, report.bytes_received, report.kept
+        (2, 0, 0)
+    """
 
     downloaded: int = 0
     unsigned: int = 0
@@ -50,7 +57,14 @@ class Snapshot(msgspec.Struct, frozen=True):
 
 
 class RestoreOptions(Options, frozen=True):
-    """How to restore."""
+    """How to restore.
+
+    Examples:
+        >>> from huracan_sync import RestoreOptions, connect, restore
+        >>> remote, chosen = connect("engine"), RestoreOptions(overwrite=True)  # what was changed here gives way
+        >>> restore("/Runpodhuracan/data/candles", "elsewhere", remote=remote, options=chosen).failed
+        []
+    """
 
     snapshot: Snapshot | None = None
     """Restore exactly this, instead of what lies in Dropbox now."""

@@ -54,6 +54,11 @@ def stage(
         LocalFailure: a file cannot be read.
         NotAuthorized: `GRANT_EXPIRED`, or the login may not write.
         RateLimited, Unavailable, OutOfSpace: not now.
+
+    Examples:
+        >>> from huracan_sync import connect, stage
+        >>> grant = connect("engine").lend()  # on the driver; what follows happens on a worker
+        >>> receipts = stage(grant, {"metrics.json": "ETH/metrics.json"})
     """
     pairs = [(source, check(path)) for source, path in (files.items() if isinstance(files, Mapping) else files)]
     with Stager(grant, clock=clock) as stager:

@@ -1,7 +1,10 @@
 """What the pages show beside commands of ours: the systemd unit, the cron line, clients of the emulator."""
 
+import configparser
+import json
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -9,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from huracan_sync import cli
 from huracan_sync.emulator.running import Emulator
 
 DOCS = Path(__file__).parents[2] / "huracan_sync" / "docs"
@@ -34,6 +38,61 @@ def test_the_unit_is_one(tmp_path):
         check=False,
     )
     assert [line for line in done.stderr.splitlines() if "huracan-sync.service" in line] == []
+
+
+def test_the_cron_line_is_one_and_says_nothing_when_all_is_well(plain_machine, tmp_path):
+    line = next(block for block in blocks("running.md") if "huracan-sync run" in block).strip()
+    *when, command = line.split(None, 5)
+    assert [re.fullmatch(r"\d+|\*", field) is not None for field in when] == [True] * 5
+    assert "%" not in command  # cron would end the command there
+    (tmp_path / "engine" / "logs").mkdir(parents=True)
+    door = tmp_path / "huracan-sync"
+    door.write_text(f'#!/bin/sh\nexec {sys.executable} -m huracan_sync "$@"\n')
+    door.chmod(0o755)
+    env = os.environ | {"HOME": str(tmp_path), "PATH": f"{tmp_path}:/usr/bin:/bin", "PYTHONPATH": str(DOCS.parents[1])}
+    done = subprocess.run(["/bin/sh", "-c", command], env=env, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, ""), done.stderr
+
+
+def test_the_supervisor_s_section_names_what_there_is():
+    (section,) = blocks("runpod.md", "ini")
+    parser = configparser.ConfigParser(interpolation=None)
+    parser.read_string(section)
+    command = shlex.split(parser["program:huracan-sync"]["command"])
+    assert cli.parser_of("run").parse_args(command[1:]).verb == "run"
+    for name in re.findall(r"HURACAN\w+", parser["program:huracan-sync"]["environment"]):
+        assert any(name in file.read_text(encoding="utf-8") for file in DOCS.parent.rglob("*.py")), name
+
+
+EVERY_OTHER = {
+    "README.md": "tests/emulator", "emulator-clients.md": __name__, "first-ten-minutes.md": __name__,
+    "running.md": __name__, "runpod.md": __name__, "engine.md": "tests/house/test_docs_engine.py",
+    "hamilton.md": "tests/journeys/test_roles.py", "publishing.md": "a drawing of a folder",
+    "CONTRIBUTING.md": "tests/house/test_laws.py", "FORMAT.md": "tests/contract/vectors",
+}  # fmt: skip
+"""Pages with blocks that are neither commands nor Python, and what holds them."""
+
+
+def test_every_block_of_every_page_is_held_by_something():
+    root = DOCS.parents[1]
+    found = {
+        page.name
+        for page in [*root.glob("*.md"), *(root / "huracan_sync").rglob("*.md")]
+        for kind in re.findall(r"^ *```(\w*)\n.*?^ *```", page.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE)
+        if kind not in {"console", "python"}
+    }
+    assert found == EVERY_OTHER.keys()
+
+
+def test_the_emulator_of_the_first_ten_minutes(tmp_path):
+    """Its port is said on the page, so that the next command can name it."""
+    start, export = blocks("first-ten-minutes.md")[:2]
+    command, shown = start.strip().splitlines()
+    assert shlex.split(command.removeprefix("$ "))[:3] == ["huracan-sync", "emulator", "--port"]
+    port = command.split()[-1]
+    assert (f"127.0.0.1:{port}" in shown, f"127.0.0.1:{port}" in export) == (True, True)
+    assert "HURACAN_SYNC_API" in export
+    assert json.loads(shown.replace(", ...", "")).keys() >= {"url", "app_key"}
 
 
 @pytest.fixture(scope="module")

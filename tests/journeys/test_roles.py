@@ -54,8 +54,10 @@ def champion_set(folder):
     configs = folder / "champions" / "hamilton" / "configs"
     models.mkdir(parents=True)
     configs.mkdir(parents=True)
-    (models / "BTCUSDT.onnx").write_bytes(b"\x08\x07\x12\x07pytorch")
+    (models / "BTCUSDT.onnx").write_bytes(b"\x08\x07\x12\x07pytorch\x3a\x00")
     (configs / "BTCUSDT.json").write_text('{"symbol": "BTCUSDT", "risk_limits": {"max_leverage": 2}}')
+    roster = {"symbols": [{"symbol": "BTCUSDT", "model_path": "models/champions/latest/BTCUSDT.onnx"}]}
+    (folder / "champions" / "hamilton" / "roster.json").write_text(json.dumps(roster))
 
 
 def test_the_laptop(dropbox, tmp_path):
@@ -183,12 +185,13 @@ def test_the_engine_s_author(dropbox, tmp_path):
     assert engine.answers("status")["ill"] is False
 
 
-HAMILTON = """
+PAGE = (ROOT / "huracan_sync" / "docs" / "hamilton.md").read_text(encoding="utf-8")
+(READING,) = [block for block in PAGE.split("```")[1::2] if "hamilton.follow()" in block]
+HAMILTON = f"""
 from huracan_sync import Hamilton, HuracanError
 
-hamilton = Hamilton.open("hamilton")
-for snapshot in hamilton.follow():
-    assert snapshot.status == hamilton.status == "fresh", snapshot.status
+{READING}    assert snapshot.status == hamilton.status == "fresh", snapshot.status
+    assert hamilton.symbols() == ["BTCUSDT"] and model.data and config.symbol == "BTCUSDT", model
     assert hamilton.champion("BTCUSDT").data.startswith(b"\\x08")
     assert hamilton.config("BTCUSDT").risk_limits.max_leverage == 2
     break

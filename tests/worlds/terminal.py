@@ -23,7 +23,7 @@ OPENS_NOTHING = "true %s"
 """A browser that is closed before the page has come."""
 
 # A terminal of its own: a passphrase is asked for at /dev/tty.
-_AT_TERMINAL = "import os, sys; os.login_tty(0); os.execvp(sys.argv[1], sys.argv[1:])"
+AT_TERMINAL = "import os, sys; os.login_tty(0); os.execvp(sys.argv[1], sys.argv[1:])"
 
 
 class Bare:
@@ -87,9 +87,7 @@ class Bare:
             if command[0] == sys.executable:
                 process = warm.Popen(command, env=self.env | env, terminal=True, **streams)
             else:
-                process = subprocess.Popen(
-                    [sys.executable, "-c", _AT_TERMINAL, *command], env=self.env | env, **streams
-                )
+                process = subprocess.Popen([sys.executable, "-c", AT_TERMINAL, *command], env=self.env | env, **streams)
         finally:
             os.close(theirs)
         try:
