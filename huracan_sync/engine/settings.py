@@ -181,7 +181,7 @@ def unknown(name: str, origin: str) -> ConfigError:
     return ConfigError(
         f"no setting is called {name!r} ({origin})",
         code="UNKNOWN_SETTING",
-        hint=f"did you mean {_nearest(name, _SETTINGS)!r}?",
+        hint=f"did you mean {_nearest(name, _SETTINGS)!r}? docs/settings.md lists them all",
         setting=name,
     )
 
