@@ -14,6 +14,7 @@ from huracan_sync.remote.grant import Grant, GrantTokens
 from huracan_sync.remote.http import Wire
 from huracan_sync.remote.rate_limit import Pacing
 from huracan_sync.remote.shared_rate import SharedPacing
+from huracan_sync.remote.steady_rate import SteadyPacing
 from huracan_sync.remote.throttle import Throttle
 from huracan_sync.secret import Secret
 
@@ -47,7 +48,7 @@ def connect(
         ConfigError: the environment names an emulator that is none.
         UsageError: the profile's name is none.
     """
-    pacing = pacing or Pacing()
+    pacing = pacing or SteadyPacing()
     account = account_of(
         profile,
         env=env,
@@ -72,7 +73,7 @@ def connect_lent(grant: Grant, *, throttle: Throttle | None = None, pacing: Paci
         pacing: how much at once, and how fast; by default as the grant says.
     """
     if pacing is None:
-        pacing = SharedPacing(grant.share) if grant.share < 1 else Pacing()
+        pacing = SharedPacing(grant.share) if grant.share < 1 else SteadyPacing()
     wire = Wire(grant.endpoint, throttle=throttle)
     remote = Remote(wire, GrantTokens(grant), pacing=pacing, identity=lambda: grant.account, root=grant.root)
     remote.seal = lambda: grant.seal

@@ -10,7 +10,7 @@ from huracan_sync.cli.columns import ascii_path
 from huracan_sync.cli.invocation import DONE, FAILURES, Invocation
 from huracan_sync.cli.login_options import credentials
 from huracan_sync.operations import migrate
-from huracan_sync.remote.rate_limit import Pacing
+from huracan_sync.remote.steady_rate import SteadyPacing
 from huracan_sync.transfer.progress import wait_in_words
 from huracan_sync.tree.units import counted
 
@@ -26,7 +26,7 @@ def run(options: argparse.Namespace, invocation: Invocation) -> int:
     settings = settings_options.settings_of(options, invocation)
     options.profile = settings.profile
     with invocation.output.progress("migrate") as monitor:
-        pacing = Pacing(observe=lambda wait: monitor.note(wait_in_words(wait)))
+        pacing = SteadyPacing(observe=lambda wait: monitor.note(wait_in_words(wait)))
         remote = connect(
             env=invocation.env, credentials=credentials(options, invocation), pacing=pacing, root=settings.layout.root
         )

@@ -13,7 +13,7 @@ from huracan_sync.cli.login_options import credentials
 from huracan_sync.cli.progress import Watching
 from huracan_sync.errors import Conflict, UsageError
 from huracan_sync.remote.client import Remote
-from huracan_sync.remote.rate_limit import Pacing
+from huracan_sync.remote.steady_rate import SteadyPacing
 from huracan_sync.remote.throttle import TokenBucket
 from huracan_sync.transfer.pair import PairPlan
 from huracan_sync.transfer.progress import Failure, wait_in_words
@@ -69,7 +69,7 @@ def add_parquet_metadata(parser: argparse.ArgumentParser) -> None:
 def remote_of(options: argparse.Namespace, invocation: Invocation, monitor: Watching) -> Remote:
     """The Dropbox of the login that was asked for, held to the bandwidth limit. Its waits are shown."""
     throttle = TokenBucket(_rate(options.bandwidth_limit)) if options.bandwidth_limit else None
-    pacing = Pacing(observe=lambda wait: monitor.note(wait_in_words(wait)))
+    pacing = SteadyPacing(observe=lambda wait: monitor.note(wait_in_words(wait)))
     return connect(env=invocation.env, credentials=credentials(options, invocation), pacing=pacing, throttle=throttle)
 
 

@@ -25,7 +25,7 @@ from huracan_sync.engine.settings import Settings
 from huracan_sync.errors import HuracanError, Stopped
 from huracan_sync.remote.client import Remote
 from huracan_sync.remote.forked import renewed_in_child
-from huracan_sync.remote.rate_limit import Pacing
+from huracan_sync.remote.steady_rate import SteadyPacing
 from huracan_sync.signing.context import Context
 from huracan_sync.signing.signing_key import KeyPlace
 from huracan_sync.transfer.journal import Journal
@@ -115,7 +115,7 @@ class EngineContext(msgspec.Struct, frozen=True, kw_only=True, eq=False):
         layout, home, stop = settings.layout, home_of(os.environ), StopSignal()
         root = layout.root
         is_given = remote is not None
-        remote = remote or log_in(login, Pacing(sleep=stop.sleep), credentials, root=root)
+        remote = remote or log_in(login, SteadyPacing(sleep=stop.sleep), credentials, root=root)
         context = cls(
             login=login,
             layout=layout,

@@ -1,9 +1,8 @@
 """How many calls are under way at once, and how long to wait when Dropbox objects.
 
 Laws: a pause that one call was asked for, all calls wait out. Concurrency grows by one for every round of calls that
-all succeeded, and halves when the server objects; calls keep the rate that its refusals tell (`allowed_rate`). Dropbox
-takes one write at a time in a namespace, so commits queue here instead of being refused there. Every wait is a fact
-shown to the observer: who asked, and for how long.
+all succeeded, and halves when the server objects. Dropbox takes one write at a time in a namespace, so commits queue
+here instead of being refused there. Every wait is a fact shown to the observer: who asked, and for how long.
 
 `repeat` is the one loop that makes a call again. What an answer means, and how often such a call may be made, is
 decided in `remote.errors`. Whoever calls through this loop never retries.
@@ -19,7 +18,6 @@ from typing import TypeVar
 
 import msgspec
 
-from huracan_sync.remote.allowed_rate import AllowedRate
 from huracan_sync.remote.errors import Verdict
 from huracan_sync.remote.forked import renewed_in_child
 
@@ -77,12 +75,11 @@ class Pacing:
         self._clock = clock
         self._sleep = sleep or self.hurry.wait
         self._chance = chance
-        self._free = threading.Condition()  # guards the five below
+        self._free = threading.Condition()  # guards the four below
         self._limit = float(start)
         self._running = 0
         self._not_before = 0.0
         self._last_objection = 0.0
-        self._allowed = AllowedRate()
         self._commits = threading.Lock()
         renewed_in_child(self)
 
@@ -104,7 +101,7 @@ class Pacing:
                 self._free.wait()
             self._running += 1
         try:
-            self._wait_for_turn()
+            self._wait_out()
             yield
         finally:
             with self._free:
@@ -121,10 +118,9 @@ class Pacing:
         """A call succeeded."""
         with self._free:
             self._limit = min(float(self._most), self._limit + 1.0 / self._limit)
-            self._allowed.answered(self._clock())
             self._free.notify()
 
-    def throttled(self, pause_s: float, *, calls: bool = False) -> None:
+    def throttled(self, pause_s: float, *, calls: bool = False) -> None:  # noqa: ARG002 - see steady_rate
         """The server asked everyone to slow down. `calls`: there were too many of them, whatever they did."""
         with self._free:
             now = self._clock()
@@ -132,8 +128,6 @@ class Pacing:
             if now - self._last_objection > 1.0:  # one burst of refusals is one objection
                 self._last_objection = now
                 self._limit = max(1.0, self._limit / 2)
-                if calls:
-                    self._allowed.refused(now)
 
     def backoff(self, attempt: int) -> float:
         """Seconds to wait after the `attempt`-th failure when the server did not say: full jitter."""
@@ -151,17 +145,6 @@ class Pacing:
     def _wait_out(self) -> None:
         while (left := self._not_before - self._clock()) > 0 and not self.hurry.is_set():
             self._sleep(left)
-
-    def _wait_for_turn(self) -> None:
-        while True:  # what was told to pause meanwhile lines up again, so that nothing comes in bursts
-            self._wait_out()
-            with self._free:
-                now = self._clock()
-                turn = self._allowed.turn(now)
-            if turn > now and not self.hurry.is_set():
-                self._sleep(turn - now)
-            if self._not_before <= self._clock() or self.hurry.is_set():
-                return
 
 
 def repeat(call: Callable[[], T | Verdict], pacing: Pacing, route: str, *, repeatable: bool = True) -> T:

@@ -7,6 +7,7 @@ import pytest
 
 from huracan_sync.remote.rate_limit import Pacing, Wait
 from huracan_sync.remote.shared_rate import SharedPacing
+from huracan_sync.remote.steady_rate import SteadyPacing
 
 
 class Time:
@@ -139,3 +140,43 @@ def test_who_waits_for_a_turn_does_not_when_the_run_ends_early(time):
     before = time.now
     calls(one, time, 1)
     assert time.now == before
+
+
+def test_calls_line_up_at_the_rate_that_a_refusal_told(time):
+    one = SteadyPacing(clock=time.clock, sleep=time.sleep, chance=lambda: 1.0)
+    for _ in range(10):
+        with one.slot():
+            one.succeeded()
+    assert time.slept == []
+    one.throttled(2.0, calls=True)
+    for _ in range(3):
+        with one.slot():
+            pass
+    assert time.slept == pytest.approx([2.0, 1 / 9.6, 1 / 9.6])
+
+
+def test_a_lock_that_is_taken_tells_no_rate(time):
+    one = SteadyPacing(clock=time.clock, sleep=time.sleep, chance=lambda: 1.0)
+    one.throttled(0.5)
+    for _ in range(3):
+        with one.slot():
+            pass
+    assert time.slept == [0.5]
+
+
+def test_who_waits_for_a_turn_when_all_are_told_to_pause_lines_up_again(time):
+    one = SteadyPacing(clock=time.clock, sleep=time.sleep, chance=lambda: 1.0)
+    one.succeeded()
+    one.throttled(0.0, calls=True)
+    with one.slot():
+        pass
+    told = iter([5.0])
+
+    def sleep(seconds):
+        for pause in told:
+            one.throttled(pause, calls=True)
+        time.sleep(seconds)
+
+    one._sleep = sleep
+    with one.slot():
+        assert time.now >= 105.0
