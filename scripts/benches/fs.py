@@ -1,13 +1,18 @@
 """`dropbox://`: requests, bytes, memory and seconds of what data tools do, at the latency of a real link."""
 
 import argparse
+import importlib.util
+import json
 import os
+import subprocess
+import sys
 import tempfile
 import time
 import tracemalloc
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.dataset
@@ -19,18 +24,22 @@ from huracan_sync.emulator.running import Emulator
 from huracan_sync.fs import DropboxFileSystem
 from huracan_sync.remote.http import Count
 
-ABOUT = "dropbox:// (fsspec): requests, bytes, memory and seconds of reading, writing and transactions"
+ABOUT = "dropbox:// (fsspec): requests, bytes, memory and seconds; beside dropboxdrivefs and s3fs (environment fs)"
+BESIDE = ("dropboxdrivefs", "s3fs", "moto")
+SCRIPTS = Path(__file__).resolve().parents[1]
 MIB = 1024 * 1024
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options."""
     parser.add_argument("--latency-ms", type=float, default=80.0, metavar="N", help="of every answer")
+    parser.add_argument("--alone", action="store_true", help="without dropboxdrivefs and s3fs")
     parser.add_argument("--mib", type=int, default=256, metavar="N", help="size of the long file")
 
 
 def run(options: argparse.Namespace) -> list[Figure]:
     """Measure."""
+    beside = [] if options.alone else _beside(options.latency_ms)
     with tempfile.TemporaryDirectory(prefix="bench-fs-") as name, Emulator.start("--port", "0") as dropbox:
         folder = Path(name)
         grant = dropbox.token()
@@ -44,7 +53,42 @@ def run(options: argparse.Namespace) -> list[Figure]:
         dropbox.config(latency_ms=options.latency_ms)
         fs = DropboxFileSystem("engine", skip_instance_cache=True)
         fs.ls("/")
-        return [*_tables(fs), *_small(fs), *_long(fs, folder, options.mib)]
+        return [*_tables(fs), *_small(fs), *_long(fs, folder, options.mib), *beside]
+
+
+def _beside(latency_ms: float) -> list[Figure]:
+    """The same work by others. They know Dropbox's own host names only, so they run where these lead to an emulator."""
+    missing = [name for name in BESIDE if importlib.util.find_spec(name) is None]
+    if missing:
+        print(f"not beside others: {', '.join(missing)} is not installed (requirements/fs.txt)", file=sys.stderr)
+        return []
+    program = [sys.executable, str(SCRIPTS / "benches/programs/filesystems.py"), f"{latency_ms}"]
+    command = [sys.executable, str(SCRIPTS / "real_clients.py"), "--latency-ms", f"{latency_ms}", "--", *program]
+    env = {**os.environ, "PYTHONPATH": str(SCRIPTS.parent)}
+    done = subprocess.run(command, env=env, stdout=subprocess.PIPE, check=True)
+    rows = [json.loads(line) for line in done.stdout.splitlines()]
+    print(_markdown(rows), file=sys.stderr)
+    return [
+        Figure(f"{row['work']}, {row['who']}{' (FAILS)' if row['error'] else ''}: {what}", row[what], unit)
+        for row in rows
+        for what, unit in (("requests", ""), ("seconds", "s"))
+    ]
+
+
+def _markdown(rows: list[dict[str, Any]]) -> str:
+    """Seconds (requests) of each work and filesystem, the fastest in bold."""
+    who = list(dict.fromkeys(row["who"] for row in rows))
+    lines = [f"| seconds (requests) | {' | '.join(who)} |", f"| --- |{' ---: |' * len(who)}"]
+    for work in dict.fromkeys(row["work"] for row in rows):
+        raced = {row["who"]: row for row in rows if row["work"] == work}
+        best = min((row["seconds"] for row in raced.values() if not row["error"]), default=0.0)
+        cells = []
+        for name in who:
+            row = raced[name]
+            text = f"{row['seconds']:.2f} ({row['requests']})"
+            cells.append("fails" if row["error"] else f"**{text}**" if row["seconds"] == best else text)
+        lines.append(f"| {work} | {' | '.join(cells)} |")
+    return "\n".join(lines)
 
 
 @contextmanager

@@ -95,7 +95,7 @@ class Work:
 
     def move_folder(self, fs: Any) -> None:
         """See `WORKS`."""
-        fs.mv(f"{self.root}/small", f"{self.root}/moved", recursive=True)
+        fs.mv(f"{self.root}/small/", f"{self.root}/moved/", recursive=True)
 
     def remove_folder(self, fs: Any) -> None:
         """See `WORKS`."""
