@@ -1,11 +1,12 @@
 """The examples of docs/data-tools.md, each executed as it stands."""
 
 import re
+import sys
 import time
 from pathlib import Path
 
 import pytest
-from test_data_tools import engine, tool
+from test_data_tools import end_loky, engine, tool
 
 import huracan_sync
 
@@ -16,7 +17,9 @@ __all__ = ["engine"]
 
 
 def needs(example):
-    return sorted(set(re.findall(r"^import (\w+)", example, re.MULTILINE)))
+    """The tools that an example imports."""
+    names = set(re.findall(r"^(?:import|from) (\w+)", example, re.MULTILINE))
+    return sorted(names - sys.stdlib_module_names - {"huracan_sync", "fsspec"})
 
 
 @pytest.fixture
@@ -56,7 +59,15 @@ def test_examples_that_need_no_tool(account, example):
 def test_examples_with_tools(account, example):
     for name in needs(example):
         tool(name)
-    exec(compile(example, str(PAGE), "exec"), {})  # noqa: S102 - our own page
+    if "ray" in needs(example):
+        tool("ray").init(num_cpus=2, include_dashboard=False, log_to_driver=False, configure_logging=False)
+    try:
+        exec(compile(example, str(PAGE), "exec"), {})  # noqa: S102 - our own page
+    finally:
+        if "ray" in needs(example):
+            tool("ray").shutdown()
+        if "joblib" in needs(example):
+            end_loky()
 
 
 def test_the_example_of_a_signed_snapshot(dropbox, environment, tmp_path, monkeypatch):
