@@ -15,7 +15,8 @@ from huracan_sync.errors import ContentMismatch, UsageError
 from huracan_sync.remote.files import open_download
 from huracan_sync.remote.listing import FileMetadata, FolderMetadata
 from huracan_sync.signing.context import Context
-from huracan_sync.tree.content_hash import BLOCK_SIZE, ContentHasher
+from huracan_sync.tree.content_hash import BLOCK_SIZE
+from huracan_sync.tree.content_hasher import ContentHasher
 from huracan_sync.tree.paths import remote_root
 
 MOST_IN_JSON = 64 * 1024 * 1024

@@ -30,7 +30,8 @@ from huracan_sync.errors import HuracanError, UsageError
 from huracan_sync.remote.client import Remote
 from huracan_sync.remote.files import quota
 from huracan_sync.remote.http import Answer, Endpoint, Wire
-from huracan_sync.remote.listing import FolderMetadata, folders, metadata
+from huracan_sync.remote.listing import FolderMetadata
+from huracan_sync.remote.stat import folders, metadata
 from huracan_sync.tree.units import counted
 
 

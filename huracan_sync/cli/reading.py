@@ -9,7 +9,8 @@ from huracan_sync.cli.invocation import Invocation
 from huracan_sync.errors import NotFound, NoTrust
 from huracan_sync.operations.browse import find_signed
 from huracan_sync.reader import Snapshot
-from huracan_sync.remote.listing import FileMetadata, FolderMetadata, metadata
+from huracan_sync.remote.listing import FileMetadata, FolderMetadata
+from huracan_sync.remote.stat import metadata
 from huracan_sync.signing.context import Context
 from huracan_sync.tree.paths import remote_root
 

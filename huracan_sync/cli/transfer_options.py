@@ -14,7 +14,7 @@ from huracan_sync.cli.progress import Watching
 from huracan_sync.errors import Conflict, UsageError
 from huracan_sync.remote.client import Remote
 from huracan_sync.remote.steady_rate import SteadyPacing
-from huracan_sync.remote.throttle import TokenBucket
+from huracan_sync.remote.token_bucket import TokenBucket
 from huracan_sync.transfer.pair import PairPlan
 from huracan_sync.transfer.progress import Failure, wait_in_words
 from huracan_sync.tree.filters import Filters

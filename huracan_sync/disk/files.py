@@ -1,9 +1,8 @@
-"""Shared by the disk wing: stat snapshots (stamps), symlink-safe opens, error translation."""
+"""Shared by the disk wing: stat snapshots (stamps), and opens that walk through no link."""
 
 from __future__ import annotations
 
 import contextlib
-import errno
 import os
 import stat
 from collections.abc import Iterable, Iterator
@@ -12,7 +11,6 @@ from typing import TYPE_CHECKING, Self, TypeAlias
 
 import msgspec
 
-from huracan_sync.errors import DiskFull, LocalFailure, hint_of
 from huracan_sync.tree.paths import RelPath
 
 if TYPE_CHECKING:
@@ -106,17 +104,3 @@ _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 def open_inner(folder: int, name: str) -> int:
     """A folder directly in an open one, which may be no link."""
     return os.open(name, _FOLDER | os.O_NOFOLLOW, dir_fd=folder)
-
-
-def local_failure(error: OSError, path: str, verb: str) -> LocalFailure | DiskFull:
-    """The typed error for an `OSError`."""
-    shown = ascii(path)[1:-1]
-    reason = error.strerror or str(error)
-    if error.errno in {errno.ENOSPC, errno.EDQUOT}:
-        return DiskFull(f"{shown} cannot be written: {reason}", path=shown)
-    return LocalFailure(
-        f"{shown} cannot be {'read' if verb == 'read' else 'written' if verb == 'write' else 'removed'}: {reason}",
-        hint=hint_of(error),
-        path=shown,
-        errno=error.errno,
-    )

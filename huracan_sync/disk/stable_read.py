@@ -8,7 +8,8 @@ import time
 from collections.abc import Callable
 from typing import Self
 
-from huracan_sync.disk.files import Root, Stamp, local_failure, located, open_folder
+from huracan_sync.disk.failure import local_failure
+from huracan_sync.disk.files import Root, Stamp, located, open_folder
 from huracan_sync.errors import FileChanged
 from huracan_sync.tree.paths import RelPath
 

@@ -18,7 +18,7 @@ from huracan_sync.engine.put import Put
 from huracan_sync.engine.uploads import Uploads
 from huracan_sync.errors import NoSigningKey, NotFound, Refused
 from huracan_sync.remote import files
-from huracan_sync.remote.listing import children
+from huracan_sync.remote.stat import children
 from huracan_sync.transfer.compare import hash_of
 from huracan_sync.tree.layout import Artifact, candle, day_of
 from huracan_sync.tree.paths import RelPath, check

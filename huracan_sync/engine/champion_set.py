@@ -28,7 +28,8 @@ from huracan_sync.manifest.entries import Item
 from huracan_sync.manifest.file_kinds import Kind
 from huracan_sync.manifest.file_proofs import examine
 from huracan_sync.manifest.refusals import refused
-from huracan_sync.remote.listing import FileMetadata, metadata
+from huracan_sync.remote.listing import FileMetadata
+from huracan_sync.remote.stat import metadata
 from huracan_sync.transfer.journal import Journal
 from huracan_sync.tree.content_hash import BLOCK_SIZE, block_hashes, combine
 from huracan_sync.tree.entry import Entry

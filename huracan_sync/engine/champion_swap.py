@@ -9,7 +9,8 @@ from huracan_sync.engine.put import Put
 from huracan_sync.errors import Conflict, HuracanError
 from huracan_sync.remote import files
 from huracan_sync.remote.client import Remote
-from huracan_sync.remote.listing import FileMetadata, metadata
+from huracan_sync.remote.listing import FileMetadata
+from huracan_sync.remote.stat import metadata
 from huracan_sync.tree.layout import Artifact, Layout
 
 TRIES = 3

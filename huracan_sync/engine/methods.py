@@ -20,7 +20,7 @@ from huracan_sync.engine.restores import Restores
 from huracan_sync.engine.uploads import Uploads
 from huracan_sync.errors import HuracanError, NotFound
 from huracan_sync.remote import files
-from huracan_sync.remote.listing import children
+from huracan_sync.remote.stat import children
 from huracan_sync.tree.layout import LOCAL_FOLDERS, PATTERNS
 
 

@@ -21,7 +21,8 @@ from huracan_sync.engine.outbox import KEPT
 from huracan_sync.errors import Conflict, FileChanged, HuracanError
 from huracan_sync.remote import files
 from huracan_sync.remote.client import Remote
-from huracan_sync.remote.listing import FolderMetadata, entry_of, metadata
+from huracan_sync.remote.listing import FolderMetadata, entry_of
+from huracan_sync.remote.stat import metadata
 from huracan_sync.transfer import upload_item
 from huracan_sync.transfer.compare import UNREAD, hash_of
 from huracan_sync.transfer.journal import Journal, Origin, Synced

@@ -15,7 +15,7 @@ from huracan_sync.engine.context import EngineContext
 from huracan_sync.errors import ContentMismatch, HuracanError, NotFound
 from huracan_sync.remote import files
 from huracan_sync.remote.delete import remove_folder
-from huracan_sync.remote.listing import children
+from huracan_sync.remote.stat import children
 
 FOLDER = ".huracan-exercise-"
 """Begins the name of the probe's own folder, below the app folder."""

@@ -30,7 +30,8 @@ from huracan_sync.operations.push import PushReport
 from huracan_sync.operations.receipts import Receipt
 from huracan_sync.remote import files
 from huracan_sync.remote.files import Commit
-from huracan_sync.remote.listing import FileMetadata, children, entry_of, timestamp
+from huracan_sync.remote.listing import FileMetadata, entry_of, timestamp
+from huracan_sync.remote.stat import children
 from huracan_sync.remote.upload_session import FILES_IN_A_COMMIT
 from huracan_sync.transfer import staging
 from huracan_sync.transfer.progress import Failure

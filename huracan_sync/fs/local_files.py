@@ -21,7 +21,8 @@ from huracan_sync.transfer.journal import Journal
 from huracan_sync.transfer.ranges import PART, ReadAhead
 from huracan_sync.transfer.staging import StreamUpload
 from huracan_sync.tree.active_names import active
-from huracan_sync.tree.content_hash import ContentHasher, content_hash
+from huracan_sync.tree.content_hash import content_hash
+from huracan_sync.tree.content_hasher import ContentHasher
 from huracan_sync.tree.entry import Entry
 from huracan_sync.tree.look_alikes import look_alikes
 from huracan_sync.tree.paths import RelPath, refusal

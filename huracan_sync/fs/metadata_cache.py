@@ -18,8 +18,9 @@ from huracan_sync.fs.paths import key
 from huracan_sync.remote.errors import CursorReset
 from huracan_sync.remote.folder_listing import FolderListing, Present
 from huracan_sync.remote.forked import renewed_in_child
-from huracan_sync.remote.listing import FileMetadata, FolderMetadata, metadata
+from huracan_sync.remote.listing import FileMetadata, FolderMetadata
 from huracan_sync.remote.read_client import ReadOnly
+from huracan_sync.remote.stat import metadata
 
 TTL_S = 2.0
 """Seconds for which what was learned about a path is believed: what one operation of a data tool takes."""

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple, Protocol
 
 import msgspec
 
-from huracan_sync.disk.files import local_failure
+from huracan_sync.disk.failure import local_failure
 from huracan_sync.errors import NotFound, NoTrust, Refused
 from huracan_sync.manifest import body, checks, head, locations, sshsig, trust
 from huracan_sync.manifest.checks import Mark
@@ -27,10 +27,10 @@ from huracan_sync.manifest.head import Head, Opened
 from huracan_sync.manifest.refusals import refused
 from huracan_sync.manifest.trust import Pin, Trust, parse_pin
 from huracan_sync.reader.trust_store import TrustStore, pinned
-from huracan_sync.remote.listing import children
 from huracan_sync.remote.parallel import several
 from huracan_sync.remote.read_client import ReadOnly
 from huracan_sync.remote.source import RemoteSource
+from huracan_sync.remote.stat import children
 from huracan_sync.signing.context import Context
 from huracan_sync.signing.open_reader import reader_at
 from huracan_sync.tree.paths import fold, join

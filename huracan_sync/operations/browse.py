@@ -17,8 +17,9 @@ from huracan_sync.manifest.scope import channel_of, scope_of
 from huracan_sync.reader import Snapshot
 from huracan_sync.reader.trust_store import TrustStore
 from huracan_sync.remote.client import Remote
-from huracan_sync.remote.listing import DeletedMetadata, FileMetadata, FolderMetadata, children, metadata, pages
+from huracan_sync.remote.listing import DeletedMetadata, FileMetadata, FolderMetadata, pages
 from huracan_sync.remote.source import RemoteSource
+from huracan_sync.remote.stat import children, metadata
 from huracan_sync.signing.context import Context
 from huracan_sync.signing.open_reader import reader_at
 from huracan_sync.transfer.pair import Options, Pair

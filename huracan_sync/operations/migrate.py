@@ -20,7 +20,8 @@ from huracan_sync.remote import files
 from huracan_sync.remote.client import Remote
 from huracan_sync.remote.contents import everything, taken_back
 from huracan_sync.remote.delete import remove
-from huracan_sync.remote.listing import FileMetadata, changes, metadata
+from huracan_sync.remote.listing import FileMetadata, changes
+from huracan_sync.remote.stat import metadata
 from huracan_sync.transfer.progress import Failure, Monitor, Silent
 from huracan_sync.tree.entry import Entry
 from huracan_sync.tree.layout import Layout, candle

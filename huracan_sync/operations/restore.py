@@ -27,7 +27,7 @@ from huracan_sync.manifest.scope import channel_of, scope_of
 from huracan_sync.operations.restore_options import RestoreOptions, RestoreReport, Snapshot
 from huracan_sync.remote.client import Remote
 from huracan_sync.remote.contents import everything
-from huracan_sync.remote.listing import metadata
+from huracan_sync.remote.stat import metadata
 from huracan_sync.signing.context import Context
 from huracan_sync.signing.signing_key import KeyPlace
 from huracan_sync.transfer.compare import ChangeSet, ManifestEntries

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from huracan_sync.errors import NotFound, ServiceFault, UsageError
+from huracan_sync.errors import ServiceFault, UsageError
 from huracan_sync.remote.errors import CursorReset
 from huracan_sync.remote.read_client import ReadOnly
 from huracan_sync.tree.entry import Entry
@@ -106,20 +106,6 @@ class Void:
         return key in self.alone or not self.with_all_below.isdisjoint((key, *ancestors(key)))
 
 
-def children(remote: ReadOnly, folder: str) -> list[FileMetadata]:
-    """The files directly in a folder, as Dropbox describes them, all pages of them.
-
-    Raises:
-        NotFound: there is no such folder.
-    """
-
-    def list_once() -> list[Metadata]:
-        pages = _pages(remote, "files/list_folder", {"path": folder, "limit": PAGE})
-        return [item for page in pages for item in page.entries]
-
-    return [item for item in _last_word(begun_again(list_once)) if isinstance(item, FileMetadata)]
-
-
 def begun_again(list_once: Callable[[], V]) -> V:
     """What a listing says, begun again where Dropbox resets it."""
     for _ in range(1, LISTINGS):
@@ -173,15 +159,6 @@ class _Cursor(msgspec.Struct):
     cursor: str
 
 
-def metadata(remote: ReadOnly, path: str) -> FileMetadata | FolderMetadata | None:
-    """What lies at a path, None when nothing does."""
-    try:
-        answer = remote.rpc("files/get_metadata", {"path": path}, msgspec.Raw)
-    except NotFound:
-        return None
-    return msgspec.json.decode(answer, type=FileMetadata | FolderMetadata)
-
-
 def check_access(remote: ReadOnly) -> None:
     """Ask for the least there is, with a scope that every profile has.
 
@@ -189,15 +166,6 @@ def check_access(remote: ReadOnly) -> None:
         NotAuthorized: the login is not accepted.
     """
     remote.rpc("files/list_folder", {"path": "", "limit": 1}, msgspec.Raw)
-
-
-def folders(remote: ReadOnly, folder: str) -> list[str]:
-    """The names of the folders directly in a folder, of the first page; none when there is no such folder."""
-    try:
-        page = _page(remote, "files/list_folder", {"path": folder, "limit": PAGE})
-    except NotFound:
-        return []
-    return [entry.name for entry in page.entries if isinstance(entry, FolderMetadata)]
 
 
 def pages(remote: ReadOnly, folder: str, cursor: str = "", *, recursive: bool) -> Iterator[Page]:
@@ -236,7 +204,7 @@ def _page(remote: ReadOnly, route: str, arg: dict[str, Any]) -> Page:
 
 def _relative(folder: str, page: Page) -> Changes:
     changes = Changes(page.cursor, page.has_more, [], [], [], [])
-    entries = _last_word(page.entries) if _contradicts_itself(page.entries) else page.entries
+    entries = last_word(page.entries) if _contradicts_itself(page.entries) else page.entries
     for item in entries:
         path = below(folder, item.path_display or item.path_lower)
         if path is None:
@@ -265,7 +233,7 @@ def _contradicts_itself(entries: list[Metadata]) -> bool:
     return not files.isdisjoint(parents(folders))
 
 
-def _last_word(entries: list[Metadata]) -> list[Metadata]:
+def last_word(entries: list[Metadata]) -> list[Metadata]:
     """The entries of a page without the files that later entries of the same page take back."""
     kept: list[Metadata] = []
     void = Void()

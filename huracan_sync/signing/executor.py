@@ -13,9 +13,10 @@ from huracan_sync.manifest.entries import Item
 from huracan_sync.remote import files
 from huracan_sync.remote.client import Remote
 from huracan_sync.remote.contents import everything
-from huracan_sync.remote.listing import FileMetadata, children, metadata, timestamp
+from huracan_sync.remote.listing import FileMetadata, timestamp
 from huracan_sync.remote.parallel import several
 from huracan_sync.remote.rate_limit import Wait
+from huracan_sync.remote.stat import children, metadata
 from huracan_sync.signing.next_head import StoredFile
 from huracan_sync.signing.transaction import (
     Current,

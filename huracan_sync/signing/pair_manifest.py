@@ -26,7 +26,8 @@ from huracan_sync.transfer.journal import ListedFile, Origin, SignedState
 from huracan_sync.transfer.journal.signed_state import Proof, SignedStates, note_proofs
 from huracan_sync.transfer.pair import Pair
 from huracan_sync.transfer.progress import Failure
-from huracan_sync.tree.content_hash import BLOCK_SIZE, ContentHasher, block_hashes, combine, leaf_hashes
+from huracan_sync.tree.content_hash import BLOCK_SIZE, block_hashes, combine, leaf_hashes
+from huracan_sync.tree.content_hasher import ContentHasher
 from huracan_sync.tree.paths import RelPath, fold
 
 

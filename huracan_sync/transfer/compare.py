@@ -22,7 +22,8 @@ from huracan_sync.remote.contents import everything, taken_back
 from huracan_sync.remote.errors import CursorReset
 from huracan_sync.remote.listing import Changes, changes
 from huracan_sync.transfer.journal import Journal, Origin, Synced
-from huracan_sync.tree.content_hash import BLOCK_SIZE, ContentHasher
+from huracan_sync.tree.content_hash import BLOCK_SIZE
+from huracan_sync.tree.content_hasher import ContentHasher
 from huracan_sync.tree.entry import Entry, Tree, tree
 from huracan_sync.tree.folder_view import FolderView
 from huracan_sync.tree.paths import RelPath, ancestors, fold, folders_of, refusal

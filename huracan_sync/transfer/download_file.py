@@ -16,20 +16,14 @@ from huracan_sync.errors import ContentMismatch, HuracanError, LeftOut, NotFound
 from huracan_sync.manifest import file_kinds
 from huracan_sync.remote import files
 from huracan_sync.remote.client import Ranged, Remote
-from huracan_sync.remote.listing import FileMetadata, metadata
+from huracan_sync.remote.listing import FileMetadata
+from huracan_sync.remote.stat import metadata
 from huracan_sync.transfer.journal import Journal, Origin, Synced
 from huracan_sync.transfer.progress import Monitor
 from huracan_sync.transfer.range_window import RangeWindow, ranges
 from huracan_sync.transfer.worker_pool import WorkerPool
-from huracan_sync.tree.content_hash import (
-    BLOCK_SIZE,
-    DIGEST_SIZE,
-    ContentHasher,
-    block_count,
-    block_hashes,
-    combine,
-    content_hash,
-)
+from huracan_sync.tree.content_hash import BLOCK_SIZE, DIGEST_SIZE, block_count, block_hashes, combine, content_hash
+from huracan_sync.tree.content_hasher import ContentHasher
 from huracan_sync.tree.entry import Entry
 from huracan_sync.tree.paths import fold, join
 from huracan_sync.tree.plan import Copy

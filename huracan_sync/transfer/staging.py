@@ -16,8 +16,9 @@ from huracan_sync.remote import upload_session
 from huracan_sync.remote.client import Remote
 from huracan_sync.remote.errors import FAULT_ATTEMPTS, SessionLost
 from huracan_sync.remote.files import Commit
-from huracan_sync.remote.listing import FileMetadata, metadata
+from huracan_sync.remote.listing import FileMetadata
 from huracan_sync.remote.rate_limit import Wait
+from huracan_sync.remote.stat import metadata
 from huracan_sync.remote.upload_session import Cursor
 from huracan_sync.tree.content_hash import BLOCK_SIZE, DIGEST_SIZE, block_hashes, combine
 

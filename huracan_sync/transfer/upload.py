@@ -28,8 +28,9 @@ from huracan_sync.errors import (
 from huracan_sync.remote import upload_session
 from huracan_sync.remote.contents import everything
 from huracan_sync.remote.errors import FAULT_ATTEMPTS, SessionLost
-from huracan_sync.remote.listing import FileMetadata, entry_of, metadata
+from huracan_sync.remote.listing import FileMetadata, entry_of
 from huracan_sync.remote.rate_limit import Wait
+from huracan_sync.remote.stat import metadata
 from huracan_sync.transfer.elsewhere import UploadElsewhere
 from huracan_sync.transfer.journal import Synced
 from huracan_sync.transfer.journal.signed_state import note_proofs

@@ -42,38 +42,6 @@ def block_hashes(data: bytes | bytearray | memoryview) -> bytes:
     return b"".join(hashlib.sha256(view[at : at + BLOCK_SIZE]).digest() for at in range(0, len(view), BLOCK_SIZE))
 
 
-class ContentHasher:
-    """Hashes a stream in pieces of any size. One thread at a time."""
-
-    def __init__(self) -> None:
-        self._closed: list[bytes] = []
-        self._open = hashlib.sha256()
-        self._room = BLOCK_SIZE
-        self.size = 0
-
-    def update(self, data: bytes | bytearray | memoryview) -> None:
-        """Take the next bytes of the stream."""
-        view = memoryview(data)
-        self.size += len(view)
-        while len(view) >= self._room:
-            self._open.update(view[: self._room])
-            self._closed.append(self._open.digest())
-            view = view[self._room :]
-            self._open, self._room = hashlib.sha256(), BLOCK_SIZE
-        if view:
-            self._open.update(view)
-            self._room -= len(view)
-
-    def blocks(self) -> bytes:
-        """The concatenated digests of the blocks so far, the unfinished one included."""
-        tail = b"" if self._room == BLOCK_SIZE else self._open.digest()
-        return b"".join(self._closed) + tail
-
-    def digest(self) -> bytes:
-        """The content hash (32 bytes) of everything taken so far."""
-        return combine(self.blocks())
-
-
 def leaf_count(size: int) -> int:
     """How many leaves a file of `size` bytes has."""
     return -(-size // LEAF_SIZE)

@@ -14,7 +14,7 @@ from benches.measured import served
 from benches.ours import Ours
 
 from huracan_sync.emulator.running import Emulator
-from huracan_sync.tree.content_hash import ContentHasher
+from huracan_sync.tree.content_hasher import ContentHasher
 
 MIB = trees.MIB
 BIG = 256 * MIB

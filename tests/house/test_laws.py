@@ -11,7 +11,7 @@ from remaining_breaches import REMAINING
 
 PACKAGE = Package()
 MOST_ENTRIES = 18
-WEIGHT = {"reader": (29, 4770), "hamilton": (61, 9896)}
+WEIGHT = {"reader": (29, 4660), "hamilton": (61, 9725)}
 """At most so many modules and lines are reached from there. Less is the aim: these numbers only go down."""
 
 LAWS = {

@@ -107,7 +107,7 @@ def test_a_grant_travels_and_shows_no_token(driver):
 
 
 def test_a_grant_can_only_stage(driver):
-    from huracan_sync.remote.listing import metadata
+    from huracan_sync.remote.stat import metadata
 
     remote = connect_lent(driver.remote.lend())
     with pytest.raises(errors.MissingScope):

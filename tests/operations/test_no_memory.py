@@ -8,7 +8,7 @@ from publishing_machine import DATA, Publisher
 from huracan_sync.errors import NotFound, Refused, StateMissing
 from huracan_sync.remote import files
 from huracan_sync.remote.delete import remove_whatever
-from huracan_sync.remote.listing import children
+from huracan_sync.remote.stat import children
 
 HEAD = "/Engine/.huracan/heads/data.hzh"
 LOG = "/Engine/.huracan/log/data"

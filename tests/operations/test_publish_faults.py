@@ -12,7 +12,7 @@ from huracan_sync.errors import Conflict, HuracanError, Refused, TryLater, Unava
 from huracan_sync.manifest import head, locations
 from huracan_sync.remote import files
 from huracan_sync.remote.delete import remove
-from huracan_sync.remote.listing import children
+from huracan_sync.remote.stat import children
 
 HEAD = "/Engine/.huracan/heads/data.hzh"
 

@@ -5,7 +5,7 @@ from transfer_world import content
 
 from huracan_sync.manifest import leaves, locations
 from huracan_sync.remote import files
-from huracan_sync.remote.listing import children
+from huracan_sync.remote.stat import children
 from huracan_sync.tree.content_hash import LEAF_SIZE, leaf_hashes
 
 MIB = 1024 * 1024

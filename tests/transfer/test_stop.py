@@ -11,7 +11,7 @@ from huracan_sync.remote.client import Remote
 from huracan_sync.remote.http import Endpoint, Wire
 from huracan_sync.remote.listing import FileMetadata
 from huracan_sync.remote.rate_limit import Pacing
-from huracan_sync.remote.throttle import TokenBucket
+from huracan_sync.remote.token_bucket import TokenBucket
 from huracan_sync.transfer.worker_pool import WORKERS, WorkerPool
 
 LONG_S = 30

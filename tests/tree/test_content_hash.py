@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from huracan_sync.tree.content_hash import BLOCK_SIZE, ContentHasher, block_count, combine, content_hash, split
+from huracan_sync.tree.content_hash import BLOCK_SIZE, block_count, combine, content_hash, split
+from huracan_sync.tree.content_hasher import ContentHasher
 
 
 @pytest.mark.parametrize(

@@ -19,9 +19,9 @@ from huracan_sync.operations.push import Push
 from huracan_sync.operations.restore import restore
 from huracan_sync.reader import Reader
 from huracan_sync.remote.http import Endpoint, Wire
-from huracan_sync.remote.listing import metadata
 from huracan_sync.remote.rate_limit import Pacing
 from huracan_sync.remote.source import RemoteSource
+from huracan_sync.remote.stat import metadata
 from huracan_sync.signing.context import Context
 from huracan_sync.signing.signing_key import KeyPlace
 from huracan_sync.signing.trust_files import TrustFiles

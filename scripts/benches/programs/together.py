@@ -5,7 +5,7 @@ import threading
 import time
 
 from huracan_sync.auth.connect import connect
-from huracan_sync.remote.listing import metadata
+from huracan_sync.remote.stat import metadata
 
 THREADS = 16
 
