@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Set up and pass the tests:  bash scripts/test.sh [--fast | pytest arguments]
-# With no arguments: lint, types, then the default suite. With --fast: the pure wings and the rules of the package, no
+# With no arguments: lint and types beside the default suite. With --fast: the pure wings and the rules of the package, no
 # process started, in seconds. With other arguments: only pytest, with them.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -21,7 +21,17 @@ if [ "${1:-}" = --fast ]; then
   pure=(tests/{tree,manifest,reader,signing,remote,disk,transfer,house,contract/vectors} tests/test_errors.py)
   set -- --fast -q -n "$cores" --dist loadfile "$@" "${pure[@]}"
 elif [ $# -eq 0 ]; then
-  bash scripts/lint.sh
+  # Beside the tests, which leave a core free at their begin and at their end; told of when they have ended.
+  said="$(mktemp)"
+  bash scripts/lint.sh >"$said" 2>&1 &
+  lint=$!
   set -- -n auto --dist worksteal
 fi
-python -m pytest "$@"
+code=0
+python -m pytest "$@" || code=$?
+if [ -n "${lint:-}" ]; then
+  wait "$lint" || { code=$?; echo "lint:"; }
+  cat "$said"
+  rm -f "$said"
+fi
+exit "$code"
