@@ -6,29 +6,26 @@ import ast
 import functools
 import inspect
 import pickle
-from pathlib import Path
+
+from package_source import of_today
 
 from huracan_sync import errors
 from huracan_sync.errors import ConfigError, HuracanError, Refused
 from huracan_sync.manifest.refusals import HINTS, refused
 
-PACKAGE = Path(errors.__file__).parent
 ALL = {name: kind for name, kind in inspect.getmembers(errors, inspect.isclass) if issubclass(kind, HuracanError)}
 MOST_CLASSES = 37
 """A class is for what callers handle in a way of its own; anything less is a code."""
 
 
 @functools.cache
-def parsed(file):
-    return ast.parse(file.read_text(encoding="utf-8"))
-
-
 def calls():
-    for file in PACKAGE.rglob("*.py"):
-        if "emulator" not in file.parts:
-            for node in ast.walk(parsed(file)):
-                if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
-                    yield file.name, node.func.id, node
+    return [
+        (module.path.name, node.func.id, node)
+        for module in of_today()
+        for node in module.nodes
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
+    ]
 
 
 def test_codes_of_classes():
@@ -68,8 +65,8 @@ def test_every_error_names_a_next_step():
 def test_few_classes():
     defined = {
         node.name
-        for file in PACKAGE.rglob("*.py")
-        for node in ast.walk(parsed(file))
+        for module in of_today().modules.values()
+        for node in module.nodes
         if isinstance(node, ast.ClassDef) and any(ast.unparse(base).split(".")[-1] in ALL for base in node.bases)
     }
     assert len(defined | ALL.keys()) <= MOST_CLASSES

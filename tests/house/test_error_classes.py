@@ -5,11 +5,11 @@ Somebody: an `except`, a question of its type, a table of classes, or another an
 
 import ast
 
-from package_source import Package, spelled
+from package_source import of_today, spelled
 
 from huracan_sync import errors
 
-PACKAGE = Package()
+PACKAGE = of_today()
 MOST = 36
 
 

@@ -9,9 +9,9 @@ import ast
 import functools
 
 import pytest
-from package_source import NAME, ROOT, Package, spelled
+from package_source import NAME, ROOT, of_today, spelled
 
-PACKAGE = Package()
+PACKAGE = of_today()
 BRANCHES = (ast.If, ast.IfExp, ast.For, ast.While, ast.Match, ast.Try, ast.BoolOp, ast.comprehension, ast.Assert)
 
 PROVED_ELSEWHERE = {
@@ -55,21 +55,28 @@ def without_a_branch(module):
     return not any(isinstance(node, BRANCHES) for node in module.nodes)
 
 
+def of_a_test(text):
+    """The names that a test file imports, and every text in it."""
+    names, texts = set(), set()
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+        elif isinstance(node, ast.Constant):
+            texts.add(node.value)
+    return names, texts
+
+
 @functools.cache
-def trees_of_tests():
+def of_the_tests():
     files = [path for path in (ROOT / "tests").rglob("*.py") if "house" not in path.parts]
-    return [ast.parse(path.read_text(encoding="utf-8")) for path in files]
+    return [of_a_test(path.read_text(encoding="utf-8")) for path in files]
 
 
-def imported(package, trees):
+def imported(package, tests):
     """The names that tests import, and where packages have them from."""
-    names = set()
-    for tree in trees:
-        for node in ast.walk(tree):
-            if isinstance(node, ast.Import):
-                names |= {alias.name for alias in node.names}
-            elif isinstance(node, ast.ImportFrom) and node.module:
-                names |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+    names = set().union(*(names for names, _ in tests))
     for _ in range(3):  # a package hands on what another one hands on
         for name, module in package.modules.items():
             if module.path.name == "__init__.py":
@@ -82,9 +89,9 @@ def imported(package, trees):
     return names
 
 
-def spoken(trees):
+def spoken(tests):
     """Every text in the tests, and in the scenarios of the emulator."""
-    texts = {node.value for tree in trees for node in ast.walk(tree) if isinstance(node, ast.Constant)}
+    texts = set().union(*(texts for _, texts in tests))
     scenarios = (ROOT / "tests" / "contract" / "conformance" / "scenarios").glob("*.json")
     return texts, "\n".join(path.read_text(encoding="utf-8") for path in scenarios)
 
@@ -105,9 +112,9 @@ def by_its_endpoint(module, texts, scenarios):
     return False
 
 
-def untested(package, trees):
-    names = imported(package, trees)
-    texts, scenarios = spoken(trees)
+def untested(package, tests):
+    names = imported(package, tests)
+    texts, scenarios = spoken(tests)
     return {
         name
         for name, module in package.modules.items()
@@ -121,12 +128,12 @@ LISTED = {name for names in PROVED_ELSEWHERE.values() for name in names.split()}
 
 
 def test_every_module_is_tested_or_says_by_what():
-    missing = untested(PACKAGE, trees_of_tests()) - LISTED - {""}
+    missing = untested(PACKAGE, of_the_tests()) - LISTED - {""}
     assert missing == set(), "give it tests of its own"
 
 
 def test_what_is_tested_is_not_listed():
-    assert LISTED - untested(PACKAGE, trees_of_tests()) == set(), "it has tests of its own now: strike it off"
+    assert LISTED - untested(PACKAGE, of_the_tests()) == set(), "it has tests of its own now: strike it off"
 
 
 @pytest.mark.parametrize("reason", PROVED_ELSEWHERE)
@@ -138,7 +145,7 @@ def test_what_proves_it_is_there(reason):
 
 def test_a_new_module_without_tests_is_told():
     package = PACKAGE.with_added("disk/thing.py", "def f(x):\n    return 1 if x else 2")
-    assert "disk.thing" in untested(package, trees_of_tests())
-    tested = [ast.parse("from huracan_sync.disk.thing import f")]
-    assert "disk.thing" not in untested(package, [*trees_of_tests(), *tested])
-    assert "disk.thing" not in untested(PACKAGE.with_added("disk/thing.py", "X = 1"), trees_of_tests())
+    assert "disk.thing" in untested(package, of_the_tests())
+    tested = [of_a_test("from huracan_sync.disk.thing import f")]
+    assert "disk.thing" not in untested(package, [*of_the_tests(), *tested])
+    assert "disk.thing" not in untested(PACKAGE.with_added("disk/thing.py", "X = 1"), of_the_tests())

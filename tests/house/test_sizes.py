@@ -3,9 +3,9 @@
 import ast
 
 import pytest
-from package_source import Package
+from package_source import of_today
 
-PACKAGE = Package()
+PACKAGE = of_today()
 LINES_OF_A_FILE = 450
 LINES_OF_A_FUNCTION = 60
 LONGER = {

@@ -7,7 +7,7 @@ What something is called in a module is not what it is: `from time import time a
 import ast
 import re
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -264,6 +264,12 @@ class Package:
         """Groups of files that import each other, directly or not; each sorted."""
         arrows = {name: set(self.ours(module)) - {name} for name, module in self.modules.items()}
         return sorted(sorted(group) for group in _strongly_connected(arrows) if len(group) > 1)
+
+
+@cache
+def of_today():
+    """The package as it lies here; what is known of it is found out once."""
+    return Package()
 
 
 def _strongly_connected(arrows):
