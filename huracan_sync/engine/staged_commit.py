@@ -56,8 +56,8 @@ def commit_staged(context: EngineContext, receipts: Iterable[bytes], *, unsealed
     with hold(context.home / "locks" / f"engine-{place}.lock", what="what workers have staged", wait_s=60.0):
         kept.keep(arrived)
         commit = _Commit(context, kept)
-        commit.run(form.merged(kept.all()))
-        kept.end()
+        commit.run(kept.wanted())
+        kept.end(all_placed=not commit.report.failed)
     deliver(context)
     commit.report.requests = (context.remote.wire.meter.read() - before).requests
     return commit.report

@@ -111,11 +111,11 @@ class _Commit:
         """Raises as `commit`."""
         with self._pair.run("commit", self._report, wait_s=60.0):
             self._kept.keep(arrived)
-            failures = self._place(form.merged(self._kept.all()))
+            failures = self._place(self._kept.wanted())
             self._pair.report_failures(failures, self._report)
             if not failures:
                 self._sign()
-            self._kept.end()
+            self._kept.end(all_placed=not failures)
         return self._report
 
     def _place(self, wanted: dict[str, Receipt]) -> list[Failure]:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable
 from huracan_sync.disk.private_folder import Folder
 from huracan_sync.operations import receipts as form
 from huracan_sync.operations.receipts import Receipt, Receipts
+from huracan_sync.tree.paths import fold
 
 MOST = 512 * 1024 * 1024
 """Bytes of the receipts of one task."""
@@ -28,6 +29,7 @@ class KeptReceipts:
         self._folder = folder
         self._clock = clock
         self._names: list[str] = []
+        self._superseded: list[Receipt] = []
 
     def keep(self, every: Iterable[bytes]) -> None:
         """Have the receipts on this disk."""
@@ -36,14 +38,25 @@ class KeptReceipts:
             if self._folder.read(name, most=MOST) is None:
                 self._folder.write(name, data)
 
-    def all(self) -> list[Receipts]:
-        """Everything that lies here, also what an earlier run left."""
+    def wanted(self) -> dict[str, Receipt]:
+        """One receipt a path, by folded path, of everything that lies here, also what an earlier run left."""
+        every = self._all()
+        wanted = form.merged(every)
+        self._superseded = [file for each in every for file in each.files if wanted[fold(file.path)] is not file]
+        return wanted
+
+    def _all(self) -> list[Receipts]:
         self._names = self._listed("receipts")
         found = (self._folder.read(name, most=MOST) for name in self._names)
         return [form.decode(data) for data in found if data is not None]
 
-    def end(self) -> None:
-        """The run came to its end; what failed in it is for the caller to decide."""
+    def end(self, *, all_placed: bool) -> None:
+        """The run came to its end; what failed in it is for the caller to decide.
+
+        What a later task has staged anew is done with: nobody puts the older content there, should it arrive again.
+        """
+        if all_placed:
+            self.note_committed(self._superseded)
         for name in self._names:
             self._folder.remove(name)
         for name in self._listed("committed"):

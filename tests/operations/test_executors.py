@@ -4,16 +4,15 @@ import inspect
 import multiprocessing
 import os
 import signal
-import time
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from multiprocessing.pool import ThreadPool
 
 import pytest
 from engine_world import write_candle
-from machines import WRITE
 from publishing_machine import Publisher
+from staging_world import driver_of
 
-from huracan_sync import connect, errors, push, restore
+from huracan_sync import errors, push, restore
 from huracan_sync.operations import push_shares, restore_shares
 from huracan_sync.operations.workers import in_shares
 from huracan_sync.transfer import elsewhere
@@ -29,26 +28,10 @@ FILES = {f"deep/{n:03}.bin": 500 + n for n in range(60)} | {
 }
 
 
-def lending(dropbox, machine, tmp_path):
-    """Give a machine a login that can lend."""
-    tokens = dropbox.token(WRITE)
-    file = tmp_path / f"token-{machine.home.parent.name}"
-    file.write_text(tokens["refresh_token"])
-    file.chmod(0o400)
-    env = dropbox.env(machine.home) | {
-        "HURACAN_REFRESH_TOKEN_FILE": str(file),
-        "HURACAN_APP_KEY": tokens["app_key"],
-        "HURACAN_APP_FOLDER": "/Engine",
-    }
-    machine.remote = connect("engine", env=env, home=machine.home)
-    return machine
-
-
 @pytest.fixture
 def driver(dropbox, tmp_path):
-    machine = lending(dropbox, Publisher(dropbox, tmp_path / "driver", clock=time.time), tmp_path)
+    machine = driver_of(dropbox, tmp_path)
     machine.write(FILES)
-    machine.roots().begin()
     return machine
 
 

@@ -7,53 +7,23 @@ from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 
 import pytest
 import warm
-from machines import WRITE, Machine
-from publishing_machine import Publisher
-from quick_time import Time
+from machines import Machine
+from staging_world import FOLDER, commits, driver_of, shard, staged
 from transfer_world import content
 
-from huracan_sync import Grant, commit, connect, errors, stage
+from huracan_sync import Grant, errors, stage
 from huracan_sync.auth.connect import connect_lent
 from huracan_sync.operations import receipts as form
 from huracan_sync.remote.files import fetch
 from huracan_sync.secret import Secret
 
 MIB = 1024 * 1024
-FOLDER = "/Engine/runs"
 # ruff: noqa: S301 - what is unpickled is our own
 
 
 @pytest.fixture
-def driver(dropbox, tmp_path, monkeypatch):
-    """A driver that is logged in by a delivered refresh token and has a key to sign with."""
-    machine = Publisher(dropbox, tmp_path / "driver", clock=time.time)
-    tokens = dropbox.token(WRITE)
-    file = tmp_path / "refresh-token"
-    file.write_text(tokens["refresh_token"])
-    file.chmod(0o400)
-    env = dropbox.env(machine.home) | {
-        "HURACAN_REFRESH_TOKEN_FILE": str(file),
-        "HURACAN_APP_KEY": tokens["app_key"],
-        "HURACAN_APP_FOLDER": "/Engine",
-    }
-    machine.remote = connect("engine", env=env, home=machine.home)
-    Time().rules(machine.remote.pacing)
-    machine.roots().begin()
-    return machine
-
-
-def commits(machine, receipts, **options):
-    return commit(machine.remote, receipts, FOLDER, home=machine.home, keys=machine.keys, **options)
-
-
-def shard(worker, *, small=100, large=24 * MIB):
-    """What one worker has made: contents, each with its path."""
-    files = {f"{worker}/{n}.bin": content(f"{worker}-{n}", 1000 + n) for n in range(small)}
-    return files | ({f"{worker}/large.bin": content(f"{worker}-large", large)} if large else {})
-
-
-def staged(grant, files):
-    return stage(grant, [(data, path) for path, data in files.items()])
+def driver(dropbox, tmp_path):
+    return driver_of(dropbox, tmp_path)
 
 
 def lies_there(machine, files):
