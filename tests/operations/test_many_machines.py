@@ -7,6 +7,7 @@ from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 
 import pytest
 import warm
+from expecting import raises
 from machines import Machine
 from staging_world import FOLDER, commits, driver_of, shard, staged
 from transfer_world import content
@@ -338,3 +339,50 @@ def test_a_worker_that_is_killed_and_tried_again_leaves_each_file_once(driver):
     report = commits(driver, [work((grant, "a"))])
     assert (report.uploaded, report.failed) == (21, [])
     assert lies_there(driver, shard("a", small=20, large=9 * MIB))
+
+
+def test_a_login_that_was_revoked_says_so_on_both_sides_and_loses_nothing(dropbox, driver):
+    receipts = staged(driver.remote.lend(), {"x": b"1"})
+    grant = driver.remote.lend()
+    dropbox.control("revoke", {"app_key": dropbox.app_key})
+    with raises("GRANT_EXPIRED"):
+        staged(grant, {"y": b"2"})
+    with pytest.raises(errors.Revoked):
+        driver.remote.lend()
+    with pytest.raises(errors.Revoked):
+        commits(driver, [receipts])
+    assert list((driver.home / "receipts").rglob("*.receipts"))  # a new login commits them
+
+
+def test_receipts_of_another_account_are_refused(driver):
+    receipts = staged(driver.remote.lend(), {"x": b"1"})
+    data = form.decode(receipts)
+    driver.remote.place = f"{data.service}/dbid:ours"
+    theirs = form.encode(data.service, "dbid:theirs", data.files, driver.remote.seal())
+    with pytest.raises(errors.UsageError, match="dbid:theirs"):
+        commits(driver, [theirs])
+
+
+def test_sessions_of_another_account_are_not_known(dropbox, driver, tmp_path):
+    receipts = staged(driver.remote.lend(), {"x": b"1"})
+    other = dropbox.control("account", {"email": "other@example.com"})
+    (tmp_path / "other").mkdir()
+    stranger = driver_of(dropbox, tmp_path / "other", account=other["account_id"])
+    report = commits(stranger, [receipts], unsealed=True)
+    assert [failure.path for failure in report.failed] == ["x"]
+    assert report.sequence == 0
+
+
+def test_what_fails_in_a_task_shows_no_secret(driver, caplog, capsys):
+    from huracan_sync.operations.push_shares import PushShare, ShareFile
+
+    grant = driver.remote.lend()
+    shown = [repr(grant), str(grant), f"{grant}", repr(PushShare(grant, [ShareFile("/x", "x", None)]))]
+    expired = driver.remote.lend(clock=lambda: 0.0)
+    with pytest.raises(errors.NotAuthorized) as caught:
+        staged(expired, {"x": b"1"})
+    again = pickle.loads(pickle.dumps(caught.value))
+    said = capsys.readouterr()
+    shown += [repr(again), str(again), repr(again.facts), caplog.text, said.out, said.err]
+    for secret in (grant.token, grant.seal, expired.token):
+        assert not any(secret.reveal() in text for text in shown)

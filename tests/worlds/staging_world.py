@@ -18,7 +18,7 @@ FOLDER = "/Engine/runs"
 def driver_of(dropbox, folder, *, scopes=WRITE, account=None):
     """A machine that is logged in by a delivered refresh token, and so can lend, and has a key to sign with."""
     machine = Publisher(dropbox, folder / "driver", clock=time.time)
-    tokens = dropbox.token(scopes, **({"account": account} if account else {}))
+    tokens = dropbox.token(scopes, **({"account_id": account} if account else {}))
     file = folder / "refresh-token"
     file.write_text(tokens["refresh_token"])
     file.chmod(0o400)
