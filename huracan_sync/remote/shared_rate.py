@@ -16,7 +16,7 @@ from huracan_sync.remote.rate_limit import MOST_AT_ONCE, Pacing
 
 LOGIN_CALLS_PER_S = 10.0
 """What all that share a login begin with, together."""
-FASTER, SLOWER, SLOWEST = 1.03, 0.5, 1 / 16
+FASTER, SLOWER, SLOWEST = 1.02, 0.5, 1 / 16
 """What a success and an objection make of a rate, and how little of it is left at least."""
 
 
