@@ -15,7 +15,7 @@ from huracan_sync.remote import files
 from huracan_sync.remote.files import Commit
 from huracan_sync.remote.listing import FileMetadata, timestamp
 from huracan_sync.transfer import staging
-from huracan_sync.transfer.staging import Placing, Staged, StreamUpload
+from huracan_sync.transfer.staging import OwnProcess, Placing, Staged, StreamUpload
 
 if TYPE_CHECKING:
     from huracan_sync.fs.account import Account
@@ -41,6 +41,7 @@ class Batch:
     """Files that are committed together. Small ones wait in memory, but never more than `IN_MEMORY` bytes."""
 
     def __init__(self, account: Account) -> None:
+        self._process = OwnProcess()
         self._account = account
         self._targets: dict[str, Target] = {}
         self._spellings: dict[str, str] = {}
@@ -52,7 +53,8 @@ class Batch:
         Raises:
             OSError: it could not be staged.
         """
-        content = upload.content
+        with as_os_error(path):
+            content = upload.content
         self._targets.pop(path, None)
         spelling.check_differs(self._spellings, path)
         with as_os_error(path):
@@ -84,6 +86,7 @@ class Batch:
         """
         small = [path for path, target in self._targets.items() if isinstance(target.what, bytes)]
         with as_os_error(next(iter(self._targets), "")):
+            self._process.check()
             if len(small) > SINGLES:
                 self._stage()
             results = _commit(self._account, self._targets)

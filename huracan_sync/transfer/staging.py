@@ -6,12 +6,13 @@ one call, each compared with the size and the content hash that were sent. A ses
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from concurrent.futures import Executor, Future
 
 import msgspec
 
-from huracan_sync.errors import ContentMismatch, HuracanError, RateLimited, ServiceFault
+from huracan_sync.errors import ContentMismatch, HuracanError, RateLimited, ServiceFault, UsageError
 from huracan_sync.remote import upload_session
 from huracan_sync.remote.client import Remote
 from huracan_sync.remote.errors import FAULT_ATTEMPTS, SessionLost
@@ -45,8 +46,35 @@ class Placing(msgspec.Struct, frozen=True):
     commit: Commit
 
 
+class OwnProcess:
+    """Which process something is of: what was begun before a fork belongs to the parent, and the child leaves it be."""
+
+    def __init__(self) -> None:
+        self._id = os.getpid()
+
+    @property
+    def is_here(self) -> bool:
+        """Whether that is this process."""
+        return os.getpid() == self._id
+
+    def check(self) -> None:
+        """Go on in that process only.
+
+        Raises:
+            UsageError: this is a child that was forked from it.
+        """
+        if not self.is_here:
+            raise UsageError(
+                "what was begun before a fork belongs to the parent, which goes on with it",
+                hint="begin another here, or fork when it is closed",
+            )
+
+
 class StreamUpload:
-    """One file that is written front to back, going out while it is written. One caller's thread at a time."""
+    """One file that is written front to back, going out while it is written. One caller's thread at a time.
+
+    It belongs to the process that began it: a forked child may write nothing to it, and giving it up does nothing.
+    """
 
     def __init__(
         self, remote: Remote, threads: Executor, *, part_size: int = PART, at_once: int = PARTS_AT_ONCE
@@ -59,6 +87,7 @@ class StreamUpload:
             part_size: bytes in a part, a multiple of 4 MiB.
             at_once: parts under way.
         """
+        self._process = OwnProcess()
         self._remote = remote
         self._threads = threads
         self._part_size = part_size
@@ -76,7 +105,12 @@ class StreamUpload:
 
     @property
     def content(self) -> bytes | None:
-        """Everything written so far, while none of it had to be sent; else None."""
+        """Everything written so far, while none of it had to be sent; else None.
+
+        Raises:
+            UsageError: it is the parent's.
+        """
+        self._process.check()
         return None if self._session else bytes(self._filling)
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
@@ -84,7 +118,9 @@ class StreamUpload:
 
         Raises:
             HuracanError: a part, this one or an earlier one, could not be sent.
+            UsageError: it is the parent's.
         """
+        self._process.check()
         view = memoryview(data).cast("B")
         while view:
             # A full part is kept until more comes: the last one closes the session.
@@ -99,7 +135,9 @@ class StreamUpload:
 
         Raises:
             HuracanError: a part could not be sent; nothing is staged.
+            UsageError: it is the parent's.
         """
+        self._process.check()
         if not self._session:
             self._session = upload_session.start_concurrent(self._remote)
         self._wait_for(0)
@@ -109,7 +147,7 @@ class StreamUpload:
 
     def discard(self) -> None:
         """Wait for what is under way and give everything up. Dropbox forgets the session by itself."""
-        for sending in self._under_way:
+        for sending in self._under_way if self._process.is_here else ():  # a child has no threads to wait for
             if not sending.cancel():
                 sending.exception()
         self._under_way, self._filling = [], bytearray()

@@ -9,6 +9,7 @@ import warm
 from noise import noise
 from quick_time import Time
 from sampled import slow
+from forking import forked
 
 from huracan_sync import errors
 from huracan_sync.fs import DropboxFileSystem
@@ -186,3 +187,41 @@ def test_a_forked_child_goes_on(dropbox_fs, logged_in_here):
         process.kill()
         process.join()
     assert fs.cat("/from-child") == b"child"
+
+
+@pytest.mark.parametrize("size", [10, 20 * MIB], ids=["in memory", "in parts"])
+def test_what_was_being_written_at_a_fork_belongs_to_the_parent(dropbox_fs, size):
+    data = (DATA * 2)[:size]
+    file = dropbox_fs.open("/x", "wb")
+    file.write(data)
+
+    def child():
+        for work in (lambda: file.write(b"of the child"), file.close):
+            with pytest.raises(OSError) as refused:
+                work()
+            assert "a fork" in str(refused.value) or "a write to /x failed" in str(refused.value)
+        with dropbox_fs.open("/of the child", "wb") as other:
+            other.write(b"its own")
+        return True
+
+    assert forked(child)
+    assert not dropbox_fs.exists("/x")
+    file.write(b"end")
+    file.close()
+    assert dropbox_fs.cat("/x") == data + b"end"
+    assert dropbox_fs.cat("/of the child") == b"its own"
+
+
+def test_a_transaction_is_the_parent_s(dropbox_fs):
+    dropbox_fs.start_transaction()
+    dropbox_fs.pipe("/x", b"in it")
+
+    def child():
+        with pytest.raises(OSError, match="a fork"):
+            dropbox_fs.end_transaction()
+        return True
+
+    assert forked(child)
+    assert not dropbox_fs.exists("/x")
+    with dropbox_fs.transaction:
+        pass
