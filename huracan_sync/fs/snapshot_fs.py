@@ -34,7 +34,7 @@ from huracan_sync.remote.folder_listing import Present
 from huracan_sync.remote.forked import renewed_in_child
 from huracan_sync.remote.listing import FileMetadata, FolderMetadata
 from huracan_sync.transfer.ranges import PART
-from huracan_sync.tree.paths import fold
+from huracan_sync.tree.paths import ancestors, fold
 
 LATEST = "latest"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -178,8 +178,7 @@ class SnapshotFileSystem(ReadableFileSystem):
         depth = path.count("/") + 1
         for entry in snapshot.iter(inner):
             name = f"/{entry.path}"
-            for end in (at for at in range(len(path) + 1, len(name)) if name[at] == "/"):
-                folder = name[:end]
+            for folder in (above for above in ancestors(name) if len(above) > len(path)):
                 if folder not in entries and (recursive or folder.count("/") == depth):
                     entries[folder] = _folder(folder)
             if recursive or name.count("/") == depth:

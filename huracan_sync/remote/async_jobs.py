@@ -10,8 +10,9 @@ import msgspec
 
 from huracan_sync.errors import ServiceFault
 from huracan_sync.remote.client import Remote
-from huracan_sync.remote.errors import FAULT_ATTEMPTS, Verdict, judge_failure
-from huracan_sync.remote.rate_limit import Wait
+from huracan_sync.remote.errors import Verdict, judge_failure
+from huracan_sync.remote.rate_limit import repeat
+from huracan_sync.remote.repeat_each import repeat_each
 
 MOST = 1000
 """Entries in a job."""
@@ -58,22 +59,15 @@ def run_batch(
         As `carry_out`.
     """
     results: dict[int, dict[str, Any]] = {}
-    waiting, attempt = list(range(len(entries))), 1
-    while waiting:
-        again, why = [], ""
+
+    def work(waiting: list[int]) -> dict[int, Verdict | None]:
         for at in range(0, len(waiting), MOST):
             numbers = waiting[at : at + MOST]
             done = carry_out(remote, route, check, [entries[number] for number in numbers], sleep=sleep)
-            for number, entry in zip(numbers, done, strict=True):
-                results[number] = entry
-                verdict = verdict_of_entry(route, entry)
-                if verdict is not None and verdict.retry and attempt < FAULT_ATTEMPTS:
-                    again.append(number)
-                    why = str(verdict.error)
-        waiting = again
-        if waiting:
-            remote.pacing.pause(Wait(remote.pacing.backoff(attempt), why, route, attempt))
-            attempt += 1
+            results.update(zip(numbers, done, strict=True))
+        return {number: verdict_of_entry(route, results[number]) for number in waiting}
+
+    repeat_each(work, len(entries), remote.pacing, route)
     return [results[number] for number in range(len(entries))]
 
 
@@ -97,15 +91,16 @@ def carry_out(
     Raises:
         ServiceFault: Dropbox gave it up, or has not finished after a quarter of an hour.
     """
-    for attempt in range(1, FAULT_ATTEMPTS + 1):
+
+    def once() -> list[dict[str, Any]] | Verdict:
         job = _finish(remote, route, check, entries, sleep)
         if job.tag == "complete" and len(job.entries) == len(entries):
             return job.entries
         verdict = judge_failure(route, job.failed)
-        if not (job.tag == "failed" and verdict.retry) or attempt == FAULT_ATTEMPTS:
-            break
-        remote.pacing.pause(Wait(remote.pacing.backoff(attempt), str(verdict.error), route, attempt))
-    raise ServiceFault(f"Dropbox gave up {route} of {len(entries)} files: {job.failed or job.tag}", route=route)
+        error = ServiceFault(f"Dropbox gave up {route} of {len(entries)} files: {job.failed or job.tag}", route=route)
+        return Verdict(error, retry=job.tag == "failed" and verdict.retry)
+
+    return repeat(once, remote.pacing, route)
 
 
 def _finish(

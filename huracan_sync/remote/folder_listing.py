@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from huracan_sync.remote import listing
-from huracan_sync.remote.listing import DeletedMetadata, FileMetadata, FolderMetadata, Metadata
+from huracan_sync.remote.listing import DeletedMetadata, FileMetadata, FolderMetadata, Metadata, Void
 from huracan_sync.remote.read_client import ReadOnly
 from huracan_sync.tree.paths import fold
 
@@ -76,12 +76,12 @@ class FolderListing:
 
     def drop(self, path_lower: str) -> None:
         """Forget a path and everything below it."""
-        before = self.entries.pop(path_lower, None)
-        if isinstance(before, FileMetadata):
-            return
-        inside = f"{path_lower}/"
-        for below in [known for known in self.entries if known.startswith(inside)]:
-            del self.entries[below]
+        if isinstance(self.entries.pop(path_lower, None), FileMetadata):
+            return  # nothing lies below it
+        void = Void()
+        void.with_all_below.add(path_lower)
+        for gone in [known for known in self.entries if known in void]:
+            del self.entries[gone]
 
     def covers(self, path_lower: str) -> bool:
         """Whether the listing would show that path, if something lay there."""

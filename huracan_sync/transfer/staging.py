@@ -15,10 +15,10 @@ import msgspec
 from huracan_sync.errors import ContentMismatch, HuracanError, RateLimited, ServiceFault, UsageError
 from huracan_sync.remote import upload_session
 from huracan_sync.remote.client import Remote
-from huracan_sync.remote.errors import FAULT_ATTEMPTS, SessionLost
+from huracan_sync.remote.errors import SessionLost, Verdict
 from huracan_sync.remote.files import Commit
 from huracan_sync.remote.listing import FileMetadata
-from huracan_sync.remote.rate_limit import Wait
+from huracan_sync.remote.repeat_each import repeat_each
 from huracan_sync.remote.stat import metadata
 from huracan_sync.remote.upload_session import Cursor
 from huracan_sync.tree.content_hash import BLOCK_SIZE, DIGEST_SIZE, block_hashes, combine
@@ -227,17 +227,13 @@ def commit(remote: Remote, placings: Sequence[Placing]) -> list[FileMetadata | H
 
 def _commit_some(remote: Remote, placings: Sequence[Placing]) -> list[FileMetadata | HuracanError]:
     results: dict[int, FileMetadata | HuracanError] = {}
-    waiting = list(range(len(placings)))
-    for attempt in range(1, FAULT_ATTEMPTS + 1):
+
+    def work(waiting: list[int]) -> dict[int, Verdict | None]:
         entries = [(Cursor(placings[n].staged.session, placings[n].staged.size), placings[n].commit) for n in waiting]
-        answers = upload_session.finish(remote, entries)
-        results.update(zip(waiting, answers, strict=True))
-        waiting = [n for n, answer in zip(waiting, answers, strict=True) if _may_do_later(answer)]
-        if not waiting:
-            break
-        if attempt < FAULT_ATTEMPTS:
-            why = str(results[waiting[0]])
-            remote.pacing.pause(Wait(remote.pacing.backoff(attempt), why, upload_session.FINISH, attempt))
+        results.update(zip(waiting, upload_session.finish(remote, entries), strict=True))
+        return {n: _verdict(results[n]) for n in waiting}
+
+    repeat_each(work, len(placings), remote.pacing, upload_session.FINISH)
     return [_judged(remote, placing, results[n]) for n, placing in enumerate(placings)]
 
 
@@ -257,6 +253,7 @@ def _judged(remote: Remote, placing: Placing, result: FileMetadata | HuracanErro
     return result
 
 
-def _may_do_later(answer: FileMetadata | HuracanError) -> bool:
-    lasting = isinstance(answer, SessionLost)
-    return isinstance(answer, RateLimited | ServiceFault) and not lasting
+def _verdict(answer: FileMetadata | HuracanError) -> Verdict | None:
+    if isinstance(answer, FileMetadata):
+        return None
+    return Verdict(answer, retry=isinstance(answer, RateLimited | ServiceFault) and not isinstance(answer, SessionLost))

@@ -283,6 +283,44 @@ def second_texts(package, what):
         yield from sorted(holders - {home})
 
 
+GO_ON = {"remote.client": "goes on with a download that broke off; nothing of it is asked for again"}
+"""Loops that wait as the one retry loop does and are none, each with its reason."""
+
+
+def second_retries(package):
+    """A call is made again after a pause in one loop."""
+    for module in package:
+        if module.name not in {"remote.rate_limit", *GO_ON}:
+            for node in module.nodes:
+                if isinstance(node, ast.For | ast.While) and any(
+                    (called(inner) or "").endswith(".backoff") for inner in ast.walk(node)
+                ):
+                    yield f"{module.name}: a loop with a backoff"
+
+
+def second_ancestors(package):
+    """From a path to the folders above it leads one way."""
+    for module in package:
+        if module.name != "tree.paths":
+            for node in module.nodes:
+                if isinstance(node, ast.For | ast.While | ast.ListComp | ast.SetComp | ast.GeneratorExp):
+                    stepping = [node] if isinstance(node, ast.For) else getattr(node, "generators", [])
+                    steps = {ast.unparse(each.target) for each in stepping}
+                    if any(_goes_up(inner, steps) for inner in ast.walk(node)):
+                        yield f"{module.name}: a loop over ancestors"
+
+
+def _goes_up(node, steps):
+    """`path = path.rpartition("/")[0]`, `at = path.rfind("/", 0, at)`, or `"/".join(parts[:n])` for each `n`."""
+    if isinstance(node, ast.Assign) and re.search(r"\.(rpartition|rsplit|rfind)\('/'", ast.unparse(node.value)):
+        targets = {name.id for target in node.targets for name in ast.walk(target) if isinstance(name, ast.Name)}
+        return not targets.isdisjoint(name.id for name in ast.walk(node.value) if isinstance(name, ast.Name))
+    is_join = isinstance(node, ast.Call) and ast.unparse(node.func) == "'/'.join" and node.args
+    if not is_join or not isinstance(node.args[0], ast.Subscript) or not isinstance(node.args[0].slice, ast.Slice):
+        return False
+    return any(isinstance(name, ast.Name) and name.id in steps for name in ast.walk(node.args[0].slice))
+
+
 LISTS = ("remote.listing", "remote.read_client")
 """Where the pages are, and the table of what only reads."""
 
