@@ -6,10 +6,10 @@ import signal
 
 import pytest
 import warm
+from forking import forked
 from noise import noise
 from quick_time import Time
 from sampled import slow
-from forking import forked
 
 from huracan_sync import errors
 from huracan_sync.fs import DropboxFileSystem
