@@ -45,11 +45,20 @@ FAULTS = {
     "429 text": ({"fault": "rate_limited", "form": "text"}, True),
     "429 body": ({"fault": "rate_limited", "form": "body"}, True),
     "429 bare": ({"fault": "rate_limited", "form": "none"}, True),
+    "429 page": ({"fault": "rate_limited", "form": "html"}, True),
     "lock": ({"fault": "too_many_write_operations"}, True),
     "500 html": ({"fault": "server_error", "status": 500, "body": "html"}, True),
     "502 empty": ({"fault": "server_error", "status": 502, "body": "empty"}, True),
     "503 json": ({"fault": "server_error", "status": 503, "body": "json"}, True),
     "504 text": ({"fault": "server_error", "status": 504, "body": "text"}, True),
+    "500 octets": ({"fault": "server_error", "status": 500, "body": "octet_stream"}, True),
+    "500 grpc": ({"fault": "server_error", "status": 500, "body": "grpc"}, True),
+    "400 page": ({"fault": "server_error", "status": 400, "body": "html"}, True),
+    "401 page": ({"fault": "server_error", "status": 401, "body": "html"}, True),
+    "contention": ({"fault": "too_many_write_operations", "form": "conflict"}, True),
+    "kept back": ({"fault": "error", "tags": ["path", "restricted_content"]}, (errors.PathRefused,)),
+    "to be exported": ({"fault": "error", "tags": ["unsupported_file"]}, (errors.PathRefused,)),
+    "news of nothing": ({"fault": "longpoll_noise"}, True),
     "500 after": ({"fault": "server_error", "status": 500, "body": "html", "when": "after"}, True),
     "reset before": ({"fault": "reset"}, True),
     "reset within": ({"fault": "reset", "offset": 10}, True),
@@ -111,6 +120,10 @@ ONLY = {
     "hash refused for good": CONTENT,
     "no such name": ["files/upload", "files/upload_session/finish_batch_v2"],
     "disallowed name": ["files/upload"],
+    "contention": ["files/upload", "files/delete_batch", *MIGRATE[::2]],
+    "kept back": ["files/download", "files/download_zip"],
+    "to be exported": ["files/download"],
+    "news of nothing": [LONGPOLL],
     "damaged": ["files/download", "files/download_zip"],  # what is not content is kept whole by TLS
     "job failed": ["files/delete_batch", "files/move_batch_v2", "files/copy_batch_v2"],
     "half open": KINDS,
@@ -120,7 +133,17 @@ ONLY = {
     **{name: LISTINGS for name in FAULTS if name.startswith("page ")},
     **{name: [TOKEN] for name in ("login withdrawn", "granted less", "granted more")},
 }
-SPELLED = {"429 date", "429 text", "429 body", "502 empty", "503 json", "504 text"}
+SPELLED = {
+    "429 page",
+    "500 octets",
+    "500 grpc",
+    "429 date",
+    "429 text",
+    "429 body",
+    "502 empty",
+    "503 json",
+    "504 text",
+}
 """Other spellings of what another row says: how an answer is read does not depend on its place, the first will do."""
 PARTIAL = {"truncate", "500 html", "close after", "cursor reset", *(name for name in FAULTS if "page " in name)}
 """What leaves a listing half read. To the first look at an account the others are what they are to every later one."""
@@ -191,6 +214,25 @@ ELSEWHERE = {
     "local: no space left for the journal": "transfer/test_full_disk.py::test_no_room_for_the_journal",
     "local: a state folder that is read-only": (
         "operations/test_odd_worlds.py::test_a_state_folder_that_cannot_be_written_is_said"
+    ),
+    "local: a log that is truncated and written anew while it is sent": (
+        "disk/test_rotated_log.py::test_a_log_that_was_truncated_and_written_anew_has_changed"
+    ),
+    "local: a disk that takes two names for one": (
+        "journeys/test_folding_disk.py::test_a_restore_writes_neither_and_names_both"
+    ),
+    "local: a fork in the middle of a commit": (
+        "engine/test_ends_and_forks.py::test_a_forked_worker_goes_on_whatever_its_parent_held"
+    ),
+    "local: a fork while a file is being written": (
+        "fs/test_fs_faults.py::test_what_was_being_written_at_a_fork_belongs_to_the_parent"
+    ),
+    "local: the end of the program": ("engine/test_ends_and_forks.py::test_uploads_at_the_end_of_a_program_arrive"),
+    "local: output that cannot be written": (
+        "engine/test_output_never_decides.py::test_a_log_that_cannot_be_written_changes_no_answer"
+    ),
+    "one file that may not be read or written, by its path": (
+        "operations/test_one_file_alone.py::test_a_file_that_may_not_be_downloaded_fails_alone"
     ),
     "local: a file that changes while it is read": (
         "operations/test_push.py::test_a_file_that_changes_while_it_is_read_is_never_sent_mixed"
