@@ -218,6 +218,9 @@ ELSEWHERE = {
     "local: a log that is truncated and written anew while it is sent": (
         "disk/test_rotated_log.py::test_a_log_that_was_truncated_and_written_anew_has_changed"
     ),
+    "local: a disk that cannot be watched": (
+        "engine/daemon/test_scheduler.py::test_a_disk_that_cannot_be_watched_is_said_and_survived"
+    ),
     "local: a disk that takes two names for one": (
         "journeys/test_folding_disk.py::test_a_restore_writes_neither_and_names_both"
     ),
