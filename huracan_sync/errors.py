@@ -283,8 +283,8 @@ class FileChanged(LocalFailure):
     """
 
     retryable = True
-    default_hint = "run it again: it is looked at anew"
-    codes: ClassVar[Mapping[str, str]] = {"HALF_WRITTEN": "if nothing writes it any more, it is damaged: make it anew"}
+    default_hint = "run it again: the file is read again"
+    codes: ClassVar[Mapping[str, str]] = {"HALF_WRITTEN": "if nothing writes it any more, it is damaged: make it again"}
 
 
 class LeftOut(LocalFailure):

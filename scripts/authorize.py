@@ -1,4 +1,4 @@
-"""Log in once, from a checkout: the same door as `huracan-sync authorize`, with the same options and the same help."""
+"""Log in once, from a checkout: the same as `huracan-sync authorize`, with the same options and the same help."""
 
 import os
 import sys

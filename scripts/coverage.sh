@@ -8,6 +8,6 @@ use_environment dev
 data="$(mktemp -d)"
 trap 'rm -rf "$data"' EXIT
 export COVERAGE_FILE="$data/coverage"
-rooms="huracan_sync/manifest/*,huracan_sync/reader/*,huracan_sync/hamilton.py"
-coverage run --branch --include="$rooms" -m pytest -q -p no:cacheprovider -m "not long and not peers" tests/manifest tests/reader tests/contract/vectors
+modules="huracan_sync/manifest/*,huracan_sync/reader/*,huracan_sync/hamilton.py"
+coverage run --branch --include="$modules" -m pytest -q -p no:cacheprovider -m "not long and not peers" tests/manifest tests/reader tests/contract/vectors
 coverage report --show-missing --fail-under=100

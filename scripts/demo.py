@@ -68,9 +68,9 @@ class Emulator:
         self.url = self.ready["url"]
         self._http = urllib3.PoolManager(retries=False, timeout=30)
 
-    def control(self, door: str, **given):
+    def control(self, path: str, **given):
         """Call one of the emulator's control endpoints."""
-        url = f"{self.ready['control']}/{door}"
+        url = f"{self.ready['control']}/{path}"
         answer = self._http.request("POST", url, json=given) if given else self._http.request("GET", url)
         return answer.json()
 

@@ -27,9 +27,9 @@ use_environment() {
 import pathlib, stat, sys, sysconfig
 root = pathlib.Path(sys.argv[1])
 (pathlib.Path(sysconfig.get_path("purelib")) / "huracan_sync_checkout.pth").write_text(f"{root}\n", encoding="utf-8")
-door = pathlib.Path(sys.prefix) / "bin" / "huracan-sync"
-door.write_text(f"#!{sys.executable}\nimport sys\nfrom huracan_sync.cli import main\nsys.exit(main())\n", encoding="utf-8")
-door.chmod(door.stat().st_mode | stat.S_IXUSR | stat.S_IXGRP | stat.S_IXOTH)
+command = pathlib.Path(sys.prefix) / "bin" / "huracan-sync"
+command.write_text(f"#!{sys.executable}\nimport sys\nfrom huracan_sync.cli import main\nsys.exit(main())\n", encoding="utf-8")
+command.chmod(command.stat().st_mode | stat.S_IXUSR | stat.S_IXGRP | stat.S_IXOTH)
 PY
     cp "$requirements" "$stamp"
   fi

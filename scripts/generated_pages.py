@@ -1,4 +1,4 @@
-"""Write the generated pages of huracan_sync/docs anew: json.md, errors.md, settings.md.
+"""Write the generated pages of huracan_sync/docs: json.md, errors.md, settings.md.
 
 python scripts/generated_pages.py [--check]
 """

@@ -1,4 +1,4 @@
-"""Compare the real Dropbox with what this project believes of it, and record its answers anew.
+"""Compare the real Dropbox with what this project believes of it, and record its answers again.
 
     python scripts/live.py --app-key K --folder /scratch
 
@@ -7,7 +7,7 @@ files.metadata.read, files.content.read and files.content.write. One command
 
  1. asks for consent and logs in (a second time for the recording of a login),
  2. plays the conformance scenarios of tests/contract/conformance against the service,
- 3. records cassettes/ anew,
+ 3. records cassettes/ again,
  4. writes a report of every difference, which can be pasted into an issue,
  5. removes what it made, and withdraws its logins.
 

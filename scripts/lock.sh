@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Write requirements/*.txt anew: every package pinned, with the hashes of its files, for all platforms and Pythons.
+# Write requirements/*.txt: every package pinned, with the hashes of its files, for all platforms and Pythons.
 # Needs uv (pip install uv). No index host is written into the files.
 set -euo pipefail
 cd "$(dirname "$0")/.."

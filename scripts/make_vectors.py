@@ -1,4 +1,4 @@
-"""Write tests/contract/vectors anew.
+"""Write tests/contract/vectors.
 
     python scripts/make_vectors.py [DIR]
 

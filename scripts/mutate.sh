@@ -3,16 +3,18 @@
 #                             bash scripts/mutate.sh NAME ...         these again (globs: "huracan_sync.tree.plan.*")
 #                             bash scripts/mutate.sh --survivors      the changes that no test noticed, as diffs
 # What is mutated, and by which tests it is judged, is in pyproject.toml ([tool.mutmut]); what survives and why, in
-# huracan_sync/docs/decisions/mutation-testing.md. A mutant is a fork of one process that has everything loaded and runs
-# only the tests that reach the changed function: about a second. The verdicts are kept in mutants/; delete it to begin
-# again. CHILDREN=n runs so many at once.
+# huracan_sync/docs/decisions/mutation-testing.md. A mutant is a fork of one process that has everything loaded. The
+# tests of its own module judge it (scripts/own_tests.py), about a second; what survives them, all tests that reach it.
+# The verdicts are kept in mutants/; delete it to begin again. CHILDREN=n runs so many at once.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 # shellcheck source=scripts/env.sh
 source scripts/env.sh
 use_environment mutate
 
-survivors() { mutmut results | sed -n 's/^ *\(.*\): survived$/\1/p'; }
+stats=mutants/mutmut-stats.json
+survivors() { mutmut results | sed -n 's/^ *\(.*\): \(survived\|no tests\)$/\1/p'; }
+judge() { nice -n 10 mutmut run --max-children "${CHILDREN:-1}" "$@"; }
 
 if [ "${1:-}" = --survivors ]; then
   survivors | while read -r name; do mutmut show "$name" | sed '1d'; done
@@ -22,5 +24,15 @@ fi
 if [ -z "${TMPDIR:-}" ] && [ -w /dev/shm ]; then
   TMPDIR="$(mktemp -d /dev/shm/huracan-mutate.XXXXXX)" && trap 'rm -rf "$TMPDIR"' EXIT && export TMPDIR
 fi
-nice -n 10 mutmut run --max-children "${CHILDREN:-1}" "$@"
+if [ $# -gt 0 ]; then
+  judge "$@"
+else
+  [ -f "$stats" ] || judge no.such.mutant >/dev/null 2>&1 || true   # which test reaches which function
+  cp "$stats" "$stats.all"
+  python scripts/own_tests.py "$stats"
+  judge
+  mv "$stats.all" "$stats"
+  mapfile -t left < <(survivors)
+  [ ${#left[@]} -eq 0 ] || judge "${left[@]}"
+fi
 printf '%s mutants survived\n' "$(survivors | wc -l)"

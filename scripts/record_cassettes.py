@@ -1,4 +1,4 @@
-"""Record the client's conversations anew, into cassettes/, which the tests replay without a server.
+"""Record the client's conversations into cassettes/, which the tests replay without a server.
 
     python scripts/record_cassettes.py [FLOW ...]              against the emulator
 

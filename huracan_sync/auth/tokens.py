@@ -44,7 +44,7 @@ LOCK_S = 120.0
 RETRY_EARLY_S = 30.0
 """Seconds between attempts to renew a token that still serves."""
 LOOK_AGAIN_S = 30.0
-"""Seconds between looks whether a person has logged in anew, after a login was refused for good."""
+"""Seconds between looks whether a person has logged in again, after a login was refused for good."""
 
 
 class TokenSource(Protocol):
@@ -176,7 +176,7 @@ class AccessTokens:
 
     def _refresh(self, rejected: Secret | None, *, patient: bool) -> Token:
         """Look once more, now alone, and if nobody brought a token, ask for one."""
-        credential = self._load()  # anew: another process may have replaced the refresh token, or a person logged in
+        credential = self._load()  # again: another process may have replaced the refresh token, or a person logged in
         state = self._read(credential)
         if state.revoked is not None:
             raise self._refused(Revoked(f"this login was withdrawn ({state.revoked})"), credential)

@@ -1,4 +1,4 @@
-"""The options by which a command is told its settings: a file, and single knobs."""
+"""The options by which a command is told its settings: a file, and single settings."""
 
 from __future__ import annotations
 

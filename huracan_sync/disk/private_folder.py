@@ -137,7 +137,7 @@ class Folder:
             raise self._unsafe(name, f"it belongs to user {status.st_uid}, not to us")
         if status.st_mode & 0o077:
             mode = stat.S_IMODE(status.st_mode)
-            hint = f"if nobody else can have read it, run `chmod 600 {self.path / name}`; else log in anew"
+            hint = f"if nobody else can have read it, run `chmod 600 {self.path / name}`; else log in again"
             raise self._unsafe(name, f"others may read or change it (mode {mode:04o})", hint=hint)
         if status.st_nlink != 1:
             raise self._unsafe(name, f"it has {status.st_nlink} names (hard links)")

@@ -38,7 +38,7 @@ class StableRead:
             path: the file, below it.
             prefix_only: the file is only ever appended to (a log): its growth while it is read is no change, and
                 the bytes that were there at the opening are a consistent state, as long as both ends of them stay:
-                a log that is rotated is truncated and written anew.
+                a log that is rotated is truncated and written again.
             clock_ns: nanoseconds since 1970.
             sleep: waits that many seconds.
 

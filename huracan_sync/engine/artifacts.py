@@ -142,7 +142,7 @@ class Artifacts:
             try:
                 return None if found is None else msgspec.json.decode(found, type=dict[str, Any])
             except msgspec.DecodeError as error:
-                hint = "write it anew with export_hamilton_roster"
+                hint = "write it again with export_hamilton_roster"
                 raise Refused(f"the roster in Dropbox is no JSON object: {error}", hint=hint) from error
 
         return self._context.boundary.attempt("roster_read_failed", None, work)

@@ -153,7 +153,9 @@ def _publish(channel_publisher: ChannelPublisher, change: Wanted) -> Published |
     except Conflict as error:
         if error.code != "SUPERSEDED":
             raise
-        log.warning("champion_superseded", paths=error.facts["paths"], message="another publisher's count; put anew")
+        log.warning(
+            "champion_superseded", paths=error.facts["paths"], message="another publisher's count; written again"
+        )
         return error
 
 

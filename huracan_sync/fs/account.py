@@ -1,7 +1,7 @@
 """What all filesystems of one login in one process share: connections, pacing, threads, what is known of Dropbox.
 
 fsspec keeps one filesystem instance for each thread that asks; a rate limit or a cached listing is of the login.
-A forked child begins anew: it shares no connection, thread or lock with its parent.
+A forked child starts over: it shares no connection, thread or lock with its parent.
 """
 
 from __future__ import annotations

@@ -126,7 +126,7 @@ class MetadataCache:
                 try:
                     self._bring_up_to_date(listing)
                 except (CursorReset, NotFound, UsageError):
-                    self._drop_listing(listing)  # Dropbox forgot the cursor, or the folder went: ask anew
+                    self._drop_listing(listing)  # Dropbox forgot the cursor, or the folder went: ask again
                     listing = None
             if listing is None:
                 listing = FolderListing(folder, recursive=recursive)

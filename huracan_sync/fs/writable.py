@@ -52,7 +52,7 @@ class WritableFileSystem(ReadableFileSystem):
     def open_to_write(self, path: str, mode: str, *, autocommit: bool) -> WriteFile:
         """A new file, or one in the place of another (`wb`); with `xb` nothing may lie there."""
         if mode not in {"wb", "xb"}:
-            raise io.UnsupportedOperation(f"mode {mode!r}: Dropbox replaces files whole; write the file anew")
+            raise io.UnsupportedOperation(f"mode {mode!r}: Dropbox replaces files whole; write the whole file again")
         path = self._writable(path)
         if mode == "xb" and self.exists(path):
             raise FileExistsError(errno.EEXIST, "that exists in Dropbox", path)

@@ -86,7 +86,7 @@ class Audit:
 
     def finish(self, items: Sequence[Item]) -> None:
         """After the last stretch, with the whole list: nothing in it is in the way of anything else."""
-        # As they stand, or sorted anew: either way a list in the order of folded names, to search in.
+        # As they stand, or sorted again: either way a list in the order of folded names, to search in.
         names: Sequence[Item] | Sequence[str] = items
         if not self._folds_in_order:
             names = sorted(fold_all([item.path for item in items]))

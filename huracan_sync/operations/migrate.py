@@ -248,7 +248,7 @@ def _proven(remote: Remote, migration: Migration, layout: Layout) -> Iterator[Du
 def _originals(remote: Remote, migration: Migration, root: str) -> Mapping[str, Entry]:
     """What lies in the places of the originals now: what the plan saw there, and what has changed since."""
     moved, top = {fold(step.target) for step in migration.moves}, f"{fold(root)}/"
-    # What lay in its place already is no news: the plan compared it with the duplicate, and so vouches for its content.
+    # What already lay in its place is no change: the plan compared it with the duplicate, so its content is known.
     there = {fold(d.original): d.entry for d in migration.duplicates if fold(d.original) not in moved}
     for page in changes(remote, root, migration.cursor):
         inside = {key.removeprefix(top) for key in there if key.startswith(top)}

@@ -46,7 +46,7 @@ class Described(NamedTuple):
 
 
 def without(plan: PairPlan) -> PairPlan:
-    """The plan without the `_metadata` file, which is made anew when the others are in their place."""
+    """The plan without the `_metadata` file, which is made again when the others are in their place."""
     steps = plan.steps
     return plan.with_steps(
         copies=tuple(step for step in steps.copies if step.path != NAME),

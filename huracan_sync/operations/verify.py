@@ -1,7 +1,7 @@
 """Verify: is a folder what was signed of it?
 
     remote   newest head -> its body -> listing of the folder -> what differs       no file is downloaded
-    local    the statement kept here -> every file, hashed    -> what differs       no network
+    local    the manifest kept here -> every file, hashed    -> what differs       no network
 
 Dropbox tells every file's content hash, and Dropbox computes it: whoever writes to the account cannot choose it. So a
 listing shows what anybody with a token has changed; what Dropbox itself might make up, only reading the bytes would.
@@ -67,7 +67,7 @@ class Verdict(msgspec.Struct):
     channel: str
     sequence: int
     status: str
-    """How fresh the head is, `fresh` or `stale`; `kept` for a statement on this disk."""
+    """How fresh the head is, `fresh` or `stale`; `kept` for a manifest on this disk."""
     signed_ms: int
     """When it was signed, milliseconds since 1970."""
     publisher: str
@@ -217,14 +217,14 @@ def verify_local(
     channel: str | None = None,
     monitor: Monitor | None = None,
 ) -> Verdict:
-    """Compare a local folder with the signed statement that its last push or verified restore left. No network.
+    """Compare a local folder with the signed manifest that its last push or verified restore left. No network.
 
-    Every file is read and hashed. The statement's age does not matter; whoever signed it must still be trusted.
+    Every file is read and hashed. The manifest's age does not matter; whoever signed it must still be trusted.
 
     Args:
         folder: the local folder.
         home: the state folder.
-        channel: the channel that must have stated it; by default whichever has.
+        channel: the channel that must have signed it; by default whichever has.
         monitor: told what is read.
 
     Raises:

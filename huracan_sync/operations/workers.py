@@ -101,7 +101,7 @@ class Workers:
         except HuracanError:
             raise
         except Exception as error:
-            hint = "run it again: what the worker had is done anew"
+            hint = "run it again: what the worker had is done again"
             raise TryLater(f"a worker ended: {type(error).__name__}: {error}", hint=hint) from error
         return result
 

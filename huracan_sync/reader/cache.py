@@ -120,7 +120,7 @@ class BlobCache:
 
 
 def blob_cache(folder: Path, channel: str) -> BlobCache:
-    """The shelf of a channel: one flat folder each (`+` is in no channel's name)."""
+    """The cache of a channel: one flat folder each (`+` is in no channel's name)."""
     return BlobCache(folder / "kept" / channel.replace("/", "+"))
 
 

@@ -229,7 +229,7 @@ class Reader:
             stop: asked before and after each wait; ends the iteration.
             observe: told of everything that keeps the newest from being read; following goes on.
             on_check: told of what each look finds, also when it is more time for the same.
-            poll_s: the longest wait for news, 30 to 480 seconds; then freshness is looked at again.
+            poll_s: the longest poll, 30 to 480 seconds; then freshness is looked at again.
 
         Raises:
             ConfigError: no key is pinned, or what was seen is lost. Waiting would not help.

@@ -57,7 +57,7 @@ class PollResult(NamedTuple):
     """What the listing says has moved."""
 
     cursor: str
-    """Where the next look goes on. It comes first: whatever moves while we look is news the next time."""
+    """Where the next look goes on. It comes first: whatever changes while we look is reported the next time."""
     trust: bool
     head: bool
 
@@ -78,7 +78,7 @@ def poll_signed(source: Source, channel: str, held: Channel | None, known: Trust
     if answer is None:
         return _poll_everything(source, channel, held, known)
     cursor, moved = answer
-    # What this machine has published itself is no news to it.
+    # What this machine has published itself is no change to it.
     own, wanted = content_hash(held.head) if held else b"", locations.head(channel)
     folded = {fold(path): digest for path, digest in moved.items()}
     trust_moved = any(path.startswith(f"{locations.TRUST}/") or _holds(path, locations.TRUST) for path in folded)
@@ -98,5 +98,5 @@ def _poll_everything(source: Source, channel: str, held: Channel | None, known: 
 
 
 def _holds(moved: str, wanted: str) -> bool:
-    """Whether news of `moved` is news of `wanted`: the place itself, or a folder it lies in."""
+    """Whether a change of `moved` is one of `wanted`: the place itself, or a folder it lies in."""
     return wanted == moved or wanted.startswith(f"{moved}/")

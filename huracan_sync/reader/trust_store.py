@@ -6,7 +6,7 @@ once was there, nothing is read until an operator says where to go on (`StateMis
 One SQLite file for each root folder, holding one document and its SHA-256: a cut, a flipped bit, a page of another
 time in it is noticed. Beside it a small marker says that the file must exist. Every change is one transaction, on
 disk when the method returns (`synchronous = EXTRA`, no write-ahead log that could be lost by itself). Several processes
-may use it; each method looks anew and keeps nothing in memory.
+may use it; each method reads the file again and keeps nothing in memory.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 A process that syncs on one thread may fork workers from another (multiprocessing does on Linux). In the child only the
 forking thread goes on, so a lock that any other thread held stays locked for ever. Whatever has a lock or a connection
-registers itself here when it is made, and makes them anew in the child.
+registers itself here when it is made, and replaces them in the child.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ class Renewed(Protocol):
     """Something with locks or connections."""
 
     def renew_in_child(self) -> None:
-        """Make them anew: this runs in the child, before anything else does."""
+        """Replace them: this runs in the child, before anything else does."""
 
 
 _registered: WeakValueDictionary[int, Renewed] = WeakValueDictionary()  # by id: filesystems may be equal

@@ -1,4 +1,4 @@
-"""The signed statement of a local folder: the head and the list that say what the last push or verified restore left.
+"""The signed manifest of a local folder: the head and the body that say what the last push or verified restore left.
 
 Kept whole on this disk, one file a folder, so that `verify LOCAL` needs no network. It proves nothing by itself: it is
 judged again, by the keys that are trusted at that time, whenever it is read.
@@ -31,7 +31,7 @@ from huracan_sync.tree.layout import candle_view
 from huracan_sync.tree.paths import RelPath, below
 
 ARRANGEMENTS: dict[str, Callable[[Path], Root]] = {"": lambda folder: folder, "candles": candle_view}
-"""How a folder on disk is read, by what its statement calls it."""
+"""How a folder on disk is read, by what its manifest calls it."""
 
 
 class LocalManifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -64,7 +64,7 @@ class LocalManifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def _part(self, sha256: bytes, length: int) -> bytes:
         data = self.parts.get(sha256)
         if data is None:
-            raise refused("BODY_MISSING", "the statement lacks a part of its list", sha256=sha256.hex())
+            raise refused("BODY_MISSING", "the manifest lacks a part of its body", sha256=sha256.hex())
         body.check_part(data, sha256, length)
         return data
 
@@ -73,7 +73,7 @@ _decoder = msgspec.msgpack.Decoder(LocalManifest)
 
 
 def arrangement(disk: Path | FolderView) -> str | None:
-    """What a statement calls the arrangement of a folder; None for one that only its caller can tell."""
+    """What a manifest calls the arrangement of a folder; None for one that only its caller can tell."""
     name = disk.name if isinstance(disk, FolderView) else ""
     return name if name in ARRANGEMENTS else None
 
@@ -119,7 +119,7 @@ def keep(home: Path, local: Path, local_manifest: LocalManifest) -> None:
 
 
 def find(home: Path, local: Path) -> LocalManifest:
-    """The statement of a local folder, not judged yet.
+    """The manifest of a local folder, not judged yet.
 
     Raises:
         NotFound: there is none.
@@ -127,7 +127,7 @@ def find(home: Path, local: Path) -> LocalManifest:
     with contextlib.suppress(OSError, msgspec.DecodeError, UnicodeDecodeError):
         return _decoder.decode((home / "statements" / _name(local)).read_bytes())
     raise NotFound(
-        f"no signed statement of {local} is on this machine",
+        f"no signed manifest of {local} is on this machine",
         hint="a push leaves one where there is a key (`huracan-sync keys init`), and so does `restore --channel`",
         path=str(local),
     )

@@ -68,7 +68,7 @@ class Change(NamedTuple):
         return self.changed is None or key in self.changed
 
     def within(self, epoch: int) -> Change:
-        """The same change where the channel may have begun a new epoch: then nobody has stated anything yet.
+        """The same change where the channel may have begun a new epoch: then no manifest lists anything yet.
 
         That a file is missing from the new list does not say that its publisher, or anybody, has taken it out.
         """

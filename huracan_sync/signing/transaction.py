@@ -157,7 +157,7 @@ class PublishRequest(NamedTuple):
 
 
 class Published(NamedTuple):
-    """What states the wish now."""
+    """The head that states it now."""
 
     head: Head
     digest: bytes
@@ -169,7 +169,7 @@ class Published(NamedTuple):
     """Trust files that were not known before, oldest first."""
     shared: bool
     superseded: tuple[str, ...]
-    """Paths that others have changed after this machine; theirs are stated."""
+    """Paths that others have changed after this machine; theirs are listed."""
     left_out: tuple[str, ...]
     """Paths of a kind that the channel does not allow."""
     made: bool

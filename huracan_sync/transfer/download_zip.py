@@ -1,7 +1,7 @@
 """Many small files in one request: `download_zip` of the folder that holds them.
 
 A folder is fetched whole, so this pays only where most of its bytes are wanted. What arrives is trusted for nothing:
-every name goes through the same door as any other, and every content is compared with the hash that was planned.
+every name is checked like any other, and every content is compared with the hash that was planned.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """How a large file is asked for: in few long stretches, more of them at once only while that brings more. Pure.
 
 Where a connection is fast, each further one costs more CPU than it brings; where it is slow, four bring four times as
-much. So two are begun with, and the others when a block took too long. A stretch that is nearly there makes room for
+much. So two are begun with, and the others when a block took too long. A range that is nearly there makes room for
 the next one, so that nobody waits for an answer between them.
 """
 

@@ -45,7 +45,7 @@ from huracan_sync.tree.plan import Copy
 ATTEMPTS = 3
 """How often a file is begun in one run, before it is left for the next."""
 READ_TWICE = 2
-"""The same of a file whose bytes Dropbox says are others: read anew once, then it is no accident."""
+"""The same of a file whose bytes Dropbox says are others: read again once; a second time is no accident."""
 LOOK_ALONE = 20
 """Up to so many files are looked up one by one; more by one listing."""
 
@@ -59,7 +59,7 @@ class Outcome(msgspec.Struct):
 
 
 class Upload:
-    """One upload. `run` it once, inside the site's crew."""
+    """One upload. `run` it once, inside the worker pool of its context."""
 
     def __init__(self, context: UploadContext) -> None:
         self._context = context

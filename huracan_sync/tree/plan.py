@@ -225,5 +225,5 @@ MANY = 10
 
 
 def empties_the_tree(planned: Plan, *, base_count: int, source_is_empty: bool) -> bool:
-    """Guard: of what was synced the source has nothing left. More likely a lost disk, or another's, than a wish."""
+    """Guard: of what was synced the source has nothing left. More likely a lost or another disk."""
     return bool(planned.deletes) and (source_is_empty or len(planned.deletes) >= max(base_count, MANY))

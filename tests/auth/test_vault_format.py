@@ -81,7 +81,7 @@ def test_a_wrong_passphrase_is_told_from_damage():
     data = seal(b"secret", PHRASE, SMALL)
     with raises("WRONG_VAULT_KEY", match="the passphrase from a test does not open") as caught:
         unseal(data, parse_passphrase(Secret("incorrect horse battery"), "a test"))
-    assert "type it anew" in caught.value.hint
+    assert "type it again" in caught.value.hint
     with raises("WRONG_VAULT_KEY", match="opens with a passphrase; a key was given") as caught:
         unseal(data, KEY)
     assert "unset" in caught.value.hint

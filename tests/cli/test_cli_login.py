@@ -52,7 +52,7 @@ def test_a_newcomer_without_a_keyring(bare):
     code, screen = bare.at_terminal("token", answers=[("Passphrase of the vault", PHRASE + "x")])
     assert code == 78
     assert "the passphrase from the terminal does not open the vault" in screen
-    assert "type it anew" in screen
+    assert "type it again" in screen
     assert requests(bare)["oauth2/token"] == 1
 
 

@@ -248,7 +248,7 @@ def changed_names(verdict):
 
 def test_a_local_folder_is_proved_offline(publisher, dropbox):
     publisher.write({"a.json": 100, "deep/b.json": 7, "big.onnx": (5 << 20) + 3})
-    with pytest.raises(NotFound, match="no signed statement"):
+    with pytest.raises(NotFound, match="no signed manifest"):
         verify_local(publisher.src, home=publisher.home)
     publisher.push()
     dropbox.control("log/reset", {})
@@ -368,7 +368,7 @@ def test_a_plain_restore_of_what_this_machine_has_signed_is_proved_too(publisher
     assert verify_local(brought(tmp_path / "back"), home=publisher.home).ok
     brought(tmp_path / "back", unsigned=True)
     assert changed_names(verify_local(tmp_path / "back", home=publisher.home)) == {("changed", "a.json")}
-    with pytest.raises(NotFound, match="no signed statement"):
+    with pytest.raises(NotFound, match="no signed manifest"):
         verify_local(brought(tmp_path / "new", unsigned=True), home=publisher.home)
 
 
@@ -401,5 +401,5 @@ def test_a_folder_arranged_as_only_its_caller_knows_leaves_no_statement(publishe
     publisher.write({"a.json": b"1"})
     disk = FolderView(publisher.src, "file", lambda path: RelPath(f"x-{path}"), lambda path: RelPath(path[2:]))
     assert publisher.push_folder(disk, DATA).sequence == 1
-    with pytest.raises(NotFound, match="no signed statement"):
+    with pytest.raises(NotFound, match="no signed manifest"):
         verify_local(publisher.src, home=publisher.home)

@@ -37,7 +37,7 @@ LANES = range(1, 5)
 
 
 _TYPE_AGAIN = (
-    "run the command again and type it anew; if it is lost, move the vault away and run `huracan-sync authorize`"
+    "run the command again and type it again; if it is lost, move the vault away and run `huracan-sync authorize`"
 )
 _AT_A_TERMINAL = (
     "unset what names a key (HURACAN_VAULT_KEY_FILE, --vault-key-fd, --vault-key-command) and run it at a terminal"

@@ -17,7 +17,7 @@ _WHAT = {
     "trust": "believe what the root keys of this pin have signed for its root folder (on Hamilton's machine)",
     "rotate": "begin the next version of the trust file: more time, another key, a channel's own rules",
     "revoke": "make a key count nowhere any more, and everything it has signed",
-    "recover": "begin a channel anew where its head cannot be gone on from, such as one from the future",
+    "recover": "start a new epoch of a channel where its head cannot be gone on from, such as one from the future",
     "export-sshsig": "write a channel's head out for `ssh-keygen -Y verify`",
 }
 

@@ -93,7 +93,7 @@ def add_recover_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def recover(asked: Asked) -> int:
-    """Begin a channel anew, after a person has said yes."""
+    """Start a new epoch of a channel, after a person has said yes."""
     channel = locations.check_channel(asked.options.channel)
     asked.keys.signer()
     forgotten = (

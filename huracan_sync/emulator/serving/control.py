@@ -1,7 +1,7 @@
 """The control endpoints, under /emulator: for tests and for people, from this machine only.
 
     GET  /emulator                  what there is: accounts, apps, settings
-    POST /emulator/reset            forget everything and begin anew
+    POST /emulator/reset            forget everything and start over
     POST /emulator/account          {"given_name", "surname", "email", "quota_bytes", "suspended", "account_id"}
     POST /emulator/apps             {"app_key", "name", "app_folder", "scopes", "redirect_uris", "secret"}
     POST /emulator/token            {"app_key", "scopes", "expires_in", "account_id"}

@@ -270,7 +270,7 @@ class Exchange:
             return
         self.counted = True
         if self.resets != self.world.resets:
-            return  # the log began anew
+            return  # the log was reset
         if self.call:
             self.world.listing_now.discard(self.call.twin)
         arg = self.call.arg if self.call else None

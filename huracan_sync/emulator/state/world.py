@@ -108,7 +108,7 @@ class World:
         self.settle()
 
     def reset(self) -> None:
-        """Start anew: remove accounts, tokens, files, settings, faults, log, and reset the clock."""
+        """Start over: remove accounts, tokens, files, settings, faults, log, and reset the clock."""
         for task in self.running:
             task.cancel()
         waiting = [account.changed for account in self.accounts.values()]

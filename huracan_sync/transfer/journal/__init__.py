@@ -1,8 +1,8 @@
 """What survives a crash: what was synced, which bytes of an open transfer have arrived, where a listing stood.
 
-SQLite, one file for all roots of a machine. It is disposable: lost or damaged, it is made anew, and the next pass finds
-out again what it knew, from the signed manifest, the listing and the disk. Nothing that must not be lost lies here
-(the highest head seen: `seen.py`; the outbox: `engine`).
+SQLite, one file for all roots of a machine. It is disposable: lost or damaged, it is made again, and the next pass
+finds out what it knew, from the signed manifest, the listing and the disk. Nothing that must not be lost lies here
+(the highest head seen: `reader/trust_store.py`; the outbox: `engine/outbox.py`).
 
 Laws: one thread at a time, the one that plans; worker threads report to it. Every method that writes is one
 transaction, and durable when it returns.
@@ -128,7 +128,7 @@ class Journal:
             db.execute("COMMIT")
 
     def _put_aside(self) -> Path:
-        """Damaged or of another version: keep it for whoever wants to look, and begin anew."""
+        """Damaged or of another version: keep it for whoever wants to look, and start over."""
         aside = self._file.with_name(f"journal.db.aside-{int(self.clock())}")
         replace_file(self._file, aside)
         for suffix in ("-wal", "-shm"):
@@ -164,7 +164,7 @@ class Journal:
 
     @contextlib.contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
-        """All of the block's writes, durable when it ends, or none. For the rooms of the journal."""
+        """All of the block's writes, durable when it ends, or none. For the modules of the journal."""
         try:
             self._db.execute("BEGIN IMMEDIATE")
             try:
@@ -189,7 +189,7 @@ class Journal:
             self._db.execute("PRAGMA synchronous = FULL")
 
     def rows(self, query: str, arguments: tuple[object, ...]) -> Iterator[Any]:
-        """What a query finds. For the rooms of the journal."""
+        """What a query finds. For the modules of the journal."""
         return iter(self._db.execute(query, arguments))
 
     # --- pairs: a local folder and a remote one ---------------------------------------------------------------
@@ -374,7 +374,7 @@ class Journal:
         return {path for (path,) in self._db.execute("SELECT path FROM refused WHERE pair=?", (pair,))}
 
     def distrust(self, pair: int) -> None:
-        """What was heard of the remote side proved wrong: the next look lists anew."""
+        """What was heard of the remote side proved wrong: the next comparison lists everything again."""
         with self.transaction() as db:
             db.execute("UPDATE pairs SET cursor=NULL WHERE id=?", (pair,))
 

@@ -1,4 +1,4 @@
-"""What was signed of each pair, and what has changed since: the part of the journal that sealing asks."""
+"""What was signed of each pair, and what has changed since: the part of the journal that publishing asks."""
 
 from __future__ import annotations
 
