@@ -53,7 +53,7 @@ _MAKE_A_KEY = "make a key with `(umask 077; head -c 32 /dev/urandom | base64 > F
 
 
 class HuracanError(Exception):
-    """The root. `str(error)` is one sentence with its facts; no message ever holds a secret.
+    """The root. `print(error, error.hint)`: a sentence with its facts, and what to do; no message ever holds a secret.
 
     The code `BUG` marks an exception that this library did not foresee.
     """

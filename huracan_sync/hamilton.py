@@ -221,7 +221,7 @@ class ChampionSet:
 
 
 class Hamilton:
-    """Reads what the engine has published. Holds no private key, and nothing that writes.
+    """Reads what the engine has published: `Hamilton.open("hamilton").champion("BTCUSDT").data`. Cannot write or sign.
 
     `champion`, `config`, `roster`, `symbols` and `active` answer each from one snapshot, the newest that was taken. Who
     needs several answers of one moment asks them of `at(snapshot)`. Safe for several threads.

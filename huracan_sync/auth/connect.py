@@ -32,7 +32,7 @@ def connect(
     throttle: Throttle | None = None,
     root: str | None = None,
 ) -> Remote:
-    """A profile's Dropbox. Opens no socket and reads no secret before its first use.
+    """A profile's Dropbox, as `connect("engine")`. Opens no socket and reads no secret before its first use.
 
     Args:
         profile: `engine`, `hamilton` (which only reads), or another name that was authorized.

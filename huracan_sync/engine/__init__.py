@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 __all__ = ["DROPBOX_AVAILABLE", "DropboxSync"]
 
 DROPBOX_AVAILABLE = True
-"""The engine asks whether the SDK is installed; it comes with this package."""
+"""The engine asks whether the SDK is installed, `if DROPBOX_AVAILABLE:`; it comes with this package."""
 
 
 def __getattr__(name: str) -> Any:

@@ -19,7 +19,7 @@ MARGIN_S = 30.0
 
 
 class Grant(msgspec.Struct, frozen=True):
-    """What a worker needs to know of a login. It travels as plain bytes (pickle) and holds an access token.
+    """What a worker needs to know of a login, as `connect("engine").lend()`. It travels as bytes, with an access token.
 
     It cannot be renewed: when it expires, the driver lends another. Printing it shows no token.
     """
