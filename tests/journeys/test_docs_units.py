@@ -40,6 +40,7 @@ def test_the_unit_is_one(tmp_path):
     assert [line for line in done.stderr.splitlines() if "huracan-sync.service" in line] == []
 
 
+@pytest.mark.slow
 def test_the_cron_line_is_one_and_says_nothing_when_all_is_well(plain_machine, tmp_path):
     line = next(block for block in blocks("running.md") if "huracan-sync run" in block).strip()
     *when, command = line.split(None, 5)
