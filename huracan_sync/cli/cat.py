@@ -11,7 +11,7 @@ from huracan_sync.auth.connect import connect
 from huracan_sync.cli import reading
 from huracan_sync.cli.invocation import DONE, Invocation
 from huracan_sync.cli.login_options import context_of, credentials
-from huracan_sync.errors import ContentMismatch, UsageError
+from huracan_sync.errors import ContentMismatch, LocalFailure, UsageError
 from huracan_sync.remote.files import open_download
 from huracan_sync.remote.listing import FileMetadata, FolderMetadata
 from huracan_sync.signing.context import Context
@@ -47,6 +47,8 @@ def run(options: argparse.Namespace, invocation: Invocation) -> int:
             {"path": options.remote, "size": len(data), "verified": verified, "data": encoded}, []
         )
         return DONE
+    if sys.stdout is None:  # closed before the program began
+        raise LocalFailure("the output is closed, so nothing can be printed", hint="use `get` to bring it to a file")
     for piece in _pieces(found, context, options.remote):
         sys.stdout.buffer.write(piece)
     sys.stdout.buffer.flush()

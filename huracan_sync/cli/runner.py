@@ -138,8 +138,10 @@ def _run(options: argparse.Namespace, env: Environment, output: Output) -> int:
         return FAILURES
     except OSError as error:
         # Not one of ours, so nobody foresaw it; but the system's own words say what is wrong, and no traceback does.
-        where = f"{error.filename}: " if error.filename else ""
-        output.error(LocalFailure(f"{where}{error.strerror or error}", path=str(error.filename or "")))
+        where, hint = f"{error.filename}: " if error.filename else "", None
+        if not where and isinstance(error, FileNotFoundError):  # of what the system is asked here, only this has no name
+            where, hint = "the folder this was started in: ", "change to a folder that exists"
+        output.error(LocalFailure(f"{where}{error.strerror or error}", hint=hint, path=str(error.filename or "")))
         return FAILURES
     except Exception as error:  # noqa: BLE001 - the last line of the program: a bug is shown without its secrets
         tell(redact(traceback.format_exc()) + "This is a bug in huracan-sync. Please report it with the lines above.")

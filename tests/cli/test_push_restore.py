@@ -214,6 +214,26 @@ def test_a_full_disk_under_the_answer_is_no_bug_of_ours(machine, json_):
     assert json.loads(machine.run("push", machine.src, "/Engine/data", "--json")[1])["uploaded"] == 0
 
 
+@pytest.mark.parametrize(
+    ("before", "words", "said"),
+    [
+        (":", "cat /Engine/data/x >&-", "the output is closed"),
+        ("mkdir here && cd here && rmdir ../here", "push src /Engine/data", "the folder this was started in"),
+    ],
+)
+def test_a_place_that_is_gone_is_said(machine, before, words, said):
+    machine.write(x=b"1")
+    machine.run("push", machine.src, "/Engine/data")
+    command = f'{before} && exec "{sys.executable}" -m huracan_sync {words}'
+    done = subprocess.run(
+        ["sh", "-c", command], env=machine.env, cwd=machine.src.parent, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1
+    assert said in done.stderr
+    assert "hint: " in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 def test_restoring_a_file_names_it_and_says_what_helps(machine):
     machine.write(x=b"1")
     machine.run("push", machine.src, "/Engine/data")
