@@ -139,7 +139,7 @@ def _run(options: argparse.Namespace, env: Environment, output: Output) -> int:
     except OSError as error:
         # Not one of ours, so nobody foresaw it; but the system's own words say what is wrong, and no traceback does.
         where, hint = f"{error.filename}: " if error.filename else "", None
-        if not where and isinstance(error, FileNotFoundError):  # of what the system is asked here, only this has no name
+        if not where and isinstance(error, FileNotFoundError):  # only this is asked without a name
             where, hint = "the folder this was started in: ", "change to a folder that exists"
         output.error(LocalFailure(f"{where}{error.strerror or error}", hint=hint, path=str(error.filename or "")))
         return FAILURES

@@ -13,7 +13,15 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from huracan_sync.disk.folding import is_folding, one_to_this_disk, refuse_another_way
 from huracan_sync.disk.part_file import PartFile, make_folder
-from huracan_sync.errors import ContentMismatch, FileChanged, HuracanError, LocalFailure
+from huracan_sync.errors import (
+    ContentMismatch,
+    FileChanged,
+    HuracanError,
+    LocalFailure,
+    NotAuthorized,
+    TryLater,
+    Unavailable,
+)
 from huracan_sync.fs.os_errors import as_os_error
 from huracan_sync.remote.listing import FileMetadata, entry_of
 from huracan_sync.transfer import download_zip
@@ -27,6 +35,7 @@ from huracan_sync.tree.entry import Entry
 from huracan_sync.tree.look_alikes import look_alikes
 from huracan_sync.tree.paths import RelPath, refusal
 from huracan_sync.tree.plan import Copy
+from huracan_sync.tree.units import counted
 
 if TYPE_CHECKING:
     from huracan_sync.fs.account import Account
@@ -86,7 +95,8 @@ def get_many(
     """Fetch files to this disk: whole folders as zips where that pays, the others several at once.
 
     Raises:
-        OSError: one could not be fetched; what was in place before stays.
+        OSError: one could not be fetched; what was in place before stays. The others are there, unless it was nothing
+            about that file: no network, no login, no space.
     """
     described = {pair.source: describe(pair.source) for pair in pairs}
     _check_targets([pair.target for pair in pairs])
@@ -97,11 +107,26 @@ def get_many(
     below = below or Below()
     rest = _get_by_zip(account, pairs, described, below) if len(pairs) >= download_zip.FEWEST else list(pairs)
     small = [pair for pair in rest if described[pair.source].size <= PART]
-    for _ in account.threads.map(lambda pair: get_small(account, pair, described[pair.source], below), small):
+    failed: list[OSError] = []
+
+    def get(pair: Pair) -> None:
+        try:
+            (get_small if described[pair.source].size <= PART else get_large)(
+                account, pair, described[pair.source], below
+            )
+        except OSError as error:
+            if isinstance(error.__cause__, Unavailable | NotAuthorized | TryLater):
+                raise
+            failed.append(error)
+
+    for _ in account.threads.map(get, small):
         pass
     for pair in rest:
         if described[pair.source].size > PART:
-            get_large(account, pair, described[pair.source], below)
+            get(pair)
+    if failed:
+        failed[0].add_note(f"{counted(len(pairs) - len(failed), 'other file')} of {len(pairs)} came")
+        raise failed[0]
 
 
 def check_harmless(root: str, pairs: Sequence[Pair]) -> None:

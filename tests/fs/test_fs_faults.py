@@ -225,3 +225,13 @@ def test_a_transaction_is_the_parent_s(dropbox_fs):
     assert not dropbox_fs.exists("/x")
     with dropbox_fs.transaction:
         pass
+
+
+def test_one_file_that_may_not_be_fetched_keeps_no_other_from_coming(dropbox_fs, dropbox, tmp_path):
+    for n in range(5):
+        dropbox_fs.pipe(f"/r/{n}.csv", b"%d" % n)
+    dropbox.faults({"fault": "restricted_content", "path": "/r/1.csv"})
+    with pytest.raises(PermissionError, match="keeps this content back") as refused:
+        dropbox_fs.get("/r", str(tmp_path / "r"), recursive=True)
+    assert "4 other files of 5 came" in refused.value.__notes__
+    assert sorted(path.name for path in (tmp_path / "r").iterdir()) == ["0.csv", "2.csv", "3.csv", "4.csv"]

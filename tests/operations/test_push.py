@@ -424,3 +424,29 @@ def test_a_server_without_batches(world):
     assert world.push(monitor=monitor).failed == []
     assert world.there() == hashes(world.src)
     assert any("does not take batches" in note for note in monitor.notes)
+
+
+@pytest.mark.parametrize("size", [3 * MIB, 13 * MIB], ids=["in one piece", "in parts"])
+def test_a_log_that_is_rotated_while_it_is_sent_is_sent_anew_as_a_whole(world, size):
+    """copytruncate: the same file is emptied and written anew, and is as long as before by the time it is committed."""
+    old, new = content("old", size), content("new", size)
+    world.write({"a.log": old})
+    open_, rotated = world.remote.wire.open, []
+
+    def opened(url, **options):
+        answer = open_(url, **options)
+        if "/files/upload" in url and not rotated:  # the first bytes of the old log are with Dropbox
+            rotated.append(url)
+            with (world.src / "a.log").open("r+b") as file:
+                file.truncate(0)
+                file.write(new + b"and more\n")
+        return answer
+
+    world.remote.wire.open = opened
+    report = world.push(transfer={"whole_up_to": 4 * MIB, "part_size": 4 * MIB})
+    assert rotated
+    there = world.there()["a.log"]
+    whole = {content_hash(data).hex() for data in (old, new + b"and more\n")}
+    assert (report.failed, there in whole) == ([], True)
+    assert world.push().failed == []
+    assert world.there()["a.log"] == content_hash(new + b"and more\n").hex()

@@ -216,7 +216,7 @@ ELSEWHERE = {
         "operations/test_odd_worlds.py::test_a_state_folder_that_cannot_be_written_is_said"
     ),
     "local: a log that is truncated and written anew while it is sent": (
-        "disk/test_rotated_log.py::test_a_log_that_was_truncated_and_written_anew_has_changed"
+        "operations/test_push.py::test_a_log_that_is_rotated_while_it_is_sent_is_sent_anew_as_a_whole"
     ),
     "local: a disk that cannot be watched": (
         "engine/daemon/test_scheduler.py::test_a_disk_that_cannot_be_watched_is_said_and_survived"
