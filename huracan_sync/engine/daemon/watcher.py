@@ -109,6 +109,8 @@ class Watcher:
                     self._young.setdefault(path, (self._monotonic(), set()))
                 elif change != Change.deleted:
                     self._tell(path)
+                elif path in there:
+                    there[path] = None  # the one that comes in its place may be given the same number
             self._tell_of_young()
             if {folder: _identity(folder) for folder in there} != there:
                 return

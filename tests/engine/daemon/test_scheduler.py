@@ -1,5 +1,6 @@
 """When a task is done again: intervals, changes on the disk, failures, and the end."""
 
+import itertools
 import os
 import shutil
 import threading
@@ -49,18 +50,69 @@ class Doing:
             assert self.happened.wait_for(lambda: len(self.done) >= count, within), f"{len(self.done)} of {count}"
 
 
+class Rests:
+    """Told whenever a loop has settled what it did and begins to wait."""
+
+    def __init__(self):
+        self.happened, self.waits = threading.Condition(), []
+
+    def wait(self, news, seconds):
+        with self.happened:
+            self.waits.append((threading.current_thread().name, seconds))
+            self.happened.notify_all()
+        return news.wait(seconds)
+
+    def until(self, true, within=120.0):
+        with self.happened:
+            assert self.happened.wait_for(true, within), "it never was"
+
+
 @pytest.fixture
-def started():
+def rests():
+    return Rests()
+
+
+@pytest.fixture
+def started(rests):
     running = []
 
     def start(*doings, **options):
-        loops = Loops([doing.task for doing in doings], **options)
+        loops = Loops([doing.task for doing in doings], **{"clock": Clock(wait=rests.wait), **options})
         running.append(loops)
         loops.start()
         return loops
 
     yield start
     assert all(loops.stop(5) for loops in running)
+
+
+class Looks:
+    """Each look of the watcher at the disk; the first tells that it watches."""
+
+    def __init__(self, monkeypatch):
+        import watchfiles
+
+        self.happened, self.count, self.folders = threading.Condition(), 0, []
+        self._real = watchfiles.watch
+        monkeypatch.setattr("watchfiles.watch", self._watch)
+
+    def _watch(self, *folders, **options):
+        for changes in self._real(*folders, **options):
+            yield changes
+            with self.happened:  # it has told of these
+                self.count, self.folders = self.count + 1, list(folders)
+                self.happened.notify_all()
+
+    def wait(self, more=1, within=120.0):
+        """So many looks that begin after this moment."""
+        with self.happened:
+            enough = self.count + more + 1
+            assert self.happened.wait_for(lambda: self.count >= enough, within), "it looks no more"
+
+
+@pytest.fixture
+def looks(monkeypatch):
+    return Looks(monkeypatch)
 
 
 def test_each_task_has_its_own_interval_and_thread(started):
@@ -72,13 +124,13 @@ def test_each_task_has_its_own_interval_and_thread(started):
     assert all(loop.thread.daemon for loop in loops.loops)
 
 
-def test_intervals_are_varied_by_a_tenth(started):
+def test_intervals_are_varied_by_a_tenth(started, rests):
     fast = Doing("x", 100)
-    loops = started(fast, clock=Clock(chance=lambda: 0.0))
-    fast.wait(1)
-    time.sleep(0.05)
+    loops = started(fast, clock=Clock(chance=lambda: 0.0, wait=rests.wait))
+    rests.until(lambda: rests.waits)
     (state,) = loops.states()
-    assert 89 < state.next_run - time.time() < 91
+    assert state.passes == 1
+    assert 89 < rests.waits[0][1] <= 90
 
 
 @pytest.mark.parametrize("interval", [0, -1])
@@ -88,32 +140,24 @@ def test_no_interval_no_task(interval):
     assert loops.stop()
 
 
-def test_a_failing_task_stops_no_other_and_is_tried_again(started, monkeypatch):
+def test_a_failing_task_stops_no_other_and_is_tried_again(started, rests, monkeypatch):
     monkeypatch.setattr(scheduler, "FIRST_RETRY_S", 0.2)
     bad = Doing("bad", 3600, [Unreachable("no network"), ValueError("a bug"), Unreachable("no network")])
     good = Doing("good", 0.1)
-    asked = []
-
-    def wait(news, seconds):
-        asked.append((threading.current_thread().name, seconds))
-        return news.wait(seconds)
-
-    loops = started(bad, good, clock=Clock(wait=wait))
-    bad.wait(4)
+    loops = started(bad, good)
     good.wait(3)
-    assert {round(seconds / 0.2) for name, seconds in asked if name == "bad"} >= {1, 2, 4}  # patience grows
-    time.sleep(0.05)
+    rests.until(lambda: loops.states()[0].passes == 4)
+    assert {round(seconds / 0.2) for name, seconds in rests.waits if name == "bad"} >= {1, 2, 4}  # patience grows
     state = loops.states()[0]
     assert [type(error).__name__ for error in bad.failures] == ["Unreachable", "HuracanError", "Unreachable"]
     assert (state.failures, state.passes, state.last_error, state.queue) == (3, 4, "", 0)
 
 
-def test_what_failed_waits_and_is_late(started, monkeypatch):
+def test_what_failed_waits_and_is_late(started, rests, monkeypatch):
     monkeypatch.setattr(scheduler, "FIRST_RETRY_S", 60)
     bad = Doing("bad", 3600, [Unreachable("no network")])
     loops = started(bad)
-    bad.wait(1)
-    time.sleep(0.1)
+    rests.until(lambda: rests.waits)
     (state,) = loops.states()
     assert "no network" in state.last_error
     assert state.last_success is None
@@ -133,49 +177,50 @@ def watching(folder, **more):
     return Doing("x", 3600, folders=(folder,), wants=lambda path: path.endswith(".json"), **more)
 
 
-def test_a_change_is_acted_on_within_seconds(started, folder, slow):
+def test_a_change_is_acted_on_within_seconds(started, folder, slow, rests, looks):
     doing = watching(folder)
     loops = started(doing)
     doing.wait(1)
-    time.sleep(0.3)
+    looks.wait()
     (folder / "deep").mkdir()
     began = time.monotonic()
     (folder / "deep/new.json").write_text("{}")
     doing.wait(2)
     assert doing.done[1][0] - began < 3
     assert doing.done[1][1] is True
-    time.sleep(0.1)
-    assert loops.states()[0].queue == 0
+    rests.until(lambda: loops.states()[0].queue == 0)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("open_", [Outcome(waiting=1), Outcome(failed=1, error="damaged")])
-def test_a_change_that_cannot_be_acted_on_is_looked_at_less_and_less_often(started, folder, monkeypatch, open_):
+def test_a_change_that_cannot_be_acted_on_is_looked_at_less_and_less_often(
+    started, folder, monkeypatch, open_, rests, looks
+):
     monkeypatch.setattr(scheduler, "WAITING_S", 0.2)
     monkeypatch.setattr(scheduler, "FIRST_RETRY_S", 0.2)
     doing = watching(folder, outcomes=[Outcome(files=1), *[open_] * 20])
     loops = started(doing, debounce_s=0.05)
     doing.wait(1)
-    time.sleep(0.3)
+    looks.wait()
     (folder / "half.json").write_text("{")
-    time.sleep(4.0)
-    assert len(doing.done) <= 7  # the first, the change, then 0.2, 0.4, 0.8, 1.6 seconds later
+    doing.wait(6)  # the first, the change, then 0.2, 0.4, 0.8, 1.6 seconds later
+    pauses = [later[0] - earlier[0] for earlier, later in itertools.pairwise(doing.done[1:])]
+    assert all(pause > 0.2 * 2**n for n, pause in enumerate(pauses)), pauses
     assert loops.states()[0].queue == 1
-    assert loops.states()[0].lag_s(time.time()) > 3
+    assert loops.states()[0].lag_s(time.time()) >= 3
     doing.outcomes.clear()
     count = len(doing.done)
     (folder / "half.json").write_text("{}")
     doing.wait(count + 1)  # the writer's end is noticed at once
-    time.sleep(0.2)
+    rests.until(lambda: loops.states()[0].queue == 0)
     state = loops.states()[0]
-    assert (state.queue, state.lag_s(time.time()), state.last_error) == (0, 0.0, "")
+    assert (state.lag_s(time.time()), state.last_error) == (0.0, "")
 
 
-def test_what_is_refused_is_said_and_not_late(started):
+def test_what_is_refused_is_said_and_not_late(started, rests):
     doing = Doing(outcomes=[Outcome(files=3, refused=1, error="holds a secret", refusals=("holds a secret",))])
     loops = started(doing)
-    doing.wait(1)
-    time.sleep(0.1)
+    rests.until(lambda: rests.waits)
     (state,) = loops.states()
     assert (state.refusals, state.last_error, state.queue, state.failures) == (["holds a secret"], "", 0, 0)
     assert state.lag_s(time.time() + 100) == 0
@@ -183,29 +228,30 @@ def test_what_is_refused_is_said_and_not_late(started):
     assert state.next_run - time.time() > 3000
 
 
-def test_what_does_not_matter_wakes_nobody(started, folder):
+def test_what_does_not_matter_wakes_nobody(started, folder, rests, looks):
     doing = watching(folder)
-    started(doing, debounce_s=0.1)
+    loops = started(doing, debounce_s=0.1)
     doing.wait(1)
-    time.sleep(0.3)
+    looks.wait()
     (folder / "notes.txt").write_text("x")
     (folder / ".huracan-0123.part").write_text("x")
     (folder / "gone.json").write_text("x")
     (folder / "gone.json").unlink()
-    time.sleep(0.6)
+    looks.wait(2)
+    rests.until(lambda: loops.states()[0].queue == 0)
     assert len(doing.done) <= 2  # the last one may be noticed before it goes
 
 
-def test_many_changes_are_one_pass(started, folder):
+def test_many_changes_are_one_pass(started, folder, rests, looks):
     doing = watching(folder)
-    started(doing, debounce_s=0.2)
+    loops = started(doing, debounce_s=0.5)
     doing.wait(1)
-    time.sleep(0.2)
+    looks.wait()
     for n in range(50):
         (folder / f"{n}.json").write_text("{}")
-        time.sleep(0.01)
     doing.wait(2)
-    time.sleep(0.5)
+    looks.wait(2)
+    rests.until(lambda: loops.states()[0].queue == 0)
     assert len(doing.done) == 2
 
 
@@ -222,19 +268,18 @@ def test_a_file_that_never_lies_still_is_not_forgotten(started, folder, monkeypa
     assert len(doing.done) == 2
 
 
-def test_half_written_files_are_looked_at_again(started, folder, monkeypatch):
+def test_half_written_files_are_looked_at_again(started, folder, monkeypatch, rests, looks):
     monkeypatch.setattr(scheduler, "WAITING_S", 0.1)
     doing = watching(folder, outcomes=[Outcome(), Outcome(waiting=1), Outcome(waiting=1)])
     loops = started(doing, debounce_s=0.1)
     doing.wait(1)
-    time.sleep(0.3)
+    looks.wait()
     (folder / "half.json").write_text("{")
     doing.wait(4)
-    time.sleep(0.1)
-    assert loops.states()[0].changed_since is None
+    rests.until(lambda: loops.states()[0].changed_since is None)
 
 
-def test_a_folder_that_comes_later_is_watched_with_what_it_holds(started, tmp_path):
+def test_a_folder_that_comes_later_is_watched_with_what_it_holds(started, tmp_path, looks):
     folder = tmp_path / "later"
     doing = watching(folder)
     started(doing, debounce_s=0.1)
@@ -244,14 +289,13 @@ def test_a_folder_that_comes_later_is_watched_with_what_it_holds(started, tmp_pa
     (ready / "a.json").write_text("{}")
     ready.rename(folder)
     doing.wait(2)
-    time.sleep(0.6)
+    looks.wait()
     (folder / "b.json").write_text("{}")
     doing.wait(3)
-    time.sleep(0.3)
+    looks.wait()
     shutil.rmtree(folder)
-    time.sleep(0.3)
     folder.mkdir()
-    time.sleep(0.3)
+    looks.wait()
     (folder / "c.json").write_text("{}")
     doing.wait(4)
 
@@ -268,9 +312,8 @@ def test_a_disk_that_cannot_be_watched_is_said_and_survived(started, folder, mon
     monkeypatch.setattr("watchfiles.watch", blind)
     doing = watching(folder)
     with capture_logs() as events:
-        loops = started(doing)
-        doing.wait(1)
-        time.sleep(0.2)
+        loops = started(doing, quick_s=0.05)
+        doing.wait(3)  # it looks by itself now
     assert [event["event"] for event in events] == ["disk_cannot_be_watched"]
     assert "limit" in loops.not_watching
 
@@ -287,7 +330,7 @@ def test_who_cannot_see_looks_more_often(started, folder, monkeypatch, watches):
     assert len(other.done) == 1  # it has no folders to look at
 
 
-def test_who_sees_again_takes_his_time(started, folder, monkeypatch):
+def test_who_sees_again_takes_his_time(started, folder, monkeypatch, rests):
     import watchfiles
 
     real, calls = watchfiles.watch, []
@@ -303,12 +346,7 @@ def test_who_sees_again_takes_his_time(started, folder, monkeypatch):
     doing = watching(folder)
     loops = started(doing, quick_s=0.2)
     doing.wait(2)
-    while loops.not_watching:
-        time.sleep(0.05)
-    time.sleep(0.5)
-    count = len(doing.done)
-    time.sleep(1.0)
-    assert len(doing.done) == count
+    rests.until(lambda: not loops.not_watching and rests.waits[-1][1] > 3000)
 
 
 def test_stop_waits_for_what_is_under_way(folder):
