@@ -11,6 +11,7 @@ from pathlib import Path
 from benches.laps import Lap
 
 OURS = "huracan-sync"
+SIGNING = "the same, signing"
 LIMIT = "bare client"
 WORKS = {
     "first push": "1,000 files of 2 KiB, first push",
@@ -23,6 +24,8 @@ WORKS = {
     "candles down": "real candles, down",
 }
 MB = 1_000_000
+README_TABLE = ("<!-- race: scripts/bench.py peers --write huracan_sync/docs -->", "<!-- race ends -->")
+"""Between what the README has its table of the race."""
 
 
 def machine() -> str:
@@ -69,6 +72,52 @@ def _summary(laps: Sequence[Lap], latency: float) -> list[str]:
         cells = [_cell(lap, first) for lap in found]
         lines.append(f"| {WORKS[work]} | " + " | ".join(cells) + " |")
     return lines
+
+
+def _faster(laps: Sequence[Lap], latency: float, work: str) -> Lap | None:
+    """The fastest other tool, where it is faster than this project by as much as is shown."""
+    ours = _lap(laps, latency, work, OURS)
+    others = [each for each in laps if (each.latency_ms, each.work) == (latency, work) and not each.fails]
+    tools = [each for each in others if each.racer not in {OURS, SIGNING, LIMIT}]
+    first = min(tools, key=lambda lap: lap.seconds, default=None)
+    if ours is None or first is None:
+        return None
+    is_lost = bool(ours.fails) or (first.seconds < ours.seconds and seconds(first.seconds) != seconds(ours.seconds))
+    return first if is_lost else None
+
+
+def lost(laps: Sequence[Lap]) -> str:
+    """Which rows another tool wins."""
+    rows = []
+    for latency in sorted({lap.latency_ms for lap in laps}, reverse=True):
+        for work, name in WORKS.items():
+            ours, first = _lap(laps, latency, work, OURS), _faster(laps, latency, work)
+            if ours and first:
+                mine = "we fail" if ours.fails else f"we {seconds(ours.seconds)} s"
+                rows.append(f"- {latency:g} ms, {name}: {first.racer} {seconds(first.seconds)} s, {mine}")
+    return "Rows that another tool wins:\n\n" + "\n".join(rows) if rows else "No other tool wins a row."
+
+
+def short(laps: Sequence[Lap], latency: float) -> str:
+    """The table for the README: this project, the best of the others, and the limit."""
+    found = {lap.racer for lap in laps}
+    racers = [each for each in (OURS, "rclone, tuned", "official SDK x16", LIMIT) if each in found]
+    names = [f"{each} (the limit, no tool)" if each == LIMIT else each for each in racers]
+    lines = [
+        f"| seconds (requests) at {latency:g} ms | {' | '.join(names)} |",
+        "| --- |" + " ---: |" * len(racers),
+    ]
+    for work, name in WORKS.items():
+        cells = [_lap(laps, latency, work, racer) for racer in racers]
+        if not any(cells):
+            continue
+        winner = _faster(laps, latency, work)
+        best = winner or cells[0]
+        words = [_cell(each, best.seconds if best else 0.0) for each in cells]
+        if winner:
+            words[0] += f", lost to {winner.racer}"
+        lines.append(f"| {name} | {' | '.join(words)} |")
+    return "\n".join(lines)
 
 
 def _cell(lap: Lap | None, first: float) -> str:
@@ -120,10 +169,11 @@ before" is its old class, restated: a `get_metadata` and a whole-file upload for
 rclone with the best options we found ({{tuned}}). The SDK and dropboxdrivefs have no sync: nothing to measure a second
 time. To race: `bash scripts/test_peers.sh` installs the others (and tests them), `python scripts/bench.py peers` races.
 
-`huracan-sync` flushes restored files to the disk (fsync) before it reports them; the others do not. Where the
-processor is the limit, as here, downloading one large file takes a tenth longer than with rclone. On a line of 800
+`huracan-sync` flushes restored files to the disk (fsync) before it reports them; the others do not. On a line of 800
 Mbit/s (measured 2026-11-21) a file of 256 MiB takes 1.3 times the line's own time up and 1.2 times down; killed
 half-way, it sends 5 to 16 MiB again.
+
+{lost(laps)}
 
 ![Seconds each program took](bench.svg)
 
@@ -217,10 +267,16 @@ def _text(
 
 
 def write(folder: Path, laps: Sequence[Lap], versions: Mapping[str, str], tuned: Sequence[str]) -> None:
-    """Put bench.md and bench.svg into a folder."""
+    """Put bench.md and bench.svg into a folder; into that of the docs: the table of the README too."""
     day = datetime.now(UTC).strftime("%Y-%m-%d")
     folder.mkdir(parents=True, exist_ok=True)
     text = page(laps, versions, day=day, where=machine()).replace("{tuned}", f"`{' '.join(tuned)}`")
     (folder / "bench.md").write_text(text.rstrip() + "\n", encoding="utf-8")
     far = max(lap.latency_ms for lap in laps)
     (folder / "bench.svg").write_text(chart(laps, latency=far, day=day), encoding="utf-8")
+    readme = folder.resolve().parents[1] / "README.md"
+    if folder.resolve().name == "docs" and readme.exists():
+        begin, end = README_TABLE
+        head, _, rest = readme.read_text(encoding="utf-8").partition(begin)
+        tail = rest.partition(end)[2]
+        readme.write_text(f"{head}{begin}\n\n{short(laps, far)}\n\n{end}{tail}", encoding="utf-8")
