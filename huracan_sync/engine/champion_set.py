@@ -38,7 +38,7 @@ from huracan_sync.tree.symbols import CHAMPIONS
 
 if TYPE_CHECKING:
     from huracan_sync.signing.channel_publisher import ChannelPublisher
-    from huracan_sync.signing.transaction import Published, Wanted
+    from huracan_sync.signing.transaction_steps import Published, Wanted
 
 PLACES = ("models/champions/latest/", "hamilton/")
 """What begins so, below the app folder, is for Hamilton."""
@@ -161,7 +161,7 @@ def _publish(channel_publisher: ChannelPublisher, change: Wanted) -> Published |
 
 def _change(items: list[Item], before: list[Item] | None, *, is_due: bool) -> Wanted | None:
     from huracan_sync.signing.merge import Change  # noqa: PLC0415
-    from huracan_sync.signing.transaction import Renew  # noqa: PLC0415 - 50 ms of cryptography
+    from huracan_sync.signing.transaction_steps import Renew  # noqa: PLC0415 - 50 ms of cryptography
 
     if items:
         return Change(items, None, {}, strict=True).knowing({}, before)

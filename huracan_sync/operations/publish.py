@@ -25,7 +25,7 @@ from huracan_sync.signing import next_head
 from huracan_sync.signing.channel_publisher import ChannelPublisher
 from huracan_sync.signing.context import Context
 from huracan_sync.signing.signing_key import KeyPlace
-from huracan_sync.signing.transaction import Published, Reinstate, Renew
+from huracan_sync.signing.transaction_steps import Published, Reinstate, Renew
 from huracan_sync.transfer.compare import ChangeSet
 from huracan_sync.transfer.journal import Journal
 from huracan_sync.transfer.journal.signed_state import expire_signatures

@@ -25,15 +25,8 @@ from huracan_sync.signing.executor import Executor
 from huracan_sync.signing.head_log import committed, lost
 from huracan_sync.signing.next_head import SeenHead
 from huracan_sync.signing.resume import resume
-from huracan_sync.signing.transaction import (
-    ChannelView,
-    Published,
-    PublishRequest,
-    Wanted,
-    publish_transaction,
-    read_channel,
-    read_items,
-)
+from huracan_sync.signing.transaction import publish_transaction, read_channel, read_items
+from huracan_sync.signing.transaction_steps import ChannelView, Published, PublishRequest, Wanted
 from huracan_sync.signing.trust_files import TrustFiles
 
 

@@ -18,7 +18,7 @@ from huracan_sync.remote.parallel import several
 from huracan_sync.remote.rate_limit import Wait
 from huracan_sync.remote.stat import children, metadata
 from huracan_sync.signing.next_head import StoredFile
-from huracan_sync.signing.transaction import (
+from huracan_sync.signing.transaction_steps import (
     Current,
     Intend,
     Lost,

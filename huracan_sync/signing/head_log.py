@@ -16,7 +16,7 @@ from huracan_sync.manifest import head, locations
 from huracan_sync.manifest.entries import Item
 from huracan_sync.manifest.head import Head, Opened
 from huracan_sync.manifest.trust import Trust
-from huracan_sync.signing.transaction import Lost, Names, Read, Steps
+from huracan_sync.signing.transaction_steps import Lost, Names, Read, Steps
 from huracan_sync.tree.paths import RelPath
 
 _NAME = re.compile(r"([1-9][0-9]{0,18})-([1-9][0-9]{0,18})-[0-9a-f]{8}\.hzh")

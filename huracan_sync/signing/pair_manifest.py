@@ -21,7 +21,7 @@ from huracan_sync.signing.context import Context
 from huracan_sync.signing.local_manifest import LocalManifest
 from huracan_sync.signing.merge import change_of
 from huracan_sync.signing.signed_result import SignedResult, mark_of
-from huracan_sync.signing.transaction import ChannelView, Published
+from huracan_sync.signing.transaction_steps import ChannelView, Published
 from huracan_sync.transfer.journal import ListedFile, Origin, SignedState
 from huracan_sync.transfer.journal.signed_state import Proof, SignedStates, note_proofs
 from huracan_sync.transfer.pair import Pair

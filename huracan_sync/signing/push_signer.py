@@ -21,7 +21,7 @@ from huracan_sync.tree.paths import fold
 
 if TYPE_CHECKING:
     from huracan_sync.signing.pair_manifest import PairPublisher
-    from huracan_sync.signing.transaction import ChannelView
+    from huracan_sync.signing.transaction_steps import ChannelView
 
 
 class PushSigner:

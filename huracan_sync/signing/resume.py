@@ -17,7 +17,8 @@ from huracan_sync.manifest.head import Opened
 from huracan_sync.manifest.trust import Trust
 from huracan_sync.signing.head_log import parse_name
 from huracan_sync.signing.next_head import SeenHead, StoredFile
-from huracan_sync.signing.transaction import ChannelView, Names, Read, Steps, hole
+from huracan_sync.signing.transaction import hole
+from huracan_sync.signing.transaction_steps import ChannelView, Names, Read, Steps
 from huracan_sync.tree.paths import RelPath
 
 AT_ONCE = 16

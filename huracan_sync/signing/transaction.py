@@ -1,24 +1,22 @@
-"""The act of publishing, step by step. It does nothing itself: it yields what to do and is sent what came of it.
+"""The publish transaction, step by step. It does nothing itself: it yields steps and is sent their results.
 
 read the newer trust files and the head
-read what the head names            only where others publish in the same channel too
-store the body, its shards          those that do not lie there already, and tables of leaves
+read the files that the head names  only where others publish in the same channel too
+store the body and its shards       those that Dropbox does not hold yet, and tables of leaves
 store a copy of the head in the log
 intend                              note on this machine what is about to be committed
 swap the head                       the commit
 
 swapped         done
-another head    somebody else was faster: look again, go on from his
-no answer       read the head: it is ours: done. It is what it was: swap again, which can only happen once. It is
-                another: go down its chain; if ours is in it, it was committed; if not, go on from his
+another head    somebody else was faster: read again, and build on theirs
+no answer       read the head. It is ours: done. It is the one from before: swap again, which can only succeed once. It
+                is another: follow its chain down; if ours is in it, it was committed; if not, build on theirs
 """
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Generator, Mapping, Sequence
-from enum import Enum
-from typing import Any, NamedTuple, TypeVar
+from typing import NamedTuple
 
 from huracan_sync.errors import Busy, NotFound, Refused, ServiceFault, StateMissing
 from huracan_sync.manifest import body, head, locations, trust
@@ -30,156 +28,28 @@ from huracan_sync.manifest.trust import Policy, Trust
 from huracan_sync.signing import next_head
 from huracan_sync.signing.merge import Change, alone, check_strict, check_to_be_had, doubtful, elsewhere, merge
 from huracan_sync.signing.next_head import BodyRef, ChainPosition, SeenHead, StoredFile
-from huracan_sync.tree.paths import RelPath
+from huracan_sync.signing.transaction_steps import (
+    Current,
+    Intend,
+    Lost,
+    Pause,
+    Published,
+    PublishRequest,
+    Read,
+    Reinstate,
+    Renew,
+    Steps,
+    Store,
+    Swap,
+    Swapped,
+    Wanted,
+)
 
 ATTEMPTS = 60
 """How often somebody else may be faster."""
 SWAPS = 8
 """How often one head is swapped in that no answer comes to."""
 _FIND_OUT = "run the same command again, it finds out what happened"
-
-
-# --- what is to be done -----------------------------------------------------------------------------------------
-
-
-class Read(NamedTuple):
-    """Read a file below the root: a `Lying`, or None where nothing lies."""
-
-    place: RelPath
-    limit: int
-
-
-class Names(NamedTuple):
-    """The names of the files directly in a folder below the root: a list."""
-
-    folder: str
-
-
-class Lost(NamedTuple):
-    """Which of these files cannot be had any more, neither by their revision nor at their path: a list of paths."""
-
-    items: tuple[Item, ...]
-
-
-class Store(NamedTuple):
-    """Have these bytes at a place that is only ever given to these bytes: None."""
-
-    place: RelPath
-    data: bytes
-
-
-class Current(NamedTuple):
-    """Which revision lies at each of these paths: a dict, None where nothing lies."""
-
-    paths: tuple[str, ...]
-
-
-class Intend(NamedTuple):
-    """Note durably on this machine what is about to be committed: None."""
-
-    published: Published
-
-
-class Swap(NamedTuple):
-    """Put this head where the revision `rev` lies, and only there (None: where nothing lies): a `Swapped`."""
-
-    place: RelPath
-    data: bytes
-    rev: str | None
-
-
-class Pause(NamedTuple):
-    """Wait a little, longer with each attempt: None."""
-
-    attempt: int
-
-
-class Swapped(Enum):
-    """What came of a swap."""
-
-    DONE = "done"
-    OTHER = "other"
-    """Something else lies there."""
-    UNKNOWN = "unknown"
-    """No answer came."""
-
-
-Step = Read | Names | Lost | Store | Current | Intend | Swap | Pause
-T = TypeVar("T")
-Steps = Generator[tuple[Step, ...], Sequence[Any], T]
-"""Steps of one tuple may be done in any order, or at once; what is sent back are their results in theirs."""
-
-
-# --- what is wanted ---------------------------------------------------------------------------------------------
-
-
-class Renew(NamedTuple):
-    """The list stays as it is, and gets more time."""
-
-
-class Reinstate(NamedTuple):
-    """The list that an earlier head names becomes current again."""
-
-    ref: BodyRef
-
-
-Wanted = Change | Renew | Reinstate
-
-
-class ChannelView(NamedTuple):
-    """A look at the channel a moment ago. If it is out of date, the swap will tell."""
-
-    version: int
-    """Of the trust file that was known before."""
-    stored: StoredFile | None
-    trust: Trust
-    added: tuple[bytes, ...] = ()
-    """The bytes of newer trust files."""
-    held: SeenHead | None = None
-    """Where this machine remembers nothing: the head to go on from, if it is another than lies at its place."""
-
-
-class PublishRequest(NamedTuple):
-    """What is asked, and by whom."""
-
-    channel: str
-    wanted: Wanted
-    held: SeenHead | None
-    """What this machine has seen of the channel."""
-    known: frozenset[bytes]
-    """SHA-256 of bodies and shards that lie in Dropbox for certain."""
-    sign: Callable[[Head, Trust], bytes]
-    clock: Callable[[], float]
-    publisher: str
-    channel_view: ChannelView | None = None
-    tables: Mapping[bytes, bytes] = {}
-    """Tables of leaves, by SHA-256, that its entries name and that may not lie in Dropbox yet."""
-
-
-class Published(NamedTuple):
-    """The head that states it now."""
-
-    head: Head
-    digest: bytes
-    data: bytes
-    parts: tuple[bytes, ...]
-    """SHA-256 of the body and its shards."""
-    trust: Trust
-    trust_files: tuple[bytes, ...]
-    """Trust files that were not known before, oldest first."""
-    shared: bool
-    superseded: tuple[str, ...]
-    """Paths that others have changed after this machine; theirs are listed."""
-    left_out: tuple[str, ...]
-    """Paths of a kind that the channel does not allow."""
-    made: bool
-    """Whether a new head was made for it."""
-    bodies: tuple[Part, ...] = ()
-    """The body and its shards, where this machine has made them."""
-    links: tuple[bytes, ...] = ()
-    """Digests on the way of `skip` from this head on, as far as they are known."""
-    resumed_from: int = 0
-    """The sequence that a machine without memory went on from, where an older head lay in its place."""
 
 
 class _Content(NamedTuple):
@@ -194,18 +64,18 @@ class _Content(NamedTuple):
     bodies: tuple[Part, ...] = ()
 
 
-# --- the act ----------------------------------------------------------------------------------------------------
+# --- the transaction --------------------------------------------------------------------------------------------
 
 
 def publish_transaction(request: PublishRequest, known: Trust) -> Steps[Published]:
-    """Publish what is asked.
+    """Publish.
 
     Args:
-        request: what, and by whom.
+        request: what to publish, and who publishes it.
         known: the newest trust file this machine knows.
 
     Raises:
-        Refused: what lies there cannot be gone on from, or what is asked no reader would accept.
+        Refused: the head in Dropbox cannot be built on, or no reader would accept the new one.
         NoSigningKey: too few of the channel's keys are here.
         Busy: others were faster, too often.
         ServiceFault: no answer came, and nobody can tell what happened.
@@ -226,20 +96,9 @@ def publish_transaction(request: PublishRequest, known: Trust) -> Steps[Publishe
             stores += [Store(locations.leaves(sha256), table) for sha256, table in request.tables.items()]
         if stores:
             yield tuple(stores)
-        digests = next_head.known_digests(position, request.held)
-        payload = next_head.follow(
-            position,
-            content.ref,
-            skip=(yield from _skip(request.channel, position, digests)),
-            trust=known,
-            channel=request.channel,
-            now_ms=now_ms,
-            publisher=request.publisher,
-        )
-        data = request.sign(payload, known)
-        made = _published(Opened(payload, head.digest(payload), data, []), content, known, added, made=True)
-        made = made._replace(links=next_head.links_of(payload.seq, made.digest, digests))
-        yield (Store(locations.log(request.channel, payload.epoch, payload.seq, made.digest), data),)
+        made = yield from _sign(request, position, content, known, added, now_ms)
+        payload = made.head
+        yield (Store(locations.log(request.channel, payload.epoch, payload.seq, made.digest), made.data),)
         yield (Intend(made),)
         there = yield from _committed(made, position.rev, now_ms)
         if there:
@@ -255,6 +114,30 @@ def publish_transaction(request: PublishRequest, known: Trust) -> Steps[Publishe
         if there is False and stored is not None and request.held is None:
             yield from _check_copied(request.channel, stored, known)
     raise Busy(f"others were faster {ATTEMPTS} times to publish in {request.channel}", channel=request.channel)
+
+
+def _sign(
+    request: PublishRequest,
+    position: ChainPosition,
+    content: _Content,
+    known: Trust,
+    added: list[bytes],
+    now_ms: int,
+) -> Steps[Published]:
+    """The next head, signed. Nothing is stored yet."""
+    digests = next_head.known_digests(position, request.held)
+    payload = next_head.follow(
+        position,
+        content.ref,
+        skip=(yield from _skip(request.channel, position, digests)),
+        trust=known,
+        channel=request.channel,
+        now_ms=now_ms,
+        publisher=request.publisher,
+    )
+    data = request.sign(payload, known)
+    made = _published(Opened(payload, head.digest(payload), data, []), content, known, added, made=True)
+    return made._replace(links=next_head.links_of(payload.seq, made.digest, digests))
 
 
 def _begin(request: PublishRequest, known: Trust) -> Steps[tuple[StoredFile | None, Trust, list[bytes]]]:
@@ -400,7 +283,7 @@ def _is_below(stored: StoredFile | None, made: Published, now_ms: int) -> Steps[
     return False
 
 
-# --- what it says -----------------------------------------------------------------------------------------------
+# --- the content ------------------------------------------------------------------------------------------------
 
 
 def _content(request: PublishRequest, position: ChainPosition, policy: Policy) -> Steps[_Content]:

@@ -1,4 +1,4 @@
-"""Look at both sides of a pair, and tell only where they differ from what was synced.
+"""Compare both sides of a pair, and return only where they differ from what was synced.
 
 The disk is compared by stamps (size, mtime, ctime, inode), and only what moved is read; Dropbox is asked what changed
 since the cursor. So an unchanged tree of any size costs one request and no file byte. A file whose size differs from

@@ -1,4 +1,4 @@
-"""Download what a plan says: small folders as a zip, files by revision, large ones in stretches.
+"""Download what a plan says: small folders as a zip, files by revision, large ones in ranges.
 
 Laws: a file is written beside its place and put there only when its content hash is the planned one. What was verified
 before a crash is not fetched again. A file on disk that changed meanwhile stays.

@@ -1,4 +1,4 @@
-"""Bring one file down: whole, in stretches, or as a stream; verified before it is in its place."""
+"""Bring one file down: whole, in ranges, or as a stream; verified before it is in its place."""
 
 from __future__ import annotations
 
@@ -158,7 +158,7 @@ def _mismatch(entry: Entry) -> ContentMismatch:
 
 
 class RangeDownload:
-    """A large file arriving in stretches of blocks. Lives in the caller's thread; `fetch` runs on a worker's."""
+    """A large file arriving in ranges of blocks. Lives in the caller's thread; `fetch` runs on a worker's."""
 
     def __init__(self, context: DownloadContext, step: Copy, *, clock: Callable[[], float] = time.monotonic) -> None:
         self.step = step
@@ -221,16 +221,16 @@ class RangeDownload:
         self._context.monitor.moved(self.length(number))
 
     def end(self, blocks: range, error: HuracanError | None) -> bool:
-        """A stretch has come to its end; whether that was the end of the whole file.
+        """A range has come to its end; whether that was the end of the whole file.
 
-        A file that failed ends when its last stretch under way does: until then its part is written.
+        A file that failed ends when its last range under way does: until then its part is written.
         """
         self._window.end(blocks)
         self._error = self._error or error
         return self._window.is_idle and (self._error is not None or self.is_complete)
 
     def fetch(self, blocks: range) -> None:
-        """On a worker: fetch a stretch, verify each block if that is possible alone, write it, tell of it."""
+        """On a worker: fetch a range, verify each block if that is possible alone, write it, tell of it."""
         context, entry = self._context, self.step.entry
         part = Ranged(blocks.start * BLOCK_SIZE, min(blocks.stop * BLOCK_SIZE, entry.size))
         for path in _places(context, entry):

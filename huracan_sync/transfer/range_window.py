@@ -1,4 +1,4 @@
-"""How a large file is asked for: in few long stretches, more of them at once only while that brings more. Pure.
+"""How a large file is asked for: in few long ranges, more of them at once only while that brings more. Pure.
 
 Where a connection is fast, each further one costs more CPU than it brings; where it is slow, four bring four times as
 much. So two are begun with, and the others when a block took too long. A range that is nearly there makes room for
@@ -11,22 +11,22 @@ from collections import deque
 from collections.abc import Container
 
 MOST = 4
-"""Stretches under way at once. Each is verified and kept block by block: a kill costs less than a block of each."""
+"""Ranges under way at once. Each is verified and kept block by block: a kill costs less than a block of each."""
 FIRST = 2
 FAST = 64 * 1024 * 1024
 """Bytes a second of one connection that are enough: two of them fill a line of a gigabit."""
 NEARLY = 2
-"""Blocks that a stretch which is nearly there still misses."""
+"""Blocks that a range which is nearly there still misses."""
 LONGEST = 64
 SHORTEST = 2
 """Blocks that one request asks for, at most and at least."""
 
 
 class RangeWindow:
-    """Which stretches of one file are under way, and how many may be."""
+    """Which ranges of one file are under way, and how many may be."""
 
     def __init__(self) -> None:
-        self._missing: dict[int, int] = {}  # by the first block of a stretch
+        self._missing: dict[int, int] = {}  # by the first block of a range
         self._at_once = FIRST
 
     @property
@@ -35,12 +35,12 @@ class RangeWindow:
         return not self._missing
 
     def has_room(self) -> bool:
-        """Whether another stretch may be asked for now."""
+        """Whether another range may be asked for now."""
         busy = sum(missing > NEARLY for missing in self._missing.values())
         return busy < self._at_once and len(self._missing) < MOST
 
     def begin(self, blocks: range) -> None:
-        """A stretch is asked for."""
+        """A range is asked for."""
         self._missing[blocks.start] = len(blocks)
 
     def arrived(self, number: int, size: int, seconds: float) -> None:
@@ -50,12 +50,12 @@ class RangeWindow:
             self._at_once = MOST
 
     def end(self, blocks: range) -> None:
-        """A stretch has come to its end, whole or not."""
+        """A range has come to its end, whole or not."""
         del self._missing[blocks.start]
 
 
 def ranges(count: int, arrived: Container[int]) -> deque[range]:
-    """How the blocks of a file that have not arrived are asked for: in few long stretches, a request each."""
+    """How the blocks of a file that have not arrived are asked for: in few long ranges, a request each."""
     missing = [number for number in range(count) if number not in arrived]
     longest = max(SHORTEST, min(LONGEST, -(-len(missing) // MOST)))
     made: deque[range] = deque()

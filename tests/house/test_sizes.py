@@ -11,7 +11,6 @@ LINES_OF_A_FUNCTION = 60
 LONGER = {
     "reader.reader": 471,
     "transfer.journal": 467,
-    "signing.transaction": 463,
 }
 """Files that were longer before this was held. These numbers only go down."""
 

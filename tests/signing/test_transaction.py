@@ -12,10 +12,11 @@ from huracan_sync.errors import Busy, NotFound, ServiceFault
 from huracan_sync.manifest import body, head, locations, trust
 from huracan_sync.manifest.checks import Mark
 from huracan_sync.manifest.entries import Item
-from huracan_sync.signing import transaction
+from huracan_sync.signing import transaction, transaction_steps
 from huracan_sync.signing.merge import Change
 from huracan_sync.signing.next_head import SeenHead, StoredFile, body_ref
-from huracan_sync.signing.transaction import (
+from huracan_sync.signing.transaction import publish_transaction
+from huracan_sync.signing.transaction_steps import (
     ChannelView,
     Pause,
     PublishRequest,
@@ -24,7 +25,6 @@ from huracan_sync.signing.transaction import (
     Renew,
     Swap,
     Swapped,
-    publish_transaction,
 )
 
 
@@ -79,11 +79,11 @@ class World(Dropbox):
     def answer(self, step, fates):
         if isinstance(step, Read):
             return self.read(step.place)
-        if isinstance(step, transaction.Store):
+        if isinstance(step, transaction_steps.Store):
             return self.store(step.place, step.data)
-        if isinstance(step, transaction.Current):
+        if isinstance(step, transaction_steps.Current):
             return {path: self.blobs.get(path) for path in step.paths}
-        if isinstance(step, transaction.Lost):
+        if isinstance(step, transaction_steps.Lost):
             return [item.path for item in step.items if item.path in self.lost]
         if not isinstance(step, Swap):
             return None
@@ -135,7 +135,7 @@ def test_the_order_of_things(world):
     assert made.made
     kinds = [type(step).__name__ for step in world.steps]
     assert kinds == ["Read", "Store", "Store", "Intend", "Swap"]
-    assert [step.place.split("/")[1] for step in world.of(transaction.Store)] == ["bodies", "log"]
+    assert [step.place.split("/")[1] for step in world.of(transaction_steps.Store)] == ["bodies", "log"]
     again = world.perform(mine(item("a"), last=frozenset({made.digest})), held=seen(made.head))
     assert (again.made, again.digest) == (False, made.digest)
     assert [type(step).__name__ for step in world.steps] == ["Read", "Read"]
@@ -222,7 +222,7 @@ def test_a_roll_back_and_a_renewal(world):
     assert (made.head.seq, read_items(world, made.head)) == (3, ["a"])
     kept = world.perform(Renew(), held=seen(made.head))
     assert (kept.head.seq, kept.made, read_items(world, kept.head)) == (4, True, ["a"])
-    assert len(world.of(transaction.Store)) == 1  # the copy in the log
+    assert len(world.of(transaction_steps.Store)) == 1  # the copy in the log
     assert world.perform(Reinstate(body_ref(first)), held=seen(kept.head)).made is False
 
 
@@ -312,7 +312,7 @@ def test_what_others_have_published_is_listed_only_if_it_can_be_had(world):
     world.lost = set()
     made = world.perform(wanted, held=seen(first))
     assert read_items(world, made.head) == ["a", "b", "c"]
-    assert [step.items for step in world.of(transaction.Lost)] == [(item("a", "2"),)]  # nothing else is asked for
+    assert [step.items for step in world.of(transaction_steps.Lost)] == [(item("a", "2"),)]  # nothing else is asked for
 
 
 def test_a_large_list_of_others_is_read_shard_by_shard(world):
@@ -324,4 +324,4 @@ def test_a_large_list_of_others_is_read_shard_by_shard(world):
     world.files[HEAD] = (head.sign(payload, [ENGINE]), world.rev())
     made = world.perform(mine(item("data/x")), held=seen(payload))
     assert made.head.entry_count == 50_002
-    assert len(world.of(transaction.Store)) <= 4  # the shard it is in, the index, the log
+    assert len(world.of(transaction_steps.Store)) <= 4  # the shard it is in, the index, the log

@@ -1,4 +1,4 @@
-"""How a large file is cut into stretches, and how many of them are asked for at once."""
+"""How a large file is cut into ranges, and how many of them are asked for at once."""
 
 import pytest
 
@@ -10,7 +10,7 @@ QUICK, SLOW = BLOCK / FAST * 0.9, BLOCK / FAST * 1.1
 
 @pytest.mark.parametrize("count", [1, 2, 3, 5, 8, 25, 64, 1000])
 @pytest.mark.parametrize("arrived", [set(), {0}, {3, 4}, set(range(1, 1000, 7))])
-def test_stretches_cover_what_is_missing_once(count, arrived):
+def test_ranges_cover_what_is_missing_once(count, arrived):
     made = ranges(count, arrived)
     assert [number for part_range in made for number in part_range] == [n for n in range(count) if n not in arrived]
     if not arrived:
@@ -40,7 +40,7 @@ def test_where_it_is_slow_all_are(window):
     assert not window.has_room()
 
 
-def test_a_stretch_that_is_nearly_there_makes_room_for_one(window):
+def test_a_range_that_is_nearly_there_makes_room_for_one(window):
     for number in range(10 - NEARLY):
         assert not window.has_room()
         window.arrived(number, BLOCK, QUICK)

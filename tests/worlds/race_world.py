@@ -18,7 +18,8 @@ from huracan_sync.manifest.entries import Item
 from huracan_sync.signing import transaction as acts
 from huracan_sync.signing.merge import Change, change_of
 from huracan_sync.signing.next_head import SeenHead, StoredFile, body_ref
-from huracan_sync.signing.transaction import ChannelView, PublishRequest, Reinstate, Swapped, publish_transaction
+from huracan_sync.signing.transaction import publish_transaction
+from huracan_sync.signing.transaction_steps import ChannelView, PublishRequest, Reinstate, Swapped
 from huracan_sync.transfer.journal import SignedState
 from huracan_sync.tree.paths import fold
 
