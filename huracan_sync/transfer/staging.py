@@ -21,6 +21,7 @@ from huracan_sync.remote.listing import FileMetadata
 from huracan_sync.remote.repeat_each import repeat_each
 from huracan_sync.remote.stat import metadata
 from huracan_sync.remote.upload_session import Cursor
+from huracan_sync.transfer.append_body import AppendBody
 from huracan_sync.tree.content_hash import BLOCK_SIZE, DIGEST_SIZE, block_hashes, combine
 
 PART = 2 * BLOCK_SIZE
@@ -201,15 +202,13 @@ def _staged(session: str, size: int, blocks: bytes) -> Staged:
 def _bodies(pieces: list[tuple[str, bytes]]) -> list[list[tuple[str, bytes]]]:
     """The pieces as they travel: as many in an append as its header and its body may hold."""
     bodies: list[list[tuple[str, bytes]]] = []
-    header = body = 0
+    body = AppendBody()
     for session, content in pieces:
-        entry = upload_session.entry_length(session, len(content))
-        too_long = header + entry > upload_session.HeaderBudget.FIRST or body + len(content) > upload_session.BODY
-        if not bodies or too_long:
+        if not (bodies and body.takes(session, len(content))):
+            body = AppendBody()
+            body.takes(session, len(content))
             bodies.append([])
-            header, body = upload_session.ARG_OVERHEAD, 0
         bodies[-1].append((session, content))
-        header, body = header + entry, body + len(content)
     return bodies
 
 
@@ -256,4 +255,9 @@ def _judged(remote: Remote, placing: Placing, result: FileMetadata | HuracanErro
 def _verdict(answer: FileMetadata | HuracanError) -> Verdict | None:
     if isinstance(answer, FileMetadata):
         return None
-    return Verdict(answer, retry=isinstance(answer, RateLimited | ServiceFault) and not isinstance(answer, SessionLost))
+    return Verdict(answer, retry=may_do_later(answer))
+
+
+def may_do_later(error: HuracanError) -> bool:
+    """Whether one file of a commit was refused for the moment only, while others of the same call were taken."""
+    return isinstance(error, RateLimited | ServiceFault) and not isinstance(error, SessionLost)

@@ -21,7 +21,6 @@ from huracan_sync.errors import (
     NotAuthorized,
     OutOfSpace,
     RateLimited,
-    ServiceFault,
     Stopped,
     Unavailable,
 )
@@ -35,6 +34,7 @@ from huracan_sync.transfer.elsewhere import UploadElsewhere
 from huracan_sync.transfer.journal import Synced
 from huracan_sync.transfer.journal.signed_state import note_proofs
 from huracan_sync.transfer.progress import Failure
+from huracan_sync.transfer.staging import may_do_later
 from huracan_sync.transfer.upload_batches import BatchUploader
 from huracan_sync.transfer.upload_item import UploadContext, UploadItem
 from huracan_sync.transfer.upload_parts import PartUploader
@@ -167,7 +167,7 @@ class Upload:
         for item, result in results:
             if isinstance(result, HuracanError):
                 item.refusals += 1
-                if _may_do_later(result) and item.refusals < FAULT_ATTEMPTS:
+                if may_do_later(result) and item.refusals < FAULT_ATTEMPTS:
                     later.append((item, result))
                 else:
                     self._fail(item, result, alone=not isinstance(result, OutOfSpace))
@@ -267,11 +267,6 @@ class Upload:
                 message = f"{item.path} was changed in Dropbox by somebody else"
                 self._fail(item, Conflict(message, hint=hint, path=item.path))
         self._learn(found)
-
-
-def _may_do_later(error: HuracanError) -> bool:
-    lasting = isinstance(error, SessionLost)
-    return isinstance(error, RateLimited | ServiceFault) and not lasting
 
 
 def _in_the_way(item: UploadItem, error: HuracanError) -> Conflict:

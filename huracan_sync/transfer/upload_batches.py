@@ -13,6 +13,7 @@ import msgspec
 from huracan_sync.errors import CallRefused, HuracanError
 from huracan_sync.remote import files, upload_session
 from huracan_sync.remote.listing import FileMetadata
+from huracan_sync.transfer.append_body import AppendBody
 from huracan_sync.transfer.journal import Sent
 from huracan_sync.transfer.upload_item import UploadContext, UploadItem, is_fresh, token_of
 from huracan_sync.tree.paths import fold
@@ -131,14 +132,9 @@ class BatchUploader:
     def _cut(self, waiting: deque[UploadItem]) -> list[UploadItem]:
         """The files of the next append: as many as its header and its body may hold, at least one."""
         chunk: list[UploadItem] = []
-        header, body = upload_session.ARG_OVERHEAD, 0
-        while waiting:
-            item = waiting[0]
-            entry = upload_session.entry_length(item.session, item.size)
-            if chunk and (header + entry > self._budget.limit or body + item.size > self._body):
-                break
+        body = AppendBody(header_limit=self._budget.limit, body_limit=self._body)
+        while waiting and body.takes(waiting[0].session, waiting[0].size):
             chunk.append(waiting.popleft())
-            header, body = header + entry, body + item.size
         return chunk
 
     def _start_append(self, opened: _Batch, chunk: list[UploadItem]) -> None:
