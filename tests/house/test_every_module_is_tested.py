@@ -34,7 +34,7 @@ PROVED_ELSEWHERE = {
     ),
     "tests/transfer and tests/operations, through push and restore": (
         "transfer.compare transfer.decisions transfer.download transfer.download_file transfer.pair transfer.upload "
-        "transfer.upload_batches remote.upload_session"
+        "transfer.upload_batches"
     ),
     "tests/operations/test_signed_push.py and test_publish.py, through push and publish": (
         "signing.fetch_manifest signing.open_reader signing.pair_manifest signing.push_signer signing.resume "
