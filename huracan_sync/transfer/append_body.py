@@ -1,4 +1,4 @@
-"""How much one append carries: as many files as its header and its body may hold, at least one. Pure.
+"""How much one append carries: as many files as its header and its body may hold, at least one.
 
 Push, the filesystem's transaction, and workers that stage pack by this one rule.
 """
