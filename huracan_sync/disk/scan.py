@@ -294,7 +294,7 @@ def _refusal_of_folder(path: str) -> HostilePath | None:
     try:
         check(path)
     except HostilePath as error:
-        error.hint = "rename the folder"
+        error.hint = error.hint.replace("rename the file", "rename the folder")
         return error
     if path.count("/") + 2 > MAX_DEPTH:
         shown = ascii(path if len(path) <= 200 else path[:200] + "...")

@@ -35,7 +35,7 @@ from huracan_sync.transfer.pair import Options, Pair, PairPlan, Report, sides
 from huracan_sync.transfer.progress import Failure, Monitor
 from huracan_sync.tree.folder_view import FolderView
 from huracan_sync.tree.paths import fold, join
-from huracan_sync.tree.plan import Conflict, Copy, empties_the_tree, plan
+from huracan_sync.tree.plan import Conflict, Copy, Places, empties_the_tree, plan
 from huracan_sync.tree.units import counted
 
 if TYPE_CHECKING:
@@ -162,6 +162,7 @@ class Push:
             delete=options.delete,
             overwrite=options.overwrite,
             unclear=changes.unclear,
+            places=Places("on this disk", "in Dropbox"),
         )
         made = PairPlan(changes, steps)
         if options.parquet_metadata:
@@ -370,7 +371,10 @@ def _as_failure(conflict: Conflict) -> Failure:
     if conflict.source is None:
         hint = "what somebody else wrote is never deleted: if it is to go, delete it in Dropbox yourself"
     elif conflict.target is None:
-        hint = "move what lies there away in Dropbox, or give the local file another name"
+        hint = (
+            "move what lies there away in Dropbox, or give the local file another name; what was synced before and is "
+            "gone here goes with --delete, and a second run brings this file"
+        )
     else:
         hint = "look at both; with --overwrite the local file wins (Dropbox keeps the other revision)"
     error = ConflictError(

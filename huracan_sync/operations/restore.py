@@ -40,7 +40,7 @@ from huracan_sync.tree.entry import Entry
 from huracan_sync.tree.folder_view import FolderView
 from huracan_sync.tree.look_alikes import look_alikes
 from huracan_sync.tree.paths import fold, join
-from huracan_sync.tree.plan import Conflict, Copy, Plan, plan
+from huracan_sync.tree.plan import Conflict, Copy, Places, Plan, plan
 from huracan_sync.tree.spelling import Spelling
 from huracan_sync.tree.units import counted
 
@@ -235,6 +235,7 @@ class Restore:
             overwrite=options.overwrite,
             target_may_lead=True,
             unclear=changes.unclear,
+            places=Places("in Dropbox", "on this disk"),
         )
         spelling = Spelling(changes.folders)
         return msgspec.structs.replace(steps, copies=tuple(_as_spelled_here(step, spelling) for step in steps.copies))

@@ -21,6 +21,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 from enum import Enum
+from typing import NamedTuple
 
 import msgspec
 
@@ -84,6 +85,13 @@ class Conflict(msgspec.Struct, frozen=True, tag="conflict"):
     target: Entry | None = None
 
 
+class Places(NamedTuple):
+    """Where the two sides are, in words that follow a verb: "in Dropbox", "on this disk"."""
+
+    source: str
+    target: str
+
+
 class Plan(msgspec.Struct, frozen=True):
     """Sorted by path. `copies` and `deletes` move bytes; `agreements` only teach the journal."""
 
@@ -126,6 +134,7 @@ def plan(
     overwrite: bool = False,
     target_may_lead: bool = False,
     unclear: Collection[str] = (),
+    places: Places = Places("at the source", "at the target"),  # noqa: B008 - never changed
 ) -> Plan:
     """Decide what brings `target` to `source`.
 
@@ -139,18 +148,19 @@ def plan(
             complain of work that was not pushed yet.
         unclear: folded paths of files and folders whose state at the source could not be read. What is unclear is
             left as it is: an unreadable folder is not an empty one.
+        places: where both sides are, in words.
     """
     decided: list[Copy | Delete | Agree | Conflict] = []
     fuzzy = frozenset(unclear)
     keys = base.keys() | source.keys() | target.keys()
-    blocked = _Ways({key for key in target if key not in source})
+    blocked = _Ways({key for key in target if key not in source}, places)
     for key in keys:
         if fuzzy and (key in fuzzy or not fuzzy.isdisjoint(ancestors(key))):
             continue
         trees = base.get(key), source.get(key), target.get(key)
         if target_may_lead and not overwrite and trees[2] is not None and _same(trees[0], trees[1]):
             continue
-        step = _decide(*trees, delete=delete, overwrite=overwrite)
+        step = _decide(*trees, places, delete=delete, overwrite=overwrite)
         if isinstance(step, Copy) and (in_the_way := blocked.by(key)):
             step = Conflict(step.path, ConflictKind.BLOCKED, in_the_way, step.entry, step.replaces)
         if step is not None:
@@ -168,10 +178,10 @@ _NO_BASE = "both sides have it, with different content, and no earlier sync says
 
 
 def _decide(
-    base: Entry | None, source: Entry | None, target: Entry | None, *, delete: bool, overwrite: bool
+    base: Entry | None, source: Entry | None, target: Entry | None, places: Places, *, delete: bool, overwrite: bool
 ) -> Copy | Delete | Agree | Conflict | None:
     if source is None:
-        return _decide_without_source(base, target, delete=delete)
+        return _decide_without_source(base, target, places, delete=delete)
     if _same(source, target):
         return None if base is not None and _same(base, target) and base == target else Agree(source.path, target)
     if target is None or overwrite or _same(base, target):
@@ -179,14 +189,14 @@ def _decide(
     if base is None:
         kind, why = ConflictKind.UNKNOWN, _NO_BASE
     elif _same(base, source):
-        kind, why = ConflictKind.CHANGED_THERE, "it was changed at the target by somebody else"
+        kind, why = ConflictKind.CHANGED_THERE, f"it was changed {places.target} by somebody else"
     else:
         kind, why = ConflictKind.CHANGED_BOTH, "it was changed on both sides since the last sync"
     return Conflict(source.path, kind, why, source, target)
 
 
 def _decide_without_source(
-    base: Entry | None, target: Entry | None, *, delete: bool
+    base: Entry | None, target: Entry | None, places: Places, *, delete: bool
 ) -> Delete | Agree | Conflict | None:
     if base is None:
         return None  # only the target ever had it
@@ -196,7 +206,7 @@ def _decide_without_source(
         return None
     if _same(base, target):
         return Delete(target)
-    why = "it was deleted at the source and changed at the target"
+    why = f"it was deleted {places.source} and changed {places.target}"
     return Conflict(target.path, ConflictKind.DELETED_HERE, why, None, target)
 
 
@@ -207,16 +217,17 @@ def _same(one: Entry | None, other: Entry | None) -> bool:
 class _Ways:
     """What at the target stands in the way of a file: a file where it needs a folder, or a folder where it goes."""
 
-    def __init__(self, remaining: set[str]) -> None:
+    def __init__(self, remaining: set[str], places: Places) -> None:
+        self._where = places.target
         self._files = remaining
         self._folders = folders_of(remaining)
 
     def by(self, key: str) -> str:
         if key in self._folders:
-            return "the target has a folder of this name"
+            return f"{self._where} lies a folder of this name"
         for ancestor in ancestors(key):
             if ancestor in self._files:
-                return f"the target has a file where the folder {ancestor!r} must be"
+                return f"{self._where} lies a file where the folder {ancestor!r} must be"
         return ""
 
 

@@ -30,7 +30,7 @@ def test_a_push_says_why(pushed):
         "send     changed: changed here since the last sync",
         "leave    gone: gone here, and kept in Dropbox (see --delete)",
         "leave    link: symbolic link",
-        "conflict moved-there: it was changed at the target by somebody else",
+        "conflict moved-there: it was changed in Dropbox by somebody else",
         "send     new: new here",
         "leave    only-there: only in Dropbox",
         "filter   x.tmp: filtered out, or no kind of data takes it",

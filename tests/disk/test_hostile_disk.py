@@ -142,7 +142,7 @@ def test_a_badly_named_folder_is_one_failure(tmp_path: Path, name: str) -> None:
     (problem,) = result.problems
     assert problem.path == name
     assert isinstance(problem.error, HostilePath)
-    assert problem.error.hint == "rename the folder"
+    assert problem.error.hint == "rename the folder" or "convmv --nfc" in problem.error.hint
 
 
 @pytest.mark.parametrize(("wanted", "told"), [(".log", 0), ("x", 1)])

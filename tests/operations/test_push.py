@@ -151,7 +151,7 @@ def test_a_foreign_change_under_an_unchanged_file_is_said_too(world):
     world.write({"x": b"1"})
     world.push()
     world.foreign_write("x", b"theirs")
-    assert "at the target by somebody else" in str(world.push().failed[0].error)
+    assert "in Dropbox by somebody else" in str(world.push().failed[0].error)
 
 
 def test_a_foreign_change_between_look_and_commit_is_not_overwritten(world):
