@@ -29,7 +29,6 @@ from huracan_sync.signing.push_signer import PushSigner
 from huracan_sync.signing.signing_key import KeyPlace
 from huracan_sync.transfer import upload_item
 from huracan_sync.transfer.compare import refresh_remote
-from huracan_sync.transfer.decisions import Direction, log_decisions
 from huracan_sync.transfer.journal import Origin, Synced
 from huracan_sync.transfer.pair import Options, Pair, PairPlan, Report, sides
 from huracan_sync.transfer.progress import Failure, Monitor
@@ -167,7 +166,7 @@ class Push:
         made = PairPlan(changes, steps)
         if options.parquet_metadata:
             made = parquet_metadata.without(made)
-        return log_decisions(made, Direction.PUSH, wanted=options.wanted)
+        return self.pair.told(made, options.wanted, is_push=True)
 
     def _guard(self, plan: PairPlan) -> None:
         """Stop before a byte moves when the world looks wrong."""

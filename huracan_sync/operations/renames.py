@@ -7,6 +7,7 @@ Dropbox answers must be the very content, else the file is sent as any other.
 
 from __future__ import annotations
 
+import logging
 from typing import NamedTuple
 
 import msgspec
@@ -15,12 +16,13 @@ from huracan_sync.errors import CallRefused, HuracanError, ServiceFault
 from huracan_sync.remote import files
 from huracan_sync.remote.listing import entry_of
 from huracan_sync.transfer.compare import ChangeSet, hash_of
-from huracan_sync.transfer.decisions import Decision, log
 from huracan_sync.transfer.journal import Synced
 from huracan_sync.transfer.pair import Pair, PairPlan
+from huracan_sync.transfer.progress import DECISIONS
 from huracan_sync.tree.paths import fold, join
 from huracan_sync.tree.plan import Copy
 
+log = logging.getLogger(DECISIONS)
 FEWEST = 3
 """Fewer files than this are sent: a job takes two requests or more."""
 LARGE = 1024 * 1024
@@ -53,9 +55,8 @@ def copy_renamed(pair: Pair, plan: PairPlan) -> tuple[PairPlan, int]:
         stamp = plan.changes.stamps.get(fold(step.path))
         done.append(Synced(entry_of(step.path, answer), stamp, source.kind, source.origin))
         pair.monitor.finished(step.path, step.entry.size)
-        log.debug(
-            "%s", Decision(step.path, "rename", f"its content is copied inside Dropbox, from {source.entry.path!a}")
-        )
+        was = ascii(source.entry.path)
+        log.debug("rename   %s: its content is copied inside Dropbox, from %s", ascii(step.path)[1:-1], was)
     pair.journal.learn(pair.id, done)
     copied = {fold(item.entry.path) for item in done}
     return plan.with_steps(copies=tuple(s for s in plan.steps.copies if fold(s.path) not in copied)), len(done)

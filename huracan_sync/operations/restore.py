@@ -31,7 +31,6 @@ from huracan_sync.remote.stat import metadata
 from huracan_sync.signing.context import Context
 from huracan_sync.signing.signing_key import KeyPlace
 from huracan_sync.transfer.compare import ChangeSet, ManifestEntries
-from huracan_sync.transfer.decisions import Direction, log_decisions
 from huracan_sync.transfer.journal import Synced
 from huracan_sync.transfer.pair import Pair, PairPlan, sides
 from huracan_sync.transfer.progress import Failure, Monitor
@@ -188,7 +187,7 @@ class Restore:
             steps = self._steps(changes)
         if snapshot is None and not self.options.active_names:
             steps = self._without_active(steps, changes)
-        return log_decisions(PairPlan(changes, steps), Direction.RESTORE, wanted=self.options.wanted)
+        return pair.told(PairPlan(changes, steps), self.options.wanted, is_push=False)
 
     def _without_active(self, steps: Plan, changes: ChangeSet) -> Plan:
         """The steps without unsigned files that a program would act on: whoever may write there could run commands."""

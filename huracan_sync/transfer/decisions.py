@@ -12,10 +12,11 @@ from collections.abc import Iterator
 from enum import Enum
 from typing import NamedTuple
 
-from huracan_sync.transfer.pair import PairPlan
+from huracan_sync.transfer.compare import ChangeSet
 from huracan_sync.transfer.progress import DECISIONS, UNCHANGED
 from huracan_sync.tree.entry import Entry
 from huracan_sync.tree.paths import fold
+from huracan_sync.tree.plan import Plan
 
 log = logging.getLogger(DECISIONS)
 log_unchanged = logging.getLogger(UNCHANGED)
@@ -40,28 +41,27 @@ class Decision(NamedTuple):
         return f"{self.what:<8} {ascii(self.path)[1:-1]}: {self.why}"
 
 
-def log_decisions(plan: PairPlan, direction: Direction, *, wanted: object = None) -> PairPlan:
-    """Tell the log about every file of a plan; returns the plan.
+def log_decisions(changes: ChangeSet, steps: Plan, direction: Direction, *, wanted: object = None) -> None:
+    """Tell the log about every file.
 
     Args:
-        plan: what would be done.
+        changes: both sides, where they differ.
+        steps: what would be done.
         direction: which way.
         wanted: what decided which files take part; its `left_out` names those of both sides that do not.
     """
     if log.isEnabledFor(logging.DEBUG):
-        declined = {*plan.changes.declined, *getattr(wanted, "left_out", ())}
+        declined = {*changes.declined, *getattr(wanted, "left_out", ())}
         out = [Decision(path, "filter", "filtered out, or no kind of data takes it") for path in declined]
-        for decision in sorted([*_decided(plan, direction), *out]):
+        for decision in sorted([*_decided(changes, steps, direction), *out]):
             log.debug("%s", decision)
     if log_unchanged.isEnabledFor(logging.DEBUG):
-        for decision in sorted(_unchanged(plan)):
+        for decision in sorted(_unchanged(changes, steps)):
             log_unchanged.debug("%s", decision)
-    return plan
 
 
-def _decided(plan: PairPlan, direction: Direction) -> Iterator[Decision]:
+def _decided(changes: ChangeSet, steps: Plan, direction: Direction) -> Iterator[Decision]:
     """Everything that moves, or that a person may have expected to move."""
-    changes, steps = plan.changes, plan.steps
     verb, leads, follows = direction.value
     for copy in steps.copies:
         yield Decision(copy.path, verb, _why_copied(copy.replaces, changes.base.get(fold(copy.path)), leads, follows))
@@ -75,15 +75,14 @@ def _decided(plan: PairPlan, direction: Direction) -> Iterator[Decision]:
         yield Decision(str(refused.facts.get("path", "")), "problem", str(refused))
     for path, why in changes.left_out.items():
         yield Decision(path, "leave", why)
-    yield from _left(plan, direction)
+    yield from _left(changes, steps, direction)
 
 
-def _left(plan: PairPlan, direction: Direction) -> Iterator[Decision]:
+def _left(changes: ChangeSet, steps: Plan, direction: Direction) -> Iterator[Decision]:
     """What only the following side has, or has otherwise, and keeps."""
-    changes = plan.changes
     _, leads, follows = direction.value
     source, target = (changes.here, changes.there) if direction is Direction.PUSH else (changes.there, changes.here)
-    planned = {fold(path) for path in plan.steps.paths()} | changes.unclear
+    planned = {fold(path) for path in steps.paths()} | changes.unclear
     for key, entry in target.items():
         if key in planned:
             continue
@@ -102,9 +101,8 @@ def _why_copied(replaces: Entry | None, base: Entry | None, leads: str, follows:
     return f"new {leads}" if base is None else f"gone {follows}, and still {leads}"
 
 
-def _unchanged(plan: PairPlan) -> Iterator[Decision]:
-    changes = plan.changes
-    for step in plan.steps.agreements:
+def _unchanged(changes: ChangeSet, steps: Plan) -> Iterator[Decision]:
+    for step in steps.agreements:
         yield Decision(step.path, "same", "the same content on both sides" if step.entry else "gone on both sides")
     for key, item in changes.synced.items():
         if key not in changes.here and key not in changes.there and key not in changes.base:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -18,7 +19,7 @@ from huracan_sync.manifest.scope import scope_of
 from huracan_sync.remote.client import Remote
 from huracan_sync.transfer.compare import ChangeSet, ManifestEntries, find_changes
 from huracan_sync.transfer.journal import Journal, Origin, Run, Synced
-from huracan_sync.transfer.progress import Failure, Monitor
+from huracan_sync.transfer.progress import DECISIONS, UNCHANGED, Failure, Monitor
 from huracan_sync.tree.entry import Entry
 from huracan_sync.tree.folder_view import FolderView
 from huracan_sync.tree.paths import fold, remote_root
@@ -187,6 +188,15 @@ class Pair:
             return asked is None or asked(path)
 
         return takes_part
+
+    def told(self, plan: PairPlan, wanted: Callable[[str], bool] | None, *, is_push: bool) -> PairPlan:
+        """The plan, of which the log was told why each file moves or stays, where anybody listens."""
+        if any(logging.getLogger(name).isEnabledFor(logging.DEBUG) for name in (DECISIONS, UNCHANGED)):
+            from huracan_sync.transfer.decisions import Direction, log_decisions  # noqa: PLC0415 - start-up counts
+
+            direction = Direction.PUSH if is_push else Direction.RESTORE
+            log_decisions(plan.changes, plan.steps, direction, wanted=wanted)
+        return plan
 
     def settle(self, plan: PairPlan) -> None:
         """Note what both sides hold alike already: found so by the plan, or only touched on disk."""
