@@ -7,6 +7,7 @@ routes when a test or a scenario calls each of its routes. What is left is liste
 
 import ast
 import functools
+from collections import Counter
 
 import pytest
 from package_source import NAME, ROOT, of_today, spelled
@@ -141,6 +142,17 @@ def test_what_proves_it_is_there(reason):
     for word in reason.replace(",", "").split():
         if word.startswith("tests/"):
             assert (ROOT / word).exists(), word
+
+
+def twice(paths):
+    return {name for name, count in Counter(path.name for path in paths).items() if count > 1} - {"conftest.py"}
+
+
+def test_no_two_files_of_tests_have_one_name():
+    """pytest imports them by their names alone, and takes the second for the first."""
+    paths = [path for path in (ROOT / "tests").rglob("*.py") if "__pycache__" not in path.parts]
+    assert twice(paths) == set()
+    assert twice([*paths, ROOT / "tests" / "elsewhere" / "test_sizes.py"]) == {"test_sizes.py"}
 
 
 def test_a_new_module_without_tests_is_told():
