@@ -74,7 +74,7 @@ def test_the_rules_can_be_read_and_cleared(dropbox):
 @pytest.mark.parametrize(
     ("rule", "said"),
     [
-        ({"fault": "earthquake"}, "no fault is called 'earthquake'; there are "),
+        ({"fault": "rset"}, "no fault is called 'rset'; the nearest is 'reset'; there are "),
         ({"fault": "reset", "nht": 3}, "unknown field `nht`"),
         ({"fault": "reset", "nth": 0}, "`int` >= 1"),
         ({"fault": "error"}, "error needs `tags`"),

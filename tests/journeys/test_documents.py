@@ -31,6 +31,7 @@ ELSEWHERE = {
     "bash scripts/test_peers.sh": ".ci/run",
     "bash scripts/fuzz.sh": "scripts/fuzz.sh",
     "bash scripts/coverage.sh": "scripts/coverage.sh",
+    "bash scripts/mutate.sh": "scripts/mutate.sh",
     "bash scripts/test_install.sh": "scripts/test_install.sh",
     "python -m pip install --require-hashes -r requirements/runtime.txt": "scripts/env.sh",
     "python -m pip install --no-deps .": "scripts/env.sh",

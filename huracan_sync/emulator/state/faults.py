@@ -13,6 +13,7 @@ A rule names a `route` (a glob, `*` for every one) and a `fault`, and says when 
 """
 
 import random
+from difflib import get_close_matches
 from fnmatch import fnmatchcase
 from typing import Annotated, Any, Literal
 
@@ -123,7 +124,9 @@ def read(value: Any) -> Rule:
     except msgspec.ValidationError as error:
         raise ValueError(str(error)) from None
     if rule.fault not in KINDS:
-        raise ValueError(f"no fault is called {rule.fault!r}; there are " + ", ".join(sorted(KINDS)))
+        near = get_close_matches(rule.fault, KINDS, n=1, cutoff=0.0)[0]
+        known = ", ".join(sorted(KINDS))
+        raise ValueError(f"no fault is called {rule.fault!r}; the nearest is {near!r}; there are {known}")
     if rule.form is not None and rule.form not in _FORMS.get(rule.fault, set()):
         raise ValueError(f"{rule.fault} has no form {rule.form!r}")
     if rule.fault in {"error", "token_error", "access_denied"} and not rule.tags:
