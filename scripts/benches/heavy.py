@@ -34,9 +34,9 @@ def large(folder: Path, mbit: float) -> Iterator[Figure]:
             raise RuntimeError("what was restored is not what was pushed")
         title = f"80 ms, {mbit:g} Mbit/s: 256 MiB"
         yield at_most(f"{title} up", up.seconds / link_s, "x the link's own time", 1.3)
-        yield at_most("", up.peak_mib, "MiB at most", 150)
+        yield at_most("", up.peak_mib, "MiB at most", 100)
         yield at_most(f"{title} down", down.seconds / link_s, "x the link's own time", 1.3)
-        yield at_most("", down.peak_mib, "MiB at most", 150)
+        yield at_most("", down.peak_mib, "MiB at most", 100)
     shutil.rmtree(folder)
     with Emulator.start() as dropbox:
         place = trees.one_large(folder / "src", HUGE)
@@ -47,9 +47,9 @@ def large(folder: Path, mbit: float) -> Iterator[Figure]:
         hashing = _cost_of_hashing(place)
         up = machine("push", folder / "src", "/Bench/large")
         down = machine("restore", "/Bench/large", folder / "dst")
-        yield at_most("512 MiB up", up.peak_mib, "MiB at most", 150)
+        yield at_most("512 MiB up", up.peak_mib, "MiB at most", 100)
         yield at_most("", (up.cpu_s - idle.cpu_s - hashing) / (HUGE / 1e9), "CPU s a GB beside hashing", 1.5)
-        yield at_most("512 MiB down", down.peak_mib, "MiB at most", 150)
+        yield at_most("512 MiB down", down.peak_mib, "MiB at most", 100)
         yield at_most("", (down.cpu_s - idle.cpu_s - hashing) / (HUGE / 1e9), "CPU s a GB beside hashing", 1.5)
     shutil.rmtree(folder)
 
