@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import logging
 import os
+import re
 import signal
 import sys
 import traceback
@@ -58,6 +59,8 @@ def exit_code(error: HuracanError) -> int:
     return next((code for kind, code in _CODES if isinstance(error, kind)), FAILURES)
 
 
+_ESCAPED = re.compile("[\udc80-\udcff]")
+"""In a word of the command line: a byte that the locale could not read."""
 SECRET_VARIABLES = (
     "HURACAN_DROPBOX_REFRESH_TOKEN",
     "HURACAN_VAULT_KEY",
@@ -122,6 +125,10 @@ def _run(options: argparse.Namespace, env: Environment, output: Output) -> int:
     invocation = Invocation(env, output)
     try:
         invocation.env = _configured(options, env)
+        if any(_ESCAPED.search(word) for word in vars(options).values() if isinstance(word, str)):
+            from huracan_sync.disk.scan import require_utf8  # noqa: PLC0415 - only where it may refuse
+
+            require_utf8()  # else the word is what it is: a name that is no UTF-8
         return int(options.run(options, invocation))
     except (KeyboardInterrupt, _Interrupted):
         output.interrupted(getattr(options, "interrupted", CARRIES_ON))

@@ -15,6 +15,7 @@ from huracan_sync.disk.atomic_write import put_in_place
 from huracan_sync.disk.failure import local_failure
 from huracan_sync.disk.files import Root, Stamp, located, open_inner
 from huracan_sync.disk.folding import refuse_another
+from huracan_sync.disk.scan import require_utf8
 from huracan_sync.errors import Busy, FileChanged, LocalFailure
 from huracan_sync.tree.paths import PART_PREFIX, PART_SUFFIX, RelPath
 
@@ -42,10 +43,13 @@ class PartFile:
 
         Raises:
             Busy: another process writes the same file.
+            ConfigError: this process spells file names in another encoding than UTF-8.
             DiskFull: no space.
             LocalFailure: a link or a file stands where a folder must be, or writing is not allowed.
         """
         self.path = path
+        if not path.isascii():
+            require_utf8()  # else the file would be written under another name
         folder_path, inner = located(root, path)
         self._name = inner.rpartition("/")[2]
         self.part_name = f"{PART_PREFIX}{token[:32]}{PART_SUFFIX}"

@@ -125,7 +125,8 @@ def get_many(
         if described[pair.source].size > PART:
             get(pair)
     if failed:
-        failed[0].add_note(f"{counted(len(pairs) - len(failed), 'other file')} of {len(pairs)} came")
+        if len(pairs) > 1:
+            failed[0].add_note(f"{counted(len(pairs) - len(failed), 'other file')} of {len(pairs)} came")
         raise failed[0]
 
 

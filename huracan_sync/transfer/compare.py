@@ -13,7 +13,7 @@ from typing import NamedTuple
 import msgspec
 
 from huracan_sync.disk.files import Root, Stamp, stamp_of
-from huracan_sync.disk.scan import Problem, Scan, scan
+from huracan_sync.disk.scan import Problem, Scan, require_utf8, scan
 from huracan_sync.disk.stable_read import StableRead
 from huracan_sync.errors import CallRefused, FileChanged, HostilePath, LocalFailure, NotFound
 from huracan_sync.manifest.file_kinds import SNIFF, Kind, hidden
@@ -117,6 +117,7 @@ def find_changes(
         manifest: what a verified manifest lists of the remote folder.
     """
     folder = local_root.path if isinstance(local_root, FolderView) else local_root
+    require_utf8()
     scanned = Scan({}, []) if local_may_miss and not folder.exists() else scan(local_root, wanted=wanted)
     synced = journal.synced(pair)
     if scanned.others:

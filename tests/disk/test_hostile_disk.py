@@ -227,6 +227,14 @@ def test_names_are_utf8_or_nothing_is_read(
         scan(tmp_path)
 
 
+def test_no_name_is_written_in_another_encoding(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "getfilesystemencoding", lambda: "iso8859-1")
+    placed(tmp_path, "plain.csv")
+    with pytest.raises(ConfigError, match="Dropbox in UTF-8"):
+        placed(tmp_path, "caf\u00e9/x.csv")
+    assert [path.name for path in tmp_path.iterdir()] == ["plain.csv"]
+
+
 # ---- a folder that is exchanged for a link, again and again ---------------------------------------------------------
 
 

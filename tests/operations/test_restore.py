@@ -9,7 +9,15 @@ from root_powers import without_root_powers
 from sampled import sampled, slow
 from transfer_world import MIB, ROOT, Killed, KilledAfter, Watching, content, local_tree
 
-from huracan_sync.errors import Conflict, ContentMismatch, HostilePath, LocalFailure, NotFound, ServiceFault
+from huracan_sync.errors import (
+    ConfigError,
+    Conflict,
+    ContentMismatch,
+    HostilePath,
+    LocalFailure,
+    NotFound,
+    ServiceFault,
+)
 from huracan_sync.operations.restore_options import Snapshot
 from huracan_sync.transfer.download_zip import groups
 from huracan_sync.tree.content_hash import block_hashes, content_hash
@@ -540,3 +548,11 @@ def test_what_programs_act_on_is_restored_only_when_it_is_asked_for(world):
     assert set(local_tree(world.dst)) == set(local_tree(world.src)) - refused
     report = world.restore(active_names=True)
     assert (report.failed, same(world)) == ([], True)
+
+
+def test_a_locale_that_is_not_utf8_is_refused_before_anything_is_written(world, monkeypatch):
+    world.foreign_write("caf\u00e9.csv", b"1")
+    monkeypatch.setattr("sys.getfilesystemencoding", lambda: "iso8859-1")
+    with pytest.raises(ConfigError, match="Dropbox in UTF-8"):
+        world.restore()
+    assert not world.dst.exists()
