@@ -143,6 +143,10 @@ class WriteFile(io.RawIOBase):
         """True."""
         return True
 
+    def readinto(self, buffer: object) -> int:
+        """Refused: it is written."""
+        raise io.UnsupportedOperation("not readable")
+
     def tell(self) -> int:
         """Bytes written so far."""
         return self.upload.size

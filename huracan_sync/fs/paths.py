@@ -17,6 +17,8 @@ _NOT_IN_A_PATH = re.compile("[\x00\\\\\ud800-\udfff]")
 
 def strip(text: str, protocol: str) -> str:
     """The path without `protocol://`, with one slash before it and none behind; `""` for the root."""
+    if not isinstance(text, str):
+        raise TypeError(f"a path is text or a path object, not {type(text).__name__}")
     for prefix in (f"{protocol}://", f"{protocol}::", f"{protocol}:/"):
         if text.startswith(prefix):
             text = text[len(prefix) :]

@@ -86,7 +86,9 @@ class ReadableFileSystem(AbstractFileSystem):
         return f"{self.protocol}://{self._strip_protocol(name)}"
 
     def _readable(self, path: Any) -> str:
-        stripped: str = self._strip_protocol(path)
+        stripped = self._strip_protocol(path)
+        if not isinstance(stripped, str):
+            raise TypeError(f"a path is text or a path object, not {type(path).__name__}")
         with as_os_error(stripped):
             return check_readable(stripped)
 

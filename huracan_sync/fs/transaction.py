@@ -25,7 +25,13 @@ class BatchTransaction(Transaction):
         self.batch = Batch(fs.account)
 
     def start(self) -> None:
-        """Begin; forget whatever an earlier one left."""
+        """Begin.
+
+        Raises:
+            RuntimeError: one is under way: what it holds would be forgotten.
+        """
+        if self._fs.is_in_transaction:
+            raise RuntimeError("a transaction of this filesystem is under way, and they do not nest")
         super().start()
         self.batch = Batch(self._fs.account)
 

@@ -67,6 +67,17 @@ class WritableFileSystem(ReadableFileSystem):
             return super().open(path, mode, compression=compression, **kwargs)
         return CompressedFile(super().open(path, mode, **kwargs), get_compression(path, compression), mode[0])
 
+    @property
+    def is_in_transaction(self) -> bool:
+        """Whether what is written waits for the end of a transaction."""
+        return bool(self._intrans)
+
+    def start_transaction(self) -> BatchTransaction:
+        """Begin a transaction without a `with` block; `end_transaction` commits it."""
+        transaction: BatchTransaction = self.transaction
+        transaction.start()
+        return transaction
+
     def end_of_transaction(self) -> None:
         """Writes are committed one by one again."""
         self._intrans = False

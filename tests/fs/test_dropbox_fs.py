@@ -479,6 +479,40 @@ def test_a_refused_commit_ends_the_transaction(dropbox_fs):
     assert dropbox_fs.exists("/t/c")
 
 
+@pytest.mark.parametrize("begin", ["with", "start"])
+def test_transactions_do_not_nest(dropbox_fs, begin):
+    """The inner one would forget what the outer one holds."""
+
+    def both():
+        with dropbox_fs.transaction:
+            dropbox_fs.pipe("/outer", b"x")
+            if begin == "start":
+                dropbox_fs.start_transaction()
+            with dropbox_fs.transaction:
+                dropbox_fs.pipe("/inner", b"x")
+
+    with pytest.raises(RuntimeError, match="do not nest"):
+        both()
+    assert dropbox_fs.find("/") == []
+    dropbox_fs.start_transaction()
+    dropbox_fs.pipe("/next", b"x")
+    assert dropbox_fs.find("/") == []
+    dropbox_fs.end_transaction()
+    assert dropbox_fs.find("/") == ["/next"]
+
+
+@pytest.mark.parametrize("path", [None, 5, b"/a", ["/a"]])
+def test_a_path_is_text(dropbox_fs, path):
+    for call in (dropbox_fs.info, dropbox_fs.exists, dropbox_fs.isfile, dropbox_fs.open, dropbox_fs.ls):
+        with pytest.raises(TypeError, match="a path is text"):
+            call(path)
+
+
+def test_a_file_that_is_written_is_not_read(dropbox_fs):
+    with dropbox_fs.open("/w", "wb") as file, pytest.raises(io.UnsupportedOperation):
+        file.read()
+
+
 def test_in_a_transaction_the_last_write_counts(dropbox_fs):
     with dropbox_fs.transaction:
         dropbox_fs.pipe("/x", b"first")
