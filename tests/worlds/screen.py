@@ -1,5 +1,7 @@
 """A terminal of 80 columns as tmux draws it, and what a person sees on it."""
 
+import contextlib
+import os
 import shlex
 import subprocess
 import time
@@ -57,5 +59,16 @@ class Screen:
         return [row for row in rows if row not in {"$", ""} and f"touch {done}" not in row]
 
     def close(self):
-        """End the server, and with it the shell."""
-        subprocess.run(["tmux", "-S", str(self._socket), "kill-server"], capture_output=True, check=False)
+        """End the server and its shell, and wait until both are gone."""
+        pids = [int(pid) for pid in self._tmux("display-message", "-p", "#{pid} #{pane_pid}").split()]
+        self._tmux("kill-server")
+        until = time.monotonic() + 30
+        while any(map(_is_there, pids)):
+            assert time.monotonic() < until, pids
+            time.sleep(0.02)
+
+
+def _is_there(pid):
+    with contextlib.suppress(ChildProcessError):  # orphans may have become children of this process
+        os.waitpid(pid, os.WNOHANG)
+    return Path(f"/proc/{pid}").exists()
