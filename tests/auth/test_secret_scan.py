@@ -6,6 +6,7 @@ import string
 import time
 
 import pytest
+from sampled import sampled
 
 from huracan_sync.auth.secret_scan import (
     ACCESS_TOKEN,
@@ -137,8 +138,8 @@ ENDLESS = {
 }
 
 
-@pytest.mark.parametrize("line", ENDLESS.values(), ids=ENDLESS)
-def test_one_line_of_a_megabyte_takes_no_longer_than_many_lines(line):
+@pytest.mark.parametrize("name", sampled(ENDLESS, 4))
+def test_one_line_of_a_megabyte_takes_no_longer_than_many_lines(name):
     """In proportion: ten times as much takes about ten times as long, not a hundred times."""
 
     def seconds(text):
@@ -146,6 +147,7 @@ def test_one_line_of_a_megabyte_takes_no_longer_than_many_lines(line):
         scan(text)
         return time.process_time() - began
 
+    line = ENDLESS[name]
     tenth = max(min(seconds(line[: len(line) // 10]) for _ in range(3)), 1e-3)
     assert seconds(line) < 30 * tenth + 0.1
 

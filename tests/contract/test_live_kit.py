@@ -93,6 +93,7 @@ def test_an_answer_that_tells_of_the_account_is_blackened(run, dropbox, monkeypa
         assert personal not in report
 
 
+@pytest.mark.slow
 def test_cassettes_are_recorded_compared_and_can_be_replayed(run, dropbox, tmp_path, monkeypatch):
     quick = ("login", "refresh", "errors", "misfortune", "follow")
     monkeypatch.setattr("cassette_flows.FLOWS", [BY_NAME[name] for name in quick])

@@ -133,7 +133,7 @@ def test_a_candle_that_did_not_arrive_is_asked_for_again_and_the_rest_goes_on(ma
     mine = write_candle(machine.work / "data/candles/ADA/ADA-USDT_1d_20221112_20251111.parquet", seed=9)
     blocked = machine.work / "data/candles/SOL"
     blocked.write_text("a file lies where the folder must be")
-    sync.start_continuous_sync(sync_intervals={"learning": 0, "logs": 0, "models": 0})
+    sync.start_continuous_sync(sync_intervals={"learning": 0, "logs": 0, "models": 0, "data_cache": 2})
     there = f"{APP}/data/candles/ADAUSDT/ADA-USDT_1d_20221112_20251111.parquet"
     until(lambda: machine.stranger.read(there) == mine)
     state = until(lambda: [s for s in sync._continuous.states() if s.last_error])

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 
 import pytest
 from engine_world import noise
+from sampled import slow
 
 from huracan_sync.disk.lock import hold
 
@@ -44,7 +45,7 @@ def test_uploads_at_the_end_of_a_program_arrive(machine, how):
     assert len(machine.stranger.paths()) == 31
 
 
-@pytest.mark.parametrize("error", [RuntimeError("a bug"), MemoryError(), OSError("odd")])
+@pytest.mark.parametrize("error", [RuntimeError("a bug"), slow(MemoryError()), slow(OSError("odd"))])
 def test_the_outbox_keeps_what_failed_whatever_the_reason(machine, monkeypatch, error):
     sync = machine.sync()
     machine.write({"metrics.json": "precious", "logs/a.log": "a"})

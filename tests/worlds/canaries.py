@@ -15,6 +15,7 @@ from itertools import islice
 from pathlib import Path
 
 import pytest
+import structlog
 
 from huracan_sync import secret
 
@@ -79,7 +80,11 @@ def leaks(item, report, canaries):
 
 @pytest.fixture(autouse=True)
 def _log_everything(caplog):
+    """Also in the next test: a command that ran in this process has structlog pass over what is below its level."""
     caplog.set_level(logging.DEBUG)
+    configured, config = structlog.is_configured(), structlog.get_config()
+    yield
+    structlog.configure(**config) if configured else structlog.reset_defaults()
 
 
 @pytest.hookimpl(wrapper=True)
