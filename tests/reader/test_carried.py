@@ -5,7 +5,7 @@ import hashlib
 import msgspec
 import pytest
 from expecting import raises
-from manifest_world import FILES, HOUR, NOW, ROOT, ROOT_ID, following
+from manifest_world import FILES, HOUR, NOW, ROOT, ROOT_ID, following, policy
 from reader_world import World
 
 from huracan_sync.errors import Unreachable
@@ -134,6 +134,15 @@ def test_what_it_keeps_is_kept_where_it_arrived(world, carried, cache):
     path = snapshot.path("hamilton/roster.json")
     assert path.read_bytes() == FILES["hamilton/roster.json"]
     assert cache.check(snapshot.item("hamilton/roster.json")) == path
+
+
+def test_what_the_channel_may_hold_is_asked_of_it_too(world, carried, cache):
+    fewer = following(world.engine.trust, channels=(policy(max_entries=1), policy("other")))
+    with raises("LIMIT"):
+        opened(world, change(carried, trust=trust.sign(fewer, [ROOT])), cache)
+    data_only = following(world.engine.trust, channels=(policy(kinds=(1,)), policy("other")))
+    with raises("KIND"):
+        opened(world, change(carried, trust=trust.sign(data_only, [ROOT])), cache)
 
 
 def test_a_newer_trust_file_counts(world, carried, cache):

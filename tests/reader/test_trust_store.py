@@ -365,6 +365,27 @@ def test_who_must_act(error, expected):
     assert bool(told.hint) or expected is LocalFailure
 
 
+def test_words_of_the_disk():
+    def told(error):
+        return _in_our_words(error, Path("seen.db"))
+
+    assert str(told(PermissionError(13, "Permission denied"))) == "seen.db cannot be used: Permission denied"
+    assert str(told(OSError("odd"))) == "seen.db cannot be used: odd"
+    read_only = sqlite3.OperationalError("attempt to write a readonly database")
+    read_only.sqlite_errorcode = sqlite3.SQLITE_READONLY
+    assert told(read_only).hint == "check its owner and rights"
+
+
+def test_a_cursor_is_noted_where_it_moved_and_the_head_is_still_the_same(seen):
+    def noted(mark, before, cursor):
+        seen.note_cursor("champions", mark, before=before, cursor=cursor)
+        return seen.load().channels["champions"].cursor
+
+    assert noted(MARK, "c", "d") == "d"
+    assert noted(MARK, "x", "x") == "d", "nothing moved, nothing is written"
+    assert noted(SIX, "d", "e") == "d", "another head came meanwhile: whoever took it knows better"
+
+
 def test_locked_by_another_process(seen, monkeypatch):
     connect = sqlite3.connect
     monkeypatch.setattr(sqlite3, "connect", lambda *a, **k: connect(*a, **k | {"timeout": 0.05}))
