@@ -15,7 +15,12 @@ OWN = {
     "reader.cache": ("reader/test_cache",),
     "reader.carried": ("reader/test_carried",),
     "reader.reader": ("reader/test_reader.py", "reader/test_reader_follow", "reader/test_told"),
-    "reader.snapshot": ("reader/test_reader.py", "reader/test_told", "reader/test_verified_file"),
+    "reader.snapshot": (
+        "reader/test_verified_blocks",
+        "reader/test_reader.py",
+        "reader/test_told",
+        "reader/test_verified_file",
+    ),
     "reader.source": ("reader/test_reader.py", "reader/test_reader_follow"),
     "reader.trust_pin": ("reader/test_reader.py", "reader/test_told"),
     "reader.trust_store": ("reader/test_trust_store", "reader/test_told"),
