@@ -30,6 +30,7 @@ log = logging.getLogger(__name__)
 
 MOST_ANSWER = 64 * 1024 * 1024
 """Bytes of an answer that is no download; a page of a listing has about one million."""
+AGENT = "huracan-sync"
 CHUNK = 256 * 1024
 """Bytes handed over at a time: what one read of a socket can give."""
 
@@ -321,7 +322,7 @@ class Wire:
             response = self._the_pool().send(
                 method,
                 url,
-                headers={**headers, **_bearer(token), "Content-Length": str(size)},
+                headers={"User-Agent": AGENT, **headers, **_bearer(token), "Content-Length": str(size)},
                 body=_sendable(body, self._shape),
                 timeouts=(self._timeout[0], read_timeout or self._timeout[1]),
             )

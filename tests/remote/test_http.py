@@ -104,6 +104,7 @@ def test_the_environment_changes_nothing(monkeypatch, tmp_path):
     )
     assert (answer.status, answer.body) == (200, b"ok")
     assert b"Authorization: Bearer canary" in seen[0]
+    assert b"User-Agent: huracan-sync\r\n" in seen[0]  # who says nothing of itself is taken for a robot
     assert Endpoint.from_environment({"DROPBOX_DOMAIN": ".evil.example"}).api == "https://api.dropboxapi.com"
 
 
