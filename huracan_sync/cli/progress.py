@@ -12,7 +12,7 @@ from huracan_sync.cli.stderr import tell
 from huracan_sync.errors import HuracanError
 from huracan_sync.secret import redact
 from huracan_sync.transfer.progress import Silent
-from huracan_sync.tree.units import size_in_words, span_in_words
+from huracan_sync.tree.units import counted, size_in_words, span_in_words
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -187,4 +187,4 @@ def _bar(rate: Rate) -> Progress:
 
 
 def _files_of(done: int, count: int) -> str:
-    return f"{done}/{count} files"
+    return f"{done}/{counted(count, 'file')}"

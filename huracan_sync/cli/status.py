@@ -73,7 +73,7 @@ def _forget(home: Path, invocation: Invocation) -> int:
     if continuous is not None and not continuous.is_running(time.time()):
         (home / status_file.FILE).unlink(missing_ok=True)
         forgotten += 1
-    invocation.output.document({"forgotten": forgotten}, [f"{forgotten} rows forgotten"])
+    invocation.output.document({"forgotten": forgotten}, [f"{counted(forgotten, 'row')} forgotten"])
     return DONE
 
 

@@ -16,6 +16,7 @@ from huracan_sync.errors import ContentMismatch, HuracanError, NotFound
 from huracan_sync.remote import files
 from huracan_sync.remote.delete import remove_folder
 from huracan_sync.remote.stat import children
+from huracan_sync.tree.units import counted
 
 FOLDER = ".huracan-exercise-"
 """Begins the name of the probe's own folder, below the app folder."""
@@ -75,11 +76,11 @@ class _Probe:
             count = len(children(self._remote, self._context.layout.root))
         except NotFound:
             return f"logged in; {self._context.layout.root or '/'} is not there yet"
-        return f"logged in; {count} files lie directly in {self._context.layout.root or '/'}"
+        return f"logged in; {counted(count, 'file')} directly in {self._context.layout.root or '/'}"
 
     def write(self) -> str:
         self._context.sender.put_content(self._content.encode(), self._path)
-        return f"wrote {len(self._content)} bytes to {self._path}"
+        return f"wrote {counted(len(self._content), 'byte')} to {self._path}"
 
     def find(self) -> str:
         if self._path.lower() not in {found.path_lower for found in children(self._remote, self._folder)}:

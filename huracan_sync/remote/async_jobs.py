@@ -13,6 +13,7 @@ from huracan_sync.remote.client import Remote
 from huracan_sync.remote.errors import Verdict, judge_failure
 from huracan_sync.remote.rate_limit import repeat
 from huracan_sync.remote.repeat_each import repeat_each
+from huracan_sync.tree.units import counted
 
 MOST = 1000
 """Entries in a job."""
@@ -97,7 +98,9 @@ def carry_out(
         if job.tag == "complete" and len(job.entries) == len(entries):
             return job.entries
         verdict = judge_failure(route, job.failed)
-        error = ServiceFault(f"Dropbox gave up {route} of {len(entries)} files: {job.failed or job.tag}", route=route)
+        error = ServiceFault(
+            f"Dropbox gave up {route} of {counted(len(entries), 'file')}: {job.failed or job.tag}", route=route
+        )
         return Verdict(error, retry=job.tag == "failed" and verdict.retry)
 
     return repeat(once, remote.pacing, route)
@@ -111,7 +114,7 @@ def _finish(
     job_id, pause, waited = job.async_job_id, FIRST_LOOK_S, 0.0
     while job.tag in {"async_job_id", "in_progress"}:
         if waited > PATIENCE_S:
-            raise ServiceFault(f"Dropbox has not finished {route} of {len(entries)} files in {waited:.0f} s")
+            raise ServiceFault(f"Dropbox has not finished {route} of {counted(len(entries), 'file')} in {waited:.0f} s")
         sleep(pause)
         waited, pause = waited + pause, min(pause * 2, LONGEST_LOOK_S)
         job = remote.rpc(check, {"async_job_id": job_id}, _Job)

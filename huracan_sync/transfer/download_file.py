@@ -27,6 +27,7 @@ from huracan_sync.tree.content_hasher import ContentHasher
 from huracan_sync.tree.entry import Entry
 from huracan_sync.tree.paths import fold, join
 from huracan_sync.tree.plan import Copy
+from huracan_sync.tree.units import counted
 
 WHOLE = 2 * BLOCK_SIZE
 """A file up to this size is fetched in one piece."""
@@ -187,7 +188,7 @@ class RangeDownload:
         if self._arrived:
             context.monitor.moved(self.size_arrived)
             context.monitor.note(
-                f"{step.path}: {self.size_arrived} bytes arrived in an earlier run; going on from there"
+                f"{step.path}: {counted(self.size_arrived, 'byte')} arrived in an earlier run; going on from there"
             )
         self._waiting = ranges(self._count, self._arrived)
 

@@ -21,6 +21,7 @@ from huracan_sync.tree.content_hash import BLOCK_SIZE, block_hashes, combine, le
 from huracan_sync.tree.entry import Entry
 from huracan_sync.tree.paths import RelPath, join
 from huracan_sync.tree.plan import Copy
+from huracan_sync.tree.units import counted
 
 if TYPE_CHECKING:
     from huracan_sync.transfer.worker_pool import WorkerPool
@@ -135,7 +136,9 @@ class UploadItem(msgspec.Struct):
             with self.open(context) as reading:
                 if reading.stamp.size > context.options.whole_up_to:
                     self.stamp = reading.stamp
-                    return FileChanged(f"{self.path} has grown to {reading.stamp.size} bytes", path=self.path)
+                    return FileChanged(
+                        f"{self.path} has grown to {counted(reading.stamp.size, 'byte')}", path=self.path
+                    )
                 content = reading.read(0, reading.stamp.size)
                 reading.check_unchanged()
         except HuracanError as error:

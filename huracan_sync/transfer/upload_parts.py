@@ -26,6 +26,7 @@ from huracan_sync.remote.upload_session import Cursor, append_part, start_concur
 from huracan_sync.transfer.send_window import SendWindow
 from huracan_sync.transfer.upload_item import UploadContext, UploadItem, is_fresh, token_of
 from huracan_sync.tree.content_hash import block_hashes, combine, leaf_hashes
+from huracan_sync.tree.units import counted
 
 FILES_AT_ONCE = 4
 AHEAD = 2
@@ -197,7 +198,7 @@ class PartUploader:
         item.stamp = reading.stamp
         if not item.is_large(context):
             reading.close()
-            self._failed(item, FileChanged(f"{item.path} has shrunk to {item.size} bytes", path=item.path))
+            self._failed(item, FileChanged(f"{item.path} has shrunk to {counted(item.size, 'byte')}", path=item.path))
             return
         token = token_of(reading.stamp)
         earlier = context.journal.transfer(context.pair, item.path, "up")
@@ -207,7 +208,9 @@ class PartUploader:
             arrived = sum(parts.length(number) for number in earlier.parts)
             if arrived:
                 context.monitor.moved(arrived)
-                context.monitor.note(f"{item.path}: {arrived} bytes arrived in an earlier run; going on from there")
+                context.monitor.note(
+                    f"{item.path}: {counted(arrived, 'byte')} arrived in an earlier run; going on from there"
+                )
             self._open.append(parts)
             if parts.is_closed:
                 reading.close()

@@ -76,7 +76,7 @@ def test_forget(tmp_path, monkeypatch, capsys):
     document = json.loads(capsys.readouterr().out)
     assert (document["ill"], document["runs"][0]["local"]) == (True, "/workspace/engine/data/candles")
     assert cli.main(["status", "--forget"]) == 0
-    assert capsys.readouterr().out == "1 rows forgotten\n"
+    assert capsys.readouterr().out == "1 row forgotten\n"
     assert cli.main(["status"]) == 0
     assert "nothing has run" in capsys.readouterr().out
 
