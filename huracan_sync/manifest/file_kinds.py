@@ -15,6 +15,7 @@ import struct
 import zlib
 from collections.abc import Callable
 from enum import IntEnum
+from functools import lru_cache
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
@@ -75,6 +76,7 @@ _PACKED = frozenset({"gz", "bz2", "xz", "lzma", "z", "zst", "lz4", "zip"})
 """Endings that say nothing of what is inside: the one before them does."""
 
 
+@lru_cache(maxsize=1024)  # asked several times of each file, one file after the other
 def by_name(path: str) -> Kind:
     """The kind that a file's name promises."""
     stem, *suffixes = path.rpartition("/")[2].lower().split(".")
