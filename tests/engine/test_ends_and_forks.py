@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 import pytest
 from engine_world import noise
-from sampled import slow
+from sampled import sampled, slow
 
 from huracan_sync.disk.lock import hold
 
@@ -90,7 +90,7 @@ HELD = {
 }
 
 
-@pytest.mark.parametrize("what", HELD)
+@pytest.mark.parametrize("what", sampled(HELD, 3))
 def test_a_forked_worker_goes_on_whatever_its_parent_held(logged_in, what):
     from huracan_sync.engine import DropboxSync
 

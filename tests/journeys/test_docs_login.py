@@ -72,6 +72,7 @@ def test_on_a_machine_with_a_browser(reader, tmp_path):
     assert "ok   login" in screen
 
 
+@pytest.mark.slow
 def test_on_a_machine_without_one(reader, tmp_path):
     reader.with_vault_key(tmp_path)
     del reader.env["BROWSER"]
@@ -83,6 +84,7 @@ def test_on_a_machine_without_one(reader, tmp_path):
     assert (code, '"kept_in":"vault"' in screen) == (0, True), screen
 
 
+@pytest.mark.slow
 def test_in_a_container(reader):
     lines = list(commands("4. In a container"))
     code, screen = reader.follow(lines, [YES, ("Paste the code", reader.code_for), YES])
@@ -110,6 +112,7 @@ def test_hamilton(reader, tmp_path):
     assert "/Runpodhuracan is visible" in screen
 
 
+@pytest.mark.slow
 def test_other_tools_and_out(reader, tmp_path):
     reader.with_vault_key(tmp_path)
     log_in, _ = commands("2. On a machine with a browser")
