@@ -15,6 +15,7 @@ from huracan_sync.disk.atomic_write import put_in_place
 from huracan_sync.disk.failure import local_failure
 from huracan_sync.disk.files import Root, Stamp, located, open_inner
 from huracan_sync.disk.folding import refuse_another
+from huracan_sync.disk.origin_mark import mark
 from huracan_sync.disk.scan import require_utf8
 from huracan_sync.errors import Busy, FileChanged, LocalFailure
 from huracan_sync.tree.paths import PART_PREFIX, PART_SUFFIX, RelPath
@@ -127,7 +128,13 @@ class PartFile:
         return os.pread(self._fd, size, offset)
 
     def commit(
-        self, *, size: int, replaces: Stamp | None, mtime_ns: int | None = None, sync_folder: bool = True
+        self,
+        *,
+        size: int,
+        replaces: Stamp | None,
+        mtime_ns: int | None = None,
+        sync_folder: bool = True,
+        unsigned: bytes = b"",
     ) -> Stamp:
         """Cut the part to `size`, give it its time and its rights, make it durable and put it in its place.
 
@@ -138,6 +145,7 @@ class PartFile:
             replaces: the state of the file that lies there, None for nothing.
             mtime_ns: its time of modification; None leaves the time of writing.
             sync_folder: make the new name durable too; without it, call `sync_folders` afterwards.
+            unsigned: its content hash, where nobody has signed it: it is marked so.
 
         Returns:
             The stamp of the file as it lies there now.
@@ -158,6 +166,8 @@ class PartFile:
             os.ftruncate(self._fd, size)
             with contextlib.suppress(PermissionError):  # a disk that knows no rights
                 os.fchmod(self._fd, present.st_mode & 0o777 if present else 0o666 & ~_umask())
+            if unsigned:
+                mark(self._fd, unsigned)
             if mtime_ns is not None:
                 os.utime(self._fd, ns=(mtime_ns, mtime_ns))
             put_in_place(self._fd, self._folder, self.part_name, self._name, sync_folder=sync_folder)

@@ -10,6 +10,7 @@ from typing import Self
 
 from huracan_sync.disk.failure import local_failure
 from huracan_sync.disk.files import Root, Stamp, located, open_folder
+from huracan_sync.disk.origin_mark import marked
 from huracan_sync.errors import FileChanged
 from huracan_sync.tree.paths import RelPath
 
@@ -65,6 +66,8 @@ class StableRead:
             self.close()
             raise FileChanged(f"{path} is no regular file any more", path=path)
         self.stamp = Stamp.of(status)
+        self.marked = marked(self._fd)
+        """The content hash under which the file was marked as one that nobody has signed; empty: it is not marked."""
         # What is written in the tick of the last change leaves no trace in the stamp: it must not come after we read.
         left_ns = self.stamp.ctime_ns + TICK_NS - clock_ns()
         if 0 < left_ns <= TICK_NS:

@@ -221,7 +221,13 @@ def _placing(local: str, described: FileMetadata, below: Below) -> Iterator[Call
         try:
             yield placing.write
             modified = int(described.client_modified.timestamp() * 1000) * 1_000_000
-            placing.commit(size=described.size, replaces=placing.present(), mtime_ns=modified, sync_folder=False)
+            placing.commit(
+                size=described.size,
+                replaces=placing.present(),
+                mtime_ns=modified,
+                sync_folder=False,
+                unsigned=bytes.fromhex(described.content_hash),
+            )
         except BaseException:
             placing.discard()
             raise

@@ -139,14 +139,15 @@ def commit(context: DownloadContext, placing: PartFile, entry: Entry, *, sync_fo
             placing.discard()
             raise
     kind = file_kinds.hidden(entry.path, placing.read(0, min(file_kinds.SNIFF, entry.size)))
+    listed = context.signed.get(fold(entry.path))
+    is_signed = listed is not None and (listed.size, listed.content_hash) == (entry.size, entry.content_hash)
     stamp = placing.commit(
         size=entry.size,
         replaces=context.stamps.get(fold(entry.path)),
         mtime_ns=entry.mtime_ms * 1_000_000,
         sync_folder=sync_folder,
+        unsigned=b"" if is_signed else entry.content_hash,
     )
-    listed = context.signed.get(fold(entry.path))
-    is_signed = listed is not None and (listed.size, listed.content_hash) == (entry.size, entry.content_hash)
     return Synced(entry, stamp, kind, Origin.SIGNED if is_signed else Origin.UNSIGNED)
 
 

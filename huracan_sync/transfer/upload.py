@@ -192,7 +192,7 @@ class Upload:
 
     def _learn(self, synced: list[tuple[UploadItem, Entry]]) -> None:
         context = self._context
-        synced_items = [Synced(entry, item.stamp, origin=context.origin_of(item.digest)) for item, entry in synced]
+        synced_items = [Synced(entry, item.stamp, origin=context.origin_of(item)) for item, entry in synced]
         note_proofs(context.journal, context.pair, (item.proof for item, _ in synced if item.proof))
         context.journal.learn(context.pair, synced_items)
         self._outcome.done.extend(synced_items)

@@ -65,9 +65,9 @@ class UploadContext(msgspec.Struct, frozen=True):
     unsigned: Collection[bytes] = ()
     """Content hashes that this machine knows only from unsigned files in Dropbox: sending them signs nothing."""
 
-    def origin_of(self, content_hash: bytes) -> Origin:
+    def origin_of(self, item: UploadItem) -> Origin:
         """Where content that was read from this disk comes from."""
-        return Origin.UNSIGNED if content_hash in self.unsigned else Origin.OURS
+        return Origin.UNSIGNED if item.digest in self.unsigned or item.marked == item.digest else Origin.OURS
 
 
 class UploadItem(msgspec.Struct):
@@ -81,6 +81,8 @@ class UploadItem(msgspec.Struct):
     """The state that was read."""
     digest: bytes = b""
     """The content hash of what was sent; empty until all of it was read."""
+    marked: bytes = b""
+    """The content hash under which the file is marked as one that nobody has signed."""
     session: str = ""
     first: bytes = b""
     """Of a large file the first bytes: they may tell its kind."""
@@ -100,7 +102,7 @@ class UploadItem(msgspec.Struct):
     def intent(self, context: UploadContext) -> tuple[Entry, Origin]:
         """What is about to be committed, as the journal notes it."""
         entry = msgspec.structs.replace(self.step.entry, content_hash=self.digest, size=self.size)
-        return entry, context.origin_of(self.digest)
+        return entry, context.origin_of(self)
 
     def begin_again(self) -> None:
         """Forget what was read and sent."""
@@ -118,6 +120,7 @@ class UploadItem(msgspec.Struct):
     def open(self, context: UploadContext) -> StableRead:
         """The file, open for reading and fit to be sent."""
         reading = StableRead(context.local_root, self.path, prefix_only=context.options.append_only(self.path))
+        self.marked = reading.marked if reading.stamp.size else b""
         if context.options.check:
             try:
                 context.options.check(reading)
@@ -166,6 +169,7 @@ class UploadItem(msgspec.Struct):
         try:
             with StableRead(context.local_root, self.path) as reading:
                 first = reading.read(0, file_kinds.SNIFF)
+                self.marked = reading.marked if reading.stamp.size else b""
         except HuracanError:
             return False
         if token_of(reading.stamp) != earlier.token:

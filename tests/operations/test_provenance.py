@@ -1,5 +1,6 @@
 """Only what honest machines meant is ever signed, whatever somebody with a write token puts into Dropbox."""
 
+import shutil
 from types import SimpleNamespace
 
 import pytest
@@ -230,3 +231,21 @@ def test_a_channel_whose_head_a_thief_has_deleted_is_missed(publisher, pod, tmp_
     assert told.value.code == "HEAD_MISSING"
     target, _ = get_one(pod, f"{folder}/a", tmp_path / "a")
     assert target.read_bytes() == b"1"  # by what was last known good
+
+
+@pytest.mark.parametrize("size", [len(EVIL), 9 << 20], ids=["small", "large"])
+def test_a_machine_that_lost_its_state_knows_a_strangers_file_by_its_mark(publisher, pod, tmp_path, size):
+    evil = (EVIL * size)[:size]
+    publisher.write({"a": b"1"})
+    publisher.push()
+    files.put(publisher.remote, f"{DATA}/planted", evil)
+    pod.restore(DATA, pod.src)
+    shutil.rmtree(pod.home)  # pods are born every day, and their data lie on a volume
+    remove_whatever(publisher.remote, f"{DATA}/planted")
+    pod.write({"b": b"2"})
+    report = pod.push()
+    assert (report.uploaded, report.unsigned_files) == (2, ["data/planted"])
+    assert listed(publisher) == {"a": b"1", "b": b"2"}
+    (pod.src / "planted").write_bytes(b"changed here")
+    assert pod.push().unsigned == 0
+    assert listed(publisher)["planted"] == b"changed here"

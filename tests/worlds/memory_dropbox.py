@@ -21,26 +21,24 @@ URL = "http://127.0.0.1:1"
 
 
 class MemoryDropbox(Emulator):
-    """A running emulator as other tests know it, whose server is a thread of this process."""
+    """A running emulator as other tests know it, whose server is whoever calls it: one request at a time."""
 
     def __init__(self, folder):
         self.loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self.loop.run_forever, daemon=True)
-        self._thread.start()
+        self._lock = threading.Lock()  # guards the loop: whoever asks runs it for as long as his answer takes
         self.world = World(folder)
         self._app = Application(self.world)
         ready = {"url": URL, "app_key": "emulatorfullapp", "read_only_app_key": "emulatorreadapp"}
         super().__init__(ready | {"account_id": self.world.default_account_id})
 
     def stop(self):
-        self.loop.call_soon_threadsafe(self.loop.stop)
-        self._thread.join(120)
         self.loop.close()
         self.world.close()
 
     def request(self, method, url, headers, body=b""):
         """(status, headers, body) of one request."""
-        return asyncio.run_coroutine_threadsafe(self._request(method, url, headers, body), self.loop).result()
+        with self._lock:
+            return self.loop.run_until_complete(self._request(method, url, headers, body))
 
     async def _request(self, method, url, headers, body):
         parts = urlsplit(url)

@@ -1,9 +1,10 @@
 """Honest machines, a thief with a write token, and a schedule that a seed decides.
 
-What runs is the real code: push, publish, restore, renewal, roll-back, trust files, readers, down to the emulator's own
-application; only sockets are left out. Between any two requests of anybody the thief may overwrite, delete, put back
-whatever he ever saw, carry files from one root folder to another, or sign with a key that was revoked. Machines are
-killed at any request, lose their state folders, and have clocks that are years off. Two root folders share one key.
+What runs is the real code: push, publish, the engine's sets, commits of what workers staged, restore, get, migration,
+renewal, roll-back, trust files, readers, down to the emulator's own application; only sockets are left out. Between
+any two requests of anybody the thief may overwrite, delete, put back whatever he ever saw, carry files from one root
+folder to another, or sign with a key that was revoked. Machines are killed at any request, lose their state folders,
+and have clocks that are years off. Two root folders share one key.
 
 After every step, of what any reader accepts:
 
@@ -12,12 +13,14 @@ After every step, of what any reader accepts:
     nobody's (epoch, sequence) goes down, or names another head than before.
 """
 
+import contextlib
 import hashlib
 import json
 import random
 import shutil
 import sys
 import threading
+from types import SimpleNamespace
 from typing import ClassVar
 
 import msgspec
@@ -25,15 +28,29 @@ from machines import READ, Clock, Machine
 from memory_dropbox import MemoryWire
 from publishing_machine import Publisher
 
+from huracan_sync.cli import get, reading
+from huracan_sync.engine.champion_set import note_put, publish_noted
+from huracan_sync.engine.context import EngineContext, StopSignal, utc_now
+from huracan_sync.engine.error_boundary import ErrorBoundary
+from huracan_sync.engine.event_log import LoggedOnce
+from huracan_sync.engine.login import Chosen
+from huracan_sync.engine.outbox import Outbox
+from huracan_sync.engine.put import Sender
+from huracan_sync.engine.read_revisions import ReadRevisions
+from huracan_sync.engine.settings import Settings
 from huracan_sync.errors import HuracanError
 from huracan_sync.manifest import head, rotation, sshsig
 from huracan_sync.manifest.signer import Signer
 from huracan_sync.manifest.trust import parse_pin
+from huracan_sync.operations import migrate
+from huracan_sync.operations.commit import _Commit
+from huracan_sync.operations.stage import stage
 from huracan_sync.remote import files
 from huracan_sync.remote.delete import remove_whatever
 from huracan_sync.remote.listing import listing
 from huracan_sync.signing import channel_publisher
 from huracan_sync.tree.content_hash import content_hash
+from huracan_sync.tree.layout import Layout
 
 ENGINE, STAGING = "/Engine", "/Staging"
 STOLEN = Signer(bytes(range(32)))
@@ -101,7 +118,9 @@ class Thief:
         remove_whatever(self.remote, chance.choice(paths))
 
     def _plant(self, chance, paths, known):
-        path = chance.choice(["data/a", "data/evil", "data/d/evil", *CONFIGS, "hamilton/configs/EVILUSDT.json"])
+        candle = "BTC-USDT_1d_20240101_20240103.parquet"
+        honest = ["data/a", "data/evil", "data/d/evil", "data/staged/a", *CONFIGS, "hamilton/configs/EVILUSDT.json"]
+        path = chance.choice([*honest, f"data/candles/{candle}", f"data/candles/BTC/{candle}"])
         self._put(f"{chance.choice([ENGINE, STAGING])}/{path}", b'{"planted": %d}' % chance.randrange(10**9))
 
     def _carry_across(self, chance, paths, known):
@@ -158,6 +177,13 @@ class Schedule:
         "renew": 1,
         "roll_back": 1,
         "rotate": 1,
+        "renew_champions": 1,
+        "engine_set": 4,
+        "commit": 2,
+        "rename": 2,
+        "get_then_push": 2,
+        "migrate": 1,
+        "revoke": 1,
         "lose_state": 2,
         "pass_time": 2,
         "lie": 1,
@@ -273,6 +299,94 @@ class Schedule:
         if self.chance.random() < 0.5:
             self.edit(machine)
         machine.push(f"{machine.remote.root}/data")
+
+    def engine_set(self, machine):
+        """The engine puts its configs where Hamilton reads, and signs them once all are there."""
+        context, whole = self.engine(machine), set()
+        for path in CONFIGS:
+            content = self.fresh()
+            self.made[machine.remote.root].add((path, content_hash(content)))
+            whole.add((path, content_hash(content)))
+            target = f"{machine.remote.root}/{path}"
+            note_put(context, context.sender.put_content(content, target), target, content)
+        self.sets[machine.remote.root].add(frozenset(whole))
+        publish_noted(context)
+
+    def engine(self, machine):
+        settings = Settings(app_folder=machine.remote.root.strip("/"), strict=True)
+        return EngineContext(
+            login=Chosen("engine", None),
+            layout=settings.layout,
+            operations=machine.context(),
+            outbox=Outbox(machine.home),
+            sender=Sender(machine.remote, machine.home),
+            boundary=ErrorBoundary(strict=True),
+            logged=LoggedOnce(),
+            read_revisions=ReadRevisions(),
+            parquet_metadata=True,
+            stop=StopSignal(),
+            now=utc_now,
+            dated=False,
+            allow_secrets=False,
+            may_sign=True,
+            is_given=True,
+        )
+
+    def commit(self, machine):
+        """A driver commits what a worker has staged: new content, and whatever lies in the folder of this machine."""
+        self.edit(machine)
+        sources = [path for path in sorted(machine.src.rglob("*")) if path.is_file()]
+        staged = {path: f"staged/{path.relative_to(machine.src).as_posix()}" for path in sources[:3]}
+        for path, name in staged.items():
+            if (f"data/{path.relative_to(machine.src).as_posix()}", content_hash(path.read_bytes())) in self.made[
+                machine.remote.root
+            ]:
+                self.made[machine.remote.root].add((f"data/{name}", content_hash(path.read_bytes())))
+        receipts = stage(machine.remote, staged, clock=machine.clock)
+        with (context := machine.context()).pair(machine.home / "from-workers", f"{machine.remote.root}/data") as pair:
+            _Commit(context, pair, None, overwrite=True).run([receipts])
+
+    def rename(self, machine):
+        """Files get other names here, and are copied inside Dropbox; what came from there may be among them."""
+        sources = [path for path in sorted(machine.src.rglob("*")) if path.is_file()]
+        for path in sources[: self.chance.choice([1, 2, 3])]:
+            name = path.relative_to(machine.src).as_posix()
+            self.number += 1
+            target = machine.src / f"renamed-{self.number}"
+            if (f"data/{name}", digest := content_hash(path.read_bytes())) in self.made[machine.remote.root]:
+                self.made[machine.remote.root].add((f"data/{target.name}", digest))
+            path.rename(target)
+        machine.push(f"{machine.remote.root}/data", delete=self.chance.random() < 0.5)
+
+    def get_then_push(self, machine):
+        """One file is fetched by itself, wherever it comes from, and lies among what is pushed."""
+        path = self.chance.choice([*PATHS, "evil", "d/evil"])
+        options = SimpleNamespace(
+            remote=f"{machine.remote.root}/data/{path}",
+            local=str(machine.src / path),
+            overwrite=True,
+            wait=0.0,
+            channel=None,
+            unsigned=self.chance.random() < 0.5,
+        )
+        quiet = SimpleNamespace(output=SimpleNamespace(say=lambda _: None))
+        (machine.src / path).parent.mkdir(parents=True, exist_ok=True)
+        with contextlib.suppress(HuracanError):
+            get._file(options, machine.context(), reading.find(options, quiet, machine.context()))
+        machine.push(f"{machine.remote.root}/data")
+
+    def migrate(self, machine):
+        layout = Layout(machine.remote.root.strip("/"))
+        migrate.carry_out(machine.remote, migrate.plan(machine.remote, layout), layout)
+        machine.restore(f"{machine.remote.root}/data", machine.src)
+        machine.push(f"{machine.remote.root}/data")
+
+    def revoke(self, machine):
+        """Whoever holds the root key revokes the stolen key once more; then everything is signed again."""
+        machine.roots().publish_next(self._revoke_stolen)
+
+    def renew_champions(self, machine):
+        machine.renew(channel="champions", root=machine.remote.root)
 
     def renew(self, machine):
         machine.renew(channel="data", root=machine.remote.root)
