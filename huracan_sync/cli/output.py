@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
@@ -61,10 +62,10 @@ def give_up_stdout() -> None:
 
 
 def as_json(document: Mapping[str, Any]) -> str:
-    """One line of JSON. Names that are not Unicode (lone surrogates) are escaped as JSON can."""
+    """One line of JSON. What is not Unicode (lone surrogates), and what a terminal acts on, is escaped as JSON can."""
     document = {"schema_version": SCHEMA, **document}
     try:
-        return msgspec.json.encode(document).decode()
+        return _ACTING.sub(lambda found: f"\\u{ord(found[0]):04x}", msgspec.json.encode(document).decode())
     except UnicodeEncodeError:
         import json  # noqa: PLC0415 - start-up time: only for what msgspec does not take
 
@@ -76,9 +77,18 @@ def moment(at_ms: float) -> str:
     return f"{datetime.fromtimestamp(at_ms / 1000, UTC):%Y-%m-%dT%H:%M:%SZ}"
 
 
+_ACTING = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]")
+"""What a terminal acts on, or shows as nothing: a name may hold it, whoever chose the name."""
+
+
+def harmless(text: str) -> str:
+    """A text for people, with what a terminal would act on spelled out."""
+    return _ACTING.sub(lambda found: ascii(found[0])[1:-1], text)
+
+
 def _without_secrets(line: str) -> str:
-    """As `redact`; a line that is to stay whole stays one."""
-    return Whole(redact(line)) if isinstance(line, Whole) else redact(line)
+    """As `redact`, and `harmless`; a line that is to stay whole stays one."""
+    return Whole(harmless(redact(line))) if isinstance(line, Whole) else harmless(redact(line))
 
 
 class Output:
@@ -108,7 +118,7 @@ class Output:
 
     def line(self, document: Mapping[str, Any], words: str) -> None:
         """One of several answers as they come: a line of JSON for machines, a line of words for people."""
-        _answer(as_json(document) if self.as_json else redact(words))
+        _answer(as_json(document) if self.as_json else _without_secrets(words))
 
     def secret(self, document: Mapping[str, Any], words: str) -> None:
         """A secret that was asked for by name: the only text on stdout that is not redacted.
@@ -120,18 +130,19 @@ class Output:
     def say(self, sentence: str) -> None:
         """Something on the way, for people only, on stderr. Nothing with `--quiet`."""
         if not self.quiet:
-            tell(redact(sentence))
+            tell(_without_secrets(sentence))
 
     def warn(self, sentence: str) -> None:
         """Something a person should act on, on stderr, also with `--quiet`."""
-        tell(redact(sentence))
+        tell(_without_secrets(sentence))
 
     def error(self, error: HuracanError) -> None:
         """An error: a sentence and what to do next."""
         if self.as_json:
             with suppress(LocalFailure):  # people are told all the same
                 _answer(redact(as_json(error.as_dict())))
-        self.warn(f"error: {error}")
+        sentence = str(error).replace("\n", "\\n")  # one line: a name in it may hold others
+        self.warn(f"error: {sentence}")
         if error.hint:
             self.warn(f"  hint: {error.hint}")
 

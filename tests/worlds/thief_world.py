@@ -42,7 +42,7 @@ from huracan_sync.errors import HuracanError
 from huracan_sync.manifest import head, rotation, sshsig
 from huracan_sync.manifest.signer import Signer
 from huracan_sync.manifest.trust import parse_pin
-from huracan_sync.operations import migrate
+from huracan_sync.operations import migrate, renames
 from huracan_sync.operations.commit import _Commit
 from huracan_sync.operations.stage import stage
 from huracan_sync.remote import files
@@ -482,13 +482,14 @@ def run(seed, dropbox, folder, *, steps=6, **options):
 
     said, threading.excepthook = threading.excepthook, _dies_silently
     head.sign = sign
+    fewest, renames.FEWEST = renames.FEWEST, 1  # also one renamed file is copied inside Dropbox
     try:
         for _ in range(steps):
             schedule.step()
             if schedule.problems:
                 break
     finally:
-        head.sign, threading.excepthook = real, said
+        head.sign, threading.excepthook, renames.FEWEST = real, said, fewest
     return schedule
 
 
