@@ -11,13 +11,15 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import stat
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from huracan_sync.disk.atomic_write import write_file
+from huracan_sync.disk.atomic_write import write_at
+from huracan_sync.disk.failure import local_failure
 from huracan_sync.disk.lock import hold
 from huracan_sync.errors import Conflict, SecretInFile, UsageError
 from huracan_sync.tree.paths import fold
@@ -99,7 +101,11 @@ class Outbox:
             header = msgspec.json.encode(
                 msgspec.structs.replace(queued_write, error={"error": queued_write.error.get("error")})
             )
-        write_file(self._file(queued_write), [header, b"\n", content or b""], name=f"the queued {queued_write.remote}")
+        try:
+            with self._opened(make=True) as folder:
+                write_at(folder, self._name(queued_write), [header, b"\n", content or b""])
+        except OSError as error:
+            raise local_failure(error, f"the queued {queued_write.remote}", "write") from error
 
     def queued_writes(self) -> list[QueuedWrite]:
         """Everything that waits, oldest first. Files that cannot be read as a queued write are skipped."""
@@ -108,16 +114,17 @@ class Outbox:
 
     def is_empty(self) -> bool:
         """Whether nothing waits; costs one look at a folder."""
-        return next(iter(self._files()), None) is None
+        with contextlib.suppress(FileNotFoundError), self._opened() as folder:
+            return not _names(folder)
+        return True
 
     def content(self, queued_write: QueuedWrite) -> bytes | None:
         """The content of a queued write; None when it lies elsewhere, or the write is gone."""
         if queued_write.kept is None:
             return None
-        try:
-            data = self._file(queued_write).read_bytes()
-        except FileNotFoundError:
-            return None
+        data = b""
+        with contextlib.suppress(FileNotFoundError), self._opened() as folder:
+            data = _content(folder, self._name(queued_write))
         header, _, content = data.partition(b"\n")
         found = _read(header)
         return (
@@ -126,25 +133,25 @@ class Outbox:
 
     def drop(self, queued_write: QueuedWrite) -> None:
         """Remove a write that was delivered, or is void. A newer one for the same path stays."""
-        self._drop(self._file(queued_write), lambda found: found.id == queued_write.id)
+        self._drop(self._name(queued_write), lambda found: found.id == queued_write.id)
 
     def overtake(self, queued_write: QueuedWrite) -> None:
         """Remove whatever waited for the path until now: it was written by other means."""
-        self._drop(self._file(queued_write), lambda found: found.queued <= queued_write.queued)
+        self._drop(self._name(queued_write), lambda found: found.queued <= queued_write.queued)
 
-    def _drop(self, file: Path, applies: Callable[[QueuedWrite], bool]) -> None:
-        if not file.exists():
-            return
-        with self._alone(), contextlib.suppress(FileNotFoundError):
-            found = _read(_first_line(file))
-            if found is None or applies(found):
-                file.unlink()
-                self._sync()
+    def _drop(self, name: str, applies: Callable[[QueuedWrite], bool]) -> None:
+        with contextlib.suppress(FileNotFoundError), self._opened() as folder:
+            os.stat(name, dir_fd=folder, follow_symlinks=False)  # most often there is none: no lock for that
+            with self._alone():
+                found = _read(_content(folder, name, most=_HEADER))
+                if found is None or applies(found):
+                    os.unlink(name, dir_fd=folder)
+                    os.fsync(folder)
 
     def failed_again(self, queued_write: QueuedWrite, error: dict[str, Any]) -> None:
         """Record why a write still waits."""
         with self._alone():
-            present = dict(self._all()).get(self._file(queued_write))
+            present = dict(self._all()).get(self._name(queued_write))
             if present is None or present.id != queued_write.id:
                 return  # delivered or replaced meanwhile
             content = self.content(queued_write)
@@ -153,38 +160,57 @@ class Outbox:
                     msgspec.structs.replace(queued_write, error=error, attempts=queued_write.attempts + 1), content
                 )
 
-    def _file(self, queued_write: QueuedWrite) -> Path:
+    @staticmethod
+    def _name(queued_write: QueuedWrite) -> str:
         what = "folder" if queued_write.is_folder else "file"
         name = hashlib.sha256(f"{queued_write.service}\0{what}\0{fold(queued_write.remote)}".encode()).hexdigest()[:32]
-        return self.folder / f"{name}{_SUFFIX}"
+        return f"{name}{_SUFFIX}"
 
-    def _files(self) -> Iterator[Path]:
-        try:
-            yield from (path for path in self.folder.iterdir() if path.suffix == _SUFFIX)
-        except FileNotFoundError:
-            return
-
-    def _all(self) -> Iterator[tuple[Path, QueuedWrite]]:
-        for path in self._files():
-            with contextlib.suppress(FileNotFoundError):
-                queued_write = _read(_first_line(path))
+    def _all(self) -> Iterator[tuple[str, QueuedWrite]]:
+        with contextlib.suppress(FileNotFoundError), self._opened() as folder:
+            for name in _names(folder):
+                queued_write = _read(_content(folder, name, most=_HEADER))
                 if queued_write is not None:
-                    yield path, queued_write
+                    yield name, queued_write
 
-    def _sync(self) -> None:
-        descriptor = os.open(self.folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    @contextlib.contextmanager
+    def _opened(self, *, make: bool = False) -> Iterator[int]:
+        """The folder as a descriptor: it may be no link, whoever exchanges it for one meanwhile.
+
+        Raises:
+            FileNotFoundError: there is none.
+            LocalFailure: it cannot be opened.
+        """
         try:
-            os.fsync(descriptor)
+            if make:
+                self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            descriptor = os.open(self.folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        except FileNotFoundError:
+            raise
+        except OSError as error:
+            raise local_failure(error, str(self.folder), "read") from error
+        try:
+            yield descriptor
         finally:
             os.close(descriptor)
 
 
-def _first_line(path: Path) -> bytes:
-    with path.open("rb") as file:
-        return file.readline(_HEADER)
+def _names(folder: int) -> list[str]:
+    return [name for name in os.listdir(folder) if name.endswith(_SUFFIX)]
+
+
+def _content(folder: int, name: str, *, most: int = KEPT + _HEADER) -> bytes:
+    """What a file of the outbox holds; nothing where it is gone, or no file."""
+    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC  # O_NONBLOCK: a planted pipe must not hang us
+    try:
+        with open(os.open(name, flags, dir_fd=folder), "rb") as file:  # noqa: PTH123 - a descriptor
+            return file.read(most) if stat.S_ISREG(os.fstat(file.fileno()).st_mode) else b""
+    except OSError:
+        return b""
 
 
 def _read(header: bytes) -> QueuedWrite | None:
+    header = header.partition(b"\n")[0]
     try:
         return msgspec.json.decode(header, type=QueuedWrite)
     except msgspec.DecodeError:

@@ -7,6 +7,7 @@ import os
 import shutil
 import stat
 import sys
+import tempfile
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,12 +20,15 @@ from huracan_sync.disk.part_file import PartFile
 from huracan_sync.disk.remove import remove, sweep
 from huracan_sync.disk.scan import LINK, NEVER, SPECIAL, scan
 from huracan_sync.disk.stable_read import StableRead
+from huracan_sync.engine.outbox import Outbox, QueuedWrite
 from huracan_sync.errors import ConfigError, HostilePath, HuracanError
+from huracan_sync.fs.local_files import Below
 from huracan_sync.tree.paths import RelPath, check
 
 TOKEN = "0123456789abcdef" * 2
-TRIES = int(os.environ.get("HURACAN_RACE_TRIES", "100"))
-"""100,000 by name: `HURACAN_RACE_TRIES=100000 pytest tests/disk/test_hostile_disk.py -k race`."""
+TRIES = 100
+"""100,000 by name: `pytest -m long -k race_of_a_hundred_thousand`."""
+MEMORY = Path("/dev/shm")  # noqa: S108 - a folder of our own in it
 
 
 def placed(root: Path, path: str, content: bytes = b"new") -> None:
@@ -240,7 +244,12 @@ def test_no_name_is_written_in_another_encoding(tmp_path: Path, monkeypatch: pyt
 
 @pytest.fixture
 def flipping(tmp_path: Path) -> Iterator[tuple[Path, Path]]:
-    """A root whose folder `real` is a link to a folder outside half of the time."""
+    """A root whose folder `real` is a link to a folder outside half of the time; on no disk that makes anybody wait."""
+    with tempfile.TemporaryDirectory(dir=MEMORY if os.access(MEMORY, os.W_OK) else tmp_path) as folder:
+        yield from flipped(Path(folder))
+
+
+def flipped(tmp_path: Path) -> Iterator[tuple[Path, Path]]:
     outside, root = tmp_path / "outside", tmp_path / "root"
     make(outside, "secret", "inner/secret")
     make(root, "real/mine", "real/inner/mine")
@@ -273,9 +282,20 @@ def below(folder: Path) -> dict[str, bytes]:
 
 @pytest.mark.wide
 def test_no_race_leads_outside(flipping: tuple[Path, Path]) -> None:
-    root, outside = flipping
+    race(*flipping, tries=TRIES)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("share", range(20))
+def test_no_race_of_a_hundred_thousand_leads_outside(flipping: tuple[Path, Path], share: int) -> None:
+    race(*flipping, tries=100_000 // 20)
+
+
+def race(root: Path, outside: Path, *, tries: int) -> None:
+    """Scan (push), read, place (restore and `fs.get`), remove, sync and sweep below a folder that is exchanged."""
     before = below(outside)
-    for number in range(TRIES):
+    got = Below(root)
+    for number in range(tries):
         files = scan(root).files
         assert not [path for path in files if path.endswith("secret")]
         with contextlib.suppress(HuracanError), StableRead(root, RelPath("real/inner/mine")) as reading:
@@ -289,7 +309,57 @@ def test_no_race_leads_outside(flipping: tuple[Path, Path]) -> None:
         with contextlib.suppress(HuracanError):
             placed(root, name)
             remove(root, RelPath(name), stamp=stamp_of(root, RelPath(name)))
+        with contextlib.suppress(HuracanError, OSError):
+            got.make_folder(str(root / "real/inner/made"))
+            placed(*got.locate(str(root / "real/inner/made/got")))
+            remove(root, RelPath("real/inner/made/got"), stamp=stamp_of(root, RelPath("real/inner/made/got")))
         with contextlib.suppress(OSError):
             sync_folders(root, [RelPath("real/inner/mine")])
         sweep(root, ["real/secret", "real/inner/secret"])
     assert below(outside) == before
+    assert sorted(path.name for path in (outside / "inner").iterdir()) == ["secret"]
+
+
+@pytest.mark.wide
+def test_an_outbox_that_is_exchanged_for_a_link_is_not_read(tmp_path: Path) -> None:
+    planted = Outbox(tmp_path / "planted")
+    planted.put(QueuedWrite(remote="/evil", service="emulator", queued=1.0), b"evil")
+    outbox = Outbox(tmp_path / "home")
+    mine = QueuedWrite(remote="/mine", service="emulator", queued=1.0)
+    outbox.put(mine, b"mine")
+    aside = outbox.folder.with_name("aside")
+    stop = threading.Event()
+
+    def flip() -> None:
+        while not stop.is_set():
+            outbox.folder.rename(aside)
+            outbox.folder.symlink_to(planted.folder)
+            outbox.folder.unlink()
+            aside.rename(outbox.folder)
+
+    thread = threading.Thread(target=flip)
+    thread.start()
+    try:
+        for _ in range(TRIES):
+            with contextlib.suppress(HuracanError):
+                assert [each.remote for each in outbox.queued_writes()] in ([], ["/mine"])
+            with contextlib.suppress(HuracanError):
+                outbox.drop(QueuedWrite(remote="/evil", service="emulator", queued=2.0))
+    finally:
+        stop.set()
+        thread.join()
+    assert [each.remote for each in planted.queued_writes()] == ["/evil"]
+    assert [each.remote for each in outbox.queued_writes()] == ["/mine"]
+
+
+@pytest.mark.parametrize("plant", ["a pipe", "a link", "a folder"])
+def test_nothing_hangs_on_what_lies_in_the_outbox(tmp_path: Path, plant: str) -> None:
+    outbox = Outbox(tmp_path)
+    mine = QueuedWrite(remote="/mine", service="emulator", queued=1.0)
+    outbox.put(mine, b"mine")
+    here = outbox.folder / f"{'0' * 32}.letter"
+    {"a pipe": lambda: os.mkfifo(here), "a link": lambda: here.symlink_to("/etc/passwd"), "a folder": here.mkdir}[
+        plant
+    ]()
+    assert [each.remote for each in outbox.queued_writes()] == ["/mine"]
+    assert outbox.content(outbox.queued_writes()[0]) == b"mine"
