@@ -18,7 +18,7 @@ from typing import Any
 
 import msgspec
 
-from huracan_sync.disk.atomic_write import write_at
+from huracan_sync.disk.atomic_write import make_private, write_at
 from huracan_sync.disk.failure import local_failure
 from huracan_sync.disk.lock import hold
 from huracan_sync.errors import Conflict, SecretInFile, UsageError
@@ -183,7 +183,7 @@ class Outbox:
         """
         try:
             if make:
-                self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+                make_private(self.folder)
             descriptor = os.open(self.folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
         except FileNotFoundError:
             raise

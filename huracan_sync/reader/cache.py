@@ -13,7 +13,7 @@ import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from huracan_sync.disk.atomic_write import write_file
+from huracan_sync.disk.atomic_write import make_private, write_file
 from huracan_sync.errors import Refused
 from huracan_sync.manifest import body
 from huracan_sync.manifest.entries import Item
@@ -100,7 +100,7 @@ class BlobCache:
 
     @contextlib.contextmanager
     def _locked(self, how: int) -> Iterator[None]:
-        self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        make_private(self._folder)
         handle = os.open(self._folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
         try:
             fcntl.flock(handle, how)
