@@ -21,7 +21,7 @@ from huracan_sync.auth.login_calls import account_name, ask_whether_reachable
 from huracan_sync.auth.scopes import Profile
 from huracan_sync.auth.secret_scan import UNREADABLE, scan_tree
 from huracan_sync.auth.tokens import AccessTokens
-from huracan_sync.cli import doctor_checks, expiry
+from huracan_sync.cli import doctor_checks
 from huracan_sync.cli.columns import ascii_path, width
 from huracan_sync.cli.invocation import DONE, FAILURES, Invocation
 from huracan_sync.cli.login_options import credentials
@@ -32,6 +32,7 @@ from huracan_sync.remote.files import quota
 from huracan_sync.remote.http import Answer, Endpoint, Wire
 from huracan_sync.remote.listing import FolderMetadata
 from huracan_sync.remote.stat import folders, metadata
+from huracan_sync.signing import expiry
 from huracan_sync.tree.units import counted
 
 

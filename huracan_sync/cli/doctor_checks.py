@@ -23,10 +23,10 @@ from huracan_sync.auth.keystore.store import FOLDER, Store
 from huracan_sync.auth.login_calls import could_write
 from huracan_sync.auth.scopes import ACCOUNT, READ, WRITE, Profile, spelled, to_authorize
 from huracan_sync.auth.tokens import AccessTokens
-from huracan_sync.cli.expiry import Ending
 from huracan_sync.errors import ENABLE_SCOPE, HuracanError, NoCredentials, NotAuthorized, VaultRefused
 from huracan_sync.remote.http import Answer, Endpoint, Wire
 from huracan_sync.secret import Secret
+from huracan_sync.signing.expiry import Ending
 
 Verdict = Literal["ok", "warn", "bad", "unknown"]
 LEAST_WATCHES = 8192

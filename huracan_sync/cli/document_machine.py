@@ -111,6 +111,8 @@ class RunEnded(Document):
     bytes_received: int = 0
     page: str = ""
     not_watching: str = ""
+    endings: list[str] = msgspec.field(default_factory=list)
+    trust_ends: datetime | None = None
     is_gone: bool = False
     running: bool = False
     healthy: bool = False

@@ -93,6 +93,8 @@ class Continuous(Part):
     bytes_received: int
     page: str
     not_watching: str
+    endings: list[str]
+    trust_ends: datetime | None
     is_gone: bool
     running: bool
     healthy: bool

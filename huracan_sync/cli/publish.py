@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import time
 
-from huracan_sync.cli import expiry
 from huracan_sync.cli.invocation import DONE, FAILURES, Invocation
 from huracan_sync.cli.login_options import context_of
 from huracan_sync.cli.output import moment
@@ -19,6 +18,7 @@ from huracan_sync.cli.transfer_options import (
 from huracan_sync.errors import UsageError
 from huracan_sync.operations.publish import Publish, renew, roll_back
 from huracan_sync.operations.push import PushOptions
+from huracan_sync.signing import expiry
 from huracan_sync.transfer import estimate
 from huracan_sync.tree.paths import remote_root
 from huracan_sync.tree.symbols import CHAMPIONS

@@ -96,7 +96,7 @@ def run(options: argparse.Namespace, invocation: Invocation) -> int:
     document = {**report.as_dict(), "filtered": filter_options.left_out(filters)}
     invocation.output.document(document, [*words, *invocation.output.failures(report.failed)])
     if report.sequence:
-        from huracan_sync.cli import expiry  # noqa: PLC0415 - start-up time: only where something is signed
+        from huracan_sync.signing import expiry  # noqa: PLC0415 - start-up time: only where something is signed
 
         for ending in expiry.endings(context.home, time.time()):
             invocation.output.warn(f"warning: {ending.sentence}")

@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 
 from huracan_sync.auth.connect import home_of
-from huracan_sync.cli import expiry, settings_options
+from huracan_sync.cli import settings_options
 from huracan_sync.cli.columns import ascii_path, table
 from huracan_sync.cli.invocation import DONE, FAILURES, INTERRUPTED, Invocation
 from huracan_sync.cli.log_lines import show_events
@@ -28,6 +28,7 @@ from huracan_sync.engine.login import chosen_by
 from huracan_sync.engine.run import RunReport
 from huracan_sync.engine.settings import KINDS, Settings
 from huracan_sync.errors import ConfigError, HuracanError, UsageError
+from huracan_sync.signing import expiry
 from huracan_sync.tree.units import counted, size_in_words, span_in_words
 
 IMPATIENT_S = 1.0

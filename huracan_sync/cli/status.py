@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from huracan_sync.auth.connect import home_of
-from huracan_sync.cli import expiry
 from huracan_sync.cli.columns import ascii_path, table, width, wrapped
 from huracan_sync.cli.invocation import DONE, FAILURES, Invocation
 from huracan_sync.cli.output import moment
@@ -20,6 +19,7 @@ from huracan_sync.engine.daemon.status import State, Status
 from huracan_sync.engine.outbox import Outbox
 from huracan_sync.errors import UsageError
 from huracan_sync.secret import redact
+from huracan_sync.signing import expiry
 from huracan_sync.transfer.journal import Journal, Run
 from huracan_sync.tree.units import counted, size_in_words, span_in_words
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
 EVERY_S = 2.0
-_MOMENTS = {"since", "last_success", "next_run", "changed_since", "started", "written"}
+_MOMENTS = {"since", "last_success", "next_run", "changed_since", "started", "written", "trust_ends"}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

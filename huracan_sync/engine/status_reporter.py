@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 WRITE_S = 30.0
 """A status that has not changed is written again after this, so that others see that the process lives."""
 
+LOOK_S = 600.0
+"""What ends, and when, is looked up again after this: a renewal ends the warning."""
+
 
 class StatusReporter:
     """One for each run of continuous sync."""
@@ -32,6 +35,7 @@ class StatusReporter:
         self._samples = Samples()
         self._page: Page | None = None
         self._written: tuple[float, list[State]] = (float("-inf"), [])
+        self._ends: tuple[float, list[str], float | None] = (float("-inf"), [], None)
         self._remember_successes()
 
     def _remember_successes(self) -> None:
@@ -76,7 +80,19 @@ class StatusReporter:
             bytes_received=count.bytes_received,
             page=self._page.url if self._page else "",
             not_watching=self._loops.not_watching,
+            endings=self._trust_ends()[1],
+            trust_ends=self._trust_ends()[2],
         )
+
+    def _trust_ends(self) -> tuple[float, list[str], float | None]:
+        """When that was looked up, what ends soon, and when the first trust file does."""
+        now = self._now()
+        if not 0 <= now - self._ends[0] < LOOK_S:
+            from huracan_sync.signing import expiry  # noqa: PLC0415 - start-up time: cryptography
+
+            home = self._context.home
+            self._ends = (now, [each.sentence for each in expiry.endings(home, now)], expiry.next_end(home))
+        return self._ends
 
     def report_until(self, stop: threading.Event) -> None:
         """Take samples and write the status until `stop` is set, then for the last time."""

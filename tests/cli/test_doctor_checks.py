@@ -16,11 +16,11 @@ from huracan_sync.auth.keystore.store import open_store
 from huracan_sync.auth.scopes import Profile
 from huracan_sync.auth.tokens import AccessTokens
 from huracan_sync.cli import doctor_checks
-from huracan_sync.cli.expiry import Ending
 from huracan_sync.errors import NotFound, Unreachable
 from huracan_sync.remote.http import Answer, Endpoint, Wire
 from huracan_sync.remote.rate_limit import Pacing
 from huracan_sync.secret import Secret
+from huracan_sync.signing.expiry import Ending
 
 READ = ["files.metadata.read", "files.content.read"]
 WRITE = "files.content.write"

@@ -7,9 +7,9 @@ import pytest
 from transfer_world import Killed, KilledAfter
 
 from huracan_sync import cli
-from huracan_sync.cli import expiry
 from huracan_sync.cli import status as verb
 from huracan_sync.engine.daemon.status import State, Status
+from huracan_sync.signing import expiry
 from huracan_sync.transfer.journal import Journal, Run
 
 NOW = 1_800_000_000.0

@@ -1,5 +1,6 @@
 """Hamilton's words: found under every spelling, typed, from one generation, byte for byte underneath."""
 
+import itertools
 import json
 import pickle
 import threading
@@ -222,7 +223,16 @@ def test_one_manifest_for_several_answers(world):
 
 
 def test_no_reader_beside_a_publisher_sees_two_moments(world):
-    """Each answer of one manifest tells the same number, whatever is published between them."""
+    assert read_beside_a_publisher(world, threads=2, reads=500) == []
+
+
+@pytest.mark.long
+def test_none_of_a_hundred_thousand_reads_on_threads_is_torn(world):
+    assert read_beside_a_publisher(world, threads=8, reads=100_000) == []
+
+
+def read_beside_a_publisher(world, *, threads, reads):
+    """Each answer of one manifest tells the same number, whatever is published between them; those that do not."""
 
     def numbered(number):
         text = str(number).encode()
@@ -234,25 +244,28 @@ def test_no_reader_beside_a_publisher_sees_two_moments(world):
 
     world.publish(numbered(0))
     world.hamilton.latest()
-    torn, stop = [], threading.Event()
+    torn, numbers, left = [], set(), iter(range(reads))
 
     def read():
-        while not stop.is_set():
+        for _ in left:  # the iterator of a range gives each number to one thread
             answers = world.hamilton.at()
             seen = {answers.champion("BTCUSDT").data.decode(), answers.active("BTCUSDT"), answers.roster().date}
+            numbers.update(seen)
             if len(seen) != 1:
                 torn.append(seen)
 
-    threads = [threading.Thread(target=read) for _ in range(2)]
-    for thread in threads:
+    running = [threading.Thread(target=read) for _ in range(threads)]
+    for thread in running:
         thread.start()
-    for number in range(1, 8):
+    for number in itertools.count(1):
+        if not any(thread.is_alive() for thread in running):
+            break
         world.publish(numbered(number))
         world.hamilton.latest()
-    stop.set()
-    for thread in threads:
+    for thread in running:
         thread.join()
-    assert torn == []
+    assert len(numbers) > 1  # they did read beside a publisher
+    return torn
 
 
 def test_a_pickle_is_no_champion_whatever_the_channel_allows(world):

@@ -76,6 +76,10 @@ class Status(msgspec.Struct):
     """The address of the page, if one is served."""
     not_watching: str = ""
     """Why the disk cannot be watched; empty while it can."""
+    endings: list[str] = []
+    """What that is signed ends within a month, or has ended."""
+    trust_ends: float | None = None
+    """When the first trust file of this machine ends, seconds since 1970; None where it knows none."""
     is_gone: bool = False
     """Whether its process was not there any more when this was read."""
 
@@ -97,8 +101,8 @@ class Status(msgspec.Struct):
         return {**msgspec.to_builtins(self), **derived}
 
     def notices(self) -> list[str]:
-        """What a person should know although nothing is ill: not watching, what is refused, what is left out."""
-        notices = []
+        """What a person should know although nothing is ill: what ends soon, is not watched, refused or left out."""
+        notices = list(self.endings)
         if self.not_watching:
             notices.append(f"not watching the disk ({self.not_watching}); it is scanned more often instead")
         for kind in self.kinds:

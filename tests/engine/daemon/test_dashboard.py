@@ -7,6 +7,7 @@ import re
 import socket
 import time
 import xml.etree.ElementTree as ET
+from datetime import UTC, datetime
 
 import pytest
 from expecting import raises
@@ -17,6 +18,8 @@ from huracan_sync.engine.daemon.dashboard.metrics import as_metrics
 from huracan_sync.engine.daemon.dashboard.page import Page
 from huracan_sync.engine.daemon.dashboard.samples import Sample, Samples
 from huracan_sync.engine.daemon.status import State, Status
+from huracan_sync.engine.status_reporter import StatusReporter
+from huracan_sync.signing.trust_files import TrustFiles
 
 NOW = 1_763_100_000.0
 KINDS = [
@@ -185,3 +188,23 @@ def test_the_last_success_outlives_a_restart():
     state = State("logs", 300, since=NOW, last_success=NOW - 86_400)
     assert state.is_healthy(NOW + 60)  # it has only just begun again
     assert not state.is_healthy(NOW + 2_000)
+
+
+def test_what_ends_soon_is_on_the_page_and_in_the_metrics(machine, monkeypatch, tmp_path):
+    monkeypatch.setenv("HURACAN_SIGNING_KEY_FILE", str(tmp_path / "sign.key"))
+    sync = machine.sync()
+    trust = TrustFiles(sync.context.operations, "/Runpodhuracan").begin().trust
+    ends = trust.expires_ms / 1000
+    now = ends - 86_400
+
+    class Idle:
+        loops, not_watching = (), ""
+
+        def states(self):
+            return [State("learning", 300, now, now)]
+
+    told = StatusReporter(sync.context, Idle(), now=lambda: now).status()
+    assert f"ends on {datetime.fromtimestamp(ends, UTC):%Y-%m-%d}" in as_html(told, [], now)
+    assert f"huracan_sync_trust_expiry_time_seconds {ends:.15g}" in as_metrics(told, now)
+    young = StatusReporter(sync.context, Idle(), now=lambda: ends - 29.9 * 86_400).status()
+    assert (young.endings, young.trust_ends) == ([], ends)

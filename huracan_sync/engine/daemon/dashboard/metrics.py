@@ -23,6 +23,8 @@ def as_metrics(status: Status, now: float) -> str:
     add("outbox_letters", "gauge", "What waits in the outbox.", [("", status.pending)])
     add("watching", "gauge", "0 when the disk cannot be watched.", [("", not status.not_watching)])
     add("start_time_seconds", "gauge", "When the process started.", [("", status.started)])
+    ends = [] if status.trust_ends is None else [("", status.trust_ends)]
+    add("trust_expiry_time_seconds", "gauge", "When the first trust file ends; alert 30 days before.", ends)
     by_kind: Sequence[tuple[str, str, str, Callable[[Any], float | None]]] = (
         ("last_success_time_seconds", "gauge", "When a pass last succeeded.", lambda k: k.last_success),
         ("next_run_time_seconds", "gauge", "When the next pass is due.", lambda k: k.next_run),

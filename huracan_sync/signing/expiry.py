@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,6 +17,15 @@ class Ending(NamedTuple):
     sentence: str
     has_ended: bool
     """Whether the trust file that it is about counts no more."""
+
+
+def next_end(home: Path) -> float | None:
+    """When the first trust file of this machine ends, seconds since 1970; None where it knows none."""
+    ends = []
+    for state in known(home):
+        with contextlib.suppress(Refused):
+            ends.append(trust.open(state.trust).expires_ms / 1000)
+    return min(ends, default=None)
 
 
 def endings(home: Path, now: float) -> list[Ending]:
