@@ -25,13 +25,13 @@ PROVED_ELSEWHERE = {
     ),
     "tests/emulator/test_command.py, as a process": "emulator.__main__",
     "fsspec's own suite and tests/fs, through the filesystem": (
-        "fs.commits fs.files fs.local_files fs.metadata_cache fs.movable fs.read_cache fs.readable fs.spelling "
+        "fs.commits fs.files fs.metadata_cache fs.movable fs.read_cache fs.readable fs.spelling "
         "fs.transaction fs.writable"
     ),
     "tests/engine/test_contract.py, through DropboxSync": (
-        "engine.artifacts engine.candles engine.champion_swap engine.context engine.continuous engine.deliver "
-        "engine.folder_sync engine.progress_log engine.put engine.sdk_client "
-        "engine.dropbox_sync engine.staged_commit engine.staged_note engine.status_reporter engine.uploads"
+        "engine.artifacts engine.candles engine.champion_swap engine.continuous engine.deliver "
+        "engine.folder_sync engine.progress_log engine.sdk_client "
+        "engine.dropbox_sync engine.staged_commit engine.staged_note engine.uploads"
     ),
     "tests/transfer and tests/operations, through push and restore": (
         "transfer.compare transfer.decisions transfer.download transfer.download_file transfer.pair transfer.upload "
