@@ -1,15 +1,18 @@
 """The wire: where it goes, what it ignores, and how it says that nobody answered."""
 
+import contextlib
 import gzip
 import socket
 import ssl
 import subprocess
 import sys
 import threading
+from pathlib import Path
 
 import pytest
 
 from huracan_sync.errors import ConfigError, ServiceFault, TlsRefused, Unreachable
+from huracan_sync.remote import pools
 from huracan_sync.remote.client import Remote
 from huracan_sync.remote.http import MOST_ANSWER, Endpoint, Wire
 
@@ -146,31 +149,59 @@ def test_the_meter_counts_requests_and_bytes():
     assert (used.requests, used.token_requests, used.bytes_sent, used.bytes_received) == (3, 1, 3, 4)
 
 
-def test_an_impostor_is_terminal(tmp_path):
+@pytest.fixture
+def stranger(tmp_path):
+    """A server with a certificate of its own that answers every request; its URL, and the certificate."""
     key, cert = tmp_path / "key.pem", tmp_path / "cert.pem"
-    subprocess.run(
-        f"openssl req -x509 -newkey rsa:2048 -nodes -days 1 -subj /CN=localhost -keyout {key} -out {cert}".split(),
-        check=True,
-        capture_output=True,
-    )
+    made = f"-newkey rsa:2048 -nodes -days 1 -subj /CN=x -addext subjectAltName=IP:127.0.0.1 -keyout {key} -out {cert}"
+    subprocess.run(f"openssl req -x509 {made}".split(), check=True, capture_output=True)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(cert, key)
     server = socket.create_server(("127.0.0.1", 0))
 
     def serve():
-        connection, _ = server.accept()
-        try:
-            context.wrap_socket(connection, server_side=True)
-        except OSError:
-            connection.close()
+        while True:
+            try:
+                connection, _ = server.accept()
+            except OSError:
+                return
+            with connection, contextlib.suppress(OSError), context.wrap_socket(connection, server_side=True) as tls:
+                while tls.recv(65536):
+                    tls.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
 
     thread = threading.Thread(target=serve, daemon=True)
     thread.start()
-    with pytest.raises(TlsRefused) as caught:
-        Wire(Endpoint()).exchange(f"https://127.0.0.1:{server.getsockname()[1]}/2/x", headers={})
-    assert caught.value.retryable is False
+    yield f"https://127.0.0.1:{server.getsockname()[1]}", cert
+    server.shutdown(socket.SHUT_RDWR)
     thread.join(120)
     server.close()
+
+
+def test_an_impostor_is_terminal(stranger):
+    with pytest.raises(TlsRefused) as caught:
+        Wire(Endpoint()).exchange(f"{stranger[0]}/2/x", headers={})
+    assert caught.value.retryable is False
+
+
+def test_who_is_vouched_for_by_another_of_the_bundle_is_believed_too(stranger, tmp_path, monkeypatch):
+    """Few certificates are taken in at first; they are a part of those that count, and not a wider one."""
+    url, cert = stranger
+    bundle = tmp_path / "bundle.pem"
+    bundle.write_text(Path(pools._bundle()).read_text() + f'\n# Label: "Somebody"\n{cert.read_text()}')
+    monkeypatch.setattr(pools, "_bundle", lambda: str(bundle))
+    first = pools._likely_context()
+    assert 0 < len(first.get_ca_certs()) < len(pools.tls_context(None).get_ca_certs())
+    with contextlib.closing(Wire(Endpoint())) as wire:
+        for _ in range(2):
+            assert wire.exchange(f"{url}/2/x", headers={}).body == b"ok"
+
+
+def test_a_bundle_that_does_not_tell_is_taken_in_whole(stranger, monkeypatch):
+    url, cert = stranger
+    monkeypatch.setattr(pools, "_bundle", lambda: str(cert))
+    assert pools._likely_context() is None
+    with contextlib.closing(Wire(Endpoint())) as wire:
+        assert wire.exchange(f"{url}/2/x", headers={}).body == b"ok"
 
 
 def test_the_wire_is_cheap_to_import():
