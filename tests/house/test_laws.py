@@ -259,6 +259,7 @@ BREAKS = {
 }
 
 
+@pytest.mark.wide
 @pytest.mark.parametrize("name", sampled(BREAKS, 4))
 def test_a_broken_law_is_told(name):
     law, place, text = BREAKS[name]

@@ -16,6 +16,8 @@ from huracan_sync.reader import verified_blocks
 from huracan_sync.reader.cache import BlobCache
 from huracan_sync.tree.content_hash import BLOCK_SIZE, LEAF_SIZE, leaf_hashes
 
+pytestmark = pytest.mark.wide  # megabytes in every test
+
 LARGE = random.Random(1).randbytes(2 * BLOCK_SIZE + 1_000_003)
 TWO = random.Random(2).randbytes(2 * BLOCK_SIZE)
 FILES = {"large.bin": LARGE, "two.bin": TWO, "one.bin": LARGE[:BLOCK_SIZE], "small.bin": b"small"}
