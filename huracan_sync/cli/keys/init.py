@@ -58,15 +58,15 @@ def run(asked: Asked) -> int:
         "allowed_signers": allowed(begun.trust),
     }
     words = [
+        "the pin of this root folder, for whoever reads it:",  # first: it is what people and scripts look for
+        Whole(f"  {begun.pin}"),
+        "on Hamilton's machine, run:",
+        Whole(f"  huracan-sync keys trust {begun.pin} --profile hamilton"),
         f"{'made' if begun.made_key else 'found'} the key {fingerprint} ({asked.keys.where()})",
         f"version {begun.trust.version} of the trust file counts until {in_words(begun.trust.expires_ms)}",
         f"it lies in Dropbox, in {asked.root}/{locations.TRUST}"
         if begun.problem is None
         else f"it is kept here, and the next push or publish takes it to Dropbox ({begun.problem})",
-        "the pin of this root folder, for whoever reads it:",
-        Whole(f"  {begun.pin}"),
-        "on Hamilton's machine, run:",
-        Whole(f"  huracan-sync keys trust {begun.pin} --profile hamilton"),
     ]
     asked.output.document(document, words)
     return DONE
