@@ -29,6 +29,7 @@ from huracan_sync.remote.steady_rate import SteadyPacing
 from huracan_sync.signing.context import Context
 from huracan_sync.signing.signing_key import KeyPlace
 from huracan_sync.transfer.journal import Journal
+from huracan_sync.tree.filters import Rule
 from huracan_sync.tree.layout import Layout
 
 FORMAT_DAY = "%Y-%m-%d"
@@ -78,6 +79,8 @@ class EngineContext(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     """Whether each day's files go to a folder of that day."""
     allow_secrets: bool
     may_sign: bool
+    rules: tuple[Rule, ...]
+    """Which files of every folder take part, beside its patterns."""
     parquet_metadata: bool
     """Whether the candles have a `_metadata` file."""
     is_given: bool
@@ -130,6 +133,7 @@ class EngineContext(msgspec.Struct, frozen=True, kw_only=True, eq=False):
             dated=dated,
             allow_secrets=settings.allow_secrets,
             may_sign=settings.sign,
+            rules=settings.rules,
             parquet_metadata=settings.parquet_metadata,
             is_given=is_given,
         )

@@ -139,6 +139,7 @@ def _deliver_folder(context: EngineContext, queued_write: QueuedWrite) -> bool:
         queued_write.remote,
         patterns=queued_write.patterns,
         recursive=queued_write.recursive,
+        rules=context.rules,
     )
     progress = UploadLog(local, folder.remote, folder.view)
     refuse = refuse_secrets if queued_write.refuses_secrets else None

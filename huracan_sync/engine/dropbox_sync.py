@@ -26,7 +26,7 @@ from huracan_sync.engine.login import choose, chosen_by
 from huracan_sync.engine.methods import EngineMethods
 from huracan_sync.engine.outbox import QueuedWrite
 from huracan_sync.engine.restores import Restores
-from huracan_sync.engine.settings import KINDS, Settings, load, unknown
+from huracan_sync.engine.settings import KINDS, Settings, filters_in, load, unknown
 from huracan_sync.engine.uploads import Uploads
 from huracan_sync.remote.client import Remote
 from huracan_sync.remote.forked import renewed_in_child
@@ -92,7 +92,7 @@ class DropboxSync(EngineMethods):
         login = choose(pasted) if settings is None else chosen_by(settings)
         if settings is None:
             strict = os.environ.get("HURACAN_SYNC_STRICT", "") not in {"", "0"}
-            settings = Settings(app_folder=app_folder, strict=strict)
+            settings = Settings(app_folder=app_folder, strict=strict, **filters_in(os.environ))
         self._context = context = EngineContext.open(
             login, settings, dated=create_dated_folder, now=now, remote=remote, credentials=credentials, keys=keys
         )

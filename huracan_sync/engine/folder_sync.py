@@ -20,7 +20,7 @@ import msgspec
 
 from huracan_sync.disk.files import Stamp
 from huracan_sync.engine.candles import facts_here, facts_there
-from huracan_sync.errors import CallRefused, HuracanError, ServiceFault, Stopped
+from huracan_sync.errors import CallRefused, HuracanError, ServiceFault, Stopped, UsageError
 from huracan_sync.errors import Conflict as ConflictError
 from huracan_sync.operations.push import Push, PushOptions, PushReport
 from huracan_sync.remote import files
@@ -31,11 +31,13 @@ from huracan_sync.transfer.journal import Origin, Synced
 from huracan_sync.transfer.pair import Pair, PairPlan, never
 from huracan_sync.transfer.progress import Failure, Monitor
 from huracan_sync.tree.entry import Entry
+from huracan_sync.tree.filters import IGNORE_FILE, Filters, Rule
 from huracan_sync.tree.folder_view import FolderView
 from huracan_sync.tree.layout import Layout, candle, candle_there, candle_view
 from huracan_sync.tree.paths import RelPath, below, check, fold, join
 from huracan_sync.tree.plan import ConflictKind, Copy
 
+FILTERED = "a filter leaves it out"
 TARGETS_KEPT = 2
 """How many earlier remote folders of one local folder the journal remembers: yesterday's, and one more."""
 
@@ -50,9 +52,14 @@ class Folder(msgspec.Struct, frozen=True):
     recursive: bool = True
     view: FolderView | None = None
     """How its files are called in Dropbox, when otherwise."""
+    filters: Filters | None = None
+    """What the settings, and the ignore file at its top, leave out."""
 
     def wants(self, path: str) -> bool:
         """Whether a relative path is one of its files: any pattern matches its end, as `rglob` does."""
+        return self._matches(path) and (self.filters is None or self.filters(path))
+
+    def _matches(self, path: str) -> bool:
         pure = PurePosixPath(path)
         if not self.recursive:
             return any(len(pure.parts) == len(PurePosixPath(p).parts) and pure.match(p) for p in self.patterns)
@@ -60,10 +67,36 @@ class Folder(msgspec.Struct, frozen=True):
 
 
 def folder_at(
-    layout: Layout, local: Path, remote: str, *, patterns: tuple[str, ...] = ("*",), recursive: bool = True
+    layout: Layout,
+    local: Path,
+    remote: str,
+    *,
+    patterns: tuple[str, ...] = ("*",),
+    recursive: bool = True,
+    rules: tuple[Rule, ...] = (),
 ) -> Folder:
-    """A folder to be synced to a remote path; candles go to their one place, whatever folder they are sent to."""
+    """A folder to be synced to a remote path; candles go to their one place, whatever folder they are sent to.
+
+    Raises:
+        UsageError: a rule, or the ignore file at its top, cannot be read.
+    """
     local = local.absolute()
+    folder = _folder_at(layout, local, remote, patterns, recursive=recursive)
+    ignore = _ignore_file(local)
+    return msgspec.structs.replace(folder, filters=Filters(rules, ignore=ignore) if rules or ignore else None)
+
+
+def _ignore_file(local: Path) -> str:
+    file = local / IGNORE_FILE
+    try:
+        return file.read_text(encoding="utf-8") if file.is_file() else ""
+    except OSError as error:
+        raise UsageError(f"{file} cannot be read: {error.strerror}", path=str(file)) from error
+    except UnicodeDecodeError:
+        raise UsageError(f"{file} is not UTF-8 text", path=str(file)) from None
+
+
+def _folder_at(layout: Layout, local: Path, remote: str, patterns: tuple[str, ...], *, recursive: bool) -> Folder:
     inner = below(layout.candles, remote)
     if inner is None:
         return Folder(local, remote, patterns, recursive)
@@ -155,6 +188,7 @@ def push_folder(
         with pair.run("push", push.report, wait_s=options.wait_s):
             plan = push.compare()
             passed.left_out, passed.declined = plan.changes.left_out, plan.changes.declined
+            passed.left_out |= dict.fromkeys(folder.filters.left_out if folder.filters else (), FILTERED)
             plan = _settled(pair, plan, passed)
             plan = _without_refused(pair, plan, refuse, push.report)
             plan = _Adopting(pair, plan.changes, folder, passed).adopt(plan)

@@ -18,6 +18,7 @@ from huracan_sync.engine.progress_log import ChangedCandleLog, UploadLog, is_ref
 from huracan_sync.engine.secret_guard import refuse_secrets
 from huracan_sync.engine.settings import layout_kind
 from huracan_sync.errors import HuracanError, UsageError
+from huracan_sync.tree.filters import IGNORE_FILE
 from huracan_sync.tree.layout import PATTERNS, is_left_out
 from huracan_sync.tree.paths import fold
 
@@ -144,7 +145,12 @@ class FolderUpload:
         """Do it. Raises what ends a pass early, and in strict mode what failed in it."""
         context, started = self._context, self._context.clock()
         folder = folder_at(
-            context.layout, self._local, self._target, patterns=self._what.patterns, recursive=self._what.recursive
+            context.layout,
+            self._local,
+            self._target,
+            patterns=self._what.patterns,
+            recursive=self._what.recursive,
+            rules=context.rules,
         )
         key = f"refused {self._local.absolute()} {self._target}"
         known = context.logged.last(key) if self._what.is_one_of_many else None
@@ -200,7 +206,8 @@ class FolderUpload:
     def _log_left_out(self, passed: Passed) -> None:
         """Name what is not synced: once, and again when it changes."""
         if self._what.kind:
-            passed.left_out |= {path: NOT_TAKEN for path in passed.declined if is_left_out(self._what.kind, path)}
+            strange = (path for path in passed.declined if is_left_out(self._what.kind, path) and path != IGNORE_FILE)
+            passed.left_out |= dict.fromkeys(strange, NOT_TAKEN)
         names = sorted(passed.left_out)
         if self._context.logged.is_new(f"left out {self._local.absolute()}", names) and names:
             examples = _named(passed.left_out)[:MOST_LOGGED]

@@ -19,6 +19,7 @@ import msgspec
 
 from huracan_sync.errors import ConfigError, UsageError
 from huracan_sync.secret import Secret
+from huracan_sync.tree.filters import Filters, Rule
 from huracan_sync.tree.layout import LOCAL_FOLDERS, Layout
 
 SENTINEL = "sl.keyring:"
@@ -40,6 +41,7 @@ _FOLLOWS = {"monitoring": "logs", "reports": "logs", "exports": "logs", "config"
 _LAYOUT_NAMES = {"data_cache": "candles"}
 
 _WORDS = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False, "off": False}
+_FILTERS = {"DROPBOX__INCLUDE", "DROPBOX__EXCLUDE"}
 _LONGEST_S = 366 * 24 * 3600.0
 _OTHER_NAMES = {
     "DROPBOX_ACCESS_TOKEN": "access_token",
@@ -72,6 +74,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     quick_scan_seconds: float = 300.0
     """Seconds between looks at candles, notes and models, at most, where the disk is not or cannot be watched; 0 or
     less leaves it at their intervals."""
+
+    include: tuple[str, ...] = ()
+    """Globs of files that take part, also where `exclude` matches; without `exclude`, only they do. As one text, `;` is
+    between them. The `.huracanignore` at the top of a folder counts as well."""
+    exclude: tuple[str, ...] = ()
+    """Globs of files that are not synced: `*.tmp`, `/cache/`."""
 
     sync_learning: bool = True
     sync_logs: bool = True
@@ -119,6 +127,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     def folders(self) -> dict[str, str]:
         """The local folder of each kind that is synced."""
         return {kind: self.folder(kind) for kind in KINDS if self.interval(kind) > 0}
+
+    @property
+    def rules(self) -> tuple[Rule, ...]:
+        """`include` and `exclude`, in the order in which they count."""
+        included = (Rule(includes=True, pattern=pattern) for pattern in self.include)
+        return (*included, *(Rule(includes=False, pattern=pattern) for pattern in self.exclude))
 
     @property
     def layout(self) -> Layout:
@@ -174,6 +188,12 @@ def load(
     settings = Settings(**given, origins=origins)
     _ = settings.layout.root  # refuses a name that can be no folder
     return settings
+
+
+def filters_in(environment: Mapping[str, str]) -> dict[str, Any]:
+    """`include` and `exclude`, where the environment gives them."""
+    found = _from_environment({name: value for name, value in environment.items() if name.upper() in _FILTERS})
+    return {name: _as_globs(name, value, origin) for name, (value, origin) in found.items()}
 
 
 def unknown(name: str, origin: str) -> ConfigError:
@@ -240,6 +260,8 @@ def _value(name: str, value: object, origin: str) -> object:
     kind = _SETTINGS[name].type
     if kind is bool:
         return _as_bool(name, value, origin)
+    if kind == tuple[str, ...]:
+        return _as_globs(name, value, origin)
     if kind in {float, float | None}:
         return _as_seconds(name, value, origin)
     if name == "access_token":
@@ -262,6 +284,19 @@ def _as_bool(name: str, value: object, origin: str) -> bool:
     if isinstance(value, str) and value.strip().lower() in _WORDS:
         return _WORDS[value.strip().lower()]
     raise _bad(name, value, origin, "true or false")
+
+
+def _as_globs(name: str, value: object, origin: str) -> tuple[str, ...]:
+    if isinstance(value, str):
+        value = [glob.strip() for glob in value.split(";") if glob.strip()]
+    if not isinstance(value, list | tuple) or not all(isinstance(glob, str) for glob in value):
+        raise _bad(name, value, origin, "a list of globs")
+    globs = tuple(value)
+    try:
+        Filters([Rule(includes=True, pattern=glob) for glob in globs])
+    except UsageError as error:
+        raise ConfigError(f"{name}: {error} ({origin})", hint=error.hint, setting=name, origin=origin) from error
+    return globs
 
 
 def _as_seconds(name: str, value: object, origin: str) -> float:

@@ -29,7 +29,7 @@ from huracan_sync.engine.progress_log import UploadLog
 from huracan_sync.engine.put import PAUSE_S, TRIES, Put, Sender
 from huracan_sync.engine.read_revisions import ReadRevisions
 from huracan_sync.engine.restores import Restores
-from huracan_sync.engine.settings import Settings
+from huracan_sync.engine.settings import Settings, filters_in
 from huracan_sync.engine.staged_note import StagedNote
 from huracan_sync.engine.uploads import Uploads
 from huracan_sync.errors import FileChanged, HuracanError, UsageError
@@ -75,7 +75,7 @@ class StagedSync(EngineMethods):
         remote = connect_lent(grant)
         self._stager = Stager(remote, clock=clock)
         strict = os.environ.get("HURACAN_SYNC_STRICT", "") not in {"", "0"}
-        settings = Settings(app_folder=grant.root.strip("/"), strict=strict)
+        settings = Settings(app_folder=grant.root.strip("/"), strict=strict, **filters_in(os.environ))
         operations = Context.of(remote, home=home_of(os.environ))
         self._sender = sender = StagingSender(self._stager)
         self._context = context = EngineContext(
@@ -92,6 +92,7 @@ class StagedSync(EngineMethods):
             dated=create_dated_folder,
             allow_secrets=settings.allow_secrets,
             may_sign=False,
+            rules=settings.rules,
             parquet_metadata=False,
             is_given=True,
         )
@@ -215,7 +216,12 @@ class _StagedFolder(FolderUpload):
         """Stage every file; one that cannot be read, or must not be sent, keeps no other back."""
         context = self._context
         folder = folder_at(
-            context.layout, self._local, self._target, patterns=self._what.patterns, recursive=self._what.recursive
+            context.layout,
+            self._local,
+            self._target,
+            patterns=self._what.patterns,
+            recursive=self._what.recursive,
+            rules=context.rules,
         )
         root = folder.view or folder.local
         progress = UploadLog(self._local, folder.remote, folder.view)
