@@ -15,7 +15,7 @@ from huracan_sync.engine.event_log import log
 from huracan_sync.engine.folder_sync import Folder
 from huracan_sync.engine.folder_uploads import MOST_NAMED
 from huracan_sync.engine.progress_log import RestoreLog, is_refused, is_unfinished
-from huracan_sync.errors import LocalFailure
+from huracan_sync.errors import HuracanError, LocalFailure
 from huracan_sync.tree.layout import PATTERNS
 from huracan_sync.tree.paths import RelPath
 
@@ -51,7 +51,8 @@ class Restores:
     def until_done(self, folder: Path) -> Callable[[], Outcome]:
         """A function that restores candles each time it is called, until all of them are here once.
 
-        What only a person can mend is told from then on, and not tried again.
+        What only a person can mend in Dropbox is told from then on, and not tried again. What is in the way on this
+        disk may be moved away, so that is.
         """
         done: Outcome | None = None
 
@@ -60,8 +61,8 @@ class Restores:
             if done is not None:
                 return done
             failures = [failure for failure in self.restore(folder).failed if not is_unfinished(failure.error)]
-            failed = [failure.error for failure in failures if not is_refused(failure.error)]
-            refused = tuple(str(failure) for failure in failures if is_refused(failure.error))
+            failed = [failure.error for failure in failures if not _is_settled(failure.error)]
+            refused = tuple(str(failure) for failure in failures if _is_settled(failure.error))
             outcome = Outcome(
                 failed=len(failed),
                 refused=len(refused),
@@ -106,6 +107,10 @@ class Restores:
                 raise error
         if restored.downloaded:
             _log_suspects(local)
+
+
+def _is_settled(error: HuracanError) -> bool:
+    return is_refused(error) and not isinstance(error, LocalFailure)
 
 
 def _log_suspects(local: Path) -> None:
