@@ -288,15 +288,15 @@ def _as_bool(name: str, value: object, origin: str) -> bool:
 
 def _as_globs(name: str, value: object, origin: str) -> tuple[str, ...]:
     if isinstance(value, str):
-        value = [glob.strip() for glob in value.split(";") if glob.strip()]
-    if not isinstance(value, list | tuple) or not all(isinstance(glob, str) for glob in value):
+        value = [pattern.strip() for pattern in value.split(";") if pattern.strip()]
+    if not isinstance(value, list | tuple) or not all(isinstance(pattern, str) for pattern in value):
         raise _bad(name, value, origin, "a list of globs")
-    globs = tuple(value)
+    patterns = tuple(value)
     try:
-        Filters([Rule(includes=True, pattern=glob) for glob in globs])
+        Filters([Rule(includes=True, pattern=each) for each in patterns])
     except UsageError as error:
         raise ConfigError(f"{name}: {error} ({origin})", hint=error.hint, setting=name, origin=origin) from error
-    return globs
+    return patterns
 
 
 def _as_seconds(name: str, value: object, origin: str) -> float:
