@@ -3,6 +3,8 @@
 import gc
 import signal
 
+from hypothesis import HealthCheck, settings
+
 pytest_plugins = ["huracan_sync.emulator.pytest_plugin", "canaries", "processes", "shared_fixtures"]
 
 # A shell that starts the tests in the background makes them deaf to SIGINT, and with them every process they start.
@@ -13,3 +15,8 @@ def pytest_collection_finish():
     """What was collected stays to the end: looking through it again and again for garbage took a tenth of the time."""
     gc.collect()
     gc.freeze()
+
+
+# On a busy machine any example may take long: how long is no reason to fail.
+settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("patient")
