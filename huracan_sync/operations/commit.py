@@ -106,6 +106,7 @@ class _Commit:
         self._signer = PushSigner(context, pair, channel)
         self._kept = KeptReceipts(Folder(context.home / KEPT / str(pair.id)), context.clock)
         self._report = PushReport()
+        self._strangers = pair.journal.unsigned_contents()
 
     def run(self, arrived: list[bytes]) -> PushReport:
         """Raises as `commit`."""
@@ -157,8 +158,7 @@ class _Commit:
             pair.journal, pair.id, (Proof(each.path, each.content_hash, each.kind, each.blocks) for each in proved)
         )
         # What a worker of this machine took from Dropbox is not made here by being sent back.
-        strangers = pair.journal.unsigned_contents()
-        origins = (Origin.UNSIGNED if entry.content_hash in strangers else Origin.OURS for _, entry in placed)
+        origins = (Origin.UNSIGNED if entry.content_hash in self._strangers else Origin.OURS for _, entry in placed)
         pair.journal.learn(
             pair.id, [Synced(entry, None, origin=origin) for (_, entry), origin in zip(placed, origins, strict=True)]
         )
