@@ -9,6 +9,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import textwrap
 import time
 import warnings
@@ -123,7 +124,7 @@ needs_secret_service = pytest.mark.skipif(
 )
 
 
-def wait_for_service(address):
+def wait_for_service(address, daemon):
     """Until the keyring is on the bus: who asks before has the bus start a second one, and may wait for ever."""
     from jeepney import message_bus
     from jeepney.io.blocking import open_dbus_connection
@@ -131,6 +132,7 @@ def wait_for_service(address):
     with contextlib.closing(open_dbus_connection(address)) as bus:
         until = time.monotonic() + 60
         while not bus.send_and_get_reply(message_bus.NameHasOwner("org.freedesktop.secrets")).body[0]:
+            assert daemon.poll() is None, f"gnome-keyring-daemon ended with {daemon.returncode}"
             assert time.monotonic() < until, "no Secret Service came up"
             time.sleep(0.01)
 
@@ -139,7 +141,9 @@ def wait_for_service(address):
 def session_with_keyring(place, *options):
     """A session bus and a gnome-keyring of this test alone; the address of the bus, and the keyring's process."""
     place.chmod(0o700)
-    env = {"PATH": os.environ["PATH"], "HOME": str(place), "XDG_RUNTIME_DIR": str(place), "LANG": "C.UTF-8"}
+    # A socket that an earlier keyring left would be asked first.
+    runtime = Path(tempfile.mkdtemp(prefix="run-", dir=place))
+    env = {"PATH": os.environ["PATH"], "HOME": str(place), "XDG_RUNTIME_DIR": str(runtime), "LANG": "C.UTF-8"}
     bus = subprocess.Popen(
         ["dbus-daemon", "--session", "--nofork", "--print-address"],
         env=env, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
@@ -154,7 +158,7 @@ def session_with_keyring(place, *options):
             daemon.stdin.write(b"\n")
             daemon.stdin.close()
             daemon.stdout.readline()  # it prints where it listens when it does
-            wait_for_service(env["DBUS_SESSION_BUS_ADDRESS"])
+            wait_for_service(env["DBUS_SESSION_BUS_ADDRESS"], daemon)
             yield env["DBUS_SESSION_BUS_ADDRESS"], daemon
         finally:
             daemon.terminate()
