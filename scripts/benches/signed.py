@@ -226,7 +226,7 @@ def _set(folder: Path, content: bytes) -> None:
     for n in range(12):
         model = folder / f"models/champions/latest/C{n}USDT.bin"
         model.parent.mkdir(parents=True, exist_ok=True)
-        model.write_bytes(content * 100_000 + bytes([n]))
+        model.write_bytes(content * 100_000 + b"%d" % n)
     roster = folder / "hamilton/roster.json"
     roster.parent.mkdir(parents=True, exist_ok=True)
     roster.write_bytes(b'{"symbols": []}')
