@@ -2,8 +2,7 @@
 
 import gc
 import signal
-
-from hypothesis import HealthCheck, settings
+import sys
 
 pytest_plugins = ["huracan_sync.emulator.pytest_plugin", "canaries", "processes", "shared_fixtures"]
 
@@ -15,8 +14,9 @@ def pytest_collection_finish():
     """What was collected stays to the end: looking through it again and again for garbage took a tenth of the time."""
     gc.collect()
     gc.freeze()
-
-
-# On a busy machine any example may take long: how long is no reason to fail.
-settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.load_profile("patient")
+    if "hypothesis" in sys.modules:  # which takes its time to import
+        # On a busy machine any example may take long: how long is no reason to fail.
+        hypothesis = sys.modules["hypothesis"]
+        slow = [hypothesis.HealthCheck.too_slow]
+        hypothesis.settings.register_profile("patient", deadline=None, suppress_health_check=slow)
+        hypothesis.settings.load_profile("patient")
