@@ -417,6 +417,40 @@ def test_loky_and_joblib_workers_stage(fs, tmp_path):
     commit_all(fs, tmp_path, receipts)
 
 
+def carries_push_and_restore(fs, tmp_path, executor):
+    from huracan_sync import push, restore
+
+    made = {f"{n}.bin": f"made {n}".encode() * 200 for n in range(30)} | {"large.bin": bytes(9 * 1024 * 1024)}
+    (tmp_path / "made").mkdir()
+    for name, data in made.items():
+        (tmp_path / "made" / name).write_bytes(data)
+    remote, home = fs.account.remote, tmp_path / "home"
+    assert push(tmp_path / "made", "/carried", remote=remote, home=home, executor=executor).failed == []
+    assert restore("/carried", tmp_path / "again", remote=remote, home=home, executor=executor).downloaded == 31
+    assert {path.name: path.read_bytes() for path in (tmp_path / "again").iterdir()} == made
+
+
+def test_loky_carries_push_and_restore(fs, tmp_path):
+    tool("joblib")
+    from joblib.externals.loky import get_reusable_executor
+
+    carries_push_and_restore(fs, tmp_path, get_reusable_executor(max_workers=2))
+    end_loky()
+
+
+def test_ray_s_pool_carries_push_and_restore(fs, tmp_path):
+    ray = tool("ray")
+    pools = tool("ray.util.multiprocessing")
+    ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, configure_logging=False)
+    try:
+        pool = pools.Pool(2)
+        carries_push_and_restore(fs, tmp_path, pool)
+        pool.close()
+        pool.join()
+    finally:
+        ray.shutdown()
+
+
 def test_ray_tasks_stage_and_the_driver_commits(fs, tmp_path, requests):
     ray = tool("ray")
     grant = fs.account.remote.lend(share=0.5)
