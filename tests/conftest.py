@@ -2,7 +2,6 @@
 
 import gc
 import signal
-import sys
 
 pytest_plugins = ["huracan_sync.emulator.pytest_plugin", "canaries", "processes", "shared_fixtures"]
 
@@ -14,9 +13,3 @@ def pytest_collection_finish():
     """What was collected stays to the end: looking through it again and again for garbage took a tenth of the time."""
     gc.collect()
     gc.freeze()
-    if "hypothesis" in sys.modules:  # which takes its time to import
-        # On a busy machine any example may take long: how long is no reason to fail.
-        hypothesis = sys.modules["hypothesis"]
-        slow = [hypothesis.HealthCheck.too_slow]
-        hypothesis.settings.register_profile("patient", deadline=None, suppress_health_check=slow)
-        hypothesis.settings.load_profile("patient")
