@@ -60,7 +60,9 @@ def to_authorize(profile: Profile) -> str:
 
 
 EMULATOR_TOKENS = ("sl.emulator.", "emulator-")
-"""How the access and refresh tokens of an emulator begin."""
+"""How the access and refresh tokens of the emulator begin."""
+SHORTEST = 16
+"""Dropbox's tokens have 64 characters and more; what has fewer than so many, a local server of others made."""
 
 
 def check_destination(namespace: str, token: Secret) -> None:
@@ -69,8 +71,9 @@ def check_destination(namespace: str, token: Secret) -> None:
     Raises:
         VaultRefused: `BOUND_ELSEWHERE`, it would go to the other.
     """
-    is_real = not token.reveal().startswith(EMULATOR_TOKENS)
-    if is_real != (namespace == "dropbox"):
+    text, asks_dropbox = token.reveal(), namespace == "dropbox"
+    is_real = not text.startswith(EMULATOR_TOKENS) and (asks_dropbox or text.startswith("sl.") or len(text) >= SHORTEST)
+    if is_real != asks_dropbox:
         belongs, asked = ("Dropbox", "an emulator") if is_real else ("an emulator", "Dropbox")
         raise VaultRefused(
             f"this token belongs to {belongs} and is not sent to {asked}",

@@ -599,7 +599,7 @@ def test_a_delivered_token_without_its_app(machine):
     assert "https://www.dropbox.com/developers/apps" in caught.value.hint
 
 
-@pytest.mark.parametrize("token", ["a-real-refresh-token", "sl.u.AFq3_x", "Emulator-x", "x-emulator-"])
+@pytest.mark.parametrize("token", ["a-real-refresh-token", "sl.u.AFq3_x", "Emulator-xxxxxxx", "x-emulator-xxxxx"])
 def test_threat_34_a_real_token_is_never_sent_to_an_emulator(machine, tmp_path, token):
     """An emulator's tokens say what they are; every other is refused before a byte is sent, whatever came before."""
     machine.delivered(tmp_path, token, name="real") if not token.startswith("sl.") else None
@@ -610,6 +610,14 @@ def test_threat_34_a_real_token_is_never_sent_to_an_emulator(machine, tmp_path, 
         with raises("BOUND_ELSEWHERE", match="belongs to Dropbox"):
             machine.tokens().token()
     assert machine.emulator.refreshes() == 0
+
+
+def test_another_local_server_may_have_tokens_of_its_own(machine, tmp_path):
+    """Too short for Dropbox: a test's or a benchmark's. It may reach a local server, and does reach this one."""
+    machine.delivered(tmp_path, "refresh-bench", name="bench")
+    with pytest.raises(NotAuthorized):
+        machine.tokens().token()
+    assert machine.emulator.refreshes() >= 1
 
 
 def test_an_emulator_s_token_serves_at_its_next_port(machine, home):
