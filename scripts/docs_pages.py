@@ -13,7 +13,6 @@ ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "huracan_sync" / "docs"
 ELSEWHERE = {
     ROOT / "README.md": "index.md",
-    ROOT / "CONTRIBUTING.md": "contributing.md",
     ROOT / "SECURITY.md": "security.md",
     ROOT / "CHANGELOG.md": "changelog.md",
     ROOT / "huracan_sync" / "manifest" / "FORMAT.md": "format.md",

@@ -69,7 +69,7 @@ EVERY_OTHER = {
     "README.md": "tests/emulator", "emulator-clients.md": __name__, "first-ten-minutes.md": __name__,
     "running.md": __name__, "runpod.md": __name__, "engine.md": "tests/house/test_docs_engine.py",
     "hamilton.md": "tests/journeys/test_roles.py", "publishing.md": "a drawing of a folder",
-    "CONTRIBUTING.md": "tests/house/test_laws.py", "FORMAT.md": "tests/contract/vectors",
+    "FORMAT.md": "tests/contract/vectors",
 }  # fmt: skip
 """Pages with blocks that are neither commands nor Python, and what holds them."""
 

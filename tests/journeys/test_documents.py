@@ -18,7 +18,7 @@ from sampled import slow
 ROOT = Path(__file__).parents[2]
 OWN = {ROOT / "huracan_sync" / "docs" / name for name in ("data-tools.md", "login.md", "pickle.md")}
 """Pages with a test of their own (test_docs_*.py): they need a terminal, machines or libraries of their own."""
-PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted({*(ROOT / "huracan_sync").rglob("*.md")} - OWN)]
+PAGES = [ROOT / "README.md", *sorted({*(ROOT / "huracan_sync").rglob("*.md")} - OWN)]
 CANDLES = ROOT.parent / "shared" / "data" / "candles"
 SETTINGS = re.compile(r"```toml\n(.*?)```", re.DOTALL)
 BLOCK = re.compile(r"^( *)```(console|python)\n(.*?)^ *```", re.DOTALL | re.MULTILINE)
@@ -26,6 +26,7 @@ BLOCK = re.compile(r"^( *)```(console|python)\n(.*?)^ *```", re.DOTALL | re.MULT
 ELSEWHERE = {
     "bash scripts/demo.sh": ".ci/run",
     "bash scripts/test.sh": ".ci/run",
+    "bash scripts/test.sh --fast": ".ci/run",
     "bash scripts/test.sh -m slow -n auto": ".ci/run",
     "bash scripts/test.sh -m long -n auto": ".ci/run",
     "bash scripts/test_peers.sh": ".ci/run",

@@ -265,7 +265,7 @@ def test_the_emulator_s_user(tmp_path):
 
 
 def test_the_contributor():
-    """The three lines of CONTRIBUTING.md that a contributor types first."""
+    """The three lines of contributing.md that a contributor types first."""
     stamp, requirements = Path(sys.prefix) / ".installed", ROOT / "requirements" / "dev.txt"
     if not (stamp.exists() and filecmp.cmp(stamp, requirements, shallow=False)):
         pytest.skip("needs the environment of scripts/test.sh: it would be made anew below this test")
@@ -277,4 +277,4 @@ def test_the_contributor():
         words = [sys.executable, script, "--help"]
         helped = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=False)
         assert (helped.returncode, "usage" in helped.stdout) == (0, True), script
-    assert (ROOT / "CONTRIBUTING.md").read_text().count("bash scripts/test.sh") >= 3
+    assert (ROOT / "huracan_sync/docs/contributing.md").read_text().count("bash scripts/test.sh") >= 3

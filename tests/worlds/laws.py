@@ -440,8 +440,8 @@ def wings_without_a_word(package):
 
 
 def map_of_the_package(package):
-    """The map in CONTRIBUTING.md shows every wing, and nothing else."""
-    text = (package.folder.parent / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    """The map in README.md shows every wing, and nothing else."""
+    text = (package.folder.parent / "README.md").read_text(encoding="utf-8")
     map_ = re.search(r"^huracan_sync/\n(.*?)```", text, re.MULTILINE | re.DOTALL)
     drawn = set(re.findall(r"^ +([\w/]+?)(?:\.py|/)(?=\s)", map_[1], re.MULTILINE)) if map_ else set()
     wings = {module.wing for module in package.modules.values()} - {""}
