@@ -71,8 +71,9 @@ def check_destination(namespace: str, token: Secret) -> None:
     Raises:
         VaultRefused: `BOUND_ELSEWHERE`, it would go to the other.
     """
-    text, asks_dropbox = token.reveal(), namespace == "dropbox"
-    is_real = not text.startswith(EMULATOR_TOKENS) and (asks_dropbox or text.startswith("sl.") or len(text) >= SHORTEST)
+    asks_dropbox = namespace == "dropbox"
+    is_real = asks_dropbox or token.reveal().startswith("sl.") or len(token.reveal()) >= SHORTEST
+    is_real = is_real and not token.reveal().startswith(EMULATOR_TOKENS)
     if is_real != asks_dropbox:
         belongs, asked = ("Dropbox", "an emulator") if is_real else ("an emulator", "Dropbox")
         raise VaultRefused(

@@ -223,8 +223,8 @@ def test_a_transaction_is_the_parent_s(dropbox_fs):
 
     assert forked(child)
     assert not dropbox_fs.exists("/x")
-    with dropbox_fs.transaction:
-        pass
+    dropbox_fs.end_transaction()
+    assert dropbox_fs.cat("/x") == b"in it"
 
 
 def test_one_file_that_may_not_be_fetched_keeps_no_other_from_coming(dropbox_fs, dropbox, tmp_path):

@@ -323,6 +323,7 @@ class Schedule:
             boundary=ErrorBoundary(strict=True),
             logged=LoggedOnce(),
             read_revisions=ReadRevisions(),
+            rules=settings.rules,
             parquet_metadata=True,
             stop=StopSignal(),
             now=utc_now,
