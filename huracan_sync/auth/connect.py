@@ -45,7 +45,7 @@ def connect(
         root: the remote folder of the engine; by default as the environment says, else `/Runpodhuracan`.
 
     Raises:
-        ConfigError: the environment names an emulator that is none.
+        UsageError: the environment names an emulator that is none.
         UsageError: the profile's name is none.
     """
     pacing = pacing or SteadyPacing()

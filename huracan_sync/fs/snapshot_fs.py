@@ -38,7 +38,7 @@ from huracan_sync.tree.paths import ancestors, fold
 
 LATEST = "latest"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_PINNED = re.compile(rf"([^@]*)@([0-9]+|{LATEST})(?=/|$)")
+_PINNED = re.compile(rf"([^@]*)@([0-9]{{1,18}}|{LATEST})(?=/|$)")
 
 
 def split(url: str) -> tuple[str, int | None, str]:

@@ -18,7 +18,7 @@ from weakref import WeakSet
 
 import msgspec
 
-from huracan_sync.errors import ConfigError, ServiceFault, Unreachable
+from huracan_sync.errors import ServiceFault, Unreachable, UsageError
 from huracan_sync.remote.forked import renewed_in_child
 from huracan_sync.remote.throttle import Shape, Throttle
 from huracan_sync.secret import Secret, bare
@@ -51,14 +51,14 @@ class Endpoint(msgspec.Struct, frozen=True):
         """Dropbox itself, or the emulator that `HURACAN_SYNC_API` names.
 
         Raises:
-            ConfigError: the URL is not http or https on a loopback host.
+            UsageError: the URL is not http or https on a loopback host.
         """
         base = env.get("HURACAN_SYNC_API", "").rstrip("/")
         if not base:
             return cls()
         parts = _parts_of(base)
         if parts is None or parts.scheme not in {"http", "https"} or not _is_loopback(parts.hostname):
-            raise ConfigError(
+            raise UsageError(
                 f"HURACAN_SYNC_API={base!r} is not the URL of an emulator on this machine",
                 hint="it looks like http://127.0.0.1:8080; unset it to use Dropbox itself",
             )

@@ -80,6 +80,12 @@ def test_it_shows_and_reads_what_is_signed(engine, fs):
         assert b"".join(pieces) == expected(engine, "models/deep/ETH.bin")
 
 
+def test_a_number_that_no_sequence_can_have_is_part_of_a_name(reader):
+    url = f"huracan://champions@{'9' * 5000}/models/BTC.bin"
+    with pytest.raises(OSError, match="channel's name"):
+        fsspec.open(url).open()
+
+
 def test_what_cannot_be_proved_takes_the_place_of_nothing(engine, fs, tmp_path):
     here = tmp_path / "model.bin"
     fs.get("/models/deep/ETH.bin", str(here))

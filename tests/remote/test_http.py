@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from huracan_sync.errors import ConfigError, ServiceFault, TlsRefused, Unreachable
+from huracan_sync.errors import ServiceFault, TlsRefused, Unreachable, UsageError
 from huracan_sync.remote import pools
 from huracan_sync.remote.client import Remote
 from huracan_sync.remote.http import MOST_ANSWER, Endpoint, Wire
@@ -79,7 +79,7 @@ def closed_port():
     ],
 )
 def test_only_an_emulator_on_this_machine(url):
-    with pytest.raises(ConfigError, match="not the URL of an emulator") as caught:
+    with pytest.raises(UsageError, match="not the URL of an emulator") as caught:
         Endpoint.from_environment({"HURACAN_SYNC_API": url})
     assert caught.value.hint
 
@@ -225,7 +225,7 @@ def test_a_throttle_sees_every_byte_of_both_ways():
      "http://[::1]x", "http://127.0.0.1:-1", "//127.0.0.1", "http://", "http://127.0.0.1:0"],
 )  # fmt: skip
 def test_an_address_that_is_none_is_said(url):
-    with pytest.raises(ConfigError, match="is not the URL of an emulator"):
+    with pytest.raises(UsageError, match="is not the URL of an emulator"):
         Endpoint.from_environment({"HURACAN_SYNC_API": url})
 
 
