@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -76,7 +76,8 @@ def note_put(context: EngineContext, put: Put, target: str, source: bytes | Path
         return
 
     def work() -> None:
-        note(context, [_item(path, put.there, source)])
+        item, is_strangers = _item(path, put.there, source)
+        note(context, [item], strangers={item.content_hash} if is_strangers else ())
         if path in POINTERS:
             publish_noted(context)
 
@@ -89,14 +90,19 @@ def place_for_hamilton(context: EngineContext, target: str) -> str:
     return path if path and path.startswith(PLACES) and context.signs else ""
 
 
-def note(context: EngineContext, items: Iterable[Item]) -> None:
+def note(context: EngineContext, items: Iterable[Item], *, strangers: Collection[bytes] = ()) -> None:
     """Note files that this machine has put in their places, to be signed together with what was noted before.
+
+    Args:
+        context: the engine's login, state folder and layout.
+        items: the files.
+        strangers: content hashes of those that are marked on this disk as ones that came from Dropbox unsigned.
 
     Raises:
         Refused: `UNSIGNED_CONTENT`, one of them came from Dropbox, where nobody has signed it.
     """
     items = list(items)
-    _check_origin(context, items)
+    _check_origin(context, items, strangers)
     with _noted(context) as noted:
         for item in items:
             if not noted.items:
@@ -168,10 +174,13 @@ def _change(items: list[Item], before: list[Item] | None, *, is_due: bool) -> Wa
     return Renew() if is_due else None
 
 
-def _check_origin(context: EngineContext, items: list[Item]) -> None:
-    """What came from Dropbox and nobody has signed does not become signed by being put there again."""
+def _check_origin(context: EngineContext, items: list[Item], strangers: Collection[bytes]) -> None:
+    """What came from Dropbox and nobody has signed does not become signed by being put there again.
+
+    The journal knows it; where the state folder was lost, the mark on the file does.
+    """
     with Journal(context.home) as journal:
-        unsigned = journal.unsigned_contents()
+        unsigned = journal.unsigned_contents().union(strangers)
     suspects = [item for item in items if item.content_hash in unsigned]
     signed = {(each.path, each.content_hash) for each in _channel_publisher(context).newest_items()} if suspects else ()
     for item in suspects:
@@ -191,25 +200,30 @@ def _is_current(context: EngineContext, path: str, rev: str) -> bool:
     return isinstance(there, FileMetadata) and there.rev == rev
 
 
-def _item(path: str, there: Entry, source: bytes | Path) -> Item:
-    kind, blocks = _read(path, source) if isinstance(source, Path) else (_examine(path, source), block_hashes(source))
+def _item(path: str, there: Entry, source: bytes | Path) -> tuple[Item, bool]:
+    """The entry of what was put; and whether the file it came from is marked as a stranger's."""
+    if isinstance(source, Path):
+        kind, blocks, marked = _read(path, source)
+    else:
+        kind, blocks, marked = _examine(path, source), block_hashes(source), b""
     if combine(blocks) != there.content_hash:
         raise FileChanged(f"{path} is not what was put there any more; put it again", path=path)
     large = there.size > BLOCK_SIZE
     mtime_ms = max(0, there.mtime_ms)
-    return Item(path, there.size, there.content_hash, there.rev, mtime_ms, int(kind), blocks if large else b"")
+    item = Item(path, there.size, there.content_hash, there.rev, mtime_ms, int(kind), blocks if large else b"")
+    return item, bool(there.size) and marked == there.content_hash
 
 
 def _examine(path: str, content: bytes) -> Kind:
     return examine(path, len(content), lambda at, count: content[at : at + count])
 
 
-def _read(path: str, local: Path) -> tuple[Kind, bytes]:
+def _read(path: str, local: Path) -> tuple[Kind, bytes, bytes]:
     local, blocks = local.resolve(), bytearray()
     with StableRead(local.parent, RelPath(local.name)) as reading:
         for offset in range(0, reading.stamp.size, BLOCK_SIZE):
             blocks += block_hashes(reading.read(offset, BLOCK_SIZE))
-        return examine(path, reading.stamp.size, reading.read), bytes(blocks)
+        return examine(path, reading.stamp.size, reading.read), bytes(blocks), reading.marked
 
 
 @contextlib.contextmanager

@@ -102,7 +102,7 @@ class Sender:
                         break
                     content = reading.read(0, stamp.size)
                     reading.check_unchanged()
-                return self._put_small(content, stamp, path, overwrite=overwrite, rev=rev)
+                return self._put_small(content, stamp, path, overwrite=overwrite, rev=rev, marked=reading.marked)
             except FileChanged:
                 if last == 1:
                     raise
@@ -115,7 +115,9 @@ class Sender:
             raise Conflict(f"{path} is a folder in Dropbox", path=path)
         return entry_of(RelPath(path), found) if found else None
 
-    def _put_small(self, content: bytes, stamp: Stamp, path: str, *, overwrite: bool, rev: str | None) -> Put:
+    def _put_small(
+        self, content: bytes, stamp: Stamp, path: str, *, overwrite: bool, rev: str | None, marked: bytes
+    ) -> Put:
         if len(content) < NOTED and overwrite:
             return self._send(content, stamp, path, rev=rev)
         digest = content_hash(content)
@@ -127,7 +129,7 @@ class Sender:
                 return Put(there, sent=False, differs=there.content_hash != digest)
             put = self._send(content, stamp, path, rev=rev, add=not overwrite)
             journal.forget_all(pair, beyond=MOST_NOTED)
-            is_unsigned = digest in journal.unsigned_contents()
+            is_unsigned = digest == marked or digest in journal.unsigned_contents()
             journal.learn(pair, [Synced(put.there, None, origin=Origin.UNSIGNED if is_unsigned else Origin.OURS)])
             return put
 

@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import shutil
 import time
 from concurrent.futures import ThreadPoolExecutor
 
@@ -129,6 +130,27 @@ def test_what_a_stranger_left_is_not_signed_by_being_put_again(machine, hamilton
     assert sync.last_error.code == "UNSIGNED_CONTENT"
     promote(machine, sync, "ETH/USDT")
     assert content not in taken(hamilton).values()
+
+
+@pytest.mark.parametrize("size", [3000, 9000, 9 * 1024 * 1024])
+def test_nor_by_a_machine_that_has_lost_its_memory(machine, hamilton, size):
+    """The journal is gone; the mark on the file is not."""
+    promote(machine, machine.sync(), "BTC/USDT")
+    content = b"PAR1" + bytes(size) + b"PAR1"
+    machine.stranger.write(f"{ROOT}/data/candles/BTCUSDT/{SPOT}", content)
+    assert machine.sync().restore_data_cache(machine.work / "restored") == 1
+    shutil.rmtree(machine.home)
+    (restored,) = (machine.work / "restored").rglob("*.parquet")
+    found = restored.rename(machine.work / "found.bin")
+    sync = machine.sync()
+    sync.upload_champion_model("SOL/USDT", found)
+    assert sync.last_error.code == "UNSIGNED_CONTENT"
+    promote(machine, sync, "ETH/USDT")
+    assert content not in taken(hamilton).values()
+    found.write_bytes(model("SOL/USDT", size))  # whoever changes it has made another
+    assert sync.upload_champion_model("SOL/USDT", found)
+    assert promote(machine, sync, "ETH/USDT", mark=" two")
+    assert taken(hamilton)[f"{MODELS}/SOLUSDT.bin"] == model("SOL/USDT", size)
 
 
 def test_what_a_stranger_puts_there_is_never_stated(machine, hamilton):
