@@ -60,7 +60,7 @@ def commit(  # noqa: PLR0913 - what all operations take, and what this one asks
         channel: the channel of the manifest; by default called as the last component of `remote_folder`.
         overwrite: replace what lies there; else a file that others have put there is a conflict and stays.
         unsealed: also receipts that were staged with the grant of another machine, which this driver replaces. Then
-            nothing tells whether they were changed on their way.
+            nothing tells whether they were changed on their way, and of large files they prove no 64 KiB alone.
         home: the state folder.
         keys: where the signing key is.
         monitor: told what moves.
@@ -88,12 +88,12 @@ def commit(  # noqa: PLR0913 - what all operations take, and what this one asks
 
 
 def checked(remote: Remote, every: Iterable[bytes], *, unsealed: bool) -> list[bytes]:
-    """Receipts that this machine's grants made, for this login. Raises as `commit`."""
+    """Receipts that this machine's grants made, for this login; unsealed ones without tables. Raises as `commit`."""
     arrived = list(every)
     key = None if unsealed or not arrived else remote.seal()
     for data in arrived:
         _check_account(remote, form.decode(data, key))
-    return arrived
+    return [form.without_tables(data) for data in arrived] if unsealed else arrived
 
 
 class _Commit:
@@ -154,9 +154,7 @@ class _Commit:
             else:
                 failures.append(Failure(file.path, _explained(result)))
         proved = [file for file, _ in placed if _wants_proof(file)]
-        note_proofs(
-            pair.journal, pair.id, (Proof(each.path, each.content_hash, each.kind, each.blocks) for each in proved)
-        )
+        note_proofs(pair.journal, pair.id, map(_proof, proved))
         # What a worker of this machine took from Dropbox is not made here by being sent back.
         origins = (Origin.UNSIGNED if entry.content_hash in self._strangers else Origin.OURS for _, entry in placed)
         pair.journal.learn(
@@ -192,7 +190,11 @@ def _check_account(remote: Remote, receipts: Receipts) -> None:
 
 
 def _wants_proof(file: Receipt) -> bool:
-    return bool(file.blocks) or file.kind != file_kinds.by_name(file.path)
+    return bool(file.blocks or file.table) or file.kind != file_kinds.by_name(file.path)
+
+
+def _proof(file: Receipt) -> Proof:
+    return Proof(file.path, file.content_hash, file.kind, file.blocks, file.table)
 
 
 def _explained(error: HuracanError) -> HuracanError:

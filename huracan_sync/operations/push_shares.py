@@ -113,5 +113,5 @@ class PushShares:
 
 def _note(item: UploadItem, receipt: Receipt, stamp: Stamp | None) -> None:
     item.stamp, item.digest, item.session = stamp, receipt.content_hash, receipt.session
-    if receipt.size > BLOCK_SIZE or receipt.kind != file_kinds.by_name(receipt.path):
-        item.proof = Proof(item.path, receipt.content_hash, receipt.kind, receipt.blocks)
+    if receipt.size > BLOCK_SIZE or receipt.table or receipt.kind != file_kinds.by_name(receipt.path):
+        item.proof = Proof(item.path, receipt.content_hash, receipt.kind, receipt.blocks, receipt.table)

@@ -2,6 +2,7 @@
 
 They are sealed (HMAC-SHA256) with a key that the driver hands out with its grants: whoever has no grant can neither
 make nor change one. What a worker itself says of its files is compared with what Dropbox holds, when it is committed.
+A table of leaves can be compared with nothing, so it is taken from sealed receipts only.
 """
 
 from __future__ import annotations
@@ -17,10 +18,10 @@ from msgspec import Meta
 from huracan_sync.errors import HostilePath, UsageError
 from huracan_sync.manifest.locations import is_ours
 from huracan_sync.secret import Secret
-from huracan_sync.tree.content_hash import BLOCK_SIZE, DIGEST_SIZE, block_count, combine
+from huracan_sync.tree.content_hash import BLOCK_SIZE, DIGEST_SIZE, LEAF_SIZE, block_count, combine, leaf_count
 from huracan_sync.tree.paths import check, fold
 
-FORM = "huracan-receipts-2"
+FORM = "huracan-receipts-3"
 MOST_FILES = 1_000_000
 Digest = Annotated[bytes, Meta(min_length=DIGEST_SIZE, max_length=DIGEST_SIZE)]
 
@@ -42,6 +43,8 @@ class Receipt(msgspec.Struct, frozen=True, array_like=True):
     """Milliseconds since 1970."""
     note: bytes = b""
     """What the one who staged it tells the one who commits it."""
+    table: bytes = b""
+    """Its table of leaves, where one pays (`manifest.leaves`)."""
 
 
 class Receipts(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
@@ -94,6 +97,15 @@ def decode(data: bytes, key: Secret | None = None) -> Receipts:
     return receipts
 
 
+def without_tables(data: bytes) -> bytes:
+    """The same receipts without tables of leaves, and so without a seal. Raises as `decode`."""
+    receipts = decode(data)
+    if not any(file.table for file in receipts.files):
+        return data
+    files = [msgspec.structs.replace(file, table=b"") for file in receipts.files]
+    return encode(receipts.service, receipts.account, files)
+
+
 def _seal(body: bytes, key: Secret) -> bytes:
     return hmac.new(key.reveal().encode(), body, hashlib.sha256).digest()
 
@@ -104,9 +116,11 @@ def _check(file: Receipt) -> None:
         raise HostilePath(f"{file.path!a} is where signatures lie; nothing else may", path=file.path)
     if file.size > BLOCK_SIZE:
         whole = len(file.blocks) == block_count(file.size) * DIGEST_SIZE and combine(file.blocks) == file.content_hash
-        if not whole:
-            raise UsageError(f"the receipt of {file.path!a} contradicts itself", path=file.path)
-    elif file.blocks:
+    else:
+        whole = not file.blocks
+    if file.table:
+        whole = whole and file.size > LEAF_SIZE and len(file.table) == leaf_count(file.size) * DIGEST_SIZE
+    if not whole:
         raise UsageError(f"the receipt of {file.path!a} contradicts itself", path=file.path)
 
 

@@ -14,7 +14,7 @@ from huracan_sync.disk.files import Stamp
 from huracan_sync.disk.parquet import check_whole
 from huracan_sync.disk.stable_read import StableRead
 from huracan_sync.errors import FileChanged
-from huracan_sync.manifest.file_kinds import Kind
+from huracan_sync.manifest import file_kinds, leaves
 from huracan_sync.manifest.file_proofs import examine
 from huracan_sync.operations import receipts
 from huracan_sync.operations.receipts import Receipt
@@ -22,7 +22,7 @@ from huracan_sync.remote.client import Remote
 from huracan_sync.remote.grant import Grant
 from huracan_sync.transfer.staging import PART, Staged, StreamUpload, stage_contents
 from huracan_sync.transfer.worker_pool import WORKERS, background
-from huracan_sync.tree.content_hash import BLOCK_SIZE, block_hashes, combine
+from huracan_sync.tree.content_hash import BLOCK_SIZE, block_hashes, combine, leaf_hashes
 from huracan_sync.tree.paths import RelPath, check, fold
 
 Source = Path | str | bytes
@@ -76,6 +76,8 @@ class Added(msgspec.Struct, frozen=True):
     mtime_ms: int
     kind: int
     note: bytes
+    table: bytes
+    """Its table of leaves; empty where none pays."""
 
 
 class Stager:
@@ -152,30 +154,35 @@ class Stager:
                 content = reading.read(0, size)
                 reading.check_unchanged()
                 return self._add(path, content, mtime_ms, note)
-            upload = StreamUpload(self._remote, self._threads)
+            upload, table = StreamUpload(self._remote, self._threads), bytearray()
             try:
                 for at in range(0, size, BLOCK_SIZE):
-                    upload.write(reading.read(at, min(BLOCK_SIZE, size - at)))
+                    piece = reading.read(at, min(BLOCK_SIZE, size - at))
+                    upload.write(piece)
+                    table += _table(path, size, piece)
                 reading.check_unchanged()
                 kind = examine(path, size, reading.read)
                 reading.check_unchanged()
-                return self._note(_added(path, upload.finish(), kind, mtime_ms, note))
+                staged = upload.finish()
+                added = Added(path, size, staged.content_hash, mtime_ms, int(kind), note, bytes(table))
+                return self._note(added, staged)
             except BaseException:
                 upload.discard()
                 raise
 
     def _add(self, path: RelPath, content: bytes, mtime_ms: int, note: bytes) -> Added:
         kind = examine(path, len(content), lambda at, count: content[at : at + count])
-        if len(content) <= PART:
-            blocks = block_hashes(content)
-            added = Added(path, len(content), combine(blocks), mtime_ms, int(kind), note)
+        size, table = len(content), _table(path, len(content), content)
+        if size <= PART:
+            added = Added(path, size, combine(block_hashes(content)), mtime_ms, int(kind), note, table)
             self._forget(path)
             self._waiting[fold(path)] = (added, content)
-            self._held += len(content)
+            self._held += size
             return added
         upload = StreamUpload(self._remote, self._threads)
         upload.write(content)
-        return self._note(_added(path, upload.finish(), kind, mtime_ms, note))
+        staged = upload.finish()
+        return self._note(Added(path, size, staged.content_hash, mtime_ms, int(kind), note, table), staged)
 
     def _forget(self, path: RelPath) -> None:
         self._done.pop(fold(path), None)
@@ -188,10 +195,9 @@ class Stager:
         self._waiting.clear()
         self._held = 0
         for (added, _), each in zip(waiting, staged, strict=True):
-            self._note((added, each))
+            self._note(added, each)
 
-    def _note(self, what: tuple[Added, Staged]) -> Added:
-        added, staged = what
+    def _note(self, added: Added, staged: Staged) -> Added:
         self._forget(added.path)
         self._done[fold(added.path)] = Receipt(
             added.path,
@@ -203,9 +209,11 @@ class Stager:
             staged.blocks,
             int(self._clock() * 1000),
             added.note,
+            added.table,
         )
         return added
 
 
-def _added(path: RelPath, staged: Staged, kind: Kind, mtime_ms: int, note: bytes) -> tuple[Added, Staged]:
-    return Added(path, staged.size, staged.content_hash, mtime_ms, int(kind), note), staged
+def _table(path: RelPath, size: int, piece: bytes) -> bytes:
+    """The leaves of a piece of a file; empty where the file gets no table of them."""
+    return leaf_hashes(piece) if leaves.pay(file_kinds.by_name(path), size) else b""

@@ -10,12 +10,14 @@ import pytest
 from machines import READ
 from publishing_machine import Publisher
 
+from huracan_sync import commit, stage
 from huracan_sync.errors import ContentMismatch
 from huracan_sync.fs import DropboxFileSystem, SnapshotFileSystem
 from huracan_sync.hamilton import Hamilton
 from huracan_sync.manifest import locations
 from huracan_sync.remote import files
 
+PUSHED, STAGED = "pushed", "staged"
 FILES, LARGE = 56, 4
 """As many as the candles of one day have; and how many of them are larger than 1 MiB here."""
 
@@ -38,8 +40,13 @@ def candles(folder, files=FILES):
 def engine(request, dropbox, tmp_path):
     machine = Publisher(dropbox, tmp_path / "engine", clock=time.time)
     machine.roots().begin()
-    candles(machine.src, getattr(request, "param", FILES))
-    machine.push()
+    files, way = getattr(request, "param", (FILES, PUSHED))
+    candles(machine.src, files)
+    if way is PUSHED:
+        machine.push()
+    else:
+        made = {file: file.relative_to(machine.src).as_posix() for file in machine.src.rglob("*.parquet")}
+        commit(machine.remote, [stage(machine.remote, made)], "/Engine/data", home=machine.home, keys=machine.keys)
     return machine
 
 
@@ -65,6 +72,7 @@ def column(fs, folder):
     return table["close"].to_pylist(), spent.bytes_received, spent.requests
 
 
+@pytest.mark.parametrize("engine", [(FILES, PUSHED), (FILES, STAGED)], indirect=True, ids=[PUSHED, STAGED])
 def test_it_costs_at_most_a_quarter_more_bytes(verified, dropbox, environment, engine):
     plain = DropboxFileSystem(token=dropbox.token()["access_token"], skip_instance_cache=True)
     expected = ds.dataset(engine.src, format="parquet").to_table(columns=["close"])["close"].to_pylist()
@@ -77,7 +85,7 @@ def test_it_costs_at_most_a_quarter_more_bytes(verified, dropbox, environment, e
     assert requests <= FILES + 2 * LARGE
 
 
-@pytest.mark.parametrize("engine", [2], indirect=True)
+@pytest.mark.parametrize("engine", [(2, PUSHED)], indirect=True)
 def test_flipped_bytes_are_refused_and_a_flipped_table_is_not_believed(verified, engine, dropbox):
     path = "data/C01/C01.parquet"
     data = (engine.src / "C01/C01.parquet").read_bytes()
