@@ -98,7 +98,7 @@ class HuracanError(Exception):
 class UsageError(HuracanError):
     """An argument that cannot be right, whatever the state of the world."""
 
-    default_hint = "`huracan-sync help VERB`, or the function's docstring, says what it may be"
+    default_hint = "see what is allowed: `huracan-sync help VERB`, or the function's docstring"
 
 
 class HostilePath(UsageError):
@@ -118,7 +118,7 @@ class ConfigError(HuracanError):
     codes: ClassVar[Mapping[str, str]] = {
         "UNKNOWN_SETTING": "",
         "NO_APP_KEY": "make an app once at https://www.dropbox.com/developers/apps (Scoped access, Full Dropbox), "
-        "copy its App key, then run `huracan-sync authorize --app-key KEY` or set HURACAN_APP_KEY",
+        "copy its App key (an emulator prints it), then `huracan-sync authorize --app-key KEY`, or set HURACAN_APP_KEY",
         "PORT_TAKEN": "end the other program, choose another registered port with --port, or use --no-browser",
     }
 

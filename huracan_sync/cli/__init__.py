@@ -43,10 +43,12 @@ VERBS = {
 
 PROG = "huracan-sync"
 EPILOG = """\
-exit codes: 0 done; 1 done with failures (listed); 2 usage; 65 refused: untrusted or corrupt data; 69 service
-unavailable; 75 try again later; 77 not authorized; 78 configuration or missing state; 130 interrupted
+exit codes: 0 done; 1 done with failures (listed); 2 usage; 65 refused:
+untrusted or corrupt data; 69 service unavailable; 75 try again later;
+77 not authorized; 78 configuration or missing state; 130 interrupted
 
-Start with `huracan-sync authorize`, then `huracan-sync push LOCAL REMOTE`. `huracan-sync help VERB` says more.
+Start with `huracan-sync authorize`, then `huracan-sync push LOCAL REMOTE`.
+`huracan-sync help VERB` says more.
 """
 
 

@@ -161,7 +161,7 @@ class _Terminal:
         for line in _allowed(identity.scopes):
             self._output.say(line)
         if not name:
-            self._output.say("(Whose it is the browser's page says; with --account-info, so does this.)")
+            self._output.say("(The browser's page says whose account it is; with --account-info, so does this.)")
         return self._ask(f"{self._question} [y/N] ").strip().lower() in {"y", "yes"}
 
     def _ask(self, question: str) -> str:
@@ -169,10 +169,11 @@ class _Terminal:
         sys.stderr.flush()
         answer = sys.stdin.readline()
         if not answer:
+            sys.stderr.write("\n")
             raise NotAuthorized(
                 "nobody is here to answer",
                 code="NO_CONSENT",
-                hint="run it at a terminal, or say --expect-account ID (and pipe the code in with --no-browser)",
+                hint="run it at a terminal, or add --expect-account ID; with --no-browser, pipe the code in as well",
                 reason="no terminal",
             )
         return answer

@@ -40,9 +40,9 @@ def run(options: argparse.Namespace, invocation: Invocation) -> int:
     }
     words: list[str] = [Whole(_in_words(each, options)) for each in found.differences]
     words += [f"problem: {ascii_path(problem)}" for problem in found.problems]
-    words.append(
-        f"{counted(found.same, 'file')} {'is' if found.same == 1 else 'are'} the same, {len(found.differences)} differ"
-    )
+    same = f"{counted(found.same, 'file')} {'is' if found.same == 1 else 'are'} the same"
+    differ = len(found.differences)
+    words.append(f"{same}, {differ} {'differs' if differ == 1 else 'differ'}")
     invocation.output.document(document, words)
     return FAILURES if found.differences or found.problems else DONE
 

@@ -29,7 +29,7 @@ class Push(Document):
     bytes_sent: int
     requests: int
     sequence: int
-    """Of the manifest that is current; 0 when nothing was signed. What failed is not in it as it is here."""
+    """Of the manifest that is current; 0 when nothing was signed. The local content of failed files is not in it."""
     unsigned: int
     unsigned_files: list[str]
     vouched: list[str]

@@ -42,9 +42,13 @@ def filters_of(options: argparse.Namespace, local: Path | str) -> Filters | None
     """
     rules: list[Rule] = []
     for sign, value in options.filters or []:
-        rules += [Rule(sign == "+", value)] if sign else parse_rules(_read(Path(value)), source=value)
+        rules += (
+            [Rule(sign == "+", value)]
+            if sign
+            else parse_rules(_read(Path(value), f"--filter-from {value}"), source=value)
+        )
     ignore_file = Path(local) / IGNORE_FILE
-    ignore = _read(ignore_file) if ignore_file.is_file() else ""
+    ignore = _read(ignore_file, str(ignore_file)) if ignore_file.is_file() else ""
     return Filters(rules, ignore=ignore) if rules or ignore else None
 
 
@@ -53,10 +57,11 @@ def left_out(filters: Filters | None) -> int:
     return len(filters.left_out) if filters else 0
 
 
-def _read(file: Path) -> str:
+def _read(file: Path, said: str) -> str:
+    hint = "name a text file with a rule on each line"
     try:
         return file.read_text(encoding="utf-8")
     except OSError as error:
-        raise UsageError(f"{file} cannot be read: {error.strerror}") from error
+        raise UsageError(f"{said} cannot be read: {error.strerror}", hint=hint) from error
     except UnicodeDecodeError:
-        raise UsageError(f"{file} is not UTF-8 text") from None
+        raise UsageError(f"{said} is not UTF-8 text", hint=hint) from None

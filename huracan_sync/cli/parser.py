@@ -45,7 +45,8 @@ class Parser(argparse.ArgumentParser):
 
     def _help(self) -> str:
         root, _, verb = self.prog.partition(" ")
-        return f"{root} help {verb or self.verb}".rstrip()
+        verb = verb or self.verb
+        return f"{root} help {verb}".rstrip() if verb != "help" else f"{root} help"
 
     def _short_usage(self) -> str:
         for verbs in self._verbs():

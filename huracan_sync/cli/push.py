@@ -89,7 +89,7 @@ def run(options: argparse.Namespace, invocation: Invocation) -> int:
         f"{what}, {len(report.failed)} failed; {size} sent in {counted(report.requests, 'request')}, {seconds:.1f} s"
     ]
     if report.sequence:
-        rest = "; what failed is not in it as it is here" if report.failed else ""
+        rest = "; the local content of failed files is not in it" if report.failed else ""
         words.append(f"signed: sequence {report.sequence} of the manifest is current{rest}")
     if conflicts := in_conflict(report.failed):
         words.append(f"{conflicts}: Dropbox keeps what it holds there, and what is here was not sent")

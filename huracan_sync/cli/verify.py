@@ -64,7 +64,10 @@ def run(options: argparse.Namespace, invocation: Invocation) -> int:
     if options.history:
         return _history(options, invocation)
     if options.target is None:
-        raise UsageError("say which folder is to be proved, here or in Dropbox")
+        raise UsageError(
+            "name the folder that is to be proved, here or in Dropbox",
+            hint="`huracan-sync verify /FOLDER`, or a local one",
+        )
     if _is_local(options, invocation):
         if not Path(options.target).is_dir():
             hint = "check the spelling and where you are; a remote folder begins with /"
@@ -156,5 +159,5 @@ def _words(verdict: Verdict) -> list[str]:
         f"{verdict.folder} is NOT what was signed: {source}",
         *(f"  {line}" for line in table(rows, columns=width() - 2, give=[1])),
         *([f"  ... and {more} more (--json lists all)"] if more > 0 else []),
-        f"  hint: `huracan-sync restore --channel {verdict.channel} --overwrite` brings back what was signed",
+        f"  hint: `huracan-sync restore REMOTE LOCAL --channel {verdict.channel} --overwrite` fetches what was signed",
     ]

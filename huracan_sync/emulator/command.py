@@ -1,35 +1,40 @@
 """`huracan-sync emulator`: its options, and how the server is started. Cheap to import; `run` loads the server."""
 
 import argparse
+import errno
 import sys
 from importlib import import_module
 from pathlib import Path
 
-ABOUT = "a local Dropbox: for tests of anything that speaks the Dropbox API, in any language"
+ABOUT = "a local Dropbox, for tests of anything that speaks the Dropbox API"
 TEACH = """\
 When it is ready it prints one line of JSON:
 
-  {"url": "http://127.0.0.1:PORT", "app_key": "...", "read_only_app_key": "...", "control": ".../emulator", ...}
+  {"url": "http://127.0.0.1:PORT", "app_key": "...", ...}
 
-All of Dropbox's hosts are served at that one address: POST URL/2/files/list_folder, URL/2/files/upload,
-URL/oauth2/token, and in a browser URL/oauth2/authorize (a page to click Allow on) and URL/ (what the account holds, and
-the latest requests).
+All of Dropbox's hosts are served at that one address (URL):
+POST URL/2/files/list_folder, URL/2/files/upload, URL/oauth2/token, and in a
+browser URL/oauth2/authorize (a page to click Allow on) and URL/ (what the
+account holds, and the latest requests).
 
 Get a token as a test would, and use it:
 
   curl -s URL/emulator/token -d '{}'
-  curl -s URL/2/files/list_folder -H "Authorization: Bearer TOKEN" -H "Content-Type: application/json" -d '{"path": ""}'
+  curl -s URL/2/files/list_folder -H "Authorization: Bearer TOKEN" \\
+    -H "Content-Type: application/json" -d '{"path": ""}'
 
 Make it behave badly, and see what happened:
 
-  curl -s URL/emulator/faults -d '{"route": "files/upload", "nth": 2, "fault": "reset", "when": "after"}'
-  curl -s URL/emulator/config -d '{"latency_ms": 80, "page_size": 10, "write_lock_ms": 50}'
+  curl -s URL/emulator/faults \\
+    -d '{"route": "files/upload", "nth": 2, "fault": "reset", "when": "after"}'
+  curl -s URL/emulator/config -d '{"latency_ms": 80, "page_size": 10}'
   curl -s URL/emulator/clock  -d '{"advance_s": 14401}'
   curl -s URL/emulator/log
 
-GET URL/emulator/faults lists every kind of fault, GET URL/emulator/config every setting. Clients with Dropbox's
-addresses built in can be pointed here with --tls, --port 443 and a hosts file; they have to trust DIR/ca.pem.
-In pytest, the fixture `dropbox_emulator` gives every test a fresh account; ask for it by
+GET URL/emulator/faults lists every kind of fault, GET URL/emulator/config every
+setting. Clients with Dropbox's addresses built in can be pointed here with
+--tls, --port 443 and a hosts file; they have to trust DIR/ca.pem. In pytest,
+the fixture `dropbox_emulator` gives every test a fresh account; ask for it by
 `pytest -p huracan_sync.emulator.pytest_plugin`.
 """
 
@@ -117,6 +122,8 @@ def run(options: argparse.Namespace) -> int:
         )
     except OSError as error:
         sys.stderr.write(f"the emulator cannot start: {error}\n")
+        if error.errno == errno.EADDRINUSE:
+            sys.stderr.write("  hint: another program uses this port; name another one, or --port 0 for any free one\n")
         return 69
     except KeyboardInterrupt:
         return 130

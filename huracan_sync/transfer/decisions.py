@@ -52,7 +52,7 @@ def log_decisions(changes: ChangeSet, steps: Plan, direction: Direction, *, want
     """
     if log.isEnabledFor(logging.DEBUG):
         declined = {*changes.declined, *getattr(wanted, "left_out", ())}
-        out = [Decision(path, "filter", "filtered out, or no kind of data takes it") for path in declined]
+        out = [Decision(path, "filter", "left out by a filter, or because no kind takes it") for path in declined]
         for decision in sorted([*_decided(changes, steps, direction), *out]):
             log.debug("%s", decision)
     if log_unchanged.isEnabledFor(logging.DEBUG):

@@ -43,7 +43,7 @@ def test_a_push_in_conflict_says_what_is_where_and_which_sequence_is_current(eng
     head, *rest = out.splitlines()
     assert head.startswith("0 uploaded, 2 already there, 0 deleted, 1 failed; 0 B sent in 1 request, ")
     assert rest == [
-        "signed: sequence 2 of the manifest is current; what failed is not in it as it is here",
+        "signed: sequence 2 of the manifest is current; the local content of failed files is not in it",
         "1 file in conflict: Dropbox keeps what it holds there, and what is here was not sent",
         "  a: it was changed on both sides since the last sync",
         "    hint: look at both; with --overwrite the local file wins (Dropbox keeps the other revision)",

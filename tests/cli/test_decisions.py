@@ -33,7 +33,7 @@ def test_a_push_says_why(pushed):
         "conflict moved-there: it was changed in Dropbox by somebody else",
         "send     new: new here",
         "leave    only-there: only in Dropbox",
-        "filter   x.tmp: filtered out, or no kind of data takes it",
+        "filter   x.tmp: left out by a filter, or because no kind takes it",
     ]
     more = said(pushed, "push", pushed.src, "/Engine/data", "--exclude", "*.tmp", "-vv", "-n")
     assert set(more) - set(lines) == {"same     same: as it was synced, on both sides"}
@@ -56,7 +56,7 @@ def test_a_restore_says_why(pushed, tmp_path):
         "fetch    gone: gone here, and still in Dropbox",
         "leave    local: only here",
         "fetch    new: new in Dropbox",
-        "filter   skip.tmp: filtered out, or no kind of data takes it",
+        "filter   skip.tmp: left out by a filter, or because no kind takes it",
     ]
 
 

@@ -137,6 +137,9 @@ def test_diff_tells_by_hash_and_downloads_nothing(machine):
     code, document = machine.answer("diff", "src", "/Engine/d", "--exclude", "new")
     assert [each["what"] for each in document["differences"]] == ["differs", "only_remote"]
     assert (document["same"], document["filtered"]) == (2, 1)
+    (machine.src / "changed").write_bytes(b"data of changed")
+    (machine.src / "new").unlink()
+    assert machine.run("diff", "src", "/Engine/d")[1].splitlines()[-1].endswith(" the same, 1 differs")
     assert machine.dropbox.log()["downloaded_bytes"] == 0
 
 

@@ -104,6 +104,14 @@ def test_help_of_a_verb_is_its_help(topic, capsys, monkeypatch, tmp_path):
     assert capsys.readouterr().out.startswith(f"usage: huracan-sync {' '.join(topic)}")
 
 
+@pytest.mark.parametrize("verb", ["", *cli.VERBS])
+def test_help_fits_a_terminal(verb, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    parser = cli.parser_of(verb)
+    (verbs,) = parser._verbs()
+    assert [line for line in (verbs[verb] if verb else parser).format_help().splitlines() if len(line) > 80] == []
+
+
 def test_the_man_page_names_every_verb_and_every_option():
     page = man_page(cli.parser_of())
     for verb in cli.VERBS:

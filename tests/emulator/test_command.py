@@ -93,6 +93,7 @@ def test_a_port_that_is_taken(dropbox):
     )
     assert (done.returncode, done.stdout) == (69, "")
     assert done.stderr.startswith("the emulator cannot start: ")
+    assert "--port 0" in done.stderr
 
 
 def test_app_folders_from_the_start():
