@@ -68,14 +68,13 @@ def resume(channel: str, known: Trust, *, trust_is_new: bool, may_sign: bool) ->
 
 
 def _highest(channel: str, names: Iterable[str], known: Trust, at_place: Opened | None) -> Steps[Opened | None]:
-    """The highest head that verifies, of the log and the place; it must link to the one at the place."""
+    """The highest head that verifies, of the log and the place; it must link to the one at the place.
+
+    Whether that one's own copy is still there makes no difference then: the way down ends at its digest.
+    """
     epoch = known.policy(channel).epoch
     floor = at_place.head.seq if at_place else 0
     copies = sorted((_Copy(p.sequence, p.name) for p in map(parse_name, names) if p and p.epoch == epoch), reverse=True)
-    if at_place is not None:
-        own = f"{epoch}-{floor}-{at_place.digest.hex()[:8]}.hzh"
-        if own not in {copy.name for copy in copies}:
-            raise hole(channel, f"the log has no copy of {epoch}-{floor}, which lies at the head's place")
     above = [copy for copy in copies if copy.sequence > floor]
     if len(above) > MOST:
         raise hole(channel, f"the log holds {len(above)} copies above {epoch}-{floor}")
@@ -88,6 +87,10 @@ def _highest(channel: str, names: Iterable[str], known: Trust, at_place: Opened 
                 if at_place is not None:
                     yield from _check_linked(opened, at_place)
                 return opened
+    # Every head is copied into the log before it is put in its place: one without a copy shows that copies were taken.
+    names = {copy.name for copy in copies}
+    if at_place is not None and f"{epoch}-{floor}-{at_place.digest.hex()[:8]}.hzh" not in names:
+        raise hole(channel, f"the log has no copy of {epoch}-{floor}, which lies at the head's place")
     return at_place
 
 

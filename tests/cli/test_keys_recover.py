@@ -2,6 +2,7 @@
 
 import os
 import pty
+import shutil
 import subprocess
 import sys
 import time
@@ -14,6 +15,7 @@ from machines import Machine, publishing, write
 from huracan_sync.errors import Refused
 from huracan_sync.manifest import head, locations
 from huracan_sync.remote import files
+from huracan_sync.remote.delete import remove_whatever
 from huracan_sync.remote.source import RemoteSource
 from huracan_sync.signing.signing_key import KeyPlace
 
@@ -75,6 +77,23 @@ def test_a_head_from_the_future_is_left_behind_by_a_new_epoch(dropbox, tmp_path)
     write(src, {"b": b"two"})
     assert engine.run("push", src, FOLDER)["sequence"] == 2
     assert reader.latest("candles").read("data/candles/b") == b"two"
+
+
+def test_where_signed_files_are_missing_a_person_says_where_to_go_on(dropbox, tmp_path):
+    engine = publishing(dropbox, tmp_path / "engine")
+    thief = Machine(dropbox, tmp_path / "thief", root=ROOT, clock=time.time)
+    src = write(tmp_path / "src", {"a": b"1"})
+    engine.run("push", src, FOLDER)
+    write(src, {"b": b"2"})
+    assert engine.run("push", src, FOLDER)["sequence"] == 2
+    remove_whatever(thief.remote, f"{ROOT}/{locations.LOG}/candles")
+    shutil.rmtree(engine.home)
+    write(src, {"c": b"3"})
+    stopped = engine.run("push", src, FOLDER, code=78)
+    assert stopped["error"] == "StateMissing"
+    assert "huracan-sync keys trust --channel candles --at-least SEQ" in stopped["hint"]
+    engine.run("keys", "trust", "--channel", "candles", "--at-least", "2")
+    assert engine.run("push", src, FOLDER)["sequence"] == 3
 
 
 @pytest.mark.parametrize(("answer", "code", "version"), [("y", 0, 2), ("n", 78, 1)])

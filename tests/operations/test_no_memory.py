@@ -80,14 +80,55 @@ def test_what_a_thief_puts_into_the_log_leads_nowhere(publisher, hamilton, born)
     assert hamilton.reader().latest("data").sequence == 5
 
 
-@pytest.mark.parametrize("lost", [("1-",), ("1-1-",), ("1-2-", "1-3-")], ids=["all", "the first", "the middle"])
+def lose(machine, *beginnings):
+    for copy in children(machine.remote, LOG):
+        if copy.name.startswith(beginnings):
+            remove_whatever(machine.remote, f"{LOG}/{copy.name}")
+
+
+def test_what_links_down_to_the_head_at_its_place_needs_no_copy_of_that(publisher, hamilton, born):
+    heads = history(publisher)
+    hamilton.reader().latest("data")
+    pod = born("pod")
+    lose(pod, "1-1-")
+    files.put(pod.remote, HEAD, heads[0])
+    pod.write({"new": b"new"})
+    report = pod.push()
+    assert (report.sequence, report.resumed_from) == (5, 4)
+    assert len(hamilton.reader().latest("data")) == 5
+
+
+@pytest.mark.parametrize("lost", ["1-", "1-4-"], ids=["every copy", "its own copy"])
+def test_a_head_whose_copy_was_taken_is_gone_on_from_when_a_person_says_so(publisher, hamilton, born, lost):
+    """Who took that one may have taken those above it: a reader knows, this machine does not."""
+    history(publisher)
+    reader = hamilton.reader()
+    reader.latest("data")
+    pod = born("pod")
+    lose(pod, lost)
+    pod.write({"new": b"new"})
+    with pytest.raises(StateMissing, match="the log has no copy of 1-4") as stopped:
+        pod.push()
+    assert "huracan-sync keys trust --channel data --at-least SEQ" in stopped.value.hint
+    assert reader.latest("data").sequence == 4
+    pod.reader().pin([publisher.pin()], at_least={"data": 4})  # what `keys trust PIN --channel data --at-least 4` does
+    assert pod.push().sequence == 5
+    snapshot = reader.latest("data")
+    assert (snapshot.sequence, len(snapshot)) == (5, 5)
+    pod.write({"more": b"more"})
+    assert pod.push().sequence == 6
+    other = born("other")
+    other.write({"other": b"other"})
+    assert other.push().sequence == 7
+    assert len(reader.latest("data")) == 7
+
+
+@pytest.mark.parametrize("lost", [("1-",), ("1-2-", "1-3-")], ids=["all", "the middle"])
 def test_where_links_are_missing_a_person_is_asked(publisher, hamilton, born, lost):
     heads = history(publisher)
     hamilton.reader().latest("data")
     pod = born("pod")
-    for copy in children(pod.remote, LOG):
-        if copy.name.startswith(lost):
-            remove_whatever(pod.remote, f"{LOG}/{copy.name}")
+    lose(pod, *lost)
     files.put(pod.remote, HEAD, heads[0])
     pod.write({"new": b"new"})
     with pytest.raises(StateMissing, match="remembers nothing"):
