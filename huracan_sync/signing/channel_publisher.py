@@ -26,7 +26,7 @@ from huracan_sync.signing.head_log import committed, lost
 from huracan_sync.signing.next_head import SeenHead
 from huracan_sync.signing.resume import resume
 from huracan_sync.signing.transaction import publish_transaction, read_channel, read_items
-from huracan_sync.signing.transaction_steps import ChannelView, Published, PublishRequest, Wanted
+from huracan_sync.signing.transaction_steps import ChannelView, Published, PublishRequest, SeenFolder, Wanted
 from huracan_sync.signing.trust_files import TrustFiles
 
 
@@ -66,6 +66,7 @@ class ChannelPublisher:
         intend: Callable[[Published], None] = lambda _: None,
         channel_view: ChannelView | None = None,
         tables: Mapping[bytes, bytes] = {},
+        folder: SeenFolder | None = None,
     ) -> Published:
         """State it in a head, unless the one that lies there does.
 
@@ -75,6 +76,7 @@ class ChannelPublisher:
             intend: notes durably what is about to be committed.
             channel_view: how the channel stood a moment ago, if that is known.
             tables: tables of leaves, by SHA-256, that its entries name and that may not lie in Dropbox yet.
+            folder: what is known to lie where others' files are.
 
         Raises:
             NoTrust: nothing is known for which this machine's key could sign.
@@ -98,6 +100,7 @@ class ChannelPublisher:
             _publisher(),
             channel_view,
             tables,
+            folder,
         )
         executor = Executor(self._remote, self.root, intend=intend, clock=self._clock)
         published = executor.perform(publish_transaction(request, trust.open(state.trust)))

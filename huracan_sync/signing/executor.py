@@ -160,8 +160,10 @@ class Executor:
             return []
 
     def _lost(self, items: Sequence[Item]) -> list[str]:
-        current = self._current([item.path for item in items])
-        asked = [item for item in items if current[item.path] != item.rev]
+        asked = items
+        if len(items) > LOOK_ALONE:  # one listing tells of most
+            current = self._current([item.path for item in items])
+            asked = [item for item in items if current[item.path] != item.rev]
         return [path for path in several(self._lost_one, asked) if path]
 
     def _lost_one(self, item: Item) -> str:

@@ -11,7 +11,7 @@ since then does Dropbox tell whose is newer: each of them replaced exactly the r
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
 from huracan_sync.errors import Conflict
@@ -21,6 +21,8 @@ from huracan_sync.tree.paths import fold
 
 NAMED = 3
 """How many paths an error names."""
+LOOKED_FOR = 20
+"""How many files of others, that do not lie where they did, one act looks for."""
 
 
 class OwnHead(Protocol):
@@ -196,6 +198,29 @@ def elsewhere(theirs: Sequence[Item], merged: Merged, current: Mapping[str, str 
     )
 
 
+def displaced(
+    theirs: Sequence[Item], merged: Merged, lying: Callable[[], Mapping[str, str]], folder: str, turn: int
+) -> tuple[Item, ...]:
+    """What the next manifest restates of theirs though, as this machine last saw the folder, it does not lie there.
+
+    They are to be had by their revisions as long as Dropbox keeps those. Not more than `LOOKED_FOR` of them: which
+    ones goes on with each turn, so that all have theirs.
+
+    Args:
+        theirs: what is signed.
+        merged: the next manifest.
+        lying: the revisions that lie in the folder, by folded path; not asked where nothing of theirs is restated.
+        folder: the folder, relative to the root; empty for the root itself.
+        turn: counts the acts.
+    """
+    kept, inside = {id(item) for item in merged.items}, f"{fold(folder)}/" if folder else ""
+    restated = [item for item in theirs if id(item) in kept and fold(item.path).startswith(inside)]
+    revs = lying() if restated else {}
+    away = [item for item in restated if revs.get(fold(item.path)) != item.rev]
+    first = turn * LOOKED_FOR % len(away) if len(away) > LOOKED_FOR else 0
+    return tuple((away[first:] + away[:first])[:LOOKED_FOR])
+
+
 def check_to_be_had(lost: Sequence[str]) -> None:
     """Nothing is signed that no reader could fetch.
 
@@ -206,7 +231,7 @@ def check_to_be_had(lost: Sequence[str]) -> None:
         raise refused(
             "CONTRADICTED",
             f"{_named(lost)} published by somebody else and cannot be had any more; nothing was signed",
-            hint="push it again where it still is; or with --overwrite the local file wins",
+            hint="push it again where it still is; or put another in its place and push with --overwrite",
             paths=tuple(lost),
         )
 

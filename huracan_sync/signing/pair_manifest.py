@@ -21,7 +21,7 @@ from huracan_sync.signing.context import Context
 from huracan_sync.signing.local_manifest import LocalManifest
 from huracan_sync.signing.merge import change_of
 from huracan_sync.signing.signed_result import SignedResult, mark_of
-from huracan_sync.signing.transaction_steps import ChannelView, Published
+from huracan_sync.signing.transaction_steps import ChannelView, Published, SeenFolder
 from huracan_sync.transfer.journal import ListedFile, Origin, SignedState
 from huracan_sync.transfer.journal.signed_state import Proof, SignedStates, note_proofs
 from huracan_sync.transfer.pair import Pair
@@ -87,6 +87,7 @@ class PairPublisher:
             intend=lambda made: signed_states.intend(_state_of(made, changes, left_out, unproved)),
             channel_view=channel_view,
             tables=tables,
+            folder=self._seen_folder(),
         )
         signed_states.tables_are_there(tables)
         manifest = self._local_manifest(published)
@@ -100,6 +101,19 @@ class PairPublisher:
         paths = tuple(at(path) for path, _ in unsigned.values())
         superseded = tuple(map(_superseded, published.superseded))
         return SignedResult(state, published.made, paths, published.resumed_from, superseded)
+
+    def _seen_folder(self) -> SeenFolder | None:
+        """What lies in the folder of the pair, as it was listed last; None where it was not."""
+        journal, pair, at = self._pair.journal, self._pair.id, self._scope.path
+        if journal.cursor(pair) is None:
+            return None
+
+        def lying() -> dict[str, str]:
+            revs = {fold(at(each.entry.path)): each.entry.rev for each in journal.synced(pair).values()}
+            others = {fold(at(key)): each.rev if each else "" for key, each in journal.remote_changes(pair).items()}
+            return revs | others
+
+        return SeenFolder(self._scope.prefix, lying)
 
     def _local_manifest(self, published: Published) -> LocalManifest:
         parts = {part.sha256: part.data for part in published.bodies}

@@ -26,7 +26,16 @@ from huracan_sync.manifest.head import Head, Opened
 from huracan_sync.manifest.refusals import refused
 from huracan_sync.manifest.trust import Policy, Trust
 from huracan_sync.signing import next_head
-from huracan_sync.signing.merge import Change, alone, check_strict, check_to_be_had, doubtful, elsewhere, merge
+from huracan_sync.signing.merge import (
+    Change,
+    alone,
+    check_strict,
+    check_to_be_had,
+    displaced,
+    doubtful,
+    elsewhere,
+    merge,
+)
 from huracan_sync.signing.next_head import BodyRef, ChainPosition, SeenHead, StoredFile
 from huracan_sync.signing.transaction_steps import (
     Current,
@@ -307,8 +316,13 @@ def _content(request: PublishRequest, position: ChainPosition, policy: Policy) -
         asks = doubtful(theirs, wanted)
         (current,) = (yield (Current(tuple(asks)),)) if asks else ({},)
         merged = merge(theirs, wanted, current)
-        if away := elsewhere(theirs, merged, current):
-            (gone,) = yield (Lost(away),)
+        away = list(elsewhere(theirs, merged, current))
+        if folder := request.folder:
+            away += [
+                item for item in displaced(theirs, merged, folder.lying, folder.path, position.seq) if item not in away
+            ]
+        if away:
+            (gone,) = yield (Lost(tuple(away)),)
             check_to_be_had(gone)
     if wanted.strict:
         check_strict(wanted, merged, signed_by=base.head.publisher if base else "")

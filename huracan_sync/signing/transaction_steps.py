@@ -114,6 +114,15 @@ class ChannelView(NamedTuple):
     """Where this machine remembers nothing: the head to go on from, if it is another than lies at its place."""
 
 
+class SeenFolder(NamedTuple):
+    """A folder in Dropbox as this machine listed it last."""
+
+    path: str
+    """Relative to the root; empty for the root itself."""
+    lying: Callable[[], Mapping[str, str]]
+    """The revisions that lie in it, by folded path relative to the root."""
+
+
 class PublishRequest(NamedTuple):
     """What to publish, and who publishes it."""
 
@@ -129,6 +138,8 @@ class PublishRequest(NamedTuple):
     channel_view: ChannelView | None = None
     tables: Mapping[bytes, bytes] = {}
     """Tables of leaves, by SHA-256, that its entries name and that may not lie in Dropbox yet."""
+    folder: SeenFolder | None = None
+    """Where what others have signed may lie; None where this machine has not listed it."""
 
 
 class Published(NamedTuple):

@@ -3,7 +3,7 @@
 import pytest
 
 from huracan_sync.manifest.entries import Item
-from huracan_sync.signing.merge import Change, change_of, doubtful, merge
+from huracan_sync.signing.merge import LOOKED_FOR, Change, change_of, displaced, doubtful, merge
 from huracan_sync.transfer.journal import SignedState
 
 
@@ -64,6 +64,24 @@ def test_names_are_compared_as_dropbox_compares_them():
     assert doubtful(theirs, change) == ["data/\u00e9.bin"]
     merged = merge(theirs, change, {"data/\u00e9.bin": "2"})
     assert [each.path for each in merged.items] == ["data/\u00e9.bin"]
+
+
+def test_every_displaced_file_of_others_has_its_turn():
+    theirs = [item(f"data/{n:02}", "1") for n in range(2 * LOOKED_FOR + 5)] + [item("elsewhere", "1")]
+    mine = item("data/mine", "1")
+    merged = merge(theirs, Change([mine, item("data/00", "2")], None, {}), {"data/mine": "1", "data/00": "2"})
+    lying = {"data/mine": "1", "data/00": "2", "data/01": "1", "data/02": "3"}
+    turns = [displaced(theirs, merged, lambda: lying, "Data", turn) for turn in range(3)]
+    assert {len(asked) for asked in turns} == {LOOKED_FOR}
+    assert {each.path for asked in turns for each in asked} == {f"data/{n:02}" for n in range(2, 2 * LOOKED_FOR + 5)}
+    assert len(displaced(theirs, merged, lambda: lying, "", 0)) == LOOKED_FOR
+    assert displaced(theirs, merged, lambda: lying | {each.path: "1" for each in theirs}, "data", 7) == ()
+
+
+def test_where_nothing_of_others_is_restated_nobody_asks_what_lies_there():
+    theirs = [item("data/a", "1"), item("elsewhere", "1")]
+    merged = merge(theirs, Change([item("data/a", "1")], None, {}), {})
+    assert displaced(theirs, merged, lambda: pytest.fail("asked"), "data", 0) == ()
 
 
 def sealed(digest, changes, *, shared=False):
