@@ -34,6 +34,8 @@ ELSEWHERE = {
     "bash scripts/coverage.sh": "scripts/coverage.sh",
     "bash scripts/mutate.sh": "scripts/mutate.sh",
     "bash scripts/test_install.sh": "scripts/test_install.sh",
+    "python3 -m venv .venv": "scripts/env.sh",
+    ". .venv/bin/activate": "scripts/env.sh",
     "python -m pip install --require-hashes -r requirements/runtime.txt": "scripts/env.sh",
     "python -m pip install --no-deps .": "scripts/env.sh",
     "huracan-sync keys recover --channel candles": "tests/cli/test_keys_recover.py",
@@ -162,7 +164,6 @@ class Reader:
         known = {
             "YOUR_APP_KEY": self.dropbox.app_key,
             "HAMILTONS_APP_KEY": self.dropbox.read_only_app_key,
-            "your-app-key": self.dropbox.app_key,
             "/run/secrets": str(self.secrets),
             "/workspace": str(self.work),
             "path/to/the/engine": str(self.work),
