@@ -14,8 +14,8 @@ import msgspec
 from huracan_sync.disk.scan import scan
 from huracan_sync.engine.folder_sync import Folder, everything_there, holds_more_there
 from huracan_sync.errors import HuracanError
+from huracan_sync.operations.places import newest
 from huracan_sync.operations.restore import Restore, RestoreOptions
-from huracan_sync.remote import files
 from huracan_sync.remote.parallel import several
 from huracan_sync.signing.context import Context
 from huracan_sync.transfer.compare import ChangeSet, hash_of
@@ -23,7 +23,7 @@ from huracan_sync.transfer.pair import Pair, never
 from huracan_sync.transfer.progress import Failure
 from huracan_sync.tree.entry import Entry
 from huracan_sync.tree.layout import candle_there, candle_view
-from huracan_sync.tree.paths import RelPath, fold, join
+from huracan_sync.tree.paths import RelPath, fold
 from huracan_sync.tree.plan import ConflictKind, Copy
 
 UNTOUCHED_S = 2.0
@@ -112,22 +112,14 @@ def _winners(pair: Pair, folder: Folder, changes: ChangeSet) -> dict[str, RelPat
     for name, entries in groups.items():
         groups[name] = [entry for entry in entries if changes.is_signed(fold(entry.path), entry)] or entries
     asked = {name: entries for name, entries in groups.items() if not _is_settled(name, entries)}
-    newest = several(lambda item: _newest(pair, *item), asked.items())
-    return {name: entry.path for name, entry in zip(asked, newest, strict=True) if fold(entry.path) != name}
+    found = several(lambda item: newest(pair, *item), asked.items())
+    return {name: entry.path for name, entry in zip(asked, found, strict=True) if fold(entry.path) != name}
 
 
 def _is_settled(name: str, entries: list[Entry]) -> bool:
     """Whether the copy in the proper place is the one to take, without asking when any was written."""
     is_there = any(fold(entry.path) == name for entry in entries)
     return is_there and len({entry.content_hash for entry in entries}) == 1
-
-
-def _newest(pair: Pair, name: str, entries: list[Entry]) -> Entry:
-    if len({entry.content_hash for entry in entries}) == 1:
-        return entries[0]
-    written = [files.written(pair.remote, join(pair.root, entry.path)).server_modified for entry in entries]
-    ranks = [(moment, fold(entry.path) == name) for moment, entry in zip(written, entries, strict=True)]
-    return entries[ranks.index(max(ranks))]
 
 
 def _restore_from_other_places(

@@ -20,6 +20,7 @@ from huracan_sync.disk.parquet import check_whole
 from huracan_sync.errors import Conflict as ConflictError
 from huracan_sync.errors import DiskFull, FileChanged, LocalFailure, NotFound, UsageError
 from huracan_sync.operations import parquet_metadata
+from huracan_sync.operations.places import bring_home
 from huracan_sync.operations.renames import copy_renamed, find_renamed
 from huracan_sync.remote.client import Remote
 from huracan_sync.remote.delete import remove
@@ -154,6 +155,7 @@ class Push:
         """As `plan`, without the guards."""
         options = self.options
         changes = self.pair.find_changes(options)
+        bring_home(self.pair, changes)
         steps = plan(
             changes.base,
             changes.here,

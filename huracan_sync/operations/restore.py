@@ -24,6 +24,7 @@ from huracan_sync.errors import ContentMismatch, HostilePath, HuracanError, Loca
 from huracan_sync.manifest.locations import check_channel
 from huracan_sync.manifest.refusals import refused
 from huracan_sync.manifest.scope import channel_of, scope_of
+from huracan_sync.operations.places import one_of_each
 from huracan_sync.operations.restore_options import RestoreOptions, RestoreReport, Snapshot
 from huracan_sync.remote.client import Remote
 from huracan_sync.remote.contents import everything
@@ -68,6 +69,7 @@ class Restore:
         self._context = context
         self._channel = channel
         self._local_manifest: LocalManifest | None = None
+        self._has_strays = False
         self._blocks: Mapping[str, bytes] = {}
 
     def plan(self) -> PairPlan:
@@ -94,7 +96,7 @@ class Restore:
             sweep(pair.local, plan.changes.parts)  # of an older plan: what this one needed is in its place
             report.skipped = plan.changes.unchanged + len(plan.steps.agreements)
             self._write_local_manifest()
-            if self.options.snapshot is not None or plan.changes.contradicted:
+            if self.options.snapshot is not None or plan.changes.contradicted or self._has_strays:
                 pair.journal.distrust(pair.id)  # what lies in Dropbox now may be something else
         return report
 
@@ -177,6 +179,7 @@ class Restore:
             self._count_unsigned(changes)
         if not self.options.missing_ok and snapshot is None and pair.journal.cursor(pair.id) is None:
             raise NotFound(f"there is no folder {pair.root or '/'} in Dropbox", hint="check the spelling")
+        self._has_strays = one_of_each(pair, changes)
         steps = self._steps(changes)
         if steps.copies and (alike := self._look_alikes(changes)):
             changes.problems += alike  # what is unclear is left as it is
@@ -257,9 +260,8 @@ class Restore:
 
     def _guard(self, plan: PairPlan) -> None:
         """Stop before a byte moves when the world looks wrong."""
-        changes = plan.changes
-        if plan.steps.deletes and changes.remote_vanished and not self.options.force:
-            held = counted(len(changes.synced), "synced file")
+        if plan.steps.deletes and plan.changes.remote_vanished and not self.options.force:
+            held = counted(len(plan.changes.synced), "synced file")
             raise ConflictError(
                 f"the remote folder {self.pair.root or '/'} held {held} and holds none "
                 "of them now; nothing was deleted on this disk",
@@ -377,8 +379,7 @@ def _some(paths: Sequence[str], count: int) -> str:
 
 
 def _everything_there(changes: ChangeSet) -> list[Entry]:
-    there = changes.there
-    return [*there.values(), *(item.entry for key, item in changes.synced.items() if key not in there)]
+    return [*changes.there.values(), *(it.entry for key, it in changes.synced.items() if key not in changes.there)]
 
 
 def _as_spelled_here(step: Copy, spelling: Spelling) -> Copy:

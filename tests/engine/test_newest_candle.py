@@ -35,6 +35,8 @@ def test_the_newest_copy_is_read_whatever_place_is_asked_for(machine, contents, 
     for place in PLACES:
         assert sync._dbx.files_download(place)[1].content == contents[-1]
         assert sync._dbx.files_get_metadata(place).size == len(contents[-1])
+        sync._dbx.files_download_to_file(str(machine.work / "fetched"), place)
+        assert (machine.work / "fetched").read_bytes() == contents[-1]
     assert sync.restore_data_cache() == 1
     assert (machine.work / "data/candles/BTC" / SPOT).read_bytes() == contents[-1]
     assert sync.restore_data_cache() == 0
