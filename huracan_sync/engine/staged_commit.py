@@ -80,6 +80,8 @@ class _Commit:
         """Folded paths of what is in its place."""
         self._items: list[Item] = []
         """What is there for Hamilton, and not signed yet."""
+        self._strangers: set[bytes] = set()
+        """Content hashes of those of them that were marked, where they were staged, as ones that nobody has signed."""
         self.report = PushReport()
 
     def run(self, wanted: dict[str, Receipt]) -> None:
@@ -206,6 +208,8 @@ class _Commit:
             blocks = file.blocks if file.size > BLOCK_SIZE else b""
             mtime_ms = max(0, entry.mtime_ms)
             self._items.append(Item(place, entry.size, entry.content_hash, entry.rev, mtime_ms, file.kind, blocks))
+            if file.unsigned:
+                self._strangers.add(entry.content_hash)
 
     def _sign(self) -> None:
         """Have what Hamilton reads signed, all of it or nothing yet; why not is noted, and it goes on waiting."""
@@ -214,7 +218,7 @@ class _Commit:
             return
 
         def work() -> int:
-            note(context, items)
+            note(context, items, strangers=self._strangers)
             if self.report.failed:
                 return 0
             publish_noted(context)

@@ -155,16 +155,16 @@ class _Commit:
                 failures.append(Failure(file.path, _explained(result)))
         proved = [file for file, _ in placed if _wants_proof(file)]
         note_proofs(pair.journal, pair.id, map(_proof, proved))
-        # What a worker of this machine took from Dropbox is not made here by being sent back.
-        origins = (Origin.UNSIGNED if entry.content_hash in self._strangers else Origin.OURS for _, entry in placed)
-        pair.journal.learn(
-            pair.id, [Synced(entry, None, origin=origin) for (_, entry), origin in zip(placed, origins, strict=True)]
-        )
+        pair.journal.learn(pair.id, [Synced(entry, None, origin=self._origin(file, entry)) for file, entry in placed])
         self._kept.note_committed(file for file, _ in placed)
         self._report.uploaded += len(placed)
         for file, _ in placed:
             pair.monitor.finished(file.path, file.size)
         return failures
+
+    def _origin(self, file: Receipt, entry: Entry) -> Origin:
+        """What a worker took from Dropbox is not made here by being sent back."""
+        return Origin.UNSIGNED if file.unsigned or entry.content_hash in self._strangers else Origin.OURS
 
     def _sign(self) -> None:
         signed = self._signer.sign()

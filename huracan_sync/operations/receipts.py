@@ -45,6 +45,8 @@ class Receipt(msgspec.Struct, frozen=True, array_like=True):
     """What the one who staged it tells the one who commits it."""
     table: bytes = b""
     """Its table of leaves, where one pays (`manifest.leaves`)."""
+    unsigned: bool = False
+    """Whether the file was marked, where it was staged, as one that came from Dropbox unsigned (`disk.origin_mark`)."""
 
 
 class Receipts(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):

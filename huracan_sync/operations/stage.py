@@ -78,6 +78,8 @@ class Added(msgspec.Struct, frozen=True):
     note: bytes
     table: bytes
     """Its table of leaves; empty where none pays."""
+    marked: bytes = b""
+    """The content hash under which the file is marked as one that nobody has signed."""
 
 
 class Stager:
@@ -153,7 +155,7 @@ class Stager:
             if size <= PART:
                 content = reading.read(0, size)
                 reading.check_unchanged()
-                return self._add(path, content, mtime_ms, note)
+                return self._add(path, content, mtime_ms, note, marked=reading.marked)
             upload, table = StreamUpload(self._remote, self._threads), bytearray()
             try:
                 for at in range(0, size, BLOCK_SIZE):
@@ -164,17 +166,17 @@ class Stager:
                 kind = examine(path, size, reading.read)
                 reading.check_unchanged()
                 staged = upload.finish()
-                added = Added(path, size, staged.content_hash, mtime_ms, int(kind), note, bytes(table))
+                added = Added(path, size, staged.content_hash, mtime_ms, int(kind), note, bytes(table), reading.marked)
                 return self._note(added, staged)
             except BaseException:
                 upload.discard()
                 raise
 
-    def _add(self, path: RelPath, content: bytes, mtime_ms: int, note: bytes) -> Added:
+    def _add(self, path: RelPath, content: bytes, mtime_ms: int, note: bytes, *, marked: bytes = b"") -> Added:
         kind = examine(path, len(content), lambda at, count: content[at : at + count])
         size, table = len(content), _table(path, len(content), content)
         if size <= PART:
-            added = Added(path, size, combine(block_hashes(content)), mtime_ms, int(kind), note, table)
+            added = Added(path, size, combine(block_hashes(content)), mtime_ms, int(kind), note, table, marked)
             self._forget(path)
             self._waiting[fold(path)] = (added, content)
             self._held += size
@@ -210,6 +212,7 @@ class Stager:
             int(self._clock() * 1000),
             added.note,
             added.table,
+            unsigned=bool(staged.size) and added.marked == staged.content_hash,
         )
         return added
 

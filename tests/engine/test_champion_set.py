@@ -12,9 +12,11 @@ import pytest
 from engine_world import model, write_candle
 from structlog.testing import capture_logs
 
+from huracan_sync import connect
 from huracan_sync.engine import champion_set
 from huracan_sync.engine.run import run_once
 from huracan_sync.engine.settings import load
+from huracan_sync.engine.staged_sync import StagedSync
 from huracan_sync.errors import NoSigningKey
 from huracan_sync.hamilton import Hamilton
 from huracan_sync.reader import Reader
@@ -151,6 +153,26 @@ def test_nor_by_a_machine_that_has_lost_its_memory(machine, hamilton, size):
     assert sync.upload_champion_model("SOL/USDT", found)
     assert promote(machine, sync, "ETH/USDT", mark=" two")
     assert taken(hamilton)[f"{MODELS}/SOLUSDT.bin"] == model("SOL/USDT", size)
+
+
+def test_nor_by_a_worker_who_stages_it_for_another_machine(machine, hamilton):
+    """The driver has never had the file; the mark on it comes with the receipt."""
+    content = b"PAR1" + bytes(3000) + b"PAR1"
+    machine.stranger.write(f"{ROOT}/data/candles/BTCUSDT/{SPOT}", content)
+    assert machine.sync().restore_data_cache(machine.work / "restored") == 1
+    shutil.rmtree(machine.home)
+    (restored,) = (machine.work / "restored").rglob("*.parquet")
+    found = restored.rename(machine.work / "found.bin")
+    driver = machine.sync(remote=connect("engine", env=machine.env, home=machine.home))
+    promote(machine, driver, "BTC/USDT")
+    with StagedSync(driver.lend(), now=machine.now) as worker:
+        worker.upload_champion_model("SOL/USDT", found)
+        receipts = worker.receipts()
+    report = driver.commit([receipts])
+    assert (report.failed, report.uploaded, report.sequence, report.unsigned) == ([], 1, 0, 1)
+    assert driver.last_error.code == "UNSIGNED_CONTENT"
+    promote(machine, driver, "ETH/USDT")
+    assert content not in taken(hamilton).values()
 
 
 def test_what_a_stranger_puts_there_is_never_stated(machine, hamilton):

@@ -219,6 +219,22 @@ def test_what_a_worker_stages_of_what_came_from_dropbox_is_not_signed(publisher,
     assert listed(publisher) == {"a": b"1", "made": b"here"}
 
 
+@pytest.mark.parametrize("size", [len(EVIL), 9 << 20], ids=["small", "large"])
+def test_nor_where_the_worker_is_another_machine(publisher, pod, tmp_path, size):
+    """The driver has never had the file; the mark on it comes with the receipt."""
+    evil = (EVIL * size)[:size]
+    publisher.write({"a": b"1"})
+    publisher.push()
+    put(publisher, "planted", evil)
+    pod.restore(DATA, pod.src)
+    pod.write({"made": b"here"})
+    staged = stage(pod.remote, {pod.src / "planted": "planted-too", pod.src / "made": "made"})
+    with (context := publisher.context()).pair(tmp_path / "from-workers", DATA) as pair:
+        report = _Commit(context, pair, None, overwrite=False).run([staged])
+    assert (report.uploaded, report.unsigned) == (2, 1)
+    assert listed(publisher) == {"a": b"1", "made": b"here"}
+
+
 def test_a_channel_whose_head_a_thief_has_deleted_is_missed(publisher, pod, tmp_path):
     folder = "/Engine/deep/data"
     publisher.write({"a": b"1"})
