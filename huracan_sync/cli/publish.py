@@ -61,7 +61,8 @@ def run(options: argparse.Namespace, invocation: Invocation) -> int:
     if renews and (options.local is not None or options.dry_run):
         raise UsageError("--rollback and --heartbeat go without LOCAL and --dry-run", hint="they send no file")
     if not renews and (options.local is None or options.root is not None):
-        raise UsageError("say LOCAL, the folder that holds the set; REMOTE says where it goes")
+        hint = "`huracan-sync publish LOCAL [REMOTE]`; --root is for --rollback and --heartbeat, which need no folder"
+        raise UsageError("name LOCAL, the folder that holds the set", hint=hint)
     return _head_only(options, invocation) if renews else _set(options, invocation)
 
 

@@ -95,8 +95,8 @@ HINTS: dict[str, str] = {
     "BLOCKS": _TAMPERED,
     # --- the files ---
     # A kind of file that the channel does not allow. Opening a pickle runs whatever program is in it.
-    "KIND": "write it in a format whose structure tells that it is data: ONNX, safetensors, XGBoost UBJ, LightGBM text "
-    "(docs/pickle.md); opaque data can be allowed with `huracan-sync keys rotate --channel CHANNEL --kind opaque`",
+    "KIND": "use a format that can hold only data: ONNX, safetensors, XGBoost UBJ, LightGBM text (docs/pickle.md); "
+    "opaque data (never a pickle) can be allowed with `huracan-sync keys rotate --channel CHANNEL --kind opaque`",
     # A file that came from Dropbox and that no manifest lists: only its maker, or a person, can say that it is right.
     "UNSIGNED_CONTENT": "look at the files; if they are what you mean, run it again with --vouch PATH",
     # What a manifest lists is not what lies in Dropbox, and the listed revision cannot be had any more.

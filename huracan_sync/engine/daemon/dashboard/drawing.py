@@ -197,10 +197,10 @@ def _drawn(chart: _Chart) -> str:
         f"{'now' if part == 1 else f'{span_in_words(span * (1 - part))} ago'}</text>"
         for part, anchor in ((0.0, "first"), (0.5, "middle"), (1.0, "last"))
     )
-    told = f"{chart.title}: {latest} now, {chart.unit(peak)} at most"
+    told = f"{chart.title}: {latest} now, peak {chart.unit(peak)}"
     return (
         f"<figure><figcaption><span>{chart.title}</span><span><b>{_text(latest)}</b> "
-        f"at most {_text(chart.unit(peak))}</span></figcaption>"
+        f"peak {_text(chart.unit(peak))}</span></figcaption>"
         f'<svg viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" aria-label="{_text(told)}">'
         f'<g class="grid">{grid}</g>{picture}<g class="ticks">{ticks}</g></svg></figure>'
     )
@@ -277,9 +277,10 @@ text.first {{ text-anchor: start; }} text.middle {{ text-anchor: middle; }}
 .area {{ fill: color-mix(in srgb, var(--line) var(--tint), transparent); }}
 footer {{ color: var(--soft); font-size: .8rem; }}
 @media (max-width: 640px) {{ thead {{ display: none; }}
- tbody tr {{ display: grid; grid-template-columns: repeat(2, 1fr); padding: .6rem .9rem; }}
+ tbody tr {{ display: grid; grid-template-columns: 1.2fr 1fr; gap: 0 .6rem; padding: .6rem .9rem; }}
  tbody tr + tr {{ border-top: 1px solid var(--edge); }}
  tbody th, td, td.n {{ border: 0; padding: .1rem 0; text-align: left; white-space: normal; }}
+ td {{ font-size: .9rem; }} svg {{ overflow: visible; }} svg text {{ font-size: 15px; }}
  tbody th, td:last-child {{ grid-column: 1 / -1; }} td:empty {{ display: none; }}
  td:not(:empty)::before {{ content: attr(data-name) " "; color: var(--soft); }} }}
 </style></head><body><main>
