@@ -159,10 +159,11 @@ def page(laps: Sequence[Lap], versions: Mapping[str, str], *, day: str, where: s
 
 Side by side on the emulator, over TLS and with Dropbox's own host names, every program unchanged; seconds from the
 start of a program to its end. Measured {day} on {where}; {raced}. Client and server shared the cores. Medians of
-several runs; who took longer than 12 s ran once. Every program ran once, both ways, before anything was measured. What
-came was compared byte for byte; the fastest tool is bold. "The same, signing" is `huracan-sync` with a key: it
-publishes a signed list of what it pushed, for which the others have nothing. The "bare client" is no tool but the
-limit: the fewest requests the API allows, with no retry, no resume, no conflict noticed, nothing flushed to the disk.
+several runs; a program that took longer than 12 s ran once. Every program ran once, both ways, before anything was
+measured. Results were compared byte for byte; the fastest tool is bold. "The same, signing" is `huracan-sync` with a
+key: it publishes a signed list of what it pushed, for which the others have nothing. The "bare client" is no tool but
+the limit: the fewest requests the API allows, with no retry, no resume, no conflict noticed, nothing flushed to the
+disk.
 
 `~`: sequential programs were measured with 100 of the 1,000 files, and the figures multiplied by ten. "The engine
 before" is its old class, restated: a `get_metadata` and a whole-file upload for every file, changed or not. "Tuned" is
@@ -173,10 +174,10 @@ time. To race: `bash scripts/test_peers.sh` installs the others (and tests them)
 Mbit/s (measured 2026-11-21) a file of 256 MiB takes 1.3 times the line's own time up and 1.2 times down; killed
 half-way, it sends 5 to 16 MiB again.
 
-Signing takes five requests more than a push without it, one after the other where one needs what the one before
-brought: has a newer trust file come, which head lies there (both while files are still sent), then the body, a copy of
-the head in the log, the head. The body names the revision of every file, so it follows their commit; the log follows
-the body and the head follows both, so that nothing that is current names what is not there. Ten changed files are a
+Signing adds five requests to a push. Two are sent while files are still going up: is there a newer trust file, and what
+is the current head. Then follow the body, a copy of the head in the log, and the head. The body names the revision of
+every file, so it follows their commit; the log follows the body and the head follows both, so that nothing that is
+current names a file that is not there. Ten changed files are a
 listing, `start_batch`, `append_batch`, `finish_batch_v2` and these five. A first push of 1,000 is 24: Dropbox's session
 ids make an entry of an append 138 bytes long, so 59 of them fill the 8 KiB of header that every server takes, and 17
 appends are needed; with `--header-budget 60000` it is 10 requests in all. Renamed files are copied inside Dropbox and
