@@ -21,7 +21,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from benches.figures import Figure, table
 
-BENCHES = ("emulator", "engine", "fs", "push", "peers", "signed")
+BENCHES = ("emulator", "engine", "fs", "push", "peers", "scale", "signed")
 
 
 def machine() -> dict[str, object]:

@@ -1,4 +1,4 @@
-"""The heavy figures of a push: large files against a link, a kill half-way, many files, many processes."""
+"""The heavy figures of a push: large files against a link, a kill half-way, many processes."""
 
 import os
 import shutil
@@ -99,25 +99,6 @@ def kill(folder: Path, mbit: float) -> Iterator[Figure]:
             if trees.sums(folder / "dst") != trees.sums(folder / "src"):
                 raise RuntimeError("what was restored is not what was pushed")
         shutil.rmtree(folder)
-
-
-def scale(folder: Path, count: int) -> Iterator[Figure]:
-    """Very many small files."""
-    with Emulator.start() as dropbox:
-        trees.many_small(folder / "src", count, 64, folders=count // 50)
-        machine = Ours(dropbox, folder / "machine")
-        with served(dropbox) as seen:
-            first = machine("push", folder / "src", "/Bench/many")
-        yield Figure(f"{count:,} files, first push", first.seconds, "s")
-        yield Figure("", seen.requests, "requests")
-        yield at_most("", first.peak_mib, "MiB at most", 400)
-        with served(dropbox) as seen:
-            again = machine("push", folder / "src", "/Bench/many")
-        yield at_most(f"{count:,} files, again", again.seconds, "s", 5)
-        yield at_most("", seen.requests, "requests", 2)
-        yield at_most("", again.peak_mib, "MiB at most", 300)
-        yield at_most("state on disk", machine.state_bytes / count, "bytes a file", 300)
-    shutil.rmtree(folder)
 
 
 def tokens(folder: Path) -> Iterator[Figure]:

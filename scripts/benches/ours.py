@@ -17,7 +17,8 @@ COMMAND = [sys.executable, "-m", "huracan_sync"]
 class Ours:
     """A machine that is logged in. Fresh: no journal, no access token, no key."""
 
-    def __init__(self, dropbox: Emulator, folder: Path) -> None:
+    def __init__(self, dropbox: Emulator, folder: Path, *, patience_s: float = 900.0) -> None:
+        self._patience_s = patience_s
         folder.mkdir(parents=True)
         token = folder / "token"
         token.touch(mode=0o600)
@@ -40,15 +41,15 @@ class Ours:
         Raises:
             RuntimeError: it did not end well.
         """
-        ran = run([*COMMAND, *map(str, words), "--json"], self.env)
+        ran = run([*COMMAND, *map(str, words), "--json"], self.env, patience_s=self._patience_s)
         if ran.code:
             raise RuntimeError(f"{words[0]} ended with {ran.code}: {ran.err[-2000:]}{ran.out[-2000:]}")
         return ran
 
-    def make_keys(self) -> None:
-        """From now on, what this machine pushes is signed."""
+    def make_keys(self) -> str:
+        """From now on, what this machine pushes is signed. Returns the pin of its root, for those who verify."""
         self.env["HURACAN_SIGNING_KEY_FILE"] = str(self._key)
-        self("keys", "init")
+        return str(report(self("keys", "init"))["pin"])
 
     def start(self, *words: object) -> "subprocess.Popen[bytes]":
         """Start a verb, for somebody who kills it."""

@@ -16,7 +16,7 @@ from huracan_sync.cli import VERBS
 from huracan_sync.emulator.running import Emulator
 
 ABOUT = "push, restore, verify: seconds, requests, memory, bytes sent twice, refreshes"
-SECTIONS = ("small", "large", "kill", "scale", "tokens")
+SECTIONS = ("small", "large", "kill", "tokens")
 FILES = 1000
 
 
@@ -25,7 +25,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--repeat", type=int, default=5, metavar="N", help="runs of which the median is shown")
     parser.add_argument("--latency-ms", type=float, nargs="+", default=[0.0, 80.0], metavar="N", help="of every answer")
     parser.add_argument("--only", nargs="+", choices=SECTIONS, default=SECTIONS, help="these figures only")
-    parser.add_argument("--files", type=int, default=100_000, metavar="N", help="how many files `scale` pushes")
     parser.add_argument("--mbit", type=float, default=800.0, metavar="N", help="the link of `large` and `kill`")
 
 
@@ -41,8 +40,6 @@ def run(options: argparse.Namespace) -> list[Figure]:
             figures += list(heavy.large(folder / "large", options.mbit))
         if "kill" in options.only:
             figures += list(heavy.kill(folder / "kill", options.mbit))
-        if "scale" in options.only:
-            figures += list(heavy.scale(folder / "scale", options.files))
         if "tokens" in options.only:
             figures += list(heavy.tokens(folder / "tokens"))
     return figures
