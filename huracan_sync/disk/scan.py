@@ -76,7 +76,13 @@ def _asked_by_other_name(root: FolderView, wanted: Callable[[str], bool]) -> Cal
     return asked
 
 
-def scan(root: Root, *, wanted: Callable[[str], bool] | None = None, is_flat: bool = False) -> Scan:
+def scan(
+    root: Root,
+    *,
+    wanted: Callable[[str], bool] | None = None,
+    is_known: Callable[[RelPath, Stamp], bool] | None = None,
+    is_flat: bool = False,
+) -> Scan:
     """Every regular file below `root`.
 
     Args:
@@ -84,6 +90,7 @@ def scan(root: Root, *, wanted: Callable[[str], bool] | None = None, is_flat: bo
         wanted: asked with each relative path; files it declines are passed over, as are symbolic links, sockets, the
             names Dropbox never takes (`.DS_Store`, ...) and our own half-written files. Where it raises `HostilePath`
             the file counts as wanted.
+        is_known: asked with each file as it is; those that are known are not in the result. Not for a view.
         is_flat: only files directly in `root`.
 
     Raises:
@@ -99,7 +106,7 @@ def scan(root: Root, *, wanted: Callable[[str], bool] | None = None, is_flat: bo
         folder = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
             before = os.fstat(folder)
-            _Walk(result, wanted, is_flat=is_flat).run(folder)
+            _Walk(result, wanted, is_known, is_flat=is_flat).run(folder)
         finally:
             os.close(folder)
         now = root.stat()
@@ -137,9 +144,17 @@ class _Walk:
     link meanwhile leads nobody out of the root.
     """
 
-    def __init__(self, result: Scan, wanted: Callable[[str], bool] | None, *, is_flat: bool) -> None:
+    def __init__(
+        self,
+        result: Scan,
+        wanted: Callable[[str], bool] | None,
+        is_known: Callable[[RelPath, Stamp], bool] | None,
+        *,
+        is_flat: bool,
+    ) -> None:
         self._result = result
         self._wanted = wanted
+        self._is_known = is_known
         self._is_flat = is_flat
 
     def run(self, root: int) -> None:
@@ -235,7 +250,7 @@ class _Walk:
     def _take_file(self, entry: os.DirEntry[str], path: str) -> bool:
         error: HuracanError
         try:
-            self._result.files[check(path)] = Stamp.of(entry.stat(follow_symlinks=False))
+            checked, stamp = check(path), Stamp.of(entry.stat(follow_symlinks=False))
         except HostilePath as refused:
             error = refused
         except FileNotFoundError:
@@ -243,6 +258,8 @@ class _Walk:
         except OSError as failure:
             error = local_failure(failure, path, "read")
         else:
+            if self._is_known is None or not self._is_known(checked, stamp):
+                self._result.files[checked] = stamp
             return True
         self._result.problems.append(Problem(path, error))
         return False

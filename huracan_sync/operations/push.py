@@ -172,7 +172,7 @@ class Push:
 
     def _guard(self, plan: PairPlan) -> None:
         """Stop before a byte moves when the world looks wrong."""
-        if self.options.force:
+        if self.options.force or not (plan.steps.copies or plan.steps.deletes):
             return
         changes, count = plan.changes, len(plan.changes.synced)
         held = counted(count, "synced file")
@@ -350,8 +350,9 @@ class Push:
     def count_skipped(self, plan: PairPlan) -> None:
         """Count what was compared and is in step without having moved."""
         changes = plan.changes
-        failed = {fold(failure.path) for failure in self.report.failed} & (changes.here.keys() | changes.synced.keys())
-        self.report.skipped = max(0, changes.local_count - self.report.uploaded - self.report.renamed - len(failed))
+        failed = {fold(failure.path) for failure in self.report.failed}
+        compared = sum(key in changes.here or key in changes.synced for key in failed)
+        self.report.skipped = max(0, changes.local_count - self.report.uploaded - self.report.renamed - compared)
 
 
 def _with_metadata(options: PushOptions, pair: Pair) -> PushOptions:

@@ -67,6 +67,8 @@ def find_renamed(pair: Pair, changes: ChangeSet, copies: tuple[Copy, ...]) -> li
 
     A file is read for it only where that may pay: it is large, something of its size is gone, or of its size and age.
     """
+    if not copies:
+        return []
     gone: dict[int, list[Synced]] = {}
     same_age: dict[tuple[int, int], list[Synced]] = {}
     large: dict[int, list[Synced]] = {}

@@ -1,8 +1,8 @@
 """Compare both sides of a pair, and return only where they differ from what was synced.
 
 The disk is compared by stamps (size, mtime, ctime, inode), and only what moved is read; Dropbox is asked what changed
-since the cursor. So an unchanged tree of any size costs one request and no file byte. A file whose size differs from
-the other side's is not read either: it cannot be equal.
+since the cursor. So an unchanged tree of any size costs one request and no file byte, and a push of it little memory.
+A file whose size differs from the other side's is not read either: it cannot be equal.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from huracan_sync.remote.client import Remote
 from huracan_sync.remote.contents import everything, taken_back
 from huracan_sync.remote.errors import CursorReset
 from huracan_sync.remote.listing import Changes, changes
+from huracan_sync.transfer.in_step import SyncedFiles, scan_in_step
 from huracan_sync.transfer.journal import Journal, Origin, Synced
 from huracan_sync.tree.content_hash import BLOCK_SIZE
 from huracan_sync.tree.content_hasher import ContentHasher
@@ -44,7 +45,7 @@ class ChangeSet(msgspec.Struct):
     """The local stamps of the files in `here`."""
     kinds: dict[str, Kind]
     """Of the files in `here` that were read, those whose bytes give away what their name does not."""
-    synced: dict[str, Synced]
+    synced: Mapping[str, Synced]
     """Everything that was synced before, differing or not."""
     local_count: int
     remote_vanished: bool
@@ -118,6 +119,11 @@ def find_changes(
     """
     folder = local_root.path if isinstance(local_root, FolderView) else local_root
     require_utf8()
+    in_step = None if manifest is not None or local_may_miss else scan_in_step(journal, pair, local_root, wanted)
+    if in_step is not None:
+        refresh_remote(remote, journal, pair, remote_root, SyncedFiles(journal, pair))
+        if not journal.remote_changes(pair) and not journal.refused(pair):
+            return _no_changes(*in_step, SyncedFiles(journal, pair, wanted))
     scanned = Scan({}, []) if local_may_miss and not folder.exists() else scan(local_root, wanted=wanted)
     synced = journal.synced(pair)
     if scanned.others:
@@ -128,7 +134,8 @@ def find_changes(
     verified = tree(manifest.entries) if manifest else {}
     contradicted: list[str] = []
     if manifest is None or not manifest.alone:
-        refresh_remote(remote, journal, pair, remote_root, synced)
+        if in_step is None:
+            refresh_remote(remote, journal, pair, remote_root, synced)
         remote_changes = journal.remote_changes(pair)
         refused = [error for path in sorted(journal.refused(pair)) if (error := refusal(path))]
         contradicted = _put_right(remote_changes, synced, verified)
@@ -148,6 +155,12 @@ def find_changes(
     _compare_local(scanned, remote_changes, local_root, result)
     _compare_remote(remote_changes, journal.intents(pair), result)
     return result
+
+
+def _no_changes(scanned: Scan, count: int, synced: SyncedFiles) -> ChangeSet:
+    same = ChangeSet({}, {}, {}, {}, {}, synced, count, False, [], [], scanned.parts)
+    same.left_out, same.declined = scanned.left_out, scanned.declined
+    return same
 
 
 def _compare_remote(
@@ -283,7 +296,7 @@ def _hash_of(root: Root, path: RelPath, stamp: Stamp | None) -> tuple[bytes, byt
 # --- the remote side --------------------------------------------------------------------------------------------
 
 
-def refresh_remote(remote: Remote, journal: Journal, pair: int, folder: str, synced: dict[str, Synced]) -> None:
+def refresh_remote(remote: Remote, journal: Journal, pair: int, folder: str, synced: Mapping[str, Synced]) -> None:
     """Bring what the journal knows of the remote side up to date."""
     cursor = journal.cursor(pair)
     if cursor is not None:
@@ -299,7 +312,7 @@ def refresh_remote(remote: Remote, journal: Journal, pair: int, folder: str, syn
 
 
 def _learn_changes(
-    remote: Remote, journal: Journal, pair: int, folder: str, synced: dict[str, Synced], cursor: str
+    remote: Remote, journal: Journal, pair: int, folder: str, synced: Mapping[str, Synced], cursor: str
 ) -> None:
     for page in changes(remote, folder, cursor):
         if not (page.files or page.gone or page.folders or page.refused):
@@ -315,7 +328,7 @@ def _without(refused: set[str], gone: list[str]) -> set[str]:
 
 
 def _apply(
-    page: Changes, synced: dict[str, Synced], remote_changes: dict[str, Entry | None]
+    page: Changes, synced: Mapping[str, Synced], remote_changes: dict[str, Entry | None]
 ) -> tuple[dict[str, Entry | None], list[str]]:
     """One page of changes on top of what is known: where the remote side differs now, and where it no longer does."""
     differences: dict[str, Entry | None] = {}
@@ -347,7 +360,7 @@ def _is_synced(known: Synced | None, entry: Entry) -> bool:
     )
 
 
-def _list_all(remote: Remote, journal: Journal, pair: int, folder: str, synced: dict[str, Synced]) -> None:
+def _list_all(remote: Remote, journal: Journal, pair: int, folder: str, synced: Mapping[str, Synced]) -> None:
     """List everything. Only a listing read to its end says what is missing, so the journal learns it at once."""
 
     def keep(entry: Entry) -> Entry | None:

@@ -244,6 +244,16 @@ class Journal:
             for key, path, size, digest, rev, mtime_ms, mtime_ns, ctime_ns, inode, origin in rows
         }
 
+    def is_synced(self, pair: int, key: str, stamp: Stamp) -> bool:
+        """Whether the file of a folded path was synced, and had this stamp then."""
+        query = "SELECT size, mtime_ns, ctime_ns, inode FROM synced WHERE pair=? AND key=?"
+        found = self._db.execute(query, (pair, key)).fetchone()
+        return bool(found == (stamp.size, stamp.mtime_ns, stamp.ctime_ns, stamp.inode))
+
+    def paths(self, pair: int) -> Iterator[str]:
+        """The paths of everything that was synced."""
+        return (path for (path,) in self._db.execute("SELECT path FROM synced WHERE pair=?", (pair,)))
+
     def known(self, pair: int, path: str) -> bytes | None:
         """The content hash under which one file was synced, None when it was not."""
         query = "SELECT hash FROM synced WHERE pair=? AND key=?"
