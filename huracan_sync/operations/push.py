@@ -31,6 +31,7 @@ from huracan_sync.signing.signing_key import KeyPlace
 from huracan_sync.transfer import upload_item
 from huracan_sync.transfer.compare import refresh_remote
 from huracan_sync.transfer.journal import Origin, Synced
+from huracan_sync.transfer.journal.synced_files import SyncedFiles
 from huracan_sync.transfer.pair import Options, Pair, PairPlan, Report, sides
 from huracan_sync.transfer.progress import Failure, Monitor
 from huracan_sync.tree.folder_view import FolderView
@@ -145,10 +146,11 @@ class Push:
             plan, self.report.renamed = copy_renamed(self.pair, plan)
             self.upload(plan)
             self.add_metadata(plan)
+            self.count_skipped(plan)
+            plan = plan.only_deletes()  # a first push is large, and signing needs the memory
             self.sign(plan)
             if self._delete(plan):
                 signer.caught_up()
-            self.count_skipped(plan)
         return self.report
 
     def compare(self) -> PairPlan:
@@ -276,7 +278,7 @@ class Push:
             raise outcome.stopped
         if len(outcome.done) > PAGE // 2:
             # The echo of a large push would cost the next one many pages; read it now, while all is known.
-            refresh_remote(pair.remote, pair.journal, pair.id, pair.root, pair.journal.synced(pair.id))
+            refresh_remote(pair.remote, pair.journal, pair.id, pair.root, SyncedFiles(pair.journal, pair.id))
         return outcome.done
 
     def _shares(self, plan: PairPlan) -> PushShares | None:

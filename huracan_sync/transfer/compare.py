@@ -21,8 +21,9 @@ from huracan_sync.remote.client import Remote
 from huracan_sync.remote.contents import everything, taken_back
 from huracan_sync.remote.errors import CursorReset
 from huracan_sync.remote.listing import Changes, changes
-from huracan_sync.transfer.in_step import SyncedFiles, scan_in_step
+from huracan_sync.transfer.in_step import scan_in_step
 from huracan_sync.transfer.journal import Journal, Origin, Synced
+from huracan_sync.transfer.journal.synced_files import SyncedFiles
 from huracan_sync.tree.content_hash import BLOCK_SIZE
 from huracan_sync.tree.content_hasher import ContentHasher
 from huracan_sync.tree.entry import Entry, Tree, tree
@@ -117,14 +118,13 @@ def find_changes(
         local_may_miss: a missing local folder is an empty one (a restore makes it).
         manifest: what a verified manifest lists of the remote folder.
     """
-    folder = local_root.path if isinstance(local_root, FolderView) else local_root
-    require_utf8()
-    in_step = None if manifest is not None or local_may_miss else scan_in_step(journal, pair, local_root, wanted)
+    before = SyncedFiles(journal, pair, wanted)
+    in_step = None if manifest is not None or local_may_miss else scan_in_step(before, local_root, wanted)
     if in_step is not None:
         refresh_remote(remote, journal, pair, remote_root, SyncedFiles(journal, pair))
         if not journal.remote_changes(pair) and not journal.refused(pair):
-            return _no_changes(*in_step, SyncedFiles(journal, pair, wanted))
-    scanned = Scan({}, []) if local_may_miss and not folder.exists() else scan(local_root, wanted=wanted)
+            return _no_changes(*in_step, before)
+    scanned = _scan(local_root, wanted, may_miss=local_may_miss)
     synced = journal.synced(pair)
     if scanned.others:
         scanned.problems += _hidden_by_links(scanned.others, local_root, synced)
@@ -155,6 +155,12 @@ def find_changes(
     _compare_local(scanned, remote_changes, local_root, result)
     _compare_remote(remote_changes, journal.intents(pair), result)
     return result
+
+
+def _scan(root: Root, wanted: Callable[[str], bool] | None, *, may_miss: bool) -> Scan:
+    require_utf8()
+    folder = root.path if isinstance(root, FolderView) else root
+    return Scan({}, []) if may_miss and not folder.exists() else scan(root, wanted=wanted)
 
 
 def _no_changes(scanned: Scan, count: int, synced: SyncedFiles) -> ChangeSet:
@@ -335,7 +341,11 @@ def _apply(
     same: list[str] = []
     new = any(fold(entry.path) not in synced for entry in page.files)
     if page.gone or page.folders or new:
-        known = synced.keys() | {key for key, entry in remote_changes.items() if entry is not None}
+        held = {key for key, entry in remote_changes.items() if entry is not None}
+        if page.gone or new:
+            known = synced.keys() | held
+        else:  # folders alone take the place of files that are called as they are
+            known = {key for key in map(fold, page.folders) if key in held or key in synced}
         for key in taken_back(page, known, folders_of(known) if new else frozenset()):
             if key in synced:
                 differences[key] = None

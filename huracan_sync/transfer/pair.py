@@ -89,6 +89,11 @@ class PairPlan(msgspec.Struct, frozen=True):
         """What could not be read on the disk, and what lies in Dropbox under names that no disk may hold."""
         return [*(problem.error for problem in self.changes.problems), *self.changes.refused]
 
+    def only_deletes(self) -> Self:
+        """What is left of the plan when everything was copied."""
+        changes = msgspec.structs.replace(self.changes, base={}, here={}, there={}, stamps={}, kinds={}, synced={})
+        return type(self)(changes, Plan(deletes=self.steps.deletes))
+
     def with_steps(self, **changed: object) -> Self:
         """The same plan with other copies, deletes or conflicts."""
         return msgspec.structs.replace(self, steps=msgspec.structs.replace(self.steps, **changed))

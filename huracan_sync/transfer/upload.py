@@ -90,7 +90,9 @@ class Upload:
             self._parts.close()
         if self._context.stop() and len(self._outcome.done) + len(self._outcome.failures) < count:
             self._outcome.stopped = self._outcome.stopped or Stopped("asked to end; the rest is for the next run")
-        return self._outcome
+        # This object is part of a circle, which may stay in memory for long after a large upload.
+        outcome, self._outcome = self._outcome, Outcome([], [])
+        return outcome
 
     def _queue(self, item: UploadItem) -> None:
         if item.is_large(self._context):

@@ -10,7 +10,7 @@ LINES_OF_A_FILE = 450
 LINES_OF_A_FUNCTION = 60
 LONGER = {
     "reader.reader": 471,
-    "transfer.journal": 467,
+    "transfer.journal": 462,
 }
 """Files that were longer before this was held. These numbers only go down."""
 

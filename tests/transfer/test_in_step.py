@@ -7,7 +7,9 @@ from transfer_world import content
 
 from huracan_sync.disk.scan import LINK
 from huracan_sync.errors import Conflict
+from huracan_sync.transfer.in_step import scan_in_step
 from huracan_sync.transfer.journal import Journal
+from huracan_sync.transfer.journal.synced_files import SyncedFiles
 from huracan_sync.transfer.progress import DECISIONS
 
 FILES = {f"{'abc'[n % 3]}/{n}.json": 300 + n for n in range(12)}
@@ -98,3 +100,20 @@ def test_a_change_outside_of_what_is_wanted_is_none(synced, readings):
     assert synced.push(wanted=lambda path: path.startswith("a/")).skipped == 4
     assert readings == []
     assert synced.push().uploaded == 1
+
+
+def test_the_files_are_those_of_the_journal_looked_up_singly_or_read_at_once(synced, readings):
+    with Journal(synced.home) as journal:
+        (pair,) = journal.rows("SELECT id FROM pairs", ()).__next__()
+        every = journal.synced(pair)
+        readings.clear()
+        files, some = SyncedFiles(journal, pair), SyncedFiles(journal, pair, lambda path: path.startswith("a/"))
+        assert {key: files[key] for key in every} == every
+        assert ("a/none" in files, "a/0.json" in some, "b/1.json" in some) == (False, True, False)
+        assert (set(files), len(files), len(some)) == (set(every), 12, 4)
+        assert scan_in_step(files, synced.src, None)[1] == 12
+        assert scan_in_step(some, synced.src, None) is None, "there are more on the disk"
+        assert readings == []
+        assert dict(files.items()) == every
+        assert sorted(some) == [key for key in sorted(every) if key.startswith("a/")]
+        assert len(readings) == 1

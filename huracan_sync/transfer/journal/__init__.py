@@ -22,9 +22,18 @@ from typing import Any, Self
 import msgspec
 
 from huracan_sync.disk.atomic_write import make_private, replace_file
-from huracan_sync.disk.files import Stamp
 from huracan_sync.errors import DiskFull, HuracanError, LocalFailure, TryLater
-from huracan_sync.transfer.journal.records import ListedFile, Open, Origin, Run, Sent, SignedState, Synced
+from huracan_sync.transfer.journal.records import (
+    SYNCED,
+    ListedFile,
+    Open,
+    Origin,
+    Run,
+    Sent,
+    SignedState,
+    Synced,
+    synced_of,
+)
 from huracan_sync.transfer.journal.schema import SCHEMA, SCHEMA_VERSION
 from huracan_sync.transfer.journal.sqlite import BUSY_S, LEAST_ROOM, is_damage, primary_code, room, use_wal
 from huracan_sync.tree.entry import Entry
@@ -56,9 +65,6 @@ def count_change(db: sqlite3.Connection, pair: int) -> int:
     """One more change of the pair; how many there were with it."""
     db.execute("UPDATE pairs SET changes = changes + 1 WHERE id=?", (pair,))
     return int(db.execute("SELECT changes FROM pairs WHERE id=?", (pair,)).fetchone()[0])
-
-
-_ORIGINS = tuple(Origin)
 
 
 class Journal:
@@ -231,28 +237,7 @@ class Journal:
 
     def synced(self, pair: int) -> dict[str, Synced]:
         """Everything both sides held alike, by `fold(path)`."""
-        rows = self._db.execute(
-            "SELECT key, path, size, hash, rev, mtime_ms, mtime_ns, ctime_ns, inode, origin FROM synced WHERE pair=?",
-            (pair,),
-        )
-        return {
-            key: Synced(
-                Entry(RelPath(path), size, digest, rev, mtime_ms),
-                None if inode is None else Stamp(size, mtime_ns, ctime_ns, inode),
-                origin=_ORIGINS[origin],
-            )
-            for key, path, size, digest, rev, mtime_ms, mtime_ns, ctime_ns, inode, origin in rows
-        }
-
-    def is_synced(self, pair: int, key: str, stamp: Stamp) -> bool:
-        """Whether the file of a folded path was synced, and had this stamp then."""
-        query = "SELECT size, mtime_ns, ctime_ns, inode FROM synced WHERE pair=? AND key=?"
-        found = self._db.execute(query, (pair, key)).fetchone()
-        return bool(found == (stamp.size, stamp.mtime_ns, stamp.ctime_ns, stamp.inode))
-
-    def paths(self, pair: int) -> Iterator[str]:
-        """The paths of everything that was synced."""
-        return (path for (path,) in self._db.execute("SELECT path FROM synced WHERE pair=?", (pair,)))
+        return dict(map(synced_of, self._db.execute(f"{SYNCED} WHERE pair=?", (pair,))))
 
     def known(self, pair: int, path: str) -> bytes | None:
         """The content hash under which one file was synced, None when it was not."""
@@ -311,7 +296,7 @@ class Journal:
     def intents(self, pair: int) -> dict[tuple[str, bytes], Origin]:
         """What was about to be committed when the last run ended, by key and content hash."""
         rows = self._db.execute("SELECT key, hash, origin FROM intents WHERE pair=?", (pair,))
-        return {(key, digest): _ORIGINS[origin] for key, digest, origin in rows}
+        return {(key, digest): Origin(origin) for key, digest, origin in rows}
 
     # --- where content comes from -----------------------------------------------------------------------------
 

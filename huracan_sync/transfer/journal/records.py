@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from enum import IntEnum
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 
 from huracan_sync.disk.files import Stamp
 from huracan_sync.tree.entry import Entry
+from huracan_sync.tree.paths import RelPath
 
 
 class Origin(IntEnum):
@@ -30,6 +31,17 @@ class Synced(msgspec.Struct, frozen=True, gc=False):
     kind: int | None = None
     """What its bytes give away and its name does not (`file_kinds.hidden`), when it is learned; else None."""
     origin: Origin = Origin.UNSIGNED
+
+
+SYNCED = "SELECT key, path, size, hash, rev, mtime_ms, mtime_ns, ctime_ns, inode, origin FROM synced"
+_ORIGINS = tuple(Origin)
+
+
+def synced_of(row: tuple[Any, ...]) -> tuple[str, Synced]:
+    """The key and the file in a row of `SYNCED`."""
+    key, path, size, digest, rev, mtime_ms, mtime_ns, ctime_ns, inode, origin = row
+    stamp = None if inode is None else Stamp(size, mtime_ns, ctime_ns, inode)
+    return key, Synced(Entry(RelPath(path), size, digest, rev, mtime_ms), stamp, origin=_ORIGINS[origin])
 
 
 class Open(msgspec.Struct):
