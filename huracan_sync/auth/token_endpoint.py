@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from typing import Any
 from urllib.parse import urlencode
 
 import msgspec
@@ -129,10 +130,11 @@ def read_answer(answer: Answer, *, refreshing: bool) -> Grant:
 
 
 def _failure(answer: Answer, *, refreshing: bool) -> HuracanError:
+    asked: dict[str, Any] = {} if (pause := retry_after(answer)) is None else {"retry_after_s": pause}
     if answer.status == 429:
-        return RateLimited("Dropbox asks to slow down (the token route)", retry_after_s=retry_after(answer))
+        return RateLimited("Dropbox asks to slow down (the token route)", **asked)
     if not 400 <= answer.status < 404:
-        return ServiceFault(f"the token route answered with status {answer.status}", status=answer.status)
+        return ServiceFault(f"the token route answered with status {answer.status}", status=answer.status, **asked)
     try:
         failure = msgspec.json.decode(answer.body, type=_Failure)
     except (msgspec.DecodeError, UnicodeDecodeError):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import logging
 import os
 import secrets
 import tempfile
@@ -33,12 +34,15 @@ from huracan_sync.tree.content_hash import content_hash
 from huracan_sync.tree.content_hasher import ContentHasher
 from huracan_sync.tree.entry import Entry
 from huracan_sync.tree.look_alikes import look_alikes
+from huracan_sync.tree.never_synced import never_synced
 from huracan_sync.tree.paths import RelPath, refusal
 from huracan_sync.tree.plan import Copy
 from huracan_sync.tree.units import counted
 
 if TYPE_CHECKING:
     from huracan_sync.fs.account import Account
+
+log = logging.getLogger(__name__)
 
 PIECE = 4 * 1024 * 1024
 """Bytes read from a local file at a time."""
@@ -51,6 +55,23 @@ class Pair(NamedTuple):
     target: str
     callback: Any
     """fsspec's callback for this file."""
+
+
+def without_never_synced(pairs: Sequence[Pair], named: Any) -> list[Pair]:
+    """The pairs without those that a folder or a pattern brings under a name that Dropbox never takes; they are logged.
+
+    What a caller has named itself stays: Dropbox refuses it.
+    """
+    folders = [Path(each).absolute() for each in ([named] if isinstance(named, str | os.PathLike) else named)]
+    kept = []
+    for pair in pairs:
+        path = Path(pair.source).absolute()
+        above = next((folder for folder in folders if path.is_relative_to(folder)), path.parent)
+        if path not in folders and any(map(never_synced, path.relative_to(above).parts)):
+            log.warning("%a is left out: Dropbox never takes such a name", pair.source)
+        else:
+            kept.append(pair)
+    return kept
 
 
 def read_into(upload: StreamUpload, local: str, callback: Any) -> int:

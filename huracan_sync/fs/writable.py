@@ -134,9 +134,13 @@ class WritableFileSystem(ReadableFileSystem):
         maxdepth: int | None = None,
         **kwargs: Any,
     ) -> None:
-        """Send files, many with few requests. Folders without a file in them are made too."""
+        """Send files, many with few requests. Folders without a file in them are made too.
+
+        Names that Dropbox never takes (`~$x`, `.DS_Store`, ...) are left out where a folder or a pattern brings them.
+        """
         with self._gathering() as pairs:
             super().put(lpath, rpath, recursive=recursive, callback=NoOpCallback(), maxdepth=maxdepth, **kwargs)
+        pairs = local_files.without_never_synced(pairs, lpath)
         folders = [pair.target for pair in pairs if Path(pair.source).is_dir()]
         pairs = [pair._replace(target=self._writable(pair.target)) for pair in pairs if pair.target not in folders]
         spelling.check_all_differ(pair.target for pair in pairs)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
@@ -23,7 +24,10 @@ from huracan_sync.remote.grant import Grant
 from huracan_sync.transfer.staging import PART, Staged, StreamUpload, stage_contents
 from huracan_sync.transfer.worker_pool import WORKERS, background
 from huracan_sync.tree.content_hash import BLOCK_SIZE, block_hashes, combine, leaf_hashes
+from huracan_sync.tree.never_synced import lies_in_never_synced
 from huracan_sync.tree.paths import RelPath, check, fold
+
+log = logging.getLogger(__name__)
 
 Source = Path | str | bytes
 """A local file, or content."""
@@ -42,7 +46,8 @@ def stage(
 
     Args:
         grant: what the driver has lent (`remote.lend()`), or a login.
-        files: local files (or contents), each with where it goes below the folder that the driver will name.
+        files: local files (or contents), each with where it goes below the folder that the driver will name. Names that
+            Dropbox never takes (`~$x`, `.DS_Store`, ...) are left out, with a warning in the log.
         clock: seconds since 1970.
 
     Returns:
@@ -63,7 +68,10 @@ def stage(
     pairs = [(source, check(path)) for source, path in (files.items() if isinstance(files, Mapping) else files)]
     with Stager(grant, clock=clock) as stager:
         for source, path in pairs:
-            stager.add(source, path)
+            if lies_in_never_synced(path):
+                log.warning("%a is left out: Dropbox never takes such a name", path)
+            else:
+                stager.add(source, path)
         return stager.receipts()
 
 

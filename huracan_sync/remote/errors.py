@@ -101,14 +101,13 @@ def judge(route: str, answer: Answer, now: datetime) -> Verdict | None:
         return _judge_409(route, answer)
     if status == 429:
         return _judge_429(route, answer, now)
-    if status in {400, 401} and _is_page(answer):
+    if is_stray_page(answer):
         fault = ServiceFault(f"a page came with status {status} instead of an answer to {route}", route=route)
         return Verdict(fault, retry=True, attempts=PAGE_ATTEMPTS)
     if status >= 500:
         pause = retry_after(answer, now)
-        error = ServiceFault(f"Dropbox answered {status} to {route}", route=route, status=status)
-        if pause is not None:
-            error.facts["retry_after_s"] = pause
+        asked: dict[str, Any] = {} if pause is None else {"retry_after_s": pause}
+        error = ServiceFault(f"Dropbox answered {status} to {route}", route=route, status=status, **asked)
         return Verdict(error, retry=True, after_s=pause, committed=None)
     if status == 400:
         return Verdict(_meaning_of_400(route, _text(answer)))
@@ -307,8 +306,9 @@ def _decoded(answer: Answer) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
-def _is_page(answer: Answer) -> bool:
-    return answer.body[:64].lstrip().startswith(b"<")
+def is_stray_page(answer: Answer) -> bool:
+    """Whether a front end refused the call, and not Dropbox."""
+    return answer.status in {400, 401} and answer.body[:64].lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"<")
 
 
 def _text(answer: Answer) -> str:

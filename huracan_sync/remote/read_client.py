@@ -18,7 +18,7 @@ from typing import NoReturn, Protocol, Self, TypeVar
 import msgspec
 
 from huracan_sync.errors import ServiceFault, Unreachable, UsageError
-from huracan_sync.remote.errors import TokenExpired, Verdict, judge, moment, of_silence
+from huracan_sync.remote.errors import PAGE_ATTEMPTS, TokenExpired, Verdict, is_stray_page, judge, moment, of_silence
 from huracan_sync.remote.http import CHUNK, MOST_ANSWER, Answer, Body, Stream, Wire
 from huracan_sync.remote.rate_limit import Pacing, repeat
 from huracan_sync.secret import Secret
@@ -180,9 +180,7 @@ class ReadOnly:
         return Download(self._repeat(call, lambda call, token: self._opened(call, token, expected)))
 
     def _download_call(self, route: str, arg: object, part: Ranged | None) -> Call:
-        headers = {"Dropbox-API-Arg": header_safe(arg)}
-        if part is not None:
-            headers["Range"] = part.header()
+        headers = {"Dropbox-API-Arg": header_safe(arg)} | ({} if part is None else {"Range": part.header()})
         return Call(route, f"{self.wire.endpoint.content}/2/{route}", headers)
 
     def longpoll(self, cursor: str, timeout_s: int) -> LongpollResult:
@@ -191,11 +189,12 @@ class ReadOnly:
         No token is sent: this host refuses one. No slot is taken: it is not work.
         """
         body = msgspec.json.encode({"cursor": cursor, "timeout": timeout_s})
-        url = f"{self.wire.endpoint.notify}/2/{LONGPOLL}"
-        headers = {"Content-Type": "application/json"}
-        answer = self.wire.exchange(url, headers=headers, body=body, read_timeout=timeout_s + 90.0 + 15.0)
-        verdict = judge(LONGPOLL, answer, self._now())
-        if verdict is not None:
+        url, headers = f"{self.wire.endpoint.notify}/2/{LONGPOLL}", {"Content-Type": "application/json"}
+        for _ in range(PAGE_ATTEMPTS):
+            answer = self.wire.exchange(url, headers=headers, body=body, read_timeout=timeout_s + 90.0 + 15.0)
+            if not is_stray_page(answer):
+                break
+        if (verdict := judge(LONGPOLL, answer, self._now())) is not None:
             raise verdict.error
         return self._decoded(LONGPOLL, answer.body, LongpollResult)
 

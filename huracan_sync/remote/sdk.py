@@ -12,6 +12,8 @@ import dropbox
 import requests
 from requests.adapters import HTTPAdapter
 
+from huracan_sync.remote.errors import PAGE_ATTEMPTS, is_stray_page
+from huracan_sync.remote.http import Answer
 from huracan_sync.remote.pools import tls_context
 from huracan_sync.secret import Secret, bare
 
@@ -31,11 +33,28 @@ class _OurTls(HTTPAdapter):
         super().init_poolmanager(*args, ssl_context=tls_context(self._ca_file), **kwargs)
 
 
+class _Session(requests.Session):
+    """Knows a page of a front end, which the SDK takes for Dropbox's own word, or fails an assertion about."""
+
+    def request(self, *args: Any, **kwargs: Any) -> Any:
+        """Called by the SDK for every request."""
+        for _ in range(PAGE_ATTEMPTS):
+            response = super().request(*args, **kwargs)
+            if response.status_code not in {400, 401} or not _is_stray_page(response):
+                return response
+        response.status_code = 502  # then the SDK asks again, and says at last that it is the service's fault
+        return response
+
+
+def _is_stray_page(response: Any) -> bool:
+    return is_stray_page(Answer(response.status_code, response.headers, response.content))
+
+
 class SdkClient(dropbox.Dropbox):  # type: ignore[misc] # the SDK publishes no types
     """A `dropbox.Dropbox` whose token is always ours."""
 
     def __init__(self, remote: ReadOnly) -> None:
-        session = requests.Session()
+        session = _Session()
         session.trust_env = False
         ca_file = remote.wire.endpoint.ca_file
         if ca_file:

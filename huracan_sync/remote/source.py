@@ -123,8 +123,7 @@ class RemoteSource:
             changes, backoff = result.changes, result.backoff
         # Dropbox wakes up all who wait for anything in the account: others' changes must not cost us a look each.
         soonest = self._woken_at + FLOOR_S if changes else 0.0
-        pause = max(backoff, soonest - self._clock())
-        if pause > 0:
+        if (pause := max(backoff, soonest - self._clock())) > 0:
             self._sleep(pause)
         self._woken_at = self._clock()
         return changes

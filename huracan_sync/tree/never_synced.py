@@ -8,6 +8,11 @@ NEVER_SYNCED = frozenset(
 """Names Dropbox refuses in any case (`disallowed_name`); a scan passes over them."""
 
 
+def lies_in_never_synced(path: str) -> bool:
+    """Whether a component of a path is such a name."""
+    return any(map(never_synced, path.split("/")))
+
+
 def never_synced(name: str) -> bool:
     """Whether Dropbox would refuse this file name everywhere, so that a scan passes over it."""
     name = name.lower()

@@ -12,7 +12,7 @@ from expecting import raises
 from login_machine import Machine, status_with
 from shared_fixtures import everything_below
 
-from huracan_sync.auth import login_record, scopes, token_cache
+from huracan_sync.auth import login_record, scopes, token_cache, token_endpoint
 from huracan_sync.auth.connect import connect
 from huracan_sync.auth.credentials import Credentials
 from huracan_sync.auth.keystore.store import Store
@@ -31,7 +31,8 @@ from huracan_sync.errors import (
     Unreachable,
 )
 from huracan_sync.remote.client import Remote
-from huracan_sync.remote.http import Endpoint, Wire
+from huracan_sync.remote.errors import verdict_of
+from huracan_sync.remote.http import Answer, Endpoint, Wire
 from huracan_sync.remote.rate_limit import Pacing
 from huracan_sync.secret import Secret
 
@@ -679,3 +680,11 @@ def test_threat_34_a_real_token_goes_to_dropbox_alone(home, tmp_path, hostile_en
     with pytest.raises(Unreachable):
         AccessTokens(credentials, Wire(endpoint), pacing=Pacing(sleep=lambda _: None)).token()
     assert set(asked) == {"api.dropboxapi.com"}
+
+
+@pytest.mark.parametrize("status", [429, 500, 503])
+def test_the_pause_that_the_token_route_asks_for_is_known_whatever_its_status(status):
+    answer = Answer(status, {"Retry-After": "60"}, b"<html>later</html>")
+    with pytest.raises((RateLimited, ServiceFault)) as caught:
+        token_endpoint.read_answer(answer, refreshing=True)
+    assert verdict_of(caught.value).after_s == 60.0

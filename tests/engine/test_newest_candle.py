@@ -166,3 +166,17 @@ def test_a_candle_that_the_loader_fetched_through_the_sdk_is_not_signed_for_that
     assert [entry.path for entry in reader.latest("candles")] == [
         "data/candles/SOLUSDT/SOL-USDT_1d_20221112_20251111.parquet"
     ]
+
+
+@pytest.mark.parametrize("status", [400, 401])
+def test_a_page_that_stands_in_the_way_of_the_sdk_is_tried_once_more(machine, contents, status):
+    machine.stranger.write(PROPER, contents[0])
+    raw = machine.sync()._dbx
+    for call in (
+        lambda: raw.files_get_metadata(PROPER),
+        lambda: raw.files_download(PROPER),
+        lambda: raw.files_upload(b"1", f"{APP}/a", mode=dropbox.files.WriteMode.overwrite),
+    ):
+        machine.dropbox.faults({"route": "files/*", "fault": "server_error", "status": status, "times": 1})
+        assert call()
+        machine.dropbox.faults()

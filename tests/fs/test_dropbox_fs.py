@@ -698,3 +698,17 @@ def test_no_link_below_the_local_folder_is_followed(dropbox_fs, tmp_path, path):
     with pytest.raises(OSError, match="sub"):
         dropbox_fs.get("/d/", str(tmp_path / "d"), recursive=True)
     assert not list(outside.iterdir())
+
+
+def test_names_that_dropbox_never_takes_are_left_out_of_what_a_folder_or_a_pattern_brings(dropbox_fs, tmp_path, caplog):
+    names = ["ok.bin", "in/ok.bin", "~$x.xlsx", "in/~a.tmp", ".~lock", "~$in/lost.bin", ".DS_Store"]
+    for name in names:
+        (tmp_path / "src" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "src" / name).write_bytes(b"x")
+    dropbox_fs.put(str(tmp_path / "src"), "/whole", recursive=True)
+    assert sorted(dropbox_fs.find("/whole")) == ["/whole/in/ok.bin", "/whole/ok.bin"]
+    assert sum("~$x.xlsx' is left out" in record.getMessage() for record in caplog.records) == 1
+    dropbox_fs.put(str(tmp_path / "src/*"), "/pattern/")
+    assert dropbox_fs.find("/pattern") == ["/pattern/ok.bin"]
+    with pytest.raises(OSError, match="does not take this name"):
+        dropbox_fs.put(str(tmp_path / "src/~$x.xlsx"), "/named/~$x.xlsx")

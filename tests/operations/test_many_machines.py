@@ -386,3 +386,11 @@ def test_what_fails_in_a_task_shows_no_secret(driver, caplog, capsys):
     shown += [repr(again), str(again), repr(again.facts), caplog.text, said.out, said.err]
     for secret in (grant.token, grant.seal, expired.token):
         assert not any(secret.reveal() in text for text in shown)
+
+
+def test_names_that_dropbox_never_takes_are_left_out_and_logged(driver, caplog):
+    files = {"a/ok.bin": b"1", "a/~$x.xlsx": b"2", "~t.tmp": b"3", ".~d/in.bin": b"4"}
+    report = commits(driver, [staged(driver.remote.lend(), files)])
+    assert (report.uploaded, report.failed, report.sequence) == (1, [], 1)
+    assert lies_there(driver, {"a/ok.bin": b"1"})
+    assert sum("Dropbox never takes" in record.getMessage() for record in caplog.records) == 3

@@ -141,7 +141,9 @@ def test_what_is_never_retried(status, kind):
 
 
 @pytest.mark.parametrize("status", [400, 401])
-@pytest.mark.parametrize("body", [b"<html>Dropbox - 400</html>", b"\r\n  <!DOCTYPE html><title>Error"])
+@pytest.mark.parametrize(
+    "body", [b"<html>Dropbox - 400</html>", b"\r\n  <!DOCTYPE html><title>Error", b"\xef\xbb\xbf<html>"]
+)
 def test_a_page_where_text_or_json_belongs_is_worth_one_more_try(status, body):
     verdict = judge("files/upload", answer(status, body), NOW)
     assert (type(verdict.error), verdict.retry, verdict.attempts) == (errors.ServiceFault, True, 2)

@@ -3,7 +3,7 @@
 import pytest
 from machines import READ, Tokens
 
-from huracan_sync.errors import HuracanError, NotAuthorized, NotFound, Unreachable, VaultRefused
+from huracan_sync.errors import HuracanError, NotAuthorized, NotFound, ServiceFault, Unreachable, VaultRefused
 from huracan_sync.hamilton import Hamilton
 from huracan_sync.remote.client import Remote
 from huracan_sync.remote.errors import CursorReset
@@ -112,6 +112,20 @@ def test_the_pause_that_a_long_poll_asks_for(writer, source, dropbox):
     dropbox.config(longpoll_backoff_s=7)
     assert source.wait(cursor, 30) is True
     assert slept == [7]
+
+
+@pytest.mark.parametrize("status", [400, 401])
+def test_a_long_poll_that_a_front_end_refuses_is_made_once_more(writer, source, dropbox, status):
+    put(writer, ".huracan/heads/a.hzh", b"1")
+    cursor = source.cursor(".huracan")
+    put(writer, ".huracan/heads/a.hzh", b"2")
+    dropbox.faults({"route": "*/longpoll", "fault": "server_error", "status": status, "times": 1})
+    assert source.wait(cursor, 30) is True
+    dropbox.faults()
+    dropbox.faults({"route": "*/longpoll", "fault": "server_error", "status": status})
+    with pytest.raises(ServiceFault):
+        source.wait(cursor, 30)
+    assert dropbox.log()["requests"]["files/list_folder/longpoll"] == 4
 
 
 class Noise:
