@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, date
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +17,12 @@ from huracan_sync.engine.error_boundary import no_file
 from huracan_sync.engine.event_log import log
 from huracan_sync.engine.put import Put
 from huracan_sync.engine.uploads import Uploads
-from huracan_sync.errors import NoSigningKey, NotFound, Refused
+from huracan_sync.errors import Conflict, NoSigningKey, NotFound, Refused
 from huracan_sync.remote import files
 from huracan_sync.remote.stat import children
 from huracan_sync.transfer.compare import hash_of
 from huracan_sync.tree.layout import Artifact, candle, day_of
-from huracan_sync.tree.paths import RelPath, check
+from huracan_sync.tree.paths import RelPath, check, fold
 from huracan_sync.tree.symbols import symbol as canonical
 from huracan_sync.tree.symbols import symbol_spellings
 
@@ -53,11 +54,21 @@ class Artifacts:
             def place(rest: str) -> str:
                 return self._context.layout.path(Artifact(kind, rest, day, symbol))
 
-            for label, given_path in inputs.items():
-                if given_path is not None:
-                    path = Path(given_path)
-                    rest = _place_of_result(label, path, organised=organised)
-                    results[label] = self._upload_if_there(path, place(rest), label)
+            place("results")  # a symbol or day that is none is wrong for all of them
+            taken: set[str] = set()
+
+            def target(label: str, path: Path) -> str:
+                found = place(_place_of_result(label, path, organised=organised))
+                if fold(found) in taken:
+                    hint = "give one of them another label: spaces and slashes become underscores"
+                    raise Conflict(f"another result of this call lies at {found} already", hint=hint, path=found)
+                taken.add(fold(found))
+                return found
+
+            for label, given in inputs.items():
+                if given is not None:
+                    where = partial(target, label, Path(given))
+                    results[label] = self._uploads.upload_to(Path(given), where, missing="file_not_found", label=label)
             if results.get("model"):
                 self._write_model_metadata(symbol, day, place("model" if organised else "models"))
             candles = inputs.get("candle_data")
@@ -68,12 +79,6 @@ class Artifacts:
 
         where = {"symbol": symbol, "run_date": str(run_date)}
         return self._context.boundary.attempt("coin_results_export_failed", {}, work, **where)
-
-    def _upload_if_there(self, path: Path, target: str, label: str) -> bool:
-        if not path.exists():
-            self._context.boundary.missing("file_not_found", no_file(path), path=str(path), label=label)
-            return False
-        return self._uploads.upload(path, target)
 
     def _write_model_metadata(self, symbol: str, day: str, folder: str) -> None:
         moment = self._context.now().astimezone(UTC).isoformat()

@@ -1,8 +1,8 @@
 """`DropboxSync._dbx`: the official SDK's client, which knows where candles lie.
 
-Of a candle the newest copy is read, whatever place is asked for: other writers leave copies elsewhere. What changes
-something (move, copy, delete) is done exactly as it is said: a clean-up script that deletes a copy must not hit the
-original.
+Of a candle the newest copy is read, whatever place is asked for: other writers leave copies elsewhere. One
+that is uploaded goes to its one place. What else changes something (move, copy, delete) is done exactly as it is said:
+a clean-up script that deletes a copy must not hit the original.
 
 Every download notes the revision it gave, so that writing the same path afterwards replaces exactly that revision: a
 read-modify-write by the means the engine's services have always used, but nobody's update is lost. It also notes the
@@ -74,6 +74,12 @@ class RawClient(SdkClient):
         self._read_revisions.note(path, found[0].rev)
         return found
 
+    def files_upload(self, f: bytes, path: str, *args: Any, **options: Any) -> Any:
+        """As the SDK's; a candle goes to its one place, unless it is to replace a revision that it names."""
+        mode = args[0] if args else options.get("mode")
+        is_exact = isinstance(mode, dropbox.files.WriteMode) and mode.is_update()
+        return super().files_upload(f, path if is_exact else self._proper(path) or path, *args, **options)
+
     def files_download_to_file(self, download_path: str, path: str, *args: Any, **options: Any) -> Any:
         """As the SDK's; of a candle, the copy that was written last, wherever it lies."""
         call = functools.partial(super().files_download_to_file, download_path)
@@ -89,12 +95,8 @@ class RawClient(SdkClient):
 
         Its one place on a tie, or where the contents are alike; the path itself where nothing is anywhere.
         """
-        found = candle(path)
-        try:
-            proper = self._layout.literal(path) if path.startswith("/") else path
-        except HostilePath:
-            return path
-        if found is None or below(self._layout.candles, proper) is None:
+        found, proper = candle(path), self._proper(path)
+        if found is None or proper is None:
             return path
         older = (join(self._layout.candles, place) for place in found.older_places)
         places = list({fold(place): place for place in (proper, path, *older)}.values())
@@ -104,6 +106,15 @@ class RawClient(SdkClient):
         newest, latest = max(copies, key=lambda copy: (copy[1].server_modified, copy[0] == proper))
         alike = [place for place, each in copies if each.content_hash == latest.content_hash]
         return proper if proper in alike else newest
+
+    def _proper(self, path: str) -> str | None:
+        """The one place of a candle; None for any other path."""
+        try:
+            proper = self._layout.literal(path) if path.startswith("/") else path
+        except HostilePath:
+            return None
+        is_candle = candle(path) is not None and below(self._layout.candles, proper) is not None
+        return proper if is_candle else None
 
     def _file_at(self, path: str) -> Any:
         """What lies at a path; None when no file does."""

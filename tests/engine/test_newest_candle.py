@@ -86,6 +86,8 @@ def test_a_joined_name_goes_to_its_folder_by_every_route(machine):
         lambda sync: sync.upload_file(path, f"data/candles/{JOINED}"),
         lambda sync: sync.upload_file(path, f"{APP}/data/candles/{JOINED}", use_dated_folder=False),
         lambda sync: sync.sync_directory("data/candles", f"{APP}/data/candles", "*.parquet", use_dated_folder=False),
+        lambda sync: sync._dbx.files_upload(data, f"{APP}/data/candles/{JOINED}"),
+        lambda sync: sync._dbx.files_upload(data, f"{APP}/data/candles/ETH/{JOINED}", dropbox.files.WriteMode.add),
     ]
     for route in routes:
         assert route(machine.sync())
@@ -105,6 +107,26 @@ def test_a_label_becomes_a_file_name(machine):
     assert results == {"additional_walk forward/a b": True}
     (path,) = machine.stranger.paths()
     assert path.endswith("/results/walk_forward_a_b.json")
+
+
+def test_one_label_that_cannot_be_is_that_result_s_failure(machine):
+    machine.write({"r.json": "{}", "s.json": "[]"})
+    given = {"a b": "r.json", "..": "r.json", "a/b": "s.json", "none": "nowhere.json", "c": "s.json"}
+    sync = machine.sync()
+    results = sync.export_coin_results("BTC/USDT", "2025-11-14", additional_files=given)
+    assert results == {f"additional_{label}": label in {"a b", "c"} for label in given}
+    folder = f"{APP}/models/training/2025-11-14/BTCUSDT/results"
+    assert machine.stranger.paths() == [f"{folder}/a_b.json", f"{folder}/c.json"]
+    assert machine.stranger.read(f"{folder}/a_b.json") == b"{}", "of two labels of one name none replaces the other"
+    assert sync.export_coin_results("", "2025-11-14", additional_files=given) == {}
+
+
+def test_through_the_sdk_a_revision_is_replaced_where_it_lies(machine, contents):
+    there = machine.stranger.write(PLACES[0], contents[0])
+    mode = dropbox.files.WriteMode.update(there["rev"])
+    machine.sync()._dbx.files_upload(contents[1], PLACES[0], mode=mode)
+    assert machine.stranger.paths() == [PLACES[0]]
+    assert machine.stranger.read(PLACES[0]) == contents[1]
 
 
 def test_push_and_the_engine_agree_on_one_layout(machine, tmp_path):
