@@ -44,10 +44,10 @@ def find(
             if signed := find_signed(context, path, channel=options.channel):
                 return Signed(*signed)
             why = "no channel lists it"
-        except NoTrust:
+        except NoTrust as error:
             if options.channel:
                 raise
-            why = "no root key is pinned on this machine"
+            why = str(error)
     found = metadata(context.remote, path) if path else FolderMetadata("", "/", "/")
     if found is None:
         raise NotFound(f"{path} does not exist in Dropbox", path=path, hint="`huracan-sync ls` shows what does")

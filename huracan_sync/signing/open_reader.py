@@ -38,7 +38,7 @@ def reader_at(
     if context.keys.root_pin is not None:
         reader.pin(str(context.keys.root_pin))
     elif context.keys.exists():
-        TrustFiles(context, root).ensure_pinned()
+        TrustFiles(context, root).ensure_pinned(send=False)
     else:
         raise NoTrust("no root key is pinned on this machine", place=source.place)
     return reader

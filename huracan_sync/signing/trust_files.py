@@ -103,15 +103,18 @@ class TrustFiles:
         data = self.store.load().trust
         return InitResult(signer, made, trust.open(data), trust.pin_of(data), None)
 
-    def ensure_pinned(self) -> None:
-        """Pin here what this machine's own key stands for, where nobody has pinned anything; and have it in Dropbox.
+    def ensure_pinned(self, *, send: bool = True) -> None:
+        """Pin here what this machine's own key stands for, where nobody has pinned anything.
+
+        Args:
+            send: also have it in Dropbox. Who only reads writes nothing there, and begins no root folder.
 
         Raises:
             NoTrust: nothing is known for which this machine's key could sign.
             Refused: `TRUST_PIN`, the root folder has a trust file of another key.
         """
         if not self.store.exists():
-            self._ensure_pinned(self.keys.signer(), make=False)
+            self._ensure_pinned(self.keys.signer(), make=False, send=send)
 
     def send(self) -> int:
         """Put the trust files of this machine into a root folder that has none; how many."""
@@ -181,7 +184,7 @@ class TrustFiles:
     def _left(self, known: Trust) -> str:
         return span_in_words(known.expires_ms / 1000 - self._clock())
 
-    def _ensure_pinned(self, signer: Signer, *, make: bool) -> None:
+    def _ensure_pinned(self, signer: Signer, *, make: bool, send: bool = True) -> None:
         """The root folder has a trust file that our key stands for, and it is pinned here."""
         store, place = self.store, self.source.place
         published, kept = self._published(), chains.kept(self._home, signer.public)
@@ -189,6 +192,11 @@ class TrustFiles:
             ours = self._own(published, signer)
             if place in kept:
                 trust.check_root(ours.newest.root_id, kept[place].newest.root_id, "the trust file in this root folder")
+        elif not send:
+            if place not in kept:
+                hint = "check the spelling; a push or publish with a key signs what it sends there"
+                raise NoTrust("nothing was ever signed in this root folder", hint=hint, place=place)
+            ours = kept[place]
         else:
             # A key that is root elsewhere may begin here too; the new root folder has an id of its own.
             make = make or any(signer.public in chain.newest.roots for chain in kept.values())
@@ -200,7 +208,7 @@ class TrustFiles:
                 )
             ours = found
         self._check_delivered(ours)
-        if not published:
+        if send and not published:
             self._send(ours)
         chains.keep(self._home, ours, place)
         if not store.exists():

@@ -239,7 +239,18 @@ def test_as_commands(dropbox, tmp_path):
     (source / "a.json").write_text("1")
     assert publisher.run("verify", source)["ok"], "an absolute path of a folder that is here, outside the root"
     assert "begins with /" in publisher.run("verify", "Runpodhuracan/data", code=2)["hint"]
-    publisher.run("verify", source, "--remote", code=1)
+    publisher.run("verify", source, "--remote", code=78)
+
+
+def test_a_misspelled_folder_is_said_and_not_made(dropbox, tmp_path):
+    """Also where this machine's key could begin a root folder there."""
+    engine = Commands(dropbox, tmp_path / "engine", key="sign.key")
+    engine.run("keys", "init")
+    engine.run("get", "/Mistyped", code=1)
+    engine.run("cat", "/Mistyped", code=1)
+    engine.run("restore", "/Mistyped", tmp_path / "new", code=1)
+    engine.run("verify", "/Mistyped", code=78)
+    assert [entry["path"] for entry in engine.run("ls", "/")["entries"]] == ["Runpodhuracan"]
 
 
 def changed_names(verdict):

@@ -104,6 +104,23 @@ def test_another_root_folder_gets_an_id_of_its_own(signing_machine, reading_mach
         reading_machine.reader().pin(str(elsewhere.pin))
 
 
+def test_who_only_reads_writes_nothing(signing_machine, dropbox):
+    """A misspelled folder must not come into being because somebody looked for it."""
+    begun = signing_machine.roots().begin()
+    before = dropbox.log()["requests"]["files/upload"]
+    with pytest.raises(NoTrust, match="nothing was ever signed"):
+        signing_machine.roots("/Mistyped").ensure_pinned(send=False)
+    (signing_machine.roots().store.folder / "seen.db").unlink()
+    (signing_machine.roots().store.folder / "pinned").unlink()
+    signing_machine.remote.rpc("files/delete_v2", {"path": f"{ROOT}/{locations.TRUST}"}, dict)
+    signing_machine.roots().ensure_pinned(send=False)  # known here, whatever somebody takes away there
+    assert (
+        signing_machine.roots().store.load().trust
+        == trust_chain.kept(signing_machine.home, begun.signer.public)[signing_machine.roots().source.place].files[-1]
+    )
+    assert dropbox.log()["requests"]["files/upload"] == before
+
+
 def test_trust_files_of_another_root_folder_are_refused(signing_machine, dropbox, tmp_path):
     """The thief copies what the same key has signed for another root folder."""
     begun = signing_machine.roots().begin()
