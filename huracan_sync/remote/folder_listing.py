@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from huracan_sync.remote import listing
-from huracan_sync.remote.listing import DeletedMetadata, FileMetadata, FolderMetadata, Metadata, Void
+from huracan_sync.remote.listing import DeletedMetadata, FileMetadata, FolderMetadata, Metadata, Void, last_word
 from huracan_sync.remote.read_client import ReadOnly
 from huracan_sync.tree.paths import fold
 
@@ -62,26 +62,22 @@ class FolderListing:
 
     def apply(self, changes: Iterable[Metadata]) -> None:
         """Take what is known to have changed."""
-        own = fold(self.folder)
-        for item in changes:
-            if isinstance(item, DeletedMetadata):
-                self.drop(item.path_lower)
-                continue
-            if item.path_lower == own:
-                continue  # Dropbox lists a folder among what lies below it
+        own, void = fold(self.folder), Void()
+        latest = last_word([item for item in changes if isinstance(item, DeletedMetadata) or item.path_lower != own])
+        for item in latest:  # without the folder itself, which Dropbox lists among what lies below it
             before = self.entries.get(item.path_lower)
-            if isinstance(before, FolderMetadata) and isinstance(item, FileMetadata):
-                self.drop(item.path_lower)
-            self.entries[item.path_lower] = item
+            is_gone = isinstance(item, DeletedMetadata)
+            if is_gone and isinstance(before, FileMetadata):
+                del self.entries[item.path_lower]  # nothing lies below it
+            elif is_gone or (isinstance(item, FileMetadata) and isinstance(before, FolderMetadata)):
+                void.with_all_below.add(item.path_lower)
+        if void.with_all_below:
+            self.entries = {key: entry for key, entry in self.entries.items() if key not in void}
+        self.entries |= {item.path_lower: item for item in latest if not isinstance(item, DeletedMetadata)}
 
     def drop(self, path_lower: str) -> None:
         """Forget a path and everything below it."""
-        if isinstance(self.entries.pop(path_lower, None), FileMetadata):
-            return  # nothing lies below it
-        void = Void()
-        void.with_all_below.add(path_lower)
-        for gone in [known for known in self.entries if known in void]:
-            del self.entries[gone]
+        self.apply([DeletedMetadata("", path_lower, path_lower)])
 
     def covers(self, path_lower: str) -> bool:
         """Whether the listing would show that path, if something lay there."""

@@ -234,12 +234,12 @@ def _contradicts_itself(entries: list[Metadata]) -> bool:
 
 
 def last_word(entries: list[Metadata]) -> list[Metadata]:
-    """The entries of a page without the files that later entries of the same page take back."""
+    """The entries of a page without the files and folders that later entries of the same page take back."""
     kept: list[Metadata] = []
     void = Void()
     for item in reversed(entries):
         key = fold(item.path_display or item.path_lower)
-        if isinstance(item, FileMetadata) and key in void:
+        if not isinstance(item, DeletedMetadata) and key in void:
             continue
         (void.alone if isinstance(item, FolderMetadata) else void.with_all_below).add(key)
         kept.append(item)

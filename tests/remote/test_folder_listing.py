@@ -1,5 +1,6 @@
 """A folder's listing as a cursor keeps it: what a change does to what is known."""
 
+import random
 from datetime import UTC, datetime
 
 import pytest
@@ -45,6 +46,10 @@ CHANGES = {
     "a file in the place of a folder": ([file("/r/a")], ["/r/a", "/r/ab", "/r/ab/x", "/r/z"]),
     "a folder in the place of a file": ([folder("/r/z")], ["/r/a", "/r/a/x", "/r/a/y", "/r/ab", "/r/ab/x", "/r/z"]),
     "gone and there again": ([gone("/r/a"), folder("/r/a")], ["/r/a", "/r/ab", "/r/ab/x", "/r/z"]),
+    "a folder that came and went": (
+        [folder("/r/n"), folder("/r/n/m"), file("/r/n/m/x"), gone("/r/n")],
+        ["/r/a", "/r/a/x", "/r/a/y", "/r/ab", "/r/ab/x", "/r/z"],
+    ),
     "there and gone again": ([file("/r/n"), gone("/r/n")], ["/r/a", "/r/a/x", "/r/a/y", "/r/ab", "/r/ab/x", "/r/z"]),
 }
 
@@ -61,6 +66,20 @@ def test_a_change(changes, paths):
     listing = known(*changes)
     assert sorted(listing.entries) == paths
     assert len(listing) == len(paths)
+
+
+def test_a_page_says_what_its_entries_say_one_after_the_other():
+    chance = random.Random(14)
+    paths = ["/r/a", "/r/a/x", "/r/a/b", "/r/a/b/x", "/r/ab", "/r/ab/x", "/r/z"]
+    for _ in range(300):
+        page, one_by_one = [], known()
+        for _ in range(chance.randrange(1, 7)):
+            path = chance.choice(paths)
+            above = path.rpartition("/")[0]
+            if above == "/r" or isinstance(one_by_one.entries.get(above), FolderMetadata):
+                page.append(chance.choice([file, folder, gone])(path))
+                one_by_one.apply(page[-1:])
+        assert known(*page).entries == one_by_one.entries, page
 
 
 def test_the_newest_is_what_counts():
