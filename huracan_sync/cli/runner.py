@@ -137,6 +137,8 @@ def _run(options: argparse.Namespace, env: Environment, output: Output) -> int:
         if isinstance(error, MissingScope) and invocation.reads_only:
             # Nobody is told to give a reader more: whoever takes its login from its machine could write, too.
             error.hint = f"profile {invocation.reads_only} is meant to read only; write from the engine's machine"
+        elif error.hint == UsageError.default_hint:
+            error.hint = f"see `huracan-sync help {options.verb}`"
         output.error(error)
         return exit_code(error)
     except BrokenPipeError:

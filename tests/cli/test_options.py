@@ -104,6 +104,12 @@ def test_help_of_a_verb_is_its_help(topic, capsys, monkeypatch, tmp_path):
     assert capsys.readouterr().out.startswith(f"usage: huracan-sync {' '.join(topic)}")
 
 
+def test_a_wrong_value_leads_to_the_help_of_its_verb(plain_machine):
+    assert plain_machine.run("run", "--http", "99999") == (
+        2, "", "error: --http 99999 is no port\n  hint: see `huracan-sync help run`\n",
+    )  # fmt: skip
+
+
 @pytest.mark.parametrize("verb", ["", *cli.VERBS])
 def test_help_fits_a_terminal(verb, monkeypatch):
     monkeypatch.setenv("COLUMNS", "80")
