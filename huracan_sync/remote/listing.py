@@ -204,8 +204,7 @@ def _page(remote: ReadOnly, route: str, arg: dict[str, Any]) -> Page:
 
 def _relative(folder: str, page: Page) -> Changes:
     changes = Changes(page.cursor, page.has_more, [], [], [], [])
-    entries = last_word(page.entries) if _contradicts_itself(page.entries) else page.entries
-    for item in entries:
+    for item in last_word(page.entries) if _contradicts_itself(page.entries) else page.entries:
         path = below(folder, item.path_display or item.path_lower)
         if path is None:
             raise ServiceFault(f"the listing of {folder!r} holds {item.path_display!r}", path=item.path_display)
@@ -234,15 +233,16 @@ def _contradicts_itself(entries: list[Metadata]) -> bool:
 
 
 def last_word(entries: list[Metadata]) -> list[Metadata]:
-    """The entries of a page without the files and folders that later entries of the same page take back."""
+    """The entries of a page; what later entries of the same page take back is no file or folder among them."""
     kept: list[Metadata] = []
     void = Void()
     for item in reversed(entries):
         key = fold(item.path_display or item.path_lower)
-        if not isinstance(item, DeletedMetadata) and key in void:
-            continue
+        if key not in void:
+            kept.append(item)
+        elif not isinstance(item, FolderMetadata):  # what a folder held whose place this file took is gone all the same
+            kept.append(DeletedMetadata(item.name, item.path_display, item.path_lower))
         (void.alone if isinstance(item, FolderMetadata) else void.with_all_below).add(key)
-        kept.append(item)
     return kept[::-1]
 
 
