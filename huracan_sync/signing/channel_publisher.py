@@ -29,6 +29,9 @@ from huracan_sync.signing.transaction import publish_transaction, read_channel, 
 from huracan_sync.signing.transaction_steps import ChannelView, Published, PublishRequest, SeenFolder, Wanted
 from huracan_sync.signing.trust_files import TrustFiles
 
+RESUMES = 8
+"""How often a machine that remembers nothing may find that it went on from a head that never came into its place."""
+
 
 class ChannelPublisher:
     """Who publishes in one channel of one root folder."""
@@ -85,25 +88,24 @@ class ChannelPublisher:
             NotAuthorized, TryLater, Unavailable: Dropbox could not be asked. Nothing half-done counts.
         """
         self._trust_files.renew_if_due()
-        state, store = self._state(), self._trust_files.store
-        held = _held(state.channels.get(self.channel))
-        if held is None and channel_view is None:
-            channel_view = self._resume(state)
-        resumed = channel_view.held if held is None and channel_view else None
-        request = PublishRequest(
-            self.channel,
-            wanted,
-            held or resumed,
-            known,
-            self._sign,
-            self._clock,
-            _publisher(),
-            channel_view,
-            tables,
-            folder,
-        )
-        executor = Executor(self._remote, self.root, intend=intend, clock=self._clock)
-        published = executor.perform(publish_transaction(request, trust.open(state.trust)))
+        store, executor = self._trust_files.store, Executor(self._remote, self.root, intend=intend, clock=self._clock)
+        for attempt in range(1, RESUMES + 1):
+            state = self._state()
+            held = _held(state.channels.get(self.channel))
+            if held is None and channel_view is None:
+                channel_view = self._resume(state)
+            resumed = channel_view.held if held is None and channel_view else None
+            request = PublishRequest(
+                self.channel, wanted, held or resumed, known, self._sign, self._clock, _publisher(), channel_view,
+                tables, folder,
+            )  # fmt: skip
+            try:
+                published = executor.perform(publish_transaction(request, trust.open(state.trust)))
+                break
+            except Refused as error:
+                if resumed is None or error.code not in {"FORK", "GAP"} or attempt == RESUMES:
+                    raise
+                channel_view = None  # the copy in the log that it went on from was of a head that another one beat
         if resumed is not None:
             published = published._replace(resumed_from=resumed.mark.sequence)
         before = state.trust

@@ -122,7 +122,7 @@ class Executor:
         else:
             pacing = self._remote.pacing
             pause = min(_PAUSE_MOST_S, pacing.backoff(step.attempt))
-            pacing.pause(Wait(pause, "somebody else was faster to publish", files.UPLOAD, step.attempt))
+            pacing.pause(Wait(pause, step.why, files.UPLOAD, step.attempt))
         return None
 
     def _read(self, path: str, limit: int) -> StoredFile | None:

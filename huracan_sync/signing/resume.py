@@ -7,10 +7,11 @@ from the log too is noticed by readers: the next head then does not link to what
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from huracan_sync.errors import Refused
+from huracan_sync.errors import Refused, StateMissing
 from huracan_sync.manifest import head, locations, trust
 from huracan_sync.manifest.checks import Mark
 from huracan_sync.manifest.head import Opened
@@ -18,9 +19,11 @@ from huracan_sync.manifest.trust import Trust
 from huracan_sync.signing.head_log import parse_name
 from huracan_sync.signing.next_head import SeenHead, StoredFile
 from huracan_sync.signing.transaction import hole
-from huracan_sync.signing.transaction_steps import ChannelView, Names, Read, Steps
+from huracan_sync.signing.transaction_steps import ChannelView, Names, Pause, Read, Steps
 from huracan_sync.tree.paths import RelPath
 
+LOOKS = 3
+"""How often a channel is looked at whose log is ahead of its head."""
 AT_ONCE = 16
 """Copies in the log that are read at once."""
 MOST = 256
@@ -35,6 +38,9 @@ class _Copy(NamedTuple):
 def resume(channel: str, known: Trust, *, trust_is_new: bool, may_sign: bool) -> Steps[ChannelView]:
     """The channel as it is now, with the head to go on from.
 
+    A copy lies in the log before its head is put in place, and stays where somebody else was faster. So a copy above
+    the head in place is looked at again a little later: whoever is about to put it there has done so by then.
+
     Args:
         channel: its name.
         known: the newest trust file this machine knows.
@@ -45,9 +51,20 @@ def resume(channel: str, known: Trust, *, trust_is_new: bool, may_sign: bool) ->
     Raises:
         StateMissing: what was found does not link; a person must say where to go on.
     """
+    for attempt in range(1, LOOKS):
+        with contextlib.suppress(StateMissing):
+            view = yield from _view(channel, known, is_first=trust_is_new or may_sign)
+            if view.held is None:
+                return view
+        yield (Pause(attempt, f"a newer head of {channel} may be on its way"),)
+    return (yield from _view(channel, known, is_first=trust_is_new or may_sign))
+
+
+def _view(channel: str, known: Trust, *, is_first: bool) -> Steps[ChannelView]:
+    """As `resume`, of this moment."""
     version, folder, added = known.version, f"{locations.LOG}/{channel}", list[bytes]()
     (names,) = yield (Names(folder),)
-    if not names and (trust_is_new or may_sign):
+    if not names and is_first:
         return ChannelView(version, None, known)  # nothing was ever published there: no head is looked for
     stored, following = yield (
         Read(locations.head(channel), head.MAX_SIZE),
@@ -96,6 +113,8 @@ def _highest(channel: str, names: Iterable[str], known: Trust, at_place: Opened 
 
 def _check_linked(top: Opened, below: Opened) -> Steps[None]:
     payload = below.head
+    if top.head.seq == payload.seq + 1 and top.head.prev != below.digest:
+        raise hole(payload.channel, f"the copy of {payload.epoch}-{top.head.seq} does not follow what is in place")
     way = head.check_linked(top.head, Mark(payload.epoch, payload.seq, below.digest))
     try:
         place, _ = next(way)

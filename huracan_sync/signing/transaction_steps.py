@@ -67,6 +67,7 @@ class Pause(NamedTuple):
     """Wait a little, longer with each attempt: None."""
 
     attempt: int
+    why: str = "somebody else was faster to publish"
 
 
 class Swapped(Enum):

@@ -95,7 +95,9 @@ def test_the_laptop(dropbox, tmp_path):
 
 
 READ_ONLY = """
-mount --make-rprivate / && mount --bind / / && mount -o remount,ro,bind / && mount -t tmpfs tmpfs "$0" && exec "$@"
+home="$(dirname "$0")"
+mount --make-rprivate / && mount --bind / / && mount -o remount,ro,bind / &&
+  mount --bind "$home" "$home" && mount -o remount,ro,bind "$home" && mount -t tmpfs tmpfs "$0" && exec "$@"
 """
 
 

@@ -13,6 +13,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 import weakref
 from pathlib import Path
 
@@ -49,7 +50,13 @@ def children():
                 with contextlib.suppress(FileNotFoundError, ProcessLookupError):
                     state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
                     command = Path(f"/proc/{pid}/cmdline").read_bytes()
-                    if state == "Z" or int(pid) in warm.templates or any(name in command for name in _OF_PYTHON):
+                    # One that is just ending has no command any more.
+                    if (
+                        state == "Z"
+                        or not command
+                        or int(pid) in warm.templates
+                        or any(name in command for name in _OF_PYTHON)
+                    ):
                         continue
                     shown = command.replace(b"\0", b" ").decode(errors="replace").strip()
                     found[int(pid)] = str(started.get(int(pid), shown))
@@ -71,6 +78,10 @@ def end(pids):
     for pid in pids:
         with contextlib.suppress(ChildProcessError):
             os.waitpid(pid, 0)
+
+
+_GRACE_S = 5.0
+"""So long a process may take to end by itself after its test: a browser that has clicked, say."""
 
 
 def pytest_addoption(parser):
@@ -134,7 +145,11 @@ def pytest_runtest_teardown(item, nextitem):
     try:
         return (yield)
     finally:
-        left = {pid: command for pid, command in children().items() if pid not in _lasting or nextitem is None}
+        until = time.monotonic() + _GRACE_S
+        while left := {pid: command for pid, command in children().items() if pid not in _lasting or nextitem is None}:
+            if nextitem is None or time.monotonic() > until:
+                break
+            time.sleep(0.02)
         end(left)
         if left and item.stash.get(_passed, False):
             pytest.fail("still running after the test: " + "; ".join(left.values()), pytrace=False)
