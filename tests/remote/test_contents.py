@@ -48,6 +48,7 @@ def pages(*told: str) -> list[Changes]:
         "a folder is deleted with what lay below": (["+a/b/c,+a/d,+ab", "-A"], {"ab"}),
         "a folder takes the place of a file": (["+a,+b", "/a,+a/x"], {"b", "a/x"}),
         "a file takes the place of a folder": (["+a/x,+a/y/z,+b", "+a"], {"a", "b"}),
+        "a file takes the place of a folder and a folder that of the file": (["+a/x,+b", "+a,/a"], {"b"}),
         "a file is written again": (["+a 1", "-a", "+a 2"], {"a"}),
         "a folder is renamed in case only": (["+Logs/x", "-Logs", "+logs/x"], {"logs/x"}),
         "a folder entry says nothing of what lies in it": (["+a/x", "/a"], {"a/x"}),
