@@ -146,7 +146,7 @@ def test_the_container(dropbox, tmp_path):
     ]  # fmt: skip
     said = dict(zip(ways, script(*ways, **env), strict=True))
     assert {way: code for way, (code, _) in said.items() if code} == {
-        "restore /Runpodhuracan/data back": 1, "run --once -q": 1,
+        "restore /Runpodhuracan/data back": 1, "run --once -q": 78,
     }, said  # fmt: skip
     assert "the disk is mounted read-only" in said["restore /Runpodhuracan/data back"][1]
     assert said[f"{push} -q"][1] == f"{push} -q\n-> 0\n"
