@@ -52,8 +52,7 @@ class Uploads:
         """Upload a file to a place that has to be worked out; `missing` is the event when there is no such file."""
         boundary = self._context.boundary
         if not local.exists():
-            error = LocalFailure(f"there is no file {local}", path=str(local))
-            boundary.missing(missing, error, path=str(local), **where)
+            boundary.missing(missing, no_file(local), path=str(local), **where)
             return False
         place = boundary.attempt("file_upload_failed", "", target, local_path=str(local), **where)
         return bool(place) and self.upload(local, place, overwrite=overwrite, **where)
