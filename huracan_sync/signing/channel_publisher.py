@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import platform
 from collections.abc import Callable, Mapping
+from collections.abc import Set as AbstractSet
 
 import msgspec
 
@@ -88,12 +89,18 @@ class ChannelPublisher:
             NotAuthorized, TryLater, Unavailable: Dropbox could not be asked. Nothing half-done counts.
         """
         self._trust_files.renew_if_due()
-        store, executor = self._trust_files.store, Executor(self._remote, self.root, intend=intend, clock=self._clock)
+        attempts = set[bytes]()
+
+        def note(published: Published) -> None:
+            attempts.add(published.digest)
+            intend(published)
+
+        executor = Executor(self._remote, self.root, intend=note, clock=self._clock)
         for attempt in range(1, RESUMES + 1):
             state = self._state()
             held = _held(state.channels.get(self.channel))
             if held is None and channel_view is None:
-                channel_view = self._resume(state)
+                channel_view = self._resume(state, attempts)
             resumed = channel_view.held if held is None and channel_view else None
             request = PublishRequest(
                 self.channel, wanted, held or resumed, known, self._sign, self._clock, _publisher(), channel_view,
@@ -108,16 +115,20 @@ class ChannelPublisher:
                 channel_view = None  # the copy in the log that it went on from was of a head that another one beat
         if resumed is not None:
             published = published._replace(resumed_from=resumed.mark.sequence)
-        before = state.trust
+        self._keep(published, after=state.trust)
+        return published
+
+    def _keep(self, published: Published, *, after: bytes) -> None:
+        """Keep on this machine what was published, and the trust files that came `after` the one it knew."""
+        store = self._trust_files.store
         for data in published.trust_files:
-            store.remember_trust(data, after=before)
-            before = data
+            store.remember_trust(data, after=after)
+            after = data
         here = blob_cache(store.folder, self.channel)
         with here.in_use():
             here.put_bodies((part.sha256, part.data) for part in published.bodies)
             self._remember(store, published)
         self._tidy(store, here)
-        return published
 
     def channel_view(self) -> ChannelView:
         """How the channel stands. Raises as `publish`."""
@@ -214,11 +225,11 @@ class ChannelPublisher:
         items = executor.perform(read_items(payload, known.policy(self.channel), {}))
         return payload, executor.perform(lost(items))
 
-    def _resume(self, state: State) -> ChannelView:
+    def _resume(self, state: State, beaten: AbstractSet[bytes] = frozenset()) -> ChannelView:
         """How the channel stands, and where a machine that remembers nothing of it goes on."""
         known = trust.open(state.trust)
         may_sign = self._may_sign(known) and self._clock() * 1000 < (known.created_ms + known.expires_ms) / 2
-        steps = resume(self.channel, known, trust_is_new=self._trust_is_new, may_sign=may_sign)
+        steps = resume(self.channel, known, trust_is_new=self._trust_is_new, may_sign=may_sign, beaten=beaten)
         return Executor(self._remote, self.root).perform(steps)
 
     def _may_sign(self, known: Trust) -> bool:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterable
+from collections.abc import Set as AbstractSet
 from typing import NamedTuple
 
 from huracan_sync.errors import Refused, StateMissing
@@ -35,7 +36,9 @@ class _Copy(NamedTuple):
     name: str
 
 
-def resume(channel: str, known: Trust, *, trust_is_new: bool, may_sign: bool) -> Steps[ChannelView]:
+def resume(
+    channel: str, known: Trust, *, trust_is_new: bool, may_sign: bool, beaten: AbstractSet[bytes] = frozenset()
+) -> Steps[ChannelView]:
     """The channel as it is now, with the head to go on from.
 
     A copy lies in the log before its head is put in place, and stays where somebody else was faster. So a copy above
@@ -47,20 +50,21 @@ def resume(channel: str, known: Trust, *, trust_is_new: bool, may_sign: bool) ->
         trust_is_new: whether it was looked up just now.
         may_sign: whether the keys of this machine count in it, and it has half of its life before it. Then the first
             head of a channel is made without looking for a newer one: what follows does look.
+        beaten: digests of heads that this machine has made and that never came into their place.
 
     Raises:
         StateMissing: what was found does not link; a person must say where to go on.
     """
     for attempt in range(1, LOOKS):
         with contextlib.suppress(StateMissing):
-            view = yield from _view(channel, known, is_first=trust_is_new or may_sign)
+            view = yield from _view(channel, known, beaten, is_first=trust_is_new or may_sign)
             if view.held is None:
                 return view
         yield (Pause(attempt, f"a newer head of {channel} may be on its way"),)
-    return (yield from _view(channel, known, is_first=trust_is_new or may_sign))
+    return (yield from _view(channel, known, beaten, is_first=trust_is_new or may_sign))
 
 
-def _view(channel: str, known: Trust, *, is_first: bool) -> Steps[ChannelView]:
+def _view(channel: str, known: Trust, beaten: AbstractSet[bytes], *, is_first: bool) -> Steps[ChannelView]:
     """As `resume`, of this moment."""
     version, folder, added = known.version, f"{locations.LOG}/{channel}", list[bytes]()
     (names,) = yield (Names(folder),)
@@ -77,14 +81,16 @@ def _view(channel: str, known: Trust, *, is_first: bool) -> Steps[ChannelView]:
     at_place = _opened(stored, known, channel)
     if not names and at_place is None:
         return ChannelView(version, stored, known, tuple(added))
-    top = yield from _highest(channel, names, known, at_place)
+    top = yield from _highest(channel, names, known, at_place, beaten)
     if top is None or (at_place is not None and top.digest == at_place.digest):
         return ChannelView(version, stored, known, tuple(added))
     head_seen = SeenHead(Mark(top.head.epoch, top.head.seq, top.digest), top.data)
     return ChannelView(version, stored, known, tuple(added), head_seen)
 
 
-def _highest(channel: str, names: Iterable[str], known: Trust, at_place: Opened | None) -> Steps[Opened | None]:
+def _highest(
+    channel: str, names: Iterable[str], known: Trust, at_place: Opened | None, beaten: AbstractSet[bytes]
+) -> Steps[Opened | None]:
     """The highest head that verifies, of the log and the place; it must link to the one at the place.
 
     Whether that one's own copy is still there makes no difference then: the way down ends at its digest.
@@ -100,7 +106,7 @@ def _highest(channel: str, names: Iterable[str], known: Trust, at_place: Opened 
         answers = yield tuple(Read(RelPath(f"{locations.LOG}/{channel}/{copy.name}"), head.MAX_SIZE) for copy in group)
         for copy, stored in zip(group, answers, strict=True):
             opened = _opened(stored, known, channel)
-            if opened is not None and opened.head.seq == copy.sequence:
+            if opened is not None and opened.head.seq == copy.sequence and opened.digest not in beaten:
                 if at_place is not None:
                     yield from _check_linked(opened, at_place)
                 return opened

@@ -98,6 +98,51 @@ def test_what_links_down_to_the_head_at_its_place_needs_no_copy_of_that(publishe
     assert len(hamilton.reader().latest("data")) == 5
 
 
+@pytest.fixture
+def under_way(publisher, born):
+    """Sequence 3 of another machine: its copy lies in the log, and 2 in the head's place."""
+    heads = history(publisher, 2)
+    other, pod = born("other"), born("pod")
+    other.write({"of the other": b"x"})
+    assert other.push().sequence == 3
+    files.put(publisher.remote, HEAD, heads[1])
+    publisher.write({"faster": b"y"})
+    pod.write({"new": b"new"})
+    return pod
+
+
+def test_a_copy_of_a_head_under_way_is_looked_at_again(publisher, hamilton, under_way, monkeypatch):
+    """Whoever wrote it was beaten: what is there a moment later counts."""
+    waits = []
+
+    def meanwhile(wait):
+        waits.append(wait.why)
+        assert publisher.push().sequence == 3
+
+    monkeypatch.setattr(under_way.remote.pacing, "pause", meanwhile)
+    report = under_way.push()
+    assert waits == ["a newer head of data may be on its way"]
+    assert (report.sequence, report.resumed_from) == (4, 0)
+    assert {entry.path for entry in hamilton.reader().latest("data")} == {"data/0", "data/1", "data/faster", "data/new"}
+
+
+def test_who_went_on_from_a_head_that_was_beaten_begins_again(publisher, hamilton, under_way, monkeypatch):
+    swap, beaten = files.swap, []
+
+    def beaten_once(remote, path, data, **rest):
+        if remote is under_way.remote and not beaten:
+            beaten.append(path)
+            assert publisher.push().sequence == 3
+        return swap(remote, path, data, **rest)
+
+    monkeypatch.setattr(files, "swap", beaten_once)
+    monkeypatch.setattr(under_way.remote.pacing, "pause", lambda _: None)
+    report = under_way.push()
+    assert beaten == [HEAD]
+    assert (report.sequence, report.resumed_from) == (4, 0)
+    assert {entry.path for entry in hamilton.reader().latest("data")} == {"data/0", "data/1", "data/faster", "data/new"}
+
+
 @pytest.mark.parametrize("lost", ["1-", "1-4-"], ids=["every copy", "its own copy"])
 def test_a_head_whose_copy_was_taken_is_gone_on_from_when_a_person_says_so(publisher, hamilton, born, lost):
     """Who took that one may have taken those above it: a reader knows, this machine does not."""
