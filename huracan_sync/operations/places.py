@@ -12,8 +12,6 @@ import msgspec
 
 from huracan_sync.disk.scan import Problem
 from huracan_sync.errors import LocalFailure, NotFound
-from huracan_sync.remote import files
-from huracan_sync.remote.parallel import several
 from huracan_sync.transfer.compare import UNREAD, ChangeSet, hash_of
 from huracan_sync.transfer.pair import Pair
 from huracan_sync.tree.entry import Entry
@@ -57,6 +55,10 @@ def _winners(pair: Pair, changes: ChangeSet) -> dict[RelPath, Entry]:
         for key in {fold(entry.path) for entry in entries} - {fold(proper)}:
             changes.there.pop(key, None)
             changes.base.pop(key, None)
+    if not groups:
+        return {}
+    from huracan_sync.remote.parallel import several  # noqa: PLC0415 - start-up time, and hardly ever needed
+
     return dict(zip(groups, several(lambda item: _counts(pair, changes, *item), groups.items()), strict=True))
 
 
@@ -83,6 +85,8 @@ def _counts(pair: Pair, changes: ChangeSet, proper: RelPath, entries: list[Entry
 
 
 def _written(pair: Pair, entry: Entry) -> datetime:
+    from huracan_sync.remote import files  # noqa: PLC0415 - as above
+
     try:
         return files.written(pair.remote, join(pair.root, entry.path)).server_modified
     except NotFound:

@@ -384,7 +384,10 @@ def test_restore_leaves_out_candles_of_1970_where_that_is_asked(machine):
     code, out, err = machine.command("restore", f"{APP}/data/candles", str(target), "--skip-suspect", "--json")
     said = json.loads(out)
     assert (code, said["downloaded"], said["failed"]) == (0, 2, []), err
-    assert said["left_out"] == [f"BTCUSDT/old-{which}.parquet" for which in (0, 1, 2, "large")]
+    # By the names of their proper places: each is called like a candle of another symbol.
+    assert said["left_out"] == [
+        f"OLD{which}/old-{which}.parquet".replace("OLDlarge", "OLDLARGE") for which in (0, 1, 2, "large")
+    ]
     assert sorted(p.name for p in target.rglob("*") if p.is_file()) == ["note.json", "sane.parquet"]
     assert (target / "BTCUSDT/sane.parquet").read_bytes() == sane
 
@@ -392,7 +395,7 @@ def test_restore_leaves_out_candles_of_1970_where_that_is_asked(machine):
         assert journal.execute("SELECT count(*) FROM transfers").fetchone() == (0,)
     code, out, _ = machine.command("restore", f"{APP}/data/candles", str(target), "--skip-suspect")
     assert code == 0
-    assert "4 left out (suspect timestamps, BTCUSDT/old-0.parquet for one)" in out
+    assert "4 left out (suspect timestamps, OLD0/old-0.parquet for one)" in out
     code, out, _ = machine.command("restore", f"{APP}/data/candles", str(target), "--json")
     assert (code, json.loads(out)["downloaded"], json.loads(out)["left_out"]) == (0, 4, [])
     assert (target / "old/old-large.parquet").read_bytes() == large  # it is called like a candle of old-large
