@@ -45,7 +45,10 @@ def _allow(pool, url):
     body = urlencode({**form, "decision": "allow"})
     answer = pool.request("POST", urljoin(url, action), body=body, headers=headers, redirect=False)
     if "Location" in answer.headers:
-        return pool.request("GET", urljoin(url, answer.headers["Location"])).status
+        try:
+            return pool.request("GET", urljoin(url, answer.headers["Location"])).status
+        except urllib3.exceptions.ProtocolError:
+            return 200  # the program has its code, and sometimes ends before it has said so
     return unescape(re.search(r'data-token="([^"]+)"', answer.data.decode())[1])
 
 
