@@ -5,10 +5,10 @@
 3. the variable `HURACAN_DROPBOX_REFRESH_TOKEN`, with a warning: any process of the same user can read it;
 4. else nobody is logged in, said with a hint.
 
-The record of a login says whose it is and what it may do; the account it pins is its point, and no secret is in it. One
+The record of a login names its account and its scopes, and holds no secret: later logins must be of that account. One
 file for each namespace and profile, so an emulator's logins and Dropbox's never meet.
 
-A token of Dropbox is never sent to an emulator, nor the reverse: an emulator's tokens say what they are.
+What may be a token of Dropbox is never sent to an emulator, nor the reverse: an emulator's tokens say what they are.
 """
 
 from __future__ import annotations

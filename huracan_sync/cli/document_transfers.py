@@ -41,8 +41,8 @@ class Push(Document):
     filtered: int
 
 
-class Restore(Document):
-    """`restore`."""
+class Fetched(Document):
+    """What every verb prints that brings files here."""
 
     downloaded: int
     skipped: int
@@ -59,27 +59,17 @@ class Restore(Document):
     kept: int
     """Files that were changed here since they were synced: they stay, and are not as the manifest says."""
     kept_files: list[str]
+
+
+class Restore(Fetched):
+    """`restore`."""
+
     filtered: int
 
 
-class Get(Document):
+class Get(Fetched):
     """`get`."""
 
-    downloaded: int
-    skipped: int
-    deleted: int
-    failed: list[Failure]
-    bytes_received: int
-    requests: int
-    sequence: int
-    unsigned: int
-    unsigned_files: list[str]
-    contradicted: list[str]
-    verified_by: list[str]
-    left_out: list[str]
-    kept: int
-    """Files that were changed here since they were synced: they stay, and are not as the manifest says."""
-    kept_files: list[str]
     local: str
     verified: bool
 

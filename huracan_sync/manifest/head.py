@@ -13,7 +13,7 @@ the square of that logarithm: 195.) Pure.
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable, Mapping
+from collections.abc import Generator, Iterable
 from typing import Annotated, Literal, NamedTuple
 
 import msgspec
@@ -210,11 +210,6 @@ def skip_target(sequence: int) -> int:
         rest -= weight
         if not rest:
             return sequence - weight
-
-
-def skip_digest(sequence: int, digests: Mapping[int, bytes]) -> bytes:
-    """What the head of this sequence names as `skip`, as far as the digests of earlier ones are known."""
-    return digests.get(skip_target(sequence), NONE)
 
 
 def skip_path(sequence: int) -> list[int]:

@@ -53,7 +53,7 @@ class KeptReceipts:
     def end(self, *, all_placed: bool) -> None:
         """The run came to its end; what failed in it is for the caller to decide.
 
-        What a later task has staged anew is done with: nobody puts the older content there, should it arrive again.
+        Receipts that a later task has replaced are done with too: if one arrives again, nothing of it is committed.
         """
         if all_placed:
             self.note_committed(self._superseded)

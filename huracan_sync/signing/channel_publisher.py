@@ -1,4 +1,4 @@
-"""The act of publishing for this machine: its keys, and what it has seen."""
+"""Publishes in one channel for this machine: with its keys, after what it has seen."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ class ChannelPublisher:
         tables: Mapping[bytes, bytes] = {},
         folder: SeenFolder | None = None,
     ) -> Published:
-        """State it in a head, unless the one that lies there does.
+        """Sign a new head, unless the one in place says the same already.
 
         Args:
             wanted: what to sign.
@@ -112,7 +112,7 @@ class ChannelPublisher:
             except Refused as error:
                 if resumed is None or error.code not in {"FORK", "GAP"} or attempt == RESUMES:
                     raise
-                channel_view = None  # the copy in the log that it went on from was of a head that another one beat
+                channel_view = None  # its base, a copy in the log, never came into place: look again
         if resumed is not None:
             published = published._replace(resumed_from=resumed.mark.sequence)
         self._keep(published, after=state.trust)

@@ -385,9 +385,7 @@ def test_restore_leaves_out_candles_of_1970_where_that_is_asked(machine):
     said = json.loads(out)
     assert (code, said["downloaded"], said["failed"]) == (0, 2, []), err
     # By the names of their proper places: each is called like a candle of another symbol.
-    assert said["left_out"] == [
-        f"OLD{which}/old-{which}.parquet".replace("OLDlarge", "OLDLARGE") for which in (0, 1, 2, "large")
-    ]
+    assert said["left_out"] == [f"OLD{which}/old-{which.lower()}.parquet" for which in ("0", "1", "2", "LARGE")]
     assert sorted(p.name for p in target.rglob("*") if p.is_file()) == ["note.json", "sane.parquet"]
     assert (target / "BTCUSDT/sane.parquet").read_bytes() == sane
 

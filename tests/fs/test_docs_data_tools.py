@@ -71,24 +71,15 @@ def test_examples_with_tools(account, example):
 
 
 def test_the_example_of_a_signed_snapshot(dropbox, environment, tmp_path, monkeypatch):
-    from machines import READ
-    from publishing_machine import Publisher
+    from publishing_machine import Publisher, read_as_hamilton
 
     from huracan_sync.fs import SnapshotFileSystem
-    from huracan_sync.hamilton import Hamilton
 
     publisher = Publisher(dropbox, tmp_path / "publisher", clock=time.time)
     publisher.roots().begin()
     publisher.write({"models/BTC.bin": 1000})
     publisher.publish()
-    grant = dropbox.token(READ)
-    file = tmp_path / "refresh-token"
-    file.write_text(grant["refresh_token"])
-    file.chmod(0o400)
-    monkeypatch.setenv("HURACAN_REFRESH_TOKEN_FILE", str(file))
-    monkeypatch.setenv("HURACAN_APP_KEY", grant["app_key"])
-    monkeypatch.setenv("HURACAN_APP_FOLDER", publisher.remote.root)
-    Hamilton.open("hamilton", keep_set=0).pin(publisher.pin())
+    read_as_hamilton(dropbox, publisher, tmp_path, monkeypatch)
     SnapshotFileSystem.clear_instance_cache()
     (example,) = (e for e in EXAMPLES if "SnapshotFileSystem" in e)
     names = {}

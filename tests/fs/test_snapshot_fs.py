@@ -10,8 +10,7 @@ import fsspec
 import pytest
 import warm
 from forking import forked, held_elsewhere
-from machines import READ
-from publishing_machine import Publisher
+from publishing_machine import Publisher, read_as_hamilton
 from sampled import sampled
 
 from huracan_sync import errors
@@ -19,7 +18,6 @@ from huracan_sync.errors import ContentMismatch
 from huracan_sync.fs import SnapshotFileSystem
 from huracan_sync.fs.account import ACCOUNTS
 from huracan_sync.fs.pinned import PinnedSnapshot
-from huracan_sync.hamilton import Hamilton
 
 # ruff: noqa: PT011, S301 - errors are told apart by errno; what is unpickled is our own
 MIB = 1024 * 1024
@@ -39,15 +37,7 @@ def engine(dropbox, tmp_path):
 @pytest.fixture
 def reader(dropbox, engine, environment, tmp_path, monkeypatch):
     """This process reads as `hamilton` and has pinned the engine's key."""
-    grant = dropbox.token(READ)
-    file = tmp_path / "refresh-token"
-    file.write_text(grant["refresh_token"])
-    file.chmod(0o400)
-    monkeypatch.setenv("HURACAN_REFRESH_TOKEN_FILE", str(file))
-    monkeypatch.setenv("HURACAN_APP_KEY", grant["app_key"])
-    monkeypatch.setenv("HURACAN_APP_FOLDER", engine.remote.root)
-    hamilton = Hamilton.open("hamilton", keep_set=0)
-    hamilton.pin(engine.pin())
+    hamilton = read_as_hamilton(dropbox, engine, tmp_path, monkeypatch)
     SnapshotFileSystem.clear_instance_cache()
     fsspec.register_implementation("huracan", SnapshotFileSystem, clobber=True)
     return hamilton

@@ -7,13 +7,11 @@ import pyarrow as pa
 import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 import pytest
-from machines import READ
-from publishing_machine import Publisher
+from publishing_machine import Publisher, read_as_hamilton
 
 from huracan_sync import commit, stage
 from huracan_sync.errors import ContentMismatch
 from huracan_sync.fs import DropboxFileSystem, SnapshotFileSystem
-from huracan_sync.hamilton import Hamilton
 from huracan_sync.manifest import locations
 from huracan_sync.remote import files
 
@@ -52,14 +50,7 @@ def engine(request, dropbox, tmp_path):
 
 @pytest.fixture
 def verified(dropbox, engine, environment, tmp_path, monkeypatch):
-    grant = dropbox.token(READ)
-    file = tmp_path / "refresh-token"
-    file.write_text(grant["refresh_token"])
-    file.chmod(0o400)
-    monkeypatch.setenv("HURACAN_REFRESH_TOKEN_FILE", str(file))
-    monkeypatch.setenv("HURACAN_APP_KEY", grant["app_key"])
-    monkeypatch.setenv("HURACAN_APP_FOLDER", engine.remote.root)
-    Hamilton.open("hamilton", keep_set=0).pin(engine.pin())
+    read_as_hamilton(dropbox, engine, tmp_path, monkeypatch)
     return SnapshotFileSystem("data", skip_instance_cache=True)
 
 

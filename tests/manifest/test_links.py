@@ -16,7 +16,7 @@ def chain(count, **changes):
     heads, digests = {}, {}
     for seq in range(1, count + 1):
         prev = digests.get(seq - 1, head.FIRST)
-        heads[seq] = make_head(seq=seq, prev=prev, skip=head.skip_digest(seq, digests), **changes)
+        heads[seq] = make_head(seq=seq, prev=prev, skip=digests.get(head.skip_target(seq), head.NONE), **changes)
         digests[seq] = head.digest(heads[seq])
     return heads
 

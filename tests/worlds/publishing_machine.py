@@ -1,8 +1,9 @@
 """A machine that pushes and publishes, and what it can be asked."""
 
-from machines import Machine
+from machines import READ, Machine
 from transfer_world import content
 
+from huracan_sync.hamilton import Hamilton
 from huracan_sync.operations.publish import Publish, renew, roll_back
 from huracan_sync.operations.push import PushOptions
 from huracan_sync.signing.channel_publisher import ChannelPublisher
@@ -55,3 +56,17 @@ class Publisher(Machine):
 
     def renew(self, channel="champions", root="/Engine"):
         return renew(self.context(), root, channel)
+
+
+def read_as_hamilton(dropbox, publisher, folder, monkeypatch):
+    """Let this process read as `hamilton`, with a login that cannot write and the publisher's pin."""
+    grant = dropbox.token(READ)
+    file = folder / "refresh-token"
+    file.write_text(grant["refresh_token"])
+    file.chmod(0o400)
+    monkeypatch.setenv("HURACAN_REFRESH_TOKEN_FILE", str(file))
+    monkeypatch.setenv("HURACAN_APP_KEY", grant["app_key"])
+    monkeypatch.setenv("HURACAN_APP_FOLDER", publisher.remote.root)
+    hamilton = Hamilton.open("hamilton", keep_set=0)
+    hamilton.pin(publisher.pin())
+    return hamilton

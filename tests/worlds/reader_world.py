@@ -178,9 +178,7 @@ class Publisher:
             expires_ms=self.clock.now_ms + rules.max_age_s * 1000,
             trust_version=self.trust.version,
             prev=self.prev,
-            skip=head.skip_digest(
-                self.seq, {seq: digest for (epoch, seq), digest in self.digests.items() if epoch == self.epoch}
-            ),
+            skip=self.digests.get((self.epoch, head.skip_target(self.seq)), head.NONE),
             body_sha256=self.made.sha256,
             body_len=len(self.made.data),
             raw_len=self.made.raw_len,
