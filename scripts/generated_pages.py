@@ -71,10 +71,11 @@ def table(kind):
 
 
 def field_docs(kind):
-    """The strings below fields."""
+    """The strings below fields, those of the classes it extends among them."""
+    above = field_docs(kind.__base__) if kind.__base__ is not msgspec.Struct else {}
     body = ast.parse(textwrap.dedent(inspect.getsource(kind))).body[0].body
     pairs = itertools.pairwise(body)
-    return {
+    return above | {
         one.target.id: " ".join(two.value.value.split())
         for one, two in pairs
         if isinstance(one, ast.AnnAssign) and isinstance(two, ast.Expr) and isinstance(two.value, ast.Constant)
