@@ -89,7 +89,7 @@ def upload(remote: Remote, commit: Commit, content: bytes, digest: bytes) -> Fil
     return remote.send(UPLOAD, arg, content, FileMetadata, commit=True)
 
 
-def swap(remote: Remote, path: str, content: bytes, *, replaces_rev: str | None) -> None:
+def swap(remote: Remote, path: str, content: bytes, *, replaces_rev: str | None) -> FileMetadata:
     """Replace exactly the revision that was seen (None: nothing); never tried twice.
 
     Raises:
@@ -104,7 +104,7 @@ def swap(remote: Remote, path: str, content: bytes, *, replaces_rev: str | None)
         "mute": True,
         "content_hash": content_hash(content).hex(),
     }
-    remote.send(UPLOAD, arg, content, FileMetadata, commit=True, repeatable=False)
+    return remote.send(UPLOAD, arg, content, FileMetadata, commit=True, repeatable=False)
 
 
 def fetch(remote: Remote, path: str, *, limit: int, part: Ranged | None = None) -> tuple[FileMetadata, bytes]:

@@ -24,11 +24,12 @@ from huracan_sync.signing import next_head
 from huracan_sync.signing.context import Context
 from huracan_sync.signing.executor import Executor
 from huracan_sync.signing.head_log import committed, lost
-from huracan_sync.signing.next_head import SeenHead
+from huracan_sync.signing.next_head import SeenHead, StoredFile
 from huracan_sync.signing.resume import resume
 from huracan_sync.signing.transaction import publish_transaction, read_channel, read_items
 from huracan_sync.signing.transaction_steps import ChannelView, Published, PublishRequest, SeenFolder, Wanted
 from huracan_sync.signing.trust_files import TrustFiles
+from huracan_sync.transfer.journal import SignedState
 
 RESUMES = 8
 """How often a machine that remembers nothing may find that it went on from a head that never came into its place."""
@@ -69,6 +70,7 @@ class ChannelPublisher:
         known: frozenset[bytes] = frozenset(),
         intend: Callable[[Published], None] = lambda _: None,
         channel_view: ChannelView | None = None,
+        last: SignedState | None = None,
         tables: Mapping[bytes, bytes] = {},
         folder: SeenFolder | None = None,
     ) -> Published:
@@ -79,6 +81,7 @@ class ChannelPublisher:
             known: SHA-256 of bodies and shards that lie in Dropbox for certain.
             intend: notes durably what is about to be committed.
             channel_view: how the channel stood a moment ago, if that is known.
+            last: as `channel_view`.
             tables: tables of leaves, by SHA-256, that its entries name and that may not lie in Dropbox yet.
             folder: what is known to lie where others' files are.
 
@@ -101,6 +104,8 @@ class ChannelPublisher:
             held = _held(state.channels.get(self.channel))
             if held is None and channel_view is None:
                 channel_view = self._resume(state, attempts)
+            elif channel_view is None and _remembered(last, state.channels.get(self.channel)):
+                channel_view = self.channel_view(last)
             resumed = channel_view.held if held is None and channel_view else None
             request = PublishRequest(
                 self.channel, wanted, held or resumed, known, self._sign, self._clock, _publisher(), channel_view,
@@ -130,15 +135,21 @@ class ChannelPublisher:
             self._remember(store, published)
         self._tidy(store, here)
 
-    def channel_view(self) -> ChannelView:
-        """How the channel stands. Raises as `publish`."""
+    def channel_view(self, last: SignedState | None = None) -> ChannelView:
+        """How the channel stands. Raises as `publish`.
+
+        Args:
+            last: what this machine has signed last. Where that is the newest head it has seen, and nobody else
+                publishes in the channel, the head is not read: the swap names its revision, so it fails if another lies
+                there.
+        """
         state, added = self._state(), list[bytes]()
         if self.channel not in state.channels:
             return self._resume(state)
-        known = trust.open(state.trust)
-        transaction = read_channel(self.channel, known, added, head_too=True)
+        known, own = trust.open(state.trust), _remembered(last, state.channels[self.channel])
+        transaction = read_channel(self.channel, known, added, head_too=own is None)
         stored, newest = Executor(self._remote, self.root).perform(transaction)
-        return ChannelView(known.version, stored, newest, tuple(added))
+        return ChannelView(known.version, own or stored, newest, tuple(added), is_remembered=own is not None)
 
     def check(self) -> Policy:
         """What the channel allows, if this machine may publish in it. Makes no request once that was ever settled.
@@ -297,6 +308,13 @@ class ChannelPublisher:
 
 def _held(held: Channel | None) -> SeenHead | None:
     return SeenHead(held.mark, held.head, held.links) if held else None
+
+
+def _remembered(last: SignedState | None, held: Channel | None) -> StoredFile | None:
+    """The head as this machine has put it there, if it has seen no other since and is alone with the channel."""
+    if last is None or held is None or not last.rev or last.shared or last.digest != held.mark.digest:
+        return None
+    return StoredFile(held.head, last.rev) if held.head else None
 
 
 def _publisher() -> str:

@@ -144,14 +144,13 @@ class Executor:
             return StoredFile(b"", found.rev)
         return StoredFile(data, described.rev)
 
-    def _swap(self, path: str, data: bytes, rev: str | None) -> Swapped:
+    def _swap(self, path: str, data: bytes, rev: str | None) -> Swapped | str:
         try:
-            files.swap(self._remote, path, data, replaces_rev=rev)
+            return files.swap(self._remote, path, data, replaces_rev=rev).rev
         except Conflict:
             return Swapped.OTHER
         except (Unreachable, ServiceFault):
             return Swapped.UNKNOWN
-        return Swapped.DONE
 
     def _names(self, folder: str) -> list[str]:
         try:

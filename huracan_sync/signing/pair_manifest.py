@@ -41,9 +41,13 @@ class PairPublisher:
         self._pair = pair
         self._channel_publisher = ChannelPublisher(context, root=scope.root, channel=channel)
 
-    def channel_view(self) -> ChannelView:
-        """The channel as it is now; leaves the journal alone, so any thread may ask. Raises as `publish`."""
-        return self._channel_publisher.channel_view()
+    def channel_view(self, last: SignedState | None) -> ChannelView:
+        """The channel as it is now; leaves the journal alone, so any thread may ask. Raises as `publish`.
+
+        Args:
+            last: what this machine has signed last.
+        """
+        return self._channel_publisher.channel_view(last)
 
     def publish(
         self, left_out: frozenset[str], *, strict: bool, overwrite: bool, channel_view: ChannelView | None = None
@@ -86,6 +90,7 @@ class PairPublisher:
             known=frozenset(last.parts if last and not strict else ()),
             intend=lambda made: signed_states.intend(_state_of(made, changes, left_out, unproved)),
             channel_view=channel_view,
+            last=last,
             tables=tables,
             folder=self._seen_folder(),
         )
@@ -228,6 +233,7 @@ def _state_of(published: Published, changes: int, left_out: frozenset[str], unpr
         published.shared,
         mark_of(left_out),
         (*published.left_out, *unproved),
+        published.rev,
     )
 
 

@@ -51,14 +51,15 @@ class PushSigner:
         """Load the signing code and look at the channel in the background, while files are moved."""
         if self._context.keys.exists():
             # A daemon: a run that is interrupted does not wait for it.
-            ahead = threading.Thread(target=self._look_ahead, name="huracan-signing", daemon=True)
+            last = self.signed_states.last()
+            ahead = threading.Thread(target=self._look_ahead, args=(last,), name="huracan-signing", daemon=True)
             with contextlib.suppress(RuntimeError):  # at the end of the interpreter no thread starts; `sign` looks then
                 ahead.start()
                 self._ahead = ahead
 
-    def _look_ahead(self) -> None:
+    def _look_ahead(self, last: SignedState | None) -> None:
         with contextlib.suppress(HuracanError):  # it will be said when it is time to sign
-            self._channel_view = self._pair_publisher().channel_view()
+            self._channel_view = self._pair_publisher().channel_view(last)
 
     def _pair_publisher(self) -> PairPublisher:
         from huracan_sync.signing.pair_manifest import PairPublisher  # noqa: PLC0415 - 50 ms of cryptography

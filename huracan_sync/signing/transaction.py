@@ -1,6 +1,6 @@
 """The publish transaction, step by step. It does nothing itself: it yields steps and is sent their results.
 
-read the newer trust files and the head
+read the newer trust files and the head: not the head where this machine alone publishes; the swap then tells
 read the files that the head names  only where others publish in the same channel too
 store the body and its shards       those that Dropbox does not hold yet, and tables of leaves
 store a copy of the head in the log
@@ -90,6 +90,8 @@ def publish_transaction(request: PublishRequest, known: Trust) -> Steps[Publishe
         ServiceFault: no answer came, and nobody can tell what happened.
     """
     stored, known, added = yield from _begin(request, known)
+    is_remembered = request.channel_view is not None and request.channel_view.is_remembered
+    tables = request.tables
     for attempt in range(1, ATTEMPTS + 1):
         now_ms = int(request.clock() * 1000)
         trust.check_current(known, now_ms)
@@ -99,19 +101,23 @@ def publish_transaction(request: PublishRequest, known: Trust) -> Steps[Publishe
             yield from _check_linked(base.head, request.held)
         content = yield from _content(request, position, known.policy(request.channel))
         if base and position.whole and _is_current(request.wanted, base, content, known, now_ms):
-            return _published(base, content, known, added, made=False)
+            if not is_remembered:
+                return _published(base, content, known, added, made=False)._replace(rev=position.rev or "")
+            is_remembered = False  # no swap will tell whether it still lies there
+            stored, known = yield from read_channel(request.channel, known, added)
+            continue
         stores = [Store(part.path, part.data) for part in content.parts]
-        if attempt == 1:
-            stores += [Store(locations.leaves(sha256), table) for sha256, table in request.tables.items()]
+        stores += [Store(locations.leaves(sha256), table) for sha256, table in tables.items()]
         if stores:
             yield tuple(stores)
+            tables = {}
         made = yield from _sign(request, position, content, known, added, now_ms)
         payload = made.head
         yield (Store(locations.log(request.channel, payload.epoch, payload.seq, made.digest), made.data),)
         yield (Intend(made),)
         there = yield from _committed(made, position.rev, now_ms)
-        if there:
-            return made
+        if isinstance(there, str):
+            return made._replace(rev=there)
         if there is None and isinstance(request.wanted, Reinstate):
             raise ServiceFault(
                 f"nobody can tell whether sequence {payload.seq} of {request.channel} was ever there",
@@ -119,6 +125,7 @@ def publish_transaction(request: PublishRequest, known: Trust) -> Steps[Publishe
                 channel=request.channel,
             )
         yield (Pause(attempt),)
+        is_remembered = False
         stored, known = yield from read_channel(request.channel, known, added)
         if there is False and stored is not None and request.held is None:
             yield from _check_copied(request.channel, stored, known)
@@ -247,23 +254,29 @@ def read_channel(
     return (heads[0] if heads else None), known
 
 
-def _committed(made: Published, rev: str | None, now_ms: int) -> Steps[bool | None]:
-    """Swap the head in; whether it is in the chain. None: nobody can tell."""
+def _committed(made: Published, rev: str | None, now_ms: int) -> Steps[str | bool | None]:
+    """Swap the head in: its revision, empty where others follow it by now; False if it is not there.
+
+    None: nobody can tell.
+    """
     payload = made.head
     place = locations.head(payload.channel)
     uncertain = False
     for _ in range(SWAPS):
         (outcome,) = yield (Swap(place, made.data, rev),)
-        if outcome is Swapped.DONE:
-            return True
+        if not isinstance(outcome, Swapped):
+            put: str = outcome
+            return put
         if outcome is Swapped.OTHER and not uncertain:
             return False
         uncertain = True
         (stored,) = yield (Read(place, head.MAX_SIZE),)
         if stored is not None and stored.data == made.data:
-            return True
+            there: str = stored.rev
+            return there
         if (stored.rev if stored else None) != rev:
-            return (yield from _is_below(stored, made, now_ms))
+            is_below = yield from _is_below(stored, made, now_ms)
+            return "" if is_below else is_below
     raise ServiceFault(
         f"no answer came to sequence {payload.seq} of {payload.channel}, and it does not lie there",
         hint=_FIND_OUT,

@@ -56,7 +56,7 @@ class Intend(NamedTuple):
 
 
 class Swap(NamedTuple):
-    """Put this head where the revision `rev` lies, and only there (None: where nothing lies): a `Swapped`."""
+    """Put this head where the revision `rev` lies, only there (None: where nothing lies): its own, or a `Swapped`."""
 
     place: RelPath
     data: bytes
@@ -71,9 +71,8 @@ class Pause(NamedTuple):
 
 
 class Swapped(Enum):
-    """What came of a swap."""
+    """Why there is no revision of what was swapped in."""
 
-    DONE = "done"
     OTHER = "other"
     """Something else lies there."""
     UNKNOWN = "unknown"
@@ -113,6 +112,8 @@ class ChannelView(NamedTuple):
     """The bytes of newer trust files."""
     held: SeenHead | None = None
     """Where this machine remembers nothing: the head to go on from, if it is another than lies at its place."""
+    is_remembered: bool = False
+    """Whether `stored` is what this machine put there itself, with the revision it has got, and was not looked at."""
 
 
 class SeenFolder(NamedTuple):
@@ -167,3 +168,5 @@ class Published(NamedTuple):
     """Digests on the way of `skip` from this head on, as far as they are known."""
     resumed_from: int = 0
     """The sequence that a machine without memory went on from, where an older head lay in its place."""
+    rev: str = ""
+    """The revision of the head at its place; empty where nobody can tell."""

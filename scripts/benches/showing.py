@@ -174,11 +174,13 @@ time. To race: `bash scripts/test_peers.sh` installs the others (and tests them)
 Mbit/s (measured 2026-11-21) a file of 256 MiB takes 1.3 times the line's own time up and 1.2 times down; killed
 half-way, it sends 5 to 16 MiB again.
 
-Signing adds five requests to a push. Two are sent while files are still going up: is there a newer trust file, and what
-is the current head. Then follow the body, a copy of the head in the log, and the head. The body names the revision of
+Signing adds four requests to a push. One is sent while files are still going up: is there a newer trust file? Then
+follow the body, a copy of the head in the log, and the head. The body names the revision of
 every file, so it follows their commit; the log follows the body and the head follows both, so that nothing that is
-current names a file that is not there. Ten changed files are a
-listing, `start_batch`, `append_batch`, `finish_batch_v2` and these five. A first push of 1,000 is 24: Dropbox's session
+current names a file that is not there. The head that this machine signed last is not read: the next one replaces
+exactly its revision, and fails if another lies there (where others publish too, it is read first). Ten changed
+files are a listing, `start_batch`, `append_batch`, `finish_batch_v2` and these four; the first push of a machine lists
+the log in place of the trust file. A first push of 1,000 is 24: Dropbox's session
 ids make an entry of an append 138 bytes long, so 59 of them fill the 8 KiB of header that every server takes, and 17
 appends are needed; with `--header-budget 60000` it is 10 requests in all. Renamed files are copied inside Dropbox and
 their old names deleted by revision: 5 requests up to 1,000 of them, beside those of signing.

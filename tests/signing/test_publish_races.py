@@ -74,7 +74,7 @@ def test_ten_thousand_schedules_with_people_who_roll_back(chunk):
 def test_a_publisher_who_does_not_look_after_a_lost_answer_is_found_out(monkeypatch):
     def blindly(made, rev, now_ms):
         (outcome,) = yield (act.Swap(act.locations.head(made.head.channel), made.data, rev),)
-        return outcome is act.Swapped.DONE
+        return outcome if isinstance(outcome, str) else False
 
     monkeypatch.setattr(act, "_committed", blindly)
     assert "two heads" in said(found(range(250), rollbacks=0.4))
@@ -84,9 +84,10 @@ def test_a_publisher_who_does_not_look_after_a_lost_answer_is_found_out(monkeypa
 @pytest.mark.wide
 def test_a_publisher_who_overwrites_is_found_out(monkeypatch):
     def overwriting(dropbox, step):
-        dropbox.files[step.place] = (step.data, dropbox.rev())
+        rev = dropbox.rev()
+        dropbox.files[step.place] = (step.data, rev)
         dropbox.heads.append(step.data)
-        return act.Swapped.DONE
+        return rev
 
     monkeypatch.setattr(race_world.Dropbox, "swap", overwriting)
     with raises("FORK"):  # the other publishers see it before we do

@@ -285,6 +285,45 @@ def test_a_glimpse_that_is_out_of_date_costs_one_more_look(world):
     assert (made.head.seq, read_items(world, made.head)) == (3, ["a", "x", "y"])
 
 
+def remembered(world, made):
+    return ChannelView(1, StoredFile(made.data, made.rev), TRUST, (), is_remembered=True)
+
+
+def test_a_head_that_this_machine_put_there_itself_is_not_read(world):
+    first = world.perform(mine(item("a")))
+    assert first.rev == world.files[HEAD][1]
+    again = world.perform(
+        mine(item("a", "2"), last=frozenset({first.digest})),
+        held=seen(first.head),
+        channel_view=remembered(world, first),
+    )
+    assert [type(step).__name__ for step in world.steps] == ["Store", "Store", "Intend", "Swap"]
+    assert (again.head.seq, again.rev) == (2, world.files[HEAD][1])
+
+
+def test_who_remembers_a_head_finds_out_by_the_swap_that_another_lies_there(world):
+    first = world.perform(mine(item("a")))
+    view = remembered(world, first)
+    world.by_another(item("a"), item("x"), above=first.head)
+    made = world.perform(
+        mine(item("a"), item("b"), last=frozenset({first.digest})), held=seen(first.head), channel_view=view
+    )
+    assert (made.head.seq, made.rev, made.shared) == (3, world.files[HEAD][1], True)
+    assert read_items(world, made.head) == ["a", "b", "x"]
+
+
+@pytest.mark.parametrize("lies_there", [True, False])
+def test_that_nothing_is_new_is_never_said_of_a_head_that_is_only_remembered(world, lies_there):
+    first = world.perform(mine(item("a")))
+    view = remembered(world, first)
+    if not lies_there:
+        del world.files[HEAD]
+    again = world.perform(mine(item("a"), last=frozenset({first.digest})), held=seen(first.head), channel_view=view)
+    assert again.made is not lies_there
+    assert len(world.of(Read)) == 2  # the next trust file, and the head
+    assert world.files[HEAD][1] == again.rev
+
+
 def test_kinds_that_the_channel_does_not_allow(world):
     made = world.perform(mine(item("a"), item("b.pkl", kind=30)))
     assert (read_items(world, made.head), made.left_out) == (["a"], ("b.pkl",))

@@ -65,9 +65,10 @@ class Dropbox:
         stored = self.files.get(step.place)
         if (stored[1] if stored else None) != step.rev:
             return Swapped.OTHER
-        self.files[step.place] = (step.data, self.rev())
+        rev = self.rev()
+        self.files[step.place] = (step.data, rev)
         self.heads.append(step.data)
-        return Swapped.DONE
+        return rev
 
     def commit_blob(self, path, seen):
         """The CAS of a file: its new revision, or None when another lies there than was seen."""
@@ -97,6 +98,7 @@ class Machine:
         self.synced, self.tombs, self.intents = {}, {}, {}
         self.changes = 0
         self.last = self.next = self.held = None
+        self.rev = ""  # of the head that it has seen last, where it knows
         self.runs = []  # the heads that each run has tried
         self.task = None
 
@@ -163,6 +165,9 @@ class Machine:
 
     def look_ahead(self):
         yield
+        if self.rev and self.chance.random() < 0.5:  # what it has put there itself is not looked at
+            own = StoredFile(self.held.head, self.rev)
+            return ChannelView(TRUST.version, own, TRUST, (), is_remembered=True)
         stored = self.dropbox.read(HEAD) if self.held else None
         yield
         return ChannelView(TRUST.version, stored, TRUST, ())
@@ -222,7 +227,7 @@ class Machine:
                 answers.append(self.do(step, changes, tried, lossless))
         if isinstance(wanted, Change):
             self.last, self.next = self.sealed(made, changes), None
-        self.held = SeenHead(Mark(made.head.epoch, made.head.seq, made.digest), made.data)
+        self.held, self.rev = SeenHead(Mark(made.head.epoch, made.head.seq, made.digest), made.data), made.rev
         for path in made.superseded:  # as the next survey finds: somebody else's lies there
             if self.dropbox.blobs.get(path) != self.synced[path].rev:
                 self.synced.pop(path)

@@ -97,6 +97,8 @@ class SignedState(msgspec.Struct, frozen=True):
     """What tells the files that both sides hold and that were left out; empty for none."""
     unlisted: tuple[str, ...] = ()
     """Paths that could not be listed: a kind that the channel refuses, or a large file whose blocks are unknown."""
+    rev: str = ""
+    """The revision under which the head lies at its place; empty where it is not known."""
 
 
 class ListedFile(NamedTuple):
