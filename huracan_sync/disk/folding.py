@@ -18,18 +18,17 @@ HINT = "rename one of the two in Dropbox, or restore to a disk that tells them a
 def is_folding(root: Path) -> bool:
     """Whether the folder, or the nearest above it that exists, finds its entries in another case too.
 
-    Of a folder that is there and empty only a file can tell: one of ours is made for it, and removed.
+    Where no name in it can tell, a file of ours is made for it, and removed. The names of other disks tell nothing.
     """
     folder = root.absolute()
     while not folder.is_dir() and folder != folder.parent:
         folder = folder.parent
     try:
+        device = folder.stat().st_dev
         with os.scandir(folder) as entries:
-            name = next((entry.name for entry in entries if _other_case(entry.name) != entry.name), None)
-        if name is not None:
-            return _is_found(folder / name, folder / _other_case(name))
-        if folder != root.absolute():
-            return bool(folder.name) and _is_found(folder, folder.with_name(_other_case(folder.name)))
+            for name in (entry.name for entry in entries if _other_case(entry.name) != entry.name):
+                if os.lstat(folder / name).st_dev == device:
+                    return _is_found(folder / name, folder / _other_case(name))
         with tempfile.NamedTemporaryFile(prefix=PART_PREFIX, suffix=PART_SUFFIX, dir=folder) as probe:
             made = Path(probe.name)
             return _is_found(made, made.with_name(_other_case(made.name)))
@@ -54,8 +53,9 @@ def refuse_another(folder: int, name: str, above: str = "") -> None:
     names = os.listdir(folder)
     if any(fold(other) == fold(name) for other in names):
         return
-    other = next((other for other in names if _is_found(name, other, folder)), name)
-    raise one_to_this_disk(above + name, above + other)
+    for other in names:
+        if _is_found(name, other, folder):
+            raise one_to_this_disk(above + name, above + other, "the one that is here stays")
 
 
 def refuse_another_way(folder: Path) -> None:
@@ -74,9 +74,9 @@ def refuse_another_way(folder: Path) -> None:
                 os.close(above)
 
 
-def one_to_this_disk(path: str, other: str) -> LocalFailure:
+def one_to_this_disk(path: str, other: str, outcome: str = "neither was written") -> LocalFailure:
     """The error for a file that cannot lie beside another one here."""
-    message = f"{path} and {other} are two names in Dropbox and one to this disk; neither was written"
+    message = f"{path} and {other} are two names in Dropbox and one to this disk; {outcome}"
     return LocalFailure(message, hint=HINT, path=path)
 
 

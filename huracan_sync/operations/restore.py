@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from huracan_sync.disk.files import located
 from huracan_sync.disk.folding import is_folding, one_to_this_disk
 from huracan_sync.disk.parquet import is_damaged
 from huracan_sync.disk.remove import remove, sweep
@@ -39,7 +40,7 @@ from huracan_sync.tree.active_names import active
 from huracan_sync.tree.entry import Entry
 from huracan_sync.tree.folder_view import FolderView
 from huracan_sync.tree.look_alikes import look_alikes
-from huracan_sync.tree.paths import fold, join
+from huracan_sync.tree.paths import RelPath, fold, join
 from huracan_sync.tree.plan import Conflict, Copy, Places, Plan, plan
 from huracan_sync.tree.spelling import Spelling
 from huracan_sync.tree.units import counted
@@ -208,11 +209,10 @@ class Restore:
 
     def _look_alikes(self, changes: ChangeSet) -> list[Problem]:
         """Files that Dropbox tells apart and this disk does not: none of them is touched."""
-        disk, here = self.pair.disk, (entry.path for entry in changes.here.values())
-        alike = look_alikes({*here, *(entry.path for entry in _everything_there(changes))})
-        if not alike or not is_folding(disk.path if isinstance(disk, FolderView) else disk):
-            return []
-        return [Problem(path, one_to_this_disk(path, other)) for path, other in sorted(alike.items())]
+        alike = look_alikes({entry.path for entry in (*changes.here.values(), *_everything_there(changes))})
+        folders = {other: Path(*located(self.pair.disk, RelPath(other))).parent for other in alike.values()}
+        folding = {folder for folder in {*folders.values()} if is_folding(folder)}
+        return [Problem(p, one_to_this_disk(p, alike[p])) for p in sorted(alike) if folders[alike[p]] in folding]
 
     def _count_unsigned(self, changes: ChangeSet) -> None:
         """Count and name what nobody has signed, and what contradicts what is signed."""

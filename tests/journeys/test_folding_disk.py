@@ -1,11 +1,13 @@
 """A disk that folds names further than Dropbox does: what it cannot hold is reported, and nothing is overwritten."""
 
+import contextlib
 import os
 import unicodedata
 from unittest import mock
 
 import pytest
-from folding_disk import caseless, folding
+from folding_disk import caseless, folding, in_this_process
+from mounted_disk import Unmountable, mount
 from transfer_world import local_tree
 
 from huracan_sync.disk import folding as disk_folding
@@ -29,8 +31,13 @@ def disk(world):
         yield world
 
 
-def test_the_disk_of_these_tests_folds(tmp_path):
-    with folding(tmp_path / "d"):
+@pytest.mark.parametrize("disk", [mount, in_this_process])
+def test_the_disk_of_these_tests_folds(tmp_path, disk):
+    with contextlib.ExitStack() as stack:
+        try:
+            stack.enter_context(disk(tmp_path / "d"))
+        except Unmountable as why:
+            pytest.skip(f"no disk can be mounted here ({why}): these tests fold the calls of their own process")
         (tmp_path / "d/Maße.csv").write_bytes(b"one")
         assert (tmp_path / "d/MASSE.CSV").read_bytes() == b"one"
         (tmp_path / "d/é").mkdir()
@@ -38,7 +45,7 @@ def test_the_disk_of_these_tests_folds(tmp_path):
         os.close(os.open("x", os.O_CREAT | os.O_WRONLY, dir_fd=folder))
         os.rename("X", "y", src_dir_fd=folder, dst_dir_fd=folder)
         os.close(folder)
-    assert local_tree(tmp_path / "d") == {"Maße.csv": b"one", "é/y": b""}
+        assert local_tree(tmp_path / "d") == {"Maße.csv": b"one", "é/y": b""}
     assert caseless("straße") == caseless("STRASSE")
 
 
@@ -83,8 +90,8 @@ def test_a_verified_restore_refuses_the_same(publisher, hamilton, tmp_path):
     publisher.push(channel="data")
     with folding(tmp_path / "to"):
         report = hamilton.restore("/Engine/data", tmp_path / "to", channel="data")
-    assert {failure.path for failure in report.failed} == {"Maße.csv", "Masse.csv"}
-    assert local_tree(tmp_path / "to") == {"c.csv": b"c"}
+        assert {failure.path for failure in report.failed} == {"Maße.csv", "Masse.csv"}
+        assert local_tree(tmp_path / "to") == {"c.csv": b"c"}
 
 
 def test_the_engine_and_the_command_line_refuse_the_same(logged_in):
@@ -104,7 +111,7 @@ def test_the_engine_and_the_command_line_refuse_the_same(logged_in):
         (logged_in.work / "got/Masse.csv").write_bytes(b"mine")
         for options in ([], ["--overwrite"]):
             assert logged_in.command("get", "/Other/Maße.csv", "got/Maße.csv", *options)[0] == 1
-    assert logged_in.tree() == {"got/Masse.csv": b"mine"}
+        assert logged_in.tree() == {"got/Masse.csv": b"mine"}
 
 
 def test_names_that_a_disk_gives_back_decomposed_are_synced(world):
@@ -122,9 +129,26 @@ def test_names_that_a_disk_gives_back_decomposed_are_synced(world):
 
 
 def test_the_probe_of_an_empty_folder_leaves_nothing(tmp_path):
-    with folding(tmp_path / "d"):
-        assert disk_folding.is_folding(tmp_path / "d")
-    (tmp_path / "plain").mkdir()
-    assert not disk_folding.is_folding(tmp_path / "plain")
-    assert not disk_folding.is_folding(tmp_path / "none/below")
-    assert local_tree(tmp_path) == {}
+    for folder in (tmp_path / "disk", tmp_path / "plain"):
+        folder.mkdir()
+    with folding(tmp_path / "disk"):
+        for below in (".", "none/below"):  # no name of the disk can tell yet, and the folder's own is not on it
+            assert disk_folding.is_folding(tmp_path / "disk" / below)
+            assert not disk_folding.is_folding(tmp_path / "plain" / below)
+        assert local_tree(tmp_path) == {}
+        (tmp_path / "disk/1234").write_bytes(b"a name without a letter")
+        assert disk_folding.is_folding(tmp_path / "disk")
+
+
+@pytest.mark.parametrize("pair", PAIRS)
+def test_a_disk_below_the_folder_is_looked_at_too(world, pair):
+    for path, data in {pair[0]: b"one", pair[1]: b"another"}.items() | MANY.items():
+        world.foreign_write(f"inner/{path}", data)
+        world.foreign_write(f"plain/{path}", data)
+    world.dst.mkdir()
+    (world.dst / "B").write_bytes(b"mine")
+    with folding(world.dst / "inner"):
+        report = world.restore()
+        assert {failure.path for failure in report.failed} == {f"inner/{path}" for path in pair}
+        assert local_tree(world.dst / "inner") == MANY
+        assert local_tree(world.dst / "plain") == {pair[0]: b"one", pair[1]: b"another", **MANY}

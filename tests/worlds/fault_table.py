@@ -224,6 +224,18 @@ ELSEWHERE = {
     "local: a disk that takes two names for one": (
         "journeys/test_folding_disk.py::test_a_restore_writes_neither_and_names_both"
     ),
+    "local: a healthy parquet that nobody here can judge": (
+        "disk/test_parquet.py::test_an_encrypted_footer_cannot_be_judged"
+    ),
+    "local: a tree deeper than names can be": (
+        "disk/test_hostile_disk.py::test_a_tree_too_deep_is_reported_and_the_rest_is_taken"
+    ),
+    "local: a locale that is not UTF-8": (
+        "operations/test_restore.py::test_a_locale_that_is_not_utf8_is_refused_before_anything_is_written"
+    ),
+    "local: the rights of a file that is replaced": (
+        "disk/test_hostile_disk.py::test_the_rights_of_a_replaced_file_survive"
+    ),
     "local: a fork in the middle of a commit": (
         "engine/test_ends_and_forks.py::test_a_forked_worker_goes_on_whatever_its_parent_held"
     ),

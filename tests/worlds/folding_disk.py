@@ -1,9 +1,9 @@
 """A disk that folds as those of macOS do: one file for all names that are equal caseless and decomposed.
 
-Every call of this process that names a file below the folder is led to the entry that is there under another
-spelling, as the kernel of such a disk leads it; names are kept as they were given, or decomposed (HFS+). It is the
-seam of Python: `os.open`, `os.stat` and their like, with and without `dir_fd`, and what `pathlib` calls. The Linux
-kernels that the tests run on fold nothing, so that no disk of the real kind can be mounted.
+Where this user may mount one, it is a mounted disk with the kernel in between (`mounted_disk`). Elsewhere every call of
+this process that names a file below the folder is led to the entry that is there under another spelling: `os.open`,
+`os.stat` and their like, with and without `dir_fd`, and what `pathlib` calls. Names are kept as they were given, or
+decomposed (HFS+).
 """
 
 # ruff: noqa: PTH109, PTH115, PTH117, PTH118, PTH206 - what pathlib stands on
@@ -14,6 +14,8 @@ import os
 import unicodedata
 from pathlib import Path
 from unittest import mock
+
+from mounted_disk import Unmountable, mount
 
 _REAL = {name: getattr(os, name) for name in (
     "open", "stat", "lstat", "mkdir", "rename", "replace", "link", "unlink", "remove", "rmdir", "listdir", "scandir",
@@ -55,7 +57,18 @@ class _Disk:
 
 @contextlib.contextmanager
 def folding(root, *, decomposes=False):
-    """Within the block everything below `root` lies on such a disk."""
+    """Within the block everything below `root`, an empty folder, lies on such a disk."""
+    with contextlib.ExitStack() as disk:
+        try:
+            disk.enter_context(mount(root, decomposes=decomposes))
+        except Unmountable:
+            disk.enter_context(in_this_process(root, decomposes=decomposes))
+        yield
+
+
+@contextlib.contextmanager
+def in_this_process(root, *, decomposes=False):
+    """As `folding`, for the calls of this process alone."""
     Path(root).mkdir(parents=True, exist_ok=True)
     disk = _Disk(root, decomposes=decomposes)
 
