@@ -76,8 +76,8 @@ def run(options: argparse.Namespace, invocation: Invocation) -> int:
     place = login_of.store.kept_in(login.refresh_token) or ""
     words = [
         f"logged in: profile {login.profile}, account {login.account_id}",
-        *_allowed(login.scopes),
-        f"the refresh token is kept in the {place}; access tokens renew themselves from now on",
+        *([] if person.has_seen_scopes else _allowed(login.scopes)),
+        f"the refresh token is kept in the {place}; access tokens renew themselves",
     ]
     invocation.output.document({**_as_dict(login), "kept_in": place}, words)
     with contextlib.suppress(HuracanError):
@@ -120,21 +120,25 @@ class _Terminal:
         self._env = invocation.env
         self._question = question
         self._browser: subprocess.Popen[bytes] | None = None
+        self.has_seen_scopes = False
+        """Whether what the login allows was listed before it was confirmed."""
 
     def show(self, url: str, *, opens: bool) -> None:
         """Show the consent page's address, and open it where there is a browser."""
         if not opens:
-            self._output.show(f"Open this page in any browser, on any machine, and choose Allow:\n\n  {url}\n")
+            self._show("Open this page in any browser, on any machine, and choose Allow:", url)
         elif self._has_browser():
-            self._output.show(
-                f"Opening the consent page; choose Allow there. If no browser opens, use this address:\n\n  {url}\n"
-            )
+            self._show("Opening the consent page; choose Allow there. If no browser opens, use this address:", url)
             self._open(url)
         else:
-            self._output.show(
-                f"There is no browser here. End this with Ctrl-C and add --no-browser, or, if the port in this address "
-                f"is forwarded to this machine (ssh -L), open it where you sit:\n\n  {url}\n"
+            what = (
+                "There is no browser here. End this with Ctrl-C and add --no-browser, or, if the port in this address "
+                "is forwarded to this machine (ssh -L), open it where you sit:"
             )
+            self._show(what, url)
+
+    def _show(self, what: str, url: str) -> None:
+        self._output.show(what, f"  {url}\n")
 
     def _has_browser(self) -> bool:
         wanted = self._env.get("BROWSER") or self._env.get("DISPLAY") or self._env.get("WAYLAND_DISPLAY")
@@ -160,6 +164,7 @@ class _Terminal:
         self._output.say(f"Dropbox account {identity.account_id}{name} allows:")
         for line in _allowed(identity.scopes):
             self._output.say(line)
+        self.has_seen_scopes = not self._output.quiet
         if not name:
             self._output.say("(The browser's page says whose account it is; with --account-info, so does this.)")
         return self._ask(f"{self._question} [y/N] ").strip().lower() in {"y", "yes"}

@@ -8,16 +8,22 @@ from huracan_sync.cli.columns import Whole
 from huracan_sync.cli.invocation import DONE, Invocation
 
 SHELLS = ("bash", "zsh", "fish")
+WHERE = """\
+bash:
+  huracan-sync completion bash \\
+    > ~/.local/share/bash-completion/completions/huracan-sync
+zsh, into a folder of $fpath:
+  huracan-sync completion zsh > ~/.zfunc/_huracan-sync
+fish:
+  huracan-sync completion fish > ~/.config/fish/completions/huracan-sync.fish
+"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Give the parser the verb's arguments."""
-    parser.add_argument("shell", choices=SHELLS, help="which shell")
-    parser.epilog = (
-        "bash: huracan-sync completion bash > ~/.local/share/bash-completion/completions/huracan-sync; "
-        "zsh: huracan-sync completion zsh > a folder of $fpath, as _huracan-sync; "
-        "fish: huracan-sync completion fish > ~/.config/fish/completions/huracan-sync.fish"
-    )
+    parser.add_argument("shell", metavar="SHELL", choices=SHELLS, help=", ".join(SHELLS))
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.epilog = WHERE
 
 
 def run(options: argparse.Namespace, invocation: Invocation) -> int:

@@ -39,6 +39,7 @@ def run(options: argparse.Namespace, invocation: Invocation) -> int:
         verified = isinstance(found, reading.Signed)
         if isinstance(found, FolderMetadata):
             report, target = _folder(options, context)
+            verified = bool(report.verified_by) and not report.unsigned
         else:
             report, target = _file(options, context, found)
     words = [f"{target}: {report.downloaded} downloaded ({size_in_words(report.bytes_received)})"]
@@ -49,6 +50,10 @@ def run(options: argparse.Namespace, invocation: Invocation) -> int:
         words = [f"{target}: already there"]
     if as_signed:
         words[0] += f"; verified, sequence {report.sequence}"
+    elif report.unsigned:
+        words[0] += f"; not verified: no channel lists {counted(report.unsigned, 'file')}"
+    elif not verified and not options.unsigned and isinstance(found, FolderMetadata):
+        invocation.output.say(f"note: {options.remote} is not verified: no channel lists it")
     document = {**report.as_dict(), "local": str(target), "verified": as_signed}
     invocation.output.document(document, [*words, *invocation.output.failures(report.failed)])
     return FAILURES if report.failed else DONE
@@ -59,9 +64,11 @@ def _folder(options: argparse.Namespace, context: Context) -> tuple[RestoreRepor
     target = Path(options.local) / name if options.local == "." and name else Path(options.local)
     if target.is_file():
         raise UsageError(f"{target} is a file, and {options.remote} is a folder", hint="name a folder")
-    chosen = RestoreOptions(overwrite=options.overwrite, wait_s=options.wait, missing_ok=False)
+    chosen = RestoreOptions(
+        overwrite=options.overwrite, wait_s=options.wait, unsigned=options.unsigned, missing_ok=False
+    )
     with context.pair(target, options.remote) as pair:
-        return Restore(context, pair, chosen).run(), target
+        return Restore(context, pair, chosen, channel=options.channel).run(), target.absolute()
 
 
 def _file(

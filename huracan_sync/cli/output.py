@@ -153,9 +153,10 @@ class Output:
             with suppress(LocalFailure):
                 _answer(redact(as_json({**document, "retryable": False, "facts": {}})))
 
-    def show(self, text: str) -> None:
-        """As `say`, but letter by letter: the address of a consent page has a value in it that only counts whole."""
-        tell(Whole(text))
+    def show(self, sentence: str, value: str) -> None:
+        """A sentence, and below it a value letter by letter: the address of a consent page counts only whole."""
+        tell(f"{sentence}\n")
+        tell(Whole(value))
 
     def interrupted(self, hint: str) -> None:
         """A signal ended it; `hint` says what that means."""

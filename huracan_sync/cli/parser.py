@@ -17,6 +17,8 @@ NEEDS_NO_LOGIN = {"status", "emulator", "help", "completion"}
 MAKES_OR_ENDS_A_LOGIN = {"authorize", "logout"}
 
 _UNKNOWN_VERB = re.compile(r"argument (?:VERB|WHAT): invalid choice: '([^']*)'")
+_UNKNOWN_CHOICE = re.compile(r"argument (\S+): invalid choice: '([^']*)'")
+_NO_NUMBER = re.compile(r"argument (\S+): invalid (int|float) value: ('[^']*')")
 _UNKNOWN_OPTIONS = re.compile(r"unrecognized arguments: (.*)")
 
 
@@ -60,6 +62,12 @@ class Parser(argparse.ArgumentParser):
             known = [name for action in self._actions if action.choices for name in map(str, action.choices)]
             near = _did_you_mean(found[1], known) or f"; {self.prog} --help lists them all"
             return f"there is no {self.prog} {found[1]}{near}"
+        if found := _UNKNOWN_CHOICE.match(message):
+            known = next(list(map(str, a.choices)) for a in self._actions if a.choices and found[1] in _names_of(a))
+            near = _did_you_mean(found[2], known)
+            return f"{found[1]} is one of {', '.join(known)}, not {found[2]!r}{near}"
+        if found := _NO_NUMBER.match(message):
+            return f"{found[1]} {found[3]} is no {'whole number' if found[2] == 'int' else 'number'}"
         if found := _UNKNOWN_OPTIONS.match(message):
             words = found[1].split()
             wrong = next((word for word in words if word.startswith("-")), words[0])
@@ -82,6 +90,11 @@ class Parser(argparse.ArgumentParser):
 def _usage_of(action: argparse.Action) -> str:
     name = action.metavar if isinstance(action.metavar, str) else action.dest.upper()
     return {"?": f"[{name}]", "*": f"[{name} ...]"}.get(str(action.nargs), name)
+
+
+def _names_of(action: argparse.Action) -> list[str]:
+    """What argparse may call it in an error."""
+    return ["/".join(action.option_strings), str(action.metavar), action.dest]
 
 
 def _did_you_mean(wrong: str, known: list[str]) -> str:
@@ -148,8 +161,7 @@ def build(prog: str, version: str, verbs: Mapping[str, str], epilog: str, *, onl
         module = importlib.import_module(f"huracan_sync.cli.{name}")
         inner.set_defaults(run=module.run)
         module.add_arguments(inner)
-        if name != "emulator":  # it has options of its own, and imports nothing of ours
-            add_global_options(inner, inner=True)
+        add_global_options(inner, inner=True)
         if name not in NEEDS_NO_LOGIN:
             from huracan_sync.cli import login_options  # noqa: PLC0415 - start-up counts
 

@@ -48,6 +48,10 @@ def find(
             if options.channel:
                 raise
             why = str(error)
+        except NotFound:  # a channel was named; it may list what lies below a folder
+            if isinstance(folder := metadata(context.remote, path), FolderMetadata):
+                return folder
+            raise
     found = metadata(context.remote, path) if path else FolderMetadata("", "/", "/")
     if found is None:
         raise NotFound(f"{path} does not exist in Dropbox", path=path, hint="`huracan-sync ls` shows what does")

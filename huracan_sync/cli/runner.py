@@ -36,6 +36,7 @@ from huracan_sync.errors import (
     LocalFailure,
     MissingScope,
     NotAuthorized,
+    NoTrust,
     Refused,
     TryLater,
     Unavailable,
@@ -125,20 +126,13 @@ def _run(options: argparse.Namespace, env: Environment, output: Output) -> int:
     invocation = Invocation(env, output)
     try:
         invocation.env = _configured(options, env)
-        if any(_ESCAPED.search(word) for word in vars(options).values() if isinstance(word, str)):
-            from huracan_sync.disk.scan import require_utf8  # noqa: PLC0415 - only where it may refuse
-
-            require_utf8()  # else the word is what it is: a name that is no UTF-8
+        _require_names(options)
         return int(options.run(options, invocation))
     except (KeyboardInterrupt, _Interrupted):
         output.interrupted(getattr(options, "interrupted", CARRIES_ON))
         return INTERRUPTED
     except HuracanError as error:
-        if isinstance(error, MissingScope) and invocation.reads_only:
-            # Nobody is told to give a reader more: whoever takes its login from its machine could write, too.
-            error.hint = f"profile {invocation.reads_only} is meant to read only; write from the engine's machine"
-        elif error.hint == UsageError.default_hint:
-            error.hint = f"see `huracan-sync help {options.verb}`"
+        error.hint = _hint(error, options.verb, invocation.reads_only)
         output.error(error)
         return exit_code(error)
     except BrokenPipeError:
@@ -156,6 +150,27 @@ def _run(options: argparse.Namespace, env: Environment, output: Output) -> int:
         tell(redact(traceback.format_exc()) + "This is a bug in huracan-sync. Please report it with the lines above.")
         output.bug(error)
         return FAILURES
+
+
+def _require_names(options: argparse.Namespace) -> None:
+    """Refuses words that cannot be what they stand for."""
+    if any(_ESCAPED.search(word) for word in vars(options).values() if isinstance(word, str)):
+        from huracan_sync.disk.scan import require_utf8  # noqa: PLC0415 - only where it may refuse
+
+        require_utf8()  # else the word is what it is: a name that is no UTF-8
+    for name, top in (("local", "the folder you are in is ."), ("remote", "the top folder of Dropbox is /")):
+        if getattr(options, name, None) == "":  # a variable of the shell that was not set
+            raise UsageError(f"{name.upper()} is empty", hint=f"name it; {top}")
+
+
+def _hint(error: HuracanError, verb: str, reader: str) -> str:
+    """What to do next, as it fits the profile; `reader` is its name if it only reads."""
+    if isinstance(error, MissingScope) and reader:
+        # Nobody is told to give a reader more: whoever takes its login from its machine could write, too.
+        return f"profile {reader} is meant to read only; write from the engine's machine"
+    if isinstance(error, NoTrust) and not reader and error.hint == NoTrust.default_hint:
+        return f"on the engine's machine, run `huracan-sync keys init`; elsewhere, {error.hint}"
+    return f"see `huracan-sync help {verb}`" if error.hint == UsageError.default_hint else error.hint
 
 
 def _raise_interrupted(_: int, __: FrameType | None) -> None:

@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 IGNORE_FILE = ".huracanignore"
 """Read from the top of the local folder."""
 
-_BRACES = re.compile(r"\{([^{}]*)\}")
+_PIECE = re.compile(r"\\.|\[[!^]?\]?(?:\\.|\[:\w*:\]|[^]\\])*\]|.", re.DOTALL)
+"""What a glob is read by: an escaped character, a bracket as a whole, or a character."""
 
 
 class Rule(msgspec.Struct, frozen=True):
@@ -81,7 +82,8 @@ class Filters:
 def _compiled(pattern: str) -> pathspec.GitIgnoreSpec:
     if not pattern.strip("/") or pattern.startswith("!"):
         raise UsageError(f"{pattern!r} is no pattern", hint="write a glob like *.tmp, /cache/ or **/logs/*.gz")
-    return _spec([_anchored(each) for each in _expanded(pattern)], "a pattern")
+    _require_closed(pattern)
+    return _spec([_anchored(each) for each in _expanded(pattern)], f"the pattern {pattern!r}")
 
 
 def _spec(lines: list[str], source: str) -> pathspec.GitIgnoreSpec:
@@ -89,8 +91,22 @@ def _spec(lines: list[str], source: str) -> pathspec.GitIgnoreSpec:
 
     try:
         return pathspec.GitIgnoreSpec.from_lines(lines)
-    except ValueError as error:
+    except (ValueError, re.error) as error:
         raise UsageError(f"{source} cannot be read: {error}", hint="the rules are those of .gitignore") from None
+
+
+def _require_closed(pattern: str) -> None:
+    """Refuses a bracket or brace that has no end, and a class that no glob here knows: each would match nothing."""
+    depth = 0
+    for piece in _PIECE.findall(pattern):
+        if piece == "[":
+            raise UsageError(f"the pattern {pattern!r} has a [ that is not closed", hint="write \\[ to mean a bracket")
+        if len(piece) > 1 and piece[0] == "[" and "[:" in piece:
+            hint = "write the characters themselves, like [a-zA-Z0-9]"
+            raise UsageError(f"the pattern {pattern!r} names a class of characters", hint=hint)
+        depth += {"{": 1, "}": -1 if depth else 0}.get(piece, 0)
+    if depth:
+        raise UsageError(f"the pattern {pattern!r} has a {{ that is not closed", hint="write \\{ to mean a brace")
 
 
 def _anchored(pattern: str) -> str:
@@ -101,10 +117,26 @@ def _anchored(pattern: str) -> str:
 
 
 def _expanded(pattern: str) -> Iterator[str]:
-    """`a.{b,c}` is `a.b` and `a.c`."""
-    found = _BRACES.search(pattern)
-    if found is None:
-        yield pattern
+    """`a.{b,c}` is `a.b` and `a.c`; braces within braces count, escaped ones and those within brackets do not."""
+    pieces = _PIECE.findall(pattern)
+    begin = next((at for at, piece in enumerate(pieces) if piece == "{"), None)
+    if begin is None:
+        yield "".join(_plain(piece) for piece in pieces)
         return
-    for choice in found[1].split(","):
-        yield from _expanded(pattern[: found.start()] + choice + pattern[found.end() :])
+    depth, choices = 0, [""]
+    for at, piece in enumerate(pieces[begin:], begin):
+        depth += {"{": 1, "}": -1}.get(piece, 0)
+        if piece == "," and depth == 1:
+            choices.append("")
+        elif depth == 0:
+            break
+        elif at > begin:
+            choices[-1] += piece
+    before, after = "".join(pieces[:begin]), "".join(pieces[at + 1 :])
+    for choice in choices:
+        yield from _expanded(before + choice + after)
+
+
+def _plain(piece: str) -> str:
+    """An escaped brace or comma without its escape, which only the braces needed."""
+    return piece[1:] if piece in {"\\{", "\\}", "\\,"} else piece

@@ -27,7 +27,7 @@ import msgspec
 
 from huracan_sync.tree.entry import Entry, Tree
 from huracan_sync.tree.paths import RelPath, ancestors, folders_of
-from huracan_sync.tree.units import counted
+from huracan_sync.tree.units import size_in_words
 
 
 class Copy(msgspec.Struct, frozen=True, tag="copy"):
@@ -118,7 +118,7 @@ class Plan(msgspec.Struct, frozen=True):
     def lines(self) -> Iterator[str]:
         """The plan for a person, one line a step, in the order of paths."""
         marked = [
-            *((step.path, f"copy      {step.path}  {counted(step.entry.size, 'byte')}") for step in self.copies),
+            *((step.path, f"copy      {step.path}  {size_in_words(step.entry.size)}") for step in self.copies),
             *((step.path, f"delete    {step.path}") for step in self.deletes),
             *((step.path, f"conflict  {step.path}: {step.why}") for step in self.conflicts),
         ]

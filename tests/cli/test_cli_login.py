@@ -46,6 +46,7 @@ def test_a_newcomer_without_a_keyring(bare):
     assert f"Dropbox account {bare.dropbox.account_id} allows:\n  files.content.read   restoring, reading" in screen
     assert "Store this login as profile engine? [y/N]" in screen
     assert "kept in the vault" in screen
+    assert screen.count("files.content.read   restoring") == 1
     assert PHRASE not in screen
     code, screen = bare.at_terminal("token", answers=[("Passphrase of the vault", PHRASE)])
     assert (code, "sl." in screen) == (0, True)

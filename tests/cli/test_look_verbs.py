@@ -82,8 +82,17 @@ def test_get_replaces_nothing_unasked(machine, tmp_path):
 def test_get_a_folder(machine, tmp_path):
     machine.write("x/a", "x/b")
     machine.run("push", machine.src, "/Engine")
-    assert machine.answer("get", "/Engine/x")[1]["downloaded"] == 2
+    code, _, err = machine.run("get", "/Engine/x")
+    assert (code, "note: /Engine/x is not verified: no channel lists it" in err) == (0, True)
     assert (tmp_path / "x" / "b").read_bytes() == b"data of x/b"
+
+
+@pytest.mark.parametrize("words", [("push", "src", ""), ("ls", ""), ("restore", "", "back"), ("push", "", "/Engine")])
+def test_a_variable_of_the_shell_that_was_not_set_does_not_name_the_top_folder(machine, words):
+    machine.write("a")
+    code, out, err = machine.run(*words)
+    assert (code, out, " is empty\n  hint: name it; the " in err) == (2, "", True)
+    assert machine.remote("/") == set()
 
 
 def test_cat_prints_the_bytes(machine):
@@ -115,6 +124,12 @@ def test_what_is_signed_is_verified_whatever_lies_there_now(machine, tmp_path, m
     assert (document["verified"], document["sequence"], document["downloaded"]) == (True, 1, 1)
     assert (tmp_path / "mine.json").read_text() == '{"n": 1}'
     assert machine.run("cat", "/Engine/data/a.json", "--unsigned")[1] == '{"n": 2}'
+    folder = machine.answer("get", "/Engine/data", "whole")[1]
+    assert (folder["verified"], folder["sequence"], folder["downloaded"]) == (True, 1, 2)
+    assert (tmp_path / "whole" / "a.json").read_text() == '{"n": 1}'
+    assert machine.answer("get", "/Engine/data", "named", "--channel", "data")[1]["verified"] is True
+    assert machine.answer("get", "/Engine/data", "raw", "--unsigned")[1]["verified"] is False
+    assert (tmp_path / "raw" / "a.json").read_text() == '{"n": 2}'
     assert machine.run("cat", "/Engine/data/c.json", "--channel", "data")[0] == 1
 
 

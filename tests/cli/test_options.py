@@ -45,6 +45,12 @@ def test_global_options_stand_before_or_after_the_verb(words):
     assert (options.local, options.remote) == ("A", "B")
 
 
+@pytest.mark.parametrize("verb", cli.VERBS)
+def test_every_verb_takes_the_global_options_behind_it(verb):
+    (verbs,) = cli.parser_of(verb)._verbs()
+    assert {"--profile", "--config", "--json", "-v", "-q", "--log-file"} <= set(verbs[verb].spellings())
+
+
 def test_the_later_one_wins_and_nothing_given_is_nothing():
     parse = cli.parser_of("keys").parse_args
     assert parse(["--profile", "a", "keys", "--profile", "b", "show", "--profile", "c"]).profile == "c"
@@ -78,6 +84,9 @@ def test_old_spellings_work_and_are_not_listed():
         ("frobnicate", "there is no huracan-sync frobnicate; huracan-sync --help lists them all"),
         ("push a b --dryrun", "did you mean --dry-run?"),
         ("push a b --jsn", "did you mean --json?"),
+        ("completion fsh", "SHELL is one of bash, zsh, fish, not 'fsh'; did you mean fish?"),
+        ("push a b --wait soon", "--wait 'soon' is no number"),
+        ("verify a --limit 1.5", "--limit '1.5' is no whole number"),
     ],
 )
 def test_misspelled_words_are_usage_errors_with_a_suggestion(words, said, capsys):

@@ -43,6 +43,9 @@ FILES = [
         ("[a-c].parquet", {"a.parquet"}),
         ("[!a].parquet", set()),
         ("Größe.*", {"deep/er/Größe.csv"}),
+        ("a.{t{mp,xt},parquet}", {"a.tmp", "deep/a.tmp", "a.parquet"}),
+        ("[{a].{tmp,parquet}", {"a.tmp", "deep/a.tmp", "a.parquet"}),
+        (r"\{a.tmp,er\}", set()),
         ("#notes", {"#notes"}),
         ("*", set(FILES)),
         ("nothing", set()),
@@ -110,7 +113,18 @@ def test_a_line_that_is_no_rule(text):
         parse_rules(f"# ok\n{text}\n", source="filters")
 
 
-@pytest.mark.parametrize("pattern", ["", "/", "!x"])
+@pytest.mark.parametrize("pattern", ["", "/", "!x", "[", "a[bc", "*.{tmp,bin", "[z-a]", "[[:alpha:]]*", "*.tmp\\"])
 def test_a_pattern_that_is_none(pattern):
+    """One that could match nothing is refused: who typed it meant something."""
     with pytest.raises(UsageError):
         Filters([Rule(True, pattern)])
+
+
+def test_a_line_of_the_ignore_file_that_is_none():
+    with pytest.raises(UsageError, match="huracanignore"):
+        Filters(ignore="*.bin\n[z-a]\n")
+
+
+@pytest.mark.parametrize(("pattern", "name"), [(r"a\{b", "a{b"), (r"a\[b", "a[b"), (r"{a\,b,c}", "a,b"), ("a]", "a]")])
+def test_what_is_escaped_means_itself(pattern, name):
+    assert not Filters([Rule(False, pattern)])(name)

@@ -162,9 +162,9 @@ def test_what_cannot_be_read_is_not_gone():
 def test_steps_are_sorted_and_printable():
     made = plan(of(b="1"), of(c="22", a="1", d="x"), of(b="1", d="y"), delete=True)
     assert list(made.lines()) == [
-        "copy      a  1 byte",
+        "copy      a  1 B",
         "delete    b",
-        "copy      c  2 bytes",
+        "copy      c  2 B",
         "conflict  d: both sides have it, with different content, and no earlier sync says which is newer",
     ]
     assert made.bytes_to_copy == 3
