@@ -35,7 +35,7 @@ class Push(Document):
     vouched: list[str]
     left_out: list[LeftOut]
     not_in_metadata: list[LeftOut]
-    """Parquet files that the dataset's `_metadata` does not describe, where `--parquet-metadata` keeps one."""
+    """Parquet files that the dataset's `_metadata` does not describe, or describes wrongly."""
     resumed_from: int
     """Not 0: somebody had put an older head back, and it went on from this sequence."""
     filtered: int

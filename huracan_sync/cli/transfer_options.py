@@ -62,7 +62,8 @@ def add_parquet_metadata(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--parquet-metadata",
         action="store_true",
-        help="LOCAL is a parquet dataset: keep its _metadata file, so that readers need no footer of any file",
+        help="LOCAL is a parquet dataset: keep its _metadata file, so that readers need no footer of any file; "
+        "later runs keep it too",
     )
 
 

@@ -54,7 +54,7 @@ class Publish:
     def __init__(self, context: Context, pair: Pair, options: PushOptions | None = None, *, channel: str) -> None:
         self.report = PublishReport(channel=channel)
         self._push = Push(context, pair, options, channel=channel)
-        self._push.report = self.report
+        self._push.report, self._push.is_set = self.report, True
         self._pair = pair
         self._channel_publisher = ChannelPublisher(context, root=self._push.signer.scope.root, channel=channel)
 

@@ -35,7 +35,7 @@ from huracan_sync.transfer.journal.synced_files import SyncedFiles
 from huracan_sync.transfer.pair import Options, Pair, PairPlan, Report, sides
 from huracan_sync.transfer.progress import Failure, Monitor
 from huracan_sync.tree.folder_view import FolderView
-from huracan_sync.tree.paths import fold, join
+from huracan_sync.tree.paths import RelPath, fold, join
 from huracan_sync.tree.plan import Conflict, Copy, Places, empties_the_tree, plan
 from huracan_sync.tree.units import counted
 
@@ -73,7 +73,7 @@ class PushReport(Report):
     vouched: list[str] = msgspec.field(default_factory=list)
     """Files that are signed because a person vouches for them."""
     not_in_metadata: dict[str, str] = msgspec.field(default_factory=dict)
-    """Parquet files that the dataset's `_metadata` does not describe, where one is kept: path to why."""
+    """Parquet files that a `_metadata` does not describe, or describes wrongly: path to why."""
 
     def as_dict(self) -> dict[str, Any]:
         """See `Report`; `left_out` and `not_in_metadata` as lists of `path` and `why`."""
@@ -116,8 +116,12 @@ class Push:
         self.pair = pair
         self.options = _with_metadata(options or PushOptions(), pair)
         self.report = PushReport()
+        self.is_set = False
+        """Whether what is not on the disk is no part of it, though it lies in Dropbox."""
         self._context = context
         self._channel = channel
+        self._metadata: list[RelPath] = []
+        self._changing: frozenset[str] = frozenset()
 
     @cached_property
     def signer(self) -> PushSigner:
@@ -168,8 +172,9 @@ class Push:
             places=Places("on this disk", "in Dropbox"),
         )
         made = PairPlan(changes, steps)
-        if options.parquet_metadata:
-            made = parquet_metadata.without(made)
+        self._metadata = parquet_metadata.kept(self.pair, changes, asked=options.parquet_metadata)
+        self._changing = parquet_metadata.changing(steps)
+        made = parquet_metadata.without(made, self._metadata)
         return self.pair.told(made, options.wanted, is_push=True)
 
     def _guard(self, plan: PairPlan) -> None:
@@ -239,15 +244,18 @@ class Push:
         return done
 
     def add_metadata(self, plan: PairPlan) -> None:
-        """Where it is asked for, have the dataset's `_metadata` say what both sides hold by now."""
-        if not self.options.parquet_metadata:
-            return
-        try:
-            self.report.not_in_metadata = parquet_metadata.bring(self.pair, plan, self.options.wanted, self._send)
-        except (LocalFailure, DiskFull, FileChanged) as error:
-            self.pair.report_failures([Failure(parquet_metadata.NAME, error)], self.report)
-        if self.report.not_in_metadata:
-            self.pair.monitor.note(parquet_metadata.in_words(self.report.not_in_metadata))
+        """Have every `_metadata` that this push keeps say what both sides hold by now; say what others do not."""
+        pair, report = self.pair, self.report
+        for name in self._metadata:
+            try:
+                report.not_in_metadata |= parquet_metadata.bring(pair, plan, name, self._send, is_set=self.is_set)
+            except (LocalFailure, DiskFull, FileChanged) as error:
+                pair.report_failures([Failure(name, error)], report)
+                parquet_metadata.forget(pair, name)
+        changed = self._changing.difference(failure.path for failure in report.failed)
+        report.not_in_metadata |= parquet_metadata.outdated(pair, changed, self._metadata)
+        if report.not_in_metadata:
+            pair.monitor.note(parquet_metadata.in_words(report.not_in_metadata))
 
     def _send(self, copies: Sequence[Copy], shares: PushShares | None = None) -> list[Synced]:
         from huracan_sync.transfer.upload import Upload  # noqa: PLC0415 - start-up time: most runs send nothing

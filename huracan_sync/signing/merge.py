@@ -21,6 +21,8 @@ from huracan_sync.tree.paths import fold
 
 NAMED = 3
 """How many paths an error names."""
+SUMMARY = "_metadata"
+"""The name of the file that says of all parquet files below its folder what they hold."""
 LOOKED_FOR = 20
 """How many files of others, that do not lie where they did, one act looks for."""
 
@@ -176,6 +178,9 @@ def merge(theirs: Sequence[Item], change: Change, current: Mapping[str, str | No
                 continue
         mine.add(key)
         items[key] = item
+    for key in _outdated(listed, items):
+        del items[key]
+        mine.discard(key)
     shared = len(mine) < max(len(items), len(change.mine))
     proved = frozenset(
         key for key, digest in change.unsigned.items() if key in items and items[key].content_hash == digest
@@ -270,6 +275,24 @@ def _is_gone(key: str, item: Item, change: Change, current: Mapping[str, str | N
     if rev is None:
         return False
     return item.rev == rev or change.is_as_before(key, item) or current.get(item.path, item.rev) in {None, rev}
+
+
+def _outdated(listed: Mapping[str, Item], items: Mapping[str, Item]) -> list[str]:
+    """What said how the parquet files of its folder are, and is as it was, though they are not."""
+    kept = [key for key in listed.keys() & items.keys() if key.rpartition("/")[2] == SUMMARY]
+    kept = [key for key in kept if listed[key].content_hash == items[key].content_hash]
+    if not kept:
+        return []
+
+    def content(of: Mapping[str, Item], key: str) -> bytes | None:
+        return of[key].content_hash if key in of else None
+
+    changed = [
+        key
+        for key in listed.keys() | items.keys()
+        if key.endswith(".parquet") and content(listed, key) != content(items, key)
+    ]
+    return [key for key in kept if any(other.startswith(key.removesuffix(SUMMARY)) for other in changed)]
 
 
 def _same(one: Item, other: Item) -> bool:

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import shutil
 
 import pyarrow as pa
 import pyarrow.dataset as ds
@@ -200,3 +201,133 @@ class Notes(Monitor):
 
     def note(self, sentence):
         self.notes.append(sentence)
+
+
+def signed_rows(machine, channel="data"):
+    """What a reader of the newest snapshot counts by `_metadata`, and file by file; None where it is not listed."""
+    snapshot = machine.reader().latest(channel)
+    paths = [entry.path for entry in snapshot.iter("data")]
+    files = sum(pq.read_metadata(pa.BufferReader(snapshot.read(p))).num_rows for p in paths if p.endswith(".parquet"))
+    if f"data/{NAME}" not in paths:
+        return None, files
+    return pq.read_metadata(pa.BufferReader(snapshot.read(f"data/{NAME}"))).num_rows, files
+
+
+def rows_there(publisher):
+    return pq.read_metadata(pa.BufferReader(there(publisher))).num_rows
+
+
+def test_a_push_that_does_not_ask_for_it_renews_it(publisher, hamilton, src):
+    push(publisher)
+    pq.write_table(table(9000, 50), src / "C0/0.parquet")
+    (src / "C1/1.parquet").unlink()
+    report = publisher.push(delete=True)
+    assert (report.uploaded, report.failed, report.not_in_metadata) == (2, [], {})
+    assert rows(src) == rows_there(publisher) == 450
+    assert signed_rows(hamilton) == (450, 450)
+    assert publisher.push().uploaded == 0
+
+
+def test_a_filter_that_passes_over_it_renews_it_too(publisher, hamilton, src):
+    push(publisher)
+    pq.write_table(table(9000, 50), src / "C0/0.parquet")
+    report = publisher.push(wanted=lambda path: path.startswith("C0"))
+    assert (report.uploaded, report.not_in_metadata) == (2, {})
+    assert rows_there(publisher) == 550
+    assert signed_rows(hamilton) == (550, 550)
+
+
+def test_another_machine_that_has_restored_it_renews_it(publisher, hamilton, src, dropbox, tmp_path):
+    push(publisher)
+    second = Machine(dropbox, tmp_path / "second", clock=publisher.clock)
+    copy = tmp_path / "copy"
+    second.restore("/Engine/data", copy)
+    pq.write_table(table(9000, 50), copy / "C0/0.parquet")
+    report = second.push_folder(copy, "/Engine/data")
+    assert (report.uploaded, report.failed, report.not_in_metadata) == (2, [], {})
+    assert rows_there(publisher) == 550
+
+
+def test_a_pair_above_renews_it_in_its_folder(publisher, src, tmp_path):
+    top = tmp_path / "top"
+    shutil.copytree(src, top / "data")
+    publisher.push_folder(top / "data", "/Engine/data", parquet_metadata=True)
+    assert publisher.push_folder(top, "/Engine").failed == []
+    pq.write_table(table(9000, 50), top / "data/C0/0.parquet")
+    report = publisher.push_folder(top, "/Engine")
+    assert (report.failed, report.not_in_metadata) == ([], {})
+    assert rows(top / "data") == rows_there(publisher) == 550
+    assert pq.read_metadata(top / "data" / NAME).row_group(0).column(0).file_path == "C0/0.parquet"
+
+
+def test_one_that_cannot_be_renewed_is_signed_no_more(publisher, hamilton, src, monkeypatch):
+    push(publisher)
+    pq.write_table(table(9000, 50), src / "C0/0.parquet")
+    monkeypatch.setattr("huracan_sync.operations.parquet_metadata.write_file", full)
+    assert [failure.path for failure in publisher.push().failed] == [NAME]
+    assert signed_rows(hamilton) == (None, 550)
+    assert [failure.path for failure in publisher.push().failed] == [NAME], "said again"
+    assert signed_rows(hamilton) == (None, 550)
+    monkeypatch.undo()
+    assert publisher.push().failed == []
+    assert rows_there(publisher) == 550
+    assert signed_rows(hamilton) == (550, 550)
+
+
+def test_a_machine_without_it_says_which_files_it_describes_wrongly(publisher, src, dropbox, tmp_path):
+    push(publisher)
+    second = Machine(dropbox, tmp_path / "second", clock=publisher.clock)
+    copy = tmp_path / "copy"
+    second.restore("/Engine/data", copy, wanted=lambda path: path.startswith("C0"))
+    pq.write_table(table(9000, 50), copy / "C0/0.parquet")
+    notes = Notes()
+    report = second.push_folder(copy, "/Engine/data", monitor=notes)
+    assert (report.uploaded, list(report.not_in_metadata)) == (1, ["C0/0.parquet"])
+    assert "is older" in report.not_in_metadata["C0/0.parquet"]
+    assert any("_metadata leaves out 1 file" in note for note in notes.notes)
+    assert second.push_folder(copy, "/Engine/data").not_in_metadata == {}
+
+
+def test_what_lies_in_dropbox_alone_is_named(publisher, src):
+    push(publisher)
+    (src / "C0/0.parquet").unlink()
+    files.put(publisher.remote, "/Engine/data/C9/new.parquet", (src / "C0/2.parquet").read_bytes())
+    report = push(publisher)
+    assert report.not_in_metadata == {
+        "C0/0.parquet": "it lies in Dropbox and not on this disk",
+        "C9/new.parquet": "it lies in Dropbox and not on this disk",
+    }
+    assert rows_there(publisher) == 500
+
+
+def test_that_of_another_program_is_left_as_it_is(publisher, src):
+    """Who writes a `_metadata` writes it again; it is said where only the files beside it have changed."""
+    publisher.push()
+    pq.write_metadata(table(0).schema, src / NAME)
+    before = (src / NAME).read_bytes()
+    assert publisher.push().not_in_metadata == {}
+    pq.write_table(table(9000, 50), src / "C0/0.parquet")
+    report = publisher.push()
+    assert list(report.not_in_metadata) == ["C0/0.parquet"]
+    assert (src / NAME).read_bytes() == there(publisher) == before
+
+
+def test_who_publishes_beside_it_takes_it_out_of_the_signed_list(publisher, hamilton, src, tmp_path):
+    """From another folder, as workers' commits are, which holds none to renew."""
+    push(publisher)
+    assert signed_rows(hamilton) == (600, 600)
+    pq.write_table(table(9000, 50), make_folder(tmp_path / "beside/C7") / "0.parquet")
+    report = publisher.push_folder(tmp_path / "beside", "/Engine/data")
+    assert list(report.not_in_metadata) == ["C7/0.parquet"]
+    assert signed_rows(hamilton) == (None, 650)
+    report = push(publisher)
+    assert report.not_in_metadata == {"C7/0.parquet": "it lies in Dropbox and not on this disk"}
+    (tmp_path / "beside/notes.txt").write_text("no data")
+    push(publisher)
+    publisher.push_folder(tmp_path / "beside", "/Engine/data")
+    assert signed_rows(hamilton) == (None, 650)
+
+
+def make_folder(path):
+    path.mkdir(parents=True)
+    return path

@@ -8,7 +8,7 @@ from functools import cached_property
 from huracan_sync.disk.files import Stamp
 from huracan_sync.transfer.journal import Journal
 from huracan_sync.transfer.journal.records import SYNCED, Synced, synced_of
-from huracan_sync.tree.paths import fold
+from huracan_sync.tree.paths import RelPath, fold
 
 
 class SyncedFiles(Mapping[str, Synced]):
@@ -50,6 +50,13 @@ class SyncedFiles(Mapping[str, Synced]):
     def values(self) -> ValuesView[Synced]:
         """All of them, read at once."""
         return self._files.values()
+
+    def called(self, name: str) -> list[RelPath]:
+        """The paths of all files of this name, in whatever folder. Not asked whether they are wanted."""
+        query = "SELECT path FROM synced WHERE pair=? AND (key=? OR substr(key, -length(?))=?)"
+        inside = f"/{fold(name)}"
+        rows = self._journal.rows(query, (self._pair, fold(name), inside, inside))
+        return [RelPath(path) for (path,) in rows]
 
     def had(self, key: str, stamp: Stamp) -> bool:
         """Whether a file was synced and had this stamp then. Not asked whether it is wanted."""
