@@ -24,7 +24,6 @@ from huracan_sync.disk.files import Root, Stamp, located, stamp_of
 from huracan_sync.disk.parquet import MAGIC, read_footer
 from huracan_sync.disk.stable_read import StableRead
 from huracan_sync.errors import FileChanged, HuracanError
-from huracan_sync.signing.merge import SUMMARY
 from huracan_sync.transfer.compare import ChangeSet
 from huracan_sync.transfer.journal import Synced
 from huracan_sync.transfer.journal.synced_files import SyncedFiles
@@ -32,6 +31,7 @@ from huracan_sync.transfer.pair import Pair, PairPlan
 from huracan_sync.tree.content_hash import content_hash
 from huracan_sync.tree.entry import Entry
 from huracan_sync.tree.folder_view import FolderView
+from huracan_sync.tree.parquet_dataset import SUMMARY, is_part
 from huracan_sync.tree.paths import RelPath, ancestors, fold
 from huracan_sync.tree.plan import Copy, Plan
 from huracan_sync.tree.units import counted
@@ -101,7 +101,7 @@ def bring(
     """
     folder = name[: -len(NAME)]
     synced, elsewhere = pair.journal.synced(pair.id), pair.journal.remote_changes(pair.id)
-    here = {key: each for key, each in sorted(synced.items()) if _is_part(key, folder)}
+    here = {key: each for key, each in sorted(synced.items()) if is_part(key, folder)}
     gone = {fold(step.path) for step in plan.steps.deletes}
     missing = {key for key in here if key in plan.changes.base and key not in plan.changes.here}
     alike = [each for key, each in here.items() if key not in {*elsewhere, *missing, *gone}]
@@ -109,7 +109,7 @@ def bring(
         here[key].entry.path: NOT_HERE for key in sorted(missing - elsewhere.keys() - gone) if not is_set
     }
     for key, entry in elsewhere.items():
-        if entry and _is_part(key, folder) and key not in gone:
+        if entry and is_part(key, folder) and key not in gone:
             if key in here and key not in missing:
                 left_out[here[key].entry.path] = OTHER_CONTENT
             elif not is_set:
@@ -143,7 +143,7 @@ def forget(pair: Pair, name: RelPath) -> None:
 def changing(steps: Plan) -> frozenset[str]:
     """What a plan sends or removes of datasets."""
     paths = (step.path for each in (steps.copies, steps.deletes) for step in each)
-    return frozenset(path for path in paths if _is_part(fold(path), "") or path.rpartition("/")[2] == NAME)
+    return frozenset(path for path in paths if is_part(fold(path), "") or path.rpartition("/")[2] == NAME)
 
 
 def outdated(pair: Pair, changed: Iterable[str], names: Sequence[str]) -> dict[str, str]:
@@ -218,11 +218,6 @@ def in_words(left_out: dict[str, str]) -> str:
     """What a person is told of files that `_metadata` does not describe."""
     first = ", ".join(f"{path!a} ({why})" for path, why in list(left_out.items())[:3])
     return f"{NAME} leaves out {counted(len(left_out), 'file')}: {first}{', ...' if len(left_out) > 3 else ''}"
-
-
-def _is_part(key: str, folder: str) -> bool:
-    """Whether a file, by its folded path, belongs to the dataset in that folder."""
-    return key.endswith(".parquet") and key.startswith(fold(folder))
 
 
 def _mark_of(root: Root, name: RelPath) -> tuple[bytes, int] | None:

@@ -17,12 +17,11 @@ from typing import NamedTuple, Protocol
 from huracan_sync.errors import Conflict
 from huracan_sync.manifest.entries import Item
 from huracan_sync.manifest.refusals import refused
+from huracan_sync.tree.parquet_dataset import SUMMARY, is_part
 from huracan_sync.tree.paths import fold
 
 NAMED = 3
 """How many paths an error names."""
-SUMMARY = "_metadata"
-"""The name of the file that says of all parquet files below its folder what they hold."""
 LOOKED_FOR = 20
 """How many files of others, that do not lie where they did, one act looks for."""
 
@@ -287,12 +286,8 @@ def _outdated(listed: Mapping[str, Item], items: Mapping[str, Item]) -> list[str
     def content(of: Mapping[str, Item], key: str) -> bytes | None:
         return of[key].content_hash if key in of else None
 
-    changed = [
-        key
-        for key in listed.keys() | items.keys()
-        if key.endswith(".parquet") and content(listed, key) != content(items, key)
-    ]
-    return [key for key in kept if any(other.startswith(key.removesuffix(SUMMARY)) for other in changed)]
+    changed = [key for key in listed.keys() | items.keys() if content(listed, key) != content(items, key)]
+    return [key for key in kept if any(is_part(other, key.removesuffix(SUMMARY)) for other in changed)]
 
 
 def _same(one: Item, other: Item) -> bool:

@@ -100,3 +100,23 @@ def test_only_lists_that_are_ours_alone_need_not_be_read():
     two = change_of([], {}, {}, last=sealed(b"d", 1), following=sealed(b"e", 2))
     assert two.last == {b"d", b"e"}
     assert change_of([], {}, {}, last=sealed(b"d", 1, shared=True), following=None).last == frozenset()
+
+
+@pytest.mark.parametrize(
+    ("theirs", "mine", "changed", "kept"),
+    [
+        ("d/_metadata:1 d/a.parquet:1", "d/a.parquet:2", "d/a.parquet", False),
+        ("d/_metadata:1 d/a.parquet:1", "d/e/b.parquet:1", "d/e/b.parquet", False),
+        ("_metadata:1 d/a.parquet:1", "d/a.parquet:2", "d/a.parquet", False),
+        ("d/_metadata:1 d/a.parquet:1", "d/_metadata:2 d/a.parquet:2", "d/_metadata d/a.parquet", True),
+        ("d/_metadata:1 d/a.parquet:1", "e/a.parquet:1", "e/a.parquet", True),
+        ("d/_metadata:1 d/a.parquet:1", "d/a.txt:1", "d/a.txt", True),
+    ],
+)
+def test_what_describes_files_as_they_were_goes_with_them(theirs, mine, changed, kept):
+    def items(text):
+        return [item(*word.split(":")) for word in text.split()]
+
+    change = Change(items(mine), frozenset(changed.split()), {}, before={each.path: each for each in items(theirs)})
+    merged = merge(items(theirs), change, {})
+    assert any(each.path.endswith("_metadata") for each in merged.items) == kept
