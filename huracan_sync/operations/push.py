@@ -19,7 +19,6 @@ import msgspec
 from huracan_sync.disk.parquet import check_whole
 from huracan_sync.errors import Conflict as ConflictError
 from huracan_sync.errors import DiskFull, FileChanged, LocalFailure, NotFound, UsageError
-from huracan_sync.operations import parquet_metadata
 from huracan_sync.operations.places import bring_home
 from huracan_sync.operations.renames import copy_renamed, find_renamed
 from huracan_sync.remote.client import Remote
@@ -35,6 +34,7 @@ from huracan_sync.transfer.journal.synced_files import SyncedFiles
 from huracan_sync.transfer.pair import Options, Pair, PairPlan, Report, sides
 from huracan_sync.transfer.progress import Failure, Monitor
 from huracan_sync.tree.folder_view import FolderView
+from huracan_sync.tree.parquet_dataset import SUMMARY
 from huracan_sync.tree.paths import RelPath, fold, join
 from huracan_sync.tree.plan import Conflict, Copy, Places, empties_the_tree, plan
 from huracan_sync.tree.units import counted
@@ -172,9 +172,12 @@ class Push:
             places=Places("on this disk", "in Dropbox"),
         )
         made = PairPlan(changes, steps)
-        self._metadata = parquet_metadata.kept(self.pair, changes, asked=options.parquet_metadata)
-        self._changing = parquet_metadata.changing(steps)
-        made = parquet_metadata.without(made, self._metadata)
+        if options.parquet_metadata or changes.here or changes.there or changes.base:
+            from huracan_sync.operations import parquet_metadata  # noqa: PLC0415 - start-up time: most runs need none
+
+            self._metadata = parquet_metadata.kept(self.pair, changes, asked=options.parquet_metadata)
+            self._changing = parquet_metadata.changing(steps)
+            made = parquet_metadata.without(made, self._metadata)
         return self.pair.told(made, options.wanted, is_push=True)
 
     def _guard(self, plan: PairPlan) -> None:
@@ -245,6 +248,10 @@ class Push:
 
     def add_metadata(self, plan: PairPlan) -> None:
         """Have every `_metadata` that this push keeps say what both sides hold by now; say what others do not."""
+        if not (self._metadata or self._changing):
+            return
+        from huracan_sync.operations import parquet_metadata  # noqa: PLC0415 - start-up time
+
         pair, report = self.pair, self.report
         for name in self._metadata:
             try:
@@ -371,12 +378,11 @@ def _with_metadata(options: PushOptions, pair: Pair) -> PushOptions:
     Raises:
         UsageError: a single file is no dataset.
     """
-    wanted = options.wanted
     if options.parquet_metadata and isinstance(pair.disk, FolderView) and pair.disk.is_flat:
         raise UsageError("a single file is no dataset", hint="name the folder of the dataset to keep its _metadata")
-    if not options.parquet_metadata or wanted is None:
+    if not options.parquet_metadata or (wanted := options.wanted) is None:
         return options
-    return msgspec.structs.replace(options, wanted=lambda path: path == parquet_metadata.NAME or wanted(path))
+    return msgspec.structs.replace(options, wanted=lambda path: path == SUMMARY or wanted(path))
 
 
 def _as_failure(conflict: Conflict) -> Failure:
