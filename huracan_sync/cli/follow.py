@@ -15,6 +15,7 @@ from huracan_sync.cli.columns import ascii_path
 from huracan_sync.cli.invocation import DONE, Invocation
 from huracan_sync.cli.login_options import context_of, credentials
 from huracan_sync.cli.output import Output, moment
+from huracan_sync.cli.runner import raised_again
 from huracan_sync.errors import HuracanError
 from huracan_sync.reader import Snapshot
 from huracan_sync.signing.open_reader import reader_at
@@ -128,7 +129,7 @@ def _ended_by_signals() -> Iterator[None]:
     before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
     for number in before:
         signal.signal(number, asked)
-    with contextlib.suppress(_Ended):
+    with contextlib.suppress(_Ended), raised_again(_Ended):
         yield
 
 

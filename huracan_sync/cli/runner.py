@@ -9,7 +9,8 @@ import re
 import signal
 import sys
 import traceback
-from collections.abc import MutableMapping
+from collections.abc import Iterator, MutableMapping
+from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 
@@ -101,6 +102,36 @@ class _Interrupted(BaseException):
     """A signal asked us to end."""
 
 
+_AGAIN_S = 0.01
+
+
+@contextmanager
+def raised_again(*kinds: type[BaseException]) -> Iterator[None]:
+    """While it is open, an exception of these kinds that was swallowed is raised again a moment later.
+
+    A signal may come while an object is finalized, and whatever is raised there goes to `sys.unraisablehook` alone.
+    """
+    before = sys.unraisablehook
+
+    def hook(unraisable: sys.UnraisableHookArgs) -> None:
+        kind = unraisable.exc_type
+        if not issubclass(kind, kinds):
+            before(unraisable)
+            return
+
+        def again(_: int, __: FrameType | None) -> None:
+            raise kind
+
+        signal.signal(signal.SIGALRM, again)
+        signal.setitimer(signal.ITIMER_REAL, _AGAIN_S)
+
+    sys.unraisablehook = hook
+    try:
+        yield
+    finally:
+        sys.unraisablehook = before
+
+
 def run(options: argparse.Namespace) -> int:
     """Run the verb that was parsed; the exit code."""
     guard_memory()
@@ -110,7 +141,7 @@ def run(options: argparse.Namespace) -> int:
     verbosity = getattr(options, "verbose", 0)
     signal.signal(signal.SIGTERM, _raise_interrupted)
     try:
-        with log_file(getattr(options, "log_file", None)):
+        with raised_again(KeyboardInterrupt, _Interrupted), log_file(getattr(options, "log_file", None)):
             _log_to_stderr(verbosity)
             code = _run(options, env, output)
             output.settle(shown=code != DONE)

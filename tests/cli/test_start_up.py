@@ -13,6 +13,8 @@ UNNEEDED = {
     *("cryptography.hazmat.primitives.asymmetric.ed25519", "huracan_sync.manifest.trust", "huracan_sync.reader"),
     *("huracan_sync.transfer.upload", "huracan_sync.transfer.download", "huracan_sync.engine", "huracan_sync.emulator"),
 }
+if sys.version_info >= (3, 14):
+    UNNEEDED -= {"dataclasses"}  # there argparse and traceback need it themselves
 VERIFYING = {
     *("cryptography.hazmat.primitives.asymmetric.ed25519", "zstandard", "huracan_sync.manifest.trust"),
     *("huracan_sync.reader", "concurrent.futures"),
