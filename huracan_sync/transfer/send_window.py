@@ -24,6 +24,35 @@ ALONE = 32
 """How many parts go out one by one before a second connection is tried: for less it makes little difference."""
 
 
+SLOW = 32 * 1024 * 1024
+"""Bytes a second that one connection carries at most, where more of them bring more."""
+
+
+class ConnectionPace:
+    """How fast one connection carries a part. A slow one is worth two, with half of the part each: in the same memory.
+
+    What an answer takes in any case is told by a call without content, and is no reason for more of them.
+    """
+
+    def __init__(self) -> None:
+        self._latency = float("inf")
+        self._is_slow = False
+
+    @property
+    def is_slow(self) -> bool:
+        """Whether the bytes of the last part took most of its time, and long."""
+        return self._is_slow
+
+    def empty_call(self, seconds: float) -> None:
+        """A call without content took so long."""
+        self._latency = min(self._latency, seconds)
+
+    def arrived(self, size: int, seconds: float) -> None:
+        """Content of this size took so long, its answer included."""
+        carried = seconds - self._latency
+        self._is_slow = carried > self._latency and size < SLOW * carried
+
+
 class Passage:
     """One part on its way. Each of its steps counts once."""
 

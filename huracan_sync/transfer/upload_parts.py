@@ -23,9 +23,9 @@ from huracan_sync.remote.client import Remote
 from huracan_sync.remote.errors import SessionLost
 from huracan_sync.remote.http import CHUNK
 from huracan_sync.remote.upload_session import Cursor, append_part, start_concurrent
-from huracan_sync.transfer.send_window import SendWindow
+from huracan_sync.transfer.send_window import ConnectionPace, SendWindow
 from huracan_sync.transfer.upload_item import UploadContext, UploadItem, is_fresh, token_of
-from huracan_sync.tree.content_hash import block_hashes, combine, leaf_hashes
+from huracan_sync.tree.content_hash import BLOCK_SIZE, DIGEST_SIZE, block_hashes, combine, leaf_hashes
 from huracan_sync.tree.units import counted
 
 FILES_AT_ONCE = 4
@@ -119,14 +119,47 @@ class _Part(NamedTuple):
     data: memoryview
     blocks: bytes
 
-    def send(self, remote: Remote, left: Callable[[], None]) -> None:
-        """On a worker: send it. Calls `left` when all but the last of its bytes have left, at every attempt."""
-        close = self.file.is_last(self.number)
-        cursor = Cursor(self.file.item.session, self.number * self.file.part_size)
-        body, digest = _Body(self.data, left), combine(self.blocks)
-        append_part(remote, cursor, body, size=len(self.data), content_hash=digest, close=close)
+    @property
+    def half(self) -> int:
+        """Bytes of half of it: whole blocks."""
+        return len(self.data) // 2 // BLOCK_SIZE * BLOCK_SIZE
+
+    def halves(self) -> list[_Half]:
+        """The part as it travels in two calls, which may go at once; in one where it has one block, or closes."""
+        cut = self.half
+        if not cut or self.file.is_last(self.number):
+            return [self.whole()]
+        at = cut // BLOCK_SIZE * DIGEST_SIZE
+        return [_Half(self, 0, self.data[:cut], self.blocks[:at]), _Half(self, cut, self.data[cut:], self.blocks[at:])]
+
+    def whole(self) -> _Half:
+        """The part as it travels in one call."""
+        return _Half(self, 0, self.data, self.blocks)
 
 
+class _Half(NamedTuple):
+    """What travels in one call: a part, or half of one."""
+
+    part: _Part
+    at: int
+    """Where in the part it begins."""
+    data: memoryview
+    blocks: bytes
+
+    def send(self, remote: Remote, left: Callable[[], None], clock: Callable[[], float]) -> float:
+        """On a worker: send it; the seconds from its first byte to the answer.
+
+        Calls `left` when all but the last of its bytes have left, at every attempt.
+        """
+        file, number = self.part.file, self.part.number
+        cursor = Cursor(file.item.session, number * file.part_size + self.at)
+        body, digest = _Body(self.data, left, clock), combine(self.blocks)
+        append_part(remote, cursor, body, size=len(self.data), content_hash=digest, close=file.is_last(number))
+        return clock() - body.began
+
+
+MANY = 4
+"""With so many parts under way, memory is what keeps more connections from being used."""
 EARLY = 8 * CHUNK
 """Bytes of a part that may still go out when the next one begins, so that the link is not idle between them."""
 
@@ -141,6 +174,7 @@ class PartUploader:
         closed: Callable[[list[UploadItem]], None],
         failed: Callable[[UploadItem, HuracanError], None],
         now: Callable[[], float] = time.time,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Make a queue.
 
@@ -149,17 +183,22 @@ class PartUploader:
             closed: told of files whose sessions are closed, ready for a commit.
             failed: told of files that did not come so far.
             now: seconds since 1970.
+            clock: monotonic seconds.
         """
         self.queue: deque[UploadItem] = deque()
         self._context = context
         self._closed = closed
         self._failed = failed
         self._now = now
+        self._clock = clock
         self._open: list[_Parts] = []
         self._opening = 0
         self._window = SendWindow()
+        self._pace = ConnectionPace()
         self._reading = 0
         self._read: deque[_Part] = deque()
+        self._kept = 0
+        """Bytes of halves that have arrived and stay in memory until the other half has."""
         self._buffers: list[bytearray] = []
         """Memory for parts, used over and over: new memory costs more time than hashing what lies in it."""
 
@@ -169,8 +208,8 @@ class PartUploader:
             self._send(self._read.popleft())
             return True
         for parts in self._open if self._reading + len(self._read) < AHEAD else ():
-            buffer = self._context.pool.has_room(parts.part_size * (1 + len(self._read)))
-            if buffer and (number := parts.next_part()) is not None:
+            there_is_room = self._context.pool.has_room(parts.part_size * (1 + len(self._read)) + self._kept)
+            if there_is_room and (number := parts.next_part()) is not None:
                 self._read_part(parts, number)
                 return True
         if self.queue and len(self._open) + self._opening < FILES_AT_ONCE:
@@ -218,12 +257,17 @@ class PartUploader:
             return
         self._opening += 1
 
-        def then(session: str) -> None:
+        def start() -> tuple[str, float]:
+            began = self._clock()
+            return start_concurrent(context.remote), self._clock() - began
+
+        def then(result: tuple[str, float]) -> None:
             self._opening -= 1
-            item.session = session
+            item.session, seconds = result
+            self._pace.empty_call(seconds)
             part_size = context.options.part_size
             opened = context.journal.begin_transfer(
-                context.pair, item.path, "up", token=token, session=session, part_size=part_size, now=self._now()
+                context.pair, item.path, "up", token=token, session=item.session, part_size=part_size, now=self._now()
             )
             self._open.append(_Parts(item, reading, opened.id, part_size, {}))
 
@@ -232,7 +276,7 @@ class PartUploader:
             reading.close()
             self._failed(item, error)
 
-        context.pool.start(lambda: start_concurrent(context.remote), then, failed)
+        context.pool.start(start, then, failed)
 
     def _read_part(self, parts: _Parts, number: int) -> None:
         self._reading += 1
@@ -251,24 +295,42 @@ class PartUploader:
         self._context.pool.start(lambda: parts.read(number, buffer), then, failed, cost=parts.part_size)
 
     def _send(self, part: _Part) -> None:
-        context, parts, size = self._context, part.file, len(part.data)
-        if parts.error:
-            self._end_part(parts, part.number, part.buffer, parts.error)
+        if part.file.error:
+            self._end_part(part.file, part.number, part.buffer, part.file.error)
             return
-        passage = self._window.begin()
+        under_way = self._window.going_out + self._window.waiting
+        halves = part.halves() if self._pace.is_slow and under_way >= MANY else [part.whole()]
+        outcomes: list[HuracanError | None] = []
 
-        def then(_: None) -> None:
+        def arrived(outcome: HuracanError | None) -> None:
+            outcomes.append(outcome)
+            if len(outcomes) < len(halves):
+                self._kept += part.half
+                return
+            self._kept -= part.half if len(halves) > 1 else 0
+            error = next(filter(None, outcomes), None)
+            if error is None:
+                self._context.journal.note_part(part.file.transfer, part.number, part.blocks)
+                self._context.monitor.moved(len(part.data))
+            self._end_part(part.file, part.number, part.buffer, error or part.blocks)
+
+        for half in halves:
+            self._send_half(half, arrived)
+
+    def _send_half(self, half: _Half, arrived: Callable[[HuracanError | None], None]) -> None:
+        context, size, passage = self._context, len(half.data), self._window.begin()
+
+        def then(seconds: float) -> None:
             passage.end()
-            context.journal.note_part(parts.transfer, part.number, part.blocks)
-            context.monitor.moved(size)
-            self._end_part(parts, part.number, part.buffer, part.blocks)
+            self._pace.arrived(size, seconds)
+            arrived(None)
 
         def failed(error: HuracanError) -> None:
             passage.end()
-            self._end_part(parts, part.number, part.buffer, error)
+            arrived(error)
 
         left = lambda: context.pool.tell(lambda: passage.left(size))  # noqa: E731 - from the worker to this thread
-        context.pool.start(lambda: part.send(context.remote, left), then, failed, cost=parts.part_size)
+        context.pool.start(lambda: half.send(context.remote, left, self._clock), then, failed, cost=size)
 
     def _end_part(self, parts: _Parts, number: int, buffer: bytearray, outcome: bytes | HuracanError) -> None:
         self._buffers.append(buffer)
@@ -290,11 +352,15 @@ class PartUploader:
 class _Body:
     """The bytes of a part, which can be sent again. Says when all but the last of them have left."""
 
-    def __init__(self, data: memoryview, left: Callable[[], None]) -> None:
+    def __init__(self, data: memoryview, left: Callable[[], None], clock: Callable[[], float]) -> None:
         self._data = data
         self._left = left
+        self._clock = clock
+        self.began = clock()
+        """When the first of them left, at the last attempt."""
 
     def __iter__(self) -> Iterator[memoryview]:
+        self.began = self._clock()
         early = max(0, len(self._data) - EARLY) // CHUNK * CHUNK
         for at in range(0, early, CHUNK):
             yield self._data[at : at + CHUNK]
