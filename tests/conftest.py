@@ -3,7 +3,7 @@
 import gc
 import signal
 
-pytest_plugins = ["huracan_sync.emulator.pytest_plugin", "canaries", "processes", "shared_fixtures"]
+pytest_plugins = ["huracan_sync.emulator.pytest_plugin", "canaries", "processes", "sampled", "shared_fixtures"]
 
 # A shell that starts the tests in the background makes them deaf to SIGINT, and with them every process they start.
 signal.signal(signal.SIGINT, signal.default_int_handler)

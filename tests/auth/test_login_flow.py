@@ -76,6 +76,7 @@ def test_ready_in_under_two_seconds_beyond_the_click(reporter, window):
     assert sorted(took)[4] < 2, took
 
 
+@pytest.mark.slow
 @needs_chromium
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
 def test_threat_32_allow_where_somebody_stands_at_the_first_door(reporter, window, host):
@@ -111,6 +112,7 @@ def test_threat_35_a_code_begun_elsewhere_that_the_browser_brings(reporter, wind
     assert reporter.credentials().login is None
 
 
+@pytest.mark.slow
 @needs_chromium
 def test_the_page_is_closed(reporter, window):
     def look_and_leave(url):
@@ -162,6 +164,7 @@ def test_threat_33_wrong_state_and_a_replayed_callback(reporter, window):
     assert reporter.can_write()
 
 
+@pytest.mark.slow
 @needs_chromium
 def test_paste(reporter, window):
     def allow(url):
@@ -176,6 +179,7 @@ def test_paste(reporter, window):
     assert reporter.can_write()
 
 
+@pytest.mark.slow
 @needs_chromium
 def test_read_only(reporter, window):
     def allow(url):

@@ -17,6 +17,7 @@ from pathlib import Path
 
 import pytest
 from expecting import raises
+from sampled import slow
 from shared_fixtures import everything_below
 
 from huracan_sync.auth.keystore import os_keyring
@@ -360,7 +361,9 @@ def test_the_traps_are_real(traps):
 PLAIN = "keyrings.alt.file.PlaintextKeyring"
 
 
-@pytest.mark.parametrize("backend", ["", PLAIN, "evil_keyring.Keyring", "keyring.backends.chainer.ChainerBackend"])
+@pytest.mark.parametrize(
+    "backend", [slow(""), PLAIN, "evil_keyring.Keyring", slow("keyring.backends.chainer.ChainerBackend")]
+)
 def test_threat_25_never_plain_text_also_when_keyrings_alt_is_installed(traps, tmp_path, backend):
     env, loaded = traps
     if backend:
@@ -370,7 +373,7 @@ def test_threat_25_never_plain_text_also_when_keyrings_alt_is_installed(traps, t
     assert CANARY.encode() not in everything_below(tmp_path)
 
 
-@pytest.mark.parametrize("backend", [PLAIN, "keyring.backends.chainer.ChainerBackend"])
+@pytest.mark.parametrize("backend", [slow(PLAIN), "keyring.backends.chainer.ChainerBackend"])
 def test_keyring_class_not_allowed_the_vault_is_taken(traps, tmp_path, with_key, backend):
     env, loaded = traps
     assert run({**env, **with_key, "PYTHON_KEYRING_BACKEND": backend}) == "vault"
@@ -379,7 +382,7 @@ def test_keyring_class_not_allowed_the_vault_is_taken(traps, tmp_path, with_key,
 
 
 @needs_secret_service
-@pytest.mark.parametrize("backend", [PLAIN, "keyring.backends.chainer.ChainerBackend"])
+@pytest.mark.parametrize("backend", [PLAIN, slow("keyring.backends.chainer.ChainerBackend")])
 def test_chainer_whose_first_member_is_not_allowed_the_allowed_one_is_taken(traps, tmp_path, desktop, backend):
     env, loaded = traps
     assert run({**env, **desktop, "PYTHON_KEYRING_BACKEND": backend}) == "keyring"

@@ -183,6 +183,7 @@ def test_while_another_process_refreshes_early_nobody_waits(machine):
         assert time.monotonic() - begun < 5
 
 
+@pytest.mark.every_case
 @pytest.mark.parametrize(
     ("fault", "error"),
     [
@@ -494,6 +495,7 @@ def test_a_volume_where_everything_is_everybody_s(machine, emulator, home, caplo
 # ---- clocks -------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.every_case
 @pytest.mark.parametrize("step", [-10 * 365 * 24 * HOUR, -5 * HOUR, -60, 60, 5 * HOUR, 10 * 365 * 24 * HOUR])
 def test_threat_36_steps_of_the_wall_clock_change_nothing(machine, step):
     tokens = machine.tokens()
@@ -600,6 +602,7 @@ def test_a_delivered_token_without_its_app(machine):
     assert "https://www.dropbox.com/developers/apps" in caught.value.hint
 
 
+@pytest.mark.every_case
 @pytest.mark.parametrize("token", ["a-real-refresh-token", "sl.u.AFq3_x", "Emulator-xxxxxxx", "x-emulator-xxxxx"])
 def test_threat_34_a_real_token_is_never_sent_to_an_emulator(machine, tmp_path, token):
     """An emulator's tokens say what they are; every other is refused before a byte is sent, whatever came before."""

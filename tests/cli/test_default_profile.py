@@ -33,6 +33,7 @@ def whose(env, *words, **more):
     return "hamilton" if "hamilton" in out + err else "engine"
 
 
+@pytest.mark.every_case
 @pytest.mark.parametrize("words", [("verify", "/Engine/x"), ("follow", "--once"), ("ls",), ("cat", "/x"), ("doctor",)])
 def test_a_reading_verb_takes_the_only_login_here(env, tmp_path, words):
     log_in(env, tmp_path, "hamilton")

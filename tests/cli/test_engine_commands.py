@@ -81,6 +81,7 @@ def test_once_lists_what_failed_and_does_the_rest(machine):
     assert "AAAA" not in out + err
 
 
+@pytest.mark.every_case
 @pytest.mark.parametrize(
     ("words", "env", "code", "error"),
     [
@@ -180,6 +181,7 @@ def test_a_signal_in_a_large_upload_finishes_the_part_and_the_next_run_goes_on(m
     assert machine.requests()["files/upload_session/append_v2"] == 15 - sent
 
 
+@pytest.mark.slow
 def test_once_that_is_ended_says_so_and_carries_on(machine):
     machine.write({"models/big.bin": noise("big", 120 * 1024 * 1024), "config/a.toml": "a=1"})
     machine.dropbox.config(latency_ms=300)

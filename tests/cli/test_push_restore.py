@@ -108,6 +108,7 @@ def test_failures_are_listed_and_the_rest_is_done(machine):
     assert "hint: rename one of the two" in out
 
 
+@pytest.mark.every_case
 @pytest.mark.parametrize(
     ("words", "env", "code", "error"),
     [
@@ -184,6 +185,7 @@ def test_progress_is_a_line_a_second_where_nobody_watches(machine):
     assert lines[-1] == "restore: 8 of 8 files, 3.1 MiB of 3.1 MiB"
 
 
+@pytest.mark.every_case
 @pytest.mark.parametrize("words", [["restore"], ["push", "x"], ["push", "x", "/y", "--wait", "soon"], ["mispelt"]])
 def test_wrong_usage_is_one_document_too(machine, words):
     code, out, err = machine.run(*words, "--json")

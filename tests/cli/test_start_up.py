@@ -56,6 +56,7 @@ def modules(machine, program, *arguments):
     return set(done.stderr.splitlines()[-1].split())
 
 
+@pytest.mark.every_case
 @pytest.mark.parametrize(("verb", "ours", "budget"), [("push", 104, 330), ("restore", 100, 330)])
 def test_an_unchanged_sync_imports_only_what_compares(machine, tmp_path, verb, ours, budget):
     words = {"push": (tmp_path / "src", "/r"), "restore": ("/r", tmp_path / "dst")}
@@ -67,6 +68,7 @@ def test_an_unchanged_sync_imports_only_what_compares(machine, tmp_path, verb, o
     assert len(loaded) <= budget  # with room for what other versions of Python import
 
 
+@pytest.mark.every_case
 @pytest.mark.parametrize(
     ("program", "ours", "budget"), [(RUN, 3, 110), (OPEN, 60, 250)], ids=["--help", "Hamilton.open"]
 )

@@ -74,6 +74,7 @@ def test_the_ready_line_and_a_clean_end(tmp_path, end, code):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_what_a_killed_emulator_left_is_removed_by_the_next(tmp_path, monkeypatch):
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     with Emulator.start() as first, Emulator.start() as second:

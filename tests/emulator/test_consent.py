@@ -8,6 +8,8 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 import pytest
 from emulator_client import HTTP, post_form
 
+pytestmark = pytest.mark.every_case  # a few milliseconds each
+
 VERIFIER = "0123456789-._~" * 5
 CHALLENGE = urlsafe_b64encode(sha256(VERIFIER.encode()).digest()).rstrip(b"=").decode()
 HERE = "http://127.0.0.1:53682/"

@@ -9,6 +9,8 @@ from emulator_client import HTTP, Client, client, post_form
 
 from huracan_sync.emulator.state.settings import Settings
 
+pytestmark = pytest.mark.every_case  # a few milliseconds each
+
 
 @pytest.mark.parametrize(
     "headers",

@@ -9,6 +9,8 @@ from emulator_client import Client, client, parsed, post_form
 
 from huracan_sync.emulator.state.faults import KINDS
 
+pytestmark = pytest.mark.every_case  # a few milliseconds each
+
 
 def names(me):
     return [entry["name"] for entry in me.ls()[0]]

@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 
+import pytest
 from emulator_client import Client
 
 from huracan_sync.emulator.running import Emulator
@@ -43,6 +44,7 @@ def test_everything_outlives_a_kill(tmp_path):
         assert done["server_modified"] > before[-1].get("server_modified", "")
 
 
+@pytest.mark.slow
 def test_a_folder_has_one_emulator(tmp_path):
     with Emulator.start("--data", str(tmp_path)) as first:
         command = [sys.executable, "-m", "huracan_sync.emulator", "--data", str(tmp_path)]
@@ -54,6 +56,7 @@ def test_a_folder_has_one_emulator(tmp_path):
         pass
 
 
+@pytest.mark.slow
 def test_a_torn_batch_is_dropped(tmp_path):
     with Emulator.start("--data", str(tmp_path)) as first:
         tokens = first.token()

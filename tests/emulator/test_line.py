@@ -16,6 +16,8 @@ from emulator_client import HTTP, Client, client
 from huracan_sync.emulator.running import Emulator
 from huracan_sync.emulator.serving.tls import HOSTS
 
+pytestmark = pytest.mark.every_case  # a few milliseconds each
+
 
 def timed(call):
     began = time.monotonic()

@@ -3,6 +3,8 @@
 import pytest
 from emulator_client import client
 
+pytestmark = pytest.mark.every_case  # a few milliseconds each
+
 
 @pytest.fixture
 def me(dropbox):

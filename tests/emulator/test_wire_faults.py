@@ -7,6 +7,7 @@ import time
 import pytest
 import urllib3
 from emulator_client import Client, client
+from sampled import slow
 
 from huracan_sync.emulator.state.faults import ANSWERS, WIRES
 
@@ -21,6 +22,7 @@ def cut(call):
     return caught.value
 
 
+@pytest.mark.every_case
 @pytest.mark.parametrize("fault", ["reset", "close"])
 @pytest.mark.parametrize(("when", "kept"), [("before", []), ("after", ["a"])])
 def test_cut_before_and_after_the_commit(dropbox, fault, when, kept):
@@ -121,8 +123,20 @@ def test_slow_bytes(dropbox):
     assert time.monotonic() - began > 0.2
 
 
-@pytest.mark.parametrize("fault", sorted(set(ANSWERS) | set(WIRES)))
-@pytest.mark.parametrize("route", ["oauth2/token", "files/list_folder", "files/upload", "files/download"])
+FAULTS = sorted(set(ANSWERS) | set(WIRES))
+ROUTES = ["oauth2/token", "files/list_folder", "files/upload", "files/download"]
+
+
+@pytest.mark.every_case
+@pytest.mark.parametrize(
+    ("route", "fault"),
+    # Each fault on one route by default, and each route with faults of all kinds.
+    [
+        (route, fault) if place % len(ROUTES) == ROUTES.index(route) else slow((route, fault))
+        for place, fault in enumerate(FAULTS)
+        for route in ROUTES
+    ],
+)
 def test_every_fault_on_every_style_leaves_a_working_server(dropbox, fault, route):
     me = client(dropbox)
     me.upload("/a", b"x")

@@ -64,6 +64,7 @@ def test_a_state_folder_that_cannot_be_written_is_said_by_name(machine):
     assert sync.last_error.hint
 
 
+@pytest.mark.every_case
 @pytest.mark.parametrize("call", ["upload_logs", "upload_models", "upload_monitoring_data", "upload_data_cache"])
 def test_a_folder_that_is_not_there(machine, call):
     sync = machine.sync()
@@ -74,6 +75,7 @@ def test_a_folder_that_is_not_there(machine, call):
     assert machine.count() == 0
 
 
+@pytest.mark.every_case
 @pytest.mark.parametrize("call", ["upload_reports", "upload_exports", "upload_configs", "upload_learning"])
 def test_a_folder_that_need_not_be_there(machine, call):
     sync = machine.sync()

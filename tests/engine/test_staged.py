@@ -9,8 +9,10 @@ from datetime import date
 from pathlib import Path
 
 import pytest
+import warm
 from engine_world import noise, write_candle
 from expecting import raises
+from sampled import sampled
 
 import huracan_sync
 from huracan_sync import DropboxSync, connect, errors
@@ -119,7 +121,8 @@ def test_the_table_has_every_method_that_uploads():
     assert public - READS == {name.split(" ")[0] for name in UPLOADS}
 
 
-@pytest.mark.parametrize("name", UPLOADS)
+@pytest.mark.every_case
+@pytest.mark.parametrize("name", sampled(UPLOADS, 4))
 def test_staged_and_direct_come_to_the_same_tree_and_answer(machine, driver, stages, name):
     prepare(machine)
     call = UPLOADS[name]
@@ -288,12 +291,10 @@ def train(grant, coin):
 
 
 def test_workers_are_processes(machine, driver, monkeypatch):
-    import multiprocessing
-
     prepare(machine)
     monkeypatch.chdir(machine.work)
     grant = driver.lend(share=0.5)
-    with ProcessPoolExecutor(2, mp_context=multiprocessing.get_context("spawn")) as pool:
+    with ProcessPoolExecutor(2, mp_context=warm.context()) as pool:
         receipts = list(pool.map(train, [grant] * 4, [f"C{n}/USDT" for n in range(4)]))
     report = driver.commit(receipts)
     assert (report.uploaded, report.failed) == (8, [])

@@ -41,6 +41,7 @@ def machines(dropbox, tmp_path):
     return publisher, hamilton
 
 
+@pytest.mark.slow
 def test_the_page_from_top_to_bottom(machines, tmp_path):
     publisher, hamilton = machines
     work = tmp_path / "work"

@@ -130,6 +130,7 @@ def test_node(dropbox, tmp_path):
     assert listing(dropbox) == 1
 
 
+@pytest.mark.slow
 def test_the_official_sdk(tls_emulator):
     emulator, ca = tls_emulator
     (export,) = [block for block in blocks("emulator-clients.md") if "DROPBOX_API_HOST" in block]

@@ -79,6 +79,7 @@ class Storm:
         return False
 
 
+@pytest.mark.slow
 def test_kills(world):
     Storm(world, seed=1).run(4)
 

@@ -176,6 +176,7 @@ def test_p19_a_reader_can_look_and_looking_writes_nothing(machine):
     assert "Permissions" in sync.last_error.hint
 
 
+@pytest.mark.every_case
 @pytest.mark.parametrize("path", ["a/../b", "a\x00b", "models//x", "..", "a\\b"])
 def test_p20_a_hostile_path_is_refused_and_said(machine, path):
     sync = machine.sync()
@@ -193,6 +194,7 @@ def test_p20_a_hostile_path_is_refused_and_said(machine, path):
     assert sync.pending == []
 
 
+@pytest.mark.every_case
 @pytest.mark.parametrize("name", ["", " ", "../x", "BTC/../ETH", "BTC\x00", "ß", "/"])
 def test_p20_a_hostile_symbol_is_refused_and_said(machine, name):
     sync = machine.sync()

@@ -74,6 +74,7 @@ class Storm:
         assert report.failed == []
 
 
+@pytest.mark.slow
 def test_a_few_kills_leave_every_file_once(driver):
     Storm(driver, 1).run(12)
 

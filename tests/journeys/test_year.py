@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 
 import pytest
 from login_machine import Machine
+from sampled import slow
 
 from huracan_sync.auth.keystore.vault_key import KeySources
 from huracan_sync.errors import HuracanError
@@ -149,7 +150,7 @@ def live(year, *, every_s):
 @pytest.mark.parametrize(
     "every_s",
     [
-        2 * DAY,
+        slow(2 * DAY),
         pytest.param(900, marks=pytest.mark.long),
         pytest.param(
             300,

@@ -5,9 +5,7 @@ from staging_world import commits, driver_of, shard, staged, there
 
 from huracan_sync.tree.content_hash import content_hash
 
-# Here it is loaded once, for all tests of this file: it takes a second.
-dask = pytest.importorskip("dask")
-distributed = pytest.importorskip("distributed")
+pytestmark = pytest.mark.slow  # what an executor is asked for stands in test_executors.py; a cluster takes seconds
 
 
 @pytest.fixture
@@ -18,6 +16,7 @@ def driver(dropbox, tmp_path):
 @pytest.fixture(scope="module")
 def client():
     """Two workers, each a process."""
+    distributed = pytest.importorskip("distributed")
     with (
         distributed.LocalCluster(
             n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None, silence_logs="CRITICAL"
@@ -41,6 +40,7 @@ def test_workers_stage_and_the_driver_commits_once(dropbox, driver, client):
     before = spent(dropbox)
     receipts = list(client.get_executor().map(stage_shard, [grant] * 2, ["a", "b"]))
     assert spent(dropbox, before) <= 14
+    dask = pytest.importorskip("dask")
     again = dask.compute(dask.delayed(stage_shard)(grant, "a"), scheduler=client)  # the same task twice
     before = spent(dropbox)
     report = commits(driver, [*receipts, *again], channel="training")

@@ -1,13 +1,13 @@
 """Push and restore whose bytes are carried by the workers of an executor that see the same disk."""
 
 import inspect
-import multiprocessing
 import os
 import signal
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from multiprocessing.pool import ThreadPool
 
 import pytest
+import warm
 from engine_world import write_candle
 from publishing_machine import Publisher
 from staging_world import driver_of
@@ -59,7 +59,7 @@ class Mapping:
 
 
 def spawned():
-    return ProcessPoolExecutor(2, mp_context=multiprocessing.get_context("spawn"))
+    return ProcessPoolExecutor(2, mp_context=warm.context())
 
 
 @pytest.mark.parametrize("pool", [lambda: ThreadPoolExecutor(2), Mapping, spawned], ids=["threads", "map", "processes"])

@@ -6,6 +6,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from root_powers import without_root_powers
+from sampled import slow
 from transfer_world import MIB, ROOT, Watching, content, local_tree
 
 from huracan_sync.disk.lock import hold
@@ -29,6 +30,7 @@ def test_everything_arrives_exactly(world):
     assert report.bytes_sent == sum(len(data) for data in local_tree(world.src).values())
 
 
+@pytest.mark.every_case
 @pytest.mark.parametrize(
     ("files", "requests"),
     [
@@ -44,14 +46,16 @@ def test_everything_arrives_exactly(world):
                 "files/upload_session/finish_batch_v2": 1,
             },
         ),
-        (
-            1000,
-            {
-                "files/list_folder": 1,
-                "files/upload_session/start_batch": 1,
-                "files/upload_session/append_batch": 17,
-                "files/upload_session/finish_batch_v2": 1,
-            },
+        slow(
+            (
+                1000,
+                {
+                    "files/list_folder": 1,
+                    "files/upload_session/start_batch": 1,
+                    "files/upload_session/append_batch": 17,
+                    "files/upload_session/finish_batch_v2": 1,
+                },
+            )
         ),
     ],
 )
@@ -67,6 +71,7 @@ def test_request_budget_of_a_larger_header(world):
     assert report.requests == 6
 
 
+@pytest.mark.slow
 def test_headers_stay_under_the_budget_and_are_learned_upwards(world):
     world.dropbox.config(header_limit=40_000)
     world.write({f"d{n % 7}/f{n}.json": 200 for n in range(3000)})
@@ -210,6 +215,7 @@ def test_another_case_in_dropbox_is_the_same_file(world):
 # --- deletions ----------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.every_case
 @pytest.mark.parametrize("count", [1, 2, 40])
 def test_deletions_only_on_demand_and_guarded(world, count):
     world.write({f"f{n}": b"x" for n in range(count + 2)})

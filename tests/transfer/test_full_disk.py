@@ -10,7 +10,7 @@ from transfer_world import MIB, local_tree
 from huracan_sync.disk.lock import hold
 from huracan_sync.errors import DiskFull
 
-FILES = {f"d{n % 3}/f{n}": 350_000 for n in range(20)}
+FILES = {f"d{n % 3}/f{n}": 350_000 for n in range(8)}
 
 
 @pytest.fixture

@@ -31,17 +31,17 @@ def test_a_cut_upload_goes_on_at_the_part(world):
 
 
 def test_a_file_that_changed_since_is_sent_anew(world):
-    world.write({"x": 40 * MIB})
-    cut(world, 20 * MIB)
-    world.write({"x": content("newer", 40 * MIB)})
-    assert world.push().bytes_sent >= 40 * MIB
+    world.write({"x": 24 * MIB})
+    cut(world, 12 * MIB)
+    world.write({"x": content("newer", 24 * MIB)})
+    assert world.push().bytes_sent >= 24 * MIB
     assert equal(world)
 
 
 @pytest.mark.parametrize("days", [6.5, slow(-1)])
 def test_an_old_session_or_one_of_the_future_is_not_trusted(world, days, monkeypatch):
-    world.write({"x": 40 * MIB})
-    cut(world, 20 * MIB)
+    world.write({"x": 24 * MIB})
+    cut(world, 12 * MIB)
     now = time.time
     monkeypatch.setattr(time, "time", lambda: now() + days * 86400)
     world.push()
@@ -49,8 +49,8 @@ def test_an_old_session_or_one_of_the_future_is_not_trusted(world, days, monkeyp
 
 
 def test_a_session_that_dropbox_forgot_is_begun_anew(world):
-    world.write({"x": 40 * MIB, "y": 3})
-    cut(world, 20 * MIB)
+    world.write({"x": 24 * MIB, "y": 3})
+    cut(world, 12 * MIB)
     world.dropbox.advance(8 * 86400)
     world.dropbox.config(token_lifetime_s=14400)
     assert world.push().failed == []
@@ -58,8 +58,8 @@ def test_a_session_that_dropbox_forgot_is_begun_anew(world):
 
 
 def test_a_cut_after_the_last_part_only_commits(world):
-    world.write({"x": 40 * MIB})
-    cut(world, 40 * MIB)
+    world.write({"x": 24 * MIB})
+    cut(world, 24 * MIB)
     report = world.push()
     assert report.bytes_sent <= 8 * MIB  # the last part's answer may not have been noted
     assert equal(world)
@@ -124,7 +124,7 @@ def test_own_bytes_are_known_although_the_file_changed_meanwhile(world, count, s
 
 
 def test_a_full_run_after_errors_of_all_kinds_is_quiet(world):
-    world.write({"x": 20 * MIB, **{f"f{n}": 1000 for n in range(60)}})
+    world.write({"x": 12 * MIB, **{f"f{n}": 1000 for n in range(60)}})
     world.dropbox.faults({"route": "files/upload_session/*", "rate": 0.4, "seed": 7, "fault": "reset", "when": "after"})
     for _ in range(8):
         try:

@@ -47,6 +47,9 @@ class Browser:
             urllib.request.urlopen(request, timeout=60).close()  # noqa: S310
             _ask(f"{self._at}/window", {"handle": ours})
 
+    def resize(self, width, height):
+        _ask(f"{self._at}/window/rect", {"width": width, "height": height})
+
     def click(self, css):
         _ask(f"{self._at}/element/{self._find(css)}/click", {})
 

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from sampled import sampled
 from scenario_player import SCENARIOS, Player
 
 SHARED = Path(os.environ.get("HURACAN_SHARED") or Path(__file__).parents[4] / "shared")
@@ -39,7 +40,8 @@ def values(emulator):
     }
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+@pytest.mark.every_case
+@pytest.mark.parametrize("path", sampled(FILES, 3, lambda path: path.stem), ids=lambda path: path.stem)
 def test_scenario(dropbox, path):
     scenario = json.loads(path.read_text(encoding="utf-8"))
     needed = values(dropbox) if "needs" in scenario else {}
@@ -48,6 +50,7 @@ def test_scenario(dropbox, path):
     assert player.play(scenario) == []
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not SHARED.exists(), reason="the shared conformance scenarios are not beside this checkout")
 @pytest.mark.parametrize(("folder", "fewest"), [("conformance/given", 118), ("cases/conformance", 16)])
 def test_the_shared_replay_passes(dropbox, folder, fewest):

@@ -1,5 +1,6 @@
 """The page in a real browser: what a person sees, by day and by night, on a wide screen and a narrow one."""
 
+import contextlib
 import json
 import re
 import signal
@@ -15,6 +16,7 @@ from huracan_sync.engine.daemon.dashboard.page import Page
 from huracan_sync.engine.daemon.dashboard.samples import Samples
 
 pytestmark = needs_chromium
+WIDE = "--window-size=1280,1100"
 NIGHT = "--blink-settings=preferredColorScheme=0"
 
 CONTRASTS = """
@@ -42,14 +44,21 @@ def page():
     made.stop()
 
 
+@pytest.fixture(scope="module")
+def window():
+    """As wide as a screen; a Chromium takes a second to start."""
+    with chromium(WIDE) as browser:
+        yield browser
+
+
 def size_of(picture):
     assert picture.startswith(b"\x89PNG")
     return struct.unpack(">II", picture[16:24])
 
 
 @pytest.mark.parametrize("scheme", ["day", slow("night")])
-def test_it_is_drawn_by_day_and_by_night(page, scheme):
-    with chromium("--window-size=1280,1100", *([NIGHT] if scheme == "night" else [])) as browser:
+def test_it_is_drawn_by_day_and_by_night(page, window, scheme):
+    with contextlib.nullcontext(window) if scheme == "day" else chromium(WIDE, NIGHT) as browser:
         browser.go(page.url)
         text = browser.read("token refreshes")
         assert browser.complaints() == []  # nothing was blocked, nothing is missing
@@ -69,20 +78,21 @@ def test_it_is_drawn_by_day_and_by_night(page, scheme):
         assert size_of(browser.picture())[0] == 1280
 
 
-def test_on_a_telephone_state_and_remedy_are_there_without_sideways_scrolling(page):
-    with chromium("--window-size=390,900") as browser:
-        browser.go(page.url)
-        assert "models: no <network> today (try again later)" in browser.read("token refreshes")
-        wide, window = browser.evaluate("return [document.documentElement.scrollWidth, innerWidth]")
-        assert wide <= window <= 640
-        table, card = browser.evaluate(
-            "const card = document.querySelector('.card'); return [card.scrollWidth, card.clientWidth]"
-        )
-        assert table <= card
-        label = "return getComputedStyle(document.querySelector('tbody td'), '::before').content"
-        assert "last success" in browser.evaluate(label)
+def test_on_a_telephone_state_and_remedy_are_there_without_sideways_scrolling(page, window):
+    window.resize(390, 900)
+    window.go(page.url)
+    assert "models: no <network> today (try again later)" in window.read("token refreshes")
+    wide, seen = window.evaluate("return [document.documentElement.scrollWidth, innerWidth]")
+    assert wide <= seen <= 640
+    table, card = window.evaluate(
+        "const card = document.querySelector('.card'); return [card.scrollWidth, card.clientWidth]"
+    )
+    assert table <= card
+    label = "return getComputedStyle(document.querySelector('tbody td'), '::before').content"
+    assert "last success" in window.evaluate(label)
 
 
+@pytest.mark.slow
 def test_it_follows_what_runs_without_being_asked(machine):
     machine.write({"models/a.bin": b"a"})
     process = machine.start("run", "--http", "0")
