@@ -12,6 +12,8 @@ from huracan_sync.disk.failure import local_failure
 from huracan_sync.disk.files import Root, Stamp, located, open_folder
 from huracan_sync.disk.origin_mark import marked
 from huracan_sync.errors import FileChanged
+from huracan_sync.tree.content_hash import BLOCK_SIZE
+from huracan_sync.tree.content_hasher import ContentHasher
 from huracan_sync.tree.paths import RelPath
 
 SAMPLE = 4096
@@ -99,18 +101,30 @@ class StableRead:
         except OSError as error:
             raise local_failure(error, self.path, "read") from error
 
-    def check_unchanged(self) -> None:
+    def check_unchanged(self, sent: Callable[[], bytes] | None = None) -> None:
         """Say whether everything read so far belongs to one state.
+
+        Args:
+            sent: the content hash of all that was there at the opening, once all of it was read: what of a log was
+                changed between its ends shows when it is read once more.
 
         Raises:
             FileChanged: it does not.
         """
         now = Stamp.of(os.fstat(self._fd))
-        if now != self.stamp and not (self._has_grown(now) and self._both_ends() == self._ends):
+        if now != self.stamp and not (self._has_grown(now) and self._both_ends() == self._ends and self._is(sent)):
             raise FileChanged(f"{self.path} changed while it was read", path=self.path)
 
     def _has_grown(self, now: Stamp) -> bool:
         return self._prefix_only and now.inode == self.stamp.inode and now.size >= self.stamp.size
+
+    def _is(self, sent: Callable[[], bytes] | None) -> bool:
+        if sent is None:
+            return True
+        hasher = ContentHasher()
+        for offset in range(0, self.stamp.size, BLOCK_SIZE):
+            hasher.update(self.read(offset, BLOCK_SIZE))
+        return hasher.digest() == sent()
 
     def _both_ends(self) -> bytes:
         """The first and the last bytes of what was there at the opening."""

@@ -101,7 +101,7 @@ class Sender:
                     if stamp.size > SMALL:
                         break
                     content = reading.read(0, stamp.size)
-                    reading.check_unchanged()
+                    reading.check_unchanged(lambda: content_hash(content))  # noqa: B023 - asked at once
                 return self._put_small(content, stamp, path, overwrite=overwrite, rev=rev, marked=reading.marked)
             except FileChanged:
                 if last == 1:

@@ -23,7 +23,7 @@ from huracan_sync.remote.client import Remote
 from huracan_sync.remote.grant import Grant
 from huracan_sync.transfer.staging import PART, Staged, StreamUpload, stage_contents
 from huracan_sync.transfer.worker_pool import WORKERS, background
-from huracan_sync.tree.content_hash import BLOCK_SIZE, block_hashes, combine, leaf_hashes
+from huracan_sync.tree.content_hash import BLOCK_SIZE, block_hashes, combine, content_hash, leaf_hashes
 from huracan_sync.tree.never_synced import lies_in_never_synced
 from huracan_sync.tree.paths import RelPath, check, fold
 
@@ -162,7 +162,7 @@ class Stager:
             size, mtime_ms = reading.stamp.size, reading.stamp.mtime_ns // 1_000_000
             if size <= PART:
                 content = reading.read(0, size)
-                reading.check_unchanged()
+                reading.check_unchanged(lambda: content_hash(content))
                 return self._add(path, content, mtime_ms, note, marked=reading.marked)
             upload, table = StreamUpload(self._remote, self._threads), bytearray()
             try:
@@ -170,10 +170,9 @@ class Stager:
                     piece = reading.read(at, min(BLOCK_SIZE, size - at))
                     upload.write(piece)
                     table += _table(path, size, piece)
-                reading.check_unchanged()
                 kind = examine(path, size, reading.read)
-                reading.check_unchanged()
                 staged = upload.finish()
+                reading.check_unchanged(lambda: staged.content_hash)
                 added = Added(path, size, staged.content_hash, mtime_ms, int(kind), note, bytes(table), reading.marked)
                 return self._note(added, staged)
             except BaseException:

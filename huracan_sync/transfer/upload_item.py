@@ -17,7 +17,7 @@ from huracan_sync.remote.listing import timestamp
 from huracan_sync.transfer.journal import Journal, Origin, Sent
 from huracan_sync.transfer.journal.signed_state import Proof
 from huracan_sync.transfer.progress import Monitor
-from huracan_sync.tree.content_hash import BLOCK_SIZE, block_hashes, combine, leaf_hashes
+from huracan_sync.tree.content_hash import BLOCK_SIZE, block_hashes, combine, content_hash, leaf_hashes
 from huracan_sync.tree.entry import Entry
 from huracan_sync.tree.paths import RelPath, join
 from huracan_sync.tree.plan import Copy
@@ -143,7 +143,7 @@ class UploadItem(msgspec.Struct):
                         f"{self.path} has grown to {counted(reading.stamp.size, 'byte')}", path=self.path
                     )
                 content = reading.read(0, reading.stamp.size)
-                reading.check_unchanged()
+                reading.check_unchanged(lambda: content_hash(content))
         except HuracanError as error:
             return error
         self.stamp = reading.stamp

@@ -432,16 +432,17 @@ def test_a_server_without_batches(world):
     assert any("does not take batches" in note for note in monitor.notes)
 
 
+@pytest.mark.parametrize("ends", [0, 5000], ids=["other ends", "the same ends"])
 @pytest.mark.parametrize("size", [3 * MIB, 13 * MIB], ids=["in one piece", "in parts"])
-def test_a_log_that_is_rotated_while_it_is_sent_is_sent_anew_as_a_whole(world, size):
+def test_a_log_that_is_rotated_while_it_is_sent_is_sent_anew_as_a_whole(world, size, ends):
     """copytruncate: the same file is emptied and written anew, and is as long as before by the time it is committed."""
-    old, new = content("old", size), content("new", size)
+    old, new = (bytes(ends) + content(name, size) + bytes(ends) for name in ("old", "new"))
     world.write({"a.log": old})
     open_, rotated = world.remote.wire.open, []
 
     def opened(url, **options):
         answer = open_(url, **options)
-        if "/files/upload" in url and not rotated:  # the first bytes of the old log are with Dropbox
+        if url.endswith(("/files/upload", "/append_v2")) and not rotated:  # the first bytes of the old log are with Dropbox
             rotated.append(url)
             with (world.src / "a.log").open("r+b") as file:
                 file.truncate(0)
@@ -452,7 +453,7 @@ def test_a_log_that_is_rotated_while_it_is_sent_is_sent_anew_as_a_whole(world, s
     report = world.push(transfer={"whole_up_to": 4 * MIB, "part_size": 4 * MIB})
     assert rotated
     there = world.there()["a.log"]
-    whole = {content_hash(data).hex() for data in (old, new + b"and more\n")}
+    whole = {content_hash(data).hex() for data in (old, new, new + b"and more\n")}
     assert (report.failed, there in whole) == ([], True)
     assert world.push().failed == []
     assert world.there()["a.log"] == content_hash(new + b"and more\n").hex()
