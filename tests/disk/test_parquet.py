@@ -56,6 +56,19 @@ def test_a_footer_too_large_to_read_cannot_be_judged(tmp_path: Path, monkeypatch
     assert not damaged(tmp_path, content[: -length - 8] + os.urandom(length) + content[-8:])
 
 
+def test_a_footer_of_more_entries_than_pyarrow_reads_cannot_be_judged(tmp_path: Path) -> None:
+    table = pa.table({"ts": [1]})
+    with pq.ParquetWriter(tmp_path / "made", table.schema, store_schema=False) as writer:
+        writer.write_table(table)
+        writer.add_key_value_metadata({str(n): "" for n in range(parquet.MOST_ELEMENTS + 1)})
+    content = (tmp_path / "made").read_bytes()
+    with pytest.raises(OSError, match="size limit"):
+        pq.read_metadata(tmp_path / "made")
+    assert not damaged(tmp_path, content)
+    length = int.from_bytes(content[-8:-4], "little")
+    assert damaged(tmp_path, content[: -length - 8] + bytes(length) + content[-8:])
+
+
 @pytest.mark.parametrize("error", ["ArrowNotImplementedError", "ArrowMemoryError"])
 def test_what_pyarrow_cannot_do_proves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: str) -> None:
     def fail(_: object) -> None:

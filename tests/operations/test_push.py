@@ -442,7 +442,7 @@ def test_a_log_that_is_rotated_while_it_is_sent_is_sent_anew_as_a_whole(world, s
 
     def opened(url, **options):
         answer = open_(url, **options)
-        if url.endswith(("/files/upload", "/append_v2")) and not rotated:  # the first bytes of the old log are with Dropbox
+        if url.endswith(("/files/upload", "/append_v2")) and not rotated:  # Dropbox has bytes of the old log
             rotated.append(url)
             with (world.src / "a.log").open("r+b") as file:
                 file.truncate(0)
