@@ -19,7 +19,7 @@ _FOOTER_TAIL = 8
 MOST_FOOTER = 64 * 1024 * 1024
 """A longer footer is not read."""
 MOST_ELEMENTS = 1_000_000
-"""pyarrow reads no list of more; a footer of as many bytes may hold one."""
+"""pyarrow reads no list of more, unless it is told to; a footer of as many bytes may hold one."""
 
 
 def check_whole(reading: StableRead) -> None:
@@ -72,18 +72,27 @@ def check_parquet(reading: StableRead) -> None:
     if magic == ENCRYPTED or length > MOST_FOOTER:
         return
     import pyarrow as pa  # noqa: PLC0415 - slow to import, and only parquet needs it
-    import pyarrow.parquet as pq  # noqa: PLC0415
 
     # The footer alone reads as a file without columns: what pyarrow checks is its structure.
     footer = MAGIC + reading.read(size - _FOOTER_TAIL - length, length + _FOOTER_TAIL)
     try:
-        pq.read_metadata(io.BytesIO(footer))
+        _parse(footer)
     except (pa.ArrowInvalid, OSError) as error:
-        if length > MOST_ELEMENTS and "size limit" in str(error):
-            return
         raise _half_written(reading, f"its footer cannot be read ({str(error)[:100]})") from error
-    except pa.ArrowException:
+    except (pa.ArrowException, MemoryError):
         return  # a format that this pyarrow does not know, or too little memory: nothing is proved
+
+
+def _parse(footer: bytes) -> None:
+    import pyarrow.parquet as pq  # noqa: PLC0415 - as above
+
+    try:
+        pq.read_metadata(io.BytesIO(footer))
+    except OSError:
+        if len(footer) <= MOST_ELEMENTS:
+            raise
+        most = len(footer)
+        pq.ParquetFile(io.BytesIO(footer), thrift_string_size_limit=most, thrift_container_size_limit=most)
 
 
 def is_damaged(reading: StableRead) -> bool:
