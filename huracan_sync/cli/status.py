@@ -263,7 +263,12 @@ def _runs_in_words(runs: Sequence[Run], now: float, limit: int) -> list[str]:
     """A table that fits the width (paths lose their beginnings), and below it what went wrong."""
     heading = ["what", "last success", "in step", "failed", "local", "remote"]
     rows = [heading, *(_run_as_row(run, now) for run in runs)]
-    errors = [f"  {run.verb} {run.channel or '/'}: {ascii_path(why)}" for run in runs if (why := _why(run))]
+    errors = [
+        f"  {run.verb} {run.channel or '/'}: {ascii_path(why)}"
+        for run in runs
+        for why in (_why(run), _left(run))
+        if why
+    ]
     return [*table(rows, columns=limit, give=(4, 5)), *wrapped(errors, limit)]
 
 
@@ -289,6 +294,15 @@ def _why(run: Run) -> str:
     if isinstance(failed, list) and failed and isinstance(failed[0], dict):
         return f"{len(failed)} failed; {failed[0].get('message', '')}"
     return ""
+
+
+def _left(run: Run) -> str:
+    """What the last run left out, some of it by name; empty where there is nothing."""
+    left_out = run.report.get("left_out")
+    if not isinstance(left_out, list) or not left_out:
+        return ""
+    named = [f"{each.get('path')!r} ({each.get('why')})" if isinstance(each, dict) else repr(each) for each in left_out]
+    return f"{len(named)} left out: {', '.join(named[:3])}{', ...' if len(named) > 3 else ''}"
 
 
 def _was_ended(run: Run) -> bool:

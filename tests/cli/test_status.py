@@ -40,6 +40,17 @@ def test_a_run_is_one_line_of_80_columns_and_its_error_below():
     ]
 
 
+def test_what_a_run_left_out_is_counted_and_named_below_it():
+    links = [{"path": f"link{n}", "why": "symbolic link"} for n in range(5)]
+    words = shown([run_of(channel="/R", left_out=links), run_of("restore", left_out=["old.parquet"])])
+    assert not words.is_ill()
+    assert words.words()[3:] == [
+        "  push /R: 5 left out: 'link0' (symbolic link), 'link1' (symbolic link), 'link2'",
+        "    (symbolic link), ...",
+        "  restore /Runpodhuracan/data/candles: 1 left out: 'old.parquet'",
+    ]
+
+
 def test_what_is_ill():
     assert not shown([run_of()]).is_ill()
     assert shown([run_of(failed=[{"message": "no"}])]).is_ill()
