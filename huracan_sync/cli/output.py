@@ -27,7 +27,18 @@ CARRIES_ON = "run the same command again, it carries on where it stopped"
 
 
 def make_streams_safe() -> None:
-    """Let stdout and stderr show what their encoding cannot hold, instead of raising in the middle of the work."""
+    """Let stdout and stderr show what their encoding cannot hold, instead of raising in the middle of the work.
+
+    The numbers of streams that were closed before we started lead nowhere: no file of ours gets one of them, and a
+    question that nobody can answer meets the end of the input.
+    """
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # gets the lowest number that is free
+    if sys.stdin is None:
+        sys.stdin = io.TextIOWrapper(io.BytesIO())
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             with suppress(OSError, ValueError):

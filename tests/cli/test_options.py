@@ -186,6 +186,26 @@ def test_streams_that_fail_are_no_traceback(tmp_path, tail, codes):
     assert done.returncode in codes
 
 
+@pytest.mark.parametrize("closed", ["<&-", "<&- >&- 2>&-"])
+def test_without_streams_the_work_is_done(logged_in, closed):
+    logged_in.write({"m/a": b"a"})
+    command = f'"{sys.executable}" -m huracan_sync push m /R {closed}'
+    done = subprocess.run(["bash", "-c", command], env=logged_in.env, cwd=logged_in.work, check=False)
+    assert (done.returncode, logged_in.stranger.read("/R/a")) == (0, b"a")
+
+
+def test_no_file_gets_the_number_of_a_closed_stream(tmp_path):
+    (tmp_path / "code").write_text(
+        "import os, sys\n"
+        "from huracan_sync.cli.output import make_streams_safe\n"
+        "make_streams_safe()\n"
+        "nowhere = [os.path.samestat(os.fstat(n), os.stat(os.devnull)) for n in range(3)]\n"
+        "open('told', 'w').write(repr([*nowhere, sys.stdin.read()]))\n"
+    )
+    subprocess.run(["bash", "-c", f'"{sys.executable}" code <&- >&- 2>&-'], cwd=tmp_path, check=True)
+    assert (tmp_path / "told").read_text() == "[True, True, True, '']"
+
+
 def test_text_that_the_stream_cannot_show_is_escaped(tmp_path, capsys):
     shown = output.Output(as_json=False)
     output.make_streams_safe()
