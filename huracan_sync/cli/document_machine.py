@@ -14,6 +14,7 @@ from huracan_sync.cli.document_parts import (
     Finding,
     Kind,
     KindOutcome,
+    LastRun,
     Waiting,
 )
 
@@ -50,8 +51,7 @@ class Status(Document):
     """`status`."""
 
     ill: bool
-    runs: list[dict[str, Any]]
-    """Each with `account`, `verb`, `channel`, `local`, `finished`, `last_success`, `lag_s`, and its report's fields."""
+    runs: list[LastRun]
     continuous: Continuous | None
     pending: int
     """Writes in the outbox."""

@@ -77,6 +77,49 @@ class Kind(Part):
     healthy: bool
 
 
+class LastRun(Part):
+    """How the last run of a verb between two folders went: what it came to, or the error that ended it."""
+
+    account: str
+    verb: Literal["push", "restore", "publish", "commit"]
+    remote: str
+    """The folder in Dropbox; empty for its top."""
+    finished: datetime
+    last_success: datetime | None
+    lag_s: float | None
+    """Seconds since the last success."""
+    local: str = ""
+    """The folder here."""
+    error: dict[str, Any] | None = None
+    """What ended it; its fields are those of every error."""
+    skipped: int = 0
+    deleted: int = 0
+    failed: list[Failure] = []
+    requests: int = 0
+    sequence: int = 0
+    uploaded: int = 0
+    renamed: int = 0
+    bytes_sent: int = 0
+    downloaded: int = 0
+    bytes_received: int = 0
+    unsigned: int = 0
+    unsigned_files: list[str] = []
+    vouched: list[str] = []
+    left_out: list[LeftOut | str] = []
+    not_in_metadata: list[LeftOut] = []
+    resumed_from: int = 0
+    contradicted: list[str] = []
+    verified_by: list[str] = []
+    kept: int = 0
+    kept_files: list[str] = []
+    channel: str = ""
+    """Of a publish."""
+    files: int = 0
+    """Of the set that was published."""
+    made: bool = False
+    """Whether it was published by this run, and not before."""
+
+
 class Continuous(Part):
     """The process of `run`."""
 
@@ -158,6 +201,33 @@ class Totals(Part):
     conflicts: int
     problems: int
     filtered: int
+    requests: int
+    """About how many."""
+
+
+class MigrationStep(Part):
+    """What becomes of a file that does not lie in its place."""
+
+    action: Literal["move", "copy", "delete", "keep"]
+    path: str
+    size: int = 0
+    """Bytes; not of a file that is kept."""
+    place: str = ""
+    """Where its content will lie, or lies already."""
+    why: str = ""
+    """Why a person has to decide about it."""
+
+
+class MigrationTotals(Part):
+    """Sums of the plan of a migration."""
+
+    moves: int
+    copies: int
+    deletes: int
+    kept: int
+    """Files that stay where they are, because only a person can say what they are worth."""
+    bytes: int
+    """Of what is moved and copied, inside Dropbox: nothing of it is sent."""
     requests: int
     """About how many."""
 

@@ -10,6 +10,8 @@ from huracan_sync.cli.document_parts import (
     Failure,
     LeftOut,
     Listed,
+    MigrationStep,
+    MigrationTotals,
     PlannedConflict,
     PlannedCopy,
     PlannedDelete,
@@ -121,9 +123,10 @@ class Diff(Document):
 
 
 class Migrate(Document):
-    """`migrate`."""
+    """`migrate`. Its exit code is 1 where something failed, or is left to a person."""
 
-    plan: list[str]
+    plan: list[MigrationStep]
+    totals: MigrationTotals
     dry_run: bool
     moved: int
     copied: int

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Give the parser the verb's arguments."""
-    parser.add_argument("remote", metavar="REMOTE")
-    parser.add_argument("local", metavar="LOCAL")
+    parser.add_argument("remote", metavar="REMOTE", help="a folder in Dropbox")
+    parser.add_argument("local", metavar="LOCAL", help="the folder here; it is made where there is none")
     add_direction(parser, "in Dropbox")
     add_wait(parser)
     filter_options.add_arguments(parser)

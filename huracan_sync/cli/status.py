@@ -251,7 +251,7 @@ def _run_as_dict(place: str, run: Run, now: float) -> dict[str, Any]:
     return {
         "account": place,
         "verb": run.verb,
-        "channel": run.channel,
+        "remote": run.channel,
         "finished": _moment(run.finished),
         "last_success": _moment(run.succeeded),
         "lag_s": None if run.succeeded is None else round(now - run.succeeded, 1),

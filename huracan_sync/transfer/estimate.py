@@ -40,5 +40,10 @@ def downloads(copies: Sequence[Copy]) -> int:
     return zipped + sum(_parts(size, RANGE) for size in large)
 
 
+def batches(count: int) -> int:
+    """Requests that so many files take which are moved, copied or deleted inside Dropbox: a job, and a look at it."""
+    return 2 * _parts(count, IN_A_COMMIT)
+
+
 def _parts(whole: int, part: int) -> int:
     return -(-whole // part)

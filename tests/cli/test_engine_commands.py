@@ -328,7 +328,14 @@ def test_migrate_shows_does_and_then_has_nothing_to_do(machine):
     assert code == 0
     assert f"move    {APP}/data/candles/ETH/ETH-USDT_1d_20221112_20251111.parquet  ->" in out
     assert out.count("delete  ") == 2
-    assert out.endswith("would move 1, copy 0, delete 2 that are copies; 0 are left to you; nothing was done\n")
+    assert "would move 1, copy 0 (" in out
+    assert "delete 2 that are copies; 0 are left to you; about 5 requests; nothing was done" in out
+    assert machine.stranger.paths() == before
+    code, out, _ = machine.command("migrate", "-n", "--json")
+    steps = [(step["action"], step["path"].removeprefix(f"{APP}/data/candles/")) for step in json.loads(out)["plan"]]
+    assert steps[0] == ("move", "ETH/ETH-USDT_1d_20221112_20251111.parquet")
+    assert sorted(action for action, _ in steps[1:]) == ["delete", "delete"]
+    assert json.loads(out)["totals"]["requests"] == 5
     assert machine.stranger.paths() == before
     code, out, _ = machine.command("migrate", "--json")
     report = json.loads(out)
@@ -340,6 +347,18 @@ def test_migrate_shows_does_and_then_has_nothing_to_do(machine):
     ]
     code, out, _ = machine.command("migrate")
     assert (code, out) == (0, "everything lies in its place\n")
+
+
+def test_migrate_ends_with_1_where_a_person_has_to_decide(machine):
+    scope = write_candle(machine.work / "x.parquet")
+    machine.stranger.write(f"{APP}/data/candles/BTCUSDT/{SPOT}", scope)
+    machine.stranger.write(f"{APP}/data/candles/BTC/{SPOT}", scope + b"x")
+    for words in (["-n"], []):
+        code, out, _ = machine.command("migrate", "--json", *words)
+        report = json.loads(out)
+        (step,) = report["plan"]
+        assert (code, report["totals"]["kept"], step["action"]) == (1, 1, "keep")
+        assert "other content" in step["why"]
 
 
 def test_migrate_says_when_there_is_no_such_folder(machine):
