@@ -1,4 +1,4 @@
-"""What can go wrong, sorted by who must act. Anything that escapes outside this tree is a bug in us.
+"""What can go wrong, by who must act. Anything that escapes outside this tree is a bug in us.
 
     HuracanError
      ├─ UsageError            the caller: an argument that cannot be right

@@ -1,4 +1,4 @@
-"""Hamilton: the reader, with the words of trading.
+"""The reader in the words of trading.
 
 Every answer comes from one manifest of the `champions` channel, the one he last took with `latest` or `follow`; several
 answers of one manifest come from `at(snapshot)`: a roster of yesterday with a model of today cannot happen. Files lie

@@ -1,4 +1,4 @@
-"""Keeping secrets out of sight: a type that does not print itself, and a filter for everything that is logged.
+"""A value that does not print itself, and a filter for everything that is logged.
 
 Laws: a secret travels as `Secret` from where it is read to where it is sent; `reveal()` is called only on the line
 that sends, seals or signs. Whatever else a program logs passes through `redact`, which knows the shapes of Dropbox's

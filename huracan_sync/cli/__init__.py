@@ -1,4 +1,4 @@
-"""The command line: arguments in, words and exit codes out. One module for each verb, named like the verb.
+"""Arguments in, words and exit codes out; one module for each verb, named like the verb.
 
 May import `emulator`, `engine`, `fs`, `hamilton`. Only this wing prints and exits. A verb's module is imported when the
 verb is used: start-up time counts, and `push` needs nothing of `authorize`.

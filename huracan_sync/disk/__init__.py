@@ -1,4 +1,4 @@
-"""The local disk: scan a folder, read a file consistently, write one atomically, private folders, locks.
+"""Everything that touches the local disk: scan, stable read, the one atomic write, private folders, locks.
 
 May import `tree`.
 

@@ -1,4 +1,6 @@
-"""A local Dropbox for tests. May import nothing else of huracan_sync, so that the two check each other.
+"""A local Dropbox; imports nothing of the rest.
+
+May import nothing else of huracan_sync, so that the two check each other.
 
 Sub-packages, each of which imports only those before it:
 

@@ -1,4 +1,4 @@
-"""The engine's side: `DropboxSync`, its settings, its outbox, and `daemon` for continuous sync.
+"""`DropboxSync`, settings, outbox; `daemon/`: scheduler, watcher, status, dashboard.
 
 One line of the engine changes: `from huracan_sync import DropboxSync`. Nothing fails silently, nothing is sent twice,
 no path is made in two ways, and importing or constructing it needs no network. May import `operations`.

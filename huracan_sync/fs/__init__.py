@@ -1,4 +1,4 @@
-"""Dropbox for Python's data tools: fsspec filesystems over the library's own transfer code.
+"""Dropbox, and verified snapshots, as an fsspec filesystem for data tools.
 
 `dropbox://path` is `DropboxFileSystem`, to read and write; `huracan://channel@sequence/path` is `SnapshotFileSystem`:
 one signed snapshot, read-only, every byte proved.

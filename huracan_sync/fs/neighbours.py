@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections import OrderedDict, deque
+from itertools import takewhile
+from posixpath import commonpath
 
 from huracan_sync.fs.paths import parent
+from huracan_sync.tree.paths import ancestors
 
 ENOUGH = 3
 """Single questions below one folder after which the next ones are expected there too."""
@@ -36,13 +39,8 @@ class Neighbours:
         recent = [folder for folder, at in self._asked if now - at < WITHIN_S]
         if len(recent) < ENOUGH:
             return None
-        folder = recent[0]
-        for other in recent[1:]:
-            while other != folder and not other.startswith(f"{folder}/"):
-                folder = parent(folder)
-                if not folder:
-                    return None  # the whole account is more than anybody asked for
-        return None if not folder or folder in self._too_large else folder
+        folder = commonpath([folder or "/" for folder in recent]).rstrip("/")
+        return None if not folder or folder in self._too_large else folder  # of the whole account nobody asked
 
     def is_too_large(self, folder: str) -> None:
         """One page does not hold that folder: it is not listed for single questions again."""
@@ -67,9 +65,7 @@ class Walks:
         self._listed.move_to_end(folder)
         while self._listed and (len(self._listed) > MOST_LISTED or now - next(iter(self._listed.values())) > WITHIN_S):
             self._listed.popitem(last=False)
-        top = folder
-        while parent(top) in self._listed and parent(top):
-            top = parent(top)
+        top = [folder, *takewhile(self._listed.__contains__, ancestors(folder))][-1]
         below = sum(each.startswith(f"{top}/") for each in self._listed)
         return top if top != folder and below >= ENOUGH and top not in self._too_large else None
 

@@ -6,7 +6,6 @@ A path here is `""` for the root of the account, else `/a/b`, which is how Dropb
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 
 from huracan_sync.errors import HostilePath
 from huracan_sync.tree.paths import check, fold
@@ -60,14 +59,6 @@ def check_writable(path: str) -> str:
 def parent(path: str) -> str:
     """The folder a path lies in; of the root, the root."""
     return path.rpartition("/")[0]
-
-
-def parents(path: str) -> Iterator[str]:
-    """Every folder a path lies in, the nearest first; not the root."""
-    above = parent(path)
-    while above:
-        yield above
-        above = parent(above)
 
 
 def key(path: str) -> str:

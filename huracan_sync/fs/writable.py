@@ -20,13 +20,13 @@ from huracan_sync.fs.commits import Batch, Target, commit_upload
 from huracan_sync.fs.files import CompressedFile, WriteFile
 from huracan_sync.fs.local_files import Pair
 from huracan_sync.fs.os_errors import as_os_error
-from huracan_sync.fs.paths import check_writable, parent, parents
+from huracan_sync.fs.paths import check_writable, parent
 from huracan_sync.fs.readable import ReadableFileSystem
 from huracan_sync.fs.transaction import BatchTransaction
 from huracan_sync.remote import files
 from huracan_sync.remote.listing import FolderMetadata
 from huracan_sync.transfer.staging import StreamUpload
-from huracan_sync.tree.paths import fold
+from huracan_sync.tree.paths import ancestors, fold
 
 
 class WritableFileSystem(ReadableFileSystem):
@@ -163,7 +163,7 @@ class WritableFileSystem(ReadableFileSystem):
 
     def _make_empty(self, folders: list[str], files_made: list[str]) -> None:
         """Make the folders that no file and no other folder makes."""
-        made = {above for path in (*folders, *files_made) for above in parents(path)}
+        made = {above for path in (*folders, *files_made) for above in ancestors(path)}
         for path in folders:
             if path and path not in made:
                 self.makedirs(path, exist_ok=True)

@@ -17,14 +17,15 @@ from huracan_sync.manifest.scope import channel_of, scope_of
 from huracan_sync.reader import Snapshot
 from huracan_sync.reader.trust_store import TrustStore
 from huracan_sync.remote.client import Remote
-from huracan_sync.remote.listing import DeletedMetadata, FileMetadata, FolderMetadata, pages
+from huracan_sync.remote.folder_listing import FolderListing
+from huracan_sync.remote.listing import FileMetadata, FolderMetadata, begun_again
 from huracan_sync.remote.source import RemoteSource
 from huracan_sync.remote.stat import children, metadata
 from huracan_sync.signing.context import Context
 from huracan_sync.signing.open_reader import reader_at
 from huracan_sync.transfer.pair import Options, Pair
 from huracan_sync.tree.entry import Entry
-from huracan_sync.tree.paths import ancestors, below, remote_root
+from huracan_sync.tree.paths import ancestors, remote_root
 from huracan_sync.tree.symbols import CHAMPIONS
 
 
@@ -77,17 +78,14 @@ def list_folder(remote: Remote, path: str, *, recursive: bool = False) -> list[L
         raise NotFound(
             f"{folder} does not exist in Dropbox", path=folder, hint="check the spelling, or list its parent"
         )
-    entries: dict[str, Listed] = {}
-    for page in pages(remote, folder, recursive=recursive):
-        for item in page.entries:
-            relative = below(folder, item.path_display or item.path_lower)
-            if not relative:
-                continue
-            if isinstance(item, DeletedMetadata):
-                entries.pop(relative, None)
-            else:
-                entries[relative] = _listed(relative, item)
-    return [entries[name] for name in sorted(entries)]
+
+    def list_once() -> FolderListing:
+        listing = FolderListing(folder, recursive=recursive)
+        listing.apply(listing.fetch_changes(remote)[0])
+        return listing
+
+    entries = {path[len(folder) + 1 :]: item for path, item in begun_again(list_once).named(folder)}
+    return [_listed(path, entries[path]) for path in sorted(entries)]
 
 
 def _listed(path: str, item: FileMetadata | FolderMetadata) -> Listed:

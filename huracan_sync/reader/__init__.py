@@ -1,8 +1,8 @@
-"""Reads what was signed and verifies it before anything is handed out. May import `manifest`, `disk`, `tree`.
+"""Verifies before anything is returned; can neither write nor reach a private key.
 
-Laws: a byte is handed out only after it was compared with a hash that a trusted key has signed; the mark of what was
-accepted is on disk before anything of it is handed out; whatever goes wrong, what was last known good stays. Nothing
-here, and nothing it imports, can write to Dropbox or reach a private key (tests/house/test_reader_closure.py).
+Laws: a byte is returned only after it was compared with a hash that a trusted key has signed; what was accepted is
+recorded on disk before any of it is returned; whatever goes wrong, what was last known good stays.
+May import `manifest`, `disk`, `tree`.
 """
 
 from huracan_sync.reader.reader import Reader

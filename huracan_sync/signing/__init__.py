@@ -1,4 +1,4 @@
-"""Private keys, trust files, and the transaction that publishes a signed manifest.
+"""Private keys, trust files, and the publish transaction.
 
 May import `transfer`, `reader`, `auth`.
 

@@ -6,7 +6,6 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable
 from functools import partial
-from operator import attrgetter
 
 import msgspec
 
@@ -171,7 +170,7 @@ class BatchUploader:
                 self._refused(chunk, error)
             self._end_append(opened)
 
-        context.pool.start(work, then, failed, cost=sum(map(attrgetter("size"), chunk)))
+        context.pool.start(work, then, failed, cost=sum(item.size for item in chunk))
 
     def _note_closed(self, opened: _Batch, items: list[UploadItem], seconds: float) -> None:
         context = self._context

@@ -5,7 +5,7 @@ Somebody: an `except`, a question of its type, a table of classes, or another an
 
 import ast
 
-from package_source import of_today, spelled
+from package_source import of_today
 
 from huracan_sync import errors
 
@@ -16,7 +16,7 @@ MOST = 36
 def classes(package):
     """{name of a class of error: name of its parent} of the package."""
     bases = {
-        node.name: [spelled(base) for base in node.bases]
+        node.name: [(module.real(base) or "").rpartition(".")[2] for base in node.bases]
         for module in package
         for node in module.nodes
         if isinstance(node, ast.ClassDef)
@@ -67,5 +67,9 @@ def test_one_that_nobody_asks_for_is_told():
         "disk/scan.py", "class Torn(LocalFailure):\n    pass\ndef f() -> Torn:\n    raise Torn('x')"
     )
     assert "Torn" in untold(package)
+    aliased = PACKAGE.with_added(
+        "disk/scan.py", "from huracan_sync import errors as e\nclass Torn(e.Refused):\n    pass"
+    )
+    assert "Torn" in untold(aliased)
     asked = PACKAGE.with_added("disk/scan.py", "class Torn(LocalFailure):\n    pass\nHOPELESS = (Torn, ValueError)")
     assert "Torn" not in untold(asked)

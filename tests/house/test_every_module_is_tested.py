@@ -42,7 +42,6 @@ PROVED_ELSEWHERE = {
         "signing.signed_result operations.parquet_metadata operations.kept_receipts auth.receipt_seal"
     ),
     "tests/reader, through Reader": "reader.source reader.snapshot reader.trust_pin",
-    "tests/cli/test_look_verbs.py, through the verbs": "operations.browse",
     "tests/transfer/test_forked_reading.py, in a child": "remote.forked",
     "tests/journeys, with the official SDK": "remote.sdk",
     "tests/cli, through the verbs that share them": (

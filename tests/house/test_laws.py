@@ -7,7 +7,7 @@ from functools import partial
 
 import laws
 import pytest
-from package_source import ROOT, of_today
+from package_source import ROOT, Module, of_today
 from remaining_breaches import REMAINING
 from sampled import sampled
 
@@ -250,6 +250,168 @@ BREAKS = {
         "from huracan_sync.transfer.pair import PairPlan as P\ndef f(c, s):\n    return P(c, s)",
     ),
     "a wing that says nothing": ("wings say what they are", "other/__init__.py", "x = 1"),
+    "an import by the importer's attribute": (
+        "arrows",
+        "tree/plan.py",
+        "import importlib\ngetattr(importlib, 'import_module')('huracan_sync.cli')",
+    ),
+    "an importer that is handed on": (
+        "arrows",
+        "tree/plan.py",
+        "import importlib\nlist(map(importlib.import_module, ['huracan_sync.cli']))",
+    ),
+    "an import by dots and name": ("arrows", "tree/plan.py", "import_module('.cli', 'huracan_sync')"),
+    "an import of everything": ("arrows", "tree/plan.py", "from huracan_sync import *"),
+    "a module by a tool": ("arrows", "tree/plan.py", "import pkgutil\npkgutil.resolve_name('huracan_sync.cli:main')"),
+    "a neighbour, and then the whole package": (
+        "arrows",
+        "tree/plan.py",
+        "import huracan_sync.tree.paths\nhuracan_sync.push()",
+    ),
+    "an import for a checker that is none": (
+        "arrows",
+        "tree/plan.py",
+        "TYPE_CHECKING = True\nif TYPE_CHECKING:\n    from huracan_sync.cli import main",
+    ),
+    "all names of a module": ("arrows", "reader/cache.py", "import os\nvars(os)['replace']('a', 'b')"),
+    "all names of a module by its attribute": ("arrows", "reader/cache.py", "import time\ntime.__dict__['time']()"),
+    "a module by way of another": (
+        "arrows",
+        "engine/outbox.py",
+        "from huracan_sync.disk import atomic_write\natomic_write.os.replace('a', 'b')",
+    ),
+    "the emulator asks which version it is": (
+        "arrows",
+        "emulator/state/clock.py",
+        "from huracan_sync import __version__",
+    ),
+    "a file by a compressor": ("pure", "tree/paths.py", "import gzip\ngzip.open('x')"),
+    "a log in a pure wing": ("pure", "tree/paths.py", "import logging\nlogging.error('x')"),
+    "the zone of the machine": ("pure", "tree/layout.py", "def f(x):\n    return x.astimezone()"),
+    "a package nobody knows": ("pure", "manifest/checks.py", "import requests"),
+    "a route of a constant": ("routes", "operations/push.py", "SPACE = 'files'\nR = f'{SPACE}/upload'"),
+    "a route of bytes": ("routes", "operations/push.py", "R = b'files/upload'"),
+    "a route within a text": ("routes", "operations/push.py", "R = '2/files/upload?x=1'"),
+    "a route that is handed in": (
+        "routes",
+        "operations/push.py",
+        "def f(remote, r):\n    return remote.rpc(r, {}, dict)",
+    ),
+    "a page for people elsewhere": ("routes", "cli/authorize.py", "P = 'https://x/oauth2/authorize?'"),
+    "a pool of processes' threads": (
+        "threads",
+        "operations/push.py",
+        "from multiprocessing.pool import ThreadPool\nThreadPool(2)",
+    ),
+    "a thread of our own kind": (
+        "threads",
+        "operations/push.py",
+        "from huracan_sync.remote.parallel import Threads\nThreads(9)",
+    ),
+    "a queue that a fork leaves": ("forks", "reader/cache.py", "import queue\nclass C:\n    q = queue.Queue()"),
+    "a path that replaces by keyword": ("one atomic write", "reader/cache.py", "def f(p, q):\n    p.replace(target=q)"),
+    "a path's method": ("one atomic write", "reader/cache.py", "def f(p, q):\n    move = p.replace\n    move(q)"),
+    "a file written in place": ("one atomic write", "engine/outbox.py", "def f(p):\n    open(p, 'w').write('x')"),
+    "bytes written in place": ("one atomic write", "engine/outbox.py", "def f(p):\n    p.write_bytes(b'')"),
+    "a file that is made": ("one atomic write", "engine/outbox.py", "import os\nF = os.O_WRONLY | os.O_CREAT"),
+    "a pause by the body": ("one reading of Retry-After", "auth/tokens.py", "def f(b):\n    return b['retry_after']"),
+    "a size in words": ("one formatter of sizes", "operations/push.py", "def f(n):\n    return f'{n >> 20} megabytes'"),
+    "a size in one piece": ("one formatter of sizes", "operations/push.py", "def f(n):\n    return '%d kB' % n"),
+    "a second fold": (
+        "one listing",
+        "operations/migrate.py",
+        "def f(x):\n    return isinstance(x, listing.DeletedMetadata)",
+    ),
+    "a second reading of pages": (
+        "one listing",
+        "operations/migrate.py",
+        "def f(p):\n    while p.has_more:\n        pass",
+    ),
+    "a retry that calls itself": (
+        "one retry loop",
+        "operations/migrate.py",
+        "def f(p, n):\n    p.pause(p.backoff(n))\n    return f(p, n + 1)",
+    ),
+    "a retry without a pause": (
+        "one retry loop",
+        "operations/migrate.py",
+        "def f(g):\n    while 1:\n        try:\n            return g()\n        except Unavailable:\n            pass",
+    ),
+    "a retry that waits longer": (
+        "one retry loop",
+        "operations/migrate.py",
+        "def f(g, sleep):\n    for n in range(3):\n        sleep(2 ** n)",
+    ),
+    "a retry of a package": ("one retry loop", "operations/migrate.py", "import tenacity"),
+    "a way up by paths": (
+        "one way through the ancestors",
+        "transfer/compare.py",
+        "from pathlib import PurePosixPath\ndef f(p):\n    return list(PurePosixPath(p).parents)",
+    ),
+    "a way up that calls itself": (
+        "one way through the ancestors",
+        "transfer/compare.py",
+        "def f(p):\n    return f(p.rpartition('/')[0])",
+    ),
+    "a way up in two steps": (
+        "one way through the ancestors",
+        "transfer/compare.py",
+        "def f(p):\n    while p:\n        head, _, _ = p.rpartition('/')\n        p = head",
+    ),
+    "a way up by another's parent": (
+        "one way through the ancestors",
+        "fs/neighbours.py",
+        "def f(p):\n    while p:\n        p = parent(p)",
+    ),
+    "a way down": (
+        "one way through the ancestors",
+        "fs/neighbours.py",
+        "def f(p):\n    so = ''\n    for x in p.split('/'):\n        so += '/' + x",
+    ),
+    "a clock of mails": ("time is handed in", "transfer/compare.py", "import email.utils\nemail.utils.formatdate()"),
+    "now by the type": ("time is handed in", "transfer/compare.py", "def f(x):\n    return type(x).now()"),
+    "chance by secrets": ("time is handed in", "transfer/compare.py", "import secrets\nsecrets.randbelow(9)"),
+    "a word by way of a name": (
+        "an answer is a type",
+        "engine/put.py",
+        "def f(c):\n    why = c.why\n    return 'x' in why",
+    ),
+    "a word of a formatted failure": (
+        "an answer is a type",
+        "engine/put.py",
+        "def f(error):\n    return 'x' in f'{error}'",
+    ),
+    "a word of a failure's failure": (
+        "an answer is a type",
+        "engine/put.py",
+        "def f(x):\n    return 'x' in str(x.error)",
+    ),
+    "one of several sentences": (
+        "an answer is a type",
+        "engine/put.py",
+        "def f(c):\n    return c.why in ('a b', 'c d')",
+    ),
+    "a table of sentences": ("an answer is a type", "engine/put.py", "def f(c):\n    return {'a b': 1}.get(c.why)"),
+    "a sentence, the other way round": ("an answer is a type", "engine/put.py", "def f(c):\n    return 'a b' == c.why"),
+    "a sentence by its attribute": (
+        "an answer is a type",
+        "engine/put.py",
+        "def f(c):\n    return 'x' in getattr(c, 'why')",
+    ),
+    "a plan with other steps": (
+        "a dry run is the operation's own",
+        "cli/push.py",
+        "def f(p):\n    return replace(p, steps=())",
+    ),
+    "a side that the command line scans": (
+        "a dry run is the operation's own",
+        "cli/push.py",
+        "from huracan_sync.disk.scan import scan\nscan('x')",
+    ),
+    "an abandoned word in the plural": ("words", "remote/files.py", "shelves = 1"),
+    "an abandoned word as a key": ("words", "remote/files.py", "X = {'survey': 1}"),
+    "an abandoned word as a keyword": ("words", "remote/files.py", "f(survey=1)"),
+    "a package of a plain word": ("words", "operations/fetch/x.py", "x = 1"),
     "a wing that is not on the map": ("the map", "other/__init__.py", "x = 1"),
     "an abandoned word as a class": ("words", "remote/files.py", "class WishBoard:\n    pass"),
     "an abandoned word as an argument": ("words", "cli/push.py", "def f(old_survey):\n    pass"),
@@ -291,6 +453,13 @@ def test_what_a_reader_loads_stays_small(name):
     assert (modules <= WEIGHT[name][0], lines <= WEIGHT[name][1]) == (True, True), (modules, lines)
     heavier = PACKAGE.with_added("reader/__init__.py", "from huracan_sync.operations.push import push")
     assert heavier.weight(name)[0] > modules
+
+
+def test_a_wing_that_says_something_else_than_the_map_is_told():
+    package = PACKAGE.with_added("secret.py", "")
+    module = package.modules["secret"]
+    package.modules["secret"] = Module("secret", module.path, module.text.replace("A value", "A thing", 1))
+    assert [each.partition(":")[0] for each in laws.map_of_the_package(package)] == ["secret"]
 
 
 # ---- the map --------------------------------------------------------------------------------------------------------

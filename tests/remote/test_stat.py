@@ -1,36 +1,9 @@
-import json
-
 import pytest
+from listed import Told, item, page
 
 from huracan_sync.errors import NotFound
 from huracan_sync.remote.errors import CursorReset
 from huracan_sync.remote.stat import children, folders, metadata
-
-FILE = {"id": "id:1", "rev": "0123456789abcdef0", "size": 1, "content_hash": "00" * 32,
-        "client_modified": "2026-01-01T00:00:00Z", "server_modified": "2026-01-01T00:00:00Z"}  # fmt: skip
-
-
-def item(kind, name):
-    path = f"/f/{name}"
-    more = FILE if kind == "file" else {"id": "id:2"} if kind == "folder" else {}
-    return {".tag": kind, "name": name, "path_display": path, "path_lower": path.lower(), **more}
-
-
-class Told:
-    """A client that answers what it is told to, in order; an exception among it is raised."""
-
-    def __init__(self, *answers):
-        self.answers = list(answers)
-
-    def rpc(self, _route, _arg, _type):
-        answer = self.answers.pop(0)
-        if isinstance(answer, Exception):
-            raise answer
-        return json.dumps(answer).encode()
-
-
-def page(*entries, more=False):
-    return {"entries": list(entries), "cursor": "c", "has_more": more}
 
 
 def test_children_are_the_files_of_all_pages():

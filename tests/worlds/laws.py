@@ -4,7 +4,7 @@ import ast
 import functools
 import re
 
-from package_source import called, folded, spelled
+from package_source import NAME, called, folded, spelled
 
 WINGS = {
     "errors": set(),
@@ -29,15 +29,39 @@ WINGS = {
 
 PURE = ("errors", "secret", "tree", "manifest")
 """Wings that are pure as a whole. A module elsewhere is, when its first words say "Pure." or "Pure:"."""
-WORLD = {
-    *("socket", "ssl", "select", "urllib3", "urllib.request", "http.client", "http.server"),
-    *("os", "posix", "io.open", "io.FileIO", "codecs.open", "builtins.open", "pathlib.Path", "pathlib.PosixPath"),
-    *("shutil", "tempfile", "sqlite3", "mmap", "fcntl", "glob", "fileinput", "linecache", "ctypes"),
-    *("sys.stdin", "sys.stdout", "sys.stderr", "getpass", "logging.FileHandler"),
-    *("time", "random", "secrets", "signal", "subprocess", "uuid.uuid1", "uuid.uuid4"),
-    *("threading", "_thread", "multiprocessing", "concurrent", "asyncio", "selectors", "sched"),
+TOOLS = {
+    *("__future__", "typing", "collections", "collections.abc", "enum", "types", "abc", "dataclasses", "operator"),
+    *("functools", "itertools", "bisect", "heapq", "math", "re", "string", "fnmatch.fnmatchcase", "difflib", "errno"),
+    *(
+        "struct",
+        "codecs",
+        "base64",
+        "binascii",
+        "json",
+        "tomllib",
+        "html",
+        "unicodedata",
+        "pickletools",
+        "urllib.parse",
+    ),
+    *("hashlib", "hmac", "zlib", "bz2", "lzma", "zstandard", "datetime.UTC", "datetime.date", "datetime.datetime"),
+    *(
+        "datetime.timedelta",
+        "pathlib.PurePosixPath",
+        "posixpath.commonpath",
+        "io.BytesIO",
+        "msgspec",
+        "pathspec",
+        "cryptography",
+    ),
 }
-"""What a pure module reaches neither itself nor through what it imports: network, disk, clock, chance, threads."""
+"""All that a pure module may import: what calculates. No network, disk, clock, chance, thread or process among it."""
+TOUCHES = {
+    *("open", "print", "input", "breakpoint", "exec", "eval"),
+    *("codecs.open", "bz2.open", "bz2.BZ2File", "lzma.open", "lzma.LZMAFile", "hashlib.file_digest"),
+    *("zstandard.open", "datetime.date.fromtimestamp"),
+}
+"""What even these offer, and touches the world."""
 
 ROUTE = re.compile(
     r"(?:https?:/*[^/]*)?(?:/?2)?/?(?:(?:files|users|auth|oauth2|check|sharing|file_requests|file_properties)/[a-z0-9_/*]*"
@@ -45,11 +69,21 @@ ROUTE = re.compile(
     r"upload_session|get_current_account|get_space_usage|save_url|get_temporary_link|search_v2)[a-z0-9_/*]*)"
     r"|.*\bdropboxapi\.com\b.*"
 )
+WITHIN = re.compile(
+    r"(?i)\b(?:files|users|auth|oauth2|check|contacts|account|team|paper|sharing|file_requests|file_properties)[/|:]"
+    r"(?:upload|download|list_|get_|delete|create_|move|copy|save_|search|export|restore|revoke|token|user\b|app\b|set_)"
+    r"|\boauth2/authorize\b|\bapi\.dropbox\.com\b"
+)
+"""A route that is only a part of a text."""
+ASKS_A_PERSON = "auth.pkce"
+"""Spells the page of the browser where a person consents: no call of ours goes there."""
 SPELLS_ROUTES = ("remote.", "auth.token_endpoint", "auth.login_calls")
 
 STARTS_THREADS = {
     *("Thread", "Timer", "ThreadPoolExecutor", "ProcessPoolExecutor", "start_new_thread", "to_thread"),
-    *("ThreadingHTTPServer", "ThreadingTCPServer", "ThreadingMixIn", "run_in_executor", "fork", "Process"),
+    *("ThreadingHTTPServer", "ThreadingTCPServer", "ThreadingUDPServer", "ThreadingUnixStreamServer"),
+    *("ThreadingUnixDatagramServer", "ThreadingMixIn", "run_in_executor", "fork", "forkpty", "Process"),
+    *("ThreadPool", "InterpreterPoolExecutor", "QueueListener", "start_joinable_thread", "Threads", "Observer"),
 }
 POOL = "transfer.worker_pool"
 THREADS = {
@@ -69,16 +103,25 @@ ONE_OF_EACH = {
     "atomic write": (
         "disk.atomic_write",
         re.compile(
-            r"(os|posix)\.(replace|renames?|link)|(shutil|pathlib\.Path)\.(move|replace)|.*\.(rename|hardlink_to)"
+            r"(os|posix)\.(replace|renames?|link)|shutil\.(move|copy\w*)|pathlib\.\w+\.replace"
+            r"|(?!self\.).*\.(rename|hardlink_to|symlink_to|write_text|write_bytes)|os\.(O_CREAT|symlink|mknod)"
+            r"|tempfile\.(NamedTemporaryFile|mkstemp)"
         ),
     ),
-    "Retry-After": ("remote.errors", re.compile(r"(?i).*\bretry-after\b.*")),
-    "size": (None, re.compile(r" ?\b([KMGT]iB|[kMGT]B)\b.{0,3}")),
+    "Retry-After": ("remote.errors", re.compile(r"(?i).*(\bretry[- ]after\b|\bratelimit-reset\b).*|retry_after")),
+    "size": (
+        None,
+        re.compile(
+            r".{0,12}(\b[KMGT]iB|\b[kKMGT]B|\*i?B|\b(kilo|mega|giga|kibi|mebi|gibi)bytes)\b.{0,12}|B?[kK]MGT?P?"
+        ),
+    ),
 }
 TODAY = re.compile(r"(datetime\.)?(datetime|date)\.(now|today|utcnow)")
 MOMENT = re.compile(
     r"time\.(time|monotonic|perf_counter|process_time|sleep|localtime|gmtime|ctime|strftime|clock_gettime)(_ns)?"
-    rf"|{TODAY.pattern}|random\.\w+|asyncio\.sleep|os\.times|uuid\.uuid[14]"
+    rf"|{TODAY.pattern}|(numpy\.)?random\..+|asyncio\.sleep|os\.times|uuid\.uuid[14]|time\.(thread_time|pthread_\w+)(_ns)?"
+    r"|email\.utils\.(formatdate|localtime|make_msgid)|secrets\.(randbelow|choice|randbits|SystemRandom)|select\.select"
+    r"|tempfile\.mktemp|\.(today|utcnow)"
 )
 """Calls that read the clock, wait, or draw a number that a test would want to choose.
 
@@ -100,6 +143,7 @@ EDGE = ("cli", "__main__")
 IMPORTS_WHAT_IT_COMPUTES = {
     "": "the names of the package, each loaded when it is first used",
     "engine": "the same",
+    "engine.event_log": "asks whether structlog is loaded, and loads nothing",
     "cli.parser": "the one verb that is asked for, of the table above it",
     "auth.keystore.os_keyring": "the keyrings of the operating system, of the table above it",
 }
@@ -120,6 +164,8 @@ def forbidden_imports(package):
                 wing = target.partition(".")[0]
                 if wing and wing not in allowed:
                     yield f"{module.name}: imports {target}"
+        if module.wing == "emulator" and any(source == NAME for source, _ in module.imports):
+            yield f"{module.name}: imports the package it lies in"
         if module.name not in IMPORTS_WHAT_IT_COMPUTES:
             yield from (f"{module.name}: {text} imports nobody can see what" for text in module.computed)
 
@@ -145,12 +191,16 @@ def impure(package):
 
 def _touches(package, module):
     used = {name for _, name in module.uses}
-    for source in package.foreign(module) | used:
+    for source in package.foreign(module):
         parts = source.split(".")
-        yield from {".".join(parts[:n]) for n in range(1, len(parts) + 1)} & WORLD
+        if not {".".join(parts[:n]) for n in range(1, len(parts) + 1)} & TOOLS:
+            yield source
     defined = {node.name for node in module.nodes if isinstance(node, ast.FunctionDef)}
-    yield from used & ({"open", "print", "input"} - defined)
+    yield from (used | package.foreign(module)) & (TOUCHES - defined)
     yield from (name for name in used if TODAY.fullmatch(name))
+    for node in module.nodes:  # what a moment has no zone, its machine's is read
+        if (called(node) or "").endswith(".astimezone") and not node.args and not node.keywords:
+            yield ".astimezone"
 
 
 def routes(package):
@@ -158,8 +208,12 @@ def routes(package):
     for module in package:
         if not module.name.startswith(SPELLS_ROUTES):
             for text in module.texts:
-                if ROUTE.fullmatch(text):
+                of_a_person = module.name == ASKS_A_PERSON and "oauth2/authorize?" in text
+                if not of_a_person and (ROUTE.fullmatch(text.strip()) or WITHIN.search(text)):
                     yield f"{module.name}: {text}"
+            for node, name in module.uses:
+                if name.endswith(".rpc") and not isinstance(node, ast.Call):
+                    yield f"{module.name}: calls a route that it is given ({name})"
 
 
 def threads(package):
@@ -171,7 +225,12 @@ def threads(package):
 
 def _threads_of(module):
     """What a module calls, or derives from, that starts threads."""
-    return (name for _, name in module.uses if name.rpartition(".")[2] in STARTS_THREADS)
+    return (
+        name
+        for _, name in module.uses
+        if name.rpartition(".")[2] in STARTS_THREADS
+        or name.startswith(("multiprocessing.dummy.", "multiprocessing.Pool"))
+    )
 
 
 def reasons_without_a_thread(package):
@@ -192,6 +251,10 @@ RENEWED = {
     "Barrier",
     "ThreadPoolExecutor",
     "Threads",
+    "Queue",
+    "LifoQueue",
+    "PriorityQueue",
+    "allocate_lock",
 }
 """What a thread of the parent may hold, or be, at the moment of a fork."""
 NOT_RENEWED = {
@@ -255,22 +318,50 @@ def reasons_without_a_lock(package):
             yield name
 
 
+WRITES = {
+    "cli.stderr": "the log file of the command line, to which lines are added",
+    "disk.part_file": "a part that is written over hours; it ends in the one atomic write",
+    "disk.lock": "a lock has no bytes",
+    "disk.folding": "a probe that is removed again",
+    "reader.cache": "a lock has no bytes",
+}
+"""What makes a file and puts none in place, with its reason."""
+
+
 def second_writes(package):
     """Files are put in place in one module."""
     home, calls = ONE_OF_EACH["atomic write"]
     for module in package:
         if module.name != home:
-            yield from (f"{module.name}: {name}" for _, name in module.uses if calls.fullmatch(name))
-            for node in module.nodes:
-                name = called(node)
-                if name and not calls.fullmatch(name) and _replaces_a_file(node, name):
-                    yield f"{module.name}: {name}"
+            made = [name for _, name in module.uses if calls.fullmatch(name)]
+            made += [f"{called(node)} to write" for node in module.nodes if _opens_to_write(node)]
+            if module.name in WRITES:
+                made = [name for name in made if not re.search(r"O_CREAT|tempfile|to write", name)]
+            yield from (f"{module.name}: {name}" for name in [*made, *_replaces(module)])
 
 
-def _replaces_a_file(node, name):
-    """`path.replace(target)`: of a text it would take two arguments."""
-    ours = name.endswith(".replace") and not name.endswith("structs.replace") and name != "dataclasses.replace"
-    return ours and len(node.args) == 1 and not node.keywords
+def _opens_to_write(node):
+    """`open(path, "w")`, `path.open(mode="ab")`."""
+    name = called(node) or ""
+    if name.rpartition(".")[2] != "open" or name.startswith(("os.", "tarfile.", "zipfile.")):
+        return False
+    modes = [*node.args[:2], *(keyword.value for keyword in node.keywords if keyword.arg == "mode")]
+    return any(re.fullmatch(r"[rbt]*[wax][rbt+]*", folded(mode)) for mode in modes)
+
+
+def _replaces(module):
+    """`path.replace(target)`, where a text would take two arguments; `move = path.replace`."""
+    calls = {id(node.func): node for node in module.nodes if isinstance(node, ast.Call)}
+    for node, name in module.uses:
+        if (
+            isinstance(node, ast.Attribute)
+            and node.attr == "replace"
+            and not name.startswith(("msgspec.", "dataclasses."))
+        ):
+            call = calls.get(id(node))
+            given = [*call.args, *(keyword for keyword in call.keywords if keyword.arg != "tzinfo")] if call else [node]
+            if len(given) == 1:
+                yield name
 
 
 def second_texts(package, what):
@@ -283,46 +374,157 @@ def second_texts(package, what):
         yield from sorted(holders - {home})
 
 
-GO_ON = {"remote.client": "goes on with a download that broke off; nothing of it is asked for again"}
-"""Loops that wait as the one retry loop does and are none, each with its reason."""
+PASSES = {"Unreachable", "Unavailable", "TryLater", "RateLimited", "ServiceFault", "HuracanError", "Exception"}
+"""Failures after which a call may succeed."""
+GO_ON = {
+    "remote.client": "goes on with a download that broke off; nothing of it is asked for again",
+    "signing.executor": "asks again because the protocol of publishing says so, not because a call failed",
+    "transfer.upload": "commits again the files whose commit was refused, while other bytes go up",
+    "remote.source": "`backoff` is what Dropbox asks for between two polls; a small file that breaks off is read anew",
+    "reader.reader": "follows: the next poll comes when its time comes, whatever became of the last",
+}
+"""What waits as the one retry loop does and is none, each with its reason."""
 
 
 def second_retries(package):
     """A call is made again after a pause in one loop."""
     for module in package:
+        yield from (
+            f"{module.name}: {source}"
+            for source in package.foreign(module)
+            if re.match(r"(tenacity|stamina|backoff|retrying|urllib3\.util\.(retry|Retry))\b", source)
+        )
         if module.name not in {"remote.rate_limit", *GO_ON}:
+            for _, name in module.uses:
+                if re.fullmatch(r".*\.backoff|.*pacing\.pause", name):
+                    yield f"{module.name}: {name}"
             for node in module.nodes:
-                if isinstance(node, ast.For | ast.While) and any(
-                    (called(inner) or "").endswith(".backoff") for inner in ast.walk(node)
-                ):
-                    yield f"{module.name}: a loop with a backoff"
+                if isinstance(node, ast.For | ast.While):
+                    if any(_waits_longer(inner) for inner in ast.walk(node)):
+                        yield f"{module.name}: a loop with a growing pause"
+                    if any(_tries_again(inner) for inner in ast.walk(node)):
+                        yield f"{module.name}: a loop that tries again"
+
+
+def _tries_again(node):
+    """`try: return call()`, and an answer to what may pass that neither raises, returns nor leaves the loop."""
+    if not isinstance(node, ast.Try):
+        return False
+    ends = any(
+        isinstance(each, ast.Return | ast.Break) for part in (*node.body, *node.orelse) for each in ast.walk(part)
+    )
+    return ends and any(
+        {(spelled(each) or "").rpartition(".")[2] for each in getattr(handler.type, "elts", [handler.type])} & PASSES
+        and not isinstance(handler.body[-1], ast.Raise | ast.Return | ast.Break)
+        for handler in node.handlers
+    )
+
+
+def _waits_longer(node):
+    """`sleep(2 ** n)`, `pause(n * wait)`."""
+    waits = isinstance(node, ast.Call) and re.search(r"(?i)sleep|pause|wait", called(node) or "")
+    return bool(waits) and any(
+        isinstance(inner, ast.BinOp)
+        and isinstance(inner.op, ast.Pow | ast.Mult | ast.LShift)
+        and not isinstance(inner.right, ast.Constant)
+        for argument in node.args
+        for inner in ast.walk(argument)
+    )
+
+
+UP = re.compile(r"\.(rpartition|rsplit|rfind|rindex)\((.)/\2|\b(posixpath|os\.path)\.(dirname|split)\(|\bparent\(")
+UPWARDS = {
+    "disk.folding": "the folders of this disk, not of a path below a root",
+    "disk.atomic_write": "the same",
+    "cli.doctor_checks": "the same",
+    "tree.spelling": "gives each folder its spelling; what is above is asked of itself and kept",
+    "manifest.file_kinds": "the end of a zip, backwards",
+}
+"""What goes up otherwise, each with its reason."""
 
 
 def second_ancestors(package):
     """From a path to the folders above it leads one way."""
     for module in package:
-        if module.name != "tree.paths":
+        if module.name != "tree.paths" and module.name not in UPWARDS:
+            yield from (
+                f"{module.name}: {name}"
+                for _, name in module.uses
+                if re.fullmatch(r"(?!huracan_sync\.).*\.parents", name)
+            )
             for node in module.nodes:
-                if isinstance(node, ast.For | ast.While | ast.ListComp | ast.SetComp | ast.GeneratorExp):
-                    stepping = [node] if isinstance(node, ast.For) else getattr(node, "generators", [])
-                    steps = {ast.unparse(each.target) for each in stepping}
-                    if any(_goes_up(inner, steps) for inner in ast.walk(node)):
-                        yield f"{module.name}: a loop over ancestors"
+                if _is_a_way_up(node):
+                    yield f"{module.name}: a loop over ancestors"
+
+
+def _is_a_way_up(node):
+    if isinstance(node, ast.FunctionDef):  # it asks itself about what is above
+        again = [each for each in ast.walk(node) if (called(each) or "").rpartition(".")[2] == node.name]
+        return any(UP.search(ast.unparse(argument)) for each in again for argument in each.args)
+    if isinstance(node, ast.While) and any(_steps_up(node, inner) for inner in ast.walk(node)):
+        return True
+    if isinstance(node, ast.While) and "'/'.join(" in ast.unparse(node):  # `parts.pop()`, `parts = parts[:-1]`
+        return re.search(r"\.pop\(\)|\[:-1\]", ast.unparse(node)) is not None
+    if isinstance(node, ast.For | ast.While | ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp):
+        stepping = [node] if isinstance(node, ast.For) else getattr(node, "generators", [])
+        steps = {name.id for each in stepping for name in ast.walk(each.target) if isinstance(name, ast.Name)}
+        return any(_goes_up(inner, steps) for inner in ast.walk(node)) or any(map(_goes_down, [node]))
+    return isinstance(node, ast.Call) and (called(node) or "").endswith("accumulate") and "'/'" in ast.unparse(node)
+
+
+def _given(node):
+    """The names that an assignment gives."""
+    targets = getattr(node, "targets", [getattr(node, "target", None)])
+    return {name.id for target in targets if target for name in ast.walk(target) if isinstance(name, ast.Name)}
+
+
+def _steps_up(loop, node):
+    """Within a `while`, what is cut off a name that the loop itself moves."""
+    if not isinstance(node, ast.Assign | ast.NamedExpr | ast.AnnAssign) or not node.value:
+        return False
+    moved = set().union(*(_given(each) for each in ast.walk(loop) if isinstance(each, ast.Assign | ast.NamedExpr)))
+    return UP.search(ast.unparse(node.value)) is not None and not moved.isdisjoint(
+        name.id for name in ast.walk(node.value) if isinstance(name, ast.Name)
+    )
 
 
 def _goes_up(node, steps):
     """`path = path.rpartition("/")[0]`, `at = path.rfind("/", 0, at)`, or `"/".join(parts[:n])` for each `n`."""
-    if isinstance(node, ast.Assign) and re.search(r"\.(rpartition|rsplit|rfind)\('/'", ast.unparse(node.value)):
-        targets = {name.id for target in node.targets for name in ast.walk(target) if isinstance(name, ast.Name)}
-        return not targets.isdisjoint(name.id for name in ast.walk(node.value) if isinstance(name, ast.Name))
+    if isinstance(node, ast.Assign | ast.NamedExpr) and UP.search(ast.unparse(node.value)):
+        return not _given(node).isdisjoint(name.id for name in ast.walk(node.value) if isinstance(name, ast.Name))
     is_join = isinstance(node, ast.Call) and ast.unparse(node.func) == "'/'.join" and node.args
     if not is_join or not isinstance(node.args[0], ast.Subscript) or not isinstance(node.args[0].slice, ast.Slice):
         return False
     return any(isinstance(name, ast.Name) and name.id in steps for name in ast.walk(node.args[0].slice))
 
 
+def _goes_down(node):
+    """`for name in path.split("/"): above += "/" + name`."""
+    if not isinstance(node, ast.For) or not ast.unparse(node.iter).endswith(".split('/')"):
+        return False
+    name = ast.unparse(node.target)
+    return any(
+        isinstance(each, ast.Assign | ast.AugAssign)
+        and "/" in ast.unparse(each.value)
+        and name in _loaded(each.value)
+        and (isinstance(each, ast.AugAssign) or _given(each) & _loaded(each.value))
+        for each in ast.walk(node)
+    )
+
+
+def _loaded(node):
+    return {name.id for name in ast.walk(node) if isinstance(name, ast.Name)}
+
+
 LISTS = ("remote.listing", "remote.read_client")
 """Where the pages are, and the table of what only reads."""
+ASKS_FOR_MORE = {
+    "remote.folder_listing": "the same rules (`Void`, `last_word`) for folders too, kept up by a cursor",
+    "remote.files": "reads what a move answers, which has the shape of an entry",
+    "remote.source": "the poll of a reader: whether there is news, not what it is",
+    "operations.verify": "gives up on a first page that is not the last",
+}
+"""What asks whether there is another page, beside the one fold, with its reason."""
 
 
 def second_listings(package):
@@ -330,8 +532,11 @@ def second_listings(package):
     for module in package:
         if module.name not in LISTS:
             for text in module.texts:
-                if re.fullmatch(r".*\blist_folder(/continue)?", text):
+                if re.fullmatch(r".*\blist_folder(/continue)?|has_more|deleted", text):
                     yield f"{module.name}: {text}"
+            for _, name in module.uses:
+                if name.endswith((".has_more", "DeletedMetadata")) and module.name not in ASKS_FOR_MORE:
+                    yield f"{module.name}: {name}"
 
 
 def moments(package):
@@ -345,10 +550,14 @@ def moments(package):
                     if text not in known:
                         yield text
                     known.discard(text)
+            for node in module.nodes:  # `type(moment).now()`
+                name = called(node) or ""
+                if name.endswith(".now") and isinstance(node.func.value, ast.Call | ast.Subscript):
+                    yield f"{module.name}: {ast.unparse(node)}"
 
 
 SENTENCES = {"why", "message", "hint", "sentence", "note", "args", "strerror"}
-SEARCHES = {"startswith", "endswith", "find", "index", "count", "removeprefix", "split", "partition", "rpartition"}
+SEARCHES = {"__contains__", "startswith", "endswith", "find", "index", "count", "split", "partition", "rpartition"}
 RESPELLS = {"lower", "upper", "casefold", "strip", "lstrip", "rstrip", "title"}
 
 
@@ -361,21 +570,33 @@ def words_searched(package):
                 yield f"{module.name}: {ast.unparse(node).splitlines()[0]}"
 
 
-def _searched(module, node):
+def _searched(module, node):  # noqa: C901 - one case for each kind of node
     """The texts in which an expression looks for a word."""
     if isinstance(node, ast.Compare):
         for left, op, right in zip([node.left, *node.comparators], node.ops, node.comparators, strict=False):
             if isinstance(op, ast.In | ast.NotIn):
                 yield right
-            elif isinstance(op, ast.Eq | ast.NotEq) and folded(right).strip("*"):
-                yield left
+                if any(folded(each).strip("*") for each in getattr(right, "elts", ())):
+                    yield left
+            elif isinstance(op, ast.Eq | ast.NotEq):
+                yield from [left] if folded(right).strip("*") else []
+                yield from [right] if folded(left).strip("*") else []
     elif isinstance(node, ast.Match):
         yield node.subject
+    elif isinstance(node, ast.Subscript) and isinstance(node.value, ast.Dict):
+        yield node.slice
     elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
         real = module.real(node.func) or ""
         if node.func.attr in SEARCHES:
             yield node.func.value
-        elif real.startswith("re.") or real.rpartition(".")[2] in {"search", "fullmatch", "match", "fnmatch"}:
+        elif node.func.attr == "get" and isinstance(node.func.value, ast.Dict):
+            yield from node.args[:1]
+        elif real.startswith(("re.", "operator.")) or real.rpartition(".")[2] in {
+            "search",
+            "fullmatch",
+            "match",
+            "fnmatch",
+        }:
             yield from node.args
 
 
@@ -383,29 +604,46 @@ def _sentences(module):
     """The names that stand for a failure, or for its text, in a module."""
     failures = {node.name for node in module.nodes if isinstance(node, ast.ExceptHandler) and node.name}
     failures |= {"error", "failure", "exc"}
-    texts_ = {
-        node.targets[0].id
+    given = [
+        (target.id, node.value)
         for node in module.nodes
-        if isinstance(node, ast.Assign)
-        and isinstance(node.targets[0], ast.Name)
-        and called(node.value) in {"str", "repr"}
-        and node.value.args
-        and spelled(node.value.args[0]) in failures
-    }
-    return failures, texts_
+        if isinstance(node, ast.Assign | ast.NamedExpr)
+        for target in getattr(node, "targets", [getattr(node, "target", None)])
+        if isinstance(target, ast.Name)
+    ]
+    names = set()
+    for _ in range(2):
+        names |= {name for name, value in given if _is_a_sentence(value, (failures, names))}
+    return failures, names
 
 
-def _is_a_sentence(node, sentences):
+def _is_a_sentence(node, sentences):  # noqa: C901 - one case for each kind of node
+    """Whether an expression is what a failure says: its attribute, or a text made of it alone."""
     failures, names = sentences
-    if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in RESPELLS:
-        return _is_a_sentence(node.func.value, sentences)
-    if isinstance(node, ast.Call):
-        return called(node) in {"str", "repr"} and bool(node.args) and spelled(node.args[0]) in failures
-    if isinstance(node, ast.Subscript):
-        return isinstance(node.value, ast.Attribute) and _is_a_sentence(node.value, sentences)
-    if isinstance(node, ast.Name):
-        return node.id in names
-    return isinstance(node, ast.Attribute) and node.attr in SENTENCES
+
+    def failed(each):
+        return (spelled(each) or "").rpartition(".")[2] in failures
+
+    match node:
+        case ast.Call(func=ast.Attribute(value=inner, attr=attr)) if attr in RESPELLS:
+            return _is_a_sentence(inner, sentences)
+        case ast.Call(func=ast.Attribute(value=inner, attr="__str__" | "__repr__")):
+            return failed(inner)
+        case ast.Call(func=ast.Name(id="getattr"), args=[_, ast.Constant(value=name), *_]):
+            return name in SENTENCES
+        case ast.Call(func=ast.Name(id="str" | "repr" | "format"), args=[inner, *_]):
+            return failed(inner)
+        case ast.JoinedStr(values=[ast.FormattedValue(value=inner)]):
+            return failed(inner) or _is_a_sentence(inner, sentences)
+        case ast.BinOp(op=ast.Mod(), left=ast.Constant(), right=inner):
+            return failed(inner)
+        case ast.Subscript(value=ast.Attribute() as inner):
+            return _is_a_sentence(inner, sentences)
+        case ast.Name(id=name):
+            return name in names
+        case ast.Attribute(attr=attr):
+            return attr in SENTENCES
+    return False
 
 
 DECIDES = {
@@ -413,6 +651,8 @@ DECIDES = {
     "huracan_sync.tree.plan.Plan": "a plan of one's own",
     "huracan_sync.transfer.pair.PairPlan": "a plan of one's own",
     "huracan_sync.transfer.compare.find_changes": "what a plan is decided by",
+    "huracan_sync.disk.scan.scan": "one side of it",
+    "huracan_sync.remote.contents.everything": "the other",
 }
 """What only an operation does: a dry run prints what the operation's own `plan()` returns."""
 
@@ -421,10 +661,15 @@ def second_plans(package):
     """The command line decides nothing by itself about what would be done."""
     for module in package:
         if module.wing == "cli":
-            for node, name in module.uses:
-                by_hand = isinstance(node, ast.Attribute) and node.attr in {"compare", "find_changes", "with_steps"}
+            for _, name in module.uses:
+                by_hand = name.rpartition(".")[2] in {"compare", "find_changes", "with_steps"} and "." in name
                 if name in DECIDES or (by_hand and not name.startswith("huracan_sync.operations.")):
                     yield f"{module.name}: {name}"
+            for node in module.nodes:
+                if isinstance(node, ast.keyword) and node.arg == "steps":
+                    yield f"{module.name}: {ast.unparse(node)}"
+                if (called(node) or "").rpartition(".")[0].endswith(".steps"):
+                    yield f"{module.name}: {ast.unparse(node)}"
 
 
 def wings_without_a_word(package):
@@ -440,12 +685,17 @@ def wings_without_a_word(package):
 
 
 def map_of_the_package(package):
-    """The map in README.md shows every wing, and nothing else."""
+    """The map in README.md shows every wing, and nothing else, each with the sentence that the wing begins with."""
     text = (package.folder.parent / "README.md").read_text(encoding="utf-8")
     map_ = re.search(r"^huracan_sync/\n(.*?)```", text, re.MULTILINE | re.DOTALL)
-    drawn = set(re.findall(r"^ +([\w/]+?)(?:\.py|/)(?=\s)", map_[1], re.MULTILINE)) if map_ else set()
+    drawn = re.findall(r"^ +([\w/]+?)(?:\.py|/)\s+(.*)", map_[1], re.MULTILINE) if map_ else []
     wings = {module.wing for module in package.modules.values()} - {""}
-    yield from sorted(drawn - {"__init__", "docs"} ^ wings)
+    yield from sorted({name for name, _ in drawn} - {"__init__", "docs"} ^ wings)
+    for name, sentence in drawn:
+        said = ast.get_docstring(package.modules[name].tree) or "" if name in package.modules else sentence
+        first = re.split(r"\.(?:\s|$)", said, maxsplit=1)[0]
+        if first.replace("`", "").lower() != sentence.replace("`", "").lower():
+            yield f"{name}: {first}"
 
 
 ABANDONED = {
@@ -466,7 +716,13 @@ NOT_A_MODULE = {"grants", "large", "small", "fetch", "shared", "redirect", "oper
 """Words too plain to be the name of a module; a variable may be called so."""
 
 
-def _names(module):
+ON_DISK = {"signing.local_manifest: statements": "a folder that machines have, called so since the first version"}
+"""Names that others know, with their reason."""
+IS_A_NAME = re.compile(r"[a-z]+(_[a-z]+)*")
+"""A text that is read as a name: a key, a code, a slot, an event."""
+
+
+def _names(module):  # noqa: C901 - one case for each kind of node
     """The names that a module gives: its own, of classes, functions, arguments, variables and attributes."""
     yield from module.name.split(".")
     for node in module.nodes:
@@ -483,19 +739,32 @@ def _names(module):
                 yield node.name
             case ast.Attribute(ctx=ast.Store()):
                 yield node.attr
+            case ast.keyword(arg=str()):
+                yield node.arg
+            case ast.MatchStar(name=str()):
+                yield node.name
+            case ast.MatchMapping(rest=str()):
+                yield node.rest
+            case ast.Constant(value=str() as text) if IS_A_NAME.fullmatch(text) and text not in NOT_ALONE:
+                yield text
+            case ast.Call(func=ast.Name(id="setattr" | "NamedTuple" | "TypedDict" | "TypeVar" | "namedtuple" | "type")):
+                yield from filter(str.isidentifier, map(folded, node.args))
 
 
 @functools.cache
 def _parts(name):
     """The words of a name: {"upload", "item"} of UploadItem and of upload_item."""
-    return {part.lower() for part in re.findall(r"[A-Z]?[a-z0-9]+|[A-Z]+(?![a-z])", name)}
+    parts = {part.lower() for part in re.findall(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])", name)}
+    return parts | {re.sub("ves$", "f", part) if part.endswith("ves") else part.removesuffix("s") for part in parts}
 
 
 def words(package):
     """One word for each idea, the field's own: the abandoned ones are in no name."""
     for module in package.modules.values():
-        if module.name.rpartition(".")[2] in NOT_A_MODULE:
+        if not NOT_A_MODULE.isdisjoint(module.name.split(".")):
             yield f"{module.name}: as a module"
         for name in sorted(set(_names(module))):
+            if f"{module.name}: {name}" in ON_DISK:
+                continue
             if _parts(name) & ABANDONED.keys() or name.strip("_").lower() in NOT_ALONE:
                 yield f"{module.name}: {name}"

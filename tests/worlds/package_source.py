@@ -6,6 +6,7 @@ What something is called in a module is not what it is: `from time import time a
 
 import ast
 import re
+from collections import Counter
 from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
@@ -13,6 +14,14 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 NAME = "huracan_sync"
 IMPORTS_BY_NAME = {"import_module", "__import__", "find_spec"}
+UNREADABLE = re.compile(
+    r"(builtins\.)?(exec|eval|compile|globals|breakpoint)|(builtins\.)?__builtins__.*|sys\.modules.*"
+    r"|(runpy|pkgutil|pydoc|imp|zipimport|importlib\.(machinery|resources|metadata\.(entry_points|EntryPoint)))(\..*)?"
+    r"|importlib\.util\.(spec_from|module_from).*|operator\.(attrgetter|methodcaller)"
+)
+"""What imports or reaches anything without its name being written."""
+HIDDEN = {"os", "sys", "time", "threading", "importlib", "subprocess", "builtins", "random", "shutil"}
+"""Modules that are not used by way of another one that happens to import them."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +57,7 @@ class Module:
         imports, waiting = [], [self.tree]
         while waiting:
             node = waiting.pop()
-            if isinstance(node, ast.If) and (spelled(node.test) or "").rpartition(".")[2] == "TYPE_CHECKING":
+            if isinstance(node, ast.If) and self.real(node.test) == "typing.TYPE_CHECKING":
                 waiting += node.orelse
                 continue
             if isinstance(node, ast.Import):
@@ -73,7 +82,8 @@ class Module:
     def _imported_by_call(self, node):
         """What `importlib.import_module("x")` and its like import: "" when it is computed, None for other nodes."""
         if isinstance(node, ast.Call) and (spelled(node.func) or "").rpartition(".")[2] in self._importers:
-            return folded(node.args[0]) if node.args and "*" not in folded(node.args[0]) else ""
+            name = folded(node.args[0]) if node.args else "*"
+            return "" if "*" in name or name.startswith(".") else name
         return None
 
     @cached_property
@@ -84,10 +94,40 @@ class Module:
 
     @cached_property
     def computed(self):
-        """Whatever is imported, or run, without its name being written."""
+        """Whatever is imported, run or reached without its name being written."""
         found = [ast.unparse(node) for node in self.nodes if self._imported_by_call(node) == ""]
-        found += [name for _, name in self.uses if name in {"exec", "eval", "compile", "sys.modules"}]
-        return found + [name for source, name in self.imports if source == "runpy"]
+        called_ = {id(node.func) for node in self.nodes if isinstance(node, ast.Call)}
+        for node, name in self.uses:
+            importer = name.rpartition(".")[2] in IMPORTS_BY_NAME and (
+                id(node) not in called_ or not isinstance(node, ast.Name | ast.Attribute)
+            )
+            inner = name.split(".")[1:] if name.partition(".")[0] in self._roots else [""]
+            if importer or UNREADABLE.fullmatch(name) or HIDDEN.intersection(inner[:-1]) or "__dict__" in inner:
+                found.append(name)
+        found += [ast.unparse(node) for node in self.nodes if isinstance(node, ast.Call) and self._reads_a_module(node)]
+        return found + [
+            f"from {source} import {name}"
+            for source, name in self.imports
+            if name == "*" or UNREADABLE.fullmatch(source)
+        ]
+
+    @cached_property
+    def _roots(self):
+        """The first parts of the dotted names of all that is imported."""
+        return {name.partition(".")[0] for name in self.aliases.values()}
+
+    def _reads_a_module(self, node):
+        """`vars(module)`, or `getattr(module, name)` with a name that is computed: what comes of it nobody can see."""
+        if spelled(node.func) not in {"vars", "getattr"} or not node.args:
+            return False
+        what = spelled(node.args[0]) or ""
+        computed = spelled(node.func) == "vars" or (len(node.args) > 1 and "*" in folded(node.args[1]))
+        return computed and what in {alias for alias, full in self.aliases.items() if full in self._modules_imported}
+
+    @cached_property
+    def _modules_imported(self):
+        """The modules that are imported whole, by their full names."""
+        return {alias.name for node in self.nodes if isinstance(node, ast.Import) for alias in node.names}
 
     @cached_property
     def aliases(self):
@@ -175,11 +215,26 @@ class Module:
         }
         found = []
         for node in self.nodes:
-            if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in docstrings:
-                found.append(node.value)
-            elif isinstance(node, ast.BinOp | ast.JoinedStr | ast.Call) and (text := folded(node)).strip("*"):
-                found.append(text)
-        return found
+            if isinstance(node, ast.Constant) and isinstance(node.value, str | bytes) and id(node) not in docstrings:
+                found.append(node.value if isinstance(node.value, str) else node.value.decode("latin-1"))
+            elif isinstance(node, ast.BinOp | ast.JoinedStr | ast.Call):
+                found.append(folded(node, self.constants))
+        return [text for text in found if text.strip("*")]
+
+    @cached_property
+    def constants(self):
+        """{name: its node} of every name that is given one value in the whole module, a text or several."""
+        given = [
+            (node.targets[0].id, node.value)
+            for node in self.nodes
+            if isinstance(node, ast.Assign) and len(node.targets) == 1 and isinstance(node.targets[0], ast.Name)
+        ]
+        counts = Counter(name for name, _ in given)
+        return {
+            name: value
+            for name, value in given
+            if counts[name] == 1 and isinstance(value, ast.Constant | ast.Tuple | ast.List)
+        }
 
 
 class Package:
@@ -213,7 +268,7 @@ class Package:
                 inner = source[len(NAME) + 1 :]
                 below = ".".join(filter(None, (inner, taken)))
                 yield below if below in self.modules else inner or self._front.get(taken, "")
-            if (source, taken) == (NAME, None):  # `import huracan_sync`, and then anything of it by its full name
+            if source.partition(".")[0] == NAME and taken is None:  # and then anything of it by its full name
                 yield from sorted({self._longest(name) for _, name in module.uses if name.startswith(f"{NAME}.")})
 
     @property
@@ -303,30 +358,50 @@ def _annotations(node):
         yield node.returns
 
 
-def folded(node):
+def folded(node, constants={}):  # noqa: B006, C901, PLR0911 - it is only read; one case for each kind of node
     """The text that an expression makes; `*` for what is only known when it runs."""
+
+    def fold(part):
+        return folded(part, constants)
+
     match node:
         case ast.Constant(value=str() as text):
             return text
+        case ast.Name(id=name) if name in constants:
+            return folded(constants[name])
         case ast.JoinedStr():
-            return "".join(map(folded, node.values))
+            return "".join(map(fold, node.values))
         case ast.FormattedValue():
-            return folded(node.value)
+            return fold(node.value)
         case ast.BinOp(op=ast.Add()):
-            return folded(node.left) + folded(node.right)
+            return fold(node.left) + fold(node.right)
         case ast.BinOp(op=ast.Mod(), left=ast.Constant(value=str() as text)):
-            parts = node.right.elts if isinstance(node.right, ast.Tuple) else [node.right]
-            return _filled(re.sub(r"%[sdr]", "{}", text), parts)
+            keys = getattr(node.right, "keys", [])
+            parts = node.right.values if keys else getattr(node.right, "elts", [node.right])
+            return _filled(re.sub(r"%(?:\((\w+)\))?[sdr]", r"{\1}", text), parts, map(fold, keys), fold)
         case ast.Call(func=ast.Attribute(value=ast.Constant(value=str() as text), attr="format")):
-            return _filled(text, node.args)
-        case ast.Call(func=ast.Attribute(value=ast.Constant(value=str() as text), attr="join")):
-            return text.join(map(folded, getattr(node.args[0], "elts", node.args)))
+            named = {keyword.arg: keyword.value for keyword in node.keywords}
+            return _filled(text, [*node.args, *named.values()], [*map(str, range(len(node.args))), *named], fold)
+        case ast.Call(func=ast.Attribute(value=ast.Constant(value=str() as text), attr="join"), args=[several]):
+            return text.join(map(fold, _elements(several, constants)))
+        case ast.Call(func=ast.Attribute(value=ast.Name(id="str"), attr="join"), args=[between, several]):
+            return fold(between).join(map(fold, _elements(several, constants)))
+        case ast.Call(func=ast.Attribute(attr="join"), args=[_, _, *_]):  # posixpath.join("a", "b")
+            return "/".join(map(fold, node.args))
     return "*"
 
 
-def _filled(text, parts):
-    given = iter([folded(part) for part in parts])
-    return re.sub(r"\{\w*\}", lambda _: next(given, "*"), text)
+def _elements(node, constants):
+    if isinstance(node, ast.Name):
+        node = constants.get(node.id, node)
+    return getattr(node, "elts", [node])
+
+
+def _filled(text, parts, keys, fold):
+    """A template with its fields filled, by name or one after the other."""
+    texts = list(map(fold, parts))
+    named, given = dict(zip(keys, texts, strict=False)), iter(texts)
+    return re.sub(r"\{(\w*)[^{}]*\}", lambda field: named.get(field[1], "*") if field[1] else next(given, "*"), text)
 
 
 def called(node):

@@ -8,6 +8,7 @@ from pathlib import Path
 from huracan_sync.cli.columns import Whole
 from huracan_sync.cli.invocation import DONE
 from huracan_sync.cli.keys.asked import PRINCIPAL, Asked, allowed
+from huracan_sync.disk.atomic_write import write_file
 from huracan_sync.errors import LocalFailure
 from huracan_sync.manifest import ssh_armor, sshsig, trust
 from huracan_sync.signing.open_reader import reader_at
@@ -32,7 +33,7 @@ def run(asked: Asked) -> int:
     try:
         out.mkdir(parents=True, exist_ok=True)
         for written, data in files.items():
-            (out / written).write_bytes(data)
+            write_file(out / written, data, mode=0o644)
     except OSError as error:
         raise LocalFailure(f"{out} cannot be written: {error.strerror}", path=str(out)) from error
     command = (

@@ -20,7 +20,7 @@ def as_metrics(status: Status, now: float) -> str:
     add("token_refreshes_total", "counter", "Calls of the token route.", [("", status.token_requests)])
     add("sent_bytes_total", "counter", "Bytes of content sent.", [("", status.bytes_sent)])
     add("received_bytes_total", "counter", "Bytes of content received.", [("", status.bytes_received)])
-    add("outbox_letters", "gauge", "What waits in the outbox.", [("", status.pending)])
+    add("outbox_writes", "gauge", "What waits in the outbox.", [("", status.pending)])
     add("watching", "gauge", "0 when the disk cannot be watched.", [("", not status.not_watching)])
     add("start_time_seconds", "gauge", "When the process started.", [("", status.started)])
     ends = [] if status.trust_ends is None else [("", status.trust_ends)]
