@@ -45,14 +45,15 @@ def play(service, quick):
 
     def run(seeds, **options):
         problems, accepted, refused = {}, 0, 0
+        beginning = thief_world.Beginning(service, quick / "beginning")
         for seed in seeds:
             folder = quick / str(seed)
-            folder.mkdir()
-            schedule = thief_world.run(seed, service, folder, **options)
+            schedule = thief_world.run(seed, beginning, folder, **options)
             accepted, refused = accepted + schedule.accepted, refused + schedule.refused
             if schedule.problems:
                 problems[seed] = (schedule.op, schedule.problems)
             shutil.rmtree(folder)
+        shutil.rmtree(beginning.folder)
         return problems, accepted, refused
 
     return run
