@@ -8,9 +8,10 @@ reached lies here until the next push or publish takes it along.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 from huracan_sync.errors import (
@@ -28,13 +29,14 @@ from huracan_sync.manifest import locations, rotation, sshsig, trust
 from huracan_sync.manifest.default_policy import LIFETIME_MS, first_trust
 from huracan_sync.manifest.refusals import refused
 from huracan_sync.manifest.signer import Signer
-from huracan_sync.manifest.trust import ROOT_ID_SIZE, Pin, Trust
+from huracan_sync.manifest.trust import Pin, Trust
 from huracan_sync.reader.trust_pin import Pinning
 from huracan_sync.reader.trust_store import TrustStore
 from huracan_sync.remote import files
 from huracan_sync.remote.source import RemoteSource
 from huracan_sync.signing import trust_chain as chains
 from huracan_sync.signing.context import Context
+from huracan_sync.signing.root_id import RANDOM_SIZE, is_for, made_for, place_of
 from huracan_sync.signing.trust_chain import Chain
 from huracan_sync.transfer.journal import Journal
 from huracan_sync.transfer.journal.signed_state import expire_signatures
@@ -190,8 +192,7 @@ class TrustFiles:
         published, kept = self._published(), chains.kept(self._home, signer.public)
         if published:
             ours = self._own(published, signer)
-            if place in kept:
-                trust.check_root(ours.newest.root_id, kept[place].newest.root_id, "the trust file in this root folder")
+            self._check_whose(ours, kept.get(place))
         elif not send:
             if place not in kept:
                 hint = "check the spelling; a push or publish with a key signs what it sends there"
@@ -213,6 +214,29 @@ class TrustFiles:
         chains.keep(self._home, ours, place)
         if not store.exists():
             store.pin(ours.files[-1], trust.pin_of(ours.files[-1]), {})
+
+    def _check_whose(self, ours: Chain, kept: Chain | None) -> None:
+        """What lies in the root folder was made for it: as this machine remembers it, or else as its id tells."""
+        remembered, root_id = kept.newest if kept is not None else self.store.pinned(), ours.newest.root_id
+        if remembered is not None:
+            trust.check_root(root_id, remembered.root_id, "the trust file in this root folder")
+        elif self.keys.root_pin is None and not any(is_for(root_id, place) for place in self._places()):
+            raise refused(
+                "WRONG_ROOT",
+                "the trust file in this root folder is by this machine's key, and was made for another root folder",
+                hint="somebody may have carried it here. If this is the folder, under another name or account: deliver "
+                "its pin (`huracan-sync keys show`, where it is known) as HURACAN_ROOT_PIN, or trust it here with "
+                "`huracan-sync keys trust PIN`",
+                actual=root_id.hex(),
+                expected=f"an id made for {self.source.place}",
+            )
+
+    def _places(self) -> Iterator[str]:
+        """What the id of this root folder may have been made for: the folder of this account; of one not known yet."""
+        namespace, root = self._remote.wire.endpoint.namespace, self.source.root
+        with contextlib.suppress(NotAuthorized, TryLater, Unavailable):
+            yield place_of(namespace, self._remote.place.partition("/")[2], root)
+        yield place_of(namespace, "", root)
 
     def _check_delivered(self, ours: Chain) -> None:
         """What was delivered beside the key says which root folder it is for."""
@@ -248,7 +272,8 @@ class TrustFiles:
 
     def _begun(self, signer: Signer) -> Chain:
         """Version 1 for a root folder that has none."""
-        root_id = self.keys.root_pin.root_id if self.keys.root_pin else secrets.token_bytes(ROOT_ID_SIZE)
+        place, delivered = next(self._places()), self.keys.root_pin
+        root_id = delivered.root_id if delivered else made_for(place, secrets.token_bytes(RANDOM_SIZE))
         now_ms = int(self._clock() * 1000)
         made = first_trust(signer.public, root_id=root_id, now_ms=now_ms, lifetime_ms=self._lifetime_ms)
         chain = Chain((trust.sign(made, [signer]),), made)

@@ -21,7 +21,7 @@ PROVED_ELSEWHERE = {
         "emulator.routes.commits emulator.routes.jobs emulator.routes.oauth emulator.routes.sessions "
         "emulator.serving.bandwidth emulator.serving.consent emulator.serving.control emulator.serving.exchange "
         "emulator.serving.fault_injection emulator.serving.page emulator.serving.server emulator.spec.failures "
-        "emulator.state.ledger emulator.state.metadata emulator.state.records emulator.state.tree emulator.state.view"
+        "emulator.state.ledger emulator.state.metadata emulator.state.records emulator.state.view"
     ),
     "tests/emulator/test_command.py, as a process": "emulator.__main__",
     "fsspec's own suite and tests/fs, through the filesystem": (

@@ -17,6 +17,7 @@ from sampled import slow
 
 from huracan_sync.manifest import checks, head
 from huracan_sync.reader import Reader
+from huracan_sync.signing import trust_files
 from huracan_sync.transfer.journal import signed_state
 
 CHUNK = 125
@@ -110,3 +111,11 @@ def test_who_believes_the_heads_of_another_root_is_found_out(play, monkeypatch):
     monkeypatch.setattr(Reader, "_check_linked", lambda *_: None)
     monkeypatch.setattr(thief_world.Thief, "moves", lambda self: [self._carry_across])
     assert "no honest machine signed" in words(play(range(16), meddles=0.1))
+
+
+@pytest.mark.slow
+def test_who_takes_the_trust_file_of_another_root_for_his_own_is_found_out(play, monkeypatch):
+    monkeypatch.setattr(trust_files, "is_for", lambda *_: True)
+    monkeypatch.setattr(thief_world.Schedule, "WORK", {"lose_state": 3, "push": 2, "restore_then_push": 2})
+    monkeypatch.setattr(thief_world.Thief, "moves", lambda self: [self._carry_across])
+    assert "nobody made" in words(play(range(80), meddles=0.06, steps=8))

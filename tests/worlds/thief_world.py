@@ -124,9 +124,11 @@ class Thief:
         self._put(f"{chance.choice([ENGINE, STAGING])}/{path}", b'{"planted": %d}' % chance.randrange(10**9))
 
     def _carry_across(self, chance, paths, known):
-        """One file into the other root folder, or a whole history: heads, lists and the log."""
+        """One file into the other root folder, or a whole history: heads, lists and the log, with or without trust."""
         root, other = chance.sample([ENGINE, STAGING], 2)
-        history = [path for path in known if path.startswith(f"{root}/.huracan/") and "/trust/" not in path]
+        history = [path for path in known if path.startswith(f"{root}/.huracan/")]
+        if chance.random() < 0.5:
+            history = [path for path in history if "/trust/" not in path]
         carried = history if chance.random() < 0.5 else [chance.choice([p for p in known if p.startswith(root)])]
         for path in carried:
             self._put(other + path.removeprefix(root), self.loot[path][-1])
