@@ -243,10 +243,16 @@ def test_no_name_is_written_in_another_encoding(tmp_path: Path, monkeypatch: pyt
 
 
 @pytest.fixture
-def flipping(tmp_path: Path) -> Iterator[tuple[Path, Path]]:
-    """A root whose folder `real` is a link to a folder outside half of the time; on no disk that makes anybody wait."""
+def quick(tmp_path: Path) -> Iterator[Path]:
+    """A folder on no disk that makes anybody wait."""
     with tempfile.TemporaryDirectory(dir=MEMORY if os.access(MEMORY, os.W_OK) else tmp_path) as folder:
-        yield from flipped(Path(folder))
+        yield Path(folder)
+
+
+@pytest.fixture
+def flipping(quick: Path) -> Iterator[tuple[Path, Path]]:
+    """A root whose folder `real` is a link to a folder outside half of the time."""
+    yield from flipped(quick)
 
 
 def flipped(tmp_path: Path) -> Iterator[tuple[Path, Path]]:
@@ -321,7 +327,18 @@ def race(root: Path, outside: Path, *, tries: int) -> None:
 
 
 @pytest.mark.wide
-def test_an_outbox_that_is_exchanged_for_a_link_is_not_read(tmp_path: Path) -> None:
+def test_an_outbox_that_is_exchanged_for_a_link_is_not_read(quick: Path) -> None:
+    exchange_outbox(quick, tries=TRIES)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("share", range(20))
+def test_nor_is_it_in_a_hundred_thousand_tries(quick: Path, share: int) -> None:
+    exchange_outbox(quick, tries=100_000 // 20)
+
+
+def exchange_outbox(tmp_path: Path, *, tries: int) -> None:
+    """Read and drop in an outbox whose folder is a link to another's half of the time."""
     planted = Outbox(tmp_path / "planted")
     planted.put(QueuedWrite(remote="/evil", service="emulator", queued=1.0), b"evil")
     outbox = Outbox(tmp_path / "home")
@@ -340,7 +357,7 @@ def test_an_outbox_that_is_exchanged_for_a_link_is_not_read(tmp_path: Path) -> N
     thread = threading.Thread(target=flip)
     thread.start()
     try:
-        for _ in range(TRIES):
+        for _ in range(tries):
             with contextlib.suppress(HuracanError):
                 assert [each.remote for each in outbox.queued_writes()] in ([], ["/mine"])
             with contextlib.suppress(HuracanError):
