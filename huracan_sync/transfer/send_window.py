@@ -80,10 +80,11 @@ class Passage:
 class SendWindow:
     """Lives in the caller's thread."""
 
-    def __init__(self, *, clock: Callable[[], float] = time.monotonic) -> None:
-        """Begin small.
+    def __init__(self, at_once: int = SIZES[0], *, clock: Callable[[], float] = time.monotonic) -> None:
+        """Begin small, or with what nobody could go on from after a kill.
 
         Args:
+            at_once: parts that go out at once to begin with, one of `SIZES`.
             clock: monotonic seconds.
         """
         self.going_out = 0
@@ -91,7 +92,7 @@ class SendWindow:
         self.waiting = 0
         """Parts whose bytes have left, and whose answers have not come."""
         self._clock = clock
-        self._level = 0
+        self._level = SIZES.index(at_once)
         self._settled = False
         self._rate_before = 0.0
         self._left = 0

@@ -6,13 +6,15 @@ one call, each compared with the size and the content hash that were sent. A ses
 
 from __future__ import annotations
 
+import contextlib
 import os
-from collections.abc import Sequence
-from concurrent.futures import Executor, Future
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor
+from functools import partial
 
 import msgspec
 
-from huracan_sync.errors import ContentMismatch, HuracanError, RateLimited, ServiceFault, UsageError
+from huracan_sync.errors import ContentMismatch, HuracanError, RateLimited, ServiceFault, Stopped, UsageError
 from huracan_sync.remote import upload_session
 from huracan_sync.remote.client import Remote
 from huracan_sync.remote.errors import SessionLost, Verdict
@@ -22,12 +24,14 @@ from huracan_sync.remote.repeat_each import repeat_each
 from huracan_sync.remote.stat import metadata
 from huracan_sync.remote.upload_session import Cursor
 from huracan_sync.transfer.append_body import AppendBody
+from huracan_sync.transfer.session_parts import Part, PartSender, SessionParts
+from huracan_sync.transfer.worker_pool import WorkerPool
 from huracan_sync.tree.content_hash import BLOCK_SIZE, DIGEST_SIZE, block_hashes, combine
 
 PART = 2 * BLOCK_SIZE
 """Bytes in a part of a streamed file; a smaller file is one piece."""
 PARTS_AT_ONCE = 6
-"""Parts of one file under way: with the one being filled they are all the memory a stream takes."""
+"""Parts of one file in memory: with the one being filled they are all that a stream takes."""
 
 
 class Staged(msgspec.Struct, frozen=True):
@@ -86,18 +90,18 @@ class StreamUpload:
             remote: the login.
             threads: where the parts are sent from.
             part_size: bytes in a part, a multiple of 4 MiB.
-            at_once: parts under way.
+            at_once: parts in memory beside the one that is filled.
         """
         self._process = OwnProcess()
         self._remote = remote
-        self._threads = threads
         self._part_size = part_size
-        self._at_once = at_once
+        self._pool = WorkerPool(threads=threads, budget=at_once * part_size)
+        # A kill costs all of it, whether much or little of it is under way: nobody goes on from there.
+        self._sender = PartSender(remote, self._pool, at_once=4)
+        self._parts = SessionParts()
         self._filling = bytearray()
         self._session = ""
         self._sent = 0
-        self._under_way: list[Future[bytes]] = []
-        self._digests: list[bytes] = []
 
     @property
     def size(self) -> int:
@@ -126,7 +130,7 @@ class StreamUpload:
         while view:
             # A full part is kept until more comes: the last one closes the session.
             if len(self._filling) == self._part_size:
-                self._send_part()
+                self._send_part(close=False)
             room = self._part_size - len(self._filling)
             self._filling += view[:room]
             view = view[room:]
@@ -139,41 +143,35 @@ class StreamUpload:
             UsageError: it is the parent's.
         """
         self._process.check()
-        if not self._session:
-            self._session = upload_session.start_concurrent(self._remote)
-        self._wait_for(0)
-        self._digests.append(self._send(self._sent, bytes(self._filling), close=True))
-        size, self._filling = self.size, bytearray()
-        return _staged(self._session, size, b"".join(self._digests))
+        self._wait_until(lambda: self._parts.is_idle)
+        self._send_part(close=True)
+        self._wait_until(lambda: self._parts.is_idle)
+        return _staged(self._session, self._sent, self._parts.blocks())
 
     def discard(self) -> None:
         """Wait for what is under way and give everything up. Dropbox forgets the session by itself."""
-        for sending in self._under_way if self._process.is_here else ():  # a child has no threads to wait for
-            if not sending.cancel():
-                sending.exception()
-        self._under_way, self._filling = [], bytearray()
+        while self._process.is_here and not self._pool.is_idle:  # a child has no threads to wait for
+            with contextlib.suppress(Exception):
+                self._pool.resume()
+        self._filling = bytearray()
 
-    def _send_part(self) -> None:
+    def _send_part(self, *, close: bool) -> None:
         if not self._session:
-            self._session = upload_session.start_concurrent(self._remote)
-        self._wait_for(self._at_once - 1)
-        part, offset = self._filling, self._sent
-        self._under_way.append(self._threads.submit(self._send, offset, part, close=False))
-        self._sent, self._filling = offset + len(part), bytearray()
+            self._session = upload_session.start_concurrent(self._remote)  # untimed, so that its parts stay whole
+        self._wait_until(lambda: self._sender.has_room and self._pool.has_room(self._part_size))
+        parts, number, data = self._parts, self._sent // self._part_size, memoryview(self._filling)
+        parts.begin()
+        ended = partial(parts.end, number)
+        self._sender.send(Part(Cursor(self._session, self._sent), data, close), ended, ended)
+        self._sent, self._filling = self.size, bytearray()
 
-    def _wait_for(self, remaining: int) -> None:
-        """Wait until so many parts are under way. The oldest one is asked first, so digests stay in order."""
-        while len(self._under_way) > remaining:
-            self._digests.append(self._under_way.pop(0).result())
-
-    def _send(self, offset: int, part: bytes | bytearray, *, close: bool) -> bytes:
-        """On a thread: hash and send a part; the digests of its blocks."""
-        blocks = block_hashes(part)
-        cursor = Cursor(self._session, offset)
-        upload_session.append_part(
-            self._remote, cursor, memoryview(part), size=len(part), content_hash=combine(blocks), close=close
-        )
-        return blocks
+    def _wait_until(self, is_so: Callable[[], bool]) -> None:
+        while not (self._parts.error or is_so()):
+            if self._pool.is_idle:
+                raise Stopped("what was under way was given up")
+            self._pool.resume()
+        if self._parts.error:
+            raise self._parts.error
 
 
 def stage_contents(remote: Remote, threads: Executor, contents: Sequence[bytes]) -> list[Staged]:

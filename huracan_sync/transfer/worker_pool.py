@@ -10,7 +10,7 @@ import contextlib
 import queue
 import time
 from collections.abc import Callable
-from concurrent.futures import Future
+from concurrent.futures import Executor, Future
 from typing import Self, TypeVar
 
 from huracan_sync.errors import HuracanError
@@ -52,6 +52,7 @@ class WorkerPool:
         self,
         cut_short: Callable[[], contextlib.AbstractContextManager[None]] = contextlib.nullcontext,
         *,
+        threads: Executor | None = None,
         workers: int = WORKERS,
         budget: int = BUDGET,
         grace_s: float = GRACE_S,
@@ -61,7 +62,8 @@ class WorkerPool:
 
         Args:
             cut_short: within its block, whatever the workers wait for ends at once, with an error.
-            workers: threads.
+            threads: whose they are, where others share them: then it is not used as a context manager.
+            workers: how many threads.
             budget: bytes in memory at once.
             grace_s: seconds that work under way has when the run ends early.
             clock: monotonic seconds.
@@ -69,7 +71,7 @@ class WorkerPool:
         self._cut_short = cut_short
         self._grace_s = grace_s
         self._clock = clock
-        self._pool = background(workers, "huracan-transfer")
+        self._pool = threads or background(workers, "huracan-transfer")
         self._done: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
         self._workers = workers
         self._budget = budget
@@ -121,6 +123,10 @@ class WorkerPool:
         """From a worker, before its work ends: have this called in the caller's thread."""
         self._done.put(report)
 
+    def resume(self) -> None:
+        """Hand over one result; waits until there is one."""
+        self._done.get()()
+
     def drive(self, feed: Callable[[], bool]) -> None:
         """Call `feed` as long as it starts something, hand over results, until nothing is left.
 
@@ -133,7 +139,7 @@ class WorkerPool:
                     pass
                 if self._busy == 0:
                     return
-                self._done.get()()
+                self.resume()
                 while not self._done.empty():  # take all that is there before starting more
                     self._done.get()()
         except BaseException:

@@ -5,14 +5,14 @@ from test_resume import cut, equal
 from transfer_world import MIB, Watching
 
 from huracan_sync.errors import OutOfSpace
-from huracan_sync.transfer import upload_parts
+from huracan_sync.transfer import session_parts
 from huracan_sync.transfer.send_window import SLOW, ConnectionPace
 
 
 @pytest.fixture
 def slow_connections(monkeypatch):
     """Every connection counts as slow, and there is always memory for more of them."""
-    monkeypatch.setattr(upload_parts, "MANY", 0)
+    monkeypatch.setattr(session_parts, "MANY", 0)
     monkeypatch.setattr(ConnectionPace, "is_slow", True)
 
 
