@@ -25,7 +25,7 @@ import test_head as heads  # noqa: E402
 import test_links as links  # noqa: E402
 import test_trust as trusts  # noqa: E402
 
-from huracan_sync.manifest import body, head, ssh_armor, trust  # noqa: E402
+from huracan_sync.manifest import body_writer, head, ssh_armor, trust  # noqa: E402
 
 Vector = dict[str, object]
 
@@ -111,7 +111,7 @@ def trust_vectors() -> Iterator[Vector]:
 def body_vectors() -> Iterator[Vector]:
     """Bodies, with what a head says of them and the parts they are made of."""
 
-    def vector(name: str, made: body.Body, expect: str, channel: str = "champions") -> Vector:
+    def vector(name: str, made: body_writer.Body, expect: str, channel: str = "champions") -> Vector:
         parts = [part for part in made.parts() if len(part.data) < 4_096]
         return {
             "name": name,
@@ -129,24 +129,24 @@ def body_vectors() -> Iterator[Vector]:
     yield vector("six files", bodies.BODY, "accepted") | {
         "fields": [shown(each) for each in bodies.by_path(bodies.ENTRIES)]
     }
-    yield vector("no files", body.encode("champions", []), "accepted") | {"fields": []}
-    yield vector("a file of several blocks", body.encode("champions", [bodies.LARGE]), "accepted") | {
+    yield vector("no files", body_writer.encode("champions", []), "accepted") | {"fields": []}
+    yield vector("a file of several blocks", body_writer.encode("champions", [bodies.LARGE]), "accepted") | {
         "fields": [shown(bodies.LARGE)]
     }
-    yield vector("a file with a table of leaves", body.encode("champions", [bodies.WITH_LEAVES]), "accepted") | {
+    yield vector("a file with a table of leaves", body_writer.encode("champions", [bodies.WITH_LEAVES]), "accepted") | {
         "fields": [shown(bodies.WITH_LEAVES)]
     }
     apart = [
         world.item(path, b"") for path in ("Masse", "Ma\u00dfe", "\u03c2", "\u03c3", "\ufb01", "fi", "\u1e9e", "\u00df")
     ]
-    yield vector("names that Dropbox holds side by side", body.encode("champions", apart), "accepted") | {
+    yield vector("names that Dropbox holds side by side", body_writer.encode("champions", apart), "accepted") | {
         "fields": [shown(each) for each in bodies.by_path(apart)]
     }
     yield vector("two shards", bodies.shards_of([bodies.A, bodies.B], [bodies.C]), "accepted", "candles") | {
         "fields": [shown(each) for each in (bodies.A, bodies.B, bodies.C)]
     }
     yield vector("a body that another was put in place of", bodies.BODY, "BODY_HASH") | {
-        "parts": {bodies.BODY.sha256.hex(): text(body.encode("champions", []).data)}
+        "parts": {bodies.BODY.sha256.hex(): text(body_writer.encode("champions", []).data)}
     }
     for name, (bad, expected) in bodies.BAD_ENTRIES.items():
         yield vector(name, bodies.packed(bodies.listing(*bad), len(bad)), code(expected))

@@ -81,6 +81,7 @@ def scan(
     *,
     wanted: Callable[[str], bool] | None = None,
     is_known: Callable[[RelPath, Stamp], bool] | None = None,
+    relieve: Callable[[dict[RelPath, Stamp]], None] | None = None,
     is_flat: bool = False,
 ) -> Scan:
     """Every regular file below `root`.
@@ -91,6 +92,7 @@ def scan(
             names Dropbox never takes (`.DS_Store`, ...) and our own half-written files. Where it raises `HostilePath`
             the file counts as wanted.
         is_known: asked with each file as it is; those that are known are not in the result. Not for a view.
+        relieve: given the files of the result after each folder; it may take some out. Not for a view.
         is_flat: only files directly in `root`.
 
     Raises:
@@ -106,7 +108,7 @@ def scan(
         folder = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
             before = os.fstat(folder)
-            _Walk(result, wanted, is_known, is_flat=is_flat).run(folder)
+            _Walk(result, wanted, is_known, relieve, is_flat=is_flat).run(folder)
         finally:
             os.close(folder)
         now = root.stat()
@@ -149,12 +151,14 @@ class _Walk:
         result: Scan,
         wanted: Callable[[str], bool] | None,
         is_known: Callable[[RelPath, Stamp], bool] | None,
+        relieve: Callable[[dict[RelPath, Stamp]], None] | None,
         *,
         is_flat: bool,
     ) -> None:
         self._result = result
         self._wanted = wanted
         self._is_known = is_known
+        self._relieve = relieve
         self._is_flat = is_flat
 
     def run(self, root: int) -> None:
@@ -215,6 +219,8 @@ class _Walk:
                 raise
             self._result.problems.append(Problem(prefix[:-1], local_failure(error, prefix[:-1], "read")))
             return []
+        if self._relieve is not None:
+            self._relieve(self._result.files)
         if self._is_flat:
             return []
         unclear = {problem.path for problem in self._result.problems}

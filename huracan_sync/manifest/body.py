@@ -2,43 +2,37 @@
 
 A body is a magic and one zstd frame holding `[1, channel, entries]`, or, for many entries, `[2, channel, shards]`:
 an index of bodies that each hold one stretch of the list. Bodies are named by their SHA-256, so a changed file means
-one new shard and one new index. Where the list is cut depends on the paths alone: an entry that comes or goes moves
-no cut but the ones beside it.
+one new shard and one new index, and who asks for a folder reads its shards alone. `body_writer` makes them.
 """
 
 from __future__ import annotations
 
-import zlib
-from collections.abc import Callable, Iterable, Iterator
-from typing import Annotated, Literal, NamedTuple
+import bisect
+import functools
+import itertools
+from collections.abc import Callable, Iterator, Sequence
+from typing import Annotated, Literal
 
 import msgspec
 import zstandard
 from msgspec import Meta
 
-from huracan_sync.manifest import locations, sshsig
+from huracan_sync.manifest import sshsig
 from huracan_sync.manifest.canonical import Count, Digest, ascending, decode
-from huracan_sync.manifest.canonical import encode as _encode
 from huracan_sync.manifest.entries import Audit, Item
 from huracan_sync.manifest.head import MAX_BODY, MAX_ENTRIES, MAX_RAW, Head
 from huracan_sync.manifest.refusals import refused
 from huracan_sync.manifest.trust import Policy
 from huracan_sync.tree.content_hash import DIGEST_SIZE, leaf_count
-from huracan_sync.tree.paths import RelPath
 
 MAGIC = b"HZMANI1\n"
 MAX_WINDOW = 8 * 1024 * 1024
-_LEVEL = 3
 _FRAME = b"\x28\xb5\x2f\xfd"
-SHARD_OVER = 50_000
-"""Entries up to which the whole list is one body."""
 MAX_SHARDS = 4_096
-
-# A shard has about 6,000 entries, 300 KiB: what one changed file costs to send, against one request for each shard
-# that a reader does not have yet.
-_CUT_EVERY = 4_096
-_SHARD_MIN = 2_048
-_SHARD_MAX = 32_768
+MAX_BODIES = 32
+"""How much more all files of a body together may have than one of them."""
+_HELD = 4
+"""Shards held in memory of a list that is read as it is asked for."""
 
 _DocumentPath = Annotated[str, Meta(max_length=1024)]
 _Channel = Annotated[str, Meta(max_length=128)]
@@ -55,85 +49,63 @@ class Shard(msgspec.Struct, array_like=True, frozen=True):
     entry_count: Count
 
 
-class _Listing(msgspec.Struct, array_like=True, frozen=True):
+class Listing(msgspec.Struct, array_like=True, frozen=True):
+    """A body that holds entries."""
+
     v: Literal[1]
     channel: _Channel
     entries: Annotated[list[Item], Meta(max_length=MAX_ENTRIES)]
 
 
-class _Index(msgspec.Struct, array_like=True, frozen=True):
+class Index(msgspec.Struct, array_like=True, frozen=True):
+    """A body that names shards."""
+
     v: Literal[2]
     channel: _Channel
     shards: Annotated[list[Shard], Meta(min_length=1, max_length=MAX_SHARDS)]
 
 
-_listing = msgspec.msgpack.Decoder(_Listing)
-_index = msgspec.msgpack.Decoder(_Index)
+_listing = msgspec.msgpack.Decoder(Listing)
+_index = msgspec.msgpack.Decoder(Index)
 # The first two bytes of an index: an array of three, and its version.
 _INDEX_MARK = b"\x93\x02"
 
 
-class Part(NamedTuple):
-    """One file below `.huracan/bodies`."""
-
-    sha256: bytes
-    data: bytes
-    raw_len: int
-
-    @property
-    def path(self) -> RelPath:
-        """Where it lies, relative to the root."""
-        return locations.body(self.sha256)
+_WHOLE = ("",)
 
 
-class Body(NamedTuple):
-    """A list, ready to be sent. Shards first, then `data`; then the head that names it."""
+class Items:
+    """The entries of a body in the order of their paths, stretch after stretch, each read when it is needed."""
 
-    raw_len: int
-    """Bytes of `data` unpacked."""
-    sha256: bytes
-    data: bytes
-    shards: list[Part]
-    entry_count: int
+    def __init__(
+        self, firsts: Sequence[str], load: Callable[[int], list[Item]], count: int, parts: tuple[bytes, ...]
+    ) -> None:
+        self.is_whole = firsts == _WHOLE
+        """Whether all of them were read, and looked at together."""
+        self.parts = parts
+        """SHA-256 of the body and its shards."""
+        self._firsts = firsts
+        self._load = load
+        self._count = count
 
-    def parts(self) -> Iterator[Part]:
-        """Everything to send, in the order in which to send it. What lies there already need not be sent."""
-        yield from self.shards
-        yield Part(self.sha256, self.data, self.raw_len)
+    def __len__(self) -> int:
+        return self._count
 
+    def __iter__(self) -> Iterator[Item]:
+        return itertools.chain.from_iterable(map(self._load, range(len(self._firsts))))
 
-def encode(channel: str, entries: Iterable[Item], policy: Policy | None = None) -> Body:
-    """The body of a channel.
-
-    Args:
-        channel: its name, part of what is signed.
-        entries: in any order.
-        policy: when given, its kinds, folder and limits are held as a reader would.
-
-    Raises:
-        Refused: what a reader would refuse; nothing is published that cannot be read.
-    """
-    locations.check_channel(channel)
-    items = sorted(entries, key=lambda item: item.path)
-    audit = Audit(policy)
-    audit.add(items)
-    audit.finish(items)
-    if len(items) > MAX_ENTRIES:
-        raise refused("LIMIT", f"{len(items)} entries are more than {MAX_ENTRIES}", actual=len(items))
-    if len(items) <= SHARD_OVER:
-        whole = _listing_part(channel, items)
-        return Body(whole.raw_len, whole.sha256, whole.data, [], len(items))
-    ranges = list(_ranges(items))
-    shards = [_listing_part(channel, part_range) for part_range in ranges]
-    named = [
-        Shard(part_range[0].path, part.sha256, len(part.data), part.raw_len, len(part_range))
-        for part_range, part in zip(ranges, shards, strict=True)
-    ]
-    index = _part(_encode(_Index(2, channel, named)))
-    return Body(index.raw_len, index.sha256, index.data, shards, len(items))
+    def since(self, path: str) -> Iterator[Item]:
+        """Those from a path on."""
+        at = max(0, bisect.bisect_right(self._firsts, path) - 1)
+        piece = self._load(at)
+        yield from itertools.islice(piece, bisect.bisect_left(piece, path, key=lambda item: item.path), None)
+        yield from itertools.chain.from_iterable(map(self._load, range(at + 1, len(self._firsts))))
 
 
-def read(head: Head, policy: Policy, fetch: Callable[[bytes, int], bytes]) -> list[Item]:
+Fetch = Callable[[bytes, int], bytes]
+
+
+def read(head: Head, policy: Policy, fetch: Fetch) -> list[Item]:
     """The entries that a verified head names, in the order of their paths.
 
     Args:
@@ -145,29 +117,66 @@ def read(head: Head, policy: Policy, fetch: Callable[[bytes, int], bytes]) -> li
         Refused: the first reason found. Bytes are compared with their signed hash before they are unpacked, their
             sizes with the signed ones before memory is taken.
     """
-    raw = _unpack(fetch, head.body_sha256, head.body_len, head.raw_len)
+    return list(itertools.chain.from_iterable(pieces(head, policy, fetch)))
+
+
+def pieces(head: Head, policy: Policy, fetch: Fetch) -> Iterator[list[Item]]:
+    """As `read`, a stretch at a time. Only the end tells that no entry is in the way of another."""
     audit = Audit(policy)
+    for piece in _each(head, fetch):
+        audit.add(piece)
+        yield piece
+    audit.finish(lambda: (item.path for piece in _each(head, fetch) for item in piece))
+    if audit.count != head.entry_count:
+        raise refused(
+            "ENTRY_COUNT",
+            f"the body holds {audit.count} entries where {head.entry_count} are signed",
+            actual=audit.count,
+            expected=head.entry_count,
+        )
+
+
+def entries(head: Head, policy: Policy, fetch: Fetch, *, lazily: bool = True) -> Items:
+    """As `read`; lazily, each shard is read, and looked at alone, when it is first asked for."""
+    top = fetch(head.body_sha256, head.body_len)
+    index = shards(head, top)
+    parts = (head.body_sha256, *(shard.sha256 for shard in index))
+    if not (index and lazily):
+        items = read(head, policy, lambda sha256, length: top if sha256 == head.body_sha256 else fetch(sha256, length))
+        return Items(_WHOLE, lambda _: items, len(items), parts)
+
+    @functools.lru_cache(_HELD)
+    def load(number: int) -> list[Item]:
+        piece = _piece(index[number], head.channel, fetch)
+        audit = Audit(policy)
+        audit.add(piece)
+        audit.finish(lambda: (item.path for item in piece))
+        if number + 1 < len(index) and piece[-1].path >= index[number + 1].first:
+            raise refused("ORDER", "the shards of a body overlap")
+        return piece
+
+    return Items([shard.first for shard in index], load, head.entry_count, parts)
+
+
+def _each(head: Head, fetch: Fetch) -> Iterator[list[Item]]:
+    raw = _unpack(fetch, head.body_sha256, head.body_len, head.raw_len)
     if not raw.startswith(_INDEX_MARK):
-        items = _entries(raw, head.channel)
-        audit.add(items)
-        _finish(audit, items, head)
-        return items
-    shards = _read_index(raw, head)
-    items = []
-    for shard in shards:
-        raw = _unpack(fetch, shard.sha256, shard.body_len, shard.raw_len)
-        part_range = _entries(raw, head.channel)
-        if len(part_range) != shard.entry_count or not part_range or part_range[0].path != shard.first:
-            raise refused(
-                "ENTRY_COUNT",
-                f"a shard holds {len(part_range)} entries where {shard.entry_count} from {shard.first!a} on are signed",
-                actual=len(part_range),
-                expected=shard.entry_count,
-            )
-        audit.add(part_range)
-        items += part_range
-    _finish(audit, items, head)
-    return items
+        yield entries_of(raw, head.channel)
+        return
+    for shard in _read_index(raw, head):
+        yield _piece(shard, head.channel, fetch)
+
+
+def _piece(shard: Shard, channel: str, fetch: Fetch) -> list[Item]:
+    piece = entries_of(_unpack(fetch, shard.sha256, shard.body_len, shard.raw_len), channel)
+    if len(piece) != shard.entry_count or not piece or piece[0].path != shard.first:
+        raise refused(
+            "ENTRY_COUNT",
+            f"a shard holds {len(piece)} entries where {shard.entry_count} from {shard.first!a} on are signed",
+            actual=len(piece),
+            expected=shard.entry_count,
+        )
+    return piece
 
 
 def shards(head: Head, data: bytes) -> list[Shard]:
@@ -197,29 +206,16 @@ def check_leaves(data: bytes, sha256: bytes, size: int) -> None:
     check_part(data, sha256, leaf_count(size) * DIGEST_SIZE)
 
 
-def _finish(audit: Audit, items: list[Item], head: Head) -> None:
-    audit.finish(items)
-    if audit.count != head.entry_count:
-        raise refused(
-            "ENTRY_COUNT",
-            f"the body holds {audit.count} entries where {head.entry_count} are signed",
-            actual=audit.count,
-            expected=head.entry_count,
-        )
-
-
 def _read_index(raw: bytes, head: Head) -> list[Shard]:
     index = decode(_index, raw, "BODY_FORMAT", "the index of a body")
     _check_channel(index.channel, head.channel)
     shards = index.shards
-    for name, actual, most in (
-        ("body_len", head.body_len + sum(shard.body_len for shard in shards), MAX_BODY),
-        ("raw_len", head.raw_len + sum(shard.raw_len for shard in shards), MAX_RAW),
-    ):
+    sizes = [(shard.body_len, shard.raw_len) for shard in shards]
+    for name, size, most in (("body_len", head.body_len, MAX_BODY), ("raw_len", head.raw_len, MAX_RAW)):
+        of_each = [pair[name == "raw_len"] for pair in sizes]
+        actual = max(*of_each, (size + sum(of_each)) // MAX_BODIES)
         if actual > most:
-            raise refused(
-                "LIMIT", f"{name} is {actual} with all shards, more than {most}", actual=actual, expected=most
-            )
+            raise refused("LIMIT", f"{name} of the shards is more than {most}", actual=actual, expected=most)
     if not ascending([shard.first for shard in shards]):
         raise refused("ORDER", "the shards of a body are not in the order of their paths")
     if sum(shard.entry_count for shard in shards) != head.entry_count:
@@ -227,7 +223,8 @@ def _read_index(raw: bytes, head: Head) -> list[Shard]:
     return shards
 
 
-def _entries(raw: bytes, channel: str) -> list[Item]:
+def entries_of(raw: bytes, channel: str) -> list[Item]:
+    """The entries of an unpacked body. Raises as `read`."""
     listing = decode(_listing, raw, "BODY_FORMAT", "a body")
     _check_channel(listing.channel, channel)
     return listing.entries
@@ -246,33 +243,6 @@ def _unpack(fetch: Callable[[bytes, int], bytes], sha256: bytes, length: int, ra
     if not data.startswith(MAGIC):
         raise refused("BODY_FORMAT", f"a body does not begin with {MAGIC!r}", actual=data[:8].hex())
     return decompress(data[len(MAGIC) :], raw_len)
-
-
-def _listing_part(channel: str, items: list[Item]) -> Part:
-    raw = _encode(_Listing(1, channel, items))
-    _entries(raw, channel)  # holds every field to its bounds, as a reader will
-    return _part(raw)
-
-
-def _part(raw: bytes) -> Part:
-    data = MAGIC + compress(raw)
-    return Part(sshsig.sha256(data), data, len(raw))
-
-
-def _ranges(items: list[Item]) -> Iterator[list[Item]]:
-    """The list in pieces. A cut falls where a path's checksum says so, which other entries do not change."""
-    start = 0
-    for at, item in enumerate(items):
-        size = at - start
-        if size >= _SHARD_MAX or (size >= _SHARD_MIN and zlib.crc32(item.path.encode()) % _CUT_EVERY == 0):
-            yield items[start:at]
-            start = at
-    yield items[start:]
-
-
-def compress(raw: bytes) -> bytes:
-    """One zstd frame, with the size of its content."""
-    return zstandard.ZstdCompressor(level=_LEVEL, write_content_size=True, write_checksum=False).compress(raw)
 
 
 def decompress(frame: bytes, raw_len: int) -> bytes:

@@ -7,10 +7,10 @@ looked at alone, to say which one and why.
 
 from __future__ import annotations
 
-import bisect
 import hashlib
 import itertools
-from collections.abc import Sequence
+import struct
+from collections.abc import Callable, Iterable, Sequence
 from typing import Annotated
 
 import msgspec
@@ -59,9 +59,9 @@ class Audit:
     def __init__(self, policy: Policy | None = None) -> None:
         self._policy = policy
         self._last = self._last_folded = ""
+        self._hashes = bytearray()
         self._folders = {HOME}  # which is a folder, so that no file may take its place
-        # Names nearly always have the same order folded as they have written. While they do, no two are one, and
-        # nothing need be remembered.
+        # Names nearly always have the same order folded as they have written. While they do, no two are one.
         self._folds_in_order = True
         self.count = 0
 
@@ -79,25 +79,27 @@ class Audit:
         self.count += len(items)
         if self._policy is not None and self.count > self._policy.max_entries:
             raise refused("LIMIT", f"there are more than {self._policy.max_entries} entries", channel=self._policy.name)
-        if self._folds_in_order:
-            folded = fold_all(paths)
-            self._folds_in_order = self._last_folded < folded[0] and ascending(folded)
-            self._last_folded = folded[-1]
+        folded = fold_all(paths)
+        self._folds_in_order = self._folds_in_order and self._last_folded < folded[0] and ascending(folded)
+        self._last_folded = folded[-1]
+        self._hashes += struct.pack(f"{len(folded)}q", *map(hash, folded))
 
-    def finish(self, items: Sequence[Item]) -> None:
-        """After the last stretch, with the whole list: nothing in it is in the way of anything else."""
-        # As they stand, or sorted again: either way a list in the order of folded names, to search in.
-        names: Sequence[Item] | Sequence[str] = items
+    def finish(self, again: Callable[[], Iterable[str]]) -> None:
+        """After the last stretch: nothing in the list is in the way of anything else. `again` gives all paths again.
+
+        Eight bytes are remembered of each name. Where two have the same, the names themselves are compared.
+        """
+        folders, hashes = parents(self._folders), memoryview(self._hashes).cast("q")
+        suspects = set(map(hash, folders)).intersection(hashes)
         if not self._folds_in_order:
-            names = sorted(fold_all([item.path for item in items]))
-            twin = next((left for left, right in itertools.pairwise(names) if left == right), None)
-            if twin is not None:
-                written = [item.path for item in items if fold(item.path) == twin]
-                raise refused("COLLISION", f"{written[0]!a} and {written[1]!a} are one name to Dropbox", path=twin)
-        for folder in parents(self._folders):
-            at = bisect.bisect_left(names, folder, key=_folded)
-            if at < len(names) and _folded(names[at]) == folder:
-                raise refused("COLLISION", f"{folder!a} is both a file and a folder", path=folder)
+            suspects.update(left for left, right in itertools.pairwise(sorted(hashes)) if left == right)
+        written: dict[str, str] = {}
+        for path in again() if suspects else ():
+            folded = fold(path)
+            if folded in folders:
+                raise refused("COLLISION", f"{folded!a} is both a file and a folder", path=folded)
+            if hash(folded) in suspects and (twin := written.setdefault(folded, path)) != path:
+                raise refused("COLLISION", f"{twin!a} and {path!a} are one name to Dropbox", path=folded)
 
     def _check_paths(self, paths: Sequence[str]) -> None:
         try:
@@ -140,10 +142,6 @@ class Audit:
                 raise refused(
                     "BLOCKS", f"the block hashes of {found.path!a} do not make its content hash", path=found.path
                 )
-
-
-def _folded(name: Item | str) -> str:
-    return name if isinstance(name, str) else fold(name.path)
 
 
 def kind_name(kind: int) -> str:

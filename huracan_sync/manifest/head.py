@@ -42,7 +42,7 @@ FUTURE_MS = 120_000
 
 MAX_BODY = 64 * 1024 * 1024
 MAX_RAW = 256 * 1024 * 1024
-MAX_ENTRIES = 2_000_000
+MAX_ENTRIES = 20_000_000
 
 FIRST = bytes(32)
 """The `prev` of a channel's first head."""

@@ -145,7 +145,7 @@ class Policy(msgspec.Struct, array_like=True, frozen=True):
     kinds: Annotated[tuple[Annotated[int, Meta(ge=0, le=255)], ...], Meta(max_length=64)]
     path_prefix: Annotated[str, Meta(max_length=1024)]
     """The folder below the root that the channel may speak of; empty for all of it."""
-    max_entries: Annotated[int, Meta(ge=0, le=2_000_000)]
+    max_entries: Annotated[int, Meta(ge=0, le=20_000_000)]
 
     @property
     def heartbeat_s(self) -> int:

@@ -173,11 +173,10 @@ def outdated(pair: Pair, changed: Iterable[str], names: Sequence[str]) -> dict[s
     return dict(sorted(old.items()))
 
 
-def counted_apart(pair: Pair, plan: PairPlan) -> int:
-    """1 where the file has come since the plan was made, so that the plan has not counted it; else 0."""
+def is_here(plan: PairPlan) -> bool:
+    """Whether the plan has counted the file. To be asked before anything is sent."""
     changes = plan.changes
-    was_here = NAME in changes.here or (NAME in changes.synced and NAME not in changes.base)
-    return int(not was_here and pair.journal.known(pair.id, NAME) is not None)
+    return NAME in changes.here or (NAME in changes.synced and NAME not in changes.base)
 
 
 def describe(root: Root, files: Iterable[Synced], folder: str = "") -> Described:

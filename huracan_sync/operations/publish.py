@@ -89,6 +89,7 @@ class Publish:
             plan = self.plan()
             if plan.steps.copies:
                 push.signer.prefetch()
+            was_here = parquet_metadata.is_here(plan)
             push.upload(plan)
             push.add_metadata(plan)
             for failure in report.failed:
@@ -98,7 +99,9 @@ class Publish:
             if signed is None:
                 raise NoSigningKey("nothing on this machine can sign")
             report.sequence, report.made, report.files = signed.state.seq, signed.made, plan.changes.local_count
-            report.files += parquet_metadata.counted_apart(self._pair, plan)
+            report.files += int(
+                not was_here and self._pair.journal.known(self._pair.id, parquet_metadata.NAME) is not None
+            )
             self._pair.report_failures(list(signed.superseded), report)
             push.count_skipped(plan)
         return report

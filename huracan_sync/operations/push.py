@@ -9,7 +9,7 @@ alone. Deletions happen only when asked for, and last.
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +19,7 @@ import msgspec
 from huracan_sync.disk.parquet import check_whole
 from huracan_sync.errors import Conflict as ConflictError
 from huracan_sync.errors import DiskFull, FileChanged, LocalFailure, NotFound, UsageError
+from huracan_sync.operations import push_notes
 from huracan_sync.operations.places import bring_home
 from huracan_sync.operations.renames import copy_renamed, find_renamed
 from huracan_sync.remote.client import Remote
@@ -28,15 +29,16 @@ from huracan_sync.signing.context import Context
 from huracan_sync.signing.push_signer import PushSigner
 from huracan_sync.signing.signing_key import KeyPlace
 from huracan_sync.transfer import upload_item
-from huracan_sync.transfer.compare import refresh_remote
+from huracan_sync.transfer.compare import Ahead, ChangeSet
 from huracan_sync.transfer.journal import Origin, Synced
 from huracan_sync.transfer.journal.synced_files import SyncedFiles
 from huracan_sync.transfer.pair import Options, Pair, PairPlan, Report, sides
 from huracan_sync.transfer.progress import Failure, Monitor
+from huracan_sync.transfer.remote_side import refresh_remote
 from huracan_sync.tree.folder_view import FolderView
 from huracan_sync.tree.parquet_dataset import SUMMARY
 from huracan_sync.tree.paths import RelPath, fold, join
-from huracan_sync.tree.plan import Conflict, Copy, Places, empties_the_tree, plan
+from huracan_sync.tree.plan import Conflict, Copy, Places, Plan, empties_the_tree, plan
 from huracan_sync.tree.units import counted
 
 if TYPE_CHECKING:
@@ -142,11 +144,12 @@ class Push:
         """Carry out the plan, alone with the pair. Raises as `push`."""
         signer = self.signer
         with self.pair.run("push", self.report, wait_s=self.options.wait_s):
-            plan = self.plan()
+            plan = self.compare(None if self.options.parquet_metadata else self._send_ahead)
+            self._guard(plan)
             if plan.steps.copies:
                 signer.prefetch()
-            self._say_what_stays(plan)
-            self._say_what_keeps_its_case(plan)
+            push_notes.say_what_stays(self.pair, plan, delete=self.options.delete)
+            push_notes.say_what_keeps_its_case(self.pair, plan)
             plan, self.report.renamed = copy_renamed(self.pair, plan)
             self.upload(plan)
             self.add_metadata(plan)
@@ -157,28 +160,46 @@ class Push:
                 signer.caught_up()
         return self.report
 
-    def compare(self) -> PairPlan:
-        """As `plan`, without the guards."""
-        options = self.options
-        changes = self.pair.find_changes(options)
+    def compare(self, ahead: Ahead | None = None) -> PairPlan:
+        """As `plan`, without the guards. With `ahead`, very many new files are brought in step before."""
+        options, changes = self.options, self.pair.find_changes(self.options, ahead=ahead)
         bring_home(self.pair, changes)
-        steps = plan(
-            changes.base,
-            changes.here,
-            changes.there,
-            delete=options.delete,
-            overwrite=options.overwrite,
-            unclear=changes.unclear,
-            places=Places("on this disk", "in Dropbox"),
-        )
+        steps = self._steps(changes, delete=options.delete)
         made = PairPlan(changes, steps)
         if options.parquet_metadata or changes.here or changes.there or changes.base:
             from huracan_sync.operations import parquet_metadata  # noqa: PLC0415 - start-up time: most runs need none
 
             self._metadata = parquet_metadata.kept(self.pair, changes, asked=options.parquet_metadata)
-            self._changing = parquet_metadata.changing(steps)
+            self._changing |= parquet_metadata.changing(steps)
             made = parquet_metadata.without(made, self._metadata)
         return self.pair.told(made, options.wanted, is_push=True)
+
+    def _steps(self, changes: ChangeSet, *, delete: bool) -> Plan:
+        return plan(
+            changes.base,
+            changes.here,
+            changes.there,
+            delete=delete,
+            overwrite=self.options.overwrite,
+            unclear=changes.unclear,
+            places=Places("on this disk", "in Dropbox"),
+        )
+
+    def _send_ahead(self, changes: ChangeSet) -> Collection[str]:
+        """Of very many new files, bring in step what can be; what cannot is met again with the rest, and told there."""
+        if changes.remote_vanished and not self.options.force:
+            return ()
+        from huracan_sync.operations import parquet_metadata  # noqa: PLC0415 - start-up time
+
+        steps = self._steps(changes, delete=False)
+        copies = tuple(step for step in steps.copies if step.path.rpartition("/")[2] != SUMMARY)
+        agreed = tuple(step for step in steps.agreements if step.entry is not None)
+        part = self.pair.told(PairPlan(changes, Plan(copies, agreements=agreed)), None, is_push=True)
+        self._changing |= parquet_metadata.changing(part.steps)
+        self.pair.settle(part)
+        done = self._upload_copies(part)
+        self.report.failed.clear()
+        return {fold(path) for path in (*(step.path for step in agreed), *(item.entry.path for item in done))}
 
     def _guard(self, plan: PairPlan) -> None:
         """Stop before a byte moves when the world looks wrong."""
@@ -199,29 +220,6 @@ class Push:
                 hint="was it moved or deleted? To upload everything again, run with --force",
             )
 
-    def _say_what_stays(self, plan: PairPlan) -> None:
-        """Without deletions: how many synced files are gone from the disk and stay in Dropbox."""
-        changes = plan.changes
-        gone = changes.base.keys() - changes.here.keys() - changes.unclear
-        stay = sum(key in changes.there for key in gone)
-        if stay and not self.options.delete:
-            what = f"{counted(stay, 'file')} that {'was' if stay == 1 else 'were'} synced"
-            self.pair.monitor.note(
-                f"{what} {'is' if stay == 1 else 'are'} gone here and still in Dropbox (see --delete)"
-            )
-
-    def _say_what_keeps_its_case(self, plan: PairPlan) -> None:
-        """Dropbox renames no file where only the case of its name changes; it is one and the same file there."""
-        changes = plan.changes
-        names = [
-            (entry.path, changes.synced[key].entry.path) for key, entry in changes.here.items() if key in changes.synced
-        ]
-        other = [(here, there) for here, there in names if here.rpartition("/")[2] != there.rpartition("/")[2]]
-        if other:
-            here, there = min(other)
-            more = f", and {counted(len(other) - 1, 'other')}" if len(other) > 1 else ""
-            self.pair.monitor.note(f"{here!a} stays {there!a} in Dropbox, which knows no case{more}")
-
     def _are_renamed(self, plan: PairPlan) -> bool:
         """Whether most of what is to be deleted lies on the disk under other names."""
         renamed = {m.source.entry.path for m in find_renamed(self.pair, plan.changes, plan.steps.copies)}
@@ -230,20 +228,22 @@ class Push:
     def upload(self, plan: PairPlan) -> list[Synced]:
         """Upload what the plan says and settle what agrees already; returns what is newly synced."""
         pair, report = self.pair, self.report
-        changes, copies = plan.changes, plan.steps.copies
         pair.settle(plan)
+        changes = plan.changes
         pair.report_failures([Failure(p.path, p.error) for p in changes.problems], report)
         pair.report_failures([_as_failure(conflict) for conflict in plan.steps.conflicts], report)
         report.left_out = changes.left_out
         if count := len(changes.left_out):
             first = [f"{path!a} ({why})" for path, why in sorted(changes.left_out.items())[:3]]
             pair.monitor.note(f"{count} left out: {', '.join(first)}{', ...' if count > 3 else ''}")
-        if not copies:
+        return self._upload_copies(plan)
+
+    def _upload_copies(self, plan: PairPlan) -> list[Synced]:
+        if not (copies := plan.steps.copies):
             return []
-        pair.monitor.planned(len(copies), plan.steps.bytes_to_copy)
-        shares = self._shares(plan)
-        done = self._send(copies, shares)
-        report.bytes_sent += shares.sent if shares else 0
+        self.pair.monitor.planned(len(copies), plan.steps.bytes_to_copy)
+        done = self._send(copies, shares := self._shares(plan))
+        self.report.bytes_sent += shares.sent if shares else 0
         return done
 
     def add_metadata(self, plan: PairPlan) -> None:

@@ -8,6 +8,7 @@ Dropbox answers must be the very content, else the file is sent as any other.
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import msgspec
@@ -19,6 +20,7 @@ from huracan_sync.transfer.compare import ChangeSet, hash_of
 from huracan_sync.transfer.journal import Synced
 from huracan_sync.transfer.pair import Pair, PairPlan
 from huracan_sync.transfer.progress import DECISIONS
+from huracan_sync.tree.entry import Entry
 from huracan_sync.tree.paths import fold, join
 from huracan_sync.tree.plan import Copy
 
@@ -69,19 +71,7 @@ def find_renamed(pair: Pair, changes: ChangeSet, copies: tuple[Copy, ...]) -> li
     """
     if not copies:
         return []
-    gone: dict[int, list[Synced]] = {}
-    same_age: dict[tuple[int, int], list[Synced]] = {}
-    large: dict[int, list[Synced]] = {}
-    for key, item in changes.synced.items():
-        there = changes.there.get(key)
-        changed_there = there.rev != item.entry.rev if there is not None else key in changes.base
-        if item.entry.size == 0 or changed_there:
-            continue
-        if key in changes.base and key not in changes.here:
-            gone.setdefault(item.entry.size, []).append(item)
-        same_age.setdefault((item.entry.size, item.entry.mtime_ms), []).append(item)
-        if item.entry.size >= LARGE:
-            large.setdefault(item.entry.size, []).append(item)
+    gone, same_age, large = _sources(changes, [step.entry for step in copies if step.replaces is None])
     matches = []
     for step in copies:
         entry = step.entry
@@ -97,3 +87,31 @@ def find_renamed(pair: Pair, changes: ChangeSet, copies: tuple[Copy, ...]) -> li
         if source is not None:
             matches.append(Renamed(step, source))
     return matches
+
+
+class _Sources(NamedTuple):
+    """Synced files by what a new one may have in common with them: sizes, and sizes and ages."""
+
+    gone: dict[int, list[Synced]]
+    same_age: dict[tuple[int, int], list[Synced]]
+    large: dict[int, list[Synced]]
+
+
+def _sources(changes: ChangeSet, new: Sequence[Entry]) -> _Sources:
+    """Where the content of new files may lie: nothing else of very many synced files is held."""
+    result = _Sources({}, {}, {})
+    sizes, ages = {entry.size for entry in new} - {0}, {(entry.size, entry.mtime_ms) for entry in new}
+    for key, item in changes.synced.items() if sizes else ():
+        size, age = item.entry.size, (item.entry.size, item.entry.mtime_ms)
+        if size not in sizes:
+            continue
+        there = changes.there.get(key)
+        if there.rev != item.entry.rev if there is not None else key in changes.base:
+            continue
+        if key in changes.base and key not in changes.here:
+            result.gone.setdefault(size, []).append(item)
+        if age in ages:
+            result.same_age.setdefault(age, []).append(item)
+        if size >= LARGE:
+            result.large.setdefault(size, []).append(item)
+    return result

@@ -67,7 +67,7 @@ def open_carried(
     return Snapshot(
         opened,
         policy,
-        body.read(opened.head, policy, fetch),
+        body.entries(opened.head, policy, fetch),
         source=source,
         blob_cache=blob_cache,
         allow_stale=allow_stale,

@@ -52,9 +52,7 @@ class _Request(NamedTuple):
 class _Entries(NamedTuple):
     """The entries of a body, and what they were judged by."""
 
-    items: list[Item]
-    parts: tuple[bytes, ...]
-    """SHA-256 of the files they came in."""
+    items: body.Items
     named: tuple[object, ...]
     """What the head says of the body, the policy, and whether the files were wanted here."""
 
@@ -319,7 +317,7 @@ class Reader:
             entries = self._read_body(said, policy, online=True, keep=kept and request.remember)
             if kept and not request.remember:
                 return self._snapshot(request, opened, entries.items)
-            new = _following(held, opened, entries.parts, poll.cursor)
+            new = _following(held, opened, entries.items.parts, poll.cursor)
             clock_ms = request.now_ms if fresh is Freshness.FRESH else 0
             if not self._trust_store.advance(request.channel, new, after=mark, clock_ms=clock_ms):
                 return None
@@ -352,7 +350,7 @@ class Reader:
     def _judged(request: _Request, data: bytes) -> Opened:
         return head.open(data, trust=request.known, channel=request.channel, now_ms=request.now_ms)
 
-    def _snapshot(self, request: _Request, opened: Opened, items: list[Item]) -> Snapshot:
+    def _snapshot(self, request: _Request, opened: Opened, items: body.Items) -> Snapshot:
         return Snapshot(
             opened,
             request.known.policy(request.channel),
@@ -391,10 +389,8 @@ class Reader:
         if kept is not None and kept.named == named:
             return kept
         here = self._blob_cache(said.channel)
-        parts: list[bytes] = []
 
         def fetch(sha256: bytes, length: int) -> bytes:
-            parts.append(sha256)
             data = here.body(sha256, length)
             if data is None:
                 data = self._body_file(sha256, length) if online else None
@@ -405,13 +401,13 @@ class Reader:
             return data
 
         with here.in_use() if online else contextlib.nullcontext():
-            entries = _Entries(body.read(said, policy, fetch), tuple(parts), named)
-            if online and sum(item.size for item in entries.items) <= (KEEP_SET if keep else self._keep_set):
+            items = body.entries(said, policy, fetch, lazily=not (keep or self._keep_set))
+            if online and items.is_whole and sum(item.size for item in items) <= (KEEP_SET if keep else self._keep_set):
                 # A set of ordinary size is on this disk whole, every block proved, before it takes effect.
-                for _ in self._each(lambda item: bring(self._source, here, item), entries.items):
+                for _ in self._each(lambda item: bring(self._source, here, item), items):
                     pass
-        self._entries[said.channel] = entries
-        return entries
+        self._entries[said.channel] = _Entries(items, named)
+        return self._entries[said.channel]
 
     def _is_whole(self, request: _Request, held: Channel | None, here: BlobCache) -> bool:
         """Whether every file of what was last known good is on this disk."""
@@ -440,11 +436,14 @@ class Reader:
         snapshot.problem = problem
         return snapshot
 
-    def _tidy(self, request: _Request, new: Channel, items: list[Item]) -> None:
-        """Throw away what neither this generation nor the one before names; another time, if somebody fetches."""
+    def _tidy(self, request: _Request, new: Channel, items: body.Items) -> None:
+        """Throw away what neither this generation nor the one before names; another time, if somebody fetches.
+
+        Of a list that is read as it is asked for no file is kept: they cost less than the whole list.
+        """
         here = self._blob_cache(request.channel)
-        blobs = {item.content_hash for item in items}
-        if new.previous:
+        blobs = {item.content_hash for item in items} if items.is_whole else set()
+        if new.previous and blobs:
             with contextlib.suppress(Refused):  # what does not stand up to be read again need not be kept
                 said, policy = self._judged(request, new.previous).head, request.known.policy(request.channel)
                 before = body.read(said, policy, lambda sha256, length: here.body(sha256, length) or b"")

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import bisect
 import contextlib
 import io
 import itertools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NoReturn
 
@@ -38,7 +37,7 @@ class Snapshot:
         self,
         opened: Opened,
         policy: Policy,
-        items: Sequence[Item],
+        items: body.Items,
         *,
         source: Source,
         blob_cache: BlobCache,
@@ -96,12 +95,12 @@ class Snapshot:
 
     def iter(self, folder: str = "") -> Iterator[Entry]:
         """The entries in the order of their paths; of one folder, when it is named."""
+        return (item.entry() for item in self.items(folder))
+
+    def items(self, folder: str = "") -> Iterator[Item]:
+        """As `iter`, as they were signed."""
         inside = f"{folder}/" if folder else ""
-        start = bisect.bisect_left(self._items, inside, key=_path)
-        for at in range(start, len(self._items)):
-            if not self._items[at].path.startswith(inside):
-                return
-            yield self._items[at].entry()
+        return itertools.takewhile(lambda item: item.path.startswith(inside), self._items.since(inside))
 
     def entry(self, path: str) -> Entry:
         """The entry of a path. Raises `NotFound`."""
@@ -196,8 +195,7 @@ class Snapshot:
         return self._tables.get(item.leaves)
 
     def _find(self, path: str) -> Item | None:
-        at = bisect.bisect_left(self._items, path, key=_path)
-        found = self._items[at] if at < len(self._items) else None
+        found = next(self._items.since(path), None)
         return found if found is not None and found.path == path else None
 
     def _item(self, path: str) -> Item:
@@ -237,7 +235,3 @@ def _local(file: Path, item: Item, first: int, count: int | None) -> Iterator[by
     last = max(1, block_count(item.size)) if count is None else first + count
     for number in range(first, last):
         yield local_block(file, item, number)
-
-
-def _path(item: Item) -> str:
-    return item.path

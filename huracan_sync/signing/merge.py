@@ -11,7 +11,8 @@ since then does Dropbox tell whose is newer: each of them replaced exactly the r
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import functools
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
 from huracan_sync.errors import Conflict
@@ -46,11 +47,15 @@ class OwnHead(Protocol):
         """Whether its manifest lists more than this machine's files."""
 
 
+def _unknown() -> None:
+    return None
+
+
 class Change(NamedTuple):
     """What this machine wants signed."""
 
-    mine: Sequence[Item]
-    """Every file that it holds alike with Dropbox and may sign."""
+    mine: Collection[Item]
+    """Every file that it holds alike with Dropbox and may sign. What is no list is in the order of the paths."""
     changed: frozenset[str] | None
     """Of these the folded paths that are new or other than in its last manifest. None: all."""
     gone: Mapping[str, str]
@@ -61,7 +66,7 @@ class Change(NamedTuple):
     """Whether all or nothing is signed: a refused kind, a superseded or an unsigned file stops the whole."""
     unsigned: Mapping[str, bytes] = {}
     """Content hashes, by folded path, of files that it holds alike with Dropbox and may not sign."""
-    before: Mapping[str, Item] | None = None
+    before: Callable[[], Mapping[str, Item] | None] = _unknown
     """What its own last manifest listed, by folded path; None where that is not known any more."""
     epoch: int | None = None
     """The epoch of its own last manifest; None where it has made none."""
@@ -75,28 +80,34 @@ class Change(NamedTuple):
 
         That a file is missing from the new list does not say that its publisher, or anybody, has taken it out.
         """
-        return self if self.epoch in {None, epoch} else self._replace(changed=None, before=None)
+        return self if self.epoch in {None, epoch} else self._replace(changed=None, before=_unknown)
 
-    def knowing(self, unsigned: Mapping[str, bytes], before: Sequence[Item] | None) -> Change:
-        """The same change with what it must not sign, and what this machine's last manifest listed.
+    def knowing(self, unsigned: Mapping[str, bytes], before: Callable[[], Sequence[Item] | None]) -> Change:
+        """The same change with what it must not sign, and what this machine's last manifest listed, asked when needed.
 
         What an unsigned file has replaced on this disk may be listed still, so the signed manifest is read then.
         """
-        known = None if before is None else {fold(item.path): item for item in before}
+
+        @functools.cache
+        def known() -> Mapping[str, Item] | None:
+            items = before()
+            return None if items is None else {fold(item.path): item for item in items}
+
         return self._replace(unsigned=unsigned, before=known, last=frozenset() if unsigned else self.last)
 
     def is_as_before(self, key: str, signed: Item | None) -> bool:
         """Whether nobody else has signed anything for that path since this machine's last manifest."""
-        if self.before is None:
+        before = self.before()
+        if before is None:
             return False
-        known = self.before.get(key)
+        known = before.get(key)
         return known is signed if known is None or signed is None else _same(known, signed)
 
 
 class Merged(NamedTuple):
     """The next manifest."""
 
-    items: list[Item]
+    items: Collection[Item]
     superseded: list[str]
     """Paths that another publisher has changed after this machine; theirs are listed."""
     shared: bool
@@ -106,7 +117,7 @@ class Merged(NamedTuple):
 
 
 def change_of(
-    items: Sequence[Item],
+    items: Collection[Item],
     counts: Mapping[str, int],
     gone: Mapping[str, str],
     *,
@@ -119,7 +130,8 @@ def change_of(
 
     Args:
         items: every file that it holds alike with Dropbox and may sign.
-        counts: by their folded paths, the count of changes at which each became what it is.
+        counts: by their folded paths, the count of changes at which each became what it is; what became so before
+            the last head may be left out.
         gone: as in `Change`.
         last: the head that it signed last.
         following: one that was about to take its place when the last run ended. Nobody knows whether it did.
@@ -135,7 +147,7 @@ def change_of(
 
 def alone(change: Change) -> Merged:
     """The next manifest where nobody else has signed anything."""
-    return Merged(list(change.mine), [], shared=False)
+    return Merged(change.mine, [], shared=False)
 
 
 def doubtful(theirs: Sequence[Item], change: Change) -> list[str]:

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from huracan_sync.errors import Refused
 from huracan_sync.manifest import checks, head
-from huracan_sync.manifest.body import Body
+from huracan_sync.manifest.body_writer import Body
 from huracan_sync.manifest.checks import Mark
 from huracan_sync.manifest.head import Head, Opened
 from huracan_sync.manifest.trust import Trust

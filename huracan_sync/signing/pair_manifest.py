@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
 import msgspec
 
@@ -64,26 +64,23 @@ class PairPublisher:
         last, following = signed_states.last(), signed_states.next()
         changes, since = signed_states.changes(), last.changes if last else -1
         signed_states.leave_out(left_out)
-        listed = list(signed_states.listed())
         unsigned = {key: each for key, each in signed_states.unsigned().items() if key not in left_out}
         gone = {fold(at(path)): rev for path, rev in signed_states.gone(since).items()}
-        gone |= {fold(at(each.path)): each.rev for each in listed if fold(each.path) in left_out}
-        listed = [each for each in listed if fold(each.path) not in left_out]
-        items, unproved = self._items(listed, since)
-        items = self._examined(items, {at(each.path): each for each in listed if each.changed > since})
-        missing, named = signed_states.tables(), {item.leaves for item in items}
-        tables = {sha256: missing[sha256] for sha256 in missing if sha256 in named}
+        items = _Items(signed_states, at, left_out)
+        if left_out:
+            taken_out = (each for each in signed_states.listed() if fold(each.path) in left_out)
+            gone |= {fold(at(each.path)): each.rev for each in taken_out}
+        unproved, is_new = self._prove(items, since)
+        if is_new and file_kinds.Kind.OPAQUE not in self._channel_publisher.check().kinds:
+            self._examine(items, since)
+        # Of a first list everything is new, and nobody asks what.
+        changed = {fold(at(each.path)): each.changed for each in items.files() if each.changed > since} if last else {}
+        tables = _named(signed_states.tables(), items)
         change = change_of(
-            items,
-            {fold(at(each.path)): each.changed for each in listed},
-            gone,
-            last=last,
-            following=following,
-            strict=strict,
-            overwrite=overwrite,
+            items, changed, gone, last=last, following=following, strict=strict, overwrite=overwrite
         ).knowing(
             {fold(at(path)): digest for path, digest in unsigned.values()},
-            self._channel_publisher.items_of(last.digest) if last else None,
+            lambda: self._channel_publisher.items_of(last.digest) if last else None,
         )
         published = self._channel_publisher.publish(
             change,
@@ -125,7 +122,7 @@ class PairPublisher:
         place, channel = self._channel_publisher.place, published.head.channel
         return LocalManifest(place, self._scope.prefix, channel, published.data, parts)
 
-    def _keep(self, manifest: LocalManifest, published: Published, mine: list[Item]) -> None:
+    def _keep(self, manifest: LocalManifest, published: Published, mine: Collection[Item]) -> None:
         """Leave on this disk what was signed of the folder."""
         pair, prefix = self._pair, self._scope.prefix
         arranged = local_manifest.arrangement(pair.disk)
@@ -140,44 +137,41 @@ class PairPublisher:
         manifest = msgspec.structs.replace(manifest, arranged=arranged, absent=absent)
         local_manifest.keep(pair.journal.home, pair.local, manifest)
 
-    def _items(self, listed: list[ListedFile], since: int) -> tuple[list[Item], list[str]]:
-        """The list's items; and the paths of large files whose blocks nobody can tell.
+    def _prove(self, items: _Items, since: int) -> tuple[list[str], bool]:
+        """Count what is listed, and find out the blocks and leaves that the journal lacks.
 
         Args:
-            listed: what is to be in it.
+            items: what is to be listed.
             since: the count of changes of the last list: what is older and has no leaves goes on without.
-        """
-        items, unproved = [], []
-        asked = [each for each in listed if _lacks_blocks(each) or (each.changed > since and _lacks_leaves(each))]
-        proofs = {each.path: proof for each, proof in zip(asked, several(self._proof_of, asked), strict=True) if proof}
-        for each in listed:
-            proof = proofs.get(each.path)
-            kind = file_kinds.by_name(each.path) if each.kind is None else each.kind
-            blocks, leaves = each.blocks, each.leaves
-            if proof is not None:
-                blocks, kind, leaves = proof.blocks, proof.kind, proof.leaves
-            elif _lacks_blocks(each):
-                unproved.append(self._scope.path(each.path))
-                continue
-            path, mtime_ms = self._scope.path(each.path), max(0, each.mtime_ms)
-            items.append(Item(path, each.size, each.content_hash, each.rev, mtime_ms, int(kind), blocks, leaves))
-        note_proofs(self._pair.journal, self._pair.id, proofs.values())
-        return items, unproved
 
-    def _examined(self, items: list[Item], new: Mapping[str, ListedFile]) -> list[Item]:
-        """The items, with their kinds proved by all of their bytes where the channel takes nothing that is opaque.
+        Returns:
+            The paths of large files whose blocks nobody can tell, which are not listed; and whether anything is new.
+        """
+        asked, is_new = [], False
+        for each in items.files():
+            items.count += 1
+            is_new = is_new or each.changed > since
+            if _lacks_blocks(each) or (each.changed > since and _lacks_leaves(each)):
+                asked.append(each)
+        found = zip(asked, several(self._proof_of, asked), strict=True)
+        items.proofs = {each.path: proof for each, proof in found if proof}
+        note_proofs(self._pair.journal, self._pair.id, items.proofs.values())
+        items.unproved = frozenset(each.path for each in asked if _lacks_blocks(each)) - items.proofs.keys()
+        items.count -= len(items.unproved)
+        return sorted(map(self._scope.path, items.unproved)), is_new
+
+    def _examine(self, items: _Items, since: int) -> None:
+        """Have kinds proved by all of the bytes, where the channel takes nothing that is opaque.
 
         What is not on this disk was examined where it was staged.
         """
-        if not new or file_kinds.Kind.OPAQUE in self._channel_publisher.check().kinds:
-            return items
-        kinds: dict[str, int] = {}
-        for path, each in new.items():
+        for each in items.files():
+            if each.changed <= since:
+                continue
             with contextlib.suppress(HuracanError), StableRead(self._pair.disk, RelPath(each.path)) as reading:
                 kind = examine(each.path, reading.stamp.size, reading.read)
                 if _hash_of(reading) == each.content_hash:
-                    kinds[path] = int(kind)
-        return [msgspec.structs.replace(item, kind=kinds.get(item.path, item.kind)) for item in items]
+                    items.kinds[each.path] = int(kind)
 
     def _proof_of(self, each: ListedFile) -> Proof | None:
         """The blocks and leaves of a large file, from this disk, if it still lies here as it was synced."""
@@ -193,6 +187,49 @@ class PairPublisher:
                 named = bytes(blocks) if each.size > BLOCK_SIZE else b""
                 return Proof(each.path, each.content_hash, int(kind), named, bytes(table))
         return None
+
+
+def _named(tables: Mapping[bytes, bytes], items: Collection[Item]) -> dict[bytes, bytes]:
+    """Of tables of leaves that do not lie in Dropbox those that a list names."""
+    named = {item.leaves for item in items} if tables else set()
+    return {sha256: table for sha256, table in tables.items() if sha256 in named}
+
+
+class _Items(Collection[Item]):
+    """What both sides hold alike, as a signed list names it: read from the journal each time, and never held."""
+
+    def __init__(self, signed_states: SignedStates, at: Callable[[str], str], left_out: frozenset[str]) -> None:
+        self.proofs: Mapping[str, Proof] = {}
+        self.unproved: frozenset[str] = frozenset()
+        """Paths that cannot be listed."""
+        self.count = 0
+        self.kinds: dict[str, int] = {}
+        self._signed_states = signed_states
+        self._at = at
+        self._left_out = left_out
+
+    def files(self, *, in_order: bool = False) -> Iterator[ListedFile]:
+        """The files, as the journal has them."""
+        left_out, unproved = self._left_out, self.unproved
+        for each in self._signed_states.listed(in_order=in_order):
+            if each.path not in unproved and not (left_out and fold(each.path) in left_out):
+                yield each
+
+    def __iter__(self) -> Iterator[Item]:
+        for each in self.files(in_order=True):
+            proof = self.proofs.get(each.path)
+            kind = file_kinds.by_name(each.path) if each.kind is None else each.kind
+            blocks, leaves = each.blocks, each.leaves
+            if proof is not None:
+                blocks, kind, leaves = proof.blocks, proof.kind, proof.leaves
+            kind, mtime_ms = self.kinds.get(each.path, kind), max(0, each.mtime_ms)
+            yield Item(self._at(each.path), each.size, each.content_hash, each.rev, mtime_ms, int(kind), blocks, leaves)
+
+    def __len__(self) -> int:
+        return self.count
+
+    def __contains__(self, item: object) -> bool:
+        return any(each == item for each in self)
 
 
 def _hash_of(reading: StableRead) -> bytes:

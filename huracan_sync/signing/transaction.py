@@ -19,8 +19,8 @@ import contextlib
 from typing import NamedTuple
 
 from huracan_sync.errors import Busy, NotFound, Refused, ServiceFault, StateMissing
-from huracan_sync.manifest import body, head, locations, trust
-from huracan_sync.manifest.body import Part
+from huracan_sync.manifest import body, body_writer, head, locations, trust
+from huracan_sync.manifest.body_writer import Part
 from huracan_sync.manifest.entries import Item
 from huracan_sync.manifest.head import Head, Opened
 from huracan_sync.manifest.refusals import refused
@@ -339,7 +339,7 @@ def _content(request: PublishRequest, position: ChainPosition, policy: Policy) -
             check_to_be_had(gone)
     if wanted.strict:
         check_strict(wanted, merged, signed_by=base.head.publisher if base else "")
-    made = body.encode(request.channel, merged.items, policy)
+    made = body_writer.encode(request.channel, merged.items, policy)
     bodies = tuple(made.parts())
     parts = [part for part in bodies if part.sha256 not in request.known and part.sha256 not in stored]
     names = (made.sha256, *(part.sha256 for part in made.shards))

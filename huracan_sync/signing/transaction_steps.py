@@ -6,7 +6,7 @@ from collections.abc import Callable, Generator, Mapping, Sequence
 from enum import Enum
 from typing import Any, NamedTuple, TypeVar
 
-from huracan_sync.manifest.body import Part
+from huracan_sync.manifest.body_writer import Part
 from huracan_sync.manifest.entries import Item
 from huracan_sync.manifest.head import Head
 from huracan_sync.manifest.trust import Trust

@@ -2,12 +2,15 @@
 
 The disk is compared by stamps (size, mtime, ctime, inode), and only what moved is read; Dropbox is asked what changed
 since the cursor. So an unchanged tree of any size costs one request and no file byte, and a push of it little memory.
-A file whose size differs from the other side's is not read either: it cannot be equal.
+A file whose size differs from the other side's is not read either: it cannot be equal. A push holds only what differs,
+and of very many new files a stretch at a time.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Set as AbstractSet
+from pathlib import Path
 from typing import NamedTuple
 
 import msgspec
@@ -15,23 +18,23 @@ import msgspec
 from huracan_sync.disk.files import Root, Stamp, stamp_of
 from huracan_sync.disk.scan import Problem, Scan, require_utf8, scan
 from huracan_sync.disk.stable_read import StableRead
-from huracan_sync.errors import CallRefused, FileChanged, HostilePath, LocalFailure, NotFound
+from huracan_sync.errors import FileChanged, HostilePath, LocalFailure
 from huracan_sync.manifest.file_kinds import SNIFF, Kind, hidden
 from huracan_sync.remote.client import Remote
-from huracan_sync.remote.contents import everything, taken_back
-from huracan_sync.remote.errors import CursorReset
-from huracan_sync.remote.listing import Changes, changes
-from huracan_sync.transfer.in_step import scan_in_step
+from huracan_sync.transfer.in_step import KnownFiles
 from huracan_sync.transfer.journal import Journal, Origin, Synced
 from huracan_sync.transfer.journal.synced_files import SyncedFiles
+from huracan_sync.transfer.remote_side import is_synced, refresh_remote
 from huracan_sync.tree.content_hash import BLOCK_SIZE
 from huracan_sync.tree.content_hasher import ContentHasher
 from huracan_sync.tree.entry import Entry, Tree, tree
 from huracan_sync.tree.folder_view import FolderView
-from huracan_sync.tree.paths import RelPath, ancestors, fold, folders_of, refusal
+from huracan_sync.tree.paths import RelPath, ancestors, fold, refusal
 
 READINGS = 3
 """How often a file is read that changes meanwhile, before it is left for the next run."""
+NEW_AT_ONCE = 50_000
+"""So many new files are brought in step, where that may be, before more are looked for."""
 UNREAD = b""
 """The content hash of a local file that need not be read to know that it differs."""
 
@@ -85,6 +88,10 @@ class ChangeSet(msgspec.Struct):
         return sum(1 for key in self.synced if key not in self.here and key not in self.there)
 
 
+Ahead = Callable[[ChangeSet], Collection[str]]
+"""Brings new files in step while others are still looked for; returns the folded paths of those that are."""
+
+
 class ManifestEntries(NamedTuple):
     """What counts as the content of a remote folder, where Dropbox holds other content too."""
 
@@ -95,7 +102,7 @@ class ManifestEntries(NamedTuple):
     """Whether a verified manifest lists it."""
 
 
-def find_changes(
+def find_changes(  # noqa: PLR0913 - both sides, and how they are looked at
     remote: Remote,
     journal: Journal,
     *,
@@ -105,6 +112,7 @@ def find_changes(
     wanted: Callable[[str], bool] | None = None,
     local_may_miss: bool = False,
     manifest: ManifestEntries | None = None,
+    ahead: Ahead | None = None,
 ) -> ChangeSet:
     """Look at the disk and at Dropbox.
 
@@ -117,56 +125,138 @@ def find_changes(
         wanted: which relative paths are looked at, on both sides.
         local_may_miss: a missing local folder is an empty one (a restore makes it).
         manifest: what a verified manifest lists of the remote folder.
+        ahead: for a push, what may be done with new files where there are very many.
     """
-    before = SyncedFiles(journal, pair, wanted)
-    in_step = None if manifest is not None or local_may_miss else scan_in_step(before, local_root, wanted)
-    if in_step is not None:
-        refresh_remote(remote, journal, pair, remote_root, SyncedFiles(journal, pair))
-        if not journal.remote_changes(pair) and not journal.refused(pair):
-            return _no_changes(*in_step, before)
+    sides = _Sides(remote, journal, pair, local_root, remote_root, wanted)
+    if manifest is None and not local_may_miss and isinstance(local_root, Path):
+        return _compare_singly(sides, ahead)
     scanned = _scan(local_root, wanted, may_miss=local_may_miss)
     synced = journal.synced(pair)
     if scanned.others:
         scanned.problems += _hidden_by_links(scanned.others, local_root, synced)
     if isinstance(local_root, FolderView) and scanned.problems:
         scanned.problems += _hidden(scanned.problems, local_root, synced)
-    refused: list[HostilePath] = []
     verified = tree(manifest.entries) if manifest else {}
     contradicted: list[str] = []
+    refused: list[HostilePath] = []
     if manifest is None or not manifest.alone:
-        if in_step is None:
-            refresh_remote(remote, journal, pair, remote_root, synced)
-        remote_changes = journal.remote_changes(pair)
-        refused = [error for path in sorted(journal.refused(pair)) if (error := refusal(path))]
+        refresh_remote(remote, journal, pair, remote_root, synced)
+        remote_changes, refused = journal.remote_changes(pair), sides.refused()
         contradicted = _put_right(remote_changes, synced, verified)
     else:
         remote_changes = _changes_to(verified, synced)
     if wanted is not None:
         synced = {key: item for key, item in synced.items() if wanted(item.entry.path)}
-        remote_changes = {key: e for key, e in remote_changes.items() if (wanted(e.path) if e else key in synced)}
-    result = ChangeSet({}, {}, {}, {}, {}, synced, len(scanned.files), False, scanned.problems, refused, scanned.parts)
-    result.left_out, result.declined = scanned.left_out, scanned.declined
+        remote_changes = _only_wanted(remote_changes, synced, wanted)
+    result = _change_set(scanned, synced, remote_changes, refused)
     result.signed, result.contradicted = verified if manifest and manifest.is_signed else {}, contradicted
     if local_may_miss:
         result.folders = sorted({path.rpartition("/")[0] for path in scanned.files})
-    result.remote_vanished = bool(synced) and all(
-        key in remote_changes and remote_changes[key] is None for key in synced
-    )
-    _compare_local(scanned, remote_changes, local_root, result)
+    found = _compare_local(scanned.files, remote_changes, local_root, result)
+    # Gone from the disk (or unclear, which the plan leaves alone).
+    result.base |= {key: item.entry for key, item in synced.items() if key not in found}
     _compare_remote(remote_changes, journal.intents(pair), result)
     return result
 
 
-def _scan(root: Root, wanted: Callable[[str], bool] | None, *, may_miss: bool) -> Scan:
+class _Sides(NamedTuple):
+    """What is compared."""
+
+    remote: Remote
+    journal: Journal
+    pair: int
+    local_root: Root
+    remote_root: str
+    wanted: Callable[[str], bool] | None
+
+    def refused(self) -> list[HostilePath]:
+        return [error for path in sorted(self.journal.refused(self.pair)) if (error := refusal(path))]
+
+    def remote_changes(self, synced: SyncedFiles) -> dict[str, Entry | None]:
+        """What changed in Dropbox, asked there first."""
+        remote, journal, pair = self.remote, self.journal, self.pair
+        refresh_remote(remote, journal, pair, self.remote_root, SyncedFiles(journal, pair))
+        return _only_wanted(journal.remote_changes(pair), synced, self.wanted)
+
+
+def _compare_singly(sides: _Sides, ahead: Ahead | None) -> ChangeSet:
+    """As `find_changes`, for a push: what is in step on both sides is looked up file by file, and never held."""
+    journal, root = sides.journal, sides.local_root
+    synced = SyncedFiles(journal, sides.pair, sides.wanted)
+    known, next_at = KnownFiles(synced), NEW_AT_ONCE
+
+    def relieve(files: dict[RelPath, Stamp]) -> None:
+        """Have new files brought in step. Not while one of them may be what a file that was synced is called now."""
+        nonlocal next_at
+        if ahead is None or len(files) < next_at:
+            return
+        paths = {fold(path): path for path in files}
+        if known.are_all(paths):
+            remote_changes = sides.remote_changes(synced)
+            part = _change_set(Scan(files, []), synced, remote_changes, [])
+            _compare_local(files, remote_changes, root, part)
+            _compare_remote(remote_changes, journal.intents(sides.pair), part)
+            settled = ahead(part)
+            known.settle(settled)
+            for key in settled:
+                del files[paths[key]]
+        next_at = len(files) + NEW_AT_ONCE
+
+    scanned = _scan(root, sides.wanted, may_miss=False, known=known, relieve=relieve)
+    remote_changes = sides.remote_changes(synced)
+    if scanned.others:
+        scanned.problems += _hidden_by_links(scanned.others, root, synced)
+    result = _change_set(scanned, synced, remote_changes, sides.refused())
+    result.local_count += known.count
+    found = _compare_local(scanned.files, remote_changes, root, result)
+    lost = known.lost(found)
+    for key in lost:
+        result.base[key] = synced[key].entry
+    for key in remote_changes:
+        if key not in found and key not in lost and (item := synced.get(key)) is not None and item.stamp is not None:
+            result.here[key], result.stamps[key] = item.entry, item.stamp
+    _compare_remote(remote_changes, journal.intents(sides.pair), result)
+    return result
+
+
+def _scan(
+    root: Root,
+    wanted: Callable[[str], bool] | None,
+    *,
+    may_miss: bool,
+    known: KnownFiles | None = None,
+    relieve: Callable[[dict[RelPath, Stamp]], None] | None = None,
+) -> Scan:
     require_utf8()
     folder = root.path if isinstance(root, FolderView) else root
-    return Scan({}, []) if may_miss and not folder.exists() else scan(root, wanted=wanted)
+    if may_miss and not folder.exists():
+        return Scan({}, [])
+    return scan(root, wanted=wanted, is_known=known.is_known if known else None, relieve=relieve)
 
 
-def _no_changes(scanned: Scan, count: int, synced: SyncedFiles) -> ChangeSet:
-    same = ChangeSet({}, {}, {}, {}, {}, synced, count, False, [], [], scanned.parts)
-    same.left_out, same.declined = scanned.left_out, scanned.declined
-    return same
+def _only_wanted(
+    remote_changes: dict[str, Entry | None], synced: Mapping[str, Synced], wanted: Callable[[str], bool] | None
+) -> dict[str, Entry | None]:
+    if wanted is None:
+        return remote_changes
+    return {key: e for key, e in remote_changes.items() if (wanted(e.path) if e else key in synced)}
+
+
+def _change_set(
+    scanned: Scan,
+    synced: Mapping[str, Synced],
+    remote_changes: Mapping[str, Entry | None],
+    refused: list[HostilePath],
+) -> ChangeSet:
+    """One that says nothing of single files yet."""
+    count, problems = len(scanned.files), scanned.problems
+    result = ChangeSet({}, {}, {}, {}, {}, synced, count, False, problems, refused, scanned.parts)
+    result.left_out, result.declined = scanned.left_out, scanned.declined
+    if remote_changes:
+        result.remote_vanished = bool(synced) and all(
+            key in remote_changes and remote_changes[key] is None for key in synced
+        )
+    return result
 
 
 def _compare_remote(
@@ -185,7 +275,7 @@ def _compare_remote(
             result.base[key] = base
 
 
-def _hidden_by_links(others: list[str], root: Root, synced: dict[str, Synced]) -> list[Problem]:
+def _hidden_by_links(others: list[str], root: Root, synced: Mapping[str, Synced]) -> list[Problem]:
     """Files that were synced and now lie behind a link, or where something else lies: nobody deleted them."""
     by_key, problems = {fold(path): path for path in others}, {}
     for item in synced.values():
@@ -216,7 +306,7 @@ def _hidden(problems: list[Problem], root: FolderView, synced: dict[str, Synced]
 def _changes_to(there: Tree, synced: dict[str, Synced]) -> dict[str, Entry | None]:
     """Where a tree differs from what was synced; None for what it does not have."""
     gone: dict[str, Entry | None] = {key: None for key in synced if key not in there}
-    return gone | {key: entry for key, entry in there.items() if not _is_synced(synced.get(key), entry)}
+    return gone | {key: entry for key, entry in there.items() if not is_synced(synced.get(key), entry)}
 
 
 def _put_right(remote_changes: dict[str, Entry | None], synced: dict[str, Synced], verified: Tree) -> list[str]:
@@ -234,10 +324,12 @@ def _entry(item: Synced | None) -> Entry | None:
     return item.entry if item else None
 
 
-def _compare_local(scanned: Scan, remote_changes: dict[str, Entry | None], root: Root, result: ChangeSet) -> None:
-    """Fill in what the disk holds otherwise than synced, and what it lost."""
+def _compare_local(
+    files: Mapping[RelPath, Stamp], remote_changes: Mapping[str, Entry | None], root: Root, result: ChangeSet
+) -> AbstractSet[str]:
+    """Fill in what the disk holds otherwise than synced; the folded paths of everything it holds."""
     synced, found = result.synced, set()
-    for path, stamp in scanned.files.items():
+    for path, stamp in files.items():
         key = fold(path)
         found.add(key)
         known = synced.get(key)
@@ -256,9 +348,7 @@ def _compare_local(scanned: Scan, remote_changes: dict[str, Entry | None], root:
             continue
         if kind is not None:
             result.kinds[key] = kind
-    for key, item in synced.items():
-        if key not in found:
-            result.base[key] = item.entry  # gone from the disk (or unclear, which the plan leaves alone)
+    return found
 
 
 def _read(root: Root, path: RelPath, stamp: Stamp, sizes: set[int]) -> tuple[Entry, Stamp, Kind | None]:
@@ -297,92 +387,3 @@ def _hash_of(root: Root, path: RelPath, stamp: Stamp | None) -> tuple[bytes, byt
             first = first or block[:SNIFF]
         reading.check_unchanged()
     return hasher.digest(), first
-
-
-# --- the remote side --------------------------------------------------------------------------------------------
-
-
-def refresh_remote(remote: Remote, journal: Journal, pair: int, folder: str, synced: Mapping[str, Synced]) -> None:
-    """Bring what the journal knows of the remote side up to date."""
-    cursor = journal.cursor(pair)
-    if cursor is not None:
-        try:
-            _learn_changes(remote, journal, pair, folder, synced, cursor)
-        except (CursorReset, CallRefused):
-            pass  # a cursor of another app, or one damaged on this disk, is told by a 400
-        except NotFound:
-            pass  # the folder went; whether it is back, a listing tells
-        else:
-            return
-    _list_all(remote, journal, pair, folder, synced)
-
-
-def _learn_changes(
-    remote: Remote, journal: Journal, pair: int, folder: str, synced: Mapping[str, Synced], cursor: str
-) -> None:
-    for page in changes(remote, folder, cursor):
-        if not (page.files or page.gone or page.folders or page.refused):
-            continue  # the cursor that is held says the same
-        differences, same = _apply(page, synced, journal.remote_changes(pair))
-        refused = _without(journal.refused(pair), page.gone) | set(page.refused)
-        journal.note_remote_changes(pair, differences, same, page.cursor, refused=refused, is_whole=False)
-
-
-def _without(refused: set[str], gone: list[str]) -> set[str]:
-    tops = {fold(path) for path in gone}
-    return {path for path in refused if fold(path) not in tops and tops.isdisjoint(ancestors(fold(path)))}
-
-
-def _apply(
-    page: Changes, synced: Mapping[str, Synced], remote_changes: dict[str, Entry | None]
-) -> tuple[dict[str, Entry | None], list[str]]:
-    """One page of changes on top of what is known: where the remote side differs now, and where it no longer does."""
-    differences: dict[str, Entry | None] = {}
-    same: list[str] = []
-    new = any(fold(entry.path) not in synced for entry in page.files)
-    if page.gone or page.folders or new:
-        held = {key for key, entry in remote_changes.items() if entry is not None}
-        if page.gone or new:
-            known = synced.keys() | held
-        else:  # folders alone take the place of files that are called as they are
-            known = {key for key in map(fold, page.folders) if key in held or key in synced}
-        for key in taken_back(page, known, folders_of(known) if new else frozenset()):
-            if key in synced:
-                differences[key] = None
-            else:
-                same.append(key)  # it was only there, and is no more
-    for entry in page.files:
-        key = fold(entry.path)
-        if _is_synced(synced.get(key), entry):
-            differences.pop(key, None)
-            same.append(key)
-        else:
-            differences[key] = entry
-    return differences, same
-
-
-def _is_synced(known: Synced | None, entry: Entry) -> bool:
-    return (
-        known is not None
-        and known.entry.rev == entry.rev
-        and known.entry.content_hash == entry.content_hash
-        and known.entry.size == entry.size
-    )
-
-
-def _list_all(remote: Remote, journal: Journal, pair: int, folder: str, synced: Mapping[str, Synced]) -> None:
-    """List everything. Only a listing read to its end says what is missing, so the journal learns it at once."""
-
-    def keep(entry: Entry) -> Entry | None:
-        return None if _is_synced(synced.get(fold(entry.path)), entry) else entry  # few differ: the others cost little
-
-    try:
-        contents = everything(remote, folder, keep)
-    except NotFound:
-        differences: dict[str, Entry | None] = dict.fromkeys(synced)
-        journal.note_remote_changes(pair, differences, (), None, refused=set(), is_whole=True)
-        return
-    differences = {key: entry for key, entry in contents.files.items() if entry is not None}
-    differences |= {key: None for key in synced if key not in contents.files}
-    refused = set(contents.refused.values())
-    journal.note_remote_changes(pair, differences, (), contents.cursor, refused=refused, is_whole=True)

@@ -1,41 +1,47 @@
-"""Whether the disk holds exactly what was synced, found out file by file: in little memory, however many there are."""
+"""Which files of the disk are as they were synced, found out file by file: in little memory, however many there are."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from pathlib import Path
+from array import array
+from collections.abc import Collection
 
-from huracan_sync.disk.files import Root, Stamp
-from huracan_sync.disk.scan import Scan, scan
+from huracan_sync.disk.files import Stamp
 from huracan_sync.transfer.journal.synced_files import SyncedFiles
 from huracan_sync.tree.paths import RelPath, fold
 
 
-class _Differs(Exception):
-    """A file is not as it was synced."""
+class KnownFiles:
+    """The files that a scan finds as they were synced: counted, and remembered with eight bytes each."""
 
+    def __init__(self, synced: SyncedFiles) -> None:
+        self.count = 0
+        self._synced = synced
+        self._is_first = not synced
+        self._hashes = array("q")
 
-def scan_in_step(synced: SyncedFiles, root: Root, wanted: Callable[[str], bool] | None) -> tuple[Scan, int] | None:
-    """A scan without the files, and how many there are; None where they are not those that were synced, as they were.
-
-    None also for a folder under other names: there several files may have one name.
-
-    Raises:
-        UsageError, LocalFailure: the folder cannot be read.
-    """
-    count = 0
-
-    def was_so(path: RelPath, stamp: Stamp) -> bool:
-        nonlocal count
-        if not synced.had(fold(path), stamp):
-            raise _Differs
-        count += 1
+    def is_known(self, path: RelPath, stamp: Stamp) -> bool:
+        """Whether a file is as it was synced."""
+        key = fold(path)
+        if self._is_first or not self._synced.had(key, stamp):
+            return False
+        self.settle((key,))
         return True
 
-    if not isinstance(root, Path) or not (expected := len(synced)):
-        return None
-    try:
-        scanned = scan(root, wanted=wanted, is_known=was_so)
-    except _Differs:
-        return None
-    return None if scanned.problems or count != expected else (scanned, count)
+    def settle(self, keys: Collection[str]) -> None:
+        """These files, by folded path, were found, and are in step by now."""
+        self.count += len(keys)
+        self._hashes.extend(map(hash, keys))
+
+    def are_all(self, others: Collection[str]) -> bool:
+        """Whether everything that was synced is among the known files and the others, by folded path."""
+        return self.count + sum(key in self._synced for key in others) == len(self._synced)
+
+    def lost(self, others: Collection[str]) -> frozenset[str]:
+        """Which of the synced files, by folded path, the scan has found neither known nor among the others.
+
+        Two paths may have one hash, once in millions of scans: then a file that is gone is missed until the next one.
+        """
+        if self.are_all(others):
+            return frozenset()
+        found = set(self._hashes)
+        return frozenset(key for key in self._synced if hash(key) not in found and key not in others)

@@ -17,7 +17,7 @@ from huracan_sync.errors import HuracanError, UsageError
 from huracan_sync.manifest.locations import is_ours
 from huracan_sync.manifest.scope import scope_of
 from huracan_sync.remote.client import Remote
-from huracan_sync.transfer.compare import ChangeSet, ManifestEntries, find_changes
+from huracan_sync.transfer.compare import Ahead, ChangeSet, ManifestEntries, find_changes
 from huracan_sync.transfer.journal import Journal, Origin, Run, Synced
 from huracan_sync.transfer.progress import DECISIONS, UNCHANGED, Failure, Monitor
 from huracan_sync.tree.entry import Entry
@@ -163,6 +163,7 @@ class Pair:
         *,
         local_may_miss: bool = False,
         manifest: ManifestEntries | None = None,
+        ahead: Ahead | None = None,
     ) -> ChangeSet:
         """Both sides, where they differ from what was synced."""
         return find_changes(
@@ -174,6 +175,7 @@ class Pair:
             wanted=self._wanted(options.wanted),
             local_may_miss=local_may_miss,
             manifest=manifest,
+            ahead=ahead,
         )
 
     def _wanted(self, asked: Callable[[str], bool] | None) -> Callable[[str], bool] | None:

@@ -22,7 +22,7 @@ from benches.ours import Ours
 from huracan_sync.auth.connect import connect
 from huracan_sync.emulator.running import Emulator
 from huracan_sync.hamilton import Hamilton
-from huracan_sync.manifest import body, head, trust
+from huracan_sync.manifest import body, body_writer, head, trust
 from huracan_sync.manifest.default_policy import first_trust
 from huracan_sync.manifest.entries import Item
 from huracan_sync.manifest.signer import Signer
@@ -103,7 +103,7 @@ def _write(place: Path, count: int) -> None:
         for n in range(count)
     )
     signer = Signer(bytes(32))
-    made = body.encode("candles", items)
+    made = body_writer.encode("candles", items)
     said = head.Head(
         channel="candles",
         epoch=1,

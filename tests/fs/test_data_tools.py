@@ -220,7 +220,7 @@ def test_dask_reads_a_column_of_all_files(fs, candles, largest, requests):
 def test_dask_distributed_reads_all_files(fs, candles, largest, requests):
     distributed, frames, dataset = tool("distributed"), tool("dask.dataframe"), tool("pyarrow.dataset")
     with (
-        distributed.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None, processes=True) as cluster,
+        distributed.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=":0", processes=True) as cluster,
         distributed.Client(cluster),
         requests() as spent,
     ):
@@ -398,7 +398,7 @@ def test_dask_workers_stage_and_the_driver_commits(fs, tmp_path, requests):
     distributed, dask = tool("distributed"), tool("dask")
     grant = fs.account.remote.lend(share=0.5)
     with (
-        distributed.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None, processes=True) as cluster,
+        distributed.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=":0", processes=True) as cluster,
         distributed.Client(cluster) as client,
     ):
         with requests() as spent:

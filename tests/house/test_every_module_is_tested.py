@@ -34,8 +34,8 @@ PROVED_ELSEWHERE = {
         "engine.dropbox_sync engine.staged_commit engine.staged_note engine.uploads"
     ),
     "tests/transfer and tests/operations, through push and restore": (
-        "transfer.compare transfer.decisions transfer.download transfer.download_file transfer.pair transfer.upload "
-        "transfer.upload_batches"
+        "transfer.decisions transfer.download transfer.download_file transfer.pair transfer.remote_side "
+        "transfer.upload transfer.upload_batches operations.push_notes"
     ),
     "tests/operations/test_signed_push.py and test_publish.py, through push and publish": (
         "signing.fetch_manifest signing.open_reader signing.pair_manifest signing.push_signer signing.resume "

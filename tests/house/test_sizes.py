@@ -9,7 +9,7 @@ PACKAGE = of_today()
 LINES_OF_A_FILE = 450
 LINES_OF_A_FUNCTION = 60
 LONGER = {
-    "reader.reader": 471,
+    "reader.reader": 470,
     "transfer.journal": 462,
 }
 """Files that were longer before this was held. These numbers only go down."""

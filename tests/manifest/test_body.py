@@ -9,14 +9,15 @@ from expecting import raises
 from manifest_world import FILES, NOW, change, fetcher, item, items, make_head, policy
 
 from huracan_sync.errors import Refused
-from huracan_sync.manifest import body, entries, sshsig
-from huracan_sync.manifest.body import MAGIC, Body, Part, Shard
+from huracan_sync.manifest import body, body_writer, entries, sshsig
+from huracan_sync.manifest.body import MAGIC, Shard
+from huracan_sync.manifest.body_writer import Body, Part
 from huracan_sync.manifest.entries import Item
 from huracan_sync.tree.content_hash import leaf_hashes
 from huracan_sync.tree.entry import Entry
 
 ENTRIES = items()
-BODY = body.encode("champions", ENTRIES)
+BODY = body_writer.encode("champions", ENTRIES)
 
 
 def by_path(some):
@@ -27,7 +28,7 @@ def read(made, channel="champions", *, rules=None, fetch=None, **changes):
     return body.read(make_head(made, channel, **changes), rules or policy(), fetch or fetcher(made))
 
 
-def packed(raw, count, frame_of=body.compress):
+def packed(raw, count, frame_of=body_writer.compress):
     """A body that no honest tool would write."""
     data = MAGIC + frame_of(raw)
     return Body(len(raw), sshsig.sha256(data), data, [], count)
@@ -43,16 +44,16 @@ def test_a_good_body_is_read():
 
 
 def test_the_order_in_which_entries_come_does_not_matter():
-    assert body.encode("champions", ENTRIES[::-1]) == BODY
+    assert body_writer.encode("champions", ENTRIES[::-1]) == BODY
 
 
 def test_names_that_dropbox_holds_side_by_side():
     apart = [item(path, b"") for path in ("Masse", "Ma\u00dfe", "\u03c2", "\u03c3", "\ufb01", "fi", "\u1e9e", "\u00df")]
-    assert read(body.encode("champions", apart)) == by_path(apart)
+    assert read(body_writer.encode("champions", apart)) == by_path(apart)
 
 
 def test_an_empty_tree():
-    made = body.encode("champions", [])
+    made = body_writer.encode("champions", [])
     assert (read(made), made.entry_count) == ([], 0)
 
 
@@ -75,7 +76,7 @@ BAD_TABLES = {
 
 
 def test_a_file_names_its_table_of_leaves():
-    assert read(body.encode("champions", [WITH_LEAVES])) == [WITH_LEAVES]
+    assert read(body_writer.encode("champions", [WITH_LEAVES])) == [WITH_LEAVES]
     body.check_leaves(TABLE, WITH_LEAVES.leaves, WITH_LEAVES.size)
 
 
@@ -93,7 +94,7 @@ def test_a_table_of_another_length_is_refused_whatever_its_hash():
 def test_a_large_file_has_its_blocks():
     large = item("large.bin", bytes(9 << 20))
     assert len(large.blocks) == 3 * 32
-    assert read(body.encode("champions", [large])) == [large]
+    assert read(body_writer.encode("champions", [large])) == [large]
 
 
 SMALL = item("a.bin", b"a")
@@ -166,16 +167,20 @@ BAD_BODIES = {
     "another magic": Body(len(RAW), sshsig.sha256(b"HZHEAD1\n"), b"HZHEAD1\n", [], COUNT),
     "no frame": packed(RAW, COUNT, lambda raw: b""),
     "not compressed": packed(RAW, COUNT, lambda raw: raw),
-    "a frame cut short": packed(RAW, COUNT, lambda raw: body.compress(raw)[:-1]),
-    "bytes behind the frame": packed(RAW, COUNT, lambda raw: body.compress(raw) + b"\0"),
-    "a second frame": packed(RAW, COUNT, lambda raw: body.compress(raw) + body.compress(b"")),
-    "a frame to skip first": packed(RAW, COUNT, lambda raw: b"\x50\x2a\x4d\x18\0\0\0\0" + body.compress(raw)),
+    "a frame cut short": packed(RAW, COUNT, lambda raw: body_writer.compress(raw)[:-1]),
+    "bytes behind the frame": packed(RAW, COUNT, lambda raw: body_writer.compress(raw) + b"\0"),
+    "a second frame": packed(RAW, COUNT, lambda raw: body_writer.compress(raw) + body_writer.compress(b"")),
+    "a frame to skip first": packed(RAW, COUNT, lambda raw: b"\x50\x2a\x4d\x18\0\0\0\0" + body_writer.compress(raw)),
     "a frame that does not say its size": packed(RAW, COUNT, UNSIZED.compress),
-    "a window of 16 MiB": packed(RAW, COUNT, lambda raw: widened(body.compress(raw), raw)),
+    "a window of 16 MiB": packed(RAW, COUNT, lambda raw: widened(body_writer.compress(raw), raw)),
     "not MessagePack": packed(b"\xc1", COUNT),
     "nothing": packed(b"", 0),
-    "a frame that holds less than it says": packed(RAW, COUNT, lambda raw: lying(body.compress(raw[:-1]), len(raw))),
-    "a frame that holds more than it says": packed(RAW[:-1], COUNT, lambda raw: lying(body.compress(RAW), len(raw))),
+    "a frame that holds less than it says": packed(
+        RAW, COUNT, lambda raw: lying(body_writer.compress(raw[:-1]), len(raw))
+    ),
+    "a frame that holds more than it says": packed(
+        RAW[:-1], COUNT, lambda raw: lying(body_writer.compress(RAW), len(raw))
+    ),
     "an index of nothing": packed(b"\x93\x02\xa9champions\x90", 0),
     "version three": packed(listing(version=3), 0),
     "an array of four thousand million": packed(b"\x93\x01\xa9champions\xdd\xff\xff\xff\xff", 0),
@@ -194,13 +199,13 @@ def test_refused_bodies(name):
 
 
 def test_the_wide_window_is_what_is_refused():
-    narrow = body.compress(RAW)
+    narrow = body_writer.compress(RAW)
     start = zstandard.frame_header_size(narrow)
     same = narrow[:4] + bytes([0b1000_0000, 8 << 3]) + len(RAW).to_bytes(4, "little") + narrow[start:]
     assert read(packed(RAW, COUNT, lambda raw: same)) == by_path(ENTRIES)
 
 
-BOMB = body.compress(bytes(64 << 20))
+BOMB = body_writer.compress(bytes(64 << 20))
 
 
 def test_a_bomb_takes_no_memory():
@@ -272,7 +277,7 @@ def test_of_a_signed_body_with_a_bit_wrong_only_refusals_escape():
 
 def test_the_folder_of_a_channel():
     inside = [each for each in ENTRIES if each.path.startswith("models/champions/latest/")]
-    made = body.encode("champions", inside)
+    made = body_writer.encode("champions", inside)
     assert len(read(made, rules=policy(path_prefix="models/champions/latest"))) == 2
     for prefix in ("models/champions/late", "hamilton", "models/champions/latest/BTCUSDT.bin"):
         with raises("PATH_PREFIX"):
@@ -286,7 +291,7 @@ def test_what_cannot_be_read_is_not_published():
         (policy(max_entries=1), "LIMIT"),
     ):
         with raises(expected):
-            body.encode("champions", ENTRIES, rules)
+            body_writer.encode("champions", ENTRIES, rules)
     for some, expected in (
         ([SMALL, SMALL], "ORDER"),
         ([item("../a", b"")], "PATH"),
@@ -294,9 +299,9 @@ def test_what_cannot_be_read_is_not_published():
         ([change(SMALL, size=-1)], "BODY_FORMAT"),
     ):
         with raises(expected):
-            body.encode("champions", some)
+            body_writer.encode("champions", some)
     with raises("CHANNEL_NAME"):
-        body.encode("Champions", [])
+        body_writer.encode("Champions", [])
 
 
 def many(count):
@@ -308,7 +313,7 @@ def many(count):
 
 
 MANY = many(50_001)
-SHARDED = body.encode("candles", MANY)
+SHARDED = body_writer.encode("candles", MANY)
 WIDE_POLICY = policy("candles")
 
 
@@ -317,19 +322,19 @@ def test_many_entries_are_a_body_of_shards():
     assert 6 <= len(SHARDED.shards) <= 25
     assert [part.sha256 for part in SHARDED.parts()] == [part.sha256 for part in SHARDED.shards] + [SHARDED.sha256]
     assert SHARDED.shards[0].path == f".huracan/bodies/{SHARDED.shards[0].sha256.hex()}.hzm"
-    assert body.encode("candles", MANY[1:]).shards == []
+    assert body_writer.encode("candles", MANY[1:]).shards == []
 
 
 def test_one_changed_file_is_one_new_shard():
     changed = [*MANY[:20_000], change(MANY[20_000], size=1), *MANY[20_001:]]
     known = {part.sha256 for part in SHARDED.shards}
-    assert len([part for part in body.encode("candles", changed).shards if part.sha256 not in known]) == 1
+    assert len([part for part in body_writer.encode("candles", changed).shards if part.sha256 not in known]) == 1
 
 
 def test_one_file_more_is_few_new_shards():
     more = [*MANY, change(MANY[0], path="data/candles/S00500/F99.parquet")]
     known = {part.sha256 for part in SHARDED.shards}
-    assert len([part for part in body.encode("candles", more).shards if part.sha256 not in known]) <= 2
+    assert len([part for part in body_writer.encode("candles", more).shards if part.sha256 not in known]) <= 2
 
 
 def test_what_an_index_leads_to_is_told_before_it_is_fetched():
@@ -443,9 +448,9 @@ def test_an_index_of_indexes():
 
 def test_names_whose_order_is_another_when_folded():
     some = [item(path, b"") for path in ("A_", "AB", "a-", "b")]
-    assert read(body.encode("champions", some)) == by_path(some)
+    assert read(body_writer.encode("champions", some)) == by_path(some)
     with raises("COLLISION"):
-        body.encode("champions", [*some, item("B/c", b"")])
+        body_writer.encode("champions", [*some, item("B/c", b"")])
 
 
 def test_names_in_another_order_across_shards():
@@ -454,9 +459,9 @@ def test_names_in_another_order_across_shards():
 
 
 def test_more_than_there_may_be(monkeypatch):
-    monkeypatch.setattr(body, "MAX_ENTRIES", 5)
+    monkeypatch.setattr(body_writer, "MAX_ENTRIES", 5)
     with raises("LIMIT"):
-        body.encode("champions", ENTRIES)
+        body_writer.encode("champions", ENTRIES)
 
 
 def test_files_named_in_full():

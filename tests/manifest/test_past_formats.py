@@ -17,7 +17,7 @@ from manifest_world import (
     policy,
 )
 
-from huracan_sync.manifest import body, head, sshsig, trust
+from huracan_sync.manifest import body, body_writer, head, sshsig, trust
 
 OLD = make_head(created_ms=1_000, expires_ms=1_000 + 400 * HOUR)
 """Made in 1970, for longer than any policy allows."""
@@ -54,9 +54,9 @@ def test_what_nobody_who_counts_has_signed_is_not(who, channel, rules, refusal):
 
 @pytest.mark.wide
 def test_where_a_list_leads_is_told_before_it_is_read():
-    whole = body.encode("champions", [item("a", b"1")])
+    whole = body_writer.encode("champions", [item("a", b"1")])
     assert body.shards(make_head(whole), whole.data) == []
-    many = body.encode("champions", [item(f"f/{n:06}", b"") for n in range(body.SHARD_OVER + 1)])
+    many = body_writer.encode("champions", [item(f"f/{n:06}", b"") for n in range(body_writer.SHARD_OVER + 1)])
     said = make_head(many)
     named = body.shards(said, many.data)
     assert [shard.sha256 for shard in named] == [part.sha256 for part in many.shards]

@@ -17,7 +17,7 @@ from reader_world import FILES, HOUR, PIN, RULES, World, change, following, item
 from sampled import slow
 
 from huracan_sync.errors import ContentMismatch, Refused
-from huracan_sync.manifest import body, head, locations, sshsig, trust
+from huracan_sync.manifest import body_writer, head, locations, sshsig, trust
 from huracan_sync.manifest.body import MAGIC
 from huracan_sync.manifest.envelope import pack, seal, unpack
 from huracan_sync.manifest.head import FORM
@@ -43,7 +43,7 @@ class Scene(World):
         self.body_2 = self.engine.made
         self.good = self.reader.latest("champions")
         self.clock.now_ms += 60_000
-        self.evil = body.encode("champions", [item(BTC, EVIL, self.peer.put("elsewhere", EVIL))])
+        self.evil = body_writer.encode("champions", [item(BTC, EVIL, self.peer.put("elsewhere", EVIL))])
         for part in self.evil.parts():
             self.peer.put(part.path, part.data)
 
@@ -314,13 +314,13 @@ def a_body_with_bytes_behind_it(s):
 
 @attack("BODY_HASH")
 def a_bomb_for_a_body(s):
-    with_body(s, MAGIC + body.compress(bytes(64 << 20)))
+    with_body(s, MAGIC + body_writer.compress(bytes(64 << 20)))
 
 
 def signed_body(s, raw, count=1, packed=None):
     """What the engine's key would sign if its program were wrong."""
-    data = MAGIC + (body.compress(raw) if packed is None else packed)
-    made = body.Body(len(raw), sha256(data), data, [], count)
+    data = MAGIC + (body_writer.compress(raw) if packed is None else packed)
+    made = body_writer.Body(len(raw), sha256(data), data, [], count)
     s.peer.put(locations.body(made.sha256), data)
     s.honest_but_bad(made)
 
@@ -336,13 +336,13 @@ def a_signed_body_that_is_no_frame(s):
 
 @attack("BODY_FORMAT")
 def a_signed_bomb(s):
-    signed_body(s, bytes(100), packed=body.compress(bytes(64 << 20)))
+    signed_body(s, bytes(100), packed=body_writer.compress(bytes(64 << 20)))
 
 
 @attack("BODY_FORMAT")
 def a_second_frame_behind_the_first(s):
     raw = listing(item("a.bin", b"a"))
-    signed_body(s, raw, packed=body.compress(raw) + body.compress(raw))
+    signed_body(s, raw, packed=body_writer.compress(raw) + body_writer.compress(raw))
 
 
 @attack("BODY_FORMAT")

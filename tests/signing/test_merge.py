@@ -117,6 +117,7 @@ def test_what_describes_files_as_they_were_goes_with_them(theirs, mine, changed,
     def items(text):
         return [item(*word.split(":")) for word in text.split()]
 
-    change = Change(items(mine), frozenset(changed.split()), {}, before={each.path: each for each in items(theirs)})
+    before = {each.path: each for each in items(theirs)}
+    change = Change(items(mine), frozenset(changed.split()), {}, before=lambda: before)
     merged = merge(items(theirs), change, {})
     assert any(each.path.endswith("_metadata") for each in merged.items) == kept

@@ -9,7 +9,7 @@ from manifest_world import ENGINE, NOW, ROOT, following, make_head, make_trust
 from race_world import CHANNEL, HEAD, TRUST, Dropbox, signed
 
 from huracan_sync.errors import Busy, NotFound, ServiceFault
-from huracan_sync.manifest import body, head, locations, trust
+from huracan_sync.manifest import body, body_writer, head, locations, trust
 from huracan_sync.manifest.checks import Mark
 from huracan_sync.manifest.entries import Item
 from huracan_sync.signing import transaction, transaction_steps
@@ -103,7 +103,7 @@ class World(Dropbox):
 
     def by_another(self, *items, above=None, keep_log=True):
         """Somebody else publishes now."""
-        made = body.encode(CHANNEL, items)
+        made = body_writer.encode(CHANNEL, items)
         self.store(locations.body(made.sha256), made.data)
         seq, prev = (1, head.FIRST) if above is None else (above.seq + 1, head.digest(above))
         payload = make_head(made, CHANNEL, seq=seq, prev=prev, publisher="other")
@@ -356,7 +356,7 @@ def test_what_others_have_published_is_listed_only_if_it_can_be_had(world):
 
 def test_a_large_list_of_others_is_read_shard_by_shard(world):
     many = [item(f"data/{number:05}") for number in range(50_001)]
-    first = body.encode(CHANNEL, many)
+    first = body_writer.encode(CHANNEL, many)
     for part in first.parts():
         world.store(part.path, part.data)
     payload = make_head(first, CHANNEL, seq=1, prev=head.FIRST)

@@ -1,16 +1,18 @@
-"""A push that finds everything as it was synced reads nothing of it from the journal, and misses no change for that."""
+"""A push never reads at once what was synced, sends very many new files a stretch at a time, and misses no change."""
 
 import os
 
 import pytest
-from transfer_world import content
+from transfer_world import Watching, content, local_tree
 
 from huracan_sync.disk.scan import LINK
 from huracan_sync.errors import Conflict
-from huracan_sync.transfer.in_step import scan_in_step
+from huracan_sync.transfer import compare
+from huracan_sync.transfer.in_step import KnownFiles
 from huracan_sync.transfer.journal import Journal
 from huracan_sync.transfer.journal.synced_files import SyncedFiles
 from huracan_sync.transfer.progress import DECISIONS
+from huracan_sync.tree.content_hash import content_hash
 
 FILES = {f"{'abc'[n % 3]}/{n}.json": 300 + n for n in range(12)}
 
@@ -83,7 +85,7 @@ def test_what_changed_here_is_seen(synced, readings, how):
     expected = how(synced)
     report = synced.push(delete=True)
     assert {name: getattr(report, name) for name in expected} == expected
-    assert readings
+    assert readings == []
 
 
 def test_what_changed_there_is_seen_and_costs_no_request_more(synced, readings):
@@ -91,7 +93,7 @@ def test_what_changed_there_is_seen_and_costs_no_request_more(synced, readings):
     report = synced.push()
     assert [type(failure.error) for failure in report.failed] == [Conflict]
     assert (report.requests, report.skipped) == (1, 11)
-    assert readings
+    assert readings == []
     assert len(synced.push().failed) == 1, "and again, although nothing is new"
 
 
@@ -102,7 +104,7 @@ def test_a_change_outside_of_what_is_wanted_is_none(synced, readings):
     assert synced.push().uploaded == 1
 
 
-def test_the_files_are_those_of_the_journal_looked_up_singly_or_read_at_once(synced, readings):
+def test_the_files_are_those_of_the_journal(synced, readings):
     with Journal(synced.home) as journal:
         (pair,) = journal.rows("SELECT id FROM pairs", ()).__next__()
         every = journal.synced(pair)
@@ -110,10 +112,91 @@ def test_the_files_are_those_of_the_journal_looked_up_singly_or_read_at_once(syn
         files, some = SyncedFiles(journal, pair), SyncedFiles(journal, pair, lambda path: path.startswith("a/"))
         assert {key: files[key] for key in every} == every
         assert ("a/none" in files, "a/0.json" in some, "b/1.json" in some) == (False, True, False)
-        assert (set(files), len(files), len(some)) == (set(every), 12, 4)
-        assert scan_in_step(files, synced.src, None)[1] == 12
-        assert scan_in_step(some, synced.src, None) is None, "there are more on the disk"
-        assert readings == []
+        assert (set(files), len(files), len(some), bool(some)) == (set(every), 12, 4, True)
         assert dict(files.items()) == every
-        assert sorted(some) == [key for key in sorted(every) if key.startswith("a/")]
-        assert len(readings) == 1
+        assert list(files.values()) == list(every.values())
+        assert sorted(key for key, _ in some.items()) == [key for key in sorted(every) if key.startswith("a/")]
+        assert readings == []
+
+
+def test_what_is_lost_is_what_was_neither_known_nor_found_otherwise(synced):
+    with Journal(synced.home) as journal:
+        (pair,) = journal.rows("SELECT id FROM pairs", ()).__next__()
+        every = journal.synced(pair)
+        known = KnownFiles(SyncedFiles(journal, pair))
+        *seen, changed, gone = every
+        assert all(known.is_known(every[key].entry.path, every[key].stamp) for key in seen)
+        assert not known.is_known("a/none", every[gone].stamp)
+        assert (known.count, known.are_all([changed]), known.are_all([changed, gone])) == (10, False, True)
+        assert known.lost([changed, "a/none"]) == {gone}
+        known.settle([gone])
+        assert known.lost([changed]) == frozenset()
+
+
+@pytest.fixture
+def short(monkeypatch):
+    monkeypatch.setattr(compare, "NEW_AT_ONCE", 4)
+
+
+def hashes(world):
+    return {path: content_hash(data).hex() for path, data in local_tree(world.src).items()}
+
+
+NEW = {f"{'uvw'[n % 3]}/{n}.json": 100 + n for n in range(15)}
+
+
+def test_very_many_new_files_are_sent_before_the_rest_is_looked_at(world, short):
+    world.write(NEW)
+    watching = Watching()
+    report = world.push(monitor=watching)
+    assert [count for count, _ in watching.plans] == [5, 5, 5]
+    assert (report.uploaded, report.skipped, report.failed) == (15, 0, [])
+    assert world.there() == hashes(world)
+    again = world.push()
+    assert (again.uploaded, again.skipped, again.requests) == (0, 15, 1)
+
+
+def test_one_of_very_many_that_cannot_be_sent_is_told_once(world, short):
+    world.foreign_write("u/0.json", b"theirs")
+    world.write(NEW | {"v/half.parquet": b"PAR1 and no footer"})
+    report = world.push()
+    assert sorted(failure.path for failure in report.failed) == ["u/0.json", "v/half.parquet"]
+    assert (report.uploaded, report.skipped) == (14, 0)
+
+
+def test_what_lies_there_already_alike_is_settled_a_stretch_at_a_time(world, short):
+    world.write(NEW)
+    world.push()
+    (world.home / "journal.db").unlink()
+    report = world.push()
+    assert (report.uploaded, report.bytes_sent, report.skipped) == (0, 0, 15)
+    assert world.push().requests == 1
+
+
+def test_a_renamed_file_among_very_many_new_ones_is_not_sent(world, short):
+    world.write({f"a/{n}": content(str(n), 400_000) for n in range(3)})
+    world.push()
+    (world.src / "a").rename(world.src / "b")
+    world.write(NEW)
+    report = world.push(delete=True)
+    assert (report.renamed, report.deleted, report.uploaded) == (3, 3, 15)
+    assert report.bytes_sent < 400_000
+    assert world.there() == hashes(world)
+
+
+def test_twins_among_very_many_are_both_left(world, short):
+    world.write(NEW | {"u/A": 3, "u/a": 4})
+    report = world.push()
+    assert sorted(failure.path for failure in report.failed) == ["u/A", "u/a"]
+    assert (report.uploaded, len(world.there())) == (15, 15)
+
+
+def test_nothing_is_sent_ahead_into_a_folder_that_vanished(world, short):
+    world.write({"a": 1})
+    world.push()
+    world.foreign_delete("")
+    world.write(NEW)
+    with pytest.raises(Conflict, match="holds none of them now"):
+        world.push()
+    assert world.there() == {}
+    assert world.push(force=True).uploaded == 16

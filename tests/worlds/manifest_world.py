@@ -2,7 +2,7 @@
 
 import msgspec
 
-from huracan_sync.manifest import body, head, trust
+from huracan_sync.manifest import body_writer, head, trust
 from huracan_sync.manifest.entries import Item
 from huracan_sync.manifest.file_kinds import DATA, by_name
 from huracan_sync.manifest.signer import Signer
@@ -107,7 +107,7 @@ def items(files=None):
 
 
 def make_head(made_body=None, channel="champions", seq=1, **changes):
-    made_body = body.encode(channel, items()) if made_body is None else made_body
+    made_body = body_writer.encode(channel, items()) if made_body is None else made_body
     made = head.Head(
         root_id=ROOT_ID,
         channel=channel,

@@ -7,7 +7,7 @@ import manifest_world
 from manifest_world import ENGINE, FILES, HOUR, NOW, ROOT, change, following, item, make_trust, pin_of, policy  # noqa: F401
 
 from huracan_sync.errors import NotFound, Revoked, Unreachable
-from huracan_sync.manifest import body, head, locations, trust
+from huracan_sync.manifest import body_writer, head, locations, trust
 from huracan_sync.manifest.entries import Item
 from huracan_sync.manifest.trust import OTHERS
 from huracan_sync.reader import Reader
@@ -152,7 +152,7 @@ class Publisher:
         return self.publish_items(items, **changes)
 
     def publish_items(self, items: list[Item], **changes):
-        self.made = body.encode(self.channel, items)
+        self.made = body_writer.encode(self.channel, items)
         for part in self.made.parts():
             if part.path not in self.peer.files:
                 self.peer.put(part.path, part.data)

@@ -121,9 +121,10 @@ class SignedStates:
                     "UPDATE synced SET changed=? WHERE pair=? AND key=?", [(now, self._pair, key) for key in keys]
                 )
 
-    def listed(self) -> Iterator[ListedFile]:
-        """Everything both sides hold alike that may be signed, in no order."""
-        return map(ListedFile._make, self._journal.rows(_LISTED, (self._pair,)))
+    def listed(self, *, in_order: bool = False) -> Iterator[ListedFile]:
+        """Everything both sides hold alike that may be signed, one after the other; in the order of paths, if asked."""
+        query = f"{_LISTED} ORDER BY s.path" if in_order else _LISTED
+        return map(ListedFile._make, self._journal.rows(query, (self._pair,)))
 
     def tables(self) -> dict[bytes, bytes]:
         """Tables of leaves that do not lie in Dropbox yet, by their SHA-256."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, ItemsView, Iterator, Mapping, ValuesView
-from functools import cached_property
 
 from huracan_sync.disk.files import Stamp
 from huracan_sync.transfer.journal import Journal
@@ -12,25 +11,23 @@ from huracan_sync.tree.paths import RelPath, fold
 
 
 class SyncedFiles(Mapping[str, Synced]):
-    """As `Journal.synced`, which is read when all of it is asked for."""
+    """As `Journal.synced`, read row by row. Not to be gone through while the journal learns."""
 
     def __init__(self, journal: Journal, pair: int, wanted: Callable[[str], bool] | None = None) -> None:
         self._journal = journal
         self._pair = pair
         self._wanted = wanted
 
-    @cached_property
-    def _files(self) -> dict[str, Synced]:
-        wanted, files = self._wanted, self._journal.synced(self._pair)
-        return files if wanted is None else {key: item for key, item in files.items() if wanted(item.entry.path)}
+    def rows(self) -> Iterator[tuple[str, Synced]]:
+        """All of them, one after the other."""
+        rows, wanted = map(synced_of, self._journal.rows(f"{SYNCED} WHERE pair=?", (self._pair,))), self._wanted
+        return rows if wanted is None else (row for row in rows if wanted(row[1].entry.path))
 
     def _paths(self) -> Iterator[str]:
         rows = self._journal.rows("SELECT path FROM synced WHERE pair=?", (self._pair,))
         return (path for (path,) in rows if self._wanted is None or self._wanted(path))
 
     def __getitem__(self, key: str) -> Synced:
-        if "_files" in self.__dict__:
-            return self._files[key]
         row = next(self._journal.rows(f"{SYNCED} WHERE pair=? AND key=?", (self._pair, key)), None)
         item = synced_of(row)[1] if row else None
         if item is None or not (self._wanted is None or self._wanted(item.entry.path)):
@@ -38,18 +35,23 @@ class SyncedFiles(Mapping[str, Synced]):
         return item
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._files) if "_files" in self.__dict__ else map(fold, self._paths())
+        return map(fold, self._paths())
 
     def __len__(self) -> int:
-        return len(self._files) if "_files" in self.__dict__ else sum(1 for _ in self._paths())
+        if self._wanted is not None:
+            return sum(1 for _ in self._paths())
+        return int(next(self._journal.rows("SELECT count(*) FROM synced WHERE pair=?", (self._pair,)))[0])
+
+    def __bool__(self) -> bool:
+        return next(self._paths(), None) is not None
 
     def items(self) -> ItemsView[str, Synced]:
-        """All of them, read at once."""
-        return self._files.items()
+        """All of them, one after the other."""
+        return _Items(self)
 
     def values(self) -> ValuesView[Synced]:
-        """All of them, read at once."""
-        return self._files.values()
+        """All of them, one after the other."""
+        return _Values(self)
 
     def called(self, name: str) -> list[RelPath]:
         """The paths of all files of this name, in whatever folder. Not asked whether they are wanted."""
@@ -63,3 +65,17 @@ class SyncedFiles(Mapping[str, Synced]):
         query = "SELECT size, mtime_ns, ctime_ns, inode FROM synced WHERE pair=? AND key=?"
         found = next(self._journal.rows(query, (self._pair, key)), None)
         return bool(found == (stamp.size, stamp.mtime_ns, stamp.ctime_ns, stamp.inode))
+
+
+class _Items(ItemsView[str, Synced]):
+    _mapping: SyncedFiles
+
+    def __iter__(self) -> Iterator[tuple[str, Synced]]:
+        return self._mapping.rows()
+
+
+class _Values(ValuesView[Synced]):
+    _mapping: SyncedFiles
+
+    def __iter__(self) -> Iterator[Synced]:
+        return (item for _, item in self._mapping.rows())

@@ -15,13 +15,14 @@ from pathlib import Path
 import atheris
 
 with atheris.instrument_imports(include=["huracan_sync.manifest"]):
-    from huracan_sync.manifest import body, head, ssh_armor, sshsig, trust
+    from huracan_sync.manifest import body, body_writer, head, ssh_armor, sshsig, trust
 
 import msgspec
 
 from huracan_sync.errors import Refused
-from huracan_sync.manifest import body
-from huracan_sync.manifest.body import MAGIC, Body, Part, Shard
+from huracan_sync.manifest import body, body_writer
+from huracan_sync.manifest.body import MAGIC, Shard
+from huracan_sync.manifest.body_writer import Body, Part
 from huracan_sync.manifest.envelope import Form, pack
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "worlds"))
@@ -127,7 +128,7 @@ def fuzz_trust(provider: atheris.FuzzedDataProvider) -> None:
 
 def part(provider: atheris.FuzzedDataProvider, raw: bytes) -> Part:
     """A body of these bytes, sometimes in a frame that was damaged."""
-    compressed = bytearray(body.compress(raw))
+    compressed = bytearray(body_writer.compress(raw))
     if provider.ConsumeIntInRange(0, 3) == 0:
         compressed[provider.ConsumeIntInRange(0, min(20, len(compressed) - 1))] = provider.ConsumeIntInRange(0, 255)
     data = MAGIC + bytes(compressed)

@@ -16,7 +16,7 @@ from manifest_world import change, make_head, policy
 
 from huracan_sync.errors import Refused
 from huracan_sync.manifest import body, head, refusals, trust
-from huracan_sync.manifest.body import Body
+from huracan_sync.manifest.body_writer import Body
 from huracan_sync.manifest.checks import Mark
 from huracan_sync.manifest.entries import Item
 from huracan_sync.manifest.trust import parse_pin
