@@ -2,7 +2,8 @@
 
 Laws: no SO_REUSEADDR or SO_REUSEPORT, so that no other process can listen on the same port. A port that another process
 holds on either family is not used: the browser might reach that one. After one answer it closes. Connections are read
-without blocking and dropped after ten seconds: browsers open some that they never use.
+without blocking and dropped after ten seconds: browsers open some that they never use. Of too many at once the oldest
+is dropped, never the newest: who only holds connections open keeps no answer out.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ _MOST_CALLERS = 64
 _CALLER_S = 10.0
 _NO_SUCH_FAMILY = {errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL, errno.EPROTONOSUPPORT, errno.EINVAL}
 
+_Ready = selectors.BaseSelector
 Judge = Callable[[str, str, str | None], Code | Denied | Ignored]
 
 _HEADERS = (
@@ -80,25 +82,33 @@ class LoopbackListener:
             NotAuthorized: `NO_CONSENT`, none came within `timeout` seconds.
         """
         until = self._clock() + timeout
-        with selectors.DefaultSelector() as ready, contextlib.ExitStack() as open_callers:
-            callers: dict[socket.socket, _Caller] = {}
+        callers: dict[socket.socket, _Caller] = {}
+        with selectors.DefaultSelector() as ready:
+            try:
+                return self._serve(judge, ready, callers, until, timeout)
+            finally:
+                for connection in callers:
+                    connection.close()
+
+    def _serve(
+        self, judge: Judge, ready: _Ready, callers: dict[socket.socket, _Caller], until: float, timeout: float
+    ) -> Code | Denied:
+        for listener in self._listeners:
+            ready.register(listener, selectors.EVENT_READ)
+        while (left := until - self._clock()) > 0:
+            # Who has said something is heard before somebody new can take his place.
+            said = {key.fileobj for key, _ in ready.select(min(left, 1.0))}
+            for caller in [caller for connection, caller in callers.items() if connection in said]:
+                verdict = caller.read(judge)
+                if isinstance(verdict, Ignored):
+                    self.ignored.append(verdict.reason)
+                elif verdict is not None:
+                    return verdict
             for listener in self._listeners:
-                ready.register(listener, selectors.EVENT_READ)
-            while (left := until - self._clock()) > 0:
-                for key, _ in ready.select(min(left, 1.0)):
-                    if key.fileobj in self._listeners:
-                        self._accept(key.fileobj, ready, callers, open_callers)
-                        continue
-                    caller = callers[key.fileobj]  # type: ignore[index]
-                    verdict = caller.read(judge)
-                    if isinstance(verdict, Ignored):
-                        self.ignored.append(verdict.reason)
-                    elif verdict is not None:
-                        return verdict
-                for caller in [c for c in callers.values() if c.gone or self._clock() > c.until]:
-                    ready.unregister(caller.connection)
-                    del callers[caller.connection]
-                    caller.connection.close()
+                if listener in said:
+                    self._accept(listener, ready, callers)
+            for caller in [c for c in callers.values() if c.gone or self._clock() > c.until]:
+                self._drop(caller, ready, callers)
         raise self._nobody(timeout)
 
     def close(self) -> None:
@@ -112,27 +122,25 @@ class LoopbackListener:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self.close()
 
-    def _accept(
-        self,
-        listener: socket.socket,
-        ready: selectors.BaseSelector,
-        callers: dict[socket.socket, _Caller],
-        open_callers: contextlib.ExitStack,
-    ) -> None:
+    def _accept(self, listener: socket.socket, ready: _Ready, callers: dict[socket.socket, _Caller]) -> None:
         try:
             connection, _ = listener.accept()
         except OSError:  # gone before it was accepted
             return
         if len(callers) >= _MOST_CALLERS:
-            connection.close()
-            return
-        open_callers.enter_context(contextlib.closing(connection))
+            self._drop(next(iter(callers.values())), ready, callers)
         connection.setblocking(False)
         # Closing drops the connection at once. A polite close would keep the port in TIME_WAIT, and without
         # SO_REUSEADDR the next login could not have it; so whoever was answered is left to hang up first.
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         callers[connection] = _Caller(connection, self._clock() + _CALLER_S)
         ready.register(connection, selectors.EVENT_READ)
+
+    @staticmethod
+    def _drop(caller: _Caller, ready: _Ready, callers: dict[socket.socket, _Caller]) -> None:
+        ready.unregister(caller.connection)
+        del callers[caller.connection]
+        caller.connection.close()
 
     def _nobody(self, timeout: float) -> NotAuthorized:
         count = "1 request was" if len(self.ignored) == 1 else f"{len(self.ignored)} requests were"

@@ -10,6 +10,7 @@ import time
 import pytest
 from expecting import raises
 
+from huracan_sync.auth import loopback
 from huracan_sync.auth.loopback import LoopbackListener
 from huracan_sync.auth.pkce import Code, Denied, begin, judge
 from huracan_sync.errors import NotAuthorized
@@ -138,6 +139,17 @@ def test_callers_who_talk_nonsense_hold_nobody_up(said):
         begun = time.monotonic()
         assert login.get(f"/?code=abc&state={login.state}")[0] == 200
         assert time.monotonic() - begun < 5
+    assert isinstance(login.result, Code)
+
+
+def test_who_only_holds_connections_open_keeps_no_answer_out():
+    """A page of another site, or another user, may open more than the listener takes at once, again and again."""
+    with Login() as login, contextlib.ExitStack() as stay:
+        for _ in range(3 * loopback._MOST_CALLERS):
+            caller = stay.enter_context(socket.create_connection(("127.0.0.1", login.door.port)))
+            with contextlib.suppress(OSError):
+                caller.sendall(b"GET / HTTP/1.1\r\n")
+        assert login.get(f"/?code=abc&state={login.state}")[0] == 200
     assert isinstance(login.result, Code)
 
 

@@ -154,3 +154,36 @@ def test_the_old_names_of_the_oauth_routes_lead_to_the_same(dropbox):
     assert HTTP.request("GET", f"{old}/authorize?{query}").status == 200
     form = {"grant_type": "refresh_token", "client_id": dropbox.app_key}
     assert post_form(f"{old}/token", {**form, "refresh_token": dropbox.token()["refresh_token"]}).status == 200
+
+
+def test_showing_pages_takes_nothing_from_the_one_a_person_looks_at(dropbox):
+    """Another site can let a browser open any number of them: a GET changes nothing."""
+    page = ask(dropbox)
+    for _ in range(1100):
+        ask(dropbox)
+    assert click(dropbox, page, "allow").status == 302
+
+
+def test_a_form_that_is_not_ours_is_no_answer(dropbox):
+    sealed = re.search(r'name="consent" value="([^"]+)"', ask(dropbox).data.decode())[1]
+    seal, _, asked = sealed.partition(".")
+    for wrong in (
+        "",
+        "x",
+        f"{seal}.",
+        f"{seal}.{asked}AAAA",
+        f"é.{asked}",
+        f"{seal[::-1]}.{asked}",
+    ):
+        answer = post_form(f"{dropbox.url}/oauth2/authorize", {"consent": wrong, "decision": "allow"})
+        assert answer.status == 400
+        assert "Location" not in answer.headers
+    assert (
+        post_form(f"{dropbox.url}/oauth2/authorize", {"consent": f"{seal}.{asked}", "decision": "allow"}).status == 302
+    )
+
+
+def test_an_app_that_was_changed_since_is_not_allowed_what_it_no_longer_may(dropbox):
+    page = ask(dropbox)
+    dropbox.control("apps", {"app_key": dropbox.app_key, "redirect_uris": []})
+    assert click(dropbox, page, "allow").status == 400

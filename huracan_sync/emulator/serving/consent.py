@@ -1,7 +1,15 @@
-"""The consent page: one form with the buttons Allow and Deny, for people and for scripts that click."""
+"""The consent page: one form with the buttons Allow and Deny, for people and for scripts that click.
 
+Showing it changes nothing: the form itself holds what was asked, sealed, so that no number of pages which another site
+lets a browser open takes anything from the one that a person is looking at.
+"""
+
+import hmac
 import secrets
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from hashlib import sha256
 from html import escape
+from urllib.parse import parse_qsl, urlencode
 
 from huracan_sync.emulator.calls.call import Answer
 from huracan_sync.emulator.routes import oauth
@@ -16,7 +24,7 @@ _MEANING = {
     "files.content.read": "Read your files",
     "files.content.write": "Write and delete your files",
 }
-_WAITING = 1000  # consent pages that nobody answered
+_NONCE = "page"
 
 
 def consent_page(world: World, query: dict[str, str]) -> Answer:
@@ -25,10 +33,7 @@ def consent_page(world: World, query: dict[str, str]) -> Answer:
         request = oauth.read(world, query)
     except oauth.Unacceptable as error:
         return _page("Error (400)", f'<p class="bad">{escape(str(error))}</p>', status=400)
-    nonce = secrets.token_urlsafe(24)
-    while len(world.consents) >= _WAITING:
-        world.consents.pop(next(iter(world.consents)))
-    world.consents[nonce] = request
+    asked = urlsafe_b64encode(urlencode({**query, _NONCE: secrets.token_urlsafe(24)}).encode()).decode()
     scopes = "".join(
         f"<li>{escape(_MEANING.get(each, each))} <code>{escape(each)}</code></li>" for each in request.scopes
     )
@@ -38,7 +43,7 @@ def consent_page(world: World, query: dict[str, str]) -> Answer:
         f"""<ul class="scopes">{scopes}</ul>
 <p>in <b>{where}</b>{", also when you are not here" if request.access == "offline" else ""}.</p>
 <form method="post" action="/oauth2/authorize">
-<input type="hidden" name="consent" value="{nonce}">
+<input type="hidden" name="consent" value="{_seal(world, asked)}.{asked}">
 <label>Account <select name="account_id">{_accounts(world)}</select></label>
 <div class="buttons"><button name="decision" value="deny">Deny</button>
 <button class="primary" name="decision" value="allow">Allow</button></div>
@@ -58,7 +63,7 @@ def _accounts(world: World) -> str:
 
 def decide(world: World, form: dict[str, str]) -> Answer:
     """Answer POST /oauth2/authorize: a button was clicked."""
-    request: oauth.Request | None = world.consents.pop(form.get("consent", ""), None)
+    request = _asked(world, form.get("consent", ""))
     account_id = form.get("account_id") or world.default_account_id
     if request is None or account_id not in world.accounts:
         return _page("Error (400)", '<p class="bad">This page has expired. Start again from the app.</p>', status=400)
@@ -76,6 +81,26 @@ def decide(world: World, form: dict[str, str]) -> Answer:
 <input class="code" id="auth-code" name="auth-code" readonly value="{escape(code)}" data-token="{escape(code)}"
  onclick="this.select()">""",
     )
+
+
+def _seal(world: World, asked: str) -> str:
+    return hmac.new(world.cursor_key, b"consent\0" + asked.encode(), sha256).hexdigest()
+
+
+def _asked(world: World, sealed: str) -> oauth.Request | None:
+    """What a form of ours asked for; None for another, or for one that was answered before."""
+    seal, _, asked = sealed.partition(".")
+    if not hmac.compare_digest(seal.encode(), _seal(world, asked).encode()):
+        return None
+    query = dict(parse_qsl(urlsafe_b64decode(asked).decode(), keep_blank_values=True))
+    nonce = query.pop(_NONCE)
+    if nonce in world.answered:
+        return None
+    world.answered.add(nonce)
+    try:
+        return oauth.read(world, query)
+    except oauth.Unacceptable:  # the app has changed since
+        return None
 
 
 def _redirect(url: str) -> Answer:

@@ -89,7 +89,7 @@ class World:
         self.references: dict[str, Reference] = {}
         self.file_requests: dict[str, FileRequest] = {}
         self.codes: dict[str, Any] = {}
-        self.consents: dict[str, Any] = {}
+        self.answered: set[str] = set()  # consent pages
         self.listings: dict[Any, Any] = {}
         self.listing_now: set[str] = set()
         self.calls: dict[str, deque[float]] = {}  # when a user of an app called lately

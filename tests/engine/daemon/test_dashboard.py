@@ -111,13 +111,29 @@ def test_the_table_is_there_for_machines(page):
     [
         ("/", "GET", "evil.example", 421),
         ("/metrics", "GET", "evil.example:80", 421),
-        ("/", "GET", "localhost", 200),
-        ("/", "POST", "localhost", 501),
-        ("/../../etc/passwd", "GET", "127.0.0.1:1", 404),
+        ("/metrics", "GET", "evil.example:{port}", 421),
+        ("/", "GET", "127.0.0.1:{port}.evil.example", 421),
+        ("/status.json", "GET", "localhost:1", 421),
+        ("/", "GET", "localhost", 421),
+        ("/", "GET", "", 421),
+        ("/", "GET", "LOCALHOST:{port}", 200),
+        ("/", "POST", "localhost:{port}", 501),
+        ("/", "HEAD", "localhost:{port}", 501),
+        ("/", "OPTIONS", "localhost:{port}", 501),
+        ("/../../etc/passwd", "GET", "127.0.0.1:{port}", 404),
     ],
 )
 def test_it_answers_only_what_it_should(page, path, method, host, status):
-    assert ask(page, path, method, Host=host)[0].status == status
+    port = page.url.rsplit(":", 1)[1].strip("/")
+    assert ask(page, path, method, Host=host.format(port=port))[0].status == status
+
+
+@pytest.mark.parametrize(
+    ("port", "host", "passes"), [(80, "localhost", True), (80, "[::1]", False), (81, "localhost", False)]
+)
+def test_the_usual_port_is_not_said(page, port, host, passes):
+    page._port = port
+    assert page.is_asked_here(host, None) is passes
 
 
 def test_it_listens_on_this_machine_only(page):
@@ -158,11 +174,25 @@ def test_what_a_process_left_is_read_by_another(tmp_path):
     status_file.write(tmp_path / "file" / "x", told())  # nobody minds
 
 
-@pytest.mark.parametrize("origin", ["https://evil.example", "http://127.0.0.1.evil.example:80", "null"])
-def test_a_page_of_another_site_is_told_nothing(page, origin):
-    answer, body = ask(page, "/status.json", Origin=origin)
-    assert answer.status == 421
-    assert "Runpodhuracan" not in body
+@pytest.mark.parametrize(
+    ("origin", "status"),
+    [
+        ("https://evil.example", 421),
+        ("http://127.0.0.1.evil.example:80", 421),
+        ("null", 421),
+        ("http://127.0.0.1:1", 421),
+        ("http://127.0.0.1", 421),
+        ("http://localhost:{port}", 421),
+        ("https://127.0.0.1:{port}", 421),
+        ("", 421),
+        ("http://127.0.0.1:{port}", 200),
+    ],
+)
+def test_a_page_of_another_site_or_port_is_told_nothing(page, origin, status):
+    port = page.url.rsplit(":", 1)[1].strip("/")
+    answer, body = ask(page, "/status.json", Origin=origin.format(port=port))
+    assert answer.status == status
+    assert ("Runpodhuracan" in body) is (status == 200)
 
 
 def test_a_slow_writer_is_cut_off_and_holds_nothing_up(page, monkeypatch):

@@ -1,7 +1,8 @@
 """A small page for people, `/metrics` for Prometheus, `/healthz` for a supervisor. On loopback only, and only to look.
 
-Laws: it answers GET and nothing else, to requests that name this machine as their host (a page elsewhere on the web
-must not read it through a name that points here); it shows no secret, loads nothing from anywhere, runs no script.
+Laws: it answers GET and nothing else, to requests that name this machine and this port as their host (a page elsewhere
+on the web must not read it through a name that points here), and to no page of another site or port; it shows no
+secret, loads nothing from anywhere, runs no script.
 """
 
 from __future__ import annotations
@@ -26,7 +27,8 @@ from huracan_sync.secret import redact
 CONNECTION_S = 10.0
 """A connection lasts at most so long, whatever comes over it."""
 MOST_CONNECTIONS = 64
-_HOSTS = {"127.0.0.1", "localhost", "[::1]"}
+_NAMES = ("127.0.0.1", "localhost")
+_HTTP = 80
 
 
 class _Server(ThreadingHTTPServer):
@@ -84,7 +86,8 @@ class Page:
                 hint="choose another with --http PORT; 0 takes any",
                 port=port,
             ) from error
-        self.url = f"http://127.0.0.1:{self._server.server_address[1]}/"
+        self._port = self._server.server_address[1]
+        self.url = f"http://127.0.0.1:{self._port}/"
         self._thread = threading.Thread(target=self._server.serve_forever, daemon=True, name="huracan-page")
 
     def start(self) -> None:
@@ -95,6 +98,12 @@ class Page:
         """Answer no more."""
         self._server.shutdown()
         self._server.server_close()
+
+    def is_asked_here(self, host: str, origin: str | None) -> bool:
+        """Whether a request names this page as its host, and comes from no other site or port in a browser."""
+        host = host.lower()
+        names_it = host in {f"{name}:{self._port}" for name in _NAMES} or (self._port == _HTTP and host in _NAMES)
+        return names_it and (origin is None or origin.lower() == f"http://{host}")
 
     def answer(self, path: str) -> tuple[int, str, str] | None:
         """Status, type and text for a path; None for one that is none."""
@@ -118,10 +127,6 @@ class Page:
         return None
 
 
-def _is_here(host: str) -> bool:
-    return host.rpartition(":")[0] in _HOSTS or host in _HOSTS
-
-
 class _Handler(BaseHTTPRequestHandler):
     page: Page
     server_version = "huracan-sync"
@@ -129,8 +134,7 @@ class _Handler(BaseHTTPRequestHandler):
     timeout = 10
 
     def do_GET(self) -> None:
-        origin = self.headers.get("Origin")
-        if not _is_here(self.headers.get("Host", "")) or (origin and not _is_here(origin.partition("://")[2])):
+        if not self.page.is_asked_here(self.headers.get("Host", ""), self.headers.get("Origin")):
             self._send(421, "text/plain; charset=utf-8", "this page is for the machine it runs on\n")
             return
         answer = self.page.answer(self.path.partition("?")[0])
