@@ -1,6 +1,9 @@
 """Who may call the emulator: every rule of the guard."""
 
+import html
+
 import pytest
+from emulator_client import HTTP, Client
 
 from huracan_sync.emulator.serving.guard import Guard, refusal
 
@@ -57,3 +60,19 @@ def test_one_that_listens_beyond_this_machine_asks_for_the_origin_alone():
 def test_a_refusal_is_json_that_says_why():
     answer = refusal("because")
     assert (answer.status, answer.body) == (403, b'{"error": "because"}')
+
+
+@pytest.mark.parametrize(
+    "name", ["<script>alert(1)<", "'\" onmouseover='alert(1)", "<img src=x onerror=alert(1)>", "&lt;b&gt;"]
+)
+def test_a_name_is_text_and_nothing_else_on_the_page(dropbox, name):
+    """Whoever can put a file there could else run programs in the developer's browser, which may reset all."""
+    client = Client(dropbox.url, dropbox.token()["access_token"])
+    assert client.upload(f"/{name}/{name}", b"1")[0] == 200
+    dropbox.control("account", {"account_id": dropbox.account_id, "given_name": name})
+    dropbox.control("apps", {"app_key": "hostile", "name": name, "redirect_uris": [f"http://localhost/{name}"]})
+    client.rpc("files/get_metadata", {"path": f"/{name}/none"})
+    page = HTTP.request("GET", dropbox.url + "/").data.decode()
+    for part in ("<script>alert", "<img src=x", "'\" onmouseover"):
+        assert part not in page
+    assert html.escape(name) in page

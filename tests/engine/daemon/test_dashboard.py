@@ -8,6 +8,7 @@ import socket
 import time
 import xml.etree.ElementTree as ET
 from datetime import UTC, datetime
+from html.parser import HTMLParser
 
 import pytest
 from expecting import raises
@@ -152,6 +153,77 @@ def test_no_secret_is_shown():
     token = "sl.u." + "A" * 60
     shown = told([State("logs", 300, last_error=f"refused {token}")])
     assert token not in as_html(shown, [], NOW)
+
+
+HOSTILE = [
+    "<script>alert(1)</script>",
+    "</style></td></main><img src=x onerror=alert(1)>",
+    '" onmouseover="alert(1)',
+    "' style='position:fixed",
+    "&lt;b&gt; {refresh} %s {0.__class__}",
+    "esc\x1b[2J\x1b]0;owned\x07",
+    "two\nlines\rback\0",
+    "\u202egnp.exe\u2066\u200b\ufeff",
+    "]]>--><!--",
+    "a" * 255 + "/" + "\U0001f600" * 63,
+]
+
+
+class Elements(HTMLParser):
+    """The elements of a page with the names of their attributes."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.found = []
+        self.feed(text)
+        self.close()
+
+    def handle_starttag(self, tag, attrs):
+        self.found.append((tag, tuple(name for name, _ in attrs)))
+
+    def handle_comment(self, data):
+        self.found.append(("!", ()))
+
+
+def named(text):
+    """A status in which everything that comes from elsewhere is called so."""
+    kind = State(text, 300, last_error=text, last_hint=text, refused=2, refusals=[text, text], left_out=1)
+    kind.left_out_names = [text]
+    well = State("well", 300, NOW, NOW, refused=1, refusals=[text], left_out=1, left_out_names=[text])
+    more = {"service": text, "app_folder": text}
+    return [
+        Status(os.getpid(), NOW, NOW, kinds=kinds, not_watching=text, endings=[text], page=text, **more)
+        for kinds in ([kind], [well])
+    ]
+
+
+@pytest.mark.parametrize("name", HOSTILE, ids=ascii)
+def test_a_name_is_text_and_nothing_else_on_the_page(name):
+    for harmless, hostile in zip(named("harmless"), named(name), strict=True):
+        drawn = as_html(hostile, [], NOW)
+        assert Elements(drawn).found == Elements(as_html(harmless, [], NOW)).found
+        assert not [c for c in drawn if not c.isprintable() and c != "\n"]
+        assert drawn.count("\n") == as_html(harmless, [], NOW).count("\n")
+
+
+@pytest.mark.parametrize("name", HOSTILE, ids=ascii)
+def test_a_name_changes_nothing_in_what_machines_read(name):
+    _, status = named(name)
+    served = Page(0, lambda: status, Samples(), lambda: NOW)
+    served.start()
+    try:
+        for path in ("/healthz", "/status.json"):
+            answer, body = ask(served, path)
+            assert (answer.headers["Content-Type"], answer.headers["X-Content-Type-Options"]) == (
+                "application/json",
+                "nosniff",
+            )
+            assert name in json.dumps(json.loads(body), ensure_ascii=False) or json.dumps(name)[1:-1] in json.dumps(
+                json.loads(body)
+            )
+    finally:
+        served.stop()
+    assert as_metrics(status, NOW).count("\n") == as_metrics(named("harmless")[1], NOW).count("\n")
 
 
 def test_what_a_process_left_is_read_by_another(tmp_path):

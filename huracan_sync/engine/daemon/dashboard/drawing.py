@@ -112,7 +112,8 @@ def _cell(tag: str, column: str, value: str) -> str:
 
 
 def _text(value: str) -> str:
-    return html.escape(redact(value))
+    """As text of the page. What is not printable is spelled: it could turn around what stands beside it."""
+    return html.escape("".join(c if c.isprintable() else ascii(c)[1:-1] for c in redact(value)))
 
 
 # --- charts -----------------------------------------------------------------------------------------------------
