@@ -144,8 +144,8 @@ def test_callers_who_talk_nonsense_hold_nobody_up(said):
 
 def test_who_only_holds_connections_open_keeps_no_answer_out():
     """A page of another site, or another user, may open more than the listener takes at once, again and again."""
-    with Login() as login, contextlib.ExitStack() as stay:
-        for _ in range(3 * loopback._MOST_CALLERS):
+    with Login(timeout=60.0) as login, contextlib.ExitStack() as stay:
+        for _ in range(loopback._MOST_CALLERS + 6):
             caller = stay.enter_context(socket.create_connection(("127.0.0.1", login.door.port)))
             with contextlib.suppress(OSError):
                 caller.sendall(b"GET / HTTP/1.1\r\n")
