@@ -16,6 +16,8 @@ BELOW = 0.96
 GROWTH = 0.1
 """Of itself, in a second."""
 CALM_S = 60.0
+SETTLING_S = 0.9
+"""After a refusal no call is made for a second; what is answered meanwhile was made before, and was allowed too."""
 
 
 class AllowedRate:
@@ -25,11 +27,9 @@ class AllowedRate:
         self._rate = self._ceiling = self._before = 0.0
         self._answered: deque[float] = deque()
         self._next = self._refused_at = self._grown_at = 0.0
-        self._is_settling = False  # calls that were made before the refusal are still being answered
 
     def turn(self, now: float) -> float:
         """When the next call may be made; it is taken."""
-        self._is_settling = False
         at = max(now, self._next)
         self._next = at + (1 / self._rate if self._rate else 0.0)
         return at
@@ -39,8 +39,8 @@ class AllowedRate:
         self._answered.append(now)
         while self._answered[0] <= now - 1.0:
             self._answered.popleft()
-        if self._is_settling:
-            self._learn(now)
+        if self._rate and now < self._refused_at + SETTLING_S:
+            self._learn(now, at_least=self._ceiling)
         elif self._rate:
             grown = self._rate * (1 + GROWTH * (now - self._grown_at))
             is_calm = now - self._refused_at > CALM_S
@@ -49,11 +49,11 @@ class AllowedRate:
 
     def refused(self, now: float) -> None:
         """A call was refused because there were too many. A burst of refusals is to be told once."""
-        self._is_settling, self._before = True, self._rate
-        self._learn(now)
+        self._before = self._rate
+        self._learn(now, at_least=LEAST)
         self._refused_at = self._grown_at = now
 
-    def _learn(self, now: float) -> None:
+    def _learn(self, now: float, *, at_least: float) -> None:
         count = sum(at > now - 1.0 for at in self._answered)
-        self._ceiling = max(LEAST, min(count, self._before or count))
+        self._ceiling = max(at_least, min(count, self._before or count))
         self._rate = self._ceiling * BELOW

@@ -4,7 +4,7 @@ import heapq
 
 import pytest
 
-from huracan_sync.remote.allowed_rate import BELOW, CALM_S, LEAST, AllowedRate
+from huracan_sync.remote.allowed_rate import BELOW, CALM_S, LEAST, SETTLING_S, AllowedRate
 
 LATENCY_S, RETRY_AFTER_S = 0.08, 1.25
 
@@ -80,10 +80,14 @@ def test_what_is_answered_after_the_refusal_was_allowed_too():
     rate = AllowedRate()
     rate.answered(0.1)
     rate.refused(0.1)
-    for _ in range(9):
+    for _ in range(4):
         rate.answered(0.15)
-    rate.turn(1.0)
-    assert rate.turn(1.0) == pytest.approx(1.0 + 1 / (10 * BELOW))
+    rate.turn(0.16)  # a call that was refused lines up again while others are still being answered
+    for _ in range(5):
+        rate.answered(0.17)
+    rate.answered(0.17 + SETTLING_S)
+    rate.turn(2.0)
+    assert rate.turn(2.0) == pytest.approx(2.0 + 1 / (10 * BELOW))
 
 
 def test_who_is_refused_at_once_tries_once_a_second():
