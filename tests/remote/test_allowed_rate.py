@@ -4,7 +4,7 @@ import heapq
 
 import pytest
 
-from huracan_sync.remote.allowed_rate import BELOW, CALM_S, LEAST, SETTLING_S, AllowedRate
+from huracan_sync.remote.allowed_rate import BELOW, CALM_S, LEAST, SETTLING_S, SOON_S, AllowedRate
 
 LATENCY_S, RETRY_AFTER_S = 0.08, 1.25
 
@@ -57,7 +57,16 @@ def test_a_long_run_takes_little_more_than_the_server_allows(per_s):
     count = 40 * per_s
     took = make(AllowedRate(), server, count)
     assert took <= 1.15 * count / per_s
-    assert server.refused <= max(0.03 * count, 8)
+    assert server.refused <= max(0.03 * count, 9)
+
+
+@pytest.mark.parametrize("before", [4, 8])
+def test_who_begins_in_a_second_that_others_have_filled_finds_the_rate_all_the_same(before):
+    server = Server(12)
+    server.taken = [-0.3] * before
+    took = make(AllowedRate(), server, 480)
+    assert took <= 1.3 * 480 / 12
+    assert server.refused <= 0.03 * 480
 
 
 def test_without_refusals_nothing_waits():
@@ -97,15 +106,17 @@ def test_who_is_refused_at_once_tries_once_a_second():
     assert rate.turn(1.0) == pytest.approx(1.0 + 1 / (LEAST * BELOW))
 
 
-def test_a_higher_rate_is_tried_when_all_has_been_calm():
+@pytest.mark.parametrize(("began", "calm_s"), [(-1.0, CALM_S), (-0.5, SOON_S)])
+def test_a_higher_rate_is_tried_when_all_has_been_calm(began, calm_s):
     rate = AllowedRate()
+    rate.answered(began)
     rate.answered(0.0)
     rate.refused(0.0)
     rate.turn(1.0)
-    for second in range(1, int(CALM_S)):
+    for second in range(1, int(calm_s)):
         rate.answered(second)
-    assert rate.turn(1000.0) < rate.turn(1000.0) - 1.0
-    for second in range(int(CALM_S) + 1, int(CALM_S) + 60):
+    assert rate.turn(1000.0) < rate.turn(1000.0) - 0.5
+    for second in range(int(calm_s) + 1, int(calm_s) + 60):
         rate.answered(second)
     rate.turn(2000.0)
     assert rate.turn(2000.0) < 2000.1
