@@ -16,15 +16,16 @@ OWN = {
     "reader.carried": ("reader/test_carried",),
     "reader.reader": ("reader/test_reader.py", "reader/test_reader_follow", "reader/test_told"),
     "reader.snapshot": (
+        "reader/test_snapshot",
         "reader/test_verified_blocks",
         "reader/test_reader.py",
         "reader/test_told",
         "reader/test_verified_file",
     ),
-    "reader.source": ("reader/test_reader.py", "reader/test_reader_follow"),
+    "reader.source": ("reader/test_poll_signed", "reader/test_reader.py", "reader/test_reader_follow"),
     "reader.trust_pin": ("reader/test_reader.py", "reader/test_told"),
     "reader.trust_store": ("reader/test_trust_store", "reader/test_told"),
-    "reader.verified_blocks": ("reader/test_verified_file", "reader/test_verified_blocks"),
+    "reader.verified_blocks": ("reader/test_block_checks", "reader/test_verified_file", "reader/test_verified_blocks"),
 }
 """Module -> the beginnings of its tests' names, below tests/."""
 

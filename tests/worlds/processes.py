@@ -86,11 +86,16 @@ _GRACE_S = 5.0
 
 def pytest_addoption(parser):
     parser.addoption("--fast", action="store_true", help="only what starts no process; what would is skipped")
+    parser.addoption("--wide", action="append", default=[], help="with --fast: the wide tests of this file too")
 
 
 def pytest_collection_modifyitems(config, items):
     if config.getoption("--fast"):
-        slow = [item for item in items if "dropbox_server" in item.fixturenames or item.get_closest_marker("wide")]
+        also = tuple(config.getoption("--wide"))
+        wide = {
+            item for item in items if item.get_closest_marker("wide") and not (also and item.nodeid.startswith(also))
+        }
+        slow = [item for item in items if "dropbox_server" in item.fixturenames or item in wide]
         config.hook.pytest_deselected(items=slow)
         items[:] = [item for item in items if item not in set(slow)]
 
