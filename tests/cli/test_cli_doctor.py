@@ -166,6 +166,7 @@ def test_hamilton_sees_the_whole_dropbox_and_the_engine_its_folder(machine):
     assert look(machine, "--profile", "hamilton", **found)[1]["root folder"] == "ok"
 
 
+@pytest.mark.slow
 def test_hamilton_sees_a_folder_of_his_own_alone(machine):
     engine_in_an_app_folder(machine)
     fields = {"app_key": "hamiltonapp", "name": "Hamilton", "app_folder": True, "scopes": READ}

@@ -125,6 +125,7 @@ def test_a_script_says_whom_it_expects(machine):
     assert machine.live_grants() == 1  # what was not kept was withdrawn
 
 
+@pytest.mark.slow
 def test_a_login_again_needs_nobody_and_another_account_is_refused(machine):
     expected = ["--expect-account", machine.dropbox.account_id]
     assert machine.run("authorize", "--app-key", machine.dropbox.app_key, *expected)[0] == 0
@@ -223,6 +224,7 @@ def test_revoked_is_said_with_the_command_for_this_profile(machine):
     assert requests(machine)["oauth2/token"] == before + 1
 
 
+@pytest.mark.slow
 def test_the_script_in_the_checkout_is_the_same_door(machine):
     script = Path(__file__).parent.parent.parent / "scripts" / "authorize.py"
     words = ["--app-key", machine.dropbox.app_key, "--expect-account", machine.dropbox.account_id]

@@ -8,6 +8,7 @@ import sys
 
 import command_line
 import pytest
+from sampled import slow
 
 from huracan_sync import cli
 from huracan_sync.cli import output
@@ -170,13 +171,13 @@ def status(tmp_path, shell_tail, *options, env=None):
 @pytest.mark.parametrize(
     ("tail", "codes"),
     [
-        (">&-", {0}),
-        ("2>&-", {0}),
+        slow((">&-", {0})),
+        slow(("2>&-", {0})),
         (">&- 2>&-", {0}),
         (">/dev/full", {1}),
-        ("2>/dev/full", {0}),
-        ("| true", {0}),
-        (">&- --json", {0}),
+        slow(("2>/dev/full", {0})),
+        slow(("| true", {0})),
+        slow((">&- --json", {0})),
     ],
 )
 def test_streams_that_fail_are_no_traceback(tmp_path, tail, codes):

@@ -51,6 +51,7 @@ def paths(me):
     return {entry["path_display"] for entry in me.ls(recursive=True)[0]}
 
 
+@pytest.mark.slow
 def test_no_difference_where_nothing_differs(run, dropbox, caplog):
     caplog.set_level("INFO", "urllib3")  # a scenario gives its token in the URL, which urllib3 logs
     me = client(dropbox)

@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 import urllib3
 from emulator_client import Client, client
+from sampled import slow
 
 from huracan_sync.emulator.command import add_arguments
 from huracan_sync.emulator.running import Emulator
@@ -49,7 +50,7 @@ def test_importing_the_command_loads_no_server():
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "set()\n"
 
 
-@pytest.mark.parametrize(("end", "code"), [(signal.SIGTERM, 0), (signal.SIGINT, 130)])
+@pytest.mark.parametrize(("end", "code"), [(signal.SIGTERM, 0), slow((signal.SIGINT, 130))])
 def test_the_ready_line_and_a_clean_end(tmp_path, end, code):
     command = [*COMMAND, "--port", "0", "--latency-ms", "3", "--bandwidth-mbit", "1000", "--header-limit", "9999"]
     env = {"TMPDIR": str(tmp_path), "PATH": ""}
@@ -97,6 +98,7 @@ def test_a_port_that_is_taken(dropbox):
     assert "--port 0" in done.stderr
 
 
+@pytest.mark.slow
 def test_app_folders_from_the_start():
     with Emulator.start("--app-folder") as emulator:
         me = client(emulator)

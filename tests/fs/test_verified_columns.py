@@ -97,6 +97,7 @@ def test_flipped_bytes_are_refused_and_a_flipped_table_is_not_believed(verified,
     assert again.cat_file(path, 1_000_000, 1_000_010) == data[1_000_000:1_000_010]
 
 
+@pytest.mark.slow
 def test_with_its_metadata_file_a_column_costs_a_request_a_file(engine, dropbox, environment, verified):
     engine.push(parquet_metadata=True)
     plain = DropboxFileSystem(token=dropbox.token()["access_token"], skip_instance_cache=True)

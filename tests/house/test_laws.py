@@ -427,7 +427,7 @@ BREAKS = {
 
 
 @pytest.mark.wide
-@pytest.mark.parametrize("name", sampled(BREAKS, 4))
+@pytest.mark.parametrize("name", sampled(BREAKS, 8))
 def test_a_broken_law_is_told(name):
     law, place, text = BREAKS[name]
     assert breaches(law, PACKAGE.with_added(place, text)) - breaches_of_today(law), (

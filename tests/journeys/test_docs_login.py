@@ -95,6 +95,7 @@ def test_in_a_container(reader):
     assert reader.secret.read_text().strip() not in screen
 
 
+@pytest.mark.slow
 def test_hamilton(reader, tmp_path):
     reader.with_vault_key(tmp_path)
     engine = Bare(reader.dropbox, tmp_path / "engine")

@@ -139,7 +139,7 @@ def run(dropbox, examples, steps):
 
 
 def test_model(dropbox):
-    run(dropbox, 6, 25)
+    run(dropbox, 3, 25)
 
 
 @pytest.mark.long

@@ -338,6 +338,7 @@ def test_what_was_told_of_a_zip_adds_up_whatever_becomes_of_it(world, rule):
     assert monitor.bytes == 1_600_000
 
 
+@pytest.mark.slow
 def test_a_folder_that_has_grown_since_is_not_fetched_as_a_zip(world):
     world.write(SMALL)
     world.push()
@@ -466,6 +467,7 @@ def test_a_part_damaged_on_disk_is_fetched_again(world):
     assert list(world.dst.glob("*.part")) == []
 
 
+@pytest.mark.slow
 def test_a_part_of_older_content_is_not_mixed_in(world):
     world.write({"x": 40 * MIB})
     world.push()

@@ -59,6 +59,7 @@ LARGE = noise("large", 2 * B + 5_000)
 EDGES = [0, 1, B - 1, B, B + 1, 2 * B - 1, 2 * B, 2 * B + 1, len(LARGE) - 1, len(LARGE)]
 
 
+@pytest.mark.slow
 def test_ranges_over_every_boundary(peer, dropbox, tmp_path):
     """Each range of a file of three blocks: its own bytes, by one request for the blocks it lies in."""
     world = World(tmp_path, peer=peer, keep_set=0)

@@ -196,6 +196,7 @@ def test_who_is_vouched_for_by_another_of_the_bundle_is_believed_too(stranger, t
             assert wire.exchange(f"{url}/2/x", headers={}).body == b"ok"
 
 
+@pytest.mark.slow
 def test_a_bundle_that_does_not_tell_is_taken_in_whole(stranger, monkeypatch):
     url, cert = stranger
     monkeypatch.setattr(pools, "_bundle", lambda: str(cert))

@@ -40,6 +40,7 @@ def test_a_cut_upload_goes_on_at_the_part_of_which_both_halves_arrived(world):
     assert equal(world)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("slow_connections")
 def test_a_half_that_is_refused_fails_its_part_and_the_next_run_sends_both(world):
     world.write({"x": 64 * MIB})
