@@ -10,7 +10,7 @@ from expecting import raises
 from manifest_world import item
 
 from huracan_sync.errors import ContentMismatch, NotFound
-from huracan_sync.manifest.file_kinds import Kind, sniff
+from huracan_sync.manifest.file_kinds import SNIFF, Kind, sniff
 from huracan_sync.reader.verified_blocks import VerifiedFile, check_block, remote_blocks, remote_leaves, remote_pieces
 from huracan_sync.tree.content_hash import LEAF_SIZE, leaf_hashes
 
@@ -66,6 +66,31 @@ def test_a_program_passes_only_by_its_name(data):
 def test_pieces_of_any_size_make_the_block():
     for pieces in ([DATA], [DATA[:1], DATA[1:]], [b"", DATA, b""], [bytes([each]) for each in DATA]):
         assert list(remote_blocks(Sends(*pieces), item("a.csv", DATA))) == [DATA]
+
+
+@pytest.mark.parametrize("data", [PICKLED, DATA + archive()], ids=["pickle", "a zip behind a text"])
+def test_a_program_in_pieces_is_a_program(data):
+    with raises("KIND"):
+        list(remote_pieces(Sends(*(bytes([each]) for each in data)), item("a.csv", data)))
+
+
+MARKS = b"(" * (2 * SNIFF)
+"""An unpickler would go on reading; that the file ends here shows that it is no pickle."""
+
+
+def test_a_file_that_ends_before_it_is_a_pickle_is_none():
+    assert (sniff(MARKS), sniff(MARKS, size=len(MARKS))) == (Kind.PICKLE, None)
+    signed = item("x.bin", MARKS)
+    check_block(signed, 0, MARKS)
+    assert remote_leaves(Sends(MARKS), signed, leaf_hashes(MARKS), 0, 1) == MARKS
+
+
+def test_a_pickle_that_is_called_otherwise_is_not_what_it_is_called():
+    data = PICKLED + bytes(100)
+    with raises("KIND"):
+        check_block(item("a.safetensors", data), 0, data)
+    with raises("KIND"):
+        remote_leaves(Sends(data), item("a.safetensors", data), leaf_hashes(data), 0, 1)
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from reader_world import FILES, HOUR, PIN, RULES, Publisher, World, change, foll
 from huracan_sync.errors import Busy, ConfigError, NotFound, NoTrust, Revoked, StateMissing, Unreachable
 from huracan_sync.manifest import locations, trust
 from huracan_sync.manifest.checks import Freshness
+from huracan_sync.manifest.file_kinds import Kind
 
 ROSTER = "hamilton/roster.json"
 
@@ -327,6 +328,38 @@ def test_a_new_policy_is_asked_of_what_was_read_before(world):
     world.engine.say_whom_to_trust(next_trust(world, keys=keys, channels=[policy(kinds=(2,))]))
     with raises("KIND"):
         world.reader.latest("champions")
+
+
+def test_a_kind_that_the_policy_has_not_is_refused_in_a_new_list_as_in_an_old_one(world):
+    world.publish()
+    world.reader.latest("champions")
+    pickled = b"\x80\x04N."
+    world.engine.publish_items([item("m.pkl", pickled, world.peer.put("m.pkl", pickled), kind=int(Kind.PICKLE))])
+    with raises("KIND"):
+        world.reader.latest("champions")
+    assert world.reader.last_good("champions").sequence == 1
+
+
+def test_what_is_not_remembered_is_a_whole_snapshot_all_the_same(tmp_path):
+    world = World(tmp_path, keep_set=0)
+    world.publish()
+    for path in FILES:
+        world.reader.latest("champions").read(path)
+    world.publish(FILES | {ROSTER: b"2"})
+    passing = world.reader.latest("champions", remember=False)
+    assert (passing.sequence, passing.read(ROSTER), len(passing)) == (2, b"2", len(FILES))
+    assert world.reader.last_good("champions").sequence == 1
+
+
+def test_a_channel_that_was_seen_and_has_no_head_is_told_otherwise_than_one_that_never_was(world):
+    world.publish()
+    world.reader.latest("champions")
+    for path in list(world.peer.files):
+        world.peer.delete(path)
+    with raises("HEAD_MISSING"):
+        world.reader.latest("champions")
+    with raises(NotFound, match="nothing was ever published in candles"):
+        world.reader.latest("candles")
 
 
 # --- time

@@ -8,7 +8,7 @@ import pytest
 from expecting import raises
 from reader_world import HOUR, World, item, sha256
 
-from huracan_sync.errors import ContentMismatch, NotFound, UsageError
+from huracan_sync.errors import ContentMismatch, DiskFull, LocalFailure, NotFound, UsageError
 from huracan_sync.manifest import locations
 from huracan_sync.reader.snapshot import KEEP_FILE, Snapshot, bring
 from huracan_sync.tree.content_hash import LEAF_SIZE, leaf_hashes
@@ -66,6 +66,43 @@ def test_a_file_above_the_limit_is_not_kept(world, snapshot, monkeypatch):
     assert KEEP_FILE == 64 << 20
     for _ in range(2):
         assert snapshot.read("b.csv") == FILES["b.csv"]
+        assert world.peer.requests() == 1
+
+
+def test_a_file_of_exactly_the_limit_is_kept(world, snapshot, monkeypatch):
+    monkeypatch.setattr("huracan_sync.reader.snapshot.KEEP_FILE", len(FILES["b.csv"]))
+    for requests in (1, 0):
+        assert snapshot.read("b.csv") == FILES["b.csv"]
+        assert world.peer.requests() == requests
+
+
+@pytest.mark.parametrize("failure", [DiskFull, LocalFailure])
+def test_a_disk_that_keeps_nothing_is_no_reason_not_to_read(snapshot, monkeypatch, failure):
+    def refuse(*_):
+        raise failure("no")
+
+    monkeypatch.setattr(snapshot._blob_cache, "put_blob", refuse)
+    assert snapshot.read("b.csv") == FILES["b.csv"]
+
+
+def rotten(file):
+    file.write_bytes(b"\0" * len(FILES["b.csv"]))
+
+
+def linked(file):
+    file.unlink()
+    file.symlink_to("x" * len(FILES["b.csv"]))  # a link is as long as what it says
+
+
+@pytest.mark.parametrize("damage", [rotten, linked])
+def test_a_copy_that_does_not_prove_is_left_for_dropbox(world, snapshot, damage):
+    snapshot.read("b.csv")
+    file = snapshot.path("b.csv")
+    for ask in (snapshot.read, lambda path: snapshot.read_range(path, 0, 100), lambda path: snapshot.open(path).read()):
+        file.chmod(0o600) if not file.is_symlink() else None
+        damage(file)
+        world.peer.requests()
+        assert ask("b.csv") == FILES["b.csv"]
         assert world.peer.requests() == 1
 
 
@@ -162,6 +199,14 @@ def test_what_is_past_its_time_gives_nothing(world, snapshot):
             ask("b.csv")
     assert world.reader.latest("champions", allow_stale=True).read("b.csv") == FILES["b.csv"]
     assert world.peer.requests() > 0
+
+
+def test_a_clock_that_falls_back_does_not_make_it_young_again(world):
+    world.clock.now_ms += 3 * HOUR
+    stale = world.reader.latest("champions", allow_stale=True)
+    assert stale.status.value == "stale"
+    world.clock.now_ms -= 2 * HOUR
+    assert stale.status.value == "stale"
 
 
 def test_it_does_not_travel(snapshot):

@@ -72,6 +72,7 @@ RANGES = [
     (5, 10),
     (BLOCK_SIZE - 1, 2),
     (BLOCK_SIZE, BLOCK_SIZE),
+    (BLOCK_SIZE + 5, 10),
     (3, 2 * BLOCK_SIZE),
     (len(LARGE) - 1, 1),
     (len(LARGE) - 1, 100),
