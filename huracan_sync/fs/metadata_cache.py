@@ -98,16 +98,14 @@ class MetadataCache:
         return listing.entries.get(key(path))
 
     def remembered(self, path: str, *, ttl_s: float = TTL_S) -> Present | None:
-        """What lay at a path a moment ago; None when that is not known."""
+        """What lay at a path a moment ago; None when that is not known. What was learned last counts."""
         wanted, since = key(path), self._clock() - ttl_s
         with self._lock:
-            known = self._paths.get(wanted)
-            if known is not None and known[1] > since:
-                return known[0]
-            for listing, at in self._listings.values():
-                if at > since and listing.covers(wanted) and (present := listing.entries.get(wanted)) is not None:
-                    return present
-        return None
+            known, at = self._paths.get(wanted, (None, since))
+            for listing, then in self._listings.values():
+                if then > since and then >= at and listing.covers(wanted):
+                    known, at = listing.entries.get(wanted), then  # None: a later listing does not show it
+            return known if at > since else None
 
     def listing(self, folder: str, *, recursive: bool) -> list[tuple[str, Present]]:
         """What lies in a folder now, with its paths.

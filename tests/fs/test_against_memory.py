@@ -1,5 +1,7 @@
 """Random sequences of operations: the Dropbox filesystem does what fsspec's `memory://` does."""
 
+from collections import Counter
+
 import pytest
 from fsspec.implementations.memory import MemoryFileSystem
 from hypothesis import HealthCheck, Phase, settings
@@ -23,9 +25,10 @@ def blob(content):
 class Machine(RuleBasedStateMachine):
     """One client that believes what it knows, or two that take turns and ask; `memory` is what must come of it."""
 
-    def __init__(self, emulator):
+    def __init__(self, emulator, taken):
         super().__init__()
         self.emulator = emulator
+        self.taken = taken
 
     @initialize(alone=st.booleans())
     def begin(self, alone):
@@ -178,6 +181,7 @@ class Machine(RuleBasedStateMachine):
     @invariant()
     def both_clients_hold_the_same_tree(self):
         if hasattr(self, "memory"):
+            self.taken["steps"] += 1
             expected = {path: self.memory.cat(path) for path in self.memory.find("/")}
             for client in self.clients:
                 found = client.find("/", detail=True)
@@ -185,8 +189,10 @@ class Machine(RuleBasedStateMachine):
 
 
 def run(emulator, examples, steps):
+    """How many steps were taken: sequences may end early."""
+    taken = Counter()
     run_state_machine_as_test(
-        lambda: Machine(emulator),
+        lambda: Machine(emulator, taken),
         settings=settings(
             max_examples=examples,
             stateful_step_count=steps,
@@ -197,6 +203,7 @@ def run(emulator, examples, steps):
             suppress_health_check=list(HealthCheck),
         ),
     )
+    return taken["steps"]
 
 
 def test_it_does_what_memory_does(dropbox, environment):
@@ -205,4 +212,6 @@ def test_it_does_what_memory_does(dropbox, environment):
 
 @pytest.mark.slow
 def test_it_does_what_memory_does_over_5000_steps(dropbox, environment):
-    run(dropbox, examples=100, steps=50)
+    left = 5000
+    while left > 0:
+        left -= run(dropbox, examples=1 + left // 50, steps=50)

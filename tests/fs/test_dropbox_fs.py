@@ -146,6 +146,18 @@ def test_a_listing_is_never_stale(dropbox_fs, dropbox, environment, requests):
     assert dropbox_fs.find("/d") == []
 
 
+@pytest.mark.parametrize("learned", ["ls", "info", "cat"])
+@pytest.mark.parametrize("told", ["find", "ls"])
+def test_what_a_later_listing_does_not_show_is_not_there(dropbox_fs, dropbox, environment, learned, told):
+    other = DropboxFileSystem(token=dropbox.token()["access_token"], skip_instance_cache=True)
+    dropbox_fs.pipe({"/d/a": b"a", "/d/b": b"b"})
+    getattr(dropbox_fs, learned)("/d" if learned == "ls" else "/d/b")
+    dropbox_fs.find("/")
+    other.rm("/d/b")
+    assert (dropbox_fs.find("/d") if told == "find" else dropbox_fs.ls("/d", detail=False)) == ["/d/a"]
+    assert not dropbox_fs.exists("/d/b")
+
+
 def test_what_is_not_there_is_asked_again(dropbox_fs, dropbox, environment):
     other = DropboxFileSystem(token=dropbox.token()["access_token"], skip_instance_cache=True)
     assert not dropbox_fs.exists("/x")
