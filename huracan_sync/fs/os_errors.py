@@ -23,6 +23,7 @@ from huracan_sync.errors import (
 
 _WHAT_LIES_THERE = {"folder": errno.EISDIR, "file_ancestor": errno.ENOTDIR}
 _NOT_WHAT_WAS_ASKED = {"not_folder": errno.ENOTDIR, "not_file": errno.EISDIR}
+_BY_CODE = {"CHANNEL_NAME": errno.EINVAL}
 _BY_KIND: tuple[tuple[type[HuracanError], int], ...] = (
     (HostilePath, errno.EINVAL),
     (UsageError, errno.EINVAL),
@@ -47,6 +48,8 @@ def code_of(error: HuracanError) -> int:
     last_tag = str(error.facts.get("tags", "")).rpartition("/")[2]
     if isinstance(error, UsageError) and last_tag in _NOT_WHAT_WAS_ASKED:
         return _NOT_WHAT_WAS_ASKED[last_tag]
+    if error.code in _BY_CODE:
+        return _BY_CODE[error.code]
     return next((code for kind, code in _BY_KIND if isinstance(error, kind)), errno.EIO)
 
 

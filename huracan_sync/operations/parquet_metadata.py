@@ -14,7 +14,7 @@ from __future__ import annotations
 import hashlib
 import io
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
@@ -25,7 +25,7 @@ from huracan_sync.disk.parquet import MAGIC, read_footer
 from huracan_sync.disk.stable_read import StableRead
 from huracan_sync.errors import FileChanged, HuracanError
 from huracan_sync.transfer.compare import ChangeSet
-from huracan_sync.transfer.journal import Synced
+from huracan_sync.transfer.journal import Origin, Synced
 from huracan_sync.transfer.journal.synced_files import SyncedFiles
 from huracan_sync.transfer.pair import Pair, PairPlan
 from huracan_sync.tree.content_hash import content_hash
@@ -99,8 +99,40 @@ def bring(
     Raises:
         HuracanError: it could not be written or sent.
     """
-    folder = name[: -len(NAME)]
+    folder, key = name[: -len(NAME)], fold(name)
     synced, elsewhere = pair.journal.synced(pair.id), pair.journal.remote_changes(pair.id)
+    alike, left_out = _files_of(plan, folder, synced, elsewhere, is_set=is_set)
+    known, before = synced.get(key), stamp_of(pair.disk, name)
+    there = elsewhere.get(key, known.entry if known else None)
+    lying = known.entry.content_hash if known and known.stamp == before and key not in elsewhere else None
+    mark = _digest_of(alike)
+    # What nobody has signed must not be signed by what is said of it.
+    is_strange = any(each.origin is Origin.UNSIGNED for each in alike)
+    is_settled = known is not None and (known.origin is Origin.UNSIGNED) == is_strange
+    if lying and is_settled and not left_out and _mark_of(pair.disk, name) == (mark, 0):
+        return {}
+    described = describe(pair.disk, alike, folder)
+    content = _marked(described, mark)
+    if content and is_strange:
+        pair.journal.note_unsigned([content_hash(content)])
+    if content and content_hash(content) != lying:
+        send([Copy(_written(pair.disk, name, content, like=alike[0].entry.path), there)])
+    if not is_strange:
+        pair.journal.note_origin(pair.id, [key], Origin.OURS)
+    if not content or pair.journal.known(pair.id, name) != content_hash(content):
+        forget(pair, name)
+    return dict(sorted((left_out | described.left_out).items()))
+
+
+def _files_of(
+    plan: PairPlan,
+    folder: str,
+    synced: Mapping[str, Synced],
+    elsewhere: Mapping[str, Entry | None],
+    *,
+    is_set: bool,
+) -> tuple[list[Synced], dict[str, str]]:
+    """What both sides hold of a dataset, and what else lies in Dropbox, with the reason why it is left out."""
     here = {key: each for key, each in sorted(synced.items()) if is_part(key, folder)}
     gone = {fold(step.path) for step in plan.steps.deletes}
     missing = {key for key in here if key in plan.changes.base and key not in plan.changes.here}
@@ -114,23 +146,7 @@ def bring(
                 left_out[here[key].entry.path] = OTHER_CONTENT
             elif not is_set:
                 left_out[entry.path] = NOT_HERE
-    known, before, key = synced.get(fold(name)), stamp_of(pair.disk, name), fold(name)
-    there = elsewhere.get(key, known.entry if known else None)
-    lying = known.entry.content_hash if known and known.stamp == before and key not in elsewhere else None
-    mark = _digest_of(alike)
-    if lying and not left_out and _mark_of(pair.disk, name) == (mark, 0):
-        return {}
-    described = describe(pair.disk, alike, folder)
-    left_out |= described.left_out
-    if not described.content:
-        forget(pair, name)
-        return dict(sorted(left_out.items()))
-    content = _marked(described, mark)
-    if content_hash(content) != lying:
-        send([Copy(_written(pair.disk, name, content, like=alike[0].entry.path), there)])
-    if pair.journal.known(pair.id, name) != content_hash(content):
-        forget(pair, name)
-    return dict(sorted(left_out.items()))
+    return alike, left_out
 
 
 def forget(pair: Pair, name: RelPath) -> None:
@@ -235,6 +251,9 @@ def _mark_of(root: Root, name: RelPath) -> tuple[bytes, int] | None:
 
 
 def _marked(described: Described, mark: bytes) -> bytes:
+    """What is written; empty where there is nothing to describe."""
+    if not described.content:
+        return b""
     head = MAGIC + b"huracan_sync %s %010d\n" % (mark, len(described.left_out))
     return head + described.content.removeprefix(MAGIC)
 

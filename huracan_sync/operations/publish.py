@@ -91,10 +91,10 @@ class Publish:
                 push.signer.prefetch()
             was_here = parquet_metadata.is_here(plan)
             push.upload(plan)
+            push.vouch()
             push.add_metadata(plan)
             for failure in report.failed:
                 raise failure.error
-            push.vouch()
             signed = push.signer.sign(without=_gone(plan.changes), strict=True, overwrite=push.options.overwrite)
             if signed is None:
                 raise NoSigningKey("nothing on this machine can sign")

@@ -118,8 +118,7 @@ class Push:
         self.pair = pair
         self.options = _with_metadata(options or PushOptions(), pair)
         self.report = PushReport()
-        self.is_set = False
-        """Whether what is not on the disk is no part of it, though it lies in Dropbox."""
+        self.is_set = False  # whether what is not on the disk is no part of it, though it lies in Dropbox
         self._context = context
         self._channel = channel
         self._metadata: list[RelPath] = []
@@ -152,6 +151,7 @@ class Push:
             push_notes.say_what_keeps_its_case(self.pair, plan)
             plan, self.report.renamed = copy_renamed(self.pair, plan)
             self.upload(plan)
+            self.vouch()
             self.add_metadata(plan)
             self.count_skipped(plan)
             plan = plan.only_deletes()  # a first push is large, and signing needs the memory
@@ -306,7 +306,6 @@ class Push:
 
     def sign(self, plan: PairPlan) -> None:
         """Sign a manifest of what both sides hold alike, without what is about to be deleted."""
-        self.vouch()
         signed = self.signer.sign(without=[step.path for step in plan.steps.deletes])
         if signed is None:
             return

@@ -88,6 +88,7 @@ def _markdown(rows: list[dict[str, Any]]) -> str:
             text = f"{row['seconds']:.2f} ({row['requests']})"
             cells.append("fails" if row["error"] else f"**{text}**" if row["seconds"] == best else text)
         lines.append(f"| {work} | {' | '.join(cells)} |")
+    lines += [f"fails: {row['work']}, {row['who']}: {row['error']}" for row in rows if row["error"]]
     return "\n".join(lines)
 
 

@@ -34,6 +34,7 @@ def account(engine, monkeypatch, tmp_path):
     from huracan_sync import DropboxSync  # noqa: F401 - the front door opens
     from huracan_sync.fs import DropboxFileSystem, SnapshotFileSystem
 
+    monkeypatch.chdir(tmp_path)  # some of them write there
     for kind in (DropboxFileSystem, SnapshotFileSystem):
         kind.clear_instance_cache()
         fsspec.register_implementation(kind.protocol, kind, clobber=True)

@@ -7,6 +7,7 @@ import pytest
 from huracan_sync import errors
 from huracan_sync.errors import Conflict, HuracanError, UsageError
 from huracan_sync.fs.os_errors import as_os_error, code_of, os_error
+from huracan_sync.manifest.refusals import refused
 
 # our error -> errno, and the class that Python makes of it
 CODES = [
@@ -30,6 +31,8 @@ CODES = [
     (errors.LocalFailure("x"), errno.EIO, OSError),
     (errors.ContentMismatch("x"), errno.EIO, OSError),
     (errors.ServiceFault("x"), errno.EIO, OSError),
+    (refused("CHANNEL_NAME", "x"), errno.EINVAL, OSError),
+    (refused("FORK", "x"), errno.EIO, OSError),
     (HuracanError("x"), errno.EIO, OSError),
 ]
 

@@ -1,7 +1,9 @@
 """A column of many signed files: what it costs to have every byte of it proved."""
 
 import os
+import shutil
 import time
+from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.dataset as ds
@@ -15,7 +17,9 @@ from huracan_sync.fs import DropboxFileSystem, SnapshotFileSystem
 from huracan_sync.manifest import locations
 from huracan_sync.remote import files
 
+MIB = 1024 * 1024
 PUSHED, STAGED = "pushed", "staged"
+REAL = Path(os.environ.get("HURACAN_CANDLES", Path(__file__).parents[3] / "shared/data/candles"))
 FILES, LARGE = 56, 4
 """As many as the candles of one day have; and how many of them are larger than 1 MiB here."""
 
@@ -39,7 +43,10 @@ def engine(request, dropbox, tmp_path):
     machine = Publisher(dropbox, tmp_path / "engine", clock=time.time)
     machine.roots().begin()
     files, way = getattr(request, "param", (FILES, PUSHED))
-    candles(machine.src, files)
+    if files is REAL:
+        shutil.copytree(REAL, machine.src, dirs_exist_ok=True)
+    else:
+        candles(machine.src, files)
     if way is PUSHED:
         machine.push()
     else:
@@ -74,6 +81,19 @@ def test_it_costs_at_most_a_quarter_more_bytes(verified, dropbox, environment, e
 
     assert proved <= 1.25 * unproved
     assert requests <= FILES + 2 * LARGE
+
+
+@pytest.mark.skipif(not REAL.is_dir(), reason="the real candles are not here: HURACAN_CANDLES names their folder")
+@pytest.mark.parametrize("engine", [(REAL, PUSHED)], indirect=True, ids=["real"])
+def test_so_it_does_with_real_candles(verified, dropbox, environment, engine):
+    plain = DropboxFileSystem(token=dropbox.token()["access_token"], skip_instance_cache=True)
+    values, unproved, _ = column(plain, "/Engine/data")
+    assert column(verified, "/data")[0] == values
+    verified.account.proved.clear()
+    _, proved, requests = column(SnapshotFileSystem("data", skip_instance_cache=True), "/data")
+    large = sum(file.stat().st_size > MIB for file in engine.src.rglob("*.parquet"))
+    assert proved <= 1.25 * unproved
+    assert requests <= FILES + 2 * large
 
 
 @pytest.mark.parametrize("engine", [(2, PUSHED)], indirect=True)

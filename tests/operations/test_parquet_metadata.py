@@ -328,6 +328,27 @@ def test_who_publishes_beside_it_takes_it_out_of_the_signed_list(publisher, hami
     assert signed_rows(hamilton) == (None, 650)
 
 
+def test_what_nobody_has_signed_is_no_part_of_it(publisher, hamilton, src, tmp_path):
+    """Who can write to Dropbox, and sign nothing, adds no rows to what is signed."""
+    push(publisher)
+    stranger = make_folder(tmp_path / "strange") / "thief.parquet"
+    pq.write_table(table(9000, 50), stranger)
+    files.put(publisher.remote, "/Engine/data/C0/thief.parquet", stranger.read_bytes())
+    publisher.restore("/Engine/data", src, unsigned=True)
+    assert (src / "C0/thief.parquet").exists()
+    report = push(publisher)
+    assert (report.not_in_metadata, rows_there(publisher)) == ({}, 650)
+    assert sorted(report.unsigned_files) == ["data/C0/thief.parquet", "data/_metadata"]
+    assert signed_rows(hamilton) == (600, 600), "the one that was signed last is still true of what is"
+    assert push(publisher).unsigned == 2
+    pq.write_table(table(9000, 70), src / "C0/0.parquet")
+    push(publisher)
+    assert signed_rows(hamilton) == (None, 570)
+    report = push(publisher, vouch=("C0/thief.parquet",))
+    assert (report.vouched, report.not_in_metadata) == (["C0/thief.parquet"], {})
+    assert signed_rows(hamilton) == (620, 620)
+
+
 def make_folder(path):
     path.mkdir(parents=True)
     return path

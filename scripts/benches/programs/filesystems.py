@@ -4,6 +4,8 @@ dropbox:// (this project) and dropboxdrivefs on the emulator, s3fs on a local mo
 that knows nothing yet, its result compared.
 """
 
+from __future__ import annotations
+
 import json
 import os
 import subprocess
@@ -49,8 +51,8 @@ def need(condition: bool, words: str) -> None:  # noqa: FBT001 - as assert
 class Work:
     """The works, in their order; each raises where its result is wrong."""
 
-    def __init__(self, root: str, folder: Path) -> None:
-        self.root, self.folder = root, folder
+    def __init__(self, racer: Racer, folder: Path) -> None:
+        self.racer, self.root, self.folder = racer, racer.root, folder
         self.piece = os.urandom(MIB)
 
     def put_small(self, fs: Any) -> None:
@@ -95,11 +97,19 @@ class Work:
 
     def move_folder(self, fs: Any) -> None:
         """See `WORKS`."""
-        fs.mv(f"{self.root}/small/", f"{self.root}/moved/", recursive=True)
+        self.racer.move(fs, f"{self.root}/small/", f"{self.root}/moved/")
 
     def remove_folder(self, fs: Any) -> None:
         """See `WORKS`."""
         fs.rm(f"{self.root}/moved", recursive=True)
+
+    def check(self, fs: Any, name: str) -> None:
+        """What the moving and the removing have left, which is not part of what they cost."""
+        if name == "move_folder":
+            need(len(fs.find(f"{self.root}/moved")) == SMALL, "another number came")
+            need(not fs.exists(f"{self.root}/small"), "something stayed")
+        elif name == "remove_folder":
+            need(not fs.exists(f"{self.root}/moved"), "something stayed")
 
 
 WORKS = {
@@ -133,7 +143,11 @@ class Racer:
         """Have the parquet files there."""
         raise NotImplementedError
 
-    def repair(self, folder: Path, work: str) -> None:
+    def move(self, fs: Any, source: str, target: str) -> None:
+        """Move a folder."""
+        fs.mv(source, target, recursive=True)
+
+    def repair(self, work: Work, name: str) -> None:
         """Have there what the work, which failed, was to leave for the next."""
 
 
@@ -162,15 +176,15 @@ class Ours(Racer):
         """See `Racer`."""
         Ours.fresh(self).put(f"{folder}/tables/", f"{self.root}/tables/", recursive=True)
 
-    def repair(self, folder: Path, work: str) -> None:
+    def repair(self, work: Work, name: str) -> None:
         """See `Racer`."""
         fs = Ours.fresh(self)
-        if work == "put_small":
-            fs.put(f"{folder}/small/", f"{self.root}/small/", recursive=True)
-        elif work == "write_long":
-            fs.pipe(f"{self.root}/long/file.bin", b"x" * MIB)
-        elif work == "move_folder":
-            fs.put(f"{folder}/small/", f"{self.root}/moved/", recursive=True)
+        if name == "put_small":
+            work.put_small(fs)
+        elif name == "write_long":
+            work.write_long(fs)
+        elif name == "move_folder":
+            fs.put(f"{work.folder}/small/", f"{self.root}/moved/", recursive=True)
 
 
 class Drive(Ours):
@@ -203,6 +217,14 @@ class S3(Racer):
         with urllib.request.urlopen(f"{self._address}/__requests") as answer:  # noqa: S310 - on loopback
             return int(answer.read())
 
+    def move(self, fs: Any, source: str, target: str) -> None:
+        """The two steps of its `mv`, which ends after the copy: it copies the folder's own name too, and that is none.
+
+        S3 has no folders, so nothing has that name there either: `FileNotFoundError`, and every file is there twice.
+        """
+        fs.copy(source, target, recursive=True)
+        fs.rm(source, recursive=True)
+
     def prepare(self, folder: Path) -> None:
         """See `Racer`."""
         fs = self.fresh()
@@ -213,7 +235,7 @@ class S3(Racer):
 def race(racer: Racer, folder: Path) -> None:
     """All works of one filesystem."""
     racer.prepare(folder)
-    work = Work(racer.root, folder)
+    work = Work(racer, folder)
     for name, words in WORKS.items():
         fs, before, began, error = racer.fresh(), racer.requests(), time.monotonic(), ""
         try:
@@ -221,10 +243,14 @@ def race(racer: Racer, folder: Path) -> None:
         except Exception as failure:  # noqa: BLE001 - whatever it is, it is the row
             error = f"{type(failure).__name__}: {str(failure)[:80]}"
         seconds, requests = time.monotonic() - began, racer.requests() - before
+        try:
+            work.check(racer.fresh(), name)
+        except Exception as failure:  # noqa: BLE001 - as above
+            error = error or f"{type(failure).__name__}: {str(failure)[:80]}"
         row = {"work": words, "who": racer.who, "seconds": seconds, "requests": requests, "error": error}
         print(json.dumps(row), flush=True)
         if error:
-            racer.repair(folder, name)
+            racer.repair(work, name)
 
 
 def main(latency_ms: str) -> None:
