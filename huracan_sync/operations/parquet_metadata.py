@@ -15,7 +15,7 @@ import hashlib
 import io
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 
@@ -23,11 +23,11 @@ from huracan_sync.disk.atomic_write import write_file
 from huracan_sync.disk.files import Root, Stamp, located, stamp_of
 from huracan_sync.disk.parquet import MAGIC, read_footer
 from huracan_sync.disk.stable_read import StableRead
-from huracan_sync.errors import FileChanged, HuracanError
+from huracan_sync.errors import FileChanged, HuracanError, UsageError
 from huracan_sync.transfer.compare import ChangeSet
 from huracan_sync.transfer.journal import Origin, Synced
 from huracan_sync.transfer.journal.synced_files import SyncedFiles
-from huracan_sync.transfer.pair import Pair, PairPlan
+from huracan_sync.transfer.pair import Options, Pair, PairPlan
 from huracan_sync.tree.content_hash import content_hash
 from huracan_sync.tree.entry import Entry
 from huracan_sync.tree.folder_view import FolderView
@@ -41,6 +41,7 @@ OTHER_CONTENT = "Dropbox holds other content"
 OTHER_SCHEMA = "its schema is another than that of most files"
 NOT_HERE = "it lies in Dropbox and not on this disk"
 OLDER = "the _metadata in Dropbox is older; push with --parquet-metadata from where all files are"
+AnyOptions = TypeVar("AnyOptions", bound=Options)
 _MARK = re.compile(MAGIC + rb"huracan_sync ([0-9a-f]{64}) ([0-9]{10})\n")
 """It stands between the magic and the footer, where no reader of parquet looks."""
 _MARK_LENGTH = 93
@@ -55,18 +56,25 @@ class Described(NamedTuple):
     """Which files it does not describe, and why."""
 
 
-def kept(pair: Pair, changes: ChangeSet, *, asked: bool) -> list[RelPath]:
-    """The `_metadata` files that a push keeps true: the one it is asked for, and all here that a push has made before.
+def wanting(options: AnyOptions, pair: Pair) -> AnyOptions:
+    """The same options, whose filter takes the `_metadata` file too.
 
-    Where nothing has changed and none is asked for, there is nothing to keep.
+    Raises:
+        UsageError: a single file is no dataset.
     """
     if isinstance(pair.disk, FolderView) and pair.disk.is_flat:
+        raise UsageError("a single file is no dataset", hint="name the folder of the dataset to keep its _metadata")
+    wanted = options.wanted
+    return options if wanted is None else msgspec.structs.replace(options, wanted=lambda p: p == NAME or wanted(p))
+
+
+def kept(pair: Pair, changes: ChangeSet, *, asked: bool) -> list[RelPath]:
+    """The `_metadata` files that a push keeps true: the one it is asked for, and all here that pushes have made."""
+    if isinstance(pair.disk, FolderView) and pair.disk.is_flat:
         return []
-    found = {NAME} if asked else set[RelPath]()
-    if changes.here or changes.there or changes.base:
-        lying = [*SyncedFiles(pair.journal, pair.id).called(NAME), *(each.path for each in changes.here.values())]
-        found |= {path for path in lying if path.rpartition("/")[2] == NAME and _mark_of(pair.disk, path)}
-    return sorted(found)
+    lying = [*SyncedFiles(pair.journal, pair.id).called(NAME), *(each.path for each in changes.here.values())]
+    found = {path for path in lying if path.rpartition("/")[2] == NAME and _mark_of(pair.disk, path)}
+    return sorted({*found, NAME} if asked else found)
 
 
 def without(plan: PairPlan, names: Sequence[RelPath]) -> PairPlan:

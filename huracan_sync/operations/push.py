@@ -18,8 +18,7 @@ import msgspec
 
 from huracan_sync.disk.parquet import check_whole
 from huracan_sync.errors import Conflict as ConflictError
-from huracan_sync.errors import DiskFull, FileChanged, LocalFailure, NotFound, UsageError
-from huracan_sync.operations import push_notes
+from huracan_sync.errors import DiskFull, FileChanged, LocalFailure, NotFound
 from huracan_sync.operations.places import bring_home
 from huracan_sync.operations.renames import copy_renamed, find_renamed
 from huracan_sync.remote.client import Remote
@@ -36,7 +35,6 @@ from huracan_sync.transfer.pair import Options, Pair, PairPlan, Report, sides
 from huracan_sync.transfer.progress import Failure, Monitor
 from huracan_sync.transfer.remote_side import refresh_remote
 from huracan_sync.tree.folder_view import FolderView
-from huracan_sync.tree.parquet_dataset import SUMMARY
 from huracan_sync.tree.paths import RelPath, fold, join
 from huracan_sync.tree.plan import Conflict, Copy, Places, Plan, empties_the_tree, plan
 from huracan_sync.tree.units import counted
@@ -116,7 +114,11 @@ class Push:
         self, context: Context, pair: Pair, options: PushOptions | None = None, *, channel: str | None = None
     ) -> None:
         self.pair = pair
-        self.options = _with_metadata(options or PushOptions(), pair)
+        self.options = options or PushOptions()
+        if self.options.parquet_metadata:
+            from huracan_sync.operations import parquet_metadata  # noqa: PLC0415 - start-up time
+
+            self.options = parquet_metadata.wanting(self.options, pair)
         self.report = PushReport()
         self.is_set = False  # whether what is not on the disk is no part of it, though it lies in Dropbox
         self._context = context
@@ -147,8 +149,11 @@ class Push:
             self._guard(plan)
             if plan.steps.copies:
                 signer.prefetch()
-            push_notes.say_what_stays(self.pair, plan, delete=self.options.delete)
-            push_notes.say_what_keeps_its_case(self.pair, plan)
+            if plan.changes.base or plan.changes.here:
+                from huracan_sync.operations import push_notes  # noqa: PLC0415 - start-up time
+
+                push_notes.say_what_stays(self.pair, plan, delete=self.options.delete)
+                push_notes.say_what_keeps_its_case(self.pair, plan)
             plan, self.report.renamed = copy_renamed(self.pair, plan)
             self.upload(plan)
             self.vouch()
@@ -166,7 +171,7 @@ class Push:
         bring_home(self.pair, changes)
         steps = self._steps(changes, delete=options.delete)
         made = PairPlan(changes, steps)
-        if options.parquet_metadata or changes.here or changes.there or changes.base:
+        if options.parquet_metadata or self._changing or changes.here or changes.there or changes.base:
             from huracan_sync.operations import parquet_metadata  # noqa: PLC0415 - start-up time: most runs need none
 
             self._metadata = parquet_metadata.kept(self.pair, changes, asked=options.parquet_metadata)
@@ -192,7 +197,7 @@ class Push:
         from huracan_sync.operations import parquet_metadata  # noqa: PLC0415 - start-up time
 
         steps = self._steps(changes, delete=False)
-        copies = tuple(step for step in steps.copies if step.path.rpartition("/")[2] != SUMMARY)
+        copies = tuple(step for step in steps.copies if step.path.rpartition("/")[2] != parquet_metadata.NAME)
         agreed = tuple(step for step in steps.agreements if step.entry is not None)
         part = self.pair.told(PairPlan(changes, Plan(copies, agreements=agreed)), None, is_push=True)
         self._changing |= parquet_metadata.changing(part.steps)
@@ -369,19 +374,6 @@ class Push:
         failed = {fold(failure.path) for failure in self.report.failed}
         compared = sum(key in changes.here or key in changes.synced for key in failed)
         self.report.skipped = max(0, changes.local_count - self.report.uploaded - self.report.renamed - compared)
-
-
-def _with_metadata(options: PushOptions, pair: Pair) -> PushOptions:
-    """The same options, whose filters take the `_metadata` file where one is kept.
-
-    Raises:
-        UsageError: a single file is no dataset.
-    """
-    if options.parquet_metadata and isinstance(pair.disk, FolderView) and pair.disk.is_flat:
-        raise UsageError("a single file is no dataset", hint="name the folder of the dataset to keep its _metadata")
-    if not options.parquet_metadata or (wanted := options.wanted) is None:
-        return options
-    return msgspec.structs.replace(options, wanted=lambda path: path == SUMMARY or wanted(path))
 
 
 def _as_failure(conflict: Conflict) -> Failure:

@@ -260,6 +260,17 @@ def test_a_pair_above_renews_it_in_its_folder(publisher, src, tmp_path):
     assert pq.read_metadata(top / "data" / NAME).row_group(0).column(0).file_path == "C0/0.parquet"
 
 
+def test_very_many_new_files_that_are_sent_as_they_are_found_are_in_it(publisher, hamilton, src, monkeypatch):
+    push(publisher)
+    for n in range(9):
+        pq.write_table(table(0, 10), src / f"C0/new{n}.parquet")
+    monkeypatch.setattr("huracan_sync.transfer.compare.NEW_AT_ONCE", 3)
+    report = publisher.push()
+    assert (report.failed, report.not_in_metadata) == ([], {})
+    assert rows(src) == rows_there(publisher) == 690
+    assert signed_rows(hamilton) == (690, 690)
+
+
 def test_one_that_cannot_be_renewed_is_signed_no_more(publisher, hamilton, src, monkeypatch):
     push(publisher)
     pq.write_table(table(9000, 50), src / "C0/0.parquet")
