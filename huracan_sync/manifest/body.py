@@ -10,6 +10,7 @@ from __future__ import annotations
 import bisect
 import functools
 import itertools
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from typing import Annotated, Literal
 
@@ -78,10 +79,17 @@ class Items:
     """The entries of a body in the order of their paths, stretch after stretch, each read when it is needed."""
 
     def __init__(
-        self, firsts: Sequence[str], load: Callable[[int], list[Item]], count: int, parts: tuple[bytes, ...]
+        self,
+        firsts: Sequence[str],
+        load: Callable[[int], list[Item]],
+        count: int,
+        parts: tuple[bytes, ...],
+        check: Callable[[], object] = lambda: None,
     ) -> None:
         self.is_whole = firsts == _WHOLE
         """Whether all of them were read, and looked at together."""
+        self.check = check
+        """Looks at all of them together, a stretch at a time. Raises as `read`."""
         self.parts = parts
         """SHA-256 of the body and its shards."""
         self._firsts = firsts
@@ -155,7 +163,8 @@ def entries(head: Head, policy: Policy, fetch: Fetch, *, lazily: bool = True) ->
             raise refused("ORDER", "the shards of a body overlap")
         return piece
 
-    return Items([shard.first for shard in index], load, head.entry_count, parts)
+    check = lambda: deque(pieces(head, policy, fetch), 0)  # noqa: E731 - gone through, and not held
+    return Items([shard.first for shard in index], load, head.entry_count, parts, check)
 
 
 def _each(head: Head, fetch: Fetch) -> Iterator[list[Item]]:

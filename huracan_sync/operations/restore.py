@@ -8,7 +8,8 @@ afterwards sends nothing back.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +26,7 @@ from huracan_sync.errors import ContentMismatch, HostilePath, HuracanError, Loca
 from huracan_sync.manifest.locations import check_channel
 from huracan_sync.manifest.refusals import refused
 from huracan_sync.manifest.scope import channel_of, scope_of
+from huracan_sync.operations import restore_told
 from huracan_sync.operations.places import one_of_each
 from huracan_sync.operations.restore_options import RestoreOptions, RestoreReport, Snapshot
 from huracan_sync.remote.client import Remote
@@ -34,20 +36,22 @@ from huracan_sync.signing.context import Context
 from huracan_sync.signing.signing_key import KeyPlace
 from huracan_sync.transfer.compare import ChangeSet, ManifestEntries
 from huracan_sync.transfer.journal import Synced
-from huracan_sync.transfer.pair import Pair, PairPlan, sides
+from huracan_sync.transfer.pair import Pair, PairPlan
 from huracan_sync.transfer.progress import Failure, Monitor
 from huracan_sync.tree.active_names import active
 from huracan_sync.tree.entry import Entry
 from huracan_sync.tree.folder_view import FolderView
 from huracan_sync.tree.look_alikes import look_alikes
 from huracan_sync.tree.paths import RelPath, fold, join
-from huracan_sync.tree.plan import Conflict, Copy, Places, Plan, plan
+from huracan_sync.tree.plan import Copy, Places, Plan, plan
 from huracan_sync.tree.spelling import Spelling
 from huracan_sync.tree.units import counted
 
 if TYPE_CHECKING:
+    from huracan_sync.disk.files import Stamp
     from huracan_sync.operations.restore_shares import RestoreShares
     from huracan_sync.signing.local_manifest import LocalManifest
+    from huracan_sync.transfer.download import Downloaded
     from huracan_sync.transfer.download_file import DownloadContext
 
 __all__ = ["Restore", "RestoreOptions", "RestoreReport", "Snapshot", "restore"]
@@ -91,11 +95,14 @@ class Restore:
         """Carry out the plan, alone with the pair. Raises as `restore`."""
         pair, report = self.pair, self.report
         with pair.run("restore", report, wait_s=self.options.wait_s):
-            plan = self.plan()
+            self._fetch_manifest()
+            ahead = self._download_ahead()
+            plan = self.compare()
+            self._guard(plan)
             self.download(plan)
             self._delete(plan)
             sweep(pair.local, plan.changes.parts)  # of an older plan: what this one needed is in its place
-            report.skipped = plan.changes.unchanged + len(plan.steps.agreements)
+            report.skipped = plan.changes.unchanged - ahead + len(plan.steps.agreements)
             self._write_local_manifest()
             if self.options.snapshot is not None or plan.changes.contradicted or self._has_strays:
                 pair.journal.distrust(pair.id)  # what lies in Dropbox now may be something else
@@ -115,7 +122,7 @@ class Restore:
         check_channel(channel)
         manifest = fetch_manifest(self._context, scope_of(pair.root, pair.remote.root), channel, at=options.at)
         blocks = {fold(item.path): item.blocks for item in manifest.items if item.blocks}
-        snapshot = Snapshot([item.entry() for item in manifest.items], blocks, manifest.sequence, is_signed=True)
+        snapshot = Snapshot(manifest.items.entries(), blocks, manifest.sequence, is_signed=True)
         self.options = msgspec.structs.replace(options, snapshot=snapshot)
         self.report.sequence = manifest.sequence
         self.report.verified_by = [channel]
@@ -209,7 +216,9 @@ class Restore:
 
     def _look_alikes(self, changes: ChangeSet) -> list[Problem]:
         """Files that Dropbox tells apart and this disk does not: none of them is touched."""
-        alike = look_alikes({entry.path for entry in (*changes.here.values(), *_everything_there(changes))})
+        if all(each.path.isascii() for each in chain(changes.here.values(), _everything_there(changes))):
+            return []
+        alike = look_alikes({entry.path for entry in chain(changes.here.values(), _everything_there(changes))})
         folders = {other: Path(*located(self.pair.disk, RelPath(other))).parent for other in alike.values()}
         folding = {folder for folder in {*folders.values()} if is_folding(folder)}
         return [Problem(p, one_to_this_disk(p, alike[p])) for p in sorted(alike) if folders[alike[p]] in folding]
@@ -221,10 +230,10 @@ class Restore:
         report.unsigned, report.unsigned_files = len(there), sorted(there)[:NAMED]
         report.contradicted = sorted(changes.contradicted)
         if there:
-            named = _some(report.unsigned_files, len(there))
+            named = restore_told.some(report.unsigned_files, len(there))
             note(f"{counted(len(there), 'file')} in Dropbox, signed by nobody: {named}")
         if report.contradicted:
-            named = _some(report.contradicted, len(report.contradicted))
+            named = restore_told.some(report.contradicted, len(report.contradicted))
             note(f"Dropbox holds other content than is signed; the signed content counts: {named}")
 
     def _steps(self, changes: ChangeSet) -> Plan:
@@ -270,50 +279,68 @@ class Restore:
 
     def download(self, plan: PairPlan) -> list[Synced]:
         """Download what the plan says and settle what agrees already; returns what is newly synced."""
-        pair, report, snapshot = self.pair, self.report, self.options.snapshot
+        pair, report = self.pair, self.report
         changes, copies = plan.changes, plan.steps.copies
-        kept = _kept(plan)
+        kept = restore_told.kept(plan)
         report.kept, report.kept_files = len(kept), kept[:NAMED]
         pair.settle(plan)
         pair.report_failures([Failure(p.path, p.error) for p in changes.problems], report)
         pair.report_failures([Failure(str(e.facts.get("path", "")), e) for e in changes.refused], report)
-        pair.report_failures([_as_failure(conflict) for conflict in plan.steps.conflicts], report)
+        pair.report_failures([restore_told.as_failure(conflict) for conflict in plan.steps.conflicts], report)
         if not copies:
             return []
-        from huracan_sync.transfer.download import Download  # noqa: PLC0415 - start-up time: most runs fetch nothing
-        from huracan_sync.transfer.download_file import DownloadContext  # noqa: PLC0415
-        from huracan_sync.transfer.worker_pool import WorkerPool  # noqa: PLC0415
-
-        pair.monitor.planned(len(copies), plan.steps.bytes_to_copy)
-        before = pair.remote.wire.meter.read()
-        scratch = pair.journal.home / "scratch"
-        scratch.mkdir(exist_ok=True, mode=0o700)
-        with WorkerPool(pair.remote.cut_short) as pool:
-            context = DownloadContext(
-                pair.remote,
-                pair.journal,
-                pair.id,
-                pair.disk,
-                pair.root,
-                pair.monitor,
-                pool,
-                scratch,
-                changes.stamps,
-                self.options.stop,
-                snapshot.blocks if snapshot else self._blocks,
-                self.options.validate,
-                changes.signed,
-            )
-            shares = self._shares(context)
-            outcome = Download(context).run(copies, _everything_there(changes), shares)
-        report.bytes_received += shares.received if shares else 0
-        report.bytes_received += (pair.remote.wire.meter.read() - before).bytes_received
-        report.downloaded += len(outcome.done)
+        outcome = self._fetch(copies, _everything_there(changes), changes.stamps, changes.signed)
         report.failed += [self._as_refused(failure, changes) for failure in outcome.failures]
         report.left_out = sorted(outcome.left_out)
         if outcome.stopped:
             raise outcome.stopped
         return outcome.done
+
+    def _download_ahead(self) -> int:
+        """Of very many entries, put in place what this disk never had, a part at a time; how many files.
+
+        What cannot be had is met again with the rest, and told there.
+        """
+        snapshot, options, before = self.options.snapshot, self.options, self.report.downloaded
+        if snapshot is None or not snapshot.is_signed or options.validate is not None:
+            return 0
+        from huracan_sync.operations.restore_ahead import copies_ahead  # noqa: PLC0415 - start-up time
+
+        for copies, part in copies_ahead(self.pair, snapshot.entries, self.pair.wanted(options.wanted)):
+            signed = {fold(entry.path): entry for entry in part.entries}
+            outcome = self._fetch(copies, part.entries, {}, signed, part.split)
+            if outcome.stopped:
+                raise outcome.stopped
+        return self.report.downloaded - before
+
+    def _fetch(
+        self,
+        copies: Sequence[Copy],
+        everything: Iterable[Entry],
+        stamps: Mapping[str, Stamp],
+        signed: Mapping[str, Entry],
+        split: Collection[str] = (),
+    ) -> Downloaded:
+        from huracan_sync.transfer.download import Download  # noqa: PLC0415 - start-up time: most runs fetch nothing
+        from huracan_sync.transfer.download_file import DownloadContext  # noqa: PLC0415
+        from huracan_sync.transfer.worker_pool import WorkerPool  # noqa: PLC0415
+
+        pair, report, snapshot = self.pair, self.report, self.options.snapshot
+        pair.monitor.planned(len(copies), sum(step.entry.size for step in copies))
+        before = pair.remote.wire.meter.read()
+        scratch = pair.journal.home / "scratch"
+        scratch.mkdir(exist_ok=True, mode=0o700)
+        with WorkerPool(pair.remote.cut_short) as pool:
+            context = DownloadContext(
+                pair.remote, pair.journal, pair.id, pair.disk, pair.root, pair.monitor, pool, scratch, stamps,
+                self.options.stop, snapshot.blocks if snapshot else self._blocks, self.options.validate, signed,
+            )  # fmt: skip
+            shares = self._shares(context)
+            outcome = Download(context).run(copies, everything, shares, split)
+        report.bytes_received += shares.received if shares else 0
+        report.bytes_received += (pair.remote.wire.meter.read() - before).bytes_received
+        report.downloaded += len(outcome.done)
+        return outcome
 
     def _shares(self, context: DownloadContext) -> RestoreShares | None:
         """The workers that carry the bytes, where there are any."""
@@ -362,46 +389,15 @@ class Restore:
         return frozenset(fold(path) for path in paths if metadata(pair.remote, join(pair.root, path)) is not None)
 
 
-def _kept(plan: PairPlan) -> list[str]:
-    """Files that differ here from what is to be restored, and that no step touches: work not pushed yet."""
-    changes, touched = plan.changes, set(map(fold, plan.steps.paths()))
-    return sorted(
-        here.path
-        for key, here in changes.here.items()
-        if key not in touched
-        and (there := changes.there.get(key)) is not None
-        and (here.size, here.content_hash) != (there.size, there.content_hash)
-    )
-
-
-def _some(paths: Sequence[str], count: int) -> str:
-    return ", ".join(map(ascii, paths[:3])) + (", ..." if count > 3 else "")
-
-
-def _everything_there(changes: ChangeSet) -> list[Entry]:
-    return [*changes.there.values(), *(it.entry for key, it in changes.synced.items() if key not in changes.there)]
+def _everything_there(changes: ChangeSet) -> Iterator[Entry]:
+    yield from changes.there.values()
+    yield from (item.entry for key, item in changes.synced.items() if key not in changes.there)
 
 
 def _as_spelled_here(step: Copy, spelling: Spelling) -> Copy:
     """Where it goes: a file that lies here in another case is this one, and so is a folder."""
     path = step.replaces.path if step.replaces else spelling.of(step.path)
     return step if path == step.path else Copy(msgspec.structs.replace(step.entry, path=path), step.replaces)
-
-
-def _as_failure(conflict: Conflict) -> Failure:
-    if conflict.source is None:
-        hint = "the local file stays; push it, or remove it yourself"
-    elif conflict.target is None:
-        hint = "move what lies there on this disk away"
-    else:
-        hint = "the local file stays; push it, or run again with --overwrite to let Dropbox win"
-    error = ConflictError(
-        f"{conflict.path}: {conflict.why}",
-        hint=hint,
-        path=conflict.path,
-        **sides(here=conflict.target, there=conflict.source),
-    )
-    return Failure(conflict.path, error)
 
 
 def restore(  # noqa: PLR0913 - what all operations take, and what this one asks

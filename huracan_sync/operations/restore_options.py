@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -48,7 +48,8 @@ class RestoreReport(Report):
 class Snapshot(msgspec.Struct, frozen=True):
     """Exactly what to restore of a folder: entries relative to it, and the block digests that are known."""
 
-    entries: list[Entry]
+    entries: Iterable[Entry]
+    """Gone through more than once."""
     blocks: Mapping[str, bytes] = {}
     """By `fold(path)`."""
     sequence: int = 0

@@ -102,6 +102,10 @@ class Snapshot:
         inside = f"{folder}/" if folder else ""
         return itertools.takewhile(lambda item: item.path.startswith(inside), self._items.since(inside))
 
+    def check_whole(self) -> None:
+        """Look at all entries together, as who puts all files on a disk must. Raises as `Reader.latest`."""
+        self._items.check()
+
     def entry(self, path: str) -> Entry:
         """The entry of a path. Raises `NotFound`."""
         return self._item(path).entry()

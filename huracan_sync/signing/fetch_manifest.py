@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Iterable, Iterator
+from typing import Generic, NamedTuple, TypeVar
 
 from huracan_sync.errors import NotFound, NoTrust, Refused
 from huracan_sync.manifest import locations
@@ -22,14 +22,37 @@ from huracan_sync.signing.head_log import committed
 from huracan_sync.signing.local_manifest import LocalManifest
 from huracan_sync.signing.open_reader import reader_at
 from huracan_sync.signing.transaction import read_items
+from huracan_sync.tree.entry import Entry
 from huracan_sync.tree.paths import join
+
+T = TypeVar("T")
+
+
+class Again(Generic[T]):
+    """Something that is made anew each time it is gone through, and never held."""
+
+    def __init__(self, begin: Callable[[], Iterator[T]]) -> None:
+        self._begin = begin
+
+    def __iter__(self) -> Iterator[T]:
+        return self._begin()
+
+
+class Listed(Again[Item]):
+    """The entries below a folder in the order of their paths, which are relative to it."""
+
+    def __init__(self, scope: Scope, items: Callable[[], Iterable[Item]]) -> None:
+        super().__init__(lambda: _below(scope, items()))
+
+    def entries(self) -> Iterable[Entry]:
+        """The same as the rest of the package describes them."""
+        return Again(lambda: (item.entry() for item in self))
 
 
 class FetchedManifest(NamedTuple):
     """What a signed manifest lists of a folder."""
 
-    items: list[Item]
-    """Their paths relative to the folder."""
+    items: Listed
     sequence: int
     local: LocalManifest
     """The manifest as it was signed, to be kept on this disk."""
@@ -63,13 +86,13 @@ def fetch_manifest(
         raise snapshot.problem  # what was last known good is not what was asked for
     if at is None or at == snapshot.sequence:
         items = _items(scope, snapshot)
-        return FetchedManifest(
-            items, snapshot.sequence, LocalManifest(place, scope.prefix, channel, *reader.kept(channel))
-        )
+        local = LocalManifest(place, scope.prefix, channel, *reader.kept(channel))
+        return FetchedManifest(items, snapshot.sequence, local)
     known, executor, parts = reader.trust(), Executor(context.remote, scope.root), dict[bytes, bytes]()
     opened = executor.perform(committed(Opened(snapshot.head, snapshot.digest, b"", []), at, known))
-    items = _below(scope, executor.perform(read_items(opened.head, known.policy(channel), parts)))
-    return FetchedManifest(items, at, LocalManifest(place, scope.prefix, channel, opened.data, parts))
+    past = executor.perform(read_items(opened.head, known.policy(channel), parts))
+    local = LocalManifest(place, scope.prefix, channel, opened.data, parts)
+    return FetchedManifest(Listed(scope, lambda: past), at, local)
 
 
 class SignedFiles(NamedTuple):
@@ -107,7 +130,7 @@ def signed_files(context: Context, scope: Scope, own: str) -> SignedFiles | None
         return None
     snapshot = _newest(reader, own)
     if snapshot is not None:
-        return SignedFiles(_items(scope, snapshot), [own], snapshot.sequence)
+        return SignedFiles(list(_items(scope, snapshot)), [own], snapshot.sequence)
     known = TrustStore(context.home, RemoteSource(context.remote, scope.root).place).load().channels
     found: dict[str, list[Item]] = {}
     for channel in (_channels(context.remote, scope.root) | known.keys()) - {own}:
@@ -117,7 +140,7 @@ def signed_files(context: Context, scope: Scope, own: str) -> SignedFiles | None
             if channel in known:
                 raise
             continue  # anybody with a token can put rubbish where no channel was ever seen
-        if snapshot is not None and (items := _items(scope, snapshot)):
+        if snapshot is not None and (items := list(_items(scope, snapshot))):
             found[channel] = items
     return SignedFiles(list(itertools.chain(*found.values())), sorted(found), 0) if found else None
 
@@ -141,16 +164,17 @@ def _channels(remote: Remote, root: str) -> set[str]:
     return {name for path in heads.values() if (name := locations.channel_of_head(f"{locations.HEADS}/{path}"))}
 
 
-def _items(scope: Scope, snapshot: Snapshot) -> list[Item]:
-    return _below(scope, [snapshot.item(entry.path) for entry in snapshot.iter(scope.prefix)])
+def _items(scope: Scope, snapshot: Snapshot) -> Listed:
+    snapshot.check_whole()
+    return Listed(scope, lambda: snapshot.items(scope.prefix))
 
 
-def _below(scope: Scope, items: Sequence[Item]) -> list[Item]:
+def _below(scope: Scope, items: Iterable[Item]) -> Iterator[Item]:
     if not scope.prefix:
-        return list(items)
+        yield from items
+        return
     inside = f"{scope.prefix}/"
-    return [
-        Item(item.path[len(inside) :], item.size, item.content_hash, item.rev, item.mtime_ms, item.kind, item.blocks)
-        for item in items
-        if item.path.startswith(inside)
-    ]
+    for item in items:
+        if item.path.startswith(inside):
+            path = item.path[len(inside) :]
+            yield Item(path, item.size, item.content_hash, item.rev, item.mtime_ms, item.kind, item.blocks)

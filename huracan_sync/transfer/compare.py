@@ -128,17 +128,17 @@ def find_changes(  # noqa: PLR0913 - both sides, and how they are looked at
         ahead: for a push, what may be done with new files where there are very many.
     """
     sides = _Sides(remote, journal, pair, local_root, remote_root, wanted)
-    if manifest is None and not local_may_miss and isinstance(local_root, Path):
+    if isinstance(local_root, Path) and manifest is None and not local_may_miss:
         return _compare_singly(sides, ahead)
+    if isinstance(local_root, Path) and manifest is not None and manifest.alone:
+        return _compare_manifest(sides, manifest)
     scanned = _scan(local_root, wanted, may_miss=local_may_miss)
     synced = journal.synced(pair)
     if scanned.others:
         scanned.problems += _hidden_by_links(scanned.others, local_root, synced)
     if isinstance(local_root, FolderView) and scanned.problems:
         scanned.problems += _hidden(scanned.problems, local_root, synced)
-    verified = tree(manifest.entries) if manifest else {}
-    contradicted: list[str] = []
-    refused: list[HostilePath] = []
+    verified, contradicted, refused = tree(manifest.entries) if manifest else {}, list[str](), list[HostilePath]()
     if manifest is None or not manifest.alone:
         refresh_remote(remote, journal, pair, remote_root, synced)
         remote_changes, refused = journal.remote_changes(pair), sides.refused()
@@ -207,16 +207,60 @@ def _compare_singly(sides: _Sides, ahead: Ahead | None) -> ChangeSet:
     if scanned.others:
         scanned.problems += _hidden_by_links(scanned.others, root, synced)
     result = _change_set(scanned, synced, remote_changes, sides.refused())
-    result.local_count += known.count
     found = _compare_local(scanned.files, remote_changes, root, result)
-    lost = known.lost(found)
-    for key in lost:
-        result.base[key] = synced[key].entry
-    for key in remote_changes:
-        if key not in found and key not in lost and (item := synced.get(key)) is not None and item.stamp is not None:
-            result.here[key], result.stamps[key] = item.entry, item.stamp
+    _add_known(known, known.lost(found), found, remote_changes, result)
     _compare_remote(remote_changes, journal.intents(sides.pair), result)
     return result
+
+
+def _compare_manifest(sides: _Sides, manifest: ManifestEntries) -> ChangeSet:
+    """As `find_changes`, with what a manifest lists, and nothing else: gone through entry by entry, and never held."""
+    journal, root, wanted = sides.journal, sides.local_root, sides.wanted
+    synced = SyncedFiles(journal, sides.pair, wanted)
+    known, alike = KnownFiles(synced), KnownFiles(synced)
+    scanned = _scan(root, wanted, may_miss=True, known=known)
+    if scanned.others:
+        scanned.problems += _hidden_by_links(scanned.others, root, synced)
+    unknown = {fold(path) for path in scanned.files}
+    lost = known.lost(unknown)
+    signed: dict[str, Entry] = {}
+    remote_changes: dict[str, Entry | None] = {}
+    for entry in manifest.entries:
+        if wanted is not None and not wanted(entry.path):
+            continue
+        key = fold(entry.path)
+        before = synced.get(key)
+        if before is not None:
+            alike.settle((key,))
+        if is_changed := not is_synced(before, entry):
+            remote_changes[key] = entry
+        if is_changed or key in unknown or key in lost:
+            signed[key] = entry
+    remote_changes |= dict.fromkeys(alike.lost(()))
+    result = _change_set(scanned, synced, remote_changes, [])
+    result.signed = signed if manifest.is_signed else {}
+    result.folders = sorted(known.folders | {path.rpartition("/")[0] for path in scanned.files})
+    _compare_local(scanned.files, remote_changes, root, result)
+    _add_known(known, lost, unknown, remote_changes, result)
+    _compare_remote(remote_changes, journal.intents(sides.pair), result)
+    return result
+
+
+def _add_known(
+    known: KnownFiles,
+    lost: AbstractSet[str],
+    found: AbstractSet[str],
+    remote_changes: Mapping[str, Entry | None],
+    result: ChangeSet,
+) -> None:
+    """Fill in what the scan left out: files as they were synced that changed in Dropbox, and those that are gone."""
+    result.local_count += known.count
+    for key in lost:
+        result.base[key] = result.synced[key].entry
+    for key in remote_changes:
+        item = result.synced.get(key)
+        if key not in found and key not in lost and item is not None and item.stamp is not None:
+            result.here[key], result.stamps[key] = item.entry, item.stamp
 
 
 def _scan(

@@ -7,7 +7,7 @@ before a crash is not fetched again. A file on disk that changed meanwhile stays
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 
 import msgspec
 
@@ -70,7 +70,11 @@ class Download:
         self._outcome = Downloaded([], [], [])
 
     def run(
-        self, copies: Sequence[Copy], everything: Iterable[Entry], elsewhere: DownloadElsewhere | None = None
+        self,
+        copies: Sequence[Copy],
+        everything: Iterable[Entry],
+        elsewhere: DownloadElsewhere | None = None,
+        split: Collection[str] = (),
     ) -> Downloaded:
         """Download them all, or as many as can be.
 
@@ -78,8 +82,9 @@ class Download:
             copies: what is wanted.
             everything: all files that lie at the remote side, to weigh whether fetching a whole folder pays.
             elsewhere: workers that fetch and place them.
+            split: folders, folded, of which not all files are among these.
         """
-        zips = download_zip.groups(copies, everything)
+        zips = download_zip.groups(copies, everything, split)
         in_zips = {fold(step.path) for group in zips for step in group.copies}
         files = [step for step in copies if fold(step.path) not in in_zips]
         if elsewhere is not None:

@@ -11,7 +11,7 @@ import threading
 import zipfile
 import zlib
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import IO
 
@@ -21,7 +21,7 @@ from huracan_sync.errors import ContentMismatch, DiskFull, HostilePath, ServiceF
 from huracan_sync.remote.client import Remote
 from huracan_sync.remote.files import open_zip
 from huracan_sync.tree.entry import Entry
-from huracan_sync.tree.paths import RelPath, check, fold, join
+from huracan_sync.tree.paths import RelPath, ancestors, check, fold, join
 from huracan_sync.tree.plan import Copy
 
 FEWEST = 6
@@ -48,43 +48,66 @@ class Group(msgspec.Struct, frozen=True):
     """Bytes of all files that lie in the folder, wanted or not."""
 
 
-def groups(copies: Sequence[Copy], everything: Iterable[Entry]) -> list[Group]:
+def groups(copies: Sequence[Copy], everything: Iterable[Entry], split: Collection[str] = ()) -> list[Group]:
     """Which folders to fetch whole. Pure.
 
     Args:
         copies: what is wanted.
         everything: all files that lie there, wanted or not.
+        split: folders, folded, of which not all files are among these.
     """
     wanted = {fold(step.path): step for step in copies if step.entry.size <= LARGEST}
-    return _groups(
-        "", wanted, {fold(entry.path): entry for entry in everything} | {k: s.entry for k, s in wanted.items()}
-    )
+    return _groups("", wanted, _totals(wanted, everything), split) if len(wanted) >= FEWEST else []
 
 
-def _groups(folder: str, wanted: dict[str, Copy], present: dict[str, Entry]) -> list[Group]:
+class _Total(msgspec.Struct):
+    """What lies in a folder, at any depth."""
+
+    files: int = 0
+    size: int = 0
+    folders: int = 0
+    """Those that hold files, itself among them."""
+
+
+def _totals(wanted: Mapping[str, Copy], everything: Iterable[Entry]) -> dict[str, _Total]:
+    """By folder: there are far fewer of them than files."""
+    totals: dict[str, _Total] = {}
+    holders: set[str] = set()
+
+    def add(key: str, size: int) -> None:
+        folder = key.rpartition("/")[0]
+        is_new = folder not in holders
+        holders.add(folder)
+        for each in ("", *ancestors(key)):
+            total = totals.setdefault(each, _Total())
+            total.files, total.size, total.folders = total.files + 1, total.size + size, total.folders + is_new
+
+    unlisted = dict(wanted)
+    for entry in everything:
+        key = fold(entry.path)
+        unlisted.pop(key, None)
+        add(key, entry.size)
+    for key, step in unlisted.items():
+        add(key, step.entry.size)
+    return totals
+
+
+def _groups(folder: str, wanted: dict[str, Copy], totals: Mapping[str, _Total], split: Collection[str]) -> list[Group]:
     if len(wanted) < FEWEST:
         return []
     wanted_bytes = sum(step.entry.size for step in wanted.values())
-    size = sum(entry.size for entry in present.values())
-    folders = {key.rpartition("/")[0] for key in present}
-    fits = len(present) + len(folders) * 2 <= MOST_FILES and size <= MOST_BYTES
+    total = totals[folder]
+    fits = total.files + total.folders * 2 <= MOST_FILES and total.size <= MOST_BYTES
     # The cost of what is not wanted is weighed against a request for each wanted file (some 64 KiB of a link's time).
-    if fits and size - wanted_bytes <= 64 * 1024 * len(wanted):
-        return [Group(folder, list(wanted.values()), size)]
+    if fits and folder not in split and total.size - wanted_bytes <= 64 * 1024 * len(wanted):
+        return [Group(folder, list(wanted.values()), total.size)]
     inner_wanted: dict[str, dict[str, Copy]] = defaultdict(dict)
-    inner_present: dict[str, dict[str, Entry]] = defaultdict(dict)
     depth = folder.count("/") + 1 if folder else 0
     for key, step in wanted.items():
         parts = key.split("/")
         if len(parts) > depth + 1:
             inner_wanted["/".join(parts[: depth + 1])][key] = step
-    for key, entry in present.items():
-        inner = "/".join(key.split("/")[: depth + 1])
-        if inner in inner_wanted:
-            inner_present[inner][key] = entry
-    return [
-        group for inner in sorted(inner_wanted) for group in _groups(inner, inner_wanted[inner], inner_present[inner])
-    ]
+    return [group for inner in sorted(inner_wanted) for group in _groups(inner, inner_wanted[inner], totals, split)]
 
 
 class Zip:

@@ -15,6 +15,8 @@ class KnownFiles:
 
     def __init__(self, synced: SyncedFiles) -> None:
         self.count = 0
+        self.folders: set[str] = set()
+        """Those that hold known files."""
         self._synced = synced
         self._is_first = not synced
         self._hashes = array("q")
@@ -24,6 +26,7 @@ class KnownFiles:
         key = fold(path)
         if self._is_first or not self._synced.had(key, stamp):
             return False
+        self.folders.add(path.rpartition("/")[0])
         self.settle((key,))
         return True
 

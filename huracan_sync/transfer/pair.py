@@ -172,13 +172,13 @@ class Pair:
             pair=self.id,
             local_root=self.disk,
             remote_root=self.root,
-            wanted=self._wanted(options.wanted),
+            wanted=self.wanted(options.wanted),
             local_may_miss=local_may_miss,
             manifest=manifest,
             ahead=ahead,
         )
 
-    def _wanted(self, asked: Callable[[str], bool] | None) -> Callable[[str], bool] | None:
+    def wanted(self, asked: Callable[[str], bool] | None) -> Callable[[str], bool] | None:
         """What takes part: never this machine's state; in the root folder itself the signed things do not either."""
         is_root = not scope_of(self.root, self.remote.root).prefix
         home, local = (Path(os.path.realpath(folder)) for folder in (self.journal.home, self.local))

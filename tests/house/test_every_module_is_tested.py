@@ -32,7 +32,7 @@ PROVED_ELSEWHERE = {
     ),
     "tests/transfer and tests/operations, through push and restore": (
         "transfer.download transfer.download_file transfer.pair transfer.remote_side "
-        "transfer.upload transfer.upload_batches operations.push_notes"
+        "transfer.upload transfer.upload_batches operations.push_notes operations.restore_told"
     ),
     "tests/operations/test_signed_push.py and test_publish.py, through push and publish": (
         "signing.fetch_manifest signing.open_reader signing.pair_manifest signing.push_signer "
