@@ -9,15 +9,20 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterable
 
+import msgspec
+
 from huracan_sync.disk.private_folder import Folder
 from huracan_sync.operations import receipts as form
 from huracan_sync.operations.receipts import Receipt, Receipts
 from huracan_sync.tree.paths import fold
 
 MOST = 512 * 1024 * 1024
-"""Bytes of the receipts of one task."""
+"""Bytes of one file here."""
+TOGETHER = 64 * 1024 * 1024
+"""Bytes of receipts in one file; those of one task are never divided."""
 REMEMBERED_S = 8 * 86400
 """A session lives for seven days; after that nobody can commit it twice."""
+_decoder = msgspec.msgpack.Decoder(list[bytes])
 _MARK = 16
 """Bytes by which a session is known here."""
 
@@ -32,11 +37,23 @@ class KeptReceipts:
         self._superseded: list[Receipt] = []
 
     def keep(self, every: Iterable[bytes]) -> None:
-        """Have the receipts on this disk."""
-        for data in every:
-            name = f"{hashlib.sha256(data).hexdigest()}.receipts"
-            if self._folder.read(name, most=MOST) is None:
-                self._folder.write(name, data)
+        """Have the receipts on this disk: many in one file, because each is made durable."""
+        together: list[bytes] = []
+        size = 0
+        for data in dict.fromkeys(every):
+            if together and size + len(data) > TOGETHER:
+                self._write(together)
+                together, size = [], 0
+            together.append(data)
+            size += len(data)
+        if together:
+            self._write(together)
+
+    def _write(self, together: list[bytes]) -> None:
+        data = msgspec.msgpack.encode(together)
+        name = f"{hashlib.sha256(data).hexdigest()}.receipts"
+        if self._folder.read(name, most=MOST) is None:
+            self._folder.write(name, data)
 
     def wanted(self) -> dict[str, Receipt]:
         """One receipt a path, by folded path, of everything that lies here, also what an earlier run left."""
@@ -48,7 +65,7 @@ class KeptReceipts:
     def _all(self) -> list[Receipts]:
         self._names = self._listed("receipts")
         found = (self._folder.read(name, most=MOST) for name in self._names)
-        return [form.decode(data) for data in found if data is not None]
+        return [form.decode(data) for together in found if together is not None for data in _decoder.decode(together)]
 
     def end(self, *, all_placed: bool) -> None:
         """The run came to its end; what failed in it is for the caller to decide.

@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, TypeVar
 
-from huracan_sync.errors import NotAuthorized, Unreachable
+from huracan_sync.errors import NotAuthorized, Unreachable, UsageError
 from huracan_sync.remote.errors import NETWORK_ATTEMPTS
 from huracan_sync.remote.grant import STAGING, Grant, Lender
 from huracan_sync.remote.http import CHUNK, Body
@@ -146,8 +146,11 @@ class Remote(ReadOnly):
             clock: seconds since 1970.
 
         Raises:
+            UsageError: the share is not above 0 and at most 1.
             NotAuthorized: this login cannot lend (it is a short-lived token itself), or lacks the scopes.
         """
+        if not 0 < share <= 1:
+            raise UsageError(f"a worker cannot have the share {share} of a login", hint="lend with share=1 / workers")
         if not isinstance(self.tokens, Lender):
             raise NotAuthorized(
                 "a short-lived token cannot be lent", hint="run `huracan-sync authorize` on the driver once"

@@ -35,8 +35,7 @@ PROVED_ELSEWHERE = {
         "transfer.upload transfer.upload_batches operations.push_notes operations.restore_told"
     ),
     "tests/operations/test_signed_push.py and test_publish.py, through push and publish": (
-        "signing.fetch_manifest signing.open_reader signing.pair_manifest signing.push_signer "
-        "operations.parquet_metadata"
+        "signing.fetch_manifest signing.open_reader signing.pair_manifest operations.parquet_metadata"
     ),
     "tests/reader, through Reader": "reader.trust_pin",
     "tests/transfer/test_forked_reading.py, in a child": "remote.forked",

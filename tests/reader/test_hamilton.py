@@ -247,7 +247,8 @@ def read_beside_a_publisher(world, *, threads, reads):
     torn, numbers, left = [], set(), iter(range(reads))
 
     def read():
-        for _ in left:  # the iterator of a range gives each number to one thread
+        # The iterator of a range gives each number to one thread. They go on until something was published beside them.
+        while next(left, None) is not None or len(numbers) < 2:
             answers = world.hamilton.at()
             seen = {answers.champion("BTCUSDT").data.decode(), answers.active("BTCUSDT"), answers.roster().date}
             numbers.update(seen)
