@@ -21,7 +21,7 @@ from huracan_sync.operations import receipts
 from huracan_sync.operations.receipts import Receipt
 from huracan_sync.remote.client import Remote
 from huracan_sync.remote.grant import Grant
-from huracan_sync.transfer.staging import PART, Staged, StreamUpload, stage_contents
+from huracan_sync.transfer.staging import PART, Staged, StreamUpload, parts_for, stage_contents
 from huracan_sync.transfer.worker_pool import WORKERS, background
 from huracan_sync.tree.content_hash import BLOCK_SIZE, block_hashes, combine, content_hash, leaf_hashes
 from huracan_sync.tree.never_synced import lies_in_never_synced
@@ -101,6 +101,7 @@ class Stager:
             clock: seconds since 1970.
         """
         self._remote = connect_lent(grant) if isinstance(grant, Grant) else grant
+        self._share = grant.share if isinstance(grant, Grant) else 1.0
         self._threads = background(WORKERS, "huracan-stage")
         self._clock = clock
         self._done: dict[str, Receipt] = {}
@@ -164,7 +165,7 @@ class Stager:
                 content = reading.read(0, size)
                 reading.check_unchanged(lambda: content_hash(content))
                 return self._add(path, content, mtime_ms, note, marked=reading.marked)
-            upload, table = StreamUpload(self._remote, self._threads), bytearray()
+            upload, table = self._upload(size), bytearray()
             try:
                 for at in range(0, size, BLOCK_SIZE):
                     piece = reading.read(at, min(BLOCK_SIZE, size - at))
@@ -188,10 +189,14 @@ class Stager:
             self._waiting[fold(path)] = (added, content)
             self._held += size
             return added
-        upload = StreamUpload(self._remote, self._threads)
+        upload = self._upload(size)
         upload.write(content)
         staged = upload.finish()
         return self._note(Added(path, size, staged.content_hash, mtime_ms, int(kind), note, table), staged)
+
+    def _upload(self, size: int) -> StreamUpload:
+        parts = parts_for(self._share, size)
+        return StreamUpload(self._remote, self._threads, part_size=parts.size, at_once=parts.at_once)
 
     def _forget(self, path: RelPath) -> None:
         self._done.pop(fold(path), None)

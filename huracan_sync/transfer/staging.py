@@ -11,6 +11,7 @@ import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from functools import partial
+from typing import NamedTuple
 
 import msgspec
 
@@ -30,8 +31,32 @@ from huracan_sync.tree.content_hash import BLOCK_SIZE, DIGEST_SIZE, block_hashes
 
 PART = 2 * BLOCK_SIZE
 """Bytes in a part of a streamed file; a smaller file is one piece."""
+MOST_PART = 64 * 1024 * 1024
+"""Bytes in a part at most, however few calls a worker may make."""
+FULL_SHARE = 0.1
+"""With less of a login's calls a worker sends larger parts, so that its link and not its calls is what limits it."""
 PARTS_AT_ONCE = 6
 """Parts of one file in memory: with the one being filled they are all that a stream takes."""
+
+
+class Parts(NamedTuple):
+    """How a file is cut."""
+
+    size: int
+    """Bytes in a part, a multiple of 4 MiB."""
+    at_once: int
+    """Parts in memory beside the one that is filled."""
+
+
+def parts_for(share: float, size: int) -> Parts:
+    """How a worker cuts a file of so many bytes: the smaller its share of a login's calls, the larger the parts.
+
+    All parts in memory hold no more than 64 MiB, but for one that is larger, which goes out while the next is filled.
+    """
+    part = PART
+    while part < MOST_PART and part < size and part * share < PART * FULL_SHARE:
+        part *= 2
+    return Parts(part, max(1, min(PARTS_AT_ONCE, MOST_PART // part - 1)))
 
 
 class Staged(msgspec.Struct, frozen=True):

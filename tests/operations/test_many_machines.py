@@ -17,6 +17,7 @@ from huracan_sync.auth.connect import connect_lent
 from huracan_sync.operations import receipts as form
 from huracan_sync.remote.files import fetch
 from huracan_sync.secret import Secret
+from huracan_sync.transfer.staging import parts_for
 
 MIB = 1024 * 1024
 # ruff: noqa: S301 - what is unpickled is our own
@@ -288,6 +289,33 @@ def by_threads(grant, shards):
 
 def refusals(dropbox):
     return sum(n for kinds in dropbox.log()["refusals"].values() for kind, n in kinds.items() if "429" in kind)
+
+
+@pytest.mark.parametrize(
+    ("share", "size", "part", "at_once"),
+    [
+        (1.0, 10**12, 8, 6),
+        (0.1, 10**12, 8, 6),
+        (0.05, 10**12, 16, 3),
+        (0.01, 10**12, 64, 1),
+        (0.0001, 10**12, 64, 1),
+        (0.01, 20 * MIB, 32, 1),
+        (0.01, 8 * MIB, 8, 6),
+    ],
+)
+def test_the_smaller_a_share_of_the_calls_the_larger_the_parts(share, size, part, at_once):
+    assert parts_for(share, size) == (part * MIB, at_once)
+
+
+def test_one_of_a_hundred_workers_sends_few_parts(dropbox, driver):
+    data = content("large", 40 * MIB)
+    counts = []
+    for share in (1.0, 0.02):
+        calls, receipts = spent(dropbox, lambda share=share: staged(driver.remote.lend(share=share), {"x": data}))
+        counts.append(sum(count for route, count in calls.items() if "append" in route))
+    assert counts == [5, 1]
+    assert commits(driver, [receipts]).failed == []
+    assert lies_there(driver, {"x": data})
 
 
 def test_under_a_lock_that_refuses_nobody_is_refused(dropbox, driver):
