@@ -28,7 +28,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, NamedTuple
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
@@ -457,8 +457,17 @@ CHECKS = [
 ]
 
 
-def really(world: World) -> float:
-    """Seconds that the same job takes with the real client against the emulator, from the first call to the last."""
+class Real(NamedTuple):
+    """What a job took."""
+
+    seconds: float
+    """From the first call to the last."""
+    calls: int
+    """Of the API; the listing that each client begins with is not counted."""
+
+
+def really(world: World) -> Real:
+    """The same job with the real client against the emulator."""
     with Emulator.start() as dropbox, tempfile.TemporaryDirectory(prefix="simulate-") as name:
         runs = [_pusher(dropbox, Path(name) / f"{number}", world, number) for number in range(world.workers)]
         dropbox.config(
@@ -468,12 +477,14 @@ def really(world: World) -> float:
             rate_limit_requests=None if world.rate is None else int(world.rate),
         )
         threads = [threading.Thread(target=run) for run in runs]
+        dropbox.control("log/reset", {})
         began = time.monotonic()
         for thread in threads:
             thread.start()
         for thread in threads:
             thread.join()
-        return time.monotonic() - began
+        seconds, calls = time.monotonic() - began, dropbox.log()["requests"]
+        return Real(seconds, sum(count for route, count in calls.items() if "list_folder" not in route))
 
 
 def _pusher(dropbox: Emulator, place: Path, world: World, number: int) -> Callable[[], object]:
@@ -499,14 +510,15 @@ def check() -> Iterator[str]:
     The simulation knows no processor: what the same job takes here without latency and limits is added to it. So is one
     call, because the real client lists the folder first.
     """
-    yield "| workers | files | simulated s | of it this machine's own | real s | simulated / real |"
-    yield "| ---: | ---: | ---: | ---: | ---: | ---: |"
+    yield "| workers | files | simulated s | of it this machine | real s | simulated / real | calls | real calls |"
+    yield "| ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |"
     for world in CHECKS:
-        own = really(replace(world, latency_s=0.0, rate=None, worker_mbit=0.0, total_mbit=0.0))
-        simulated = Simulation(world).run().seconds + world.latency_s + own
-        real = really(world)
+        own = really(replace(world, latency_s=0.0, rate=None, worker_mbit=0.0, total_mbit=0.0)).seconds
+        outcome, real = Simulation(world).run(), really(world)
+        simulated = outcome.seconds + world.latency_s + own
         yield (
-            f"| {world.workers} | {world.files:,} | {simulated:.2f} | {own:.2f} | {real:.2f} | {simulated / real:.2f} |"
+            f"| {world.workers} | {world.files:,} | {simulated:.2f} | {own:.2f} | {real.seconds:.2f} "
+            f"| {simulated / real.seconds:.2f} | {outcome.calls} | {real.calls} |"
         )
 
 

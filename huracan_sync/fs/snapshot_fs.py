@@ -55,7 +55,10 @@ def split(url: str) -> tuple[str, int | None, str]:
 
 
 class SnapshotFileSystem(ReadableFileSystem):
-    """One verified snapshot. `ls`, `find` and `info` make no request once it is open."""
+    """One verified snapshot. `ls`, `find` and `info` make no request once it is open.
+
+    Of more than 50,000 files the list is in shards, each fetched when something in it is first asked for.
+    """
 
     protocol = "huracan"
 

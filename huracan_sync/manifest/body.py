@@ -102,12 +102,15 @@ class Items:
     def __iter__(self) -> Iterator[Item]:
         return itertools.chain.from_iterable(map(self._load, range(len(self._firsts))))
 
-    def since(self, path: str) -> Iterator[Item]:
-        """Those from a path on."""
+    def since(self, path: str, inside: str = "") -> Iterator[Item]:
+        """Those from a path on; as long as they begin with `inside`, at least."""
         at = max(0, bisect.bisect_right(self._firsts, path) - 1)
         piece = self._load(at)
         yield from itertools.islice(piece, bisect.bisect_left(piece, path, key=lambda item: item.path), None)
-        yield from itertools.chain.from_iterable(map(self._load, range(at + 1, len(self._firsts))))
+        for number in range(at + 1, len(self._firsts)):
+            if not self._firsts[number].startswith(inside):
+                return
+            yield from self._load(number)
 
 
 Fetch = Callable[[bytes, int], bytes]

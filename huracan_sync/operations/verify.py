@@ -171,6 +171,7 @@ class _Looks:
             raise self._nothing(error) from None
         if snapshot.problem is not None:
             raise snapshot.problem  # what was last known good says nothing about what lies there now
+        snapshot.check_whole()
         return snapshot
 
     def begin(self) -> Pages:

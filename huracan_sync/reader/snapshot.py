@@ -100,7 +100,7 @@ class Snapshot:
     def items(self, folder: str = "") -> Iterator[Item]:
         """As `iter`, as they were signed."""
         inside = f"{folder}/" if folder else ""
-        return itertools.takewhile(lambda item: item.path.startswith(inside), self._items.since(inside))
+        return itertools.takewhile(lambda item: item.path.startswith(inside), self._items.since(inside, inside))
 
     def check_whole(self) -> None:
         """Look at all entries together, as who puts all files on a disk must. Raises as `Reader.latest`."""
@@ -199,7 +199,7 @@ class Snapshot:
         return self._tables.get(item.leaves)
 
     def _find(self, path: str) -> Item | None:
-        found = next(self._items.since(path), None)
+        found = next(self._items.since(path, path), None)
         return found if found is not None and found.path == path else None
 
     def _item(self, path: str) -> Item:

@@ -71,3 +71,11 @@ def test_shares_of_the_rate_avoid_refusals(simulate):
     world = simulate.World(workers=10, files=50_000, rate=50.0, staged=True)
     assert simulate.Simulation(world).run().refused > 100
     assert simulate.Simulation(replace(world, shares=True)).run().refused == 0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", range(2))
+def test_the_real_client_makes_as_many_calls(simulate, number):
+    """Of the jobs that the page compares those that no rate refuses: there chance decides how often."""
+    world = simulate.CHECKS[number]
+    assert simulate.Simulation(world).run().calls == pytest.approx(simulate.really(world).calls, rel=0.15)

@@ -134,7 +134,7 @@ TIME = number(0, YEAR_10000 - 1)
 
 KEY = [octets(16), octets(32), label, TIME, TIME]
 POLICY = [text(128), number(1, MAX), items(1, 8), number(1, 8), number(1, 31 * 86_400), number(0, 10 * 366 * 86_400)]
-POLICY += [items(0, 64), text(1024), number(0, 2_000_000)]
+POLICY += [items(0, 64), text(1024), number(0, 20_000_000)]
 REVOKED = [octets(16), TIME, label]
 TRUST = [
     lambda v: v == 2,
@@ -335,7 +335,7 @@ def frame(parts, sha, length, raw_len):  # 3
 def listing(raw, version, channel):
     value = unpacked(raw, "BODY_FORMAT")
     is_version = number(version, version)
-    value = fields(value, [is_version, text(128), items(version - 1, 2_000_000)], "BODY_FORMAT")
+    value = fields(value, [is_version, text(128), items(version - 1, 20_000_000)], "BODY_FORMAT")
     rows = [fields(row, ENTRY if version == 1 else SHARD, "BODY_FORMAT") for row in value[2]]
     one_spelling(raw, value)
     need(value[1] == channel, "WRONG_CHANNEL")
