@@ -152,7 +152,7 @@ class ChampionSet:
         return sorted(self._models())
 
     def champion(self, symbol: str) -> Champion:
-        """The model of a symbol, proved. Raises `NotFound` when the set has none, `KIND` when it is a pickle."""
+        """The model of a symbol, proved. Raises `NotFound` when the snapshot has none, `KIND` when it is a pickle."""
         path = self._models().get(canonical(symbol))
         if path is None:
             raise self._none(f"no champion of {canonical(symbol)}", symbol)
@@ -163,7 +163,7 @@ class ChampionSet:
         return Champion(canonical(symbol), path, item.kind, item.rev, item.content_hash, data)
 
     def roster(self) -> Roster:
-        """The roster. Raises `NotFound` when the set has none, `CONTRACT` when it is not one."""
+        """The roster. Raises `NotFound` when the snapshot has none, `CONTRACT` when it is not one."""
         return self._typed(_roster, ROSTER)
 
     def config(self, symbol: str) -> Config:
@@ -350,11 +350,11 @@ class Hamilton:
         return self.at().symbols()
 
     def champion(self, symbol: str) -> Champion:
-        """The model of a symbol, proved. Raises `NotFound` when the set has none, `KIND` when it is a pickle."""
+        """The model of a symbol, proved. Raises `NotFound` when the snapshot has none, `KIND` when it is a pickle."""
         return self.at().champion(symbol)
 
     def roster(self) -> Roster:
-        """The roster. Raises `NotFound` when the set has none, `CONTRACT` when it is not one."""
+        """The roster. Raises `NotFound` when the snapshot has none, `CONTRACT` when it is not one."""
         return self.at().roster()
 
     def config(self, symbol: str) -> Config:

@@ -115,7 +115,7 @@ class LastRun(Part):
     channel: str = ""
     """Of a publish."""
     files: int = 0
-    """Of the set that was published."""
+    """In the manifest that was published."""
     made: bool = False
     """Whether it was published by this run, and not before."""
 

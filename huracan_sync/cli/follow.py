@@ -30,7 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--root", metavar="REMOTE", help="another root folder than the profile's")
     parser.add_argument("--once", action="store_true", help="tell of the newest, then end")
     parser.add_argument(
-        "--allow-stale", action="store_true", help="also tell of sets that are past their time, until they are dead"
+        "--allow-stale", action="store_true", help="also print snapshots that are past their time, until they are dead"
     )
     parser.epilog = (
         "With --json every line is a document of its own, told apart by `event`: `snapshot` (a new set), `status` (it "

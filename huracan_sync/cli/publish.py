@@ -29,10 +29,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Give the parser the verb's arguments."""
     parser.epilog = (
         "LOCAL is laid out as readers look for it: models/champions/latest/BTCUSDT.bin, hamilton/roster.json, "
-        "hamilton/configs/BTCUSDT.json, hamilton/active/BTCUSDT.txt. Readers see the set before until all of it is "
+        "hamilton/configs/BTCUSDT.json, hamilton/active/BTCUSDT.txt. Readers see the version before until all of it is "
         "there. Pickle and joblib files are refused."
     )
-    parser.add_argument("local", metavar="LOCAL", nargs="?", help="the folder that holds the set")
+    parser.add_argument("local", metavar="LOCAL", nargs="?", help="the folder to publish")
     parser.add_argument(
         "remote", metavar="REMOTE", nargs="?", help="where it goes (default: the profile's root folder)"
     )
@@ -42,10 +42,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-n", "--dry-run", action="store_true", help="print what would be done, and do nothing")
     instead = parser.add_mutually_exclusive_group()
     instead.add_argument(
-        "--rollback", type=int, metavar="SEQ", help="make the set of an earlier sequence current again; sends no file"
+        "--rollback", type=int, metavar="SEQ", help="make an earlier sequence current again; sends no file"
     )
     instead.add_argument(
-        "--heartbeat", action="store_true", help="give the set that is current more time; sends no file"
+        "--heartbeat", action="store_true", help="keep the current manifest fresh for longer; sends no file"
     )
     parser.add_argument(
         "--root", metavar="REMOTE", help="with --rollback, --heartbeat: another root than the profile's"
@@ -62,7 +62,7 @@ def run(options: argparse.Namespace, invocation: Invocation) -> int:
         raise UsageError("--rollback and --heartbeat go without LOCAL and --dry-run", hint="they send no file")
     if not renews and (options.local is None or options.root is not None):
         hint = "`huracan-sync publish LOCAL [REMOTE]`; --root is for --rollback and --heartbeat, which need no folder"
-        raise UsageError("name LOCAL, the folder that holds the set", hint=hint)
+        raise UsageError("name LOCAL, the folder to publish", hint=hint)
     return _head_only(options, invocation) if renews else _set(options, invocation)
 
 

@@ -3,8 +3,8 @@
     plan (guards) -> kinds, keys -> transfer -> body, log, head
 
 A push brings over what it can and states that; a set is refused whole as long as anything in it is not as it must be:
-a conflict, a file that cannot be read, a program in disguise. Until the head is swapped readers see the set before.
-What was published stays readable: an earlier set becomes current again without its files being sent again.
+a conflict, a file that cannot be read, a program in disguise. Until the head is swapped readers see the last one.
+What was published stays readable: an earlier manifest becomes current again without its files being sent again.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class PublishReport(PushReport):
 
     channel: str = ""
     files: int = 0
-    """How many files the set has."""
+    """How many files the manifest lists."""
     made: bool = False
     """Whether a new head was made; False where the newest one lists exactly this already."""
 
@@ -107,7 +107,7 @@ class Publish:
         return report
 
     def _check_kinds(self, plan: PairPlan) -> None:
-        """Look into every file of the set: what lies in Dropbox already may never have been looked into."""
+        """Look into every file: what lies in Dropbox already may never have been looked into."""
         policy = self._channel_publisher.check()
         gone = set(_gone(plan.changes))
         synced = {item.entry.path for item in plan.changes.synced.values()} - gone
@@ -120,7 +120,7 @@ class Publish:
 
 
 def _gone(changes: ChangeSet) -> list[RelPath]:
-    """What was part of the set and is not on the disk any more."""
+    """What was listed before and is not on the disk any more."""
     lost = changes.base.keys() - changes.here.keys()
     return [item.entry.path for key, item in changes.synced.items() if key in lost]
 
@@ -160,9 +160,9 @@ def publish(
     channel: str = CHAMPIONS,
     keys: KeyPlace | None = None,
 ) -> PublishReport:
-    """Make what `local` holds the set of a channel: all of it or, when anything is wrong, nothing.
+    """Publish what `local` holds as a channel: all of it or, when anything is wrong, nothing.
 
-    Files that were part of the set and are gone from `local` are no part of it any more; in Dropbox they stay.
+    Files that were listed before and are gone from `local` are listed no more; in Dropbox they stay.
 
     Args:
         local: the folder, laid out as readers look for it (`models/champions/latest/BTCUSDT.bin`).
@@ -175,7 +175,7 @@ def publish(
         keys: where this machine's key is; by default where the environment says.
 
     Raises:
-        Conflict, LocalFailure, NotFound, UsageError: the set is not as it must be; nothing was published.
+        Conflict, LocalFailure, NotFound, UsageError: something is not as it must be; nothing was published.
         Refused: `KIND`, a file of it may hold a program.
         NoSigningKey, NoTrust: this machine may not sign it.
         Busy: another process works on the same pair.
@@ -187,7 +187,7 @@ def publish(
 
 
 def renew(context: Context, root: str, channel: str) -> Published:
-    """Give the set of a channel more time: the same manifest body under a new head.
+    """Give the manifest of a channel more time: the same body under a new head.
 
     Raises:
         NotFound: nothing that counts was published.
@@ -197,13 +197,13 @@ def renew(context: Context, root: str, channel: str) -> Published:
 
 
 def roll_back(context: Context, root: str, channel: str, sequence: int) -> Published:
-    """Make an earlier set current again, under a new sequence. Nothing but the new head is sent.
+    """Make an earlier manifest current again, under a new sequence. Nothing but the new head is sent.
 
     Args:
         context: the login, the state folder, the key and the clock.
         root: the root folder.
         channel: the channel.
-        sequence: of the set, in the present epoch.
+        sequence: of the manifest, in the present epoch.
 
     Raises:
         NotFound: there is no such set any more, or a file of it can no longer be had.
@@ -214,7 +214,7 @@ def roll_back(context: Context, root: str, channel: str, sequence: int) -> Publi
     if lost:
         raise NotFound(
             f"{lost[0]!a} of sequence {sequence} can no longer be had from Dropbox",
-            hint="choose another sequence, or publish the set from a folder that still holds it",
+            hint="choose another sequence, or publish from a folder that still holds these files",
             channel=channel,
             files=len(lost),
         )

@@ -154,13 +154,13 @@ class Reader:
     # --- reading ----------------------------------------------------------------------------------------------
 
     def latest(self, channel: str, *, allow_stale: bool = False, remember: bool = True) -> Snapshot:
-        """The newest generation of a channel, verified. One request when nothing has changed.
+        """The newest manifest of a channel, verified. One request when nothing has changed.
 
         While Dropbox cannot be reached, or the login was withdrawn, what was last known good is given instead, for as
         long as its own signature says that it is fresh (`snapshot.problem` tells). What Dropbox holds being refused
         is an error; with `allow_stale` it also gives what was last known good, until that is dead.
 
-        A reader that keeps no sets (`keep_set=0`) takes nothing from one that does: where what was last known good
+        A reader that keeps no files (`keep_set=0`) takes nothing from one that does: where what was last known good
         lies on this disk whole, the newest is brought here too before it takes that place; or, with `remember=False`,
         it is only told of and takes no place.
 
@@ -185,7 +185,7 @@ class Reader:
     def last_good(self, channel: str, *, allow_stale: bool = False) -> Snapshot:
         """What was last known good, proved again from this disk. No network.
 
-        With `allow_stale`, where the newest is damaged, the generation before it, as stale.
+        With `allow_stale`, where the newest is damaged, the one before it, as stale.
 
         Raises:
             NotFound: nothing of the channel is on this disk.
@@ -219,7 +219,7 @@ class Reader:
         on_check: Callable[[Snapshot], None] = lambda _: None,
         poll_s: int = _POLL_S,
     ) -> Iterator[Snapshot]:
-        """The newest generation, and then each new one as soon as it is published (a heartbeat is none).
+        """The newest snapshot, then each new one as soon as it is published (a heartbeat is none).
 
         Args:
             channel: its name.
@@ -326,7 +326,7 @@ class Reader:
         return self._snapshot(request, opened, entries.items)
 
     def _held(self, request: _Request, data: bytes, *, online: bool) -> Snapshot:
-        """The generation of a head file that is on this disk; online, what is missing of it is fetched again."""
+        """The snapshot of a head file that is on this disk; online, what is missing of it is fetched again."""
         opened = self._judged(request, data)
         policy = request.known.policy(request.channel)
         expires_ms = opened.head.expires_ms
@@ -382,7 +382,7 @@ class Reader:
     def _read_body(self, said: Head, policy: Policy, *, online: bool, keep: bool = False) -> _Entries:
         """The entries of a head, from memory, from this disk, or from Dropbox, which is then kept here.
 
-        `keep`: their files too, although this reader keeps no sets.
+        `keep`: their files too, although this reader keeps no files.
         """
         named = (said.body_sha256, said.body_len, said.raw_len, said.entry_count, policy, keep)
         kept = self._entries.get(said.channel)
@@ -437,7 +437,7 @@ class Reader:
         return snapshot
 
     def _tidy(self, request: _Request, new: Channel, items: body.Items) -> None:
-        """Throw away what neither this generation nor the one before names; another time, if somebody fetches.
+        """Delete what neither this manifest nor the one before names; another time, if somebody fetches.
 
         Of a list that is read as it is asked for no file is kept: they cost less than the whole list.
         """
@@ -460,7 +460,7 @@ class Reader:
 
 
 def _following(held: Channel | None, opened: Opened, parts: tuple[bytes, ...], cursor: str) -> Channel:
-    """What is known once this head is accepted. A heartbeat leaves the generation before as it was."""
+    """What is known once this head is accepted. A heartbeat leaves the manifest before as it was."""
     mark = Mark(opened.head.epoch, opened.head.seq, opened.digest)
     new = Channel(mark, opened.data, parts, cursor=cursor, links=(opened.digest, opened.head.skip))
     if held is None or not held.head:

@@ -26,9 +26,9 @@ KEEP_FILE = 64 * 1024 * 1024
 
 
 class Snapshot:
-    """One generation of a channel, all of it or none: `snapshot.read(path)` gives verified bytes.
+    """One verified manifest of a channel: `snapshot.read(path)` gives verified bytes.
 
-    Whatever is published later, a snapshot goes on giving the files of its own generation. It gives nothing any more
+    Whatever is published later, a snapshot goes on giving the files of its own manifest. It gives nothing any more
     when it is too old: past its time only where it was asked for with `allow_stale`, and dead never. Safe for several
     threads.
     """

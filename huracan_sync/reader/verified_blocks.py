@@ -74,7 +74,7 @@ def remote_blocks(source: Source, item: Item, first: int = 0, count: int | None 
 def remote_pieces(source: Source, item: Item, first: int = 0, count: int | None = None) -> Iterator[Pieces]:
     """The blocks of an entry from `first` on, as they came, each proved before it is given, over one request.
 
-    By revision, so that a later publish cannot tear the set; where the revision is gone, by path. The hash decides.
+    By revision, so a later publish cannot mix two manifests; where the revision is gone, by path. The hash decides.
 
     Raises:
         NotFound: it lies nowhere any more.

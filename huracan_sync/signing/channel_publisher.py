@@ -225,7 +225,7 @@ class ChannelPublisher:
         return Executor(self._remote, self.root).perform(read_items(top.head, policy, {}))
 
     def earlier(self, sequence: int) -> tuple[Head, list[str]]:
-        """The head of an earlier set that took effect; and which files of the set can no longer be had.
+        """The head of an earlier manifest that took effect; and which of its files can no longer be had.
 
         Raises:
             NotFound: there is none, or no way leads to it any more.
@@ -288,7 +288,7 @@ class ChannelPublisher:
                 links=published.links,
             )
             if held is not None and held.head:
-                if held.parts[:1] == published.parts[:1]:  # the same list: the generation before it stays
+                if held.parts[:1] == published.parts[:1]:  # the same body: the one before it stays
                     new = msgspec.structs.replace(
                         new, parts=held.parts, previous=held.previous, previous_parts=held.previous_parts
                     )

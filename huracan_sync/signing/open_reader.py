@@ -28,7 +28,7 @@ def reader_at(
     Args:
         context: the login, the state folder, the key and the clock.
         root: the root folder.
-        keep_set: bytes up to which a set is brought here whole; by default nothing is but what is asked for.
+        keep_set: bytes up to which all files of a snapshot are fetched; by default only what is asked for is.
     """
     remote, home = context.remote, context.home
     source = RemoteSource(remote, root)

@@ -1,7 +1,7 @@
 """Secrets in a sealed file, for machines without an OS keyring. The format is `vault_format.py`'s.
 
 Laws: what cannot be opened is never written over, and never counts as empty. One writer at a time, under a lock that
-outlives them all. The generation before the last write stays as `vault.1`; nothing falls back to it by itself, since
+outlives them all. The version before the last write stays as `vault.1`; nothing falls back to it by itself, since
 that would let somebody who damages the vault bring back what it replaced.
 Honest limit: with the key on the same volume, a vault stops accidents (git, image layers, backups), not a thief.
 """
@@ -84,7 +84,7 @@ class Vault:
         self._change(lambda entries: {**entries, name.place: text})
 
     def forget(self, name: SecretName) -> bool:
-        """Remove it, here and in the previous generation; False when there was none."""
+        """Remove it, here and in the version before; False when there was none."""
         if not self.exists():
             return False
         had = self._change(lambda entries: {k: v for k, v in entries.items() if k != name.place}, keep_before=False)
