@@ -59,6 +59,11 @@ def replaced(made: Trust, old: bytes, new: bytes, *, label: str = "root") -> Tru
     )
 
 
+def revoked_ids(trust: Trust) -> frozenset[bytes]:
+    """The keys whose signatures count nowhere."""
+    return frozenset(revocation.id for revocation in trust.revoked)
+
+
 def revoked(made: Trust, before: Trust, key_id: bytes, *, reason: str) -> Trust:
     """A key counts nowhere any more, and every channel it could sign begins a new epoch.
 

@@ -120,7 +120,8 @@ class Restore:
         from huracan_sync.signing.fetch_manifest import fetch_manifest  # noqa: PLC0415 - cryptography, only where asked
 
         check_channel(channel)
-        manifest = fetch_manifest(self._context, scope_of(pair.root, pair.remote.root), channel, at=options.at)
+        scope = scope_of(pair.root, pair.remote.root)
+        manifest = fetch_manifest(self._context, scope, channel, at=options.at, journal=pair.journal)
         blocks = {fold(item.path): item.blocks for item in manifest.items if item.blocks}
         snapshot = Snapshot(manifest.items.entries(), blocks, manifest.sequence, is_signed=True)
         self.options = msgspec.structs.replace(options, snapshot=snapshot)
@@ -142,7 +143,7 @@ class Restore:
         from huracan_sync.signing.fetch_manifest import signed_files  # noqa: PLC0415 - cryptography, only where needed
 
         try:
-            signed = signed_files(self._context, scope, channel_of(pair.root))
+            signed = signed_files(self._context, scope, channel_of(pair.root), pair.journal)
         except Refused as error:
             error.hint = f"{error.hint}; or take what lies in Dropbox, unverified, with --unsigned"
             raise

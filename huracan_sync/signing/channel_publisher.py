@@ -15,6 +15,7 @@ from huracan_sync.manifest.checks import Mark
 from huracan_sync.manifest.entries import Item
 from huracan_sync.manifest.envelope import MAX_SIGNATURES
 from huracan_sync.manifest.head import Head, Opened
+from huracan_sync.manifest.rotation import revoked_ids
 from huracan_sync.manifest.signer import Signer
 from huracan_sync.manifest.trust import Policy, Trust
 from huracan_sync.reader.cache import BlobCache, blob_cache
@@ -73,6 +74,7 @@ class ChannelPublisher:
         last: SignedState | None = None,
         tables: Mapping[bytes, bytes] = {},
         folder: SeenFolder | None = None,
+        revoked: frozenset[bytes] | None = None,
     ) -> Published:
         """Sign a new head, unless the one in place says the same already.
 
@@ -84,11 +86,13 @@ class ChannelPublisher:
             last: as `channel_view`.
             tables: tables of leaves, by SHA-256, that its entries name and that may not lie in Dropbox yet.
             folder: what is known to lie where others' files are.
+            revoked: as in `PublishRequest`.
 
         Raises:
             NoTrust: nothing is known for which this machine's key could sign.
             NoSigningKey: too few of the channel's keys are here.
-            Refused: no reader would accept it, or what lies there cannot be gone on from.
+            Refused: no reader would accept it, or what lies there cannot be gone on from; `KEY_REVOKED`, there are
+                more revoked keys than `revoked`.
             NotAuthorized, TryLater, Unavailable: Dropbox could not be asked. Nothing half-done counts.
         """
         self._trust_files.renew_if_due()
@@ -109,7 +113,7 @@ class ChannelPublisher:
             resumed = channel_view.held if held is None and channel_view else None
             request = PublishRequest(
                 self.channel, wanted, held or resumed, known, self._sign, self._clock, _publisher(), channel_view,
-                tables, folder,
+                tables, folder, revoked,
             )  # fmt: skip
             try:
                 published = executor.perform(publish_transaction(request, trust.open(state.trust)))
@@ -150,6 +154,11 @@ class ChannelPublisher:
         transaction = read_channel(self.channel, known, added, head_too=own is None)
         stored, newest = Executor(self._remote, self.root).perform(transaction)
         return ChannelView(known.version, own or stored, newest, tuple(added), is_remembered=own is not None)
+
+    def revoked(self, *, search: bool = False) -> frozenset[bytes]:
+        """The keys that are revoked, as far as this machine knows; with `search` by the newest trust file there is."""
+        known = trust.open(self._state().trust)
+        return revoked_ids(self._trust_files.newest() if search else known)
 
     def check(self) -> Policy:
         """What the channel allows, if this machine may publish in it. Makes no request once that was ever settled.
@@ -250,7 +259,7 @@ class ChannelPublisher:
             return False
 
     def _state(self) -> State:
-        self._trust_is_new = not self._trust_files.store.exists()
+        self._trust_is_new = self._trust_is_new or not self._trust_files.store.exists()
         self._trust_files.ensure_pinned()
         state = self._trust_files.store.load()
         checks.check_clock(int(self._clock() * 1000), state.clock_ms)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Generic, NamedTuple, TypeVar
 
 from huracan_sync.errors import NotFound, NoTrust, Refused
-from huracan_sync.manifest import locations
+from huracan_sync.manifest import locations, rotation, trust
 from huracan_sync.manifest.entries import Item
 from huracan_sync.manifest.head import Opened
 from huracan_sync.manifest.scope import Scope
@@ -22,6 +22,8 @@ from huracan_sync.signing.head_log import committed
 from huracan_sync.signing.local_manifest import LocalManifest
 from huracan_sync.signing.open_reader import reader_at
 from huracan_sync.signing.transaction import read_items
+from huracan_sync.transfer.journal import Journal
+from huracan_sync.transfer.journal.signed_state import doubt
 from huracan_sync.tree.entry import Entry
 from huracan_sync.tree.paths import join
 
@@ -64,6 +66,7 @@ def fetch_manifest(
     channel: str,
     *,
     at: int | None = None,
+    journal: Journal | None = None,
 ) -> FetchedManifest:
     """What the manifest of a channel lists of a folder.
 
@@ -72,6 +75,7 @@ def fetch_manifest(
         scope: the folder.
         channel: the channel.
         at: the sequence of an earlier head; None: the newest. It may be stale, not dead.
+        journal: of who is about to take it over as signed; what was taken over before is doubted where that is due.
 
     Raises:
         Refused: the first reason not to believe it.
@@ -84,6 +88,7 @@ def fetch_manifest(
     snapshot = reader.latest(channel, allow_stale=True)
     if snapshot.problem is not None:
         raise snapshot.problem  # what was last known good is not what was asked for
+    _doubt_revoked(context, scope, journal)
     if at is None or at == snapshot.sequence:
         items = _items(scope, snapshot)
         local = LocalManifest(place, scope.prefix, channel, *reader.kept(channel))
@@ -105,7 +110,7 @@ class SignedFiles(NamedTuple):
     """Of the folder's own channel; 0 where others list its files."""
 
 
-def signed_files(context: Context, scope: Scope, own: str) -> SignedFiles | None:
+def signed_files(context: Context, scope: Scope, own: str, journal: Journal | None = None) -> SignedFiles | None:
     """What is signed of a folder: by its own channel, or else by whichever channels list files of it.
 
     Channels that this machine has seen are asked for though Dropbox lists no head of them: anybody can delete one.
@@ -115,6 +120,7 @@ def signed_files(context: Context, scope: Scope, own: str) -> SignedFiles | None
         context: the login, the state folder, the key and the clock.
         scope: the folder.
         own: the channel that is called as the folder.
+        journal: as for `fetch_manifest`.
 
     Returns:
         None where nothing on this machine says whom to trust, or no channel has signed anything there.
@@ -129,6 +135,7 @@ def signed_files(context: Context, scope: Scope, own: str) -> SignedFiles | None
     except NoTrust:
         return None
     snapshot = _newest(reader, own)
+    _doubt_revoked(context, scope, journal)
     if snapshot is not None:
         return SignedFiles(list(_items(scope, snapshot)), [own], snapshot.sequence)
     known = TrustStore(context.home, RemoteSource(context.remote, scope.root).place).load().channels
@@ -143,6 +150,14 @@ def signed_files(context: Context, scope: Scope, own: str) -> SignedFiles | None
         if snapshot is not None and (items := list(_items(scope, snapshot))):
             found[channel] = items
     return SignedFiles(list(itertools.chain(*found.values())), sorted(found), 0) if found else None
+
+
+def _doubt_revoked(context: Context, scope: Scope, journal: Journal | None) -> None:
+    """Doubt what this machine took over as signed before the revocations that it knows of in the root folder."""
+    if journal is not None:
+        place = RemoteSource(context.remote, scope.root).place
+        known = trust.open(TrustStore(context.home, place).load().trust)
+        doubt(journal, place, rotation.revoked_ids(known))
 
 
 def _newest(reader: Reader, channel: str) -> Snapshot | None:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 import msgspec
 
 from huracan_sync.disk.stable_read import StableRead
-from huracan_sync.errors import Conflict, HuracanError
+from huracan_sync.errors import Conflict, HuracanError, Refused
 from huracan_sync.manifest import file_kinds
 from huracan_sync.manifest.entries import Item
 from huracan_sync.manifest.file_proofs import examine
@@ -23,7 +23,7 @@ from huracan_sync.signing.merge import change_of
 from huracan_sync.signing.signed_result import SignedResult, mark_of
 from huracan_sync.signing.transaction_steps import ChannelView, Published, SeenFolder
 from huracan_sync.transfer.journal import ListedFile, Origin, SignedState
-from huracan_sync.transfer.journal.signed_state import Proof, SignedStates, note_proofs
+from huracan_sync.transfer.journal.signed_state import Proof, SignedStates, doubt, note_proofs
 from huracan_sync.transfer.pair import Pair
 from huracan_sync.transfer.progress import Failure
 from huracan_sync.tree.content_hash import BLOCK_SIZE, block_hashes, combine, leaf_hashes
@@ -52,6 +52,27 @@ class PairPublisher:
     def publish(
         self, left_out: frozenset[str], *, strict: bool, overwrite: bool, channel_view: ChannelView | None = None
     ) -> SignedResult:
+        """As `_publish`. What was taken over as signed while keys counted that are revoked is not signed for that."""
+        revoked = self._channel_publisher.revoked()
+        doubt(self._pair.journal, self._channel_publisher.place, revoked)
+        try:
+            return self._publish(
+                left_out, strict=strict, overwrite=overwrite, channel_view=channel_view, revoked=revoked
+            )
+        except Refused as error:
+            if error.code != "KEY_REVOKED" or self._channel_publisher.revoked(search=True) == revoked:
+                raise
+        return self.publish(left_out, strict=strict, overwrite=overwrite)
+
+    def _publish(
+        self,
+        left_out: frozenset[str],
+        *,
+        strict: bool,
+        overwrite: bool,
+        channel_view: ChannelView | None,
+        revoked: frozenset[bytes],
+    ) -> SignedResult:
         """Publish a list of everything both sides hold alike, unless the one that is signed says so.
 
         Args:
@@ -59,6 +80,7 @@ class PairPublisher:
             strict: as `PushSigner.sign`. The body is sent then although it lies there for all we know: it is small.
             overwrite: as `PushSigner.sign`.
             channel_view: how the channel stood a moment ago.
+            revoked: the keys that are known to be revoked.
         """
         signed_states, at = self._signed_states, self._scope.path
         last, following = signed_states.last(), signed_states.next()
@@ -90,6 +112,7 @@ class PairPublisher:
             last=last,
             tables=tables,
             folder=self._seen_folder(),
+            revoked=revoked,
         )
         signed_states.tables_are_there(tables)
         manifest = self._local_manifest(published)

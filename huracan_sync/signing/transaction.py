@@ -24,6 +24,7 @@ from huracan_sync.manifest.body_writer import Part
 from huracan_sync.manifest.entries import Item
 from huracan_sync.manifest.head import Head, Opened
 from huracan_sync.manifest.refusals import refused
+from huracan_sync.manifest.rotation import revoked_ids
 from huracan_sync.manifest.trust import Policy, Trust
 from huracan_sync.signing import next_head
 from huracan_sync.signing.merge import (
@@ -95,6 +96,7 @@ def publish_transaction(request: PublishRequest, known: Trust) -> Steps[Publishe
     for attempt in range(1, ATTEMPTS + 1):
         now_ms = int(request.clock() * 1000)
         trust.check_current(known, now_ms)
+        _check_revoked(request, known)
         position = next_head.chain_position(stored, request.held, trust=known, channel=request.channel, now_ms=now_ms)
         base = position.base
         if base and position.whole:
@@ -130,6 +132,13 @@ def publish_transaction(request: PublishRequest, known: Trust) -> Steps[Publishe
         if there is False and stored is not None and request.held is None:
             yield from _check_copied(request.channel, stored, known)
     raise Busy(f"others were faster {ATTEMPTS} times to publish in {request.channel}", channel=request.channel)
+
+
+def _check_revoked(request: PublishRequest, known: Trust) -> None:
+    """What was chosen to be signed when fewer keys were revoked is chosen again."""
+    if request.revoked is not None and (new := revoked_ids(known) - request.revoked):
+        keys = ", ".join(sorted(key_id.hex() for key_id in new))
+        raise refused("KEY_REVOKED", "keys were revoked while this was made ready to be signed", keys=keys)
 
 
 def _sign(

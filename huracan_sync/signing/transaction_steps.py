@@ -142,6 +142,8 @@ class PublishRequest(NamedTuple):
     """Tables of leaves, by SHA-256, that its entries name and that may not lie in Dropbox yet."""
     folder: SeenFolder | None = None
     """Where what others have signed may lie; None where this machine has not listed it."""
+    revoked: frozenset[bytes] | None = None
+    """The keys that were known to be revoked when the content was chosen; None where all of it was made here."""
 
 
 class Published(NamedTuple):

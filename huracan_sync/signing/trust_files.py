@@ -142,7 +142,7 @@ class TrustFiles:
             Refused: `TRUST_FORMAT` or `TRUST_CHAIN`, no reader would accept it.
         """
         self.ensure_pinned()
-        newest = Pinning(self.source, self.store).newest(self.store.load(), search=True)
+        newest = self.newest()
         published = self._published()
         self._check_clock()
         made = make(newest, int(self._clock() * 1000))
@@ -161,6 +161,10 @@ class TrustFiles:
             self.keys.take_next(following)
         return made
 
+    def newest(self) -> Trust:
+        """The newest trust file there is, remembered from now on. Raises as a reader's."""
+        return Pinning(self.source, self.store).newest(self.store.load(), search=True)
+
     def renew_if_due(self) -> None:
         """Give the trust file more time at half of its life, where enough root keys are on this machine.
 
@@ -173,7 +177,7 @@ class TrustFiles:
         if not roots or len(roots) < known.root_threshold:
             return
         try:
-            newest = Pinning(self.source, self.store).newest(self.store.load(), search=True)
+            newest = self.newest()
             if self._is_due(newest):
                 made = self.publish_next(lambda newest, now_ms: rotation.renewed(newest, now_ms=now_ms))
                 log.warning("renewed the trust file: version %d ends in %s", made.version, self._left(made))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-SCHEMA_VERSION = 7
+SCHEMA_VERSION = 8
 SCHEMA = """
 CREATE TABLE pairs (
     id INTEGER PRIMARY KEY, place TEXT NOT NULL, local TEXT NOT NULL, remote TEXT NOT NULL, cursor TEXT,
@@ -15,6 +15,8 @@ CREATE TABLE synced (
     changed INTEGER NOT NULL DEFAULT 0, origin INTEGER NOT NULL DEFAULT 2, PRIMARY KEY (pair, key)) WITHOUT ROWID;
 -- Contents that came from Dropbox when nobody had signed them: wherever they turn up again, nobody here made them.
 CREATE TABLE strangers (hash BLOB NOT NULL PRIMARY KEY) WITHOUT ROWID;
+-- Of each root folder the keys that were revoked when what had been taken over as signed was doubted last.
+CREATE TABLE doubted (root TEXT NOT NULL PRIMARY KEY, keys BLOB NOT NULL) WITHOUT ROWID;
 -- Where the remote side differs from that; a NULL hash: the file is gone there.
 CREATE TABLE elsewhere (
     pair INTEGER NOT NULL, key TEXT NOT NULL, path TEXT NOT NULL, size INTEGER, hash BLOB, rev TEXT, mtime_ms INTEGER,

@@ -17,6 +17,8 @@ SELECT s.path, s.size, s.hash, s.rev, s.mtime_ms, s.changed, p.kind, coalesce(p.
 FROM synced AS s LEFT JOIN proofs AS p ON p.pair = s.pair AND p.key = s.key AND p.hash = s.hash
 WHERE s.pair=? AND s.origin < 2
 """
+_STRANGERS = "INSERT OR IGNORE INTO strangers SELECT hash FROM synced WHERE pair=? AND origin=1 AND size>0"
+_KEY_ID = 16
 _decoder = msgspec.msgpack.Decoder(SignedState)
 
 
@@ -52,6 +54,31 @@ def expire_signatures(journal: Journal) -> None:
         for *key, last in db.execute("SELECT pair, root, channel, last FROM signed WHERE last NOTNULL").fetchall():
             due = msgspec.structs.replace(_decoder.decode(last), due_ms=0)
             db.execute("UPDATE signed SET last=? WHERE pair=? AND root=? AND channel=?", (_encoded(due), *key))
+
+
+def doubt(journal: Journal, place: str, revoked: frozenset[bytes]) -> None:
+    """Doubt what was taken over as signed in a root folder, where keys are revoked that were not the last time.
+
+    What a revoked key has signed others have listed after it, so no list of before tells what it brought. From now on
+    such files are as unsigned ones, until somebody who counts lists them again. What this machine made stays its own.
+
+    Args:
+        journal: the journal.
+        place: the root folder: service, account and path.
+        revoked: the ids of all keys that are revoked.
+    """
+    found = next(journal.rows("SELECT keys FROM doubted WHERE root=?", (place,)), (b"",))[0]
+    known = {found[at : at + _KEY_ID] for at in range(0, len(found), _KEY_ID)}
+    if revoked <= known:
+        return
+    with journal.transaction() as db:
+        db.execute("INSERT OR REPLACE INTO doubted VALUES (?, ?)", (place, b"".join(sorted(revoked | known))))
+        for pair, where, remote in db.execute("SELECT id, place, remote FROM pairs").fetchall():
+            if f"{where}:{remote}/".startswith(f"{place}/"):
+                now = count_change(db, pair)
+                db.execute(_STRANGERS, (pair,))
+                db.execute("UPDATE synced SET origin=2, changed=? WHERE pair=? AND origin=1", (now, pair))
+                db.execute("UPDATE intents SET origin=2 WHERE pair=? AND origin=1", (pair,))
 
 
 class SignedStates:
