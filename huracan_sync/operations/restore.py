@@ -125,8 +125,7 @@ class Restore:
         blocks = {fold(item.path): item.blocks for item in manifest.items if item.blocks}
         snapshot = Snapshot(manifest.items.entries(), blocks, manifest.sequence, is_signed=True)
         self.options = msgspec.structs.replace(options, snapshot=snapshot)
-        self.report.sequence = manifest.sequence
-        self.report.verified_by = [channel]
+        self.report.verified_by, self.report.sequence = [channel], manifest.sequence
         self._local_manifest = manifest.local
 
     def _manifest(self) -> ManifestEntries | None:

@@ -86,13 +86,12 @@ class ChannelPublisher:
             last: as `channel_view`.
             tables: tables of leaves, by SHA-256, that its entries name and that may not lie in Dropbox yet.
             folder: what is known to lie where others' files are.
-            revoked: as in `PublishRequest`.
+            revoked: as in `PublishRequest`. Where there are more, it is refused (`KEY_REVOKED`).
 
         Raises:
             NoTrust: nothing is known for which this machine's key could sign.
             NoSigningKey: too few of the channel's keys are here.
-            Refused: no reader would accept it, or what lies there cannot be gone on from; `KEY_REVOKED`, there are
-                more revoked keys than `revoked`.
+            Refused: no reader would accept it, or what lies there cannot be gone on from.
             NotAuthorized, TryLater, Unavailable: Dropbox could not be asked. Nothing half-done counts.
         """
         self._trust_files.renew_if_due()
@@ -122,8 +121,7 @@ class ChannelPublisher:
                 if resumed is None or error.code not in {"FORK", "GAP"} or attempt == RESUMES:
                     raise
                 channel_view = None  # its base, a copy in the log, never came into place: look again
-        if resumed is not None:
-            published = published._replace(resumed_from=resumed.mark.sequence)
+        published = published._replace(resumed_from=resumed.mark.sequence if resumed else 0)
         self._keep(published, after=state.trust)
         return published
 

@@ -52,7 +52,16 @@ class PairPublisher:
     def publish(
         self, left_out: frozenset[str], *, strict: bool, overwrite: bool, channel_view: ChannelView | None = None
     ) -> SignedResult:
-        """As `_publish`. What was taken over as signed while keys counted that are revoked is not signed for that."""
+        """Publish a list of everything both sides hold alike, unless the one that is signed says so.
+
+        What was taken over as signed while keys counted that are revoked by now is not signed for that.
+
+        Args:
+            left_out: folded paths, below the pair, that are no part of it any more.
+            strict: as `PushSigner.sign`. The body is sent then although it lies there for all we know: it is small.
+            overwrite: as `PushSigner.sign`.
+            channel_view: how the channel stood a moment ago.
+        """
         revoked = self._channel_publisher.revoked()
         doubt(self._pair.journal, self._channel_publisher.place, revoked)
         try:
@@ -73,15 +82,7 @@ class PairPublisher:
         channel_view: ChannelView | None,
         revoked: frozenset[bytes],
     ) -> SignedResult:
-        """Publish a list of everything both sides hold alike, unless the one that is signed says so.
-
-        Args:
-            left_out: folded paths, below the pair, that are no part of it any more.
-            strict: as `PushSigner.sign`. The body is sent then although it lies there for all we know: it is small.
-            overwrite: as `PushSigner.sign`.
-            channel_view: how the channel stood a moment ago.
-            revoked: the keys that are known to be revoked.
-        """
+        """As `publish`, for what was chosen when these keys were known to be revoked."""
         signed_states, at = self._signed_states, self._scope.path
         last, following = signed_states.last(), signed_states.next()
         changes, since = signed_states.changes(), last.changes if last else -1
