@@ -32,7 +32,7 @@ def free_port():
 class Login:
     """A door and somebody waiting at it in a thread."""
 
-    def __init__(self, timeout=5.0):
+    def __init__(self, timeout=60.0):
         self.door = LoopbackListener.open([free_port()])
         self.request = begin("http://x", "app", frozenset(), self.door.uri, now=time.monotonic(), entropy=os.urandom)
         self.state = self.request.state.reveal()
@@ -130,7 +130,8 @@ def test_nobody_comes():
     ],
     ids=["silent", "half", "tls", "no version", "nonsense", "endless", "two hosts"],
 )
-def test_callers_who_talk_nonsense_hold_nobody_up(said):
+def test_callers_who_talk_nonsense_hold_nobody_up(said, monkeypatch):
+    monkeypatch.setattr(loopback, "_CALLER_S", 60.0)
     with Login() as login, contextlib.ExitStack() as stay:
         for _ in range(5):
             caller = stay.enter_context(socket.create_connection(("127.0.0.1", login.door.port)))
@@ -138,7 +139,7 @@ def test_callers_who_talk_nonsense_hold_nobody_up(said):
                 caller.sendall(said)
         begun = time.monotonic()
         assert login.get(f"/?code=abc&state={login.state}")[0] == 200
-        assert time.monotonic() - begun < 5
+        assert time.monotonic() - begun < 30  # of 60
     assert isinstance(login.result, Code)
 
 

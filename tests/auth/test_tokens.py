@@ -180,7 +180,7 @@ def test_while_another_process_refreshes_early_nobody_waits(machine):
     with alone(tokens._credentials, tokens._credential, timeout=0):
         begun = time.monotonic()
         assert machine.tokens().token().reveal() == first.reveal()
-        assert time.monotonic() - begun < 5
+        assert time.monotonic() - begun < 20
 
 
 @pytest.mark.every_case

@@ -34,7 +34,7 @@ def handlers():
 
 def finalize_and_wait():
     Finalized()
-    time.sleep(10)  # much longer than it takes
+    time.sleep(120)  # much longer than it takes
 
 
 def test_what_a_finalizer_swallows_is_raised_again():
@@ -42,14 +42,14 @@ def test_what_a_finalizer_swallows_is_raised_again():
     began = time.monotonic()
     with pytest.raises(Stop), raised_again(Stop):
         finalize_and_wait()
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 60  # of 120
 
 
 def test_following_ends_also_then():
     began = time.monotonic()
     with _ended_by_signals():
         finalize_and_wait()
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 60  # of 120
 
 
 def test_other_exceptions_go_where_they_went(monkeypatch):

@@ -51,7 +51,7 @@ def test_who_writes_headers_slowly_is_cut_off(dropbox):
         finally:
             over.set()
             dripping.join()
-        assert time.monotonic() - began < 5
+        assert time.monotonic() - began < 15  # of the 20 seconds that are usual
     assert client(dropbox).rpc("check/user", {})[0] == 200
 
 

@@ -327,7 +327,7 @@ def test_under_a_lock_that_refuses_nobody_is_refused(dropbox, driver):
     took_s += time.monotonic() - started
     assert (report.uploaded, report.failed) == (200, [])
     assert refusals(dropbox) == 0
-    assert took_s < 5  # 0.9 to 1.0 s on a busy machine
+    assert took_s < 9  # one lock for each file would take 10
 
 
 @pytest.mark.slow

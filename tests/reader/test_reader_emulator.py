@@ -118,7 +118,7 @@ def test_a_publish_is_seen_long_before_the_next_poll(peer, login, dropbox, tmp_p
 
     follower = threading.Thread(target=follow)
     follower.start()
-    assert begun.wait(10)
+    assert begun.wait(60)
     time.sleep(0.3)  # until it waits for news
     start = time.monotonic()
     world.publish(FILES | {"hamilton/roster.json": b"[]"})
