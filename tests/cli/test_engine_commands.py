@@ -163,6 +163,7 @@ def test_run_serves_its_page_and_ends_cleanly_on_a_signal(machine):
     assert "nothing runs continuously" in machine.command("status")[1]
 
 
+@pytest.mark.slow
 def test_a_signal_in_a_large_upload_finishes_the_part_and_the_next_run_goes_on(machine):
     machine.write({"models/big.bin": noise("big", 120 * 1024 * 1024)})
     machine.dropbox.config(latency_ms=300)

@@ -18,6 +18,7 @@ class Fixtures(suite.AbstractFixtures):
         return lambda path: path
 
 
+@pytest.mark.slow  # other people's program; reading by it stands for it by default
 class TestCopy(Fixtures, suite.AbstractCopyTests):
     pass
 
@@ -26,6 +27,7 @@ class TestGet(Fixtures, suite.AbstractGetTests):
     pass
 
 
+@pytest.mark.slow  # other people's program; reading by it stands for it by default
 class TestPut(Fixtures, suite.AbstractPutTests):
     pass
 

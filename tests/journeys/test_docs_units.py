@@ -121,6 +121,7 @@ def test_curl(dropbox):
     assert listing(dropbox) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not shutil.which("node"), reason="needs node")
 def test_node(dropbox, tmp_path):
     script = next(block for block in blocks("emulator-clients.md") if "await fetch" in block)

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
 import msgspec
+import pytest
 import warm
 from engine_world import noise, write_candle
 from structlog.testing import capture_logs
@@ -218,6 +219,7 @@ def test_p09_a_file_of_any_size_arrives_in_parts(machine):
     assert machine.requests() == {"files/get_metadata": 1}
 
 
+@pytest.mark.slow
 def test_p09_a_large_upload_goes_on_where_it_was_cut(machine):
     path = _file(machine, "trades.csv", noise("big", 40_000_000))
     machine.dropbox.faults({"route": "files/upload_session/append_v2", "fault": "close", "nth": list(range(3, 60))})

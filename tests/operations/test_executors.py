@@ -121,6 +121,7 @@ def dies(share):
     os.kill(os.getpid(), signal.SIGKILL)
 
 
+@pytest.mark.slow
 def test_what_a_dead_worker_had_fails_and_is_done_by_the_next_run(driver, tmp_path, monkeypatch):
     with monkeypatch.context() as patched:
         patched.setattr(push_shares, "stage_share", dies)

@@ -43,6 +43,7 @@ def spent(dropbox, work):
     return {route: count for route, count in calls.items() if count}, result
 
 
+@pytest.mark.slow
 def test_two_workers_and_one_commit(dropbox, driver):
     grant = driver.remote.lend(share=0.5)
     shards = [shard("a"), shard("b")]

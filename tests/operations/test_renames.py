@@ -61,6 +61,7 @@ def test_a_copy_of_unsigned_content_is_unsigned(pushed, hamilton):
     assert not any("mine" in entry.path for entry in hamilton.reader().latest("data"))
 
 
+@pytest.mark.slow
 def test_five_hundred_cost_five_requests_and_the_manifest(publisher):
     publisher.write({f"old/{n:03}.csv": 64 + n % 9 for n in range(500)})
     publisher.push()

@@ -454,6 +454,7 @@ def test_a_cut_download_goes_on_at_the_range(world):
     assert any("going on from there" in note for note in monitor.notes)
 
 
+@pytest.mark.slow
 def test_a_part_damaged_on_disk_is_fetched_again(world):
     world.write({"x": 40 * MIB})
     world.push()

@@ -94,6 +94,7 @@ def test_a_publisher_who_overwrites_is_found_out(monkeypatch):
         found(range(40))
 
 
+@pytest.mark.slow
 @pytest.mark.wide
 def test_a_publisher_who_trusts_his_own_list_is_found_out(monkeypatch):
     real = act.merge

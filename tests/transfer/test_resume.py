@@ -30,6 +30,7 @@ def test_a_cut_upload_goes_on_at_the_part(world):
     assert any("going on from there" in note for note in monitor.notes)
 
 
+@pytest.mark.slow
 def test_a_file_that_changed_since_is_sent_anew(world):
     world.write({"x": 24 * MIB})
     cut(world, 12 * MIB)
@@ -48,6 +49,7 @@ def test_an_old_session_or_one_of_the_future_is_not_trusted(world, days, monkeyp
     assert equal(world)
 
 
+@pytest.mark.slow
 def test_a_session_that_dropbox_forgot_is_begun_anew(world):
     world.write({"x": 24 * MIB, "y": 3})
     cut(world, 12 * MIB)

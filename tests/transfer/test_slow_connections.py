@@ -31,6 +31,7 @@ def test_the_halves_of_a_part_arrive_as_one(world, size, calls):
     assert appends(world) == calls  # two for each part of 8 MiB but the last, which closes
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("slow_connections")
 def test_a_cut_upload_goes_on_at_the_part_of_which_both_halves_arrived(world):
     world.write({"x": 60 * MIB})

@@ -271,7 +271,7 @@ class Package:
             if source.partition(".")[0] == NAME and taken is None:  # and then anything of it by its full name
                 yield from sorted({self._longest(name) for _, name in module.uses if name.startswith(f"{NAME}.")})
 
-    @property
+    @cached_property
     def _front(self):
         """{name: module} of what the package hands out at its top."""
         front = self.modules[""]

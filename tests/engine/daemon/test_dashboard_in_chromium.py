@@ -78,6 +78,7 @@ def test_it_is_drawn_by_day_and_by_night(page, window, scheme):
         assert size_of(browser.picture())[0] == 1280
 
 
+@pytest.mark.slow
 def test_on_a_telephone_state_and_remedy_are_there_without_sideways_scrolling(page, window):
     window.resize(390, 900)
     window.go(page.url)
