@@ -19,7 +19,6 @@ from huracan_sync.errors import UsageError
 from huracan_sync.operations.publish import Publish, renew, roll_back
 from huracan_sync.operations.push import PushOptions
 from huracan_sync.signing import expiry
-from huracan_sync.transfer import estimate
 from huracan_sync.tree.paths import remote_root
 from huracan_sync.tree.symbols import CHAMPIONS
 from huracan_sync.tree.units import counted, size_in_words
@@ -81,6 +80,8 @@ def _set(options: argparse.Namespace, invocation: Invocation) -> int:
         with context.pair(options.local, folder) as pair:
             operation = Publish(context, pair, chosen, channel=options.channel)
             if options.dry_run:
+                from huracan_sync.transfer import estimate  # noqa: PLC0415 - start-up time
+
                 return dry_run(invocation, operation.plan(), estimate.uploads)
             report = operation.run()
     files = counted(report.files, "file")

@@ -22,7 +22,6 @@ from huracan_sync.disk.parquet import check_whole
 from huracan_sync.errors import UsageError
 from huracan_sync.operations.push import Push, PushOptions
 from huracan_sync.remote.upload_session import HeaderBudget
-from huracan_sync.transfer import estimate
 from huracan_sync.transfer.upload_item import Options as TransferOptions
 from huracan_sync.tree.folder_view import FolderView
 from huracan_sync.tree.paths import check
@@ -78,6 +77,8 @@ def run(options: argparse.Namespace, invocation: Invocation) -> int:
         with context.pair(folder, options.remote) as pair:
             operation = Push(context, pair, chosen, channel=options.channel)
             if options.dry_run:
+                from huracan_sync.transfer import estimate  # noqa: PLC0415 - start-up time
+
                 return dry_run(invocation, operation.plan(), estimate.uploads, filters)
             report = operation.run()
     renamed = f"{report.renamed} renamed, " if report.renamed else ""

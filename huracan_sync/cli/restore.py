@@ -12,7 +12,6 @@ from huracan_sync.cli.login_options import context_of
 from huracan_sync.cli.transfer_options import add_direction, add_wait, dry_run, in_conflict, remote_of
 from huracan_sync.errors import Refused
 from huracan_sync.operations.restore import Restore, RestoreOptions, RestoreReport
-from huracan_sync.transfer import estimate
 from huracan_sync.tree.units import counted, size_in_words
 
 if TYPE_CHECKING:
@@ -66,6 +65,8 @@ def run(options: argparse.Namespace, invocation: Invocation) -> int:
         with context.pair(options.local, options.remote) as pair:
             operation = Restore(context, pair, chosen, channel=options.channel)
             if options.dry_run:
+                from huracan_sync.transfer import estimate  # noqa: PLC0415 - start-up time
+
                 return dry_run(invocation, operation.plan(), estimate.downloads, filters)
             report = operation.run()
     filtered = filter_options.left_out(filters)
