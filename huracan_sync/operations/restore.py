@@ -41,7 +41,6 @@ from huracan_sync.transfer.progress import Failure, Monitor
 from huracan_sync.tree.active_names import active
 from huracan_sync.tree.entry import Entry
 from huracan_sync.tree.folder_view import FolderView
-from huracan_sync.tree.look_alikes import look_alikes
 from huracan_sync.tree.paths import RelPath, fold, join
 from huracan_sync.tree.plan import Copy, Places, Plan, plan
 from huracan_sync.tree.spelling import Spelling
@@ -218,6 +217,8 @@ class Restore:
         """Files that Dropbox tells apart and this disk does not: none of them is touched."""
         if all(each.path.isascii() for each in chain(changes.here.values(), _everything_there(changes))):
             return []
+        from huracan_sync.tree.look_alikes import look_alikes  # noqa: PLC0415 - start-up time
+
         alike = look_alikes({entry.path for entry in chain(changes.here.values(), _everything_there(changes))})
         folders = {other: Path(*located(self.pair.disk, RelPath(other))).parent for other in alike.values()}
         folding = {folder for folder in {*folders.values()} if is_folding(folder)}
