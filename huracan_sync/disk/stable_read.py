@@ -82,9 +82,16 @@ class StableRead:
         Raises:
             FileChanged: they are not there any more.
         """
-        data = bytearray(min(size, self.stamp.size - offset))
-        self.read_into(offset, memoryview(data))
-        return bytes(data)
+        wanted = max(0, min(size, self.stamp.size - offset))
+        try:
+            data = os.pread(self._fd, wanted, offset)  # into the very bytes: a copy would be in memory twice
+        except OSError as error:
+            raise local_failure(error, self.path, "read") from error
+        if len(data) == wanted:
+            return data
+        rest = bytearray(wanted - len(data))
+        self.read_into(offset + len(data), memoryview(rest))
+        return data + rest
 
     def read_into(self, offset: int, view: memoryview) -> None:
         """Fill the view with the bytes at `offset`.

@@ -20,13 +20,15 @@ from huracan_sync.remote.errors import SessionLost, judge_failure
 from huracan_sync.remote.files import Commit
 from huracan_sync.remote.http import Body
 from huracan_sync.remote.listing import FileMetadata
-from huracan_sync.tree.content_hash import block_hashes, combine
+from huracan_sync.tree.content_hasher import ContentHasher
 
 FINISH = "files/upload_session/finish_batch_v2"
 FILES_IN_A_COMMIT = 1000
 """What start_batch and finish_batch_v2 take."""
 BODY = 8 * 1024 * 1024
 """Bytes of content in one append."""
+JOINED = 512 * 1024
+"""Up to so many bytes of content are joined before they are sent."""
 
 
 class HeaderBudget:
@@ -153,13 +155,18 @@ def append(remote: Remote, pieces: Iterable[tuple[str, bytes]]) -> tuple[list[Hu
         For each content None or why it was not taken; and the length of the argument header.
     """
     listed = list(pieces)
-    body = b"".join(content for _, content in listed)
+    contents, size = [content for _, content in listed], sum(len(content) for _, content in listed)
+    # In one piece where it is little: that is sent at once. Much would be in memory twice.
+    body: list[bytes | memoryview] = [b"".join(contents)] if size <= JOINED else [*contents]
+    hasher = ContentHasher()
+    for piece in body:
+        hasher.update(piece)
     arg = _AppendArg(
         [_AppendEntry(Cursor(session, 0), len(content), close=True) for session, content in listed],
-        combine(block_hashes(body)).hex(),
+        hasher.digest().hex(),
     )
     route = "files/upload_session/append_batch"
-    answer = remote.send(route, arg, body, _Appended)
+    answer = remote.send(route, arg, body, _Appended, size=size)
     if len(answer.entries) != len(listed):
         answer.entries = [_Failure({".tag": "other"})] * len(listed)
     errors = [judge_failure(route, e.failure).error if isinstance(e, _Failure) else None for e in answer.entries]

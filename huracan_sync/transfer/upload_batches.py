@@ -25,6 +25,8 @@ SINGLES = 2
 """Up to so many files are sent alone, one request each; more travel in a batch, which needs three."""
 
 
+SPARE = 12 * 1024 * 1024
+"""Bytes of the memory for content that small files leave free: contents of many sizes leave gaps between them."""
 FIRST_BODY = 1024 * 1024
 BODY_S = 2.0
 """Seconds that one append may take, as far as its size decides it."""
@@ -93,7 +95,7 @@ class BatchUploader:
 
     def _feed_append(self) -> bool:
         for opened in self._batches_open:
-            if opened.started and opened.waiting and self._context.pool.has_room(upload_session.BODY):
+            if opened.started and opened.waiting and self._context.pool.has_room(upload_session.BODY + SPARE):
                 self._start_append(opened, self._cut(opened.waiting))
                 return True
         return False

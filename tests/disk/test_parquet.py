@@ -90,7 +90,7 @@ def test_what_cannot_be_read_or_changes_is_not_called_damaged(tmp_path: Path, mo
         raise OSError(5, "Input/output error")
 
     with StableRead(tmp_path, RelPath("x.parquet")) as reading:
-        monkeypatch.setattr(os, "preadv", fail)
+        monkeypatch.setattr(os, "pread", fail)
         with pytest.raises(LocalFailure) as caught:
             is_damaged(reading)
         assert not isinstance(caught.value, FileChanged)

@@ -1,0 +1,49 @@
+"""What a push and a restore take of memory, whatever they move: less than 100 MiB, as a process of its own."""
+
+import subprocess
+import sys
+
+import pytest
+from machines import Commands
+from sampled import slow
+
+MIB = 1024 * 1024
+MOST_MIB = 100
+RUN = """\
+import sys
+from huracan_sync.cli import main
+code = main(sys.argv[1:])
+print(next(line for line in open("/proc/self/status") if "VmHWM" in line).split()[1], file=sys.stderr)
+sys.exit(code)
+"""
+
+
+def peak_mib(machine, *words):
+    done = subprocess.run(
+        [sys.executable, "-c", RUN, *map(str, words)],
+        env=machine.env,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return int(done.stderr.splitlines()[-1]) / 1024
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the peak is asked of Linux")
+@pytest.mark.parametrize(
+    ("count", "size"), [(24, 7 * MIB), (1, 192 * MIB), slow((1, 2048 * MIB)), slow((300, 600_000)), slow((5000, 2048))]
+)
+def test_neither_push_nor_restore_takes_a_hundred_mebibytes(dropbox, tmp_path, count, size):
+    machine = Commands(dropbox, tmp_path / "machine")
+    src, dst = tmp_path / "src", tmp_path / "dst"
+    src.mkdir()
+    for number in range(count):
+        with (src / f"{number}.bin").open("wb") as file:
+            file.write(b"%d" % number)
+            file.truncate(size)
+    assert peak_mib(machine, "push", src, "/r/d") < MOST_MIB
+    assert peak_mib(machine, "restore", "/r/d", dst) < MOST_MIB
+    assert sum(path.stat().st_size for path in dst.iterdir()) == count * size
