@@ -1,7 +1,7 @@
 """A thief with a write token among machines that push, publish, restore, rotate and die: no reader is deceived.
 
-The default suite plays a few schedules; `-m long` plays 5,000 (-k five_thousand: CI plays as many as it has time for)
-or 100,000 (-k hundred_thousand, in shares: -k "hundred_thousand and share07").
+The default suite plays a few schedules; `-m long` plays 5,000 (-k five_thousand: CI plays them all, some four minutes
+on two cores) or 100,000 (-k hundred_thousand, in shares: -k "hundred_thousand and share07").
 They live in memory where there is a disk of it.
 """
 
