@@ -77,7 +77,7 @@ def test_words_for_people(machine):
 def test_a_dry_run_prints_the_plan_and_does_nothing(machine):
     machine.write(a=b"1", b=b"22")
     code, out, _ = machine.run("push", machine.src, "/Engine/data", "--dry-run")
-    assert (code, out) == (0, "copy      a  1 byte\ncopy      b  2 bytes\n2 to copy (3 B); about 2 requests\n")
+    assert (code, out) == (0, "copy      a  1 B\ncopy      b  2 B\n2 to copy (3 B); about 2 requests\n")
     assert "files/upload" not in machine.dropbox.log()["requests"]
     code, out, _ = machine.run("push", machine.src, "/Engine/data", "--dry-run", "--json")
     assert [each["path"] for each in json.loads(out)["copies"]] == ["a", "b"]
