@@ -92,6 +92,10 @@ class _Item(UploadItem):
         return bytes(self.size)
 
 
+AT_ONCE = 8
+"""Calls that share a worker's link: as many as a client makes at once before it knows more (`Pacing`)."""
+
+
 class _Service:
     """Notes the calls of the batch uploader, and answers them at once; its clock runs as the link would."""
 
@@ -111,7 +115,7 @@ class _Service:
 
     def _note(self, route: str, size: int) -> None:
         self.calls.append((route, size))
-        self.now += self._latency_s + (size / self._bytes_per_s if self._bytes_per_s else 0.0)
+        self.now += self._latency_s + (size * AT_ONCE / self._bytes_per_s if self._bytes_per_s else 0.0)
 
 
 class _Pool:

@@ -63,7 +63,7 @@ def test_two_workers_and_one_commit(dropbox, driver):
     files = {"a/0.bin": b"of the next run"}
     again = staged(grant, files)
     calls, report = spent(dropbox, lambda: commits(driver, [again], channel="training"))
-    assert sum(calls.values()) <= 1 + 5, calls
+    assert sum(calls.values()) <= 1 + 4, calls
     assert report.sequence == 2
     assert lies_there(driver, files)
 
