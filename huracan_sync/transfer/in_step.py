@@ -16,7 +16,8 @@ class KnownFiles:
     def __init__(self, synced: SyncedFiles) -> None:
         self.count = 0
         self.folders: set[str] = set()
-        """Those that hold known files."""
+        """Those that hold known files, besides the root itself."""
+        self._folder = ""
         self._synced = synced
         self._is_first = not synced
         self._hashes = array("q")
@@ -26,8 +27,11 @@ class KnownFiles:
         key = fold(path)
         if self._is_first or not self._synced.had(key, stamp):
             return False
-        self.folders.add(path.rpartition("/")[0])
-        self.settle((key,))
+        if (folder := path.rpartition("/")[0]) != self._folder:
+            self.folders.add(folder)
+            self._folder = folder
+        self.count += 1
+        self._hashes.append(hash(key))
         return True
 
     def settle(self, keys: Collection[str]) -> None:

@@ -59,6 +59,7 @@ def _measured(folder: Path, dropbox: Emulator, count: int) -> Iterator[Figure]:
     with served(dropbox) as seen:
         again = machine("push", src, remote)
     yield at_most(f"{title}: time", again.seconds, "s", 15)
+    yield Figure(f"{title}: processor", again.cpu_s, "s")
     yield at_most(f"{title}: requests", seen.requests, "", 2)
     yield at_most(f"{title}: peak memory", again.peak_mib, "MiB", 300)
 
