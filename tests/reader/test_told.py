@@ -315,6 +315,31 @@ def test_files_by_hand_begin_anew_where_a_person_says_so(world):
         world.reader.latest("champions")
 
 
+def test_files_by_hand_of_another_root_take_a_person_who_says_so(world):
+    world.reader.latest("champions")
+    other = make_trust(root_id=bytes(16))
+    with raises("WRONG_ROOT"):
+        world.reader.pin_file(trust.sign(other, [ROOT]))
+    assert world.reader.pin_file(trust.sign(other, [ROOT]), reset=True) == other
+    assert world.reader._trust_store.load().channels == {}
+
+
+def test_several_versions_at_once_are_all_remembered(world):
+    made = world.engine.trust
+    for _ in range(2):
+        made = following(made, created_ms=made.created_ms + 1)
+        world.engine.say_whom_to_trust(made)
+    world.reader.latest("champions")
+    assert trust.open(world.reader._trust_store.load().trust) == made
+
+
+def test_on_a_fresh_machine_each_version_must_follow_the_one_before(world):
+    """The root key alone is not enough: a version that names another one before it is none of this chain."""
+    world.engine.say_whom_to_trust(following(world.engine.trust, prev=hashlib.sha256(b"another").digest()))
+    with raises("TRUST_CHAIN"):
+        unpinned(world).pin(PIN)
+
+
 def test_several_files_by_hand_on_a_fresh_machine(world):
     v2 = following(world.engine.trust, created_ms=world.engine.trust.created_ms + 1)
     files = [trust.sign(made, [ROOT]) for made in (v2, world.engine.trust)]

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from huracan_sync.tree.entry import Entry, tree
 from huracan_sync.tree.paths import RelPath
-from huracan_sync.tree.plan import Conflict, ConflictKind, Copy, Delete, Plan, empties_the_tree, plan
+from huracan_sync.tree.plan import Conflict, ConflictKind, Copy, Delete, Places, Plan, empties_the_tree, plan
 
 
 def entry(path, content, rev=""):
@@ -114,6 +114,11 @@ def test_a_blocked_file_names_both_sides_too():
     conflicts = {conflict.path: conflict for conflict in plan({}, source, target).conflicts}
     assert {path: c.kind for path, c in conflicts.items()} == dict.fromkeys(("a", "b/c"), ConflictKind.BLOCKED)
     assert [(c.source, c.target) for c in conflicts.values()] == [(source["a"], None), (source["b/c"], None)]
+    places = Places("here", "in Dropbox")
+    assert [c.why for c in plan({}, source, target, places=places).conflicts] == [
+        "in Dropbox lies a folder of this name",
+        "in Dropbox lies a file where the folder 'b' must be",
+    ]
 
 
 # base, source, target, overwrite -> what a restore does, that does not complain of what was not pushed yet
