@@ -4,7 +4,9 @@ import pytest
 from expecting import raises
 from publishing_machine import DATA, Publisher
 
-from huracan_sync.manifest import rotation, sshsig
+from huracan_sync.manifest import locations, rotation, sshsig
+from huracan_sync.remote import files
+from huracan_sync.remote.delete import remove_whatever
 
 
 @pytest.fixture
@@ -116,3 +118,36 @@ def test_it_costs_no_request_where_nothing_was_revoked_since(publisher, stolen, 
     pod.write({"one": b"3"})
     after, _ = publisher.counted(pod.push)
     assert after <= before
+
+
+def test_a_machine_from_which_the_revocation_is_hidden_leads_no_reader_astray_who_knows_of_it(
+    publisher, stolen, dropbox, tmp_path, clock, hamilton
+):
+    """The thief takes the newest trust file away and goes on with the stolen key; an honest pod is born and follows."""
+    hamilton.reader().latest("data")
+    revoke(publisher, stolen)
+    publisher.push()
+    publisher.write({"y": b"2"})
+    publisher.push()
+    assert listed(hamilton) == ["data/x", "data/y"]
+    newest = f"/Engine/{locations.trust(3)}"
+    data = files.fetch(publisher.remote, newest, limit=1 << 20)[1]
+    remove_whatever(publisher.remote, newest)
+    remove_whatever(publisher.remote, f"/Engine/{locations.head('data')}")
+    stolen.write({"worse": b"worse"})
+    stolen.push()
+    pod = Publisher(dropbox, tmp_path / "born", clock=clock)
+    pod.key.write_bytes(publisher.key.read_bytes())
+    pod.key.chmod(0o400)
+    pod.restore(DATA, pod.src)
+    pod.write({"new": b"new"})
+    assert pod.push().failed == []  # it believed what it could see
+    with raises("EPOCH"):
+        hamilton.reader().latest("data")
+    files.put(publisher.remote, newest, data)  # from now on nothing is hidden
+    pod.write({"newer": b"newer"})
+    assert "data/worse" in pod.push().unsigned_files
+    publisher.write({"z": b"3"})
+    publisher.push()
+    assert [path for path in listed(hamilton) if path in {"data/evil", "data/worse"}] == []
+    assert {"data/x", "data/y", "data/z"} <= set(listed(hamilton))
