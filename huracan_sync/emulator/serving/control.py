@@ -38,6 +38,7 @@ from huracan_sync.emulator.state.tree import Account
 from huracan_sync.emulator.state.world import ALL_SCOPES, REDIRECT_URIS, World
 
 Json = dict[str, Any]
+_AS_IT_IS = {"X-Content-Type-Options": "nosniff"}  # a page of another site cannot take it for a script
 
 
 class Refused(Exception):
@@ -78,9 +79,9 @@ class Control:
                 given = json.loads(raw or b"{}") if posted else dict(request.query_params)
                 result = works[request.method if request.method != "HEAD" else "GET"](given)
             except (Refused, ValueError, RecursionError) as error:
-                return JSONResponse({"error": str(error)}, 400)
+                return JSONResponse({"error": str(error)}, 400, _AS_IT_IS)
             self.world.settle()
-            return JSONResponse(result)
+            return JSONResponse(result, headers=_AS_IT_IS)
 
         return answer
 
