@@ -121,6 +121,7 @@ def untested(package, tests):
 LISTED = {name for names in PROVED_ELSEWHERE.values() for name in names.split()}
 
 
+@pytest.mark.wide
 def test_every_module_is_tested_or_says_by_what():
     missing = untested(PACKAGE, of_the_tests()) - LISTED - {""}
     assert missing == set(), "give it tests of its own"

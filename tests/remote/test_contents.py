@@ -102,6 +102,7 @@ class Dropbox:
 
 
 @pytest.mark.wide
+@pytest.mark.wide
 @settings(suppress_health_check=[HealthCheck.too_slow], deadline=None)
 @given(
     history=st.lists(WRITES, max_size=20),
@@ -128,6 +129,7 @@ def _implied(word: str, told: list[str]) -> bool:
     return told.count(word) == 1 and following == [f"+{word[1:]}"]
 
 
+@pytest.mark.wide
 @pytest.mark.wide
 @given(st.sets(PATHS), st.sets(PATHS), st.sets(PATHS), st.sets(PATHS))
 def test_what_a_page_takes_back(known: set[str], gone: set[str], folders: set[str], files: set[str]) -> None:

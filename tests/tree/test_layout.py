@@ -65,6 +65,7 @@ NAMES = st.sampled_from(
 APPS = st.sampled_from(["Runpodhuracan", "", "/a/b/", "huracan", "2025-11-13", "logs"])
 
 
+@pytest.mark.wide
 @given(st.lists(NAMES, max_size=6).map("/".join), APPS, st.booleans(), st.sampled_from([None, DAY, "2025-11-15"]))
 @example("2025-11-14/2025-11-13", "Runpodhuracan", True, None)
 def test_placing_twice_is_placing_once(path, app, kind_first, day):
@@ -124,6 +125,7 @@ def test_what_is_no_candle_keeps_its_path(path):
     assert candle_here(path) == path
 
 
+@pytest.mark.wide
 @given(
     base=st.from_regex(r"[A-Z0-9]{1,10}", fullmatch=True),
     settle=st.sampled_from(["", ":USDT"]),

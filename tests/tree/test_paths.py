@@ -184,6 +184,7 @@ ANY_PATHS = st.lists(
 )
 
 
+@pytest.mark.wide
 @settings(deadline=None)  # a busy machine takes its time
 @given(ANY_PATHS)
 def test_many_paths_are_judged_as_each_alone(paths):
