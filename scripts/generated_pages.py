@@ -91,7 +91,7 @@ def in_words(kind):
         return "string"
     if origin is typing.Literal:
         return " or ".join(f"`{str(value).lower() if value is True else value}`" for value in args)
-    if origin is list:
+    if origin in {list, tuple}:
         return f"list of {in_words(args[0])}"
     if origin is dict:
         return f"object of {in_words(args[1])}" if args[1] is not typing.Any else "object"

@@ -19,6 +19,8 @@ lock fs pyproject.toml --extra emulator --group test --group tools --group files
 lock fuzz pyproject.toml --group fuzz
 lock docs pyproject.toml --group docs
 lock mutate pyproject.toml --extra emulator --group test --group mutate --constraints requirements/dev.txt
+# What people install commands with: scripts/test_install.sh.
+printf 'pipx>=1.7\nuv>=0.5\n' | lock install -
 # Only the demo's price series come from this one; it is installed without its dependencies and never imported.
 printf 'backtesting==0.6.6\n' | lock data - --no-deps
 # Other people's clients, each unchanged: for the tests of the emulator, and to race against. Maestral alone, because it

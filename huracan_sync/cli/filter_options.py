@@ -30,7 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = group.add_argument
     add("--include", dest="filters", action=_Add, const="+", metavar="GLOB", help="these take part: '*.parquet'")
     add("--exclude", dest="filters", action=_Add, const="-", metavar="GLOB", help="these do not: '*.tmp', '/cache/'")
-    what = "read rules from this file, one a line: `+ GLOB` or `- GLOB`"
+    what = "read rules from this file: `+ GLOB` and `- GLOB`, one a line"
     add("--filter-from", dest="filters", action=_Add, const="", metavar="FILE", help=what)
 
 
