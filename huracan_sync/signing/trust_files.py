@@ -239,7 +239,9 @@ class TrustFiles:
         """What the id of this root folder may have been made for: the folder of this account; of one not known yet."""
         namespace, root = self._remote.wire.endpoint.namespace, self.source.root
         with contextlib.suppress(NotAuthorized, TryLater, Unavailable):
-            yield place_of(namespace, self._remote.place.partition("/")[2], root)
+            account = self._remote.place.partition("/")[2]
+            if account.startswith("dbid:"):  # a short-lived token does not say whose it is
+                yield place_of(namespace, account, root)
         yield place_of(namespace, "", root)
 
     def _check_delivered(self, ours: Chain) -> None:
