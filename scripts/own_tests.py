@@ -14,7 +14,7 @@ OWN = {
     "manifest.trust": ("manifest/test_trust", "manifest/test_pin", "manifest/test_rotation"),
     "reader.cache": ("reader/test_cache",),
     "reader.carried": ("reader/test_carried",),
-    "reader.reader": ("reader/test_reader.py", "reader/test_reader_follow", "reader/test_told"),
+    "reader.reader": ("reader/test_reader.py", "reader/test_reader_follow", "reader/test_snapshot", "reader/test_told"),
     "reader.snapshot": (
         "reader/test_snapshot",
         "reader/test_verified_blocks",

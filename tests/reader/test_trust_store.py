@@ -15,7 +15,7 @@ from sampled import slow
 from huracan_sync.errors import Busy, ConfigError, DiskFull, HuracanError, LocalFailure, NoTrust, StateMissing
 from huracan_sync.manifest.checks import Mark
 from huracan_sync.manifest.trust import Pin
-from huracan_sync.reader.trust_store import Channel, TrustStore, _in_our_words, known, pinned
+from huracan_sync.reader.trust_store import Channel, TrustStore, _in_our_words, _seal, known, pinned
 
 PIN = Pin(bytes(16), ("SHA256:" + "A" * 43,))
 PLACE = "dropbox/dbid:1/Runpodhuracan"
@@ -59,6 +59,33 @@ def test_all_that_is_known_on_a_machine(seen, tmp_path):
         "a place with a ? and a #": b"trust 2",
     }
     assert list(known(tmp_path / "nowhere")) == []
+
+
+NO_DOCUMENT = {"no message": b"\xc1", "no text": b"\x91\xa1\xff", "another shape": b"\x81\x01\x02", "nothing": b""}
+
+
+@pytest.mark.parametrize("name", NO_DOCUMENT)
+def test_a_store_whose_document_is_none_is_passed_over(seen, tmp_path, name):
+    other = TrustStore(tmp_path, "other")
+    other.pin(b"trust 2", PIN, {})
+    with contextlib.closing(sqlite3.connect(other.folder / "seen.db")) as db:
+        document = NO_DOCUMENT[name]
+        db.execute("UPDATE seen SET document = ?, seal = ?", (document, _seal(document)))
+        db.commit()
+    assert [state.place for state in known(tmp_path)] == [PLACE]
+
+
+def test_a_store_that_is_empty_or_none_is_passed_over(seen, tmp_path):
+    for place, damage in (("a", b""), ("b", b"no database" * 100)):
+        other = TrustStore(tmp_path, place)
+        other.pin(b"trust 2", PIN, {})
+        (other.folder / "seen.db").write_bytes(damage)
+    emptied = TrustStore(tmp_path, "c")
+    emptied.pin(b"trust 2", PIN, {})
+    with contextlib.closing(sqlite3.connect(emptied.folder / "seen.db")) as db:
+        db.execute("DELETE FROM seen")
+        db.commit()
+    assert [state.place for state in known(tmp_path)] == [PLACE]
 
 
 # what is in the place of one of them -> the others are still told
