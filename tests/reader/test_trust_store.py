@@ -75,6 +75,14 @@ def test_a_store_whose_document_is_none_is_passed_over(seen, tmp_path, name):
     assert [state.place for state in known(tmp_path)] == [PLACE]
 
 
+def test_journals_of_a_store_that_is_no_more_are_not_applied_to_the_next(seen):
+    for suffix in ("-journal", "-wal", "-shm"):
+        (seen.folder / f"seen.db{suffix}").write_bytes(b"of another file")
+    seen.pin(b"trust 2", PIN, {})
+    assert files(seen) == {"seen.db", "pinned"}
+    assert seen.load().trust == b"trust 2"
+
+
 def test_a_store_that_is_empty_or_none_is_passed_over(seen, tmp_path):
     for place, damage in (("a", b""), ("b", b"no database" * 100)):
         other = TrustStore(tmp_path, place)
