@@ -11,7 +11,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import secrets
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from huracan_sync.errors import (
@@ -36,7 +36,7 @@ from huracan_sync.remote import files
 from huracan_sync.remote.source import RemoteSource
 from huracan_sync.signing import trust_chain as chains
 from huracan_sync.signing.context import Context
-from huracan_sync.signing.root_id import RANDOM_SIZE, is_for, made_for, place_of
+from huracan_sync.signing.root_id import RANDOM_SIZE, Place, is_for, made_for, place_of
 from huracan_sync.signing.trust_chain import Chain
 from huracan_sync.transfer.journal import Journal
 from huracan_sync.transfer.journal.signed_state import expire_signatures
@@ -205,7 +205,9 @@ class TrustFiles:
         else:
             # A key that is root elsewhere may begin here too; the new root folder has an id of its own.
             make = make or any(signer.public in chain.newest.roots for chain in kept.values())
-            found = kept.get(place) or kept.get("") or (self._begun(signer) if make else None)
+            begun = kept.get("")
+            begun = begun if begun and is_for(begun.newest.root_id, self._place()) else None
+            found = kept.get(place) or begun or (self._begun(signer) if make else None)
             if found is None:
                 raise NoTrust(
                     "this machine has a signing key, and no trust file says what it may sign",
@@ -224,7 +226,7 @@ class TrustFiles:
         remembered, root_id = kept.newest if kept is not None else self.store.pinned(), ours.newest.root_id
         if remembered is not None:
             trust.check_root(root_id, remembered.root_id, "the trust file in this root folder")
-        elif self.keys.root_pin is None and not any(is_for(root_id, place) for place in self._places()):
+        elif self.keys.root_pin is None and not is_for(root_id, self._place()):
             raise refused(
                 "WRONG_ROOT",
                 "the trust file in this root folder is by this machine's key, and was made for another root folder",
@@ -235,14 +237,13 @@ class TrustFiles:
                 expected=f"an id made for {self.source.place}",
             )
 
-    def _places(self) -> Iterator[str]:
-        """What the id of this root folder may have been made for: the folder of this account; of one not known yet."""
-        namespace, root = self._remote.wire.endpoint.namespace, self.source.root
+    def _place(self) -> Place:
+        """What an id of this root folder is made for: the account counts where the login says whose it is."""
+        account = ""
         with contextlib.suppress(NotAuthorized, TryLater, Unavailable):
             account = self._remote.place.partition("/")[2]
-            if account.startswith("dbid:"):  # a short-lived token does not say whose it is
-                yield place_of(namespace, account, root)
-        yield place_of(namespace, "", root)
+        account = account if account.startswith("dbid:") else ""  # a delivered token has a mark instead
+        return place_of(self._remote.wire.endpoint.namespace, account, self.source.root)
 
     def _check_delivered(self, ours: Chain) -> None:
         """What was delivered beside the key says which root folder it is for."""
@@ -278,8 +279,8 @@ class TrustFiles:
 
     def _begun(self, signer: Signer) -> Chain:
         """Version 1 for a root folder that has none."""
-        place, delivered = next(self._places()), self.keys.root_pin
-        root_id = delivered.root_id if delivered else made_for(place, secrets.token_bytes(RANDOM_SIZE))
+        delivered = self.keys.root_pin
+        root_id = delivered.root_id if delivered else made_for(self._place(), secrets.token_bytes(RANDOM_SIZE))
         now_ms = int(self._clock() * 1000)
         made = first_trust(signer.public, root_id=root_id, now_ms=now_ms, lifetime_ms=self._lifetime_ms)
         chain = Chain((trust.sign(made, [signer]),), made)

@@ -25,11 +25,20 @@ SIGNED = ".huracan"
         (place_of("emulator:127.0.0.1:9", "dbid:A", "/ENGINE"), True),
         (place_of("dropbox", "dbid:A", "/Engine"), False),
         (place_of("emulator:127.0.0.1:8080", "dbid:B", "/Engine"), False),
-        (place_of("emulator:127.0.0.1:8080", "", "/Engine"), False),
+        (place_of("emulator:127.0.0.1:8080", "", "/Engine"), True),
+        (place_of("emulator:127.0.0.1:8080", "", "/Staging"), False),
         (place_of("emulator:127.0.0.1:8080", "dbid:A", "/Staging"), False),
         (place_of("emulator:127.0.0.1:8080", "dbid:A", ""), False),
     ],
-    ids=["another address", "Dropbox", "another account", "no account", "another folder", "no folder"],
+    ids=[
+        "another address",
+        "Dropbox",
+        "another account",
+        "whose, nobody says",
+        "another folder, whose, nobody says",
+        "another folder",
+        "no folder",
+    ],
 )
 def test_it_is_for_one_place(place, same):
     made = made_for(HERE, bytes(range(RANDOM_SIZE)))
@@ -45,6 +54,11 @@ def born(dropbox, folder, of, root, clock, **more):
     pod.key.write_bytes(of.key.read_bytes())
     pod.key.chmod(0o400)
     return pod
+
+
+def by_token():
+    """What stands for the account where a token was delivered."""
+    return "token-0123456789abcdef"
 
 
 def carry(remote, source, target):
@@ -87,6 +101,47 @@ def test_a_machine_that_remembers_its_folder_is_not_led_astray_by_keys_init(publ
     shutil.rmtree(staging.home / "keys")
     with raises("WRONG_ROOT"):
         staging.roots().begin()
+
+
+def test_a_pod_with_a_delivered_token_signs_on_in_the_folder_of_a_login(dropbox, tmp_path, clock, publisher):
+    """Such a token does not say whose it is; the folder counts all the same."""
+    assert dropbox.account_id.startswith("dbid:")
+    publisher.write({"a": b"1"})
+    publisher.push()
+    carry(publisher.remote, ROOT, "/Staging")
+    pod = born(dropbox, tmp_path / "pod", publisher, ROOT, clock)
+    pod.remote._identity = by_token
+    pod.write({"b": b"2"})
+    assert pod.push().sequence == 2
+    astray = born(dropbox, tmp_path / "astray", publisher, "/Staging", clock)
+    astray.remote._identity = by_token
+    with raises("WRONG_ROOT"):
+        astray.push("/Staging/data")
+
+
+def test_and_a_login_in_the_folder_that_such_a_pod_has_begun(dropbox, tmp_path, clock):
+    pod = Publisher(dropbox, tmp_path / "pod", key="sign.key", clock=clock)
+    pod.remote._identity = by_token
+    pod.roots().begin()
+    pod.write({"a": b"1"})
+    pod.push()
+    machine = born(dropbox, tmp_path / "mac", pod, ROOT, clock)
+    machine.write({"b": b"2"})
+    assert machine.push().sequence == 2
+
+
+def test_what_keys_init_made_for_one_folder_begins_no_other(dropbox, tmp_path, clock):
+    def nobody():
+        raise NotAuthorized("nobody is logged in")
+
+    machine = Publisher(dropbox, tmp_path / "engine", key="sign.key", clock=clock)
+    known, machine.remote._identity = machine.remote._identity, nobody
+    begun = machine.roots().begin()
+    machine.remote._identity = known
+    assert machine.roots("/Staging").begin().pin != begun.pin
+    assert machine.roots().begin().pin == begun.pin
+    pod = born(dropbox, tmp_path / "pod", machine, "/Staging", clock)
+    assert pod.roots().begin().pin == machine.roots("/Staging").begin().pin
 
 
 def test_nor_one_of_another_account(dropbox, tmp_path, clock, publisher):
