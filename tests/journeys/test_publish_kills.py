@@ -11,10 +11,10 @@ from sampled import sampled
 
 OLD = {f"models/champions/latest/{name}USDT.bin": b"old " + name.encode() for name in ("BTC", "ETH", "SOL")}
 NEW = {path: data.replace(b"old", b"new") for path, data in OLD.items()}
-# Trust file and head are read, body, log stored, the intention noted, the head swapped.
-STEPS = 6
-LOOKS = 2
-"""They are read while files are on their way."""
+# The trust file is read, body and log stored, the intention noted, the head swapped (its revision is known here).
+STEPS = 5
+LOOKS = 1
+"""It is read while files are on their way."""
 
 
 def taken(machine):
