@@ -25,7 +25,7 @@ SINGLES = 2
 """Up to so many files are sent alone, one request each; more travel in a batch, which needs three."""
 
 
-SPARE = 12 * 1024 * 1024
+SPARE = 20 * 1024 * 1024
 """Bytes of the memory for content that small files leave free: contents of many sizes leave gaps between them."""
 FIRST_BODY = 1024 * 1024
 BODY_S = 2.0
