@@ -36,7 +36,7 @@ from huracan_sync.transfer.journal.signed_state import note_proofs
 from huracan_sync.transfer.progress import Failure
 from huracan_sync.transfer.staging import may_do_later
 from huracan_sync.transfer.upload_batches import BatchUploader
-from huracan_sync.transfer.upload_item import UploadContext, UploadItem
+from huracan_sync.transfer.upload_item import PYARROW, UploadContext, UploadItem
 from huracan_sync.transfer.upload_parts import PartUploader
 from huracan_sync.tree.entry import Entry
 from huracan_sync.tree.paths import fold, join
@@ -95,6 +95,8 @@ class Upload:
         return outcome
 
     def _queue(self, item: UploadItem) -> None:
+        if item.path.lower().endswith(".parquet"):
+            self._context.pool.taken = PYARROW
         if item.is_large(self._context):
             self._parts.queue.append(item)
         else:

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 SESSION_DAYS = 6.0
 """Dropbox keeps a session for seven days; one older than this is not trusted to live until its commit."""
+PYARROW = 24 * 1024 * 1024
+"""Bytes that looking into a parquet file takes, from the first of them on."""
 
 
 class Options(msgspec.Struct, frozen=True):

@@ -77,12 +77,14 @@ class WorkerPool:
         self._budget = budget
         self._busy = 0
         self._held = 0
+        self.taken = 0
+        """Bytes of the budget that something else of the run takes for itself."""
         self.is_ending = False
         """Whether the run ends early: long work stops at the next place where it can be gone on from."""
 
     def has_room(self, cost: int = 0) -> bool:
         """Whether work that holds `cost` bytes may start now. One piece always may."""
-        return self._busy == 0 or (self._busy < 2 * self._workers and self._held + cost <= self._budget)
+        return self._busy == 0 or (self._busy < 2 * self._workers and self._held + self.taken + cost <= self._budget)
 
     @property
     def is_idle(self) -> bool:

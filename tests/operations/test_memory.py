@@ -3,8 +3,10 @@
 import subprocess
 import sys
 
+import pyarrow as pa
 import pytest
 from machines import Commands
+from pyarrow import parquet
 from sampled import slow
 
 MIB = 1024 * 1024
@@ -47,3 +49,20 @@ def test_neither_push_nor_restore_takes_a_hundred_mebibytes(dropbox, tmp_path, c
     assert peak_mib(machine, "push", src, "/r/d") < MOST_MIB
     assert peak_mib(machine, "restore", "/r/d", dst) < MOST_MIB
     assert sum(path.stat().st_size for path in dst.iterdir()) == count * size
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="the peak is asked of Linux")
+def test_nor_do_parquet_files_which_are_looked_into(dropbox, tmp_path):
+    machine = Commands(dropbox, tmp_path / "machine")
+    src = tmp_path / "src"
+    src.mkdir()
+    prices = pa.table({"close": numbers(70_000)})
+    for number in range(150):
+        parquet.write_table(prices, src / f"{number}.parquet", use_dictionary=False, compression=None)
+    assert sum(path.stat().st_size for path in src.iterdir()) > 32 * MIB
+    assert peak_mib(machine, "push", src, "/r/d") < MOST_MIB
+
+
+def numbers(count):
+    return [number * 0.25 for number in range(count)]
