@@ -13,10 +13,10 @@ if [ -z "${TMPDIR:-}" ] && [ "$(df --output=avail -k /dev/shm 2>/dev/null | tail
   TMPDIR="$(mktemp -d /dev/shm/huracan-tests.XXXXXX)" && trap 'rm -rf "$TMPDIR"' EXIT && export TMPDIR
 fi
 
-# Tests wait too: for servers, for processes, for time to pass. One worker more than cores is enough for that; each costs
+# Tests wait as much as they compute: for servers, for processes, for time to pass. More workers gain nothing: each costs
 # some five seconds of computing, to collect the tests, start an emulator and import what commands need.
 cores="$(getconf _NPROCESSORS_ONLN)"
-export PYTEST_XDIST_AUTO_NUM_WORKERS="${PYTEST_XDIST_AUTO_NUM_WORKERS:-$((cores + 1))}"
+export PYTEST_XDIST_AUTO_NUM_WORKERS="${PYTEST_XDIST_AUTO_NUM_WORKERS:-$((2 * cores))}"
 if [ "${1:-}" = --fast ]; then
   shift
   pure=(tests/{tree,manifest,reader,signing,remote,disk,transfer,house,contract/vectors} tests/test_errors.py)

@@ -143,6 +143,7 @@ def test_callers_who_talk_nonsense_hold_nobody_up(said, monkeypatch):
     assert isinstance(login.result, Code)
 
 
+@pytest.mark.slow  # some seconds have to pass
 def test_who_only_holds_connections_open_keeps_no_answer_out():
     """A page of another site, or another user, may open more than the listener takes at once, again and again."""
     with Login(timeout=60.0) as login, contextlib.ExitStack() as stay:

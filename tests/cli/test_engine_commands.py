@@ -260,6 +260,7 @@ def test_watching_in_plain_lines_tells_what_changed(machine):
     assert (code, "interrupted; it only looked" in err) == (130, True)
 
 
+@pytest.mark.slow  # seconds pass between two drawings
 def test_watching_on_a_terminal_draws_the_table(machine):
     machine.write({"models/m.bin": b"m"})
     running = machine.start("run", *ALONE)

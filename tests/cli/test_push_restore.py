@@ -167,6 +167,7 @@ def test_a_signal_ends_it_clean_and_it_carries_on(machine, sent):
     assert json.loads(out)["bytes_sent"] < 4_000_000
 
 
+@pytest.mark.slow  # five seconds have to pass
 def test_progress_is_a_line_a_second_where_nobody_watches(machine):
     machine.write(**{f"f{n}": os.urandom(400_000) for n in range(8)})
     machine.dropbox.config(bandwidth_mbit=10)

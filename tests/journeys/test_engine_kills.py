@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 from engine_world import noise, write_candle
+from sampled import slow
 
 APP = "/Runpodhuracan"
 
@@ -39,7 +40,7 @@ def wanted(machine, day):
     return found
 
 
-@pytest.mark.parametrize("kills", [3, pytest.param(40, marks=pytest.mark.long)])
+@pytest.mark.parametrize("kills", [slow(3), pytest.param(40, marks=pytest.mark.long)])
 def test_nothing_is_lost_and_nothing_is_wrong(machine, kills):
     rng = random.Random(kills)
     machine.dropbox.config(latency_ms=20)

@@ -308,6 +308,7 @@ def test_the_smaller_a_share_of_the_calls_the_larger_the_parts(share, size, part
     assert parts_for(share, size) == (part * MIB, at_once)
 
 
+@pytest.mark.slow
 def test_one_of_a_hundred_workers_sends_few_parts(dropbox, driver):
     data = content("large", 40 * MIB)
     counts = []
