@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import itertools
 from collections.abc import Collection, Iterator
+
+_ESCAPES = str.maketrans({"\\": "\\e", "-": "\\-", "'": "\\(aq", "`": "\\(ga", "^": "\\(ha", "~": "\\(ti"})
+"""What troff would set as typographers do: a copied command would not run."""
 
 
 def man_page(parser: argparse.ArgumentParser) -> str:
@@ -34,8 +38,16 @@ def _verbs(parser: argparse.ArgumentParser) -> Iterator[tuple[str, argparse.Argu
 
 
 def _verb(parser: argparse.ArgumentParser, said: set[str]) -> list[str]:
-    epilog = [".PP", _text(parser.epilog)] if parser.epilog else []
-    return [_text(parser.description or ""), ".PP", _usage(parser), *_options(parser, said), *epilog]
+    return [_text(parser.description or ""), ".PP", _usage(parser), *_options(parser, said), *_epilog(parser)]
+
+
+def _epilog(parser: argparse.ArgumentParser) -> Iterator[str]:
+    """What is said at the end: paragraphs, and commands, which begin with a space and stay line by line."""
+    lines = (parser.epilog or "").splitlines()
+    for (is_there, is_command), group in itertools.groupby(lines, lambda line: (bool(line), line.startswith(" "))):
+        text = _text("\n".join(group))
+        if is_there:
+            yield from [".nf", text, ".fi"] if is_command else [".PP", text]
 
 
 def _usage(parser: argparse.ArgumentParser) -> str:
@@ -59,5 +71,5 @@ def _options(parser: argparse.ArgumentParser, said: Collection[str] = ()) -> lis
 
 def _text(text: str) -> str:
     """Text that troff prints letter by letter, also a line that begins with a dot."""
-    escaped = text.replace("\\", "\\e").replace("-", "\\-")
-    return "\n".join(f"\\&{line}" if line[:1] in {".", "'"} else line for line in escaped.splitlines())
+    escaped = text.translate(_ESCAPES)
+    return "\n".join(f"\\&{line}" if line[:1] == "." else line for line in escaped.splitlines())

@@ -128,6 +128,20 @@ def test_help_fits_a_terminal(verb, monkeypatch):
     assert [line for line in (verbs[verb] if verb else parser).format_help().splitlines() if len(line) > 80] == []
 
 
+def test_the_commands_on_the_man_page_can_be_copied():
+    """Line by line, with the quotes of a shell: not filled like a paragraph, not set as typographers do."""
+    page = man_page(cli.parser_of())
+    commands = page[page.index(".nf\n  curl \\-s URL/emulator/faults") :].partition(".fi")[0]
+    plain = commands.replace("\\(aq", "'").replace("\\e", "\\").replace("\\-", "-")
+    assert plain.splitlines()[1:3] == [
+        "  curl -s URL/emulator/faults \\",
+        """    -d '{"route": "files/upload", "nth": 2, "fault": "reset", "when": "after"}'""",
+    ]
+    assert page.count(".nf\n") == page.count(".fi\n")
+    assert "'" not in page.replace("\\(aq", "")
+    assert "\n.PP\nGet a token as a test would" in page  # a paragraph of its own
+
+
 def test_the_man_page_names_every_verb_and_every_option():
     page = man_page(cli.parser_of())
     for verb in cli.VERBS:
