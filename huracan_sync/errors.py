@@ -164,8 +164,8 @@ class VaultRefused(ConfigError):
         "NO_VAULT_KEY": "set HURACAN_VAULT_KEY_FILE to the key file the vault was made with",
         "WEAK_VAULT_KEY": f"{_MAKE_A_KEY}, or choose a passphrase of 16 characters or more",
         "WRONG_VAULT_KEY": "set HURACAN_VAULT_KEY_FILE to the key file the vault was made with",
-        "VAULT_DAMAGED": "the version before it lies beside it as `vault.1`: copy it over `vault`, "
-        "or move both away and run `huracan-sync authorize`",
+        "VAULT_DAMAGED": "if `vault.1`, the version before it, lies beside it, copy it over `vault`; else, or if it is "
+        "damaged too, move both away and run `huracan-sync authorize`",
         "VAULT_UNKNOWN": "use the newest huracan-sync; if it is no vault at all, move it away and run "
         "`huracan-sync authorize`",
         "BOUND_ELSEWHERE": "run `huracan-sync logout` and `huracan-sync authorize` for this profile",

@@ -20,3 +20,5 @@ class Invocation:
         """The secrets of this machine, once they are asked for (cli/login_options.py)."""
         self.reads_only = ""
         """The profile that the verb works with, if it is a reader's."""
+        self.only_reader = ""
+        """The only login here, if it is a reader's and the verb needs another."""

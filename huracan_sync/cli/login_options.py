@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from huracan_sync.auth import login_record
 from huracan_sync.auth.connect import credentials_of, home_of
-from huracan_sync.auth.credentials import Credentials
+from huracan_sync.auth.credentials import Credentials, read_login
 from huracan_sync.auth.keystore.store import FOLDER, Store, open_store
 from huracan_sync.cli.invocation import Invocation
 from huracan_sync.errors import UsageError, VaultRefused
@@ -107,11 +107,15 @@ def _profile(options: argparse.Namespace, invocation: Invocation) -> str | None:
     """
     named = options.profile or invocation.env.get("HURACAN_PROFILE")
     delivered = invocation.env.get("HURACAN_REFRESH_TOKEN_FILE") or getattr(options, "token_fd", None) is not None
-    if named or delivered or getattr(options, "verb", "") not in ONLY_READ:
+    if named or delivered:
         return named or None
     folder, namespace = store(options, invocation).folder, Endpoint.from_environment(invocation.env).namespace
     here = login_record.profiles(folder, namespace)
     if len(here) != 1 or here[0] == "engine":
+        return None
+    if getattr(options, "verb", "") not in ONLY_READ:
+        login = read_login(folder, namespace, here[0])
+        invocation.only_reader = here[0] if login and login.read_only else ""
         return None
     options.profile = here[0]  # said once
     invocation.output.say(f"note: using profile {here[0]}, the only login here")

@@ -26,7 +26,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace, invocation: Invocation) -> int:
     """`migrate`."""
     settings = settings_options.settings_of(options, invocation)
-    options.profile = settings.profile
+    if "profile" in settings.origins:
+        options.profile = settings.profile
     with invocation.output.progress("migrate") as monitor:
         pacing = SteadyPacing(observe=lambda wait: monitor.note(wait_in_words(wait)))
         remote = connect(

@@ -85,7 +85,8 @@ def engine_of(settings: Settings, options: argparse.Namespace, invocation: Invoc
         raise ConfigError("sync is disabled", hint=f"it says so in {settings.origins['enabled']}: `enabled`")
     login = None
     if settings.access_token is None:
-        options.profile = settings.profile
+        if "profile" in settings.origins:
+            options.profile = settings.profile
         login = credentials(options, invocation)
         login.load()
     # Errors raise here of themselves; what the strict mode is for is the engine's own code.

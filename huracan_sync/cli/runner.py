@@ -36,6 +36,7 @@ from huracan_sync.errors import (
     HuracanError,
     LocalFailure,
     MissingScope,
+    NoCredentials,
     NotAuthorized,
     NoTrust,
     Refused,
@@ -163,7 +164,7 @@ def _run(options: argparse.Namespace, env: Environment, output: Output) -> int:
         output.interrupted(getattr(options, "interrupted", CARRIES_ON))
         return INTERRUPTED
     except HuracanError as error:
-        error.hint = _hint(error, options.verb, invocation.reads_only)
+        error.hint = _hint(error, options.verb, invocation)
         output.error(error)
         return exit_code(error)
     except BrokenPipeError:
@@ -194,8 +195,12 @@ def _require_names(options: argparse.Namespace) -> None:
             raise UsageError(f"{name.upper()} is empty", hint=f"name it; {top}")
 
 
-def _hint(error: HuracanError, verb: str, reader: str) -> str:
-    """What to do next, as it fits the profile; `reader` is its name if it only reads."""
+def _hint(error: HuracanError, verb: str, invocation: Invocation) -> str:
+    """What to do next, as it fits the profile and who else is logged in here."""
+    reader = invocation.reads_only
+    if isinstance(error, NoCredentials) and invocation.only_reader:
+        # This is Hamilton's machine: nothing advises a writing login on it.
+        return f"only profile {invocation.only_reader} is logged in here, to read; write from the engine's machine"
     if isinstance(error, MissingScope) and reader:
         # Nobody is told to give a reader more: whoever takes its login from its machine could write, too.
         return f"profile {reader} is meant to read only; write from the engine's machine"
@@ -213,13 +218,14 @@ def _configured(options: argparse.Namespace, env: Environment) -> Environment:
 
     Verbs with settings of their own read the whole file themselves; for the others it names profile and root folder.
     """
-    options.config = Path(named) if (named := getattr(options, "config", None) or env.get("HURACAN_CONFIG")) else None
+    options.config = Path(file) if (file := getattr(options, "config", None) or env.get("HURACAN_CONFIG")) else None
     if options.config is None or hasattr(options, "set"):
         return env
     from huracan_sync.cli.settings_options import settings_in  # noqa: PLC0415 - the engine's settings, if asked for
 
     settings = settings_in(options.config, env)
-    return Environment({**env, "HURACAN_PROFILE": settings.profile, "HURACAN_APP_FOLDER": settings.app_folder})
+    named = {"HURACAN_PROFILE": settings.profile} if "profile" in settings.origins else {}
+    return Environment({**env, **named, "HURACAN_APP_FOLDER": settings.app_folder})
 
 
 class _Told(logging.Handler):

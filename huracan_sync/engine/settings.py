@@ -47,6 +47,7 @@ _OTHER_NAMES = {
     "DROPBOX_ACCESS_TOKEN": "access_token",
     "HURACAN_SYNC_STRICT": "strict",
     "HURACAN_APP_FOLDER": "app_folder",
+    "HURACAN_PROFILE": "profile",
 }
 """Variables that are documented under a name of their own."""
 

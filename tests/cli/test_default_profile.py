@@ -30,7 +30,7 @@ def log_in(env, tmp_path, *profiles):
 def whose(env, *words, **more):
     """The profile that the error of a login without its secret names."""
     _, out, err = command_line.run(words, env=env | more)
-    return "hamilton" if "hamilton" in out + err else "engine"
+    return "hamilton" if "profile hamilton is logged in as" in out + err else "engine"
 
 
 @pytest.mark.every_case
@@ -47,6 +47,31 @@ def test_a_writing_verb_and_a_named_profile_are_left_alone(env, tmp_path):
     assert whose(env, "ls", HURACAN_PROFILE="engine") == "engine"
 
 
+def test_a_file_that_names_no_profile_changes_nothing(env, tmp_path):
+    log_in(env, tmp_path, "hamilton")
+    file = tmp_path / "c.toml"
+    file.write_text('app_folder = "Engine"\n')
+    assert whose(env, "ls", "--config", str(file)) == "hamilton"
+    assert whose(env, "ls", "--config", str(file), HURACAN_PROFILE="engine") == "engine"
+
+
+@pytest.mark.every_case
+@pytest.mark.parametrize("words", [("run", "--once"), ("migrate",), ("push", ".", "/x")])
+def test_a_writing_verb_takes_the_profile_of_the_environment(env, tmp_path, words):
+    _, _, err = command_line.run(words, env=env | {"HURACAN_PROFILE": "night"}, cwd=tmp_path)
+    assert "under profile night" in err
+
+
 def test_with_both_logins_the_engine_is_the_default(env, tmp_path):
     log_in(env, tmp_path, "hamilton", "engine")
     assert whose(env, "ls") == "engine"
+
+
+@pytest.mark.parametrize("words", [("push", ".", "/x"), ("put", "f", "/x"), ("migrate",), ("run", "--once")])
+def test_nothing_advises_a_writing_login_where_only_a_reader_is_logged_in(env, tmp_path, words):
+    log_in(env, tmp_path, "hamilton")
+    (tmp_path / "f").write_text("f")
+    code, _, err = command_line.run(words, env=env, cwd=tmp_path)
+    assert (code, "authorize" in err) == (77, False), err
+    assert "only profile hamilton is logged in here, to read; write from the engine's machine" in err
+    assert "run `huracan-sync authorize`" in command_line.run([*words, "--profile", "engine"], env=env, cwd=tmp_path)[2]
