@@ -306,7 +306,22 @@ def check_disk_events(inotify: Path = Path("/proc/sys/fs/inotify")) -> Check | N
     if int(str(facts["max_user_watches"])) < LEAST_WATCHES:
         hint = f"raise fs.inotify.max_user_watches to {LEAST_WATCHES} or more (sysctl)"
         return Check("disk events", "warn", "inotify has few watches; large trees are scanned instead.", facts, hint)
+    try:
+        _open_inotify()
+    except OSError as error:
+        hint = "`run` scans on its intervals instead; where many watch, raise fs.inotify.max_user_instances (sysctl)"
+        return Check("disk events", "warn", f"the disk cannot be watched: {error.strerror}.", facts, hint)
     return Check("disk events", "ok", f"inotify has {facts['max_user_watches']} watches.", facts)
+
+
+def _open_inotify() -> None:
+    """As `run` does first: limits do not tell how much others have taken. Raises OSError."""
+    import ctypes  # noqa: PLC0415 - doctor alone needs it
+
+    descriptor = ctypes.CDLL(None, use_errno=True).inotify_init1(os.O_CLOEXEC)
+    if descriptor < 0:
+        raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
+    os.close(descriptor)
 
 
 def _not_ours(path: Path) -> str:

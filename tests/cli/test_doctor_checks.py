@@ -2,6 +2,8 @@
 
 import os
 import secrets
+import shutil
+import subprocess
 import sys
 import time
 from email.utils import formatdate
@@ -243,6 +245,25 @@ def test_disk_events(tmp_path):
     assert "fs.inotify.max_user_watches" in doctor_checks.check_disk_events(tmp_path).hint
     (tmp_path / "max_user_watches").write_text("65536")
     assert doctor_checks.check_disk_events(tmp_path).verdict == "ok"
+
+
+NONE_LEFT = "echo 0 > /proc/sys/user/max_inotify_instances"
+SAYS = "from huracan_sync.cli.doctor_checks import check_disk_events; c = check_disk_events(); print(c.verdict, c.says)"
+
+
+@pytest.mark.skipif(not shutil.which("unshare"), reason="needs unshare")
+def test_disk_events_when_others_have_taken_every_instance():
+    """In a user namespace, which has a limit of its own."""
+
+    def run(script):
+        words = ["unshare", "--user", "--map-root-user", "bash", "-c", script, sys.executable, SAYS]
+        return subprocess.run(words, capture_output=True, text=True, check=False)
+
+    if run(NONE_LEFT).returncode:
+        pytest.skip("no user namespace may be made here")
+    assert run('"$0" -c "$1"').stdout.startswith("ok ")
+    done = run(f'{NONE_LEFT}; "$0" -c "$1"')
+    assert done.stdout == "warn the disk cannot be watched: Too many open files.\n", done.stderr
 
 
 def test_a_damaged_vault_is_bad_and_says_what_to_do(tmp_path):
