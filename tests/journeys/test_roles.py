@@ -97,7 +97,8 @@ def test_the_laptop(dropbox, tmp_path):
 READ_ONLY = """
 home="$(dirname "$0")"
 mount --make-rprivate / && mount --bind / / && mount -o remount,ro,bind / &&
-  mount --bind "$home" "$home" && mount -o remount,ro,bind "$home" && mount -t tmpfs tmpfs "$0" && exec "$@"
+  mount --bind "$home" "$home" && mount -o remount,ro,bind "$home" && mount -t tmpfs tmpfs "$0" &&
+  cd "$home" && exec "$@"  # into the mount that is read-only, not the one below it
 """
 
 
@@ -146,8 +147,9 @@ def test_the_container(dropbox, tmp_path):
     ]  # fmt: skip
     said = dict(zip(ways, script(*ways, **env), strict=True))
     assert {way: code for way, (code, _) in said.items() if code} == {
-        "restore /Runpodhuracan/data back": 1, "run --once -q": 78,
+        "restore /Runpodhuracan/data back": 1, "run --once -q": 1,
     }, said  # fmt: skip
+    assert "data/candles cannot be made: Read-only file system" in said["run --once -q"][1]
     assert "the disk is mounted read-only" in said["restore /Runpodhuracan/data back"][1]
     assert said[f"{push} -q"][1] == f"{push} -q\n-> 0\n"
     assert "1 file is as it was signed" in said[f"verify {back} --channel data"][1]
