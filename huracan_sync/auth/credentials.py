@@ -88,7 +88,7 @@ class Credential(msgspec.Struct, frozen=True):
 
     @property
     def to_replace(self) -> str:
-        """What a person does when this one serves no more."""
+        """What a person does when this one no longer works."""
         command = to_authorize(self.profile)
         if self.login is not None:
             return f"run `{command}`"

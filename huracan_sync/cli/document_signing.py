@@ -187,7 +187,7 @@ class KeysRecover(Document):
     channel: str
     epoch: int
     forgotten: str
-    """What counts no more from now on, in words."""
+    """What no longer counts from now on, in words."""
 
 
 class KeysExport(Document):

@@ -23,7 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--max-age", metavar="TIME", help="how long its heads are fresh: 2h, 26h, 7d")
     group.add_argument("--stale-limit", metavar="TIME", help="how long after that one may still ask for them")
     group.add_argument("--kind", metavar="KIND", action="append", help=f"also allow: {', '.join(_kind_names())}")
-    group.add_argument("--no-kind", metavar="KIND", action="append", help="allow it no more")
+    group.add_argument("--no-kind", metavar="KIND", action="append", help="no longer allow it")
     group.add_argument("--prefix", metavar="PATH", help="the folder below the root that it may speak of")
     group.add_argument("--max-entries", type=int, metavar="N", help="the most files it may have")
     group.add_argument(

@@ -121,7 +121,7 @@ def with_channel(made: Trust, name: str, *, signers: Mapping[bytes, str] | None 
 
 
 def recovered(made: Trust, name: str) -> Trust:
-    """A channel begins a new epoch: what lies at its head counts no more, whatever its place in history and its time.
+    """A channel begins a new epoch: what lies at its head no longer counts, whatever its place in history and its time.
 
     Args:
         made: version N+1 so far.

@@ -266,7 +266,7 @@ def _top(archive: Archive, history: History, known: dict[int, Trust], mark: Mark
     try:
         head.past(opened.data, trust=newest, channel=channel)
     except Refused as error:
-        history.faults.append(f"the head counts no more: {error}")
+        history.faults.append(f"the head no longer counts: {error}")
     return opened
 
 

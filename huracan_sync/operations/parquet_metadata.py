@@ -158,7 +158,7 @@ def _files_of(
 
 
 def forget(pair: Pair, name: RelPath) -> None:
-    """It could not be made true: it is signed no more, and the next push looks at it again."""
+    """It could not be made true: it is no longer signed, and the next push looks at it again."""
     if pair.journal.known(pair.id, name) is not None:
         pair.journal.forget(pair.id, [name])
         pair.journal.distrust(pair.id)
@@ -171,7 +171,7 @@ def changing(steps: Plan) -> frozenset[str]:
 
 
 def outdated(pair: Pair, changed: Iterable[str], names: Sequence[str]) -> dict[str, str]:
-    """Files just sent or removed that a `_metadata` in Dropbox describes wrongly now, because this push keeps it not.
+    """Files just sent or removed that a `_metadata` in Dropbox describes wrongly now: this push does not renew it.
 
     Args:
         pair: the folder.

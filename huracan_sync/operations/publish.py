@@ -162,7 +162,7 @@ def publish(
 ) -> PublishReport:
     """Publish what `local` holds as a channel: all of it or, when anything is wrong, nothing.
 
-    Files that were listed before and are gone from `local` are listed no more; in Dropbox they stay.
+    Files that were listed before and are gone from `local` are no longer listed; in Dropbox they stay.
 
     Args:
         local: the folder, laid out as readers look for it (`models/champions/latest/BTCUSDT.bin`).

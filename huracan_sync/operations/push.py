@@ -31,7 +31,7 @@ from huracan_sync.transfer import upload_item
 from huracan_sync.transfer.compare import Ahead, ChangeSet
 from huracan_sync.transfer.journal import Origin, Synced
 from huracan_sync.transfer.journal.synced_files import SyncedFiles
-from huracan_sync.transfer.pair import Options, Pair, PairPlan, Report, sides
+from huracan_sync.transfer.pair import Options, Pair, PairPlan, Report, conflict_as_failure
 from huracan_sync.transfer.progress import Failure, Monitor
 from huracan_sync.transfer.remote_side import refresh_remote
 from huracan_sync.tree.folder_view import FolderView
@@ -386,13 +386,7 @@ def _as_failure(conflict: Conflict) -> Failure:
         )
     else:
         hint = "look at both; with --overwrite the local file wins (Dropbox keeps the other revision)"
-    error = ConflictError(
-        f"{conflict.path}: {conflict.why}",
-        hint=hint,
-        path=conflict.path,
-        **sides(here=conflict.source, there=conflict.target),
-    )
-    return Failure(conflict.path, error)
+    return conflict_as_failure(conflict, hint, here=conflict.source, there=conflict.target)
 
 
 def push(  # noqa: PLR0913 - what all operations take, and what this one asks

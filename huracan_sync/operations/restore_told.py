@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from huracan_sync.errors import Conflict as ConflictError
-from huracan_sync.transfer.pair import PairPlan, sides
+from huracan_sync.transfer.pair import PairPlan, conflict_as_failure
 from huracan_sync.transfer.progress import Failure
 from huracan_sync.tree.paths import fold
 from huracan_sync.tree.plan import Conflict
@@ -36,10 +35,4 @@ def as_failure(conflict: Conflict) -> Failure:
         hint = "move what lies there on this disk away"
     else:
         hint = "the local file stays; push it, or run again with --overwrite to let Dropbox win"
-    error = ConflictError(
-        f"{conflict.path}: {conflict.why}",
-        hint=hint,
-        path=conflict.path,
-        **sides(here=conflict.target, there=conflict.source),
-    )
-    return Failure(conflict.path, error)
+    return conflict_as_failure(conflict, hint, here=conflict.target, there=conflict.source)

@@ -129,7 +129,7 @@ class TrustStore:
                 db.execute("PRAGMA synchronous = EXTRA")
                 db.execute("CREATE TABLE seen (one INTEGER PRIMARY KEY CHECK (one = 1), document BLOB, seal BLOB)")
                 db.execute("INSERT INTO seen VALUES (1, ?, ?)", (document, _seal(document)))
-            for suffix in ("-journal", "-wal", "-shm"):  # of a file that is no more: they must not be applied to this
+            for suffix in ("-journal", "-wal", "-shm"):  # of a file that is gone: they must not be applied to this
                 (self.folder / f"seen.db{suffix}").unlink(missing_ok=True)
             replace_file(new, self._file)
             self._mark_pinned(pin)

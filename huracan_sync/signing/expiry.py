@@ -16,7 +16,7 @@ class Ending(NamedTuple):
 
     sentence: str
     has_ended: bool
-    """Whether the trust file that it is about counts no more."""
+    """Whether the trust file that it is about no longer counts."""
 
 
 def next_end(home: Path) -> float | None:

@@ -13,7 +13,7 @@ import msgspec
 
 from huracan_sync.disk.files import Root
 from huracan_sync.disk.lock import hold
-from huracan_sync.errors import HuracanError, UsageError
+from huracan_sync.errors import Conflict, HuracanError, UsageError
 from huracan_sync.manifest.locations import is_ours
 from huracan_sync.manifest.scope import scope_of
 from huracan_sync.remote.client import Remote
@@ -23,6 +23,7 @@ from huracan_sync.transfer.progress import DECISIONS, UNCHANGED, Failure, Monito
 from huracan_sync.tree.entry import Entry
 from huracan_sync.tree.folder_view import FolderView
 from huracan_sync.tree.paths import fold, remote_root
+from huracan_sync.tree.plan import Conflict as PlannedConflict
 from huracan_sync.tree.plan import Plan
 
 
@@ -44,14 +45,15 @@ class Report(msgspec.Struct):
         return {**msgspec.structs.asdict(self), "failed": [failure.as_dict() for failure in self.failed]}
 
 
-def sides(*, here: Entry | None, there: Entry | None) -> dict[str, Any]:
-    """The facts of a conflict: what lies on this disk and what in Dropbox; None for nothing."""
-    return {
+def conflict_as_failure(conflict: PlannedConflict, hint: str, *, here: Entry | None, there: Entry | None) -> Failure:
+    """What a plan leaves to a person, with the facts: what lies on this disk and what in Dropbox; None for nothing."""
+    facts: dict[str, Any] = {
         "local_size": here.size if here else None,
         "remote_size": there.size if there else None,
         "remote_content_hash": there.content_hash.hex() if there else None,
         "remote_rev": there.rev if there else None,
     }
+    return Failure(conflict.path, Conflict(f"{conflict.path}: {conflict.why}", hint=hint, path=conflict.path, **facts))
 
 
 def never() -> bool:

@@ -62,7 +62,7 @@ def _apply(
             if key in synced:
                 differences[key] = None
             else:
-                same.append(key)  # it was only there, and is no more
+                same.append(key)  # it was only there, and is gone
     for entry in page.files:
         key = fold(entry.path)
         if is_synced(synced.get(key), entry):

@@ -6,7 +6,7 @@ import zipfile
 
 import pytest
 from expecting import raises
-from reader_world import HOUR, World, item, sha256
+from reader_world import HOUR, item, sha256
 
 from huracan_sync.errors import ContentMismatch, DiskFull, LocalFailure, NotFound, UsageError
 from huracan_sync.manifest import locations
@@ -15,20 +15,6 @@ from huracan_sync.tree.content_hash import LEAF_SIZE, leaf_hashes
 
 LEAVED = bytes(range(251)) * 1000  # 245 KiB: four leaves
 FILES = {"a/one.json": b"{}", "a/two.json": b"[1]", "ab.json": b"[2]", "b.csv": b"x,y\n1,2\n"}
-
-
-@pytest.fixture
-def world(tmp_path):
-    made = World(tmp_path, keep_set=0)
-    made.publish(FILES)
-    return made
-
-
-@pytest.fixture
-def snapshot(world):
-    taken = world.reader.latest("champions")
-    world.peer.requests()
-    return taken
 
 
 def test_it_says_what_it_holds(snapshot):

@@ -24,20 +24,6 @@ TWO = random.Random(2).randbytes(2 * BLOCK_SIZE)
 FILES = {"large.bin": LARGE, "two.bin": TWO, "one.bin": LARGE[:BLOCK_SIZE], "small.bin": b"small"}
 
 
-@pytest.fixture
-def world(tmp_path):
-    made = World(tmp_path, keep_set=0)
-    made.publish(FILES)
-    return made
-
-
-@pytest.fixture
-def snapshot(world):
-    got = world.reader.latest("champions")
-    world.peer.requests()
-    return got
-
-
 @pytest.mark.parametrize("pieces", [slow(1_000), 65_536, slow(BLOCK_SIZE), BLOCK_SIZE + 1, slow(1 << 30)])
 def test_whatever_the_pieces(world, snapshot, pieces):
     world.peer.pieces = pieces

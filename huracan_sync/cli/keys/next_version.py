@@ -97,7 +97,7 @@ def recover(asked: Asked) -> int:
     channel = locations.check_channel(asked.options.channel)
     asked.keys.signer()
     forgotten = (
-        f"every head signed in {channel} so far counts no more: there is no way back to its earlier snapshots, and "
+        f"every head signed in {channel} so far no longer counts: there is no way back to its earlier snapshots, and "
         "what other machines state in it is missing until each has pushed a change or renewed its head. "
         "No file is deleted, and readers keep what they have until the next push or publish"
     )
