@@ -85,13 +85,18 @@ class LastRun(Part):
     remote: str
     """The folder in Dropbox; empty for its top."""
     finished: datetime
+    """When it ended; of one that is under way or was cut off, when it began."""
     last_success: datetime | None
     lag_s: float | None
     """Seconds since the last success."""
     local: str = ""
     """The folder here."""
     error: dict[str, Any] | None = None
-    """What ended it; its fields are those of every error."""
+    """What ended it; its fields are those of every error. `CutOff`: it was killed, or the machine went down."""
+    under_way_since: datetime | None = None
+    """Of a run that has not ended; the counts are those of the one before."""
+    process: str = ""
+    """The process that carries it out; empty: none does."""
     skipped: int = 0
     deleted: int = 0
     failed: list[Failure] = []

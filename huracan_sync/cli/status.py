@@ -21,12 +21,15 @@ from huracan_sync.errors import UsageError
 from huracan_sync.secret import redact
 from huracan_sync.signing import expiry
 from huracan_sync.transfer.journal import Journal, Run
+from huracan_sync.transfer.journal.runs import Runs
 from huracan_sync.tree.units import counted, size_in_words, span_in_words
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
 EVERY_S = 2.0
+_CUT_OFF = "did not come to its end (killed, or the machine went down)"
+_AGAIN = "run it again"
 _MOMENTS = {"since", "last_success", "next_run", "changed_since", "started", "written", "trust_ends"}
 
 
@@ -37,7 +40,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--every", type=float, default=EVERY_S, metavar="S", help=f"seconds between looks (default: {EVERY_S:g})"
     )
     parser.add_argument("--forget", action="store_true", help="forget how the runs until now went")
-    parser.epilog = "Exit code 1: something is ill: the last run of a verb failed, or a kind has not succeeded lately."
+    parser.epilog = (
+        "Exit code 1: something is ill: a verb's last run failed or was cut off, or a kind has not succeeded lately."
+    )
     parser.set_defaults(interrupted="it only looked")
 
 
@@ -68,7 +73,7 @@ def _forget(home: Path, invocation: Invocation) -> int:
     forgotten = 0
     if (home / "journal.db").exists():
         with Journal(home) as journal:
-            forgotten = journal.forget_runs()
+            forgotten = Runs(journal).forget()
     continuous = status_file.read(home)
     if continuous is not None and not continuous.is_running(time.time()):
         (home / status_file.FILE).unlink(missing_ok=True)
@@ -101,7 +106,7 @@ class Overview:
         runs: list[tuple[str, Run]] = []
         if (home / "journal.db").exists():
             with Journal(home) as journal:
-                runs = [(place, run) for place, there in journal.runs().items() for run in there]
+                runs = list(Runs(journal))
         pending = len(Outbox(home).queued_writes())
         return cls(
             now, runs, status_file.read(home), pending, [ending.sentence for ending in expiry.endings(home, now)]
@@ -111,7 +116,7 @@ class Overview:
         """Whether the last run of something failed, or what runs has not succeeded lately."""
         running = self.continuous is not None and self.continuous.is_running(self.now)
         ill = running and self.continuous is not None and not self.continuous.healthy(self.now)
-        return ill or any(_why(run) and not _was_ended(run) for _, run in self.runs)
+        return ill or any(_was_cut_off(run) or (_why(run) and not _was_ended(run)) for _, run in self.runs)
 
     def as_dict(self) -> dict[str, Any]:
         """For `--json`."""
@@ -256,7 +261,18 @@ def _run_as_dict(place: str, run: Run, now: float) -> dict[str, Any]:
         "last_success": _moment(run.succeeded),
         "lag_s": None if run.succeeded is None else round(now - run.succeeded, 1),
         **run.report,
+        **_under_way_as_dict(run),
     }
+
+
+def _under_way_as_dict(run: Run) -> dict[str, Any]:
+    if run.under_way is None:
+        return {}
+    running = {"under_way_since": _moment(run.under_way.since), "process": run.under_way.holder}
+    if not _was_cut_off(run):
+        return running
+    error = {"error": "CutOff", "message": _CUT_OFF, "hint": f"{_AGAIN}, it carries on"}
+    return {**running, "error": {**error, "retryable": True, "facts": {"in_step": run.under_way.in_step}}}
 
 
 def _runs_in_words(runs: Sequence[Run], now: float, limit: int) -> list[str]:
@@ -266,7 +282,7 @@ def _runs_in_words(runs: Sequence[Run], now: float, limit: int) -> list[str]:
     errors = [
         f"  {run.verb} {run.channel or '/'}: {ascii_path(why)}"
         for run in runs
-        for why in (_why(run), _left(run))
+        for why in (_state(run, now), _why(run), _left(run))
         if why
     ]
     return [*table(rows, columns=limit, give=(4, 5)), *wrapped(errors, limit)]
@@ -275,7 +291,9 @@ def _runs_in_words(runs: Sequence[Run], now: float, limit: int) -> list[str]:
 def _run_as_row(run: Run, now: float) -> list[str]:
     report = run.report
     failed = report.get("failed")
-    in_step = sum(_number(report, name) for name in ("uploaded", "downloaded", "skipped"))
+    in_step = sum(_number(report, name) for name in ("uploaded", "renamed", "downloaded", "skipped"))
+    if run.under_way is not None:
+        in_step = run.under_way.in_step
     return [
         run.verb,
         "never" if run.succeeded is None else f"{span_in_words(now - run.succeeded)} ago",
@@ -284,6 +302,20 @@ def _run_as_row(run: Run, now: float) -> list[str]:
         ascii_path(str(report.get("local", "-"))),
         ascii_path(run.channel or "/"),
     ]
+
+
+def _state(run: Run, now: float) -> str:
+    """What became of a run that has not ended; empty where none is under way."""
+    if run.under_way is None:
+        return ""
+    span = span_in_words(now - run.under_way.since)
+    if _was_cut_off(run):
+        return f"began {span} ago and {_CUT_OFF}; {_AGAIN}, it carries on"
+    return f"running for {span} (process {run.under_way.holder})"
+
+
+def _was_cut_off(run: Run) -> bool:
+    return run.under_way is not None and not run.under_way.holder
 
 
 def _why(run: Run) -> str:

@@ -38,7 +38,6 @@ from huracan_sync.transfer.compare import ChangeSet, ManifestEntries
 from huracan_sync.transfer.journal import Synced
 from huracan_sync.transfer.pair import Pair, PairPlan
 from huracan_sync.transfer.progress import Failure, Monitor
-from huracan_sync.tree.active_names import active
 from huracan_sync.tree.entry import Entry
 from huracan_sync.tree.folder_view import FolderView
 from huracan_sync.tree.paths import RelPath, fold, join
@@ -202,7 +201,11 @@ class Restore:
     def _without_active(self, steps: Plan, changes: ChangeSet) -> Plan:
         """The steps without unsigned files that a program would act on: whoever may write there could run commands."""
         unsigned = [s.path for s in steps.copies if not changes.is_signed(fold(s.entry.path), s.entry)]
-        held_back = active(unsigned, [entry.path for entry in _everything_there(changes)]) if unsigned else set()
+        if not unsigned:
+            return steps
+        from huracan_sync.tree.active_names import active  # noqa: PLC0415 - start-up time
+
+        held_back = active(unsigned, [entry.path for entry in _everything_there(changes)])
         changes.refused += [
             HostilePath(
                 f"{path} is not restored: programs act on a file of this name, and nobody has signed it",

@@ -19,6 +19,7 @@ from huracan_sync.manifest.scope import scope_of
 from huracan_sync.remote.client import Remote
 from huracan_sync.transfer.compare import Ahead, ChangeSet, ManifestEntries, find_changes
 from huracan_sync.transfer.journal import Journal, Origin, Run, Synced
+from huracan_sync.transfer.journal.runs import Runs, lock_of
 from huracan_sync.transfer.progress import DECISIONS, UNCHANGED, Failure, Monitor
 from huracan_sync.tree.entry import Entry
 from huracan_sync.tree.folder_view import FolderView
@@ -135,8 +136,9 @@ class Pair:
             Busy: another process holds it still after `wait_s`.
         """
         before = self.remote.wire.meter.read()
-        lock = self.journal.home / "locks" / f"pair-{self.id}.lock"
+        lock = lock_of(self.journal.home, self.id)
         with hold(lock, what=f"{self.local} and {self.root}", wait_s=wait_s, observe=self.monitor.note):
+            Runs(self.journal).begin(self.remote.place, self.root, verb, local=str(self.local), pair=self.id)
             try:
                 yield self
             except HuracanError as error:
@@ -157,7 +159,7 @@ class Pair:
         if error is not None:
             facts["error"] = error
         good = error is None and not report.failed
-        self.journal.note_run(self.remote.place, Run(self.root, verb, now, now if good else None, facts))
+        Runs(self.journal).end(self.remote.place, Run(self.root, verb, now, now if good else None, facts))
 
     def find_changes(
         self,

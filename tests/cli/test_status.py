@@ -11,6 +11,7 @@ from huracan_sync.cli import status as verb
 from huracan_sync.engine.daemon.status import State, Status
 from huracan_sync.signing import expiry
 from huracan_sync.transfer.journal import Journal, Run
+from huracan_sync.transfer.journal.runs import Runs
 
 NOW = 1_800_000_000.0
 
@@ -82,7 +83,7 @@ def test_notices_and_warnings_are_told():
 def test_forget(tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("HURACAN_SYNC_HOME", str(tmp_path))
     with Journal(tmp_path) as journal:
-        journal.note_run("dropbox", run_of(error={"message": "no"}))
+        Runs(journal).end("dropbox", run_of(error={"message": "no"}))
     assert cli.main(["status", "--json"]) == 1
     document = json.loads(capsys.readouterr().out)
     assert (document["ill"], document["runs"][0]["local"]) == (True, "/workspace/engine/data/candles")
@@ -106,5 +107,5 @@ def test_an_interrupted_push_is_shown(world):
     with pytest.raises(Killed):
         world.push(monitor=KilledAfter(1))
     with Journal(world.home) as journal:
-        ((run,),) = journal.runs().values()
+        ((_, run),) = Runs(journal)
     assert (run.report["error"]["error"], run.succeeded) == ("Interrupted", None)

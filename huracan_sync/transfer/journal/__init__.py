@@ -186,7 +186,7 @@ class Journal:
             raise self._trouble(error, "cannot be written") from error
 
     @contextlib.contextmanager
-    def _lazily(self) -> Iterator[None]:
+    def lazily(self) -> Iterator[None]:
         """What is committed in the block outlives a killed process, and a power failure once a later commit did."""
         self._db.execute("PRAGMA synchronous = NORMAL")
         try:
@@ -410,7 +410,7 @@ class Journal:
             blocks: SHA-256 of each of its blocks, one after the other.
             durable: outlives a power failure. Of no use where the part itself may not.
         """
-        with contextlib.nullcontext() if durable else self._lazily(), self.transaction() as db:
+        with contextlib.nullcontext() if durable else self.lazily(), self.transaction() as db:
             db.execute("INSERT OR REPLACE INTO parts VALUES (?, ?, ?)", (transfer, number, blocks))
 
     def end_transfer(self, pair: int, path: str, direction: str) -> None:
@@ -433,30 +433,3 @@ class Journal:
         """What an earlier run sent and did not come to commit, by `fold(path)`."""
         rows = self._db.execute("SELECT key, token, session, hash, at FROM sent WHERE pair=?", (pair,))
         return {key: Sent(token, session, digest, at) for key, token, session, digest, at in rows}
-
-    # --- runs -------------------------------------------------------------------------------------------------
-
-    def note_run(self, place: str, run: Run) -> None:
-        """How a run went; the time of the last success stays when this was none."""
-        with self.transaction() as db:
-            db.execute(
-                "INSERT INTO runs VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET finished=excluded.finished,"
-                " succeeded=coalesce(excluded.succeeded, succeeded), report=excluded.report",
-                (place, run.channel, run.verb, run.finished, run.succeeded, msgspec.json.encode(run.report)),
-            )
-
-    def forget_runs(self) -> int:
-        """Forget how the last runs went; how many there were."""
-        with self.transaction() as db:
-            return db.execute("DELETE FROM runs").rowcount
-
-    def runs(self) -> dict[str, list[Run]]:
-        """The last run of every verb on every channel, by place."""
-        result: dict[str, list[Run]] = {}
-        rows = self._db.execute(
-            "SELECT place, channel, verb, finished, succeeded, report FROM runs ORDER BY place, channel, verb"
-        )
-        for place, channel, verb, finished, succeeded, report in rows:
-            run = Run(channel, verb, finished, succeeded, msgspec.json.decode(report, type=dict[str, object]))
-            result.setdefault(place, []).append(run)
-        return result

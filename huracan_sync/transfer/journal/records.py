@@ -68,14 +68,28 @@ class Sent(msgspec.Struct, frozen=True):
     """Seconds since 1970."""
 
 
+class UnderWay(msgspec.Struct, frozen=True):
+    """A run that began and has not ended."""
+
+    since: float
+    """Seconds since 1970."""
+    holder: str
+    """The process that carries it out; empty: nobody does, it was cut off."""
+    in_step: int
+    """How many files both sides hold alike by now."""
+
+
 class Run(msgspec.Struct, frozen=True):
     """How the last run of a verb on a channel went."""
 
     channel: str
     verb: str
     finished: float
+    """When it ended; of one that is under way, when it began."""
     succeeded: float | None
     report: dict[str, object]
+    """Of the last one that ended."""
+    under_way: UnderWay | None = None
 
 
 class SignedState(msgspec.Struct, frozen=True):
