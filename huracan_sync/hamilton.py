@@ -1,11 +1,11 @@
 """The reader in the words of trading.
 
-Every answer comes from one manifest of the `champions` channel, the one he last took with `latest` or `follow`; several
-answers of one manifest come from `at(snapshot)`: a roster of yesterday with a model of today cannot happen. Files lie
-under their canonical symbol (`BTCUSDT`) and, where an older engine wrote it so, under the dashed one (`BTC-USDT`).
+Every answer comes from one manifest of the `champions` channel, the last one taken with `latest` or `follow`. With
+`at(snapshot)` several answers come from one manifest: yesterday's roster is never combined with today's model. A file
+lies under its canonical symbol (`BTCUSDT`) or, if an older engine wrote it, under the dashed one (`BTC-USDT`).
 
-JSON is kept byte for byte (`.raw`), because its signature is over those bytes; the typed view beside it names what is
-agreed on, leaves what is missing empty and passes over keys it does not know.
+JSON is kept byte for byte (`.raw`), because its signature is over those bytes; the typed view beside it has the agreed
+fields, leaves missing ones empty and ignores unknown keys.
 """
 
 from __future__ import annotations
@@ -116,7 +116,7 @@ class Config(msgspec.Struct, frozen=True):
     """The file, byte for byte."""
 
     def json(self) -> dict[str, Any]:
-        """Everything in the file, the keys without a name here too."""
+        """Everything in the file, including keys that have no attribute here."""
         return msgspec.json.decode(self.raw, type=dict[str, Any])
 
 
@@ -223,8 +223,8 @@ class ChampionSet:
 class Hamilton:
     """Reads what the engine has published: `Hamilton.open("hamilton").champion("BTCUSDT").data`. Cannot write or sign.
 
-    `champion`, `config`, `roster`, `symbols` and `active` answer each from one snapshot, the newest that was taken. Who
-    needs several answers of one moment asks them of `at(snapshot)`. Safe for several threads.
+    `champion`, `config`, `roster`, `symbols` and `active` each answer from one snapshot, the newest that was taken. For
+    several answers from the same snapshot use `at(snapshot)`. Safe for several threads.
     """
 
     def __init__(self, reader: Reader, *, allow_stale: bool = False) -> None:
@@ -309,7 +309,7 @@ class Hamilton:
     def latest(self, channel: str = CHAMPIONS) -> Snapshot:
         """The newest manifest of a channel, verified, or an error. One request when nothing has changed.
 
-        Of `champions` it is the one that all words below speak of until the next.
+        For `champions`, the methods below answer from it until a newer one is taken.
         """
         snapshot = self.reader.latest(channel, allow_stale=self._allow_stale)
         if channel == CHAMPIONS:
@@ -331,18 +331,18 @@ class Hamilton:
 
     @property
     def snapshot(self) -> Snapshot:
-        """The manifest of `champions` that all words below speak of; the newest, when none was taken yet."""
+        """The manifest of `champions` that the methods below answer from; the newest, if none was taken yet."""
         return self._current or self.latest()
 
     @property
     def status(self) -> Freshness:
-        """How much that manifest is worth now."""
+        """Whether that manifest is fresh, stale or dead now."""
         return self.snapshot.status
 
     # --- the words of trading ---------------------------------------------------------------------------------
 
     def at(self, snapshot: Snapshot | None = None) -> ChampionSet:
-        """All answers of one manifest: of this snapshot, by default of the newest that was taken."""
+        """The answers of one manifest: of this snapshot, by default of the newest that was taken."""
         return ChampionSet(snapshot or self.snapshot)
 
     def symbols(self) -> list[str]:

@@ -39,14 +39,14 @@ def connect(
         env: the environment; the process's own by default.
         home: the state folder; by default as the environment says.
         access_token: a short-lived token to use instead of the stored login; nothing can renew it.
-        credentials: the login to use, where not the profile alone says it (`credentials_of`).
+        credentials: the login to use, where the profile's name alone does not say which (`credentials_of`).
         pacing: how much at once, and who watches the waits.
         throttle: a limit of bandwidth.
         root: the remote folder of the engine; by default as the environment says, else `/Runpodhuracan`.
 
     Raises:
         UsageError: the environment names an emulator that is none.
-        UsageError: the profile's name is none.
+        UsageError: the profile's name is not allowed.
     """
     pacing = pacing or SteadyPacing()
     account = account_of(

@@ -1,6 +1,6 @@
 """`DropboxSync`: every method, path, name and answer that the engine's code and documents know.
 
-Each method states its contract here; what it does is in the parts over one `EngineContext`. A disabled object has no
+Each method says here what it promises; the parts over one `EngineContext` do the work. A disabled object has no
 parts, does nothing, and answers as if there were nothing.
 """
 
@@ -74,15 +74,15 @@ class DropboxSync(EngineMethods):
             app_folder: the folder in Dropbox that holds everything of the engine.
             enabled: False makes every call do nothing.
             create_dated_folder: keep each day's files in a folder of that day.
-            now: the clock; every date is asked of it when it is needed.
+            now: the clock, asked whenever a date is needed.
             remote: a login that was made elsewhere, instead of `access_token`.
-            settings: what a file and the environment say; instead of the first two.
-            credentials: the stored login, where not the profile's name alone says it.
+            settings: settings from a file and the environment, instead of the first two arguments.
+            credentials: the stored login, where the profile's name alone does not say which.
             keys: where this machine's signing key is; by default where the environment says.
 
         Raises:
-            ValueError: the token is none.
-            NotAuthorized: a pasted token has ended (a `dropbox.exceptions.AuthError` too).
+            ValueError: the token cannot be one.
+            NotAuthorized: a pasted token has expired (a `dropbox.exceptions.AuthError` too).
         """
         self._enabled = enabled
         if not enabled:
@@ -175,15 +175,16 @@ class DropboxSync(EngineMethods):
         `overwrite=False` leaves what lies there, a model's metadata follows the model.
 
         Args:
-            receipts: what `receipts()` returned on the workers, in any order, some of them twice; none goes on with
-                what an earlier call left.
+            receipts: what `receipts()` returned on the workers, in any order, some of them twice; with none, the call
+                goes on with what an earlier one left.
             unsealed: also receipts that were staged with the grant of another machine, which this driver replaces.
 
         Returns:
             The report of a push; `failed` names each file that is not in its place.
 
         Raises:
-            UsageError: a receipt is none, was changed on its way, or is for another account. Nothing was committed.
+            UsageError: something is no receipt, was changed on its way, or is for another account. Nothing was
+                committed.
             Busy: another process commits.
             NotAuthorized, Unavailable, TryLater: it ended early; call it again, with the same receipts or with none.
         """

@@ -1,7 +1,7 @@
 """The engine's methods: what `DropboxSync` and a worker that stages have in common.
 
-Each method states its contract here; what it does is in the parts, which the class that is made brings. A disabled
-object has no parts, does nothing, and answers as if there were nothing.
+Each method says here what it promises; the parts, which the concrete class brings, do the work. A disabled object has
+no parts, does nothing, and answers as if there were nothing.
 """
 
 # ruff: noqa: FBT001, FBT002 - the engine's signatures
@@ -68,7 +68,7 @@ class EngineMethods:
         return self._context
 
     def _normalize_path(self, path: str, use_dated_folder: bool = True) -> str:
-        """Where a path belongs in Dropbox, absolute. Normalizing twice is normalizing once.
+        """Where a path belongs in Dropbox, absolute. Normalizing twice changes nothing.
 
         Raises:
             HostilePath: no tree may hold it.
@@ -144,7 +144,7 @@ class EngineMethods:
         )
 
     def list_files(self, remote_dir: str = "/") -> list[str]:
-        """The paths of the files directly in a folder (of today, if files are kept by day): all of them.
+        """The paths of all files directly in a folder (today's, if files are kept by day).
 
         Returns:
             Paths as Dropbox shows them; nothing when there is no such folder, or when it could not be asked
@@ -233,8 +233,8 @@ class EngineMethods:
     ) -> int:
         """Bring candles from Dropbox into the folder where the loader looks for them, `BTC/BTC-USDT_1d_....parquet`.
 
-        A whole local file that holds more, or that Dropbox does not have yet, stays. What arrives is verified, put in
-        place whole, and is not sent back by the next pass.
+        A complete local file that holds more, or that Dropbox does not have yet, stays. What arrives is verified, put
+        in place whole, and not sent back by the next pass.
 
         Args:
             data_cache_dir: the local folder; made when it is missing.
@@ -296,13 +296,13 @@ class EngineMethods:
         additional_files: dict[str, str | Path] | None = None,
         use_organized_structure: bool = True,
     ) -> dict[str, bool]:
-        """Upload what the training of one coin left, to `/APP/models/training/DAY/SYMBOL/`.
+        """Upload the results of training one coin, to `/APP/models/training/DAY/SYMBOL/`.
 
-        The model's metadata is written after the model, and only then: whoever finds it finds both.
+        The model's metadata is written only after the model: whoever finds the metadata finds both.
 
         Returns:
             For every input that was given whether it is in Dropbox; `additional_<label>` for the additional ones.
-            What is not, waits in the outbox.
+            What is not there waits in the outbox.
         """
         if self._is_off():
             return {}
@@ -328,7 +328,7 @@ class EngineMethods:
     ) -> bool:
         """Upload one artifact to `/APP/models/training/DAY/SYMBOL/TYPE/`, under its own name or `name`.
 
-        A random name that tempfile made says nothing: such a file is called after its type, and a warning says so.
+        A file with a random name from tempfile is named after its type instead, and a warning says so.
         """
         return not self._is_off() and self._artifacts.upload_training_artifact(
             symbol, run_date, Path(artifact_path), artifact_type, overwrite=overwrite, name=name

@@ -57,10 +57,10 @@ def commit(  # noqa: PLR0913 - what all operations take, and what this one asks
         remote: the login.
         receipts: what `stage` returned on the workers, in any order, some of them twice.
         remote_folder: the folder below which the paths of the receipts lie.
-        channel: the channel of the manifest; by default called as the last component of `remote_folder`.
+        channel: the channel of the manifest; by default named like the last component of `remote_folder`.
         overwrite: replace what lies there; else a file that others have put there is a conflict and stays.
-        unsealed: also receipts that were staged with the grant of another machine, which this driver replaces. Then
-            nothing tells whether they were changed on their way, and of large files they prove no 64 KiB alone.
+        unsealed: also take receipts that were staged with the grant of another machine, which this driver replaces.
+            Nothing then tells whether they were changed on their way, and large files are signed without leaves.
         home: the state folder.
         keys: where the signing key is.
         monitor: told what moves.
@@ -69,7 +69,7 @@ def commit(  # noqa: PLR0913 - what all operations take, and what this one asks
         The report of a push; `failed` names each file that is not in its place. While there is one, nothing is signed.
 
     Raises:
-        UsageError: a receipt is none, was changed on its way, or is for another account. Nothing was committed.
+        UsageError: something is no receipt, was changed on its way, or is for another account. Nothing was committed.
         Busy: another process works on the same folder.
         NoTrust, NoSigningKey, Refused: everything is in place, and nothing could be signed.
         NotAuthorized, Unavailable, TryLater: it ended early; run it again, with the same receipts or with none.

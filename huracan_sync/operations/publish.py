@@ -2,9 +2,9 @@
 
     plan (guards) -> kinds, keys -> transfer -> body, log, head
 
-A push brings over what it can and states that; a set is refused whole as long as anything in it is not as it must be:
-a conflict, a file that cannot be read, a program in disguise. Until the head is swapped readers see the last one.
-What was published stays readable: an earlier manifest becomes current again without its files being sent again.
+A push uploads what it can and signs that. A publish is refused as a whole while anything in the set is wrong: a
+conflict, a file that cannot be read, a program in disguise. Until the head is replaced, readers see the one before it.
+What was published stays readable: an earlier manifest can become current again without its files being sent again.
 """
 
 from __future__ import annotations
@@ -206,7 +206,7 @@ def roll_back(context: Context, root: str, channel: str, sequence: int) -> Publi
         sequence: of the manifest, in the present epoch.
 
     Raises:
-        NotFound: there is no such set any more, or a file of it can no longer be had.
+        NotFound: there is no such manifest any more, or a file of it can no longer be had.
         As `ChannelPublisher.publish`.
     """
     channel_publisher = ChannelPublisher(context, root=root, channel=channel)

@@ -166,7 +166,7 @@ class Push:
         return self.report
 
     def compare(self, ahead: Ahead | None = None) -> PairPlan:
-        """As `plan`, without the guards. With `ahead`, very many new files are brought in step before."""
+        """As `plan`, without the guards. With `ahead`, very many new files are uploaded before it is made."""
         options, changes = self.options, self.pair.find_changes(self.options, ahead=ahead)
         bring_home(self.pair, changes)
         steps = self._steps(changes, delete=options.delete)
@@ -410,7 +410,7 @@ def push(  # noqa: PLR0913 - what all operations take, and what this one asks
         home: the state folder.
         options: how.
         monitor: told what moves.
-        channel: the channel of the manifest; by default called as the last component of `remote_folder`.
+        channel: the channel of the manifest; by default named like the last component of `remote_folder`.
         keys: where the key is; by default where the environment says.
         executor: any object with `submit` or `map` (threads, processes, loky, Dask, Ray, MPI) whose workers see the
             same disk: they carry the bytes.

@@ -2,8 +2,8 @@
 
 One-way: Dropbox leads, but no work is lost: a local file that was changed only here stays, one that was changed on
 both sides is a conflict and stays, what only the disk has is left alone. One exception: a parquet without a readable
-footer, untouched for a minute, is no file anybody could use, and gives way. Restoring twice moves nothing, and pushing
-afterwards sends nothing back.
+footer that nothing has touched for a minute is of no use, and is replaced. Restoring twice moves nothing, and
+pushing afterwards sends nothing back.
 """
 
 from __future__ import annotations
@@ -425,7 +425,7 @@ def restore(  # noqa: PLR0913 - what all operations take, and what this one asks
         home: the state folder.
         options: how.
         monitor: told what moves.
-        channel: whose manifest is to be believed; None: what lies in Dropbox, as it lies there.
+        channel: the channel whose manifest says what to restore; None: whatever lies in Dropbox.
         keys: where this machine's key is, if it may have one; by default where the environment says.
         executor: any object with `submit` or `map` (threads, processes, loky, Dask, Ray, MPI) whose workers see the
             same disk: they carry the bytes.

@@ -1,10 +1,10 @@
-"""Verify: is a folder what was signed of it?
+"""Verify: does a folder hold what was signed of it?
 
     remote   newest head -> its body -> listing of the folder -> what differs       no file is downloaded
     local    the manifest kept here -> every file, hashed    -> what differs       no network
 
-Dropbox tells every file's content hash, and Dropbox computes it: whoever writes to the account cannot choose it. So a
-listing shows what anybody with a token has changed; what Dropbox itself might make up, only reading the bytes would.
+Dropbox computes every file's content hash and tells it: whoever writes to the account cannot choose it. So a listing
+shows what anybody with a token has changed; to see what Dropbox itself makes up, one would have to read the bytes.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ class Difference(msgspec.Struct, frozen=True):
 
 
 class Verdict(msgspec.Struct):
-    """What came of it."""
+    """The result of a verification."""
 
     folder: str
     channel: str
@@ -97,20 +97,20 @@ def verify(
 ) -> Verdict:
     """Compare a remote folder with the newest signed list of its channel. Downloads no file.
 
-    What nobody has signed counts as a difference below a folder of its own; in the root folder, where channels and
-    unsigned files lie side by side, only in the folders where the channel has files.
+    In a folder of its own, every unsigned file counts as a difference. In the root folder, where channels and unsigned
+    files lie side by side, only those in folders where the channel has files do.
 
     Args:
         remote_folder: where; a folder that was pushed or published, or one inside of it.
         remote: the login.
         home: the state folder.
-        channel: the channel; by default called as the last component of the folder.
+        channel: the channel; by default named like the last component of the folder.
         keys: where this machine's own key is, if it has one: what it has signed is believed.
         clock: seconds since 1970.
 
     Raises:
         NoTrust: nobody has pinned a root key here.
-        Refused: what is signed does not stand up.
+        Refused: what is signed is not to be believed.
         NotFound: nothing was published there.
         Unavailable, NotAuthorized: Dropbox could not be asked.
     """

@@ -28,8 +28,8 @@ KEEP_FILE = 64 * 1024 * 1024
 class Snapshot:
     """One verified manifest of a channel: `snapshot.read(path)` gives verified bytes.
 
-    Whatever is published later, a snapshot goes on giving the files of its own manifest. It gives nothing any more
-    when it is too old: past its time only where it was asked for with `allow_stale`, and dead never. Safe for several
+    Whatever is published later, a snapshot still gives the files of its own manifest, unless it is too old: a stale
+    one gives them only if it was asked for with `allow_stale`, and a dead one gives none. Safe for several
     threads.
     """
 
@@ -75,7 +75,7 @@ class Snapshot:
 
     @property
     def status(self) -> Freshness:
-        """How much it is worth now."""
+        """Whether it is fresh, stale or dead now."""
         status = checks.freshness(self.policy, expires_ms=self.head.expires_ms, now_ms=self._now_ms())
         return Freshness.STALE if self.superseded and status is Freshness.FRESH else status
 
@@ -94,7 +94,7 @@ class Snapshot:
         return isinstance(path, str) and self._find(path) is not None
 
     def iter(self, folder: str = "") -> Iterator[Entry]:
-        """The entries in the order of their paths; of one folder, when it is named."""
+        """The entries, sorted by path; only those below `folder`, if one is named."""
         return (item.entry() for item in self.items(folder))
 
     def items(self, folder: str = "") -> Iterator[Item]:
@@ -103,7 +103,7 @@ class Snapshot:
         return itertools.takewhile(lambda item: item.path.startswith(inside), self._items.since(inside, inside))
 
     def check_whole(self) -> None:
-        """Look at all entries together, as who puts all files on a disk must. Raises as `Reader.latest`."""
+        """Check all entries together, before all files are put on a disk. Raises as `Reader.latest`."""
         self._items.check()
 
     def entry(self, path: str) -> Entry:
@@ -122,7 +122,7 @@ class Snapshot:
             ContentMismatch: what lies in Dropbox is not what was signed.
             Refused: `KIND`, it is a pickle, and its channel allows none.
             Refused: `STALE`, the snapshot is past its time, and was not asked for with `allow_stale`.
-            Refused: `DEAD`, it is past all use.
+            Refused: `DEAD`, it is too old for any use.
             Unavailable: it is not on this disk, and Dropbox cannot be reached.
         """
         item = self._item(path)
@@ -139,9 +139,9 @@ class Snapshot:
         return data
 
     def read_range(self, path: str, start: int, length: int) -> bytes:
-        """Some bytes of a file, proved: fewer at its end. One request, for the pieces that they lie in and no others.
+        """Some bytes of a file, proved; fewer at its end. One request, for only the pieces that hold them.
 
-        The pieces have 64 KiB where the entry names a table of leaves (which is fetched once), else 4 MiB.
+        A piece is 64 KiB if the entry names a table of leaves (which is fetched once), else 4 MiB.
         """
         if start < 0 or length < 0:
             raise UsageError(f"there are no bytes {start} to {start + length}", path=path)
@@ -168,8 +168,8 @@ class Snapshot:
     def path(self, path: str) -> Path:
         """A proved copy on this disk, for a library that wants a file name. Read-only.
 
-        It was proved a moment ago, and lies there until its channel has moved on twice. A program that could be
-        deceived by whoever may write to this disk uses `read` or `open`, which prove the very bytes they give.
+        It was proved a moment ago, and stays there until its channel has moved on twice. If somebody else may write
+        to this disk, use `read` or `open` instead, which prove the very bytes that they return.
         """
         item = self._item(path)
         self._check_alive()
