@@ -180,6 +180,8 @@ class PlannedCopy(Part):
     size: int
     replaces: str | None
     """The revision, or None."""
+    renamed_from: str | None = None
+    """Where its content lies in Dropbox already, from which it is copied there: nothing of it is sent."""
 
 
 class PlannedDelete(Part):
@@ -201,7 +203,10 @@ class Totals(Part):
     """Sums of a plan."""
 
     files: int
+    """To send or fetch; those that are renamed are not among them."""
     bytes: int
+    renamed: int
+    """Files copied inside Dropbox from where their content lies: nothing of them is sent."""
     deletes: int
     conflicts: int
     problems: int

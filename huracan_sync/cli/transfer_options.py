@@ -106,40 +106,48 @@ def dry_run(
         requests: about how many requests the copies take.
         filters: what decided which files take part.
     """
+    from huracan_sync.transfer.estimate import batches  # noqa: PLC0415 - start-up time
+
     steps, problems = plan.steps, list(map(str, plan.problems))
+    sent = [step for step in steps.copies if step.path not in plan.renamed]
     totals = {
-        "files": len(steps.copies),
-        "bytes": steps.bytes_to_copy,
+        "files": len(sent),
+        "bytes": sum(step.entry.size for step in sent),
+        "renamed": len(plan.renamed),
         "deletes": len(steps.deletes),
         "conflicts": len(steps.conflicts),
         "problems": len(problems),
         "filtered": left_out(filters),
-        "requests": requests(steps.copies) if steps.copies else 0,
+        "requests": (requests(sent) if sent else 0) + batches(len(plan.renamed)),
     }
     document = {
         "dry_run": True,
-        "copies": [_copy(step) for step in steps.copies],
+        "copies": [_copy(step, plan.renamed.get(step.path)) for step in steps.copies],
         "deletes": [{"path": step.path, "rev": step.entry.rev} for step in steps.deletes],
         "conflicts": [{"path": step.path, "kind": step.kind.value, "why": step.why} for step in steps.conflicts],
         "problems": problems,
         "totals": totals,
     }
     lines = [
-        *(Whole(ascii_path(line)) for line in steps.lines()),
+        *(Whole(ascii_path(line)) for line in steps.lines(plan.renamed)),
         *(f"problem   {ascii_path(problem)}" for problem in problems),
     ]
     invocation.output.document(document, [*lines, _totals(totals)])
     return FAILURES if steps.conflicts or problems else DONE
 
 
-def _copy(step: Copy) -> dict[str, object]:
-    return {"path": step.path, "size": step.entry.size, "replaces": step.replaces.rev if step.replaces else None}
+def _copy(step: Copy, source: str | None) -> dict[str, object]:
+    replaces = step.replaces.rev if step.replaces else None
+    return {"path": step.path, "size": step.entry.size, "replaces": replaces, "renamed_from": source}
 
 
 def _totals(totals: Mapping[str, int]) -> str:
     names = {"deletes": "to delete", "conflicts": "in conflict", "problems": "unreadable", "filtered": "filtered out"}
     more = [f"{totals[name]:,} {what}" for name, what in names.items() if totals[name]]
-    if not totals["files"]:
+    if not totals["requests"]:
         return ", ".join(["nothing to copy", *more])
-    size = f"{totals['files']:,} to copy ({size_in_words(totals['bytes'])})"
-    return f"{', '.join([size, *more])}; about {counted(totals['requests'], 'request')}"
+    size = size_in_words(totals["bytes"])
+    what = [f"{totals['files']:,} to copy ({size})"] if totals["files"] else []
+    if totals["renamed"]:
+        what.append(f"{totals['renamed']:,} renamed" + ("" if totals["files"] else f" ({size} to send)"))
+    return f"{', '.join([*what, *more])}; about {counted(totals['requests'], 'request')}"

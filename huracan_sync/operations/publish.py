@@ -66,7 +66,7 @@ class Publish:
             Refused: `KIND`, a file of it is of a kind that the channel does not allow.
             NoSigningKey, NoTrust: this machine may not sign it.
         """
-        plan = self._push.plan()
+        plan = self._push.guarded()
         for problem in plan.changes.problems:
             raise problem.error
         for conflict in plan.steps.conflicts:

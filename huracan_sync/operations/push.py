@@ -20,7 +20,7 @@ from huracan_sync.disk.parquet import check_whole
 from huracan_sync.errors import Conflict as ConflictError
 from huracan_sync.errors import DiskFull, FileChanged, LocalFailure, NotFound
 from huracan_sync.operations.places import bring_home
-from huracan_sync.operations.renames import copy_renamed, find_renamed
+from huracan_sync.operations.renames import copy_renamed, find_renamed, to_copy
 from huracan_sync.remote.client import Remote
 from huracan_sync.remote.delete import remove
 from huracan_sync.remote.listing import PAGE
@@ -137,7 +137,13 @@ class Push:
         Raises:
             Conflict: a guard objects.
         """
-        plan = self.compare()
+        plan = self.guarded()
+        sources = {match.step.path: match.source.entry.path for match in to_copy(self.pair, plan)}
+        return msgspec.structs.replace(plan, renamed=sources)
+
+    def guarded(self, ahead: Ahead | None = None) -> PairPlan:
+        """As `plan`, without asking which files are renamed; raises as it does."""
+        plan = self.compare(ahead)
         self._guard(plan)
         return plan
 
@@ -145,8 +151,7 @@ class Push:
         """Carry out the plan, alone with the pair. Raises as `push`."""
         signer = self.signer
         with self.pair.run("push", self.report, wait_s=self.options.wait_s):
-            plan = self.compare(None if self.options.parquet_metadata else self._send_ahead)
-            self._guard(plan)
+            plan = self.guarded(None if self.options.parquet_metadata else self._send_ahead)
             if plan.steps.copies:
                 signer.prefetch()
             if plan.changes.base or plan.changes.here:

@@ -40,8 +40,8 @@ class Renamed(NamedTuple):
 
 def copy_renamed(pair: Pair, plan: PairPlan) -> tuple[PairPlan, int]:
     """The plan without what could be copied inside Dropbox; how many files that were."""
-    matches = find_renamed(pair, plan.changes, plan.steps.copies)
-    if len(matches) < FEWEST and sum(match.step.entry.size for match in matches) < LARGE:
+    matches = to_copy(pair, plan)
+    if not matches:
         return plan, 0
     intended = [(msgspec.structs.replace(m.source.entry, path=m.step.path), m.source.origin) for m in matches]
     pair.journal.intend(pair.id, intended)
@@ -62,6 +62,13 @@ def copy_renamed(pair: Pair, plan: PairPlan) -> tuple[PairPlan, int]:
     pair.journal.learn(pair.id, done)
     copied = {fold(item.entry.path) for item in done}
     return plan.with_steps(copies=tuple(s for s in plan.steps.copies if fold(s.path) not in copied)), len(done)
+
+
+def to_copy(pair: Pair, plan: PairPlan) -> list[Renamed]:
+    """What is to be copied inside Dropbox; nothing where too few are renamed for a job."""
+    matches = find_renamed(pair, plan.changes, plan.steps.copies)
+    few = len(matches) < FEWEST and sum(match.step.entry.size for match in matches) < LARGE
+    return [] if few else matches
 
 
 def find_renamed(pair: Pair, changes: ChangeSet, copies: tuple[Copy, ...]) -> list[Renamed]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Self
@@ -86,6 +86,8 @@ class PairPlan(msgspec.Struct, frozen=True):
 
     changes: ChangeSet
     steps: Plan
+    renamed: Mapping[str, str] = {}
+    """Of the copies those whose content lies in Dropbox already, each with the path that it is copied from there."""
 
     @property
     def problems(self) -> list[HuracanError]:

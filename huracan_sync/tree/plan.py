@@ -19,7 +19,7 @@ its target; a restore the other way round. Only files that differ somewhere need
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from enum import Enum
 from typing import NamedTuple
 
@@ -115,10 +115,13 @@ class Plan(msgspec.Struct, frozen=True):
         for steps in (self.copies, self.deletes, self.agreements, self.conflicts):
             yield from (step.path for step in steps)
 
-    def lines(self) -> Iterator[str]:
-        """The plan for a person, one line a step, in the order of paths."""
+    def lines(self, renamed: Mapping[str, str] | None = None) -> Iterator[str]:
+        """The plan for a person, one line a step, in the order of paths; `renamed` says of some copies from where."""
+        renamed = renamed or {}
+        sent = [step for step in self.copies if step.path not in renamed]
         marked = [
-            *((step.path, f"copy      {step.path}  {size_in_words(step.entry.size)}") for step in self.copies),
+            *((step.path, f"copy      {step.path}  {size_in_words(step.entry.size)}") for step in sent),
+            *((path, f"rename    {path}, from {source}") for path, source in renamed.items()),
             *((step.path, f"delete    {step.path}") for step in self.deletes),
             *((step.path, f"conflict  {step.path}: {step.why}") for step in self.conflicts),
         ]

@@ -205,10 +205,40 @@ def test_a_dry_run_has_totals_and_structure(machine):
     assert document["copies"][0]["replaces"]
     assert document["copies"][1]["replaces"] is None
     assert [each["path"] for each in document["deletes"]] == ["c"]
-    totals = {"files": 2, "bytes": 16, "deletes": 1, "conflicts": 0, "problems": 0, "filtered": 0, "requests": 2}
+    totals = {
+        "files": 2,
+        "bytes": 16,
+        "renamed": 0,
+        "deletes": 1,
+        "conflicts": 0,
+        "problems": 0,
+        "filtered": 0,
+        "requests": 2,
+    }
     assert document["totals"] == totals
     out = machine.run("push", machine.src, "/Engine/d", "-n", "--delete")[1]
     assert out.splitlines()[-1] == "2 to copy (16 B), 1 to delete; about 2 requests"
+
+
+def test_renamed_files_are_told_before_and_after(machine):
+    for name in "abc":
+        machine.write(name, data=name.encode() * 5000)
+    machine.run("push", machine.src, "/Engine/d")
+    (machine.src / "in").mkdir()
+    for name in "abc":
+        (machine.src / name).rename(machine.src / "in" / name)
+    words = ("push", machine.src, "/Engine/d", "--delete")
+    code, document = machine.answer(*words, "-n")
+    totals = document["totals"]
+    assert (code, totals["files"], totals["bytes"], totals["renamed"]) == (0, 0, 0, 3)
+    assert [(each["path"], each["renamed_from"]) for each in document["copies"]] == [(f"in/{n}", n) for n in "abc"]
+    out = machine.run(*words, "-n")[1]
+    assert out.splitlines()[-1] == "3 renamed (0 B to send), 3 to delete; about 2 requests"
+    assert "rename    in/a, from a" in out.splitlines()
+    machine.write("new")
+    assert "1 to copy (11 B), 3 renamed, 3 to delete; about 3 requests" in machine.run(*words, "-n")[1]
+    (machine.src / "new").unlink()
+    assert "0 uploaded, 3 renamed, 0 already there, 3 deleted, 0 failed; 0 B sent" in machine.run(*words)[1]
 
 
 def test_a_dry_run_ends_with_1_where_a_conflict_waits(machine):
