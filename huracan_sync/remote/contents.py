@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterable
 from collections.abc import Set as AbstractSet
 from typing import Generic, TypeVar
 
+from huracan_sync.errors import NotFound, UsageError
 from huracan_sync.remote.listing import Changes, Void, begun_again, listing
+from huracan_sync.remote.parallel_listing import FEW, parallel_listing
 from huracan_sync.remote.read_client import ReadOnly
 from huracan_sync.tree.entry import Entry
 from huracan_sync.tree.paths import fold, folders_of
@@ -64,12 +67,26 @@ def taken_back(page: Changes, known: AbstractSet[str], folders: AbstractSet[str]
 def everything(remote: ReadOnly, folder: str, keep: Callable[[Entry], V]) -> Contents[V]:
     """What lies below a remote folder: a whole listing, begun again where Dropbox resets it.
 
+    Of many pages those of the folders in it come at once, where these are few.
+
     Raises:
         NotFound: there is no such folder.
         UsageError: it is a file.
         CursorReset: it was reset every time.
     """
-    return begun_again(lambda: contents_of(listing(remote, folder), keep))
+    return begun_again(lambda: _list_once(remote, folder, keep))
+
+
+def _list_once(remote: ReadOnly, folder: str, keep: Callable[[Entry], V]) -> Contents[V]:
+    contents = Contents(keep)
+    for number, page in enumerate(listing(remote, folder), 1):
+        contents.add(page)
+        if number == FEW and page.has_more:
+            # Where a folder goes or becomes a file meanwhile, one page after the other is the way that holds.
+            with contextlib.suppress(NotFound, UsageError):
+                if parts := parallel_listing(remote, folder):
+                    return contents_of(parts, keep)
+    return contents
 
 
 def contents_of(pages: Iterable[Changes], keep: Callable[[Entry], V]) -> Contents[V]:

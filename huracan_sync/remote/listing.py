@@ -125,7 +125,7 @@ def listing(remote: ReadOnly, folder: str) -> Iterator[Changes]:
     """
     arg = {"path": folder, "recursive": True, "limit": PAGE, "include_non_downloadable_files": False}
     try:
-        yield from (_relative(folder, page) for page in _pages(remote, "files/list_folder", arg))
+        yield from (relative(folder, page) for page in _pages(remote, "files/list_folder", arg))
     except UsageError as error:
         if "not_folder" not in str(error.facts.get("tags")):
             raise
@@ -141,8 +141,7 @@ def changes(remote: ReadOnly, folder: str, cursor: str) -> Iterator[Changes]:
         CursorReset: list again.
         NotFound: the folder is gone.
     """
-    pages = _pages(remote, "files/list_folder/continue", {"cursor": cursor})
-    yield from (_relative(folder, page) for page in pages)
+    yield from (relative(folder, page) for page in pages(remote, folder, cursor, recursive=True))
 
 
 def latest_cursor(remote: ReadOnly, folder: str) -> str:
@@ -202,7 +201,8 @@ def _page(remote: ReadOnly, route: str, arg: dict[str, Any]) -> Page:
         return Page(msgspec.convert(known, list[Metadata]), loose.cursor, loose.has_more)
 
 
-def _relative(folder: str, page: Page) -> Changes:
+def relative(folder: str, page: Page) -> Changes:
+    """What a page says, with paths relative to the remote folder."""
     changes = Changes(page.cursor, page.has_more, [], [], [], [])
     for item in last_word(page.entries) if _contradicts_itself(page.entries) else page.entries:
         path = below(folder, item.path_display or item.path_lower)

@@ -96,3 +96,20 @@ def test_a_replica_converges(dropbox, seed):
             seen = {path: (each[".tag"], each["id"], each.get("rev")) for path, each in truth.items()}
             # A change of the folder itself is only seen from above it; that it is there is known anyway.
             assert {**replica.entries, "/root": seen["/root"]} == seen, replica.folder
+
+
+def test_a_deletion_is_told_though_the_folder_above_is_made_anew_before_its_own_is(dropbox):
+    """What lay in a folder is gone with it: that may be left unsaid only after the folder has been told gone."""
+    me = client(dropbox)
+    me.upload("/Root/a/b/gone", b"1")
+    me.upload("/Root/a/other", b"1")
+    replica = Replica(me, "/Root", random.Random(1))
+    replica.chance.randint = lambda *_: 1  # one entry a page
+    replica.catch_up()
+    me.rpc("files/delete_v2", {"path": "/Root/a/b"})
+    me.upload("/Root/c", b"1")
+    me.rpc("files/delete_v2", {"path": "/Root/a"})
+    replica.page()
+    me.upload("/Root/a/new", b"1")
+    replica.catch_up()
+    assert set(replica.entries) == {"/root", "/root/a", "/root/a/new", "/root/c"}

@@ -16,7 +16,7 @@ from huracan_sync.remote.listing import (
     FolderMetadata,
     Metadata,
     Page,
-    _relative,
+    relative,
 )
 from huracan_sync.tree.entry import Entry
 from huracan_sync.tree.paths import RelPath, fold, folders_of
@@ -35,7 +35,7 @@ def entry(text: str) -> Metadata:
 
 def pages(*told: str) -> list[Changes]:
     """Pages as they come: each a line of entries."""
-    return [_relative("", Page([entry(word) for word in line.split(",") if word], "c", True)) for line in told]
+    return [relative("", Page([entry(word) for word in line.split(",") if word], "c", True)) for line in told]
 
 
 @pytest.mark.parametrize(

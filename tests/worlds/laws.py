@@ -88,6 +88,7 @@ STARTS_THREADS = {
 POOL = "transfer.worker_pool"
 THREADS = {
     "remote.parallel": "a few independent small requests at once; joined before the call returns",
+    "remote.parallel_listing": "the pages of several folders at once; joined before the listing ends",
     "auth.keystore.os_keyring": "a keyring that hangs cannot be interrupted; left behind after the longest wait",
     "signing.push_signer": "checks the trust file while the disk is scanned; joined by the same run",
     "engine.continuous": "the background schedule of a long-running engine; ended by close()",
@@ -266,6 +267,7 @@ NOT_RENEWED = {
     "remote.parallel": "joined before the call returns",
     "remote.parallel.Threads": "joined before the call returns; those that last longer are `Background`",
     "remote.parallel._Once": "never waited for",
+    "remote.parallel_listing": "joined before the listing ends",
     "remote.throttle.Shape": "its wire renews it",
     "transfer.download_zip.Zip": "of one run, which a child does not go on with",
 }
@@ -523,6 +525,8 @@ LISTS = ("remote.listing", "remote.read_client")
 """Where the pages are, and the table of what only reads."""
 ASKS_FOR_MORE = {
     "remote.folder_listing": "the same rules (`Void`, `last_word`) for folders too, kept up by a cursor",
+    "remote.parallel_listing": "asks for the pages of several folders, which the one fold puts together",
+    "remote.contents": "asks for more of them at once after the first few",
     "remote.files": "reads what a move answers, which has the shape of an entry",
     "remote.source": "the poll of a reader: whether there is news, not what it is",
     "operations.verify": "gives up on a first page that is not the last",

@@ -286,7 +286,7 @@ def _changes(view: View, folder: Node, cursor: Cursor, most: int, *, all_childre
             for part in path[1:].split("/"):
                 node = account.child(node, part) or node
             entries.append(_entry(view, cursor.scope, node))
-        elif all_children or not _parent_is_deleted(account, path, names.lower(folder.path())):
+        elif all_children or not _is_implied(account, tombstone, names.lower(folder.path())):
             entries.append(_entry(view, cursor.scope, tombstone))
     else:
         at = account.seq
@@ -294,11 +294,15 @@ def _changes(view: View, folder: Node, cursor: Cursor, most: int, *, all_childre
     return entries
 
 
-def _parent_is_deleted(account: Account, path: str, top: str) -> bool:
-    """Return whether a folder above is deleted too: the entry of that folder says that all below is gone."""
-    path = path.rpartition("/")[0]
+def _is_implied(account: Account, tombstone: Tombstone, top: str) -> bool:
+    """Return whether the entry of a folder above, told before it, says that it is gone.
+
+    One that is still to be told does not: something new may lie there by then.
+    """
+    path = tombstone.path_lower.rpartition("/")[0]
     while len(path) > len(top):
-        if path in account.tombstones:
+        above = account.tombstones.get(path)
+        if above is not None and above.seq < tombstone.seq:
             return True
         path = path.rpartition("/")[0]
     return False
