@@ -4,14 +4,15 @@
     python scripts/simulate.py --workers 100 --files 1e7 --size 1e6 --latency-ms 80 --rate 50 ...
     python scripts/simulate.py --check              the small end: the same job, simulated and really pushed
 
-The clock is virtual. What is sent is real: the client's own batch uploader cuts the files into calls, against a service
-that notes them; and every worker's own pacing decides how many calls are under way and how long a refused one waits.
+The clock is virtual. What is sent is real: the client's own batch uploader, or its own staging, cuts the files into
+calls, against a service that notes them; and every worker's own pacing decides when a call goes, how many are under way
+and how long a refused one waits.
 What the service does follows the emulator's rules: a latency, so many calls a second for a login (more is a 429), one
 commit at a time in the namespace (a second one is a 429), and a link for each worker and one for all. Workers die and
 begin their round again. The figures of the service (`--rate`, `--commit-ms`) are assumptions: Dropbox publishes none.
 
-Three ways are compared: every worker commits its own files; workers only upload, and one machine commits for all; the
-same, and every machine keeps to its share of the rate instead of finding it out by refusals.
+Three ways are compared: every worker pushes its own files; workers stage them, and one machine commits for all at the
+end; the same, and every worker was lent a share of the login.
 """
 
 import argparse
@@ -36,9 +37,13 @@ from huracan_sync.auth.connect import connect
 from huracan_sync.emulator.running import Emulator
 from huracan_sync.errors import RateLimited
 from huracan_sync.operations.push import push
+from huracan_sync.operations.stage import TOGETHER
 from huracan_sync.remote import upload_session
 from huracan_sync.remote.errors import Verdict
-from huracan_sync.remote.rate_limit import Pacing, _pause_before_retry
+from huracan_sync.remote.rate_limit import _pause_before_retry
+from huracan_sync.remote.shared_rate import SharedPacing
+from huracan_sync.remote.steady_rate import SteadyPacing
+from huracan_sync.transfer import staging
 from huracan_sync.transfer.upload_batches import ROUND_BYTES, BatchUploader
 from huracan_sync.transfer.upload_item import Options, UploadItem
 from huracan_sync.tree.entry import Entry
@@ -50,6 +55,7 @@ WINDOW_S = 1.0
 REFUSED_S = 1.0
 """Seconds that a 429 asks to wait."""
 REFUSED = Verdict(RateLimited("too many requests"), retry=True, attempts=None, after_s=REFUSED_S, throttled=True)
+START_APART_S = 0.01
 COLLAPSED = 0.95
 """A simulation of which so many calls were refused is given up: nothing gets through."""
 
@@ -75,13 +81,13 @@ class World:
     """Of each worker."""
     restart_s: float = 10.0
     staged: bool = False
-    """Workers only upload, one machine commits."""
+    """Workers stage, one machine commits."""
     shares: bool = False
-    """Every worker keeps to its share of `rate`, instead of finding it out by refusals."""
+    """Every worker was lent its share of the login."""
     seed: int = 1
 
 
-# -- what a worker sends for one round: the client's own batch uploader ------------------------------------------
+# -- what a worker sends for one round: by the client's own batch uploader, or its own staging -------------------
 
 
 class _Item(UploadItem):
@@ -93,7 +99,7 @@ class _Item(UploadItem):
 
 
 AT_ONCE = 8
-"""Calls that share a worker's link: as many as a client makes at once before it knows more (`Pacing`)."""
+"""Calls that share a worker's link: as many as a client makes at once before it knows more (its pacing)."""
 
 
 class _Service:
@@ -162,6 +168,20 @@ def calls_of_a_round(files: int, size: int, latency_s: float, bytes_per_s: float
     return service.calls
 
 
+class _Inline:
+    """Threads that do everything at once."""
+
+    map = staticmethod(map)
+
+
+def calls_of_staging(files: int, size: int) -> list[tuple[str, int]]:
+    """As `calls_of_a_round`, of a worker that stages them."""
+    service = _Service(0.0, 0.0)
+    staged = staging.stage_contents(service, _Inline(), [bytes(size)] * files)  # type: ignore[arg-type]
+    assert len(staged) == files, "staging left something out"  # noqa: S101
+    return service.calls
+
+
 # -- the simulation ----------------------------------------------------------------------------------------------
 
 
@@ -217,11 +237,13 @@ class Simulation:
         self._numbers = itertools.count()
         self._calls_lately: deque[float] = deque()
         self._locked_until, self._locked_s = 0.0, 0.0
-        per_round = min(upload_session.FILES_IN_A_COMMIT, max(1, ROUND_BYTES // max(1, world.size)))
+        together = TOGETHER + 1 if world.staged else ROUND_BYTES
+        per_round = min(upload_session.FILES_IN_A_COMMIT, max(1, -(-together // max(1, world.size))))
         self.rounds = deque(self._rounds(per_round))
+        self.left = world.files
         bytes_per_s = world.worker_mbit * 125_000
-        counts = set(self.rounds)
-        self.scripts = {n: calls_of_a_round(n, world.size, world.latency_s, bytes_per_s) for n in counts}
+        pushed = partial(calls_of_a_round, latency_s=world.latency_s, bytes_per_s=bytes_per_s)
+        self.scripts = {n: (calls_of_staging if world.staged else pushed)(n, world.size) for n in set(self.rounds)}
         self.committer = _Worker(self, mortal=False) if world.staged else None
         self.workers = [_Worker(self) for _ in range(world.workers)]
 
@@ -238,7 +260,7 @@ class Simulation:
         """Run to the end."""
         world = self.world
         for number, worker in enumerate(self.workers):
-            self.at(number * worker.gap_s / world.workers, worker.begin_round)  # machines do not start in one instant
+            self.at(number * START_APART_S, worker.begin_round)  # machines do not start in one instant
         result = self.outcome
         while self._events and not result.collapsed:
             result.collapsed = result.calls > 200_000 and result.refused > COLLAPSED * result.calls
@@ -282,18 +304,22 @@ class _Worker:
     def __init__(self, simulation: Simulation, *, mortal: bool = True) -> None:
         self.simulation = simulation
         world = simulation.world
-        self.pacing = Pacing(clock=lambda: simulation.now, chance=simulation.chance.random)
+        more: dict[str, Any] = {"clock": self._clock, "sleep": self._sleep, "chance": simulation.chance.random}
+        self.pacing = SharedPacing(1 / world.workers, **more) if world.shares and mortal else SteadyPacing(**more)
         self.link = _Link(world.worker_mbit)
         self.life = 0  # what belongs to an earlier life comes to nothing
         self.files = 0
         self._waiting: deque[tuple[str, int, Callable[[], None]]] = deque()
-        self._running, self._not_before, self._commits = 0, 0.0, 0
-        # A share is a gap between calls; a tenth of the rate is left to whoever else uses the login.
-        machines = world.workers + world.staged
-        self.gap_s = machines / (world.rate * 0.9) if world.rate and world.shares else 0.0
-        self._next_call = 0.0
+        self._running, self._commits = 0, 0
+        self._ahead = 0.0
         if world.deaths_per_hour and mortal:
             self._plan_death()
+
+    def _clock(self) -> float:
+        return self.simulation.now + self._ahead
+
+    def _sleep(self, seconds: float) -> None:
+        self._ahead += seconds
 
     # -- a round ------------------------------------------------------------------------------------------------
 
@@ -319,12 +345,19 @@ class _Worker:
         self.call(start, 0, started)
 
     def _commit(self) -> None:
-        committer = self.simulation.committer
-        if committer is None:
+        simulation = self.simulation
+        if simulation.committer is None:
             self.call(COMMIT, 0, self.begin_round)
             return
-        committer.call(COMMIT, 0, lambda: None)
+        simulation.left -= self.files
+        if simulation.left == 0:
+            simulation.committer.commit_all(simulation.world.files)
         self.begin_round()
+
+    def commit_all(self, files: int) -> None:
+        """On the machine that commits: everything, a thousand files a call, one call after the other."""
+        more = files - upload_session.FILES_IN_A_COMMIT
+        self.call(COMMIT, 0, lambda: self.commit_all(more) if more > 0 else None)
 
     # -- calls --------------------------------------------------------------------------------------------------
 
@@ -349,16 +382,23 @@ class _Worker:
             self._attempt(route, size, then, 1)
 
     def _attempt(self, route: str, size: int, then: Callable[[], None], attempt: int) -> None:
-        simulation, life = self.simulation, self.life
-        if simulation.now < self._not_before:
-            simulation.at(self._not_before, self._living(life, lambda: self._attempt(route, size, then, attempt)))
+        """Have the pacing say when the call may go, by what it knows now."""
+        if isinstance(self.pacing, SharedPacing):
+            self.pacing._wait_turn()  # noqa: SLF001  its own rule, on this clock
+            self.pacing._wait_out()  # noqa: SLF001
+        else:
+            self.pacing._wait_for_turn()  # noqa: SLF001
+        go_at, self._ahead = self._clock(), 0.0
+        self.simulation.at(go_at, self._living(self.life, lambda: self._go(route, size, then, attempt)))
+
+    def _go(self, route: str, size: int, then: Callable[[], None], attempt: int) -> None:
+        pacing, simulation = self.pacing, self.simulation
+        if pacing._not_before <= simulation.now:  # noqa: SLF001
+            self._send(route, size, then, attempt)
             return
-        if simulation.now < self._next_call:
-            at, self._next_call = self._next_call, self._next_call + self.gap_s
-            simulation.at(at, self._living(life, lambda: self._send(route, size, then, attempt)))
-            return
-        self._next_call = simulation.now + self.gap_s
-        self._send(route, size, then, attempt)
+        # It was told to pause meanwhile. Who keeps a steady rate lines up again.
+        after = self._go if isinstance(pacing, SharedPacing) else self._attempt
+        simulation.at(pacing._not_before, self._living(self.life, lambda: after(route, size, then, attempt)))  # noqa: SLF001
 
     def _send(self, route: str, size: int, then: Callable[[], None], attempt: int) -> None:
         simulation, life = self.simulation, self.life
@@ -390,8 +430,7 @@ class _Worker:
         simulation = self.simulation
         # The client's own rule. A call that is out of patience is made again all the same: its run would be.
         pause = _pause_before_retry(REFUSED, attempt, 0.0, self.pacing, repeatable=True) or REFUSED_S
-        self.pacing.throttled(pause)
-        self._not_before = max(self._not_before, simulation.now + pause)
+        self.pacing.throttled(pause, calls=True)
         again = self._living(self.life, lambda: self._attempt(route, size, then, attempt + 1))
         simulation.at(simulation.now + pause, again)
 
@@ -410,7 +449,7 @@ class _Worker:
         self.life += 1
         busy = bool(self._running or self._waiting)
         self._waiting.clear()
-        self._running, self._commits, self._next_call = 0, 0, 0.0
+        self._running, self._commits = 0, 0
         if busy:
             simulation.rounds.append(self.files)
         simulation.at(simulation.now + simulation.world.restart_s, self.begin_round)
