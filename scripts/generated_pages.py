@@ -29,7 +29,7 @@ HEAD = """\
 Every verb takes `--json` and prints one JSON document on stdout (`follow`: one a line); progress and logs go to stderr.
 `schema_version` is {schema}. Within a version fields are only added: ignore those you do not know. Moments are RFC 3339
 in UTC, whole seconds (`2026-11-14T10:22:33Z`); sizes are bytes; a name ending in `_s` is seconds. The exit code says
-whether it worked; a document with `error` goes with every code but 0 and 1.
+whether it worked; a document with `error` goes with every code but 0 and 1 (`run --once` lists errors in `failed`).
 
 This page is generated from `huracan_sync/cli/documents.py` by `scripts/generated_pages.py`. JSON Schema of a document:
 

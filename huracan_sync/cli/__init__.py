@@ -68,6 +68,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         known = parser_of(verb, alone=verb in VERBS and arguments[0] == verb)
         options = known.parse_args(arguments)
         if not options.verb:
+            if parser.Parser.as_json:
+                known.error("name a verb")
             known.print_help()
             return 2
         from huracan_sync.cli.runner import run  # noqa: PLC0415 - `--help` and `--version` need none of it

@@ -80,7 +80,7 @@ class Scan(Document):
 
 
 class RunOnce(Document):
-    """`run --once`."""
+    """`run --once`. Where one error kept it from everything, the exit code is that error's; it is in `failed`."""
 
     restored: int
     kinds: dict[str, KindOutcome]
@@ -138,7 +138,7 @@ class OutboxDrop(Document):
 
 
 class Help(Document):
-    """`help`."""
+    """`help`; with `--help` every verb."""
 
     help: str = ""
     man: str = ""

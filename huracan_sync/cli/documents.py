@@ -47,6 +47,7 @@ from huracan_sync.cli.output import SCHEMA
 __all__ = ["DOCUMENTS", "SCHEMA", "of_verb"]
 
 ANY: tuple[type[Document], ...] = (Error, Interrupted)
+HELP: tuple[type[Document], ...] = (Help,)
 DOCUMENTS: dict[str, tuple[type[Document], ...]] = {
     "authorize": (Login,),
     "logout": (Logout,),
@@ -67,7 +68,7 @@ DOCUMENTS: dict[str, tuple[type[Document], ...]] = {
     "follow": (NewSnapshot, FreshnessChanged, FollowProblem),
     "keys": (KeysInit, KeyMade, KeysShow, KeysTrust, KeysNext, KeysRecover, KeysExport),
     "outbox": (Outbox, OutboxRetry, OutboxDrop),
-    "help": (Help,),
+    "help": HELP,
     "completion": (Completion,),
 }
 """What each verb prints with `--json`."""
@@ -80,7 +81,7 @@ def of_verb(verb: str, line: str | bytes) -> Document:
         msgspec.ValidationError: it is none of those that the verb may print.
     """
     why = ""
-    for kind in (*DOCUMENTS[verb], *ANY):
+    for kind in (*DOCUMENTS[verb], *ANY, *HELP):
         try:
             return msgspec.json.decode(line, type=kind)
         except msgspec.ValidationError as error:

@@ -6,7 +6,10 @@ import argparse
 import importlib
 import re
 from collections.abc import Mapping
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
+
+if TYPE_CHECKING:
+    from _typeshed import SupportsWrite
 
 TAKES_A_VALUE = {"--profile", "--config", "--log-file"}
 """Options before the verb whose next word is not the verb."""
@@ -33,17 +36,23 @@ class Parser(argparse.ArgumentParser):
         """End with exit code 2: usage."""
         message = self._suggesting(message)
         if self.as_json:
-            import json  # noqa: PLC0415 - start-up time
-
-            document = {
-                "schema_version": 1,
-                "error": "UsageError",
-                "message": message,
-                "hint": f"see `{self._help()}`",
-            }
-            print(json.dumps({**document, "retryable": False, "facts": {}}))
+            document = {"error": "UsageError", "message": message, "hint": f"see `{self._help()}`"}
+            self._print_document({**document, "retryable": False, "facts": {}})
         # The whole usage would push what is wrong off the screen.
         self.exit(2, f"{self.prog}: error: {message}\n  usage: {self._short_usage()}\n  hint: see `{self._help()}`\n")
+
+    def print_help(self, file: SupportsWrite[str] | None = None) -> None:
+        """As argparse's; a document where machines asked."""
+        if self.as_json and file is None:
+            self._print_document({"help": self.format_help()})
+        else:
+            super().print_help(file)
+
+    @staticmethod
+    def _print_document(document: Mapping[str, object]) -> None:
+        import json  # noqa: PLC0415 - start-up time
+
+        print(json.dumps({"schema_version": 1, **document}))
 
     def _help(self) -> str:
         root, _, verb = self.prog.partition(" ")
