@@ -8,8 +8,7 @@ from collections.abc import Set as AbstractSet
 from typing import Generic, TypeVar
 
 from huracan_sync.errors import NotFound, UsageError
-from huracan_sync.remote.listing import Changes, Void, begun_again, listing
-from huracan_sync.remote.parallel_listing import FEW, parallel_listing
+from huracan_sync.remote.listing import FEW, Changes, Void, begun_again, listing
 from huracan_sync.remote.read_client import ReadOnly
 from huracan_sync.tree.entry import Entry
 from huracan_sync.tree.paths import fold, folders_of
@@ -82,6 +81,8 @@ def _list_once(remote: ReadOnly, folder: str, keep: Callable[[Entry], V]) -> Con
     for number, page in enumerate(listing(remote, folder), 1):
         contents.add(page)
         if number == FEW and page.has_more:
+            from huracan_sync.remote.parallel_listing import parallel_listing  # noqa: PLC0415 - start-up time
+
             # Where a folder goes or becomes a file meanwhile, one page after the other is the way that holds.
             with contextlib.suppress(NotFound, UsageError):
                 if parts := parallel_listing(remote, folder):

@@ -24,6 +24,8 @@ LISTINGS = 3
 """How often a listing is begun that Dropbox resets in the middle."""
 PAGE = 2000
 """Entries in a page: the most Dropbox gives."""
+FEW = 5
+"""Pages of a folder that come one after the other before those of the folders in it are asked for at once."""
 
 V = TypeVar("V")
 

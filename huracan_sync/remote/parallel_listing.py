@@ -15,13 +15,11 @@ from typing import NamedTuple
 
 import msgspec
 
-from huracan_sync.remote.listing import Changes, FolderMetadata, Page, changes, latest_cursor, pages, relative
+from huracan_sync.remote.listing import FEW, Changes, FolderMetadata, Page, changes, latest_cursor, pages, relative
 from huracan_sync.remote.parallel import AT_ONCE, Threads
 from huracan_sync.remote.read_client import ReadOnly
 from huracan_sync.tree.paths import fold
 
-FEW = 5
-"""Pages of a folder that come one after the other before those of the folders in it are asked for at once."""
 MOST = 2 * AT_ONCE
 """Of more folders each would cost a request, and may be small."""
 
