@@ -11,7 +11,6 @@ import bz2
 import functools
 import lzma
 import re
-import struct
 import zlib
 from collections.abc import Callable
 from enum import IntEnum
@@ -98,7 +97,7 @@ def sniff(first: bytes, *, size: int | None = None) -> Kind | None:
     """
     if first[:1] == b"\x80" and first[1:2] <= _LAST_PROTOCOL and not _is_safetensors(first):
         return Kind.PICKLE
-    if first[:4] in _ARCHIVES or first[:2] == b"ZF" or _is_tar(first):
+    if first[:4] in _ARCHIVES or first[:2] == b"ZF" or is_tar(first):
         return Kind.PICKLE
     if first[:6] == b"\x93NUMPY":
         return None if _is_numpy(first) else Kind.PICKLE
@@ -111,20 +110,20 @@ def sniff(first: bytes, *, size: int | None = None) -> Kind | None:
 
 
 _ARCHIVES = frozenset({b"PK\x03\x04", b"PK\x05\x06", b"PK\x07\x08", b"\x89HDF"})
-_END = struct.Struct("<4s4H2LH")
 
 
 def is_archive(last: bytes) -> bool:
     """Whether a file that ends like this is a zip archive, whatever stands before or behind it, as readers of zips see.
 
-    Python's takes the last end record in the last 64 KiB, and cares for nothing that comes after it.
+    Python's takes the last end record in the last 64 KiB. It cares for nothing that comes after it, nor for how many
+    members it counts: the directory begins where its size says, unless there is a 64-bit record.
     """
     at = last.rfind(b"PK\x05\x06")
     while at >= 0:
-        if len(last) - at >= _END.size:
-            _, disk, first_disk, here, entries, size, *_ = _END.unpack_from(last, at)
-            # Numbers of disks are 0, but of the 64-bit form, whose fields are all ones.
-            if {disk, first_disk} <= {0, 0xFFFF} and here == entries > 0 and size >= min(46 * entries, 0xFFFF_FFFF):
+        if len(last) - at >= 22:
+            size = int.from_bytes(last[at + 12 : at + 16], "little")
+            begins = last[at - size : at - size + 4] if size <= at else b"PK\x01\x02"  # or before all of this
+            if (size >= 46 and begins == b"PK\x01\x02") or last[max(0, at - 20) : at][:4] == b"PK\x06\x07":
                 return True
         at = last.rfind(b"PK\x05\x06", 0, at)
     return False
@@ -147,7 +146,9 @@ def of(path: str, first: bytes, *, size: int | None = None) -> Kind:
         return named
     proof = _PROOFS.get(named)
     if proof is not None and proof(first) and named not in _OF_TEXT:
-        return named
+        # The length of a header may be any opcode: `N.` is a whole pickle, and harmless.
+        calls = named is Kind.SAFETENSORS and _reads_as_pickle(first, size=size, up_to_a_call=True)
+        return Kind.PICKLE if calls else named
     if program := sniff(first, size=size):
         return program
     if proof is not None:
@@ -195,17 +196,18 @@ _CONTROL = re.compile(rb"[\x00-\x08\x0b\x0e-\x1f\x7f]")
 def _is_numpy(first: bytes) -> bool:
     """A header that tells of numbers, not of objects."""
     header = first[10 if first[6:7] == b"\x01" else 12 :].partition(b"}")
-    return bool(header[1]) and not re.search(rb"[|<>=]?O", header[0].replace(b"False", b""))
+    return bool(header[1]) and not re.search(rb"[\\\\\"#]|[:,] *'(?:[|<>=]?O[0-9]*'|object)", header[0])
 
 
-def _is_tar(first: bytes) -> bool:
-    """What PyTorch once wrote: the header of a tar names its own checksum."""
-    header = first[:512]
+def is_tar(first: bytes) -> bool:
+    """What PyTorch once wrote: the header of a tar names its own checksum, of its bytes with or without their signs."""
+    header, field = first[:512], first[148:156]
     try:
-        told = int(header[148:156].strip(b" \x00") or b"x", 8)
+        told = int(field.partition(b"\0")[0].strip() or b"0", 8)
     except ValueError:
-        return False
-    return len(header) == 512 and told == sum(header) - sum(header[148:156]) + 8 * 32
+        told = int.from_bytes(field[field[:1] == b"\x80" :], "big", signed=field[:1] == b"\xff")
+    plain = sum(header) - sum(field) + 8 * 32
+    return len(header) == 512 and told in {plain, plain - 256 * sum(byte > 127 for byte in header[:148] + header[156:])}
 
 
 _PROOFS: dict[Kind, Callable[[bytes], bool]] = {
@@ -267,6 +269,7 @@ _LEAST_OPCODES = 16
 _MOST_OPCODES = 100_000
 """No other file reads as so many."""
 _LONG_LINE = 64 * 1024
+_IN_NUMBERS = b"0123456789abcdefABCDEFxXoOlLinfINFtyTY_.+- \t\r\v\f"
 _INTEGER = re.compile(rb"\s*[+-]?(0[xX][0-9a-fA-F_]+|0[oO][0-7_]+|0[bB][01_]+|[0-9][0-9_]*)L?\s*")
 _FLOAT = re.compile(rb"\s*[+-]?([0-9_.]+([eE][+-]?[0-9]+)?|inf(inity)?|nan)\s*", re.IGNORECASE)
 _LINES: dict[str, re.Pattern[bytes]] = {
@@ -300,12 +303,13 @@ class _Cut(Exception):
         self.is_telling = is_telling
 
 
-def _reads_as_pickle(first: bytes, *, size: int | None) -> bool:
+def _reads_as_pickle(first: bytes, *, size: int | None, up_to_a_call: bool = False) -> bool:
     """Whether an unpickler would find an opcode everywhere, with what it needs on the stack, up to a call or the end.
 
     Args:
         first: how the file begins.
         size: how many bytes it has; None: nobody knows, and more than these.
+        up_to_a_call: an end without any call does not count.
     """
     if first[:1] and first[0] not in _FIRST:
         return False
@@ -327,7 +331,7 @@ def _reads_as_pickle(first: bytes, *, size: int | None) -> bool:
             return False
         at, count = end, count + 1
         if opcode.name in {"INST", "STACK_GLOBAL", "REDUCE"} or (opcode.name == "STOP" and count > 1):
-            return True
+            return opcode.name != "STOP" or not up_to_a_call
         if opcode.name == "STOP":
             return False
     return not is_whole and count >= _LEAST_OPCODES
@@ -377,8 +381,10 @@ def _argument_end(opcode: OpcodeInfo, first: bytes, at: int, size: int | None) -
 def _line_end(opcode: OpcodeInfo, first: bytes, at: int) -> int:
     end = first.find(b"\n", at)
     if end < 0:
+        is_long = len(first) - at >= _LONG_LINE and opcode.name in {"UNICODE", "INT", "LONG", "FLOAT"}
+        is_number = is_long and not first[at:].translate(None, _IN_NUMBERS)
         quoted = opcode.name == "STRING" and first[at : at + 1] in {b"'", b'"'}
-        raise _Cut(is_telling=quoted or (opcode.name == "UNICODE" and len(first) - at >= _LONG_LINE))
+        raise _Cut(is_telling=quoted or is_number or (is_long and opcode.name == "UNICODE"))
     if opcode.name not in {"GLOBAL", "INST"}:
         return end + 1 if _LINES[opcode.name].fullmatch(first, at, end) else -1
     last = first.find(b"\n", end + 1)

@@ -44,14 +44,15 @@ def examine(path: str, size: int, read: Read) -> Kind:
     kind = file_kinds.of(path, first, size=size)
     if kind in file_kinds.PROGRAMS:
         return kind
-    if file_kinds.is_archive(read(max(0, size - _LONGEST_END), _LONGEST_END)) or _is_hdf5(size, read):
+    last = read(max(0, size - _LONGEST_END), _LONGEST_END)
+    if file_kinds.is_tar(first) or file_kinds.is_archive(last) or _is_hdf5(size, read):
         return Kind.PICKLE
     proof = _PROOFS.get(kind)
     if proof is None or not size:
         return kind
     try:
         proof(size, read)
-    except (_Other, ValueError, RecursionError, struct.error, IndexError, KeyError, TypeError, AttributeError):
+    except (_Other, ValueError, RecursionError, struct.error, LookupError, TypeError, AttributeError):
         return Kind.OPAQUE
     return kind
 
@@ -110,20 +111,25 @@ def _arrow(size: int, read: Read) -> None:
     _must(magic == b"ARROW1" and 0 < length <= size - 18)
 
 
-_ITEM = re.compile(r"[|<>=]?(?:[?]|[bBiufc](?:[0-9]{1,2})?|[SUV][0-9]{1,9})")
+_ITEM = r"'[|<>=]?(?:[?]|[bBiufc](?:[0-9]{1,2})?|[SUV][0-9]{1,9}|[mM]8(?:\[[0-9]{0,9}[a-zA-Z]{1,2}\])?)'"
+_SHAPE = r"\((?:[0-9]+L?, ?)*(?:[0-9]+L?)?\)"
+_FIELD = rf"\((?:'[^']*'|\('[^']*', '[^']*'\)), {_ITEM}(?:, {_SHAPE}|, [0-9]+)?\)"
+_RECORD = re.compile(rf"\[{_FIELD}(?:, {_FIELD})*\]")
+_HEADER = re.compile(rf"\{{'descr': {_ITEM}, 'fortran_order': (?:True|False), 'shape': {_SHAPE}, *\}} *\n")
+_LONGEST_HEADER = 64 * 1024
 
 
-def _numpy(size: int, read: Read) -> None:
-    """A header that names items without objects; how many there are, the size tells whoever reads it."""
-    version = read(6, 1)
-    width = 2 if version == b"\x01" else 4
+def _numpy(_size: int, read: Read) -> None:
+    """A header as NumPy writes it, of items without objects; how many there are, the size tells whoever reads it."""
+    width = 2 if read(6, 1) == b"\x01" else 4
     length = int.from_bytes(read(8, width), "little")
-    header = read(8 + width, length).decode("latin-1")
-    _must(len(header) == length <= min(1 << 20, size))
-    described = re.search(r"'descr':\s*(.*?),\s*'fortran_order'", header, re.DOTALL)
-    names = re.findall(r"'([^']*)'", described[1] if described else "")
-    types = names if names[1:] == [] else names[1::2]
-    _must(types and all(map(_ITEM.fullmatch, types)))
+    _must(length <= _LONGEST_HEADER)
+    header, records = read(8 + width, length).decode("utf-8" if read(6, 1) == b"\x03" else "latin-1"), _DEEPEST
+    _must("\\" not in header)
+    while not _HEADER.fullmatch(header):
+        header, found = _RECORD.subn("'V1'", header)  # the innermost ones
+        records -= 1
+        _must(found and records)
 
 
 def _safetensors(size: int, read: Read) -> None:

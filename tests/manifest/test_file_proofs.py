@@ -4,6 +4,7 @@ import io
 import json
 import pickle
 import struct
+import tarfile
 import zipfile
 
 import pyarrow as pa
@@ -11,6 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 from pyarrow import feather
 
+from huracan_sync.manifest import file_proofs
 from huracan_sync.manifest.file_kinds import Kind
 from huracan_sync.manifest.file_proofs import examine
 
@@ -69,9 +71,11 @@ def ubj(value):
     return b"l" + struct.pack(">i", value)
 
 
-def npy(descr, items=b""):
-    header = f"{{'descr': {descr}, 'fortran_order': False, 'shape': (1,), }}".ljust(117).encode() + b"\n"
-    return b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header + items
+def npy(descr, items=b"", *, version=1, shape="1,"):
+    header = f"{{'descr': {descr}, 'fortran_order': False, 'shape': ({shape}), }}".ljust(117).encode() + b"\n"
+    return (
+        b"\x93NUMPY" + bytes([version, 0]) + len(header).to_bytes(2 if version == 1 else 4, "little") + header + items
+    )
 
 
 TENSORS = {"w": {"dtype": "F32", "shape": [2], "data_offsets": [0, 8]}}
@@ -90,6 +94,12 @@ PROVED = {
     ("a.csv", "whole"): (b"a,b\n1,2\n", Kind.CSV),
     ("a.txt", "whole"): ("größe\n".encode(), Kind.TEXT),
     ("a.npy", "whole"): (npy("'<f8'", bytes(8)), Kind.NUMPY),
+    ("a.npy", "dates"): (npy("'<M8[ns]'", bytes(8)), Kind.NUMPY),
+    ("a.npy", "records of what an exchange calls its columns"): (
+        npy("[('Open', '<f8'), ('at', '<M8[25s]'), ('O', '<i8', (2, 3)), ('in', [('a', '|S3')])]", bytes(75)),
+        Kind.NUMPY,
+    ),
+    ("a.npy", "of the third version"): (npy("[('größe', '<f8')]", bytes(8), version=3), Kind.NUMPY),
     ("a.npy", "records"): (npy("[('a', '<f8'), ('old', 'S12')]", bytes(20)), Kind.NUMPY),
 }
 OTHERWISE = {
@@ -132,7 +142,10 @@ OTHERWISE = {
     ("a.json", "of another alphabet"): '{"a": 1}'.encode("utf-16"),
     ("a.csv", "bytes in it"): b"a,b\n" * 2000 + b"\x00",
     ("a.txt", "late bytes"): b"a" * (3 << 20) + b"\xff",
-    ("a.npy", "dates, which are no numbers of NumPy's pickle-free core here"): npy("'<M8[ns]'", bytes(8)),
+    ("a.npy", "a type that NumPy knows and we do not"): npy("'<Q99x'", bytes(8)),
+    ("a.npy", "a header too long"): npy("'<f8'" + " " * 66_000, bytes(8), version=2),
+    ("a.npy", "a header that takes long to read"): npy("[" * 60_000, bytes(8)),
+    ("a.npy", "a shape that takes long to read"): npy("'<f8'", shape="1" * 60_000 + "x"),
 }
 
 
@@ -161,6 +174,96 @@ def test_an_archive_in_the_end_is_a_program_whatever_stands_before_it(case):
         archive.writestr("archive/data.pkl", pickle.dumps([1]))
     for behind in (b"", b"\n", bytes(1000)):
         assert kind_of(case[0], buffer.getvalue() + behind) is Kind.PICKLE
+
+
+OBJECTS = pickle.dumps([1])
+
+
+@pytest.mark.parametrize(
+    "descr",
+    [
+        "'<f8', 'fortran_order': False, 'descr': '|\\x4f'",
+        "'<f8', 'fortran_order': False, \"descr\": \"|O\"",
+        "'<f8', 'fortran_order': False, 'descr': '|O'",
+        "'<f8', 'fortran_order': False, 'descr': '|' '\\117'",
+        "'object'",
+        "'|O8'",
+        "[(('Open', 'f8'), '|O')]",
+        "[('a', [('b', '=O')])]",
+    ],
+)
+def test_what_numpy_would_read_as_objects_is_a_program_however_its_header_says_so(descr):
+    assert kind_of("a.npy", npy(descr, OBJECTS)) is Kind.PICKLE
+
+
+def test_a_header_that_says_its_type_twice_is_no_proof():
+    twice = "'<f8', 'fortran_order': False, 'shape': (1,), 'descr': '<i8'"
+    assert kind_of("a.npy", npy(twice, bytes(8))) is Kind.OPAQUE
+
+
+# --- one file in two formats --------------------------------------------------------------------------------------
+
+
+def hops(length):
+    """So many printable bytes of a pickle that pushes strings and drops them."""
+    out = ""
+    while length - len(out) > 127:
+        out += "U<" + "a" * ord("<") + "0"
+    rest = length - len(out) - 3
+    return f"{out}U{chr(rest)}{'a' * rest}0"
+
+
+def two_in_one(program):
+    """Whole safetensors whose header an unpickler skips as strings, to find a program in the tensors."""
+    length = 0x500 + ord("X")  # `X`, a string's length of 5, and the string, which ends behind `{"`
+    tensor = json.dumps({"dtype": "U8", "shape": [len(program)], "data_offsets": [0, len(program)]})
+    end = f'":{tensor}}}'.ljust(ord("z"))
+    header = '{"' + hops(length - 2 - 2 - len(end)) + "Uz" + end
+    return struct.pack("<Q", length) + header.encode() + program
+
+
+def test_safetensors_that_are_a_pickle_too_are_a_program(capsys):
+    data = two_in_one(b"0cbuiltins\nprint\n(S'ran'\ntR.")
+    pickle.loads(data)  # noqa: S301 - this is the attack
+    assert capsys.readouterr().out == "ran\n"
+    file_proofs._safetensors(len(data), lambda at, count: data[at : at + count])  # true ones
+    assert [kind_of(name, data) for name in ("a.safetensors", "a.bin")] == [Kind.PICKLE] * 2
+
+
+@pytest.mark.parametrize("signs", ["unsigned", "signed", "in binary"])
+@pytest.mark.parametrize(
+    ("name", "data"), [("a.parquet", written(pq.write_table)), ("a.feather", written(feather.write_feather))]
+)
+def test_a_tar_around_a_table_is_a_program(name, data, signs):
+    """The name of the first member may begin as a table does, and a table may end what comes behind."""
+    header = bytearray(tarfile.TarInfo("x").tobuf(tarfile.USTAR_FORMAT))
+    header[:16], header[148:156] = data[:8].ljust(16, b"\0"), b" " * 8
+    if signs != "unsigned":
+        header[345:349] = b"\xff" * 4
+    total = sum(header) - (256 * 4 if signs == "signed" else 0)
+    header[148:156] = b"\x80" + total.to_bytes(7, "big") if signs == "in binary" else b"%06o\0 " % total
+    with tarfile.open(fileobj=io.BytesIO(bytes(header) + bytes(1024)), mode="r:") as found:
+        assert len(found.getnames()) == 1
+    assert kind_of(name, bytes(header) + data) is Kind.PICKLE
+
+
+@pytest.mark.parametrize("entries", [0, 7])
+def test_an_archive_that_miscounts_its_members_is_one(entries):
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        archive.writestr("data.pkl", OBJECTS)
+    data = bytearray(buffer.getvalue())
+    struct.pack_into("<4H", data, len(data) - 18, 3, 4, entries, entries + 1)
+    data = b"ts,close\n" * 100 + bytes(data)
+    assert zipfile.ZipFile(io.BytesIO(data)).read("data.pkl") == OBJECTS
+    assert kind_of("a.bin", data) is Kind.PICKLE
+
+
+@pytest.mark.parametrize("number", ["I0x" + "1" * 5_000_000, "L0x" + "1" * 5_000_000 + "L", "F" + "0" * 5_000_000])
+def test_a_program_behind_a_very_long_number_is_one(number):
+    data = number.encode() + b"\n0cbuiltins\nlen\n(S'ran'\ntR."
+    assert pickle.loads(data) == 3  # noqa: S301 - this is the attack
+    assert {kind_of(name, data) for name in ("a.txt", "a.csv", "a.bin")} == {Kind.PICKLE}
 
 
 @pytest.mark.parametrize("at", [512, 1024, 4096])
