@@ -42,7 +42,11 @@ def find(
     if not options.unsigned:
         try:
             if signed := find_signed(context, path, channel=options.channel):
-                return Signed(*signed)
+                snapshot, name = signed
+                if snapshot.problem is not None:
+                    last = f"sequence {snapshot.sequence} of {snapshot.channel}, which was last known good"
+                    invocation.output.say(f"note: {path} is taken from {last}: {snapshot.problem}")
+                return Signed(snapshot, name)
             why = "no channel lists it"
         except NoTrust as error:
             if options.channel:

@@ -5,27 +5,26 @@ Nothing here changes Dropbox or the disk.
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 
 import msgspec
 
-from huracan_sync.errors import NotFound
-from huracan_sync.manifest.locations import HEADS
-from huracan_sync.manifest.scope import channel_of, scope_of
+from huracan_sync.errors import NotFound, Refused
+from huracan_sync.manifest.scope import likely_channels, scope_of
 from huracan_sync.reader import Snapshot
 from huracan_sync.reader.trust_store import TrustStore
 from huracan_sync.remote.client import Remote
 from huracan_sync.remote.folder_listing import FolderListing
 from huracan_sync.remote.listing import FileMetadata, FolderMetadata, begun_again
 from huracan_sync.remote.source import RemoteSource
-from huracan_sync.remote.stat import children, metadata
+from huracan_sync.remote.stat import metadata
 from huracan_sync.signing.context import Context
+from huracan_sync.signing.fetch_manifest import channels_there
 from huracan_sync.signing.open_reader import reader_at
 from huracan_sync.transfer.pair import Options, Pair
 from huracan_sync.tree.entry import Entry
-from huracan_sync.tree.paths import ancestors, remote_root
+from huracan_sync.tree.paths import ancestors, fold, remote_root
 from huracan_sync.tree.symbols import CHAMPIONS
 
 
@@ -109,27 +108,34 @@ def find_signed(context: Context, path: str, *, channel: str | None = None) -> t
     """
     scope = scope_of(path, context.remote.root)
     reader = reader_at(context, scope.root)
-    for name in [channel] if channel else list(_channels(context, scope.root, path)):
-        snapshot = reader.latest(name, allow_stale=True, remember=False)
+    known = TrustStore(context.home, RemoteSource(context.remote, scope.root).place).load().channels
+    snapshots = list[Snapshot]()
+    for name in [channel] if channel else _channels(context.remote, scope.root, path, known):
+        try:
+            snapshot = reader.latest(name, allow_stale=True, remember=False)
+        except Refused:
+            if channel or name in known:
+                raise
+            continue  # anybody with a token can put rubbish where no channel was ever seen
         if scope.prefix in snapshot:
             return snapshot, scope.prefix
+        snapshots.append(snapshot)
+    wanted = fold(scope.prefix)  # Dropbox knows no case
+    for snapshot in snapshots:
+        if name := next((item.path for item in snapshot.items() if fold(item.path) == wanted), ""):
+            return snapshot, name
     if channel:
         raise NotFound(f"{channel} does not list {path}", path=path, channel=channel)
     return None
 
 
-def _channels(context: Context, root: str, path: str) -> Iterator[str]:
+def _channels(remote: Remote, root: str, path: str, known: Iterable[str]) -> Iterator[str]:
     """The channels of a root folder; first those that are called like a folder the file lies in.
 
     Also those that this machine has seen: anybody with a token can delete a head, or hide it.
     """
-    remote = context.remote
-    there = set(TrustStore(context.home, RemoteSource(remote, root).place).load().channels)
-    with contextlib.suppress(NotFound):
-        there |= {item.name.removesuffix(".hzh") for item in children(remote, f"{root}/{HEADS}")}
-    parts = path.strip("/").split("/")[:-1]
-    likely = [channel_of(part) for part in reversed(parts)]
-    yield from (name for name in dict.fromkeys([*likely, CHAMPIONS, *sorted(there)]) if name in there)
+    there = channels_there(remote, root).union(known)
+    yield from (name for name in dict.fromkeys([*likely_channels(path), CHAMPIONS, *sorted(there)]) if name in there)
 
 
 def compare(pair: Pair, options: Options | None = None) -> Comparison:

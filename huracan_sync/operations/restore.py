@@ -8,7 +8,7 @@ pushing afterwards sends nothing back.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,11 +22,11 @@ from huracan_sync.disk.remove import remove, sweep
 from huracan_sync.disk.scan import Problem
 from huracan_sync.disk.stable_read import StableRead
 from huracan_sync.errors import Conflict as ConflictError
-from huracan_sync.errors import ContentMismatch, HostilePath, HuracanError, LocalFailure, NotFound, Refused, UsageError
+from huracan_sync.errors import ContentMismatch, HuracanError, LocalFailure, NotFound, UsageError
 from huracan_sync.manifest.locations import check_channel
 from huracan_sync.manifest.refusals import refused
 from huracan_sync.manifest.scope import channel_of, scope_of
-from huracan_sync.operations import restore_told
+from huracan_sync.operations import restore_signed, restore_told
 from huracan_sync.operations.places import one_of_each
 from huracan_sync.operations.restore_options import RestoreOptions, RestoreReport, Snapshot
 from huracan_sync.remote.client import Remote
@@ -73,6 +73,7 @@ class Restore:
         self._channel = channel
         self._local_manifest: LocalManifest | None = None
         self._has_strays = False
+        self._asked_all = False
         self._blocks: Mapping[str, bytes] = {}
 
     def plan(self) -> PairPlan:
@@ -126,7 +127,7 @@ class Restore:
         self.report.verified_by, self.report.sequence = [channel], manifest.sequence
         self._local_manifest = manifest.local
 
-    def _manifest(self) -> ManifestEntries | None:
+    def _manifest(self, *, everywhere: bool = False) -> ManifestEntries | None:
         """What is signed of the folder. Also keeps the block digests, by which ranges are verified as they arrive."""
         snapshot, pair = self.options.snapshot, self.pair
         if snapshot is not None:
@@ -134,20 +135,12 @@ class Restore:
         if self.options.unsigned:
             pair.monitor.note("nothing is verified: this is what lies in Dropbox, whoever put it there (--unsigned)")
             return None
-        scope, home = scope_of(pair.root, pair.remote.root), self._context.home
-        if not (self._context.keys.exists() or (home / "trust").is_dir()):
-            return None
-        from huracan_sync.signing.fetch_manifest import signed_files  # noqa: PLC0415 - cryptography, only where needed
-
-        try:
-            signed = signed_files(self._context, scope, channel_of(pair.root), pair.journal)
-        except Refused as error:
-            error.hint = f"{error.hint}; or take what lies in Dropbox, unverified, with --unsigned"
-            raise
+        signed = restore_signed.signed_of(self._context, pair, everywhere=everywhere)
         if signed is None:
             return None
         self._blocks = {fold(item.path): item.blocks for item in signed.items if item.blocks}
         self.report.verified_by, self.report.sequence = signed.channels, signed.sequence
+        self._asked_all = signed.from_all
         return ManifestEntries([item.entry() for item in signed.items], alone=False)
 
     def _write_local_manifest(self) -> None:
@@ -182,6 +175,10 @@ class Restore:
         pair, snapshot, manifest = self.pair, self.options.snapshot, self._manifest()
         changes = pair.find_changes(self.options, local_may_miss=True, manifest=manifest)
         if manifest is not None and not manifest.alone:
+            if not self._asked_all and restore_signed.is_another_asked(changes):
+                channels, manifest = self.report.verified_by, self._manifest(everywhere=True)
+                if self.report.verified_by != channels:
+                    changes = pair.find_changes(self.options, local_may_miss=True, manifest=manifest)
             self._count_unsigned(changes)
         if not self.options.missing_ok and snapshot is None and pair.journal.cursor(pair.id) is None:
             raise NotFound(f"there is no folder {pair.root or '/'} in Dropbox", hint="check the spelling")
@@ -194,35 +191,19 @@ class Restore:
         if damaged:
             changes.base.update(damaged)  # as if the damage had been synced: then only Dropbox changed
             steps = self._steps(changes)
-        if snapshot is None and not self.options.active_names:
-            steps = self._without_active(steps, changes)
+        if snapshot is None:
+            steps = restore_signed.without_strangers(steps, changes, active_names=self.options.active_names)
         return pair.told(PairPlan(changes, steps), self.options.wanted, is_push=False)
-
-    def _without_active(self, steps: Plan, changes: ChangeSet) -> Plan:
-        """The steps without unsigned files that a program would act on: whoever may write there could run commands."""
-        unsigned = [s.path for s in steps.copies if not changes.is_signed(fold(s.entry.path), s.entry)]
-        if not unsigned:
-            return steps
-        from huracan_sync.tree.active_names import active  # noqa: PLC0415 - start-up time
-
-        held_back = active(unsigned, [entry.path for entry in _everything_there(changes)])
-        changes.refused += [
-            HostilePath(
-                f"{path} is not restored: programs act on a file of this name, and nobody has signed it",
-                hint="look at it in Dropbox; --active-names restores it",
-                path=path,
-            )
-            for path in sorted(held_back)
-        ]
-        return msgspec.structs.replace(steps, copies=tuple(step for step in steps.copies if step.path not in held_back))
 
     def _look_alikes(self, changes: ChangeSet) -> list[Problem]:
         """Files that Dropbox tells apart and this disk does not: none of them is touched."""
-        if all(each.path.isascii() for each in chain(changes.here.values(), _everything_there(changes))):
+        if all(each.path.isascii() for each in chain(changes.here.values(), restore_signed.everything_there(changes))):
             return []
         from huracan_sync.tree.look_alikes import look_alikes  # noqa: PLC0415 - start-up time
 
-        alike = look_alikes({entry.path for entry in chain(changes.here.values(), _everything_there(changes))})
+        alike = look_alikes(
+            {entry.path for entry in chain(changes.here.values(), restore_signed.everything_there(changes))}
+        )
         folders = {other: Path(*located(self.pair.disk, RelPath(other))).parent for other in alike.values()}
         folding = {folder for folder in {*folders.values()} if is_folding(folder)}
         return [Problem(p, one_to_this_disk(p, alike[p])) for p in sorted(alike) if folders[alike[p]] in folding]
@@ -230,7 +211,9 @@ class Restore:
     def _count_unsigned(self, changes: ChangeSet) -> None:
         """Count and name what nobody has signed, and what contradicts what is signed."""
         report, note = self.report, self.pair.monitor.note
-        there: set[str] = {entry.path for entry in _everything_there(changes) if fold(entry.path) not in changes.signed}
+        there: set[str] = {
+            entry.path for entry in restore_signed.everything_there(changes) if fold(entry.path) not in changes.signed
+        }
         report.unsigned, report.unsigned_files = len(there), sorted(there)[:NAMED]
         report.contradicted = sorted(changes.contradicted)
         if there:
@@ -293,7 +276,7 @@ class Restore:
         pair.report_failures([restore_told.as_failure(conflict) for conflict in plan.steps.conflicts], report)
         if not copies:
             return []
-        outcome = self._fetch(copies, _everything_there(changes), changes.stamps, changes.signed)
+        outcome = self._fetch(copies, restore_signed.everything_there(changes), changes.stamps, changes.signed)
         report.failed += [self._as_refused(failure, changes) for failure in outcome.failures]
         report.left_out = sorted(outcome.left_out)
         if outcome.stopped:
@@ -391,11 +374,6 @@ class Restore:
             return frozenset(everything(pair.remote, pair.root, lambda _: None).files)
         paths = (step.path for step in deletes)
         return frozenset(fold(path) for path in paths if metadata(pair.remote, join(pair.root, path)) is not None)
-
-
-def _everything_there(changes: ChangeSet) -> Iterator[Entry]:
-    yield from changes.there.values()
-    yield from (item.entry for key, item in changes.synced.items() if key not in changes.there)
 
 
 def _as_spelled_here(step: Copy, spelling: Spelling) -> Copy:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Callable, Iterable, Iterator
+import heapq
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Generic, NamedTuple, TypeVar
 
-from huracan_sync.errors import NotFound, NoTrust, Refused
+from huracan_sync.errors import HuracanError, NotFound, NoTrust, Refused
 from huracan_sync.manifest import locations, rotation, trust
 from huracan_sync.manifest.entries import Item
 from huracan_sync.manifest.head import Opened
-from huracan_sync.manifest.scope import Scope
+from huracan_sync.manifest.scope import Scope, likely_channels
 from huracan_sync.reader import Reader, Snapshot
 from huracan_sync.reader.trust_store import TrustStore
 from huracan_sync.remote.client import Remote
@@ -25,7 +25,7 @@ from huracan_sync.signing.transaction import read_items
 from huracan_sync.transfer.journal import Journal
 from huracan_sync.transfer.journal.signed_state import doubt
 from huracan_sync.tree.entry import Entry
-from huracan_sync.tree.paths import join
+from huracan_sync.tree.paths import fold, join
 
 T = TypeVar("T")
 
@@ -43,8 +43,9 @@ class Again(Generic[T]):
 class Listed(Again[Item]):
     """The entries below a folder in the order of their paths, which are relative to it."""
 
-    def __init__(self, scope: Scope, items: Callable[[], Iterable[Item]]) -> None:
-        super().__init__(lambda: _below(scope, items()))
+    def __init__(self, scope: Scope, items: Callable[[str], Iterable[Item]]) -> None:
+        """`items` gives the entries of a folder as it is spelled there; of the empty name, all."""
+        super().__init__(lambda: _below(scope.prefix, items))
 
     def entries(self) -> Iterable[Entry]:
         """The same as the rest of the package describes them."""
@@ -97,7 +98,11 @@ def fetch_manifest(
     opened = executor.perform(committed(Opened(snapshot.head, snapshot.digest, b"", []), at, known))
     past = executor.perform(read_items(opened.head, known.policy(channel), parts))
     local = LocalManifest(place, scope.prefix, channel, opened.data, parts)
-    return FetchedManifest(Listed(scope, lambda: past), at, local)
+
+    def inside(folder: str) -> Iterable[Item]:
+        return [item for item in past if item.path.startswith(f"{folder}/")] if folder else past
+
+    return FetchedManifest(Listed(scope, inside), at, local)
 
 
 class SignedFiles(NamedTuple):
@@ -108,19 +113,26 @@ class SignedFiles(NamedTuple):
     channels: list[str]
     sequence: int
     """Of the folder's own channel; 0 where others list its files."""
+    from_all: bool
+    """Whether every channel of the root folder was asked."""
 
 
-def signed_files(context: Context, scope: Scope, own: str, journal: Journal | None = None) -> SignedFiles | None:
-    """What is signed of a folder: by its own channel, or else by whichever channels list files of it.
+def signed_files(
+    context: Context, scope: Scope, own: str, journal: Journal | None = None, *, everywhere: bool = False
+) -> SignedFiles | None:
+    """What is signed of a folder: by its own channel, and by the others that list files of it.
 
-    Channels that this machine has seen are asked for though Dropbox lists no head of them: anybody can delete one.
-    One request where the channel is known and unchanged.
+    Where several list a path, the one that is called as the nearest folder counts. The others are asked where the own
+    channel lists nothing there, where what this machine has seen of them lists something, and where that is asked for.
+    Channels that this machine has seen are asked though Dropbox lists no head of them: anybody can delete one. One
+    request where the own channel alone is known and unchanged.
 
     Args:
         context: the login, the state folder, the key and the clock.
         scope: the folder.
         own: the channel that is called as the folder.
         journal: as for `fetch_manifest`.
+        everywhere: ask every channel of the root folder.
 
     Returns:
         None where nothing on this machine says whom to trust, or no channel has signed anything there.
@@ -136,20 +148,63 @@ def signed_files(context: Context, scope: Scope, own: str, journal: Journal | No
         return None
     snapshot = _newest(reader, own)
     _doubt_revoked(context, scope, journal)
-    if snapshot is not None:
-        return SignedFiles(list(_items(scope, snapshot)), [own], snapshot.sequence)
-    known = TrustStore(context.home, RemoteSource(context.remote, scope.root).place).load().channels
+    known = TrustStore(context.home, RemoteSource(context.remote, scope.root).place).load().channels.keys() - {own}
     found: dict[str, list[Item]] = {}
-    for channel in (_channels(context.remote, scope.root) | known.keys()) - {own}:
-        try:
-            snapshot = _newest(reader, channel)
-        except Refused:
-            if channel in known:
-                raise
-            continue  # anybody with a token can put rubbish where no channel was ever seen
-        if snapshot is not None and (items := list(_items(scope, snapshot))):
+    if snapshot is not None:
+        found[own] = list(_items(scope, snapshot))
+    if everywhere := everywhere or not found.get(own):
+        others = (channels_there(context.remote, scope.root) | known) - {own}
+    else:
+        others = {channel for channel in known if _has_listed(reader, channel, scope.prefix)}
+    for channel in sorted(others):
+        items = _of_another(reader, channel, scope, is_known=channel in known, is_alone=snapshot is None)
+        if items:
             found[channel] = items
-    return SignedFiles(list(itertools.chain(*found.values())), sorted(found), 0) if found else None
+    if not found:
+        return None
+    return SignedFiles(_one_of_each(scope, found), list(found), snapshot.sequence if snapshot else 0, everywhere)
+
+
+def _of_another(reader: Reader, channel: str, scope: Scope, *, is_known: bool, is_alone: bool) -> list[Item]:
+    """What another channel lists of a folder.
+
+    Where the folder has a channel of its own, another that is too old, or damaged, is no reason to restore nothing.
+    """
+    try:
+        snapshot = _newest(reader, channel) if is_alone else reader.latest(channel, allow_stale=True)
+    except NotFound:
+        return []
+    except Refused:
+        if is_known and is_alone:
+            raise
+        return []  # anybody with a token can put rubbish where no channel was ever seen
+    return [] if snapshot is None else list(_items(scope, snapshot))
+
+
+def _has_listed(reader: Reader, channel: str, folder: str) -> bool:
+    """Whether what this machine saw last of a channel lists files of a folder. No network."""
+    try:
+        return next(iter(reader.last_good(channel, allow_stale=True).items(folder)), None) is not None
+    except HuracanError:
+        return True  # nobody knows
+
+
+def _one_of_each(scope: Scope, lists: Mapping[str, list[Item]]) -> list[Item]:
+    """Of every path the entry of the channel that has the most to say of it; else the one modified last."""
+    if len(lists) == 1:
+        return next(iter(lists.values()))
+
+    def rank(channel: str, item: Item) -> tuple[int, int]:
+        names = likely_channels(join(scope.root, scope.path(item.path)))
+        return names.index(channel) if channel in names else len(names), -item.mtime_ms
+
+    chosen: dict[str, tuple[str, Item]] = {}
+    for channel, items in lists.items():
+        for item in items:
+            other = chosen.setdefault(fold(item.path), (channel, item))
+            if other[1] is not item and rank(channel, item) < rank(*other):
+                chosen[fold(item.path)] = channel, item
+    return sorted((item for _, item in chosen.values()), key=lambda item: item.path)
 
 
 def _doubt_revoked(context: Context, scope: Scope, journal: Journal | None) -> None:
@@ -170,26 +225,33 @@ def _newest(reader: Reader, channel: str) -> Snapshot | None:
     return snapshot
 
 
-def _channels(remote: Remote, root: str) -> set[str]:
+def channels_there(remote: Remote, root: str) -> set[str]:
     """Every channel of a root folder that has a head."""
     try:
         heads = everything(remote, join(root, locations.HEADS), lambda entry: entry.path).files
     except NotFound:
         return set()
-    return {name for path in heads.values() if (name := locations.channel_of_head(f"{locations.HEADS}/{path}"))}
+    return {name for path in heads if (name := locations.channel_of_head(f"{locations.HEADS}/{path}"))}
 
 
 def _items(scope: Scope, snapshot: Snapshot) -> Listed:
     snapshot.check_whole()
-    return Listed(scope, lambda: snapshot.items(scope.prefix))
+    return Listed(scope, snapshot.items)
 
 
-def _below(scope: Scope, items: Iterable[Item]) -> Iterator[Item]:
-    if not scope.prefix:
-        yield from items
+def _below(prefix: str, items: Callable[[str], Iterable[Item]]) -> Iterator[Item]:
+    """The entries below a folder, whatever its case: Dropbox knows none."""
+    if not prefix:
+        yield from items("")
         return
-    inside = f"{scope.prefix}/"
-    for item in items:
-        if item.path.startswith(inside):
-            path = item.path[len(inside) :]
-            yield Item(path, item.size, item.content_hash, item.rev, item.mtime_ms, item.kind, item.blocks)
+    length = len(fold(prefix))
+    spelled = {item.path[:length] for item in items("") if item.path[length : length + 1] == "/"}
+    spelled = {folder for folder in spelled if fold(folder) == fold(prefix)}
+    inside = (map(_relative_to(length + 1), items(folder)) for folder in spelled)
+    yield from heapq.merge(*inside, key=lambda item: item.path)
+
+
+def _relative_to(length: int) -> Callable[[Item], Item]:
+    return lambda item: Item(
+        item.path[length:], item.size, item.content_hash, item.rev, item.mtime_ms, item.kind, item.blocks
+    )

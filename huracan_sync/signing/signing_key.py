@@ -66,6 +66,11 @@ class KeyPlace:
 
         return parse_pin(self._root_pin)
 
+    @property
+    def has_root_pin(self) -> bool:
+        """Whether the environment delivers a pin, or something else under its name."""
+        return bool(self._root_pin)
+
     def exists(self) -> bool:
         """Whether there is a key, by what is written down: no keyring is asked."""
         return bool(self._file) or self._store.kept_in(self._name) is not None

@@ -18,7 +18,7 @@ import msgspec
 from huracan_sync.disk.files import Root, Stamp, stamp_of
 from huracan_sync.disk.scan import Problem, Scan, require_utf8, scan
 from huracan_sync.disk.stable_read import StableRead
-from huracan_sync.errors import FileChanged, HostilePath, LocalFailure
+from huracan_sync.errors import FileChanged, HuracanError, LocalFailure
 from huracan_sync.manifest.file_kinds import SNIFF, Kind, hidden
 from huracan_sync.remote.client import Remote
 from huracan_sync.transfer.in_step import KnownFiles
@@ -55,8 +55,8 @@ class ChangeSet(msgspec.Struct):
     remote_vanished: bool
     """The remote folder held synced files and holds none of them: it is gone, empty, or another one."""
     problems: list[Problem]
-    refused: list[HostilePath]
-    """Remote names no tree may hold."""
+    refused: list[HuracanError]
+    """Why remote files are not taken: names no tree may hold, for one."""
     parts: list[str] = []
     """Half-written files of ours on the disk."""
     own: dict[str, Origin] = {}
@@ -138,7 +138,7 @@ def find_changes(  # noqa: PLR0913 - both sides, and how they are looked at
         scanned.problems += _hidden_by_links(scanned.others, local_root, synced)
     if isinstance(local_root, FolderView) and scanned.problems:
         scanned.problems += _hidden(scanned.problems, local_root, synced)
-    verified, contradicted, refused = tree(manifest.entries) if manifest else {}, list[str](), list[HostilePath]()
+    verified, contradicted, refused = tree(manifest.entries) if manifest else {}, list[str](), list[HuracanError]()
     if manifest is None or not manifest.alone:
         refresh_remote(remote, journal, pair, remote_root, synced)
         remote_changes, refused = journal.remote_changes(pair), sides.refused()
@@ -169,7 +169,7 @@ class _Sides(NamedTuple):
     remote_root: str
     wanted: Callable[[str], bool] | None
 
-    def refused(self) -> list[HostilePath]:
+    def refused(self) -> list[HuracanError]:
         return [error for path in sorted(self.journal.refused(self.pair)) if (error := refusal(path))]
 
     def remote_changes(self, synced: SyncedFiles) -> dict[str, Entry | None]:
@@ -290,7 +290,7 @@ def _change_set(
     scanned: Scan,
     synced: Mapping[str, Synced],
     remote_changes: Mapping[str, Entry | None],
-    refused: list[HostilePath],
+    refused: list[HuracanError],
 ) -> ChangeSet:
     """One that says nothing of single files yet."""
     count, problems = len(scanned.files), scanned.problems

@@ -1,0 +1,223 @@
+"""A restore takes what is signed, by whichever door, and nothing that nobody has signed stands in its way."""
+
+import base64
+import json
+
+import pytest
+from machines import READ, Commands, Machine, publishing, write
+from publishing_machine import DATA, Publisher
+
+from huracan_sync.errors import Refused
+from huracan_sync.operations import restore_signed
+from huracan_sync.remote import files
+from huracan_sync.remote.delete import remove_whatever
+
+EVIL = b"by a thief"
+
+
+@pytest.fixture
+def pod(dropbox, tmp_path, clock, publisher):
+    """Another machine with the same key, and an empty state folder."""
+    machine = Publisher(dropbox, tmp_path / "pod", clock=clock)
+    machine.key.write_bytes(publisher.key.read_bytes())
+    machine.key.chmod(0o400)
+    return machine
+
+
+def put(machine, path, data=EVIL):
+    files.put(machine.remote, path, data)
+
+
+def move(machine, path, to):
+    machine.remote.rpc("files/move_v2", {"from_path": path, "to_path": to}, dict, commit=True)
+
+
+def restored(machine, folder=DATA, **options):
+    report = machine.restore(folder, machine.src, **options)
+    lying = [p for p in machine.src.rglob("*") if p.is_file()]
+    return report, {p.relative_to(machine.src).as_posix(): p.read_bytes() for p in lying}
+
+
+# --- which folder -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.every_case
+@pytest.mark.parametrize(
+    ("folder", "name"),
+    [
+        ("/engine/DATA", "Sub/a"),
+        ("/ENGINE/data", "Sub/a"),
+        (f"{DATA}/Sub", "a"),
+        (f"{DATA}/SUB", "a"),
+        ("/Engine", "data/Sub/a"),
+    ],
+)
+def test_a_folder_is_verified_however_it_is_spelled_and_so_are_those_in_it_and_above_it(publisher, pod, folder, name):
+    publisher.write({"Sub/a": b"1"})
+    publisher.push()
+    put(publisher, f"{DATA}/Sub/a")
+    report, found = restored(pod, folder)
+    assert found == {name: b"1"}
+    assert (report.contradicted, report.unsigned) == ([name], 0)
+
+
+def test_one_list_may_spell_a_folder_in_two_ways(publisher, pod, tmp_path):
+    publisher.write({"a": b"1", "c": b"3"})
+    publisher.push()
+    publisher.push_folder(write(tmp_path / "other", {"b": b"2"}), "/Engine/DATA", channel="data")
+    assert restored(pod, "/Engine/Data", channel="data")[1] == {"a": b"1", "b": b"2", "c": b"3"}
+
+
+def test_files_that_other_channels_list_are_verified_by_them(publisher, pod, tmp_path):
+    publisher.write({"a": b"1"})
+    publisher.push(f"{DATA}/candles")
+    publisher.push_folder(write(tmp_path / "other", {"x": b"x"}), DATA)
+    put(publisher, f"{DATA}/candles/a")
+    report, found = restored(pod)
+    assert found == {"x": b"x", "candles/a": b"1"}
+    assert (report.contradicted, report.unsigned, report.verified_by) == (["candles/a"], 0, ["data", "candles"])
+    remove_whatever(publisher.remote, f"{DATA}/candles/a")
+    (pod.src / "candles" / "a").unlink()
+    assert (
+        "CONTRADICTED" in {failure.error.code for failure in restored(pod, overwrite=True)[0].failed}
+        or (pod.src / "candles" / "a").read_bytes() == b"1"
+    )
+
+
+def test_a_folder_of_the_same_name_has_signed_nothing_here(publisher, pod, tmp_path):
+    publisher.write({"a": b"1"})
+    publisher.push("/Engine/b/data", channel="mine")
+    publisher.push_folder(write(tmp_path / "other", {"x": b"x"}), DATA)
+    put(publisher, "/Engine/b/data/a")
+    assert restored(pod, "/Engine/b/data")[1] == {"a": b"1"}
+
+
+def test_of_two_channels_the_one_called_as_the_nearest_folder_counts(publisher, pod, tmp_path):
+    publisher.write({"candles/a": b"1"})
+    publisher.push()
+    publisher.push_folder(write(tmp_path / "other", {"a": b"2"}), f"{DATA}/candles", overwrite=True)
+    report, found = restored(pod)
+    assert found == {"candles/a": b"2"}
+    assert (report.contradicted, report.failed) == ([], [])
+
+
+def test_another_channel_that_is_too_old_keeps_nobody_from_restoring(publisher, pod, clock, tmp_path):
+    publisher.write({"m": b"1"})
+    publisher.publish(DATA, channel="champions")
+    clock.hours(30)  # champions are dead after 26
+    publisher.push_folder(write(tmp_path / "other", {"x": b"x"}), DATA)
+    put(publisher, f"{DATA}/planted")
+    report, found = restored(pod)
+    assert (found["x"], report.verified_by, report.failed) == (b"x", ["data"], [])
+
+
+def test_a_pin_that_was_delivered_is_as_good_as_one_that_was_carried(dropbox, tmp_path, clock, publisher):
+    publisher.write({"a": b"1"})
+    publisher.push()
+    put(publisher, f"{DATA}/a")
+    env = {"HURACAN_ROOT_PIN": publisher.pin()}
+    fresh = Machine(dropbox, tmp_path / "fresh", scopes=READ, clock=clock, env=env)
+    report = fresh.restore(DATA, tmp_path / "to")
+    assert (tmp_path / "to" / "a").read_bytes() == b"1"
+    assert report.verified_by == ["data"]
+
+
+def test_a_machine_that_trusts_nobody_asks_nothing(dropbox, tmp_path, clock, publisher):
+    publisher.write({"a": b"1"})
+    publisher.push()
+    fresh = Machine(dropbox, tmp_path / "fresh", scopes=READ, clock=clock)
+    with fresh.context().pair(tmp_path / "to", DATA) as pair:
+        asked = publisher.counted(lambda: restore_signed.signed_of(fresh.context(), pair, everywhere=True))
+    assert asked == (0, None)
+
+
+# --- what the thief did -------------------------------------------------------------------------------------------
+
+
+def swapped(machine):
+    move(machine, f"{DATA}/a", f"{DATA}/c")
+    move(machine, f"{DATA}/s/b", f"{DATA}/a")
+    move(machine, f"{DATA}/c", f"{DATA}/s/b")
+
+
+def in_the_way(machine):
+    for path, planted in {"a": "a/below", "s": "s"}.items():
+        remove_whatever(machine.remote, f"{DATA}/{path}")
+        put(machine, f"{DATA}/{planted}")
+
+
+def in_capitals(machine):
+    remove_whatever(machine.remote, f"{DATA}/a")
+    put(machine, f"{DATA}/A")
+
+
+@pytest.mark.every_case
+@pytest.mark.parametrize(
+    "theft",
+    [swapped, in_the_way, in_capitals, lambda machine: move(machine, DATA, "/Engine/gone")],
+    ids=["content under each other's name", "files where folders were", "another case", "the folder is gone"],
+)
+@pytest.mark.parametrize("seen", [False, True], ids=["a first restore", "a second one"])
+def test_what_is_signed_comes_back(publisher, pod, theft, seen):
+    publisher.write({"a": b"1", "s/b": b"2"})
+    publisher.push()
+    if seen:
+        restored(pod)
+        for path in ("a", "s/b"):
+            (pod.src / path).unlink()
+    theft(publisher)
+    report, found = restored(pod, overwrite=True)
+    assert found == {"a": b"1", "s/b": b"2"}
+    assert report.contradicted == ["a"] if theft is in_capitals else ["a", "s/b"]
+
+
+def test_what_is_in_the_way_of_what_is_signed_is_refused_and_named(publisher, pod):
+    publisher.write({"a": b"1", "s/b": b"2"})
+    publisher.push()
+    in_the_way(publisher)
+    report, _ = restored(pod)
+    assert {failure.path: failure.error.code for failure in report.failed} == dict.fromkeys(
+        ("a/below", "s"), "CONTRADICTED"
+    )
+    assert all(isinstance(failure.error, Refused) for failure in report.failed)
+
+
+# --- one file -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.every_case
+@pytest.mark.parametrize("spelled", ["/Runpodhuracan/data/Sub/a", "/runpodhuracan/DATA/sub/A"])
+@pytest.mark.parametrize("channel", ["data", "team/one"])
+def test_one_file_is_verified_however_it_is_spelled(dropbox, tmp_path, spelled, channel):
+    engine = publishing(dropbox, tmp_path / "engine")
+    engine.run("push", write(tmp_path / "src", {"Sub/a": b"1"}), "/Runpodhuracan/data", "--channel", channel)
+    pod = Commands(dropbox, tmp_path / "pod")
+    pod.run("keys", "trust", engine.run("keys", "show")["pin"])
+    Commands(dropbox, tmp_path / "thief").run(
+        "put", write(tmp_path / "evil", {"a": EVIL}) / "a", spelled, "--overwrite"
+    )
+    assert pod.run("get", spelled, tmp_path / "one")["verified"]
+    assert (tmp_path / "one").read_bytes() == b"1"
+    assert base64.b64decode(pod.run("cat", spelled)["data"]) == b"1"
+
+
+def test_rubbish_where_no_channel_ever_was_keeps_nobody_from_a_file(dropbox, tmp_path):
+    engine = publishing(dropbox, tmp_path / "engine")
+    engine.run("push", write(tmp_path / "src", {"a": b"1"}), DATA)
+    rubbish = write(tmp_path / "evil", {"a": EVIL}) / "a"
+    thief = Commands(dropbox, tmp_path / "thief")
+    thief.run("put", rubbish, "/Runpodhuracan/other/x")
+    thief.run("put", rubbish, "/Runpodhuracan/.huracan/heads/aaa.hzh")
+    out, err = engine.say("cat", "/Runpodhuracan/other/x", "--json")
+    assert json.loads(out)["verified"] is False
+    assert "no channel lists it" in err
+
+
+def test_what_was_last_known_good_is_called_so(dropbox, tmp_path):
+    engine = publishing(dropbox, tmp_path / "engine")
+    engine.run("push", write(tmp_path / "src", {"a": b"1"}), "/Runpodhuracan/data")
+    rubbish = write(tmp_path / "evil", {"a": EVIL}) / "a"
+    Commands(dropbox, tmp_path / "thief").run("put", rubbish, "/Runpodhuracan/.huracan/heads/data.hzh", "--overwrite")
+    out, err = engine.say("cat", "/Runpodhuracan/data/a")
+    assert out == "1"
+    assert "note: /Runpodhuracan/data/a is taken from sequence 1 of data, which was last known good: a head " in err
