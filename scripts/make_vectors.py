@@ -67,6 +67,43 @@ def head_vectors() -> Iterator[Vector]:
         yield {"name": name, "head": text(data), "trust": text(made), **common, "expect": code(expected)}
 
 
+def carried_vectors() -> Iterator[Vector]:
+    """Heads with the trust file to judge them by, and where the body that they name lies."""
+    rules, body, other = trust.sign(world.make_trust(), [world.ROOT]), bodies.BODY, body_writer.encode("champions", [])
+    fields = [shown(each) for each in bodies.by_path(bodies.ENTRIES)]
+    plain = head.sign(world.make_head(body), [world.ENGINE])
+    whole, swapped = head.carrying(plain, body.data), head.carrying(plain, other.data)
+    right, wrong = {body.sha256.hex(): text(body.data)}, {body.sha256.hex(): text(other.data)}
+    long = (head.MAX_CARRIED + 1).to_bytes(4, "big") + bytes(head.MAX_CARRIED + 1)
+    flipped = whole[:-1] + bytes([whole[-1] ^ 1])
+    for name, data, parts, copy, expect in (
+        ("behind the head", whole, {}, None, "accepted"),
+        ("in a file of its own", plain, right, None, "accepted"),
+        ("behind the head and in a file of its own", whole, right, None, "accepted"),
+        ("behind the head, and another in its own place", whole, wrong, None, "accepted"),
+        ("behind the copy in the log alone", plain, {}, whole, "accepted"),
+        ("in a file of its own, and another behind the copy in the log", plain, right, swapped, "accepted"),
+        ("nowhere", plain, {}, None, "BODY_MISSING"),
+        ("nowhere, and a copy in the log that carries none", plain, {}, plain, "BODY_MISSING"),
+        ("another behind the head", swapped, {}, None, "BODY_HASH"),
+        ("another behind the head, and the right one in its own place", swapped, right, whole, "BODY_HASH"),
+        ("another in its own place", plain, wrong, whole, "BODY_HASH"),
+        ("another behind the copy in the log", plain, {}, swapped, "BODY_HASH"),
+        ("one bit changed behind the head", flipped, {}, None, "BODY_HASH"),
+        ("shorter than is signed", head.carrying(plain, body.data[:-1]), right, None, "BODY_HASH"),
+        ("longer than is signed", head.carrying(plain, body.data + b"\0"), right, None, "BODY_HASH"),
+        ("cut off", whole[:-1], right, None, "HEAD_FORMAT"),
+        ("a byte behind it", whole + b"\0", right, None, "HEAD_FORMAT"),
+        ("a length of nothing", plain + bytes(4), right, None, "HEAD_FORMAT"),
+        ("less than a length behind the head", plain + b"\0\0\1", right, None, "HEAD_FORMAT"),
+        ("longer than a head may carry", plain + long, right, None, "HEAD_FORMAT"),
+    ):
+        where = {"parts": parts} | ({"copy": text(copy)} if copy else {})
+        vector: Vector = {"name": name, "channel": "champions", "now_ms": world.NOW, "trust": text(rules), **where}
+        vector |= {"head": text(data), "expect": expect}
+        yield vector | ({"fields": fields} if expect == "accepted" else {})
+
+
 def trust_vectors() -> Iterator[Vector]:
     """Trust files: one alone, believed by a pin, or one that follows another."""
     pin = str(world.PIN)
@@ -89,6 +126,8 @@ def trust_vectors() -> Iterator[Vector]:
         "pin": pin,
         "expect": "WRONG_ROOT",
     }
+    behind = head.carrying(trusts.GOOD, b"a body")
+    yield {"name": "something behind the signatures", "trust": text(behind), "pin": pin, "expect": "TRUST_FORMAT"}
     for name, made in trusts.MALFORMED.items():
         yield {"name": name, "trust": text(trusts.forged(made)), "pin": pin, "expect": "TRUST_FORMAT"}
     for name, (old, new, who) in trusts.FOLLOWS.items():
@@ -189,10 +228,21 @@ def link_vectors() -> Iterator[Vector]:
             "log": copies,
             "expect": expected,
         }
+    top, mark, log, _ = links.VECTORS["a gap"]
+    seen = {"epoch": mark.epoch, "seq": mark.sequence, "digest": text(mark.digest)}
+    for name, behind, expected in (
+        ("copies that carry bodies", len(bodies.BODY.data).to_bytes(4, "big") + bodies.BODY.data, "accepted"),
+        ("copies that carry what is no body", b"\0\0\0\1x", "accepted"),
+        ("copies with a byte behind", b"\0", "GAP"),
+    ):
+        copies = {f"{each.seq}": text(head.sign(each, [world.ENGINE]) + behind) for each in log}
+        signed = text(head.sign(top, [world.ENGINE]))
+        yield {"name": name, "head": signed, "mark": seen, "log": copies, "expect": expected}
 
 
 TABLES = {
     "heads": head_vectors,
+    "carried": carried_vectors,
     "trusts": trust_vectors,
     "bodies": body_vectors,
     "leaves": leaf_vectors,

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from huracan_sync.errors import HuracanError
-from huracan_sync.manifest import body
+from huracan_sync.manifest import body, head
 from huracan_sync.manifest.head import Opened
 from huracan_sync.reader import Reader
 from huracan_sync.reader.cache import BlobCache, blob_cache
@@ -59,7 +59,7 @@ class PinnedSnapshot:
                 raise newest.problem
             top = Opened(newest.head, newest.digest, b"", [])
             opened = Executor(account.remote, account.remote.root).perform(committed(top, sequence, reader.trust()))
-            carried = Carried(channel, trust_file, opened.data, is_past=True)
+            carried = Carried(channel, trust_file, head.carrying(opened.data, opened.body), is_past=True)
         return cls.carried(account, carried, allow_stale=True, cache=cache)
 
     @classmethod

@@ -139,12 +139,8 @@ def pieces(head: Head, policy: Policy, fetch: Fetch) -> Iterator[list[Item]]:
         yield piece
     audit.finish(lambda: (item.path for piece in _each(head, fetch) for item in piece))
     if audit.count != head.entry_count:
-        raise refused(
-            "ENTRY_COUNT",
-            f"the body holds {audit.count} entries where {head.entry_count} are signed",
-            actual=audit.count,
-            expected=head.entry_count,
-        )
+        message = f"the body holds {audit.count} entries where {head.entry_count} are signed"
+        raise refused("ENTRY_COUNT", message, actual=audit.count, expected=head.entry_count)
 
 
 def entries(head: Head, policy: Policy, fetch: Fetch, *, lazily: bool = True) -> Items:

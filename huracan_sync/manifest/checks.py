@@ -106,12 +106,8 @@ def advances(mark: Mark | None, epoch: int, sequence: int, digest: bytes, prev: 
 def check_clock(now_ms: int, seen_ms: int) -> None:
     """Raise `CLOCK` when this machine's clock runs behind what it has already seen."""
     if now_ms < seen_ms - CLOCK_SLACK_MS:
-        raise refused(
-            "CLOCK",
-            f"this machine's clock is {(seen_ms - now_ms) // 1000} s behind a time it has already seen",
-            now_ms=now_ms,
-            seen_ms=seen_ms,
-        )
+        message = f"this machine's clock is {(seen_ms - now_ms) // 1000} s behind a time it has already seen"
+        raise refused("CLOCK", message, now_ms=now_ms, seen_ms=seen_ms)
 
 
 def freshness(policy: Policy, *, expires_ms: int, now_ms: int) -> Freshness:

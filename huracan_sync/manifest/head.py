@@ -30,8 +30,10 @@ from huracan_sync.manifest.refusals import refused
 from huracan_sync.manifest.trust import Key, Trust, check_root
 from huracan_sync.tree.paths import RelPath
 
-FORM = Form("head", b"HZHEAD1\n", sshsig.HEAD, 2_048, "HEAD_FORMAT")
-MAX_SIZE = 4_096
+MAX_CARRIED = 64 * 1024
+"""Bytes of the largest body that travels in the head file, behind the signatures."""
+FORM = Form("head", b"HZHEAD1\n", sshsig.HEAD, 2_048, "HEAD_FORMAT", MAX_CARRIED)
+MAX_SIZE = FORM.max_size
 """Bytes a reader asks for; no head is larger."""
 
 NONE = bytes(32)
@@ -81,7 +83,10 @@ class Opened(NamedTuple):
     digest: bytes
     """SHA-256 of the payload: what the next head names as `prev`, whoever else signs this one."""
     data: bytes
+    """The file without the body that it may carry."""
     signers: list[Key]
+    body: bytes = b""
+    """The body that the file carries, not compared with the head yet; empty where it lies in a file of its own."""
 
 
 _decoder = msgspec.msgpack.Decoder(Head)
@@ -120,6 +125,12 @@ def sign(head: Head, signers: Iterable[Signs]) -> bytes:
     return seal(FORM, encode(head), signers)
 
 
+def carrying(data: bytes, made_body: bytes) -> bytes:
+    """The head file with the body that it names, where that is small enough to travel in it."""
+    size = len(made_body)
+    return data + size.to_bytes(4, "big") + made_body if 0 < size <= MAX_CARRIED else data
+
+
 def open(data: bytes, *, trust: Trust, channel: str, now_ms: int) -> Opened:  # noqa: A001 - the verb of the house
     """Read a head that keys of `channel` have signed, or raise the first reason not to.
 
@@ -138,20 +149,12 @@ def open(data: bytes, *, trust: Trust, channel: str, now_ms: int) -> Opened:  # 
     head = decode(_decoder, envelope.payload, "HEAD_FORMAT", "a head")
     _check_place(head, trust, channel, policy.epoch)
     if head.created_ms > now_ms + FUTURE_MS:
-        raise refused(
-            "FUTURE",
-            f"the head was made {(head.created_ms - now_ms) // 1000} s after now",
-            created_ms=head.created_ms,
-            now_ms=now_ms,
-        )
+        message = f"the head was made {(head.created_ms - now_ms) // 1000} s after now"
+        raise refused("FUTURE", message, created_ms=head.created_ms, now_ms=now_ms)
     lifetime_ms = head.expires_ms - head.created_ms
     if not 0 < lifetime_ms <= policy.max_age_s * 1000:
-        raise refused(
-            "LIFETIME",
-            f"the head claims {lifetime_ms // 1000} s where {channel} allows {policy.max_age_s} s",
-            actual_ms=lifetime_ms,
-            expected_s=policy.max_age_s,
-        )
+        message = f"the head claims {lifetime_ms // 1000} s where {channel} allows {policy.max_age_s} s"
+        raise refused("LIFETIME", message, actual_ms=lifetime_ms, expected_s=policy.max_age_s)
     checks.check_windows(keys, policy, created_ms=head.created_ms, now_ms=now_ms)
     for name, actual, most in (
         ("body_len", head.body_len, MAX_BODY),
@@ -160,7 +163,7 @@ def open(data: bytes, *, trust: Trust, channel: str, now_ms: int) -> Opened:  # 
     ):
         if actual > most:
             raise refused("LIMIT", f"{name} is {actual}, more than {most}", field=name, actual=actual, expected=most)
-    return Opened(head, sshsig.sha256(envelope.payload), data, keys)
+    return Opened(head, sshsig.sha256(envelope.payload), envelope.signed, keys, envelope.carried)
 
 
 def past(data: bytes, *, trust: Trust, channel: str) -> Opened:
@@ -176,26 +179,19 @@ def past(data: bytes, *, trust: Trust, channel: str) -> Opened:
     keys = checks.signers(trust, policy, envelope, FORM.namespace)
     head = decode(_decoder, envelope.payload, "HEAD_FORMAT", "a head")
     _check_place(head, trust, channel, policy.epoch)
-    return Opened(head, sshsig.sha256(envelope.payload), data, keys)
+    return Opened(head, sshsig.sha256(envelope.payload), envelope.signed, keys, envelope.carried)
 
 
 def _check_place(head: Head, trust: Trust, channel: str, epoch: int) -> None:
     """The head is of this root folder and channel, of a trust file we know, and of the epoch that counts."""
     check_root(head.root_id, trust.root_id, "the head")
     if head.channel != channel:
-        raise refused(
-            "WRONG_CHANNEL",
-            f"the head is signed for {head.channel!a}, not for {channel}",
-            actual=head.channel,
-            expected=channel,
-        )
+        message = f"the head is signed for {head.channel!a}, not for {channel}"
+        raise refused("WRONG_CHANNEL", message, actual=head.channel, expected=channel)
     if head.trust_version > trust.version:
-        raise refused(
-            "TRUST_TOO_OLD",
-            f"the head was made under version {head.trust_version} of the trust file, and {trust.version} is known",
-            actual=trust.version,
-            expected=head.trust_version,
-        )
+        made_under = head.trust_version
+        message = f"the head was made under version {made_under} of the trust file, and {trust.version} is known"
+        raise refused("TRUST_TOO_OLD", message, actual=trust.version, expected=made_under)
     if head.epoch != epoch:
         message = f"the head is of epoch {head.epoch}, and {channel} is in epoch {epoch}"
         raise refused("EPOCH", message, actual=head.epoch, expected=epoch)

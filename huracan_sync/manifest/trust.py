@@ -245,12 +245,8 @@ def pin(data: bytes, pin: Pin) -> Trust:
     wanted = set(pin.fingerprints)
     missing = {name for name in wanted if roots.get(name) not in signed}
     if missing or not wanted:
-        raise refused(
-            "TRUST_PIN",
-            f"version {trust.version} of the trust file is not signed by the pinned root key",
-            expected=", ".join(sorted(wanted)),
-            actual=", ".join(sorted(roots)),
-        )
+        message = f"version {trust.version} of the trust file is not signed by the pinned root key"
+        raise refused("TRUST_PIN", message, expected=", ".join(sorted(wanted)), actual=", ".join(sorted(roots)))
     check_root(trust.root_id, pin.root_id, f"version {trust.version} of the trust file")
     return trust
 
@@ -289,13 +285,8 @@ def follow_all(current: Trust, files: Sequence[bytes]) -> Trust:
 def check_current(trust: Trust, now_ms: int) -> None:
     """Raise `TRUST_EXPIRED` when the newest version that can be found is past its time."""
     if now_ms >= trust.expires_ms:
-        raise refused(
-            "TRUST_EXPIRED",
-            f"version {trust.version} of the trust file has expired",
-            trust_version=trust.version,
-            expires_ms=trust.expires_ms,
-            now_ms=now_ms,
-        )
+        message, ended = f"version {trust.version} of the trust file has expired", trust.expires_ms
+        raise refused("TRUST_EXPIRED", message, trust_version=trust.version, expires_ms=ended, now_ms=now_ms)
 
 
 def link(trust: Trust) -> Digest:
@@ -327,19 +318,12 @@ def _threshold(envelope: Envelope, trust: Trust, what: str) -> None:
         if signature is None:
             continue
         if not sshsig.verify(public, FORM.namespace, envelope.payload, signature):
-            raise refused(
-                "TRUST_SIGNATURES",
-                f"{what} has a signature that a root key did not make",
-                key=sshsig.fingerprint(public),
-            )
+            message = f"{what} has a signature that a root key did not make"
+            raise refused("TRUST_SIGNATURES", message, key=sshsig.fingerprint(public))
         good += 1
-    if good < trust.root_threshold:
-        raise refused(
-            "TRUST_SIGNATURES",
-            f"{what} is signed by {good} root keys of version {trust.version} where {trust.root_threshold} are needed",
-            actual=good,
-            expected=trust.root_threshold,
-        )
+    if good < (needed := trust.root_threshold):
+        message = f"{what} is signed by {good} root keys of version {trust.version} where {needed} are needed"
+        raise refused("TRUST_SIGNATURES", message, actual=good, expected=needed)
 
 
 def _check(trust: Trust) -> None:

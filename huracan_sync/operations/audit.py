@@ -12,7 +12,7 @@ Works on the folder of signed things wherever it lies: in Dropbox, or a copy of 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
@@ -271,7 +271,7 @@ def _top(archive: Archive, history: History, known: dict[int, Trust], mark: Mark
 
 
 def _open(data: bytes, channel: str, known: dict[int, Trust]) -> Opened:
-    """A head, judged by the trust file that it says it was made under."""
+    """A head, judged by the trust file that it says it was made under, and the body that it carries."""
     said = head.linked(data, head.digest_of(data))
     rules_then = known.get(said.trust_version)
     if rules_then is None:
@@ -280,7 +280,10 @@ def _open(data: bytes, channel: str, known: dict[int, Trust]) -> Opened:
             f"it was made under version {said.trust_version} of the trust file, which is not known here",
             trust_version=said.trust_version,
         )
-    return head.past(data, trust=rules_then, channel=channel)
+    opened = head.past(data, trust=rules_then, channel=channel)
+    if opened.body:
+        body.check_part(opened.body, said.body_sha256, said.body_len)
+    return opened
 
 
 def _judged(history: History, read: Iterable[tuple[_Name, bytes | None]], known: dict[int, Trust]) -> Iterator[Opened]:
@@ -391,9 +394,10 @@ def audit_copy(path: Path, home: Path, channel: str, *, pin: str = "", most: int
 def _compare(archive: Archive, history: History, chain: list[Opened], known: dict[int, Trust], each: Each) -> None:
     """Fill in what each list changed."""
     lists = {opened.head.body_sha256: opened.head for opened in chain}
+    carried = {sshsig.sha256(opened.body): opened.body for opened in chain if opened.body}
     if sum(said.entry_count for said in lists.values()) > MOST_COMPARED:
         return
-    read = each(lambda said: _items(archive, said, known[said.trust_version]), lists.values())
+    read = each(lambda said: _items(archive, said, known[said.trust_version], carried), lists.values())
     items = {said.body_sha256: found for said, found in zip(lists.values(), read, strict=True)}
     first = history.complete
     for at, (row, opened) in enumerate(zip(history.rows, chain, strict=True)):
@@ -404,11 +408,11 @@ def _compare(archive: Archive, history: History, chain: list[Opened], known: dic
             row.changed = _changed(before, now)
 
 
-def _items(archive: Archive, said: Head, rules_then: Trust) -> dict[str, Item] | None:
+def _items(archive: Archive, said: Head, rules_then: Trust, carried: Mapping[bytes, bytes]) -> dict[str, Item] | None:
     """The list of a head by folded path; None where it can no longer be had, or nobody would accept it."""
 
     def fetch(sha256: bytes, length: int) -> bytes:
-        return archive.fetch(locations.body(sha256), length)
+        return carried.get(sha256) or archive.fetch(locations.body(sha256), length)
 
     try:
         return {fold(item.path): item for item in body.read(said, rules_then.policy(said.channel), fetch)}

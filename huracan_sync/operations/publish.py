@@ -21,11 +21,10 @@ from huracan_sync.manifest.refusals import refused
 from huracan_sync.operations import parquet_metadata
 from huracan_sync.operations.push import Push, PushOptions, PushReport
 from huracan_sync.remote.client import Remote
-from huracan_sync.signing import next_head
 from huracan_sync.signing.channel_publisher import ChannelPublisher
 from huracan_sync.signing.context import Context
 from huracan_sync.signing.signing_key import KeyPlace
-from huracan_sync.signing.transaction_steps import Published, Reinstate, Renew
+from huracan_sync.signing.transaction_steps import Published, Renew
 from huracan_sync.transfer.compare import ChangeSet
 from huracan_sync.transfer.journal import Journal
 from huracan_sync.transfer.journal.signed_state import expire_signatures
@@ -210,7 +209,7 @@ def roll_back(context: Context, root: str, channel: str, sequence: int) -> Publi
         As `ChannelPublisher.publish`.
     """
     channel_publisher = ChannelPublisher(context, root=root, channel=channel)
-    earlier, lost = channel_publisher.earlier(sequence)
+    wanted, lost = channel_publisher.earlier(sequence)
     if lost:
         raise NotFound(
             f"{lost[0]!a} of sequence {sequence} can no longer be had from Dropbox",
@@ -218,7 +217,7 @@ def roll_back(context: Context, root: str, channel: str, sequence: int) -> Publi
             channel=channel,
             files=len(lost),
         )
-    published = channel_publisher.publish(Reinstate(next_head.body_ref(earlier)))
+    published = channel_publisher.publish(wanted)
     with Journal(context.home) as journal:
         expire_signatures(journal)  # what a push of this machine signed last is not what is signed now
     return published

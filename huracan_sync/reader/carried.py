@@ -7,12 +7,10 @@ from collections.abc import Callable
 
 import msgspec
 
-from huracan_sync.errors import NotFound
-from huracan_sync.manifest import body, checks, head, locations, trust
-from huracan_sync.manifest.refusals import refused
+from huracan_sync.manifest import body, checks, head, trust
 from huracan_sync.reader.cache import BlobCache
 from huracan_sync.reader.snapshot import Snapshot
-from huracan_sync.reader.source import Source
+from huracan_sync.reader.source import Source, fetch_body
 
 MOST_CARRIED = 4 * 1024 * 1024
 """Bytes of a manifest that travel; a larger one is fetched where it arrives, and proved by the head all the same."""
@@ -57,10 +55,7 @@ def open_carried(
         if data is None:
             data = blob_cache.body(sha256, length)
         if data is None:
-            try:
-                data = source.fetch(locations.body(sha256), length)
-            except NotFound:
-                raise refused("BODY_MISSING", f"a file of the body of {carried.channel} is gone") from None
+            return fetch_body(source, opened, sha256, length)
         body.check_part(data, sha256, length)
         return data
 

@@ -25,9 +25,10 @@ from huracan_sync.manifest.refusals import refused
 from huracan_sync.manifest.trust import Policy, Trust, one_pin
 from huracan_sync.reader.cache import BlobCache, blob_cache
 from huracan_sync.reader.snapshot import Snapshot, bring
-from huracan_sync.reader.source import PollResult, Source, poll_signed
+from huracan_sync.reader.source import PollResult, Source, fetch_body, poll_signed
 from huracan_sync.reader.trust_pin import Pinning
 from huracan_sync.reader.trust_store import Channel, State, TrustStore
+from huracan_sync.tree.content_hash import content_hash
 
 KEEP_SET = 256 * 1024 * 1024
 """Bytes: a set up to this size is brought to this disk whole before it takes effect, so that it can be read offline."""
@@ -314,10 +315,10 @@ class Reader:
         here = self._blob_cache(request.channel)
         with here.in_use():
             kept = not self._keep_set and self._is_whole(request, held, here)
-            entries = self._read_body(said, policy, online=True, keep=kept and request.remember)
+            entries = self._read_body(opened, policy, online=True, keep=kept and request.remember)
             if kept and not request.remember:
                 return self._snapshot(request, opened, entries.items)
-            new = _following(held, opened, entries.items.parts, poll.cursor)
+            new = _following(held, opened, entries.items.parts, poll.cursor, content_hash(data))
             clock_ms = request.now_ms if fresh is Freshness.FRESH else 0
             if not self._trust_store.advance(request.channel, new, after=mark, clock_ms=clock_ms):
                 return None
@@ -331,7 +332,7 @@ class Reader:
         policy = request.known.policy(request.channel)
         expires_ms = opened.head.expires_ms
         checks.check_fresh(policy, expires_ms=expires_ms, now_ms=request.now_ms, allow_stale=request.allow_stale)
-        entries = self._read_body(opened.head, policy, online=online)
+        entries = self._read_body(opened, policy, online=online)
         return self._snapshot(request, opened, entries.items)
 
     def _check_linked(self, newest: Head, mark: Mark | None) -> None:
@@ -379,11 +380,12 @@ class Reader:
             channel=channel,
         )
 
-    def _read_body(self, said: Head, policy: Policy, *, online: bool, keep: bool = False) -> _Entries:
+    def _read_body(self, opened: Opened, policy: Policy, *, online: bool, keep: bool = False) -> _Entries:
         """The entries of a head, from memory, from this disk, or from Dropbox, which is then kept here.
 
         `keep`: their files too, although this reader keeps no files.
         """
+        said = opened.head
         named = (said.body_sha256, said.body_len, said.raw_len, said.entry_count, policy, keep)
         kept = self._entries.get(said.channel)
         if kept is not None and kept.named == named:
@@ -393,10 +395,9 @@ class Reader:
         def fetch(sha256: bytes, length: int) -> bytes:
             data = here.body(sha256, length)
             if data is None:
-                data = self._body_file(sha256, length) if online else None
-                if data is None:
-                    raise refused("BODY_MISSING", f"the body of sequence {said.seq} is not there", sha256=sha256.hex())
-                body.check_part(data, sha256, length)
+                if not online:
+                    raise refused("BODY_MISSING", f"the body of sequence {said.seq} is not here", sha256=sha256.hex())
+                data = fetch_body(self._source, opened, sha256, length)
                 here.put_body(sha256, data)
             return data
 
@@ -418,12 +419,6 @@ class Reader:
             items = body.read(said, policy, lambda sha256, length: here.body(sha256, length) or b"")
             return bool(items) and all(here.blob(item) for item in items)
         return False
-
-    def _body_file(self, sha256: bytes, length: int) -> bytes | None:
-        try:
-            return self._source.fetch(locations.body(sha256), length)
-        except NotFound:
-            return None
 
     # --- what is kept -----------------------------------------------------------------------------------------
 
@@ -459,10 +454,10 @@ class Reader:
         return int(self._clock() * 1000)
 
 
-def _following(held: Channel | None, opened: Opened, parts: tuple[bytes, ...], cursor: str) -> Channel:
+def _following(held: Channel | None, opened: Opened, parts: tuple[bytes, ...], cursor: str, lies: bytes) -> Channel:
     """What is known once this head is accepted. A heartbeat leaves the manifest before as it was."""
     mark = Mark(opened.head.epoch, opened.head.seq, opened.digest)
-    new = Channel(mark, opened.data, parts, cursor=cursor, links=(opened.digest, opened.head.skip))
+    new = Channel(mark, opened.data, parts, cursor=cursor, links=(opened.digest, opened.head.skip), lies=lies)
     if held is None or not held.head:
         return new
     if held.parts == parts:

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager
 from typing import NamedTuple, Protocol
 
-from huracan_sync.manifest import locations
+from huracan_sync.errors import NotFound, Refused
+from huracan_sync.manifest import body, locations
+from huracan_sync.manifest.envelope import unpack
+from huracan_sync.manifest.head import FORM, MAX_SIZE, Opened
+from huracan_sync.manifest.refusals import refused
 from huracan_sync.manifest.trust import Trust
 from huracan_sync.reader.trust_store import Channel
 from huracan_sync.tree.content_hash import content_hash
@@ -79,7 +84,7 @@ def poll_signed(source: Source, channel: str, held: Channel | None, known: Trust
         return _poll_everything(source, channel, held, known)
     cursor, moved = answer
     # What this machine has published itself is no change to it.
-    own, wanted = content_hash(held.head) if held else b"", locations.head(channel)
+    own, wanted = _own(held), locations.head(channel)
     folded = {fold(path): digest for path, digest in moved.items()}
     trust_moved = any(path.startswith(f"{locations.TRUST}/") or _holds(path, locations.TRUST) for path in folded)
     head_moved = any(_holds(path, wanted) and (path, digest) != (wanted, own) for path, digest in folded.items())
@@ -93,8 +98,34 @@ def _poll_everything(source: Source, channel: str, held: Channel | None, known: 
         return PollResult(source.cursor(locations.HOME), trust=True, head=True)
     cursor, lying = answer
     folded = {fold(path): digest for path, digest in lying.items()}
-    same = held is not None and folded.get(locations.head(channel)) == content_hash(held.head)
+    same = held is not None and folded.get(locations.head(channel)) == _own(held)
     return PollResult(cursor, trust=locations.trust(known.version + 1) in folded, head=not same)
+
+
+def _own(held: Channel | None) -> bytes:
+    return (held.lies or content_hash(held.head)) if held else b""
+
+
+def fetch_body(source: Source, opened: Opened, sha256: bytes, length: int) -> bytes:
+    """A file of the body of a head, proved: the body from the head file or its copy in the log, where they carry it.
+
+    Raises:
+        Refused: `BODY_HASH`, it is not the one that is signed; `BODY_MISSING`, it lies nowhere.
+    """
+    said = opened.head
+    is_body, data = sha256 == said.body_sha256, opened.body
+    if not (is_body and data):
+        try:
+            data = source.fetch(locations.body(sha256), length)
+        except NotFound:
+            copy = locations.log(said.channel, said.epoch, said.seq, opened.digest)
+            with contextlib.suppress(NotFound, Refused):
+                data = unpack(FORM, source.fetch(copy, MAX_SIZE)).carried if is_body else b""
+            if not data:
+                why = f"the body of sequence {said.seq} is not there"
+                raise refused("BODY_MISSING", why, sha256=sha256.hex()) from None
+    body.check_part(data, sha256, length)
+    return data
 
 
 def _holds(moved: str, wanted: str) -> bool:

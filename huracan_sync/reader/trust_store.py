@@ -46,7 +46,7 @@ class Channel(msgspec.Struct, frozen=True):
 
     mark: Mark
     head: bytes = b""
-    """The head file at the mark; empty where only a floor was set."""
+    """The head file at the mark, without the body that it carries; empty where only a floor was set."""
     parts: tuple[bytes, ...] = ()
     """SHA-256 of the body and its shards."""
     previous: bytes = b""
@@ -56,6 +56,8 @@ class Channel(msgspec.Struct, frozen=True):
     """Where the listing of signed things stood before the head was read; empty: look at everything."""
     links: tuple[bytes, ...] = ()
     """Digests of the heads on the way of `skip` from the mark on (`head.skip_path`), as far as they are known."""
+    lies: bytes = b""
+    """Content hash of the head file as it lay in Dropbox, with the body that it carries."""
 
 
 class State(msgspec.Struct, frozen=True):

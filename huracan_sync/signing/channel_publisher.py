@@ -13,7 +13,7 @@ from huracan_sync.errors import NoSigningKey, NotFound, Refused
 from huracan_sync.manifest import body, checks, head, trust
 from huracan_sync.manifest.checks import Mark
 from huracan_sync.manifest.entries import Item
-from huracan_sync.manifest.envelope import MAX_SIGNATURES
+from huracan_sync.manifest.envelope import MAX_SIGNATURES, unpack
 from huracan_sync.manifest.head import Head, Opened
 from huracan_sync.manifest.rotation import revoked_ids
 from huracan_sync.manifest.signer import Signer
@@ -28,9 +28,10 @@ from huracan_sync.signing.head_log import committed, lost
 from huracan_sync.signing.next_head import SeenHead, StoredFile
 from huracan_sync.signing.resume import resume
 from huracan_sync.signing.transaction import publish_transaction, read_channel, read_items
-from huracan_sync.signing.transaction_steps import ChannelView, Published, PublishRequest, SeenFolder, Wanted
+from huracan_sync.signing.transaction_steps import ChannelView, Published, PublishRequest, Reinstate, SeenFolder, Wanted
 from huracan_sync.signing.trust_files import TrustFiles
 from huracan_sync.transfer.journal import SignedState
+from huracan_sync.tree.content_hash import content_hash
 
 RESUMES = 8
 """How often a machine that remembers nothing may find that it went on from a head that never came into its place."""
@@ -80,7 +81,7 @@ class ChannelPublisher:
 
         Args:
             wanted: what to sign.
-            known: SHA-256 of bodies and shards that lie in Dropbox for certain.
+            known: SHA-256 of bodies and shards that lie in Dropbox for certain, in files of their own.
             intend: notes durably what is about to be committed.
             channel_view: how the channel stood a moment ago, if that is known.
             last: as `channel_view`.
@@ -229,19 +230,20 @@ class ChannelPublisher:
         except NotFound:
             return []
         policy = known.policy(self.channel)
-        return Executor(self._remote, self.root).perform(read_items(top.head, policy, {}))
+        return Executor(self._remote, self.root).perform(read_items(top, policy, {}))
 
-    def earlier(self, sequence: int) -> tuple[Head, list[str]]:
-        """The head of an earlier manifest that took effect; and which of its files can no longer be had.
+    def earlier(self, sequence: int) -> tuple[Reinstate, list[str]]:
+        """How to make an earlier manifest current that took effect; and which of its files can no longer be had.
 
         Raises:
             NotFound: there is none, or no way leads to it any more.
         """
         top, known = self.newest()
         executor = Executor(self._remote, self.root)
-        payload = executor.perform(committed(top, sequence, known)).head
-        items = executor.perform(read_items(payload, known.policy(self.channel), {}))
-        return payload, executor.perform(lost(items))
+        opened, parts = executor.perform(committed(top, sequence, known)), dict[bytes, bytes]()
+        items = executor.perform(read_items(opened, known.policy(self.channel), parts))
+        wanted = Reinstate(next_head.body_ref(opened.head), parts[opened.head.body_sha256])
+        return wanted, executor.perform(lost(items))
 
     def _resume(self, state: State, beaten: AbstractSet[bytes] = frozenset()) -> ChannelView:
         """How the channel stands, and where a machine that remembers nothing of it goes on."""
@@ -289,10 +291,11 @@ class ChannelPublisher:
                 return
             new = Channel(
                 mark,
-                published.data,
+                unpack(head.FORM, published.data).signed,
                 published.parts,
                 cursor=held.cursor if held else "",
                 links=published.links,
+                lies=content_hash(published.data),
             )
             if held is not None and held.head:
                 if held.parts[:1] == published.parts[:1]:  # the same body: the one before it stays

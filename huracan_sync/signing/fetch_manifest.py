@@ -96,7 +96,7 @@ def fetch_manifest(
         return FetchedManifest(items, snapshot.sequence, local)
     known, executor, parts = reader.trust(), Executor(context.remote, scope.root), dict[bytes, bytes]()
     opened = executor.perform(committed(Opened(snapshot.head, snapshot.digest, b"", []), at, known))
-    past = executor.perform(read_items(opened.head, known.policy(channel), parts))
+    past = executor.perform(read_items(opened, known.policy(channel), parts))
     local = LocalManifest(place, scope.prefix, channel, opened.data, parts)
 
     def inside(folder: str) -> Iterable[Item]:

@@ -83,7 +83,7 @@ def chain_position(
             if error.code in _NOT_OURS:
                 if mark is None:
                     raise  # nobody here knows what was there before
-            elif error.code not in _PAST and (held is None or stored.data != held.head):
+            elif error.code not in _PAST and (mark is None or head.digest_of(stored.data) != mark.digest):
                 raise  # it is signed by whom it must be: another publisher, whose head is not to be passed over
     if mark is None:
         prev = head.FIRST if stored is None else head.digest_of(stored.data)

@@ -11,7 +11,9 @@ from huracan_sync.disk.stable_read import StableRead
 from huracan_sync.errors import Conflict, HuracanError, Refused
 from huracan_sync.manifest import file_kinds
 from huracan_sync.manifest.entries import Item
+from huracan_sync.manifest.envelope import unpack
 from huracan_sync.manifest.file_proofs import examine
+from huracan_sync.manifest.head import FORM
 from huracan_sync.manifest.leaves import pay
 from huracan_sync.manifest.scope import Scope
 from huracan_sync.remote.parallel import several
@@ -144,7 +146,8 @@ class PairPublisher:
     def _local_manifest(self, published: Published) -> LocalManifest:
         parts = {part.sha256: part.data for part in published.bodies}
         place, channel = self._channel_publisher.place, published.head.channel
-        return LocalManifest(place, self._scope.prefix, channel, published.data, parts)
+        signed = unpack(FORM, published.data).signed  # the body is among the parts
+        return LocalManifest(place, self._scope.prefix, channel, signed, parts)
 
     def _keep(self, manifest: LocalManifest, published: Published, mine: Collection[Item]) -> None:
         """Leave on this disk what was signed of the folder."""
@@ -289,7 +292,7 @@ def _state_of(published: Published, changes: int, left_out: frozenset[str], unpr
         head.seq,
         published.digest,
         next_head.due_ms(head, published.trust),
-        published.parts,
+        published.stored,
         changes,
         published.shared,
         mark_of(left_out),

@@ -2,7 +2,7 @@
 
 read the newer trust files and the head: not the head where this machine alone publishes; the swap then tells
 read the files that the head names  only where others publish in the same channel too
-store the body and its shards       those that Dropbox does not hold yet, and tables of leaves
+store the body and its shards       those that Dropbox does not hold yet, and tables of leaves; a small body is carried
 store a copy of the head in the log
 intend                              note on this machine what is about to be committed
 swap the head                       the commit
@@ -19,9 +19,10 @@ import contextlib
 from typing import NamedTuple
 
 from huracan_sync.errors import Busy, NotFound, Refused, ServiceFault, StateMissing
-from huracan_sync.manifest import body, body_writer, head, locations, trust
+from huracan_sync.manifest import body, body_writer, head, locations, sshsig, trust
 from huracan_sync.manifest.body_writer import Part
 from huracan_sync.manifest.entries import Item
+from huracan_sync.manifest.envelope import unpack
 from huracan_sync.manifest.head import Head, Opened
 from huracan_sync.manifest.refusals import refused
 from huracan_sync.manifest.rotation import revoked_ids
@@ -72,6 +73,8 @@ class _Content(NamedTuple):
     superseded: tuple[str, ...] = ()
     left_out: tuple[str, ...] = ()
     bodies: tuple[Part, ...] = ()
+    carried: bytes = b""
+    """The body, where it is small enough to travel in the head file."""
 
 
 # --- the transaction --------------------------------------------------------------------------------------------
@@ -160,8 +163,8 @@ def _sign(
         now_ms=now_ms,
         publisher=request.publisher,
     )
-    data = request.sign(payload, known)
-    made = _published(Opened(payload, head.digest(payload), data, []), content, known, added, made=True)
+    signed = Opened(payload, head.digest(payload), request.sign(payload, known), [], content.carried)
+    made = _published(signed, content, known, added, made=True)
     return made._replace(links=next_head.links_of(payload.seq, made.digest, digests))
 
 
@@ -237,7 +240,7 @@ def _published(opened: Opened, content: _Content, known: Trust, added: list[byte
     return Published(
         opened.head,
         opened.digest,
-        opened.data,
+        head.carrying(opened.data, opened.body),
         content.names,
         known,
         tuple(added),
@@ -321,11 +324,12 @@ def _content(request: PublishRequest, position: ChainPosition, policy: Policy) -
     """The body that the next head is to name."""
     wanted, base = request.wanted, position.base
     if isinstance(wanted, Reinstate):
-        return _Content(wanted.ref, [], (wanted.ref.sha256,))
+        return _unchanged(wanted.ref, wanted.body)
     if isinstance(wanted, Renew):
         if base is None:
             raise NotFound(f"nothing that counts was published in {request.channel}", channel=request.channel)
-        return _Content(next_head.body_ref(base.head), [], (base.head.body_sha256,))
+        carried = (yield from read_body(base)) if base.head.body_len <= head.MAX_CARRIED else b""
+        return _unchanged(next_head.body_ref(base.head), carried)
     left_out = [] if wanted.strict else [item.path for item in wanted.mine if item.kind not in policy.kinds]
     if left_out:
         wanted = wanted._replace(mine=[item for item in wanted.mine if item.kind in policy.kinds])
@@ -334,7 +338,7 @@ def _content(request: PublishRequest, position: ChainPosition, policy: Policy) -
     if base is None or base.digest in wanted.last:
         merged = alone(wanted)
     else:
-        theirs = yield from read_items(base.head, policy, stored)
+        theirs = yield from read_items(base, policy, stored)
         asks = doubtful(theirs, wanted)
         (current,) = (yield (Current(tuple(asks)),)) if asks else ({},)
         merged = merge(theirs, wanted, current)
@@ -350,33 +354,68 @@ def _content(request: PublishRequest, position: ChainPosition, policy: Policy) -
         check_strict(wanted, merged, signed_by=base.head.publisher if base else "")
     made = body_writer.encode(request.channel, merged.items, policy)
     bodies = tuple(made.parts())
-    parts = [part for part in bodies if part.sha256 not in request.known and part.sha256 not in stored]
+    carried = made.data if len(made.data) <= head.MAX_CARRIED else b""
+    lying = request.known | {sha256 for sha256 in stored if base is None or not _travels(base.head, sha256)}
+    parts = [part for part in bodies if part.sha256 not in lying and not (carried and part.sha256 == made.sha256)]
     names = (made.sha256, *(part.sha256 for part in made.shards))
-    superseded = tuple(merged.superseded)
-    return _Content(next_head.body_ref_of(made), parts, names, merged.shared, superseded, tuple(left_out), bodies)
+    return _Content(
+        next_head.body_ref_of(made),
+        parts,
+        names,
+        merged.shared,
+        tuple(merged.superseded),
+        tuple(left_out),
+        bodies,
+        carried,
+    )
 
 
-def read_items(payload: Head, policy: Policy, found: dict[bytes, bytes]) -> Steps[list[Item]]:
+def _unchanged(ref: BodyRef, known: bytes) -> _Content:
+    """A body that lies there; `known` are its bytes, where it travels in the head."""
+    bodies = (Part(ref.sha256, known, ref.raw_len),) if known else ()
+    return _Content(ref, [], (ref.sha256,), bodies=bodies, carried=known)
+
+
+def _travels(payload: Head, sha256: bytes) -> bool:
+    """Whether that file of a body may lie in no file of its own."""
+    return sha256 == payload.body_sha256 and payload.body_len <= head.MAX_CARRIED
+
+
+def read_items(top: Opened, policy: Policy, found: dict[bytes, bytes]) -> Steps[list[Item]]:
     """The files that a head names. `found` holds afterwards what was read, by SHA-256."""
+    payload = top.head
+    found[payload.body_sha256] = yield from read_body(top)
+    shards = [shard for shard in body.shards(payload, found[payload.body_sha256]) if shard.sha256 not in found]
+    if shards:
+        answers = yield tuple(Read(locations.body(shard.sha256), shard.body_len) for shard in shards)
+        for shard, stored in zip(shards, answers, strict=True):
+            found[shard.sha256] = _proved(payload, stored, shard.sha256, shard.body_len)
+    return body.read(payload, policy, lambda sha256, _: found[sha256])
 
-    def held(sha256: bytes, _: int) -> bytes:
-        return found[sha256]
 
-    wanted = [(payload.body_sha256, payload.body_len)]
-    while wanted:
-        answers = yield tuple(Read(locations.body(sha256), length) for sha256, length in wanted)
-        for (sha256, length), stored in zip(wanted, answers, strict=True):
-            if stored is None:
-                raise refused(
-                    "BODY_MISSING",
-                    f"the body of sequence {payload.seq} of {payload.channel} is not there",
-                    sha256=sha256.hex(),
-                )
-            body.check_part(stored.data, sha256, length)
-            found[sha256] = stored.data
-        wanted = [
-            (shard.sha256, shard.body_len)
-            for shard in body.shards(payload, found[payload.body_sha256])
-            if shard.sha256 not in found
-        ]
-    return body.read(payload, policy, held)
+def read_body(top: Opened) -> Steps[bytes]:
+    """The body that a head names: carried by its file, or by the copy in the log, or in a file of its own."""
+    payload = top.head
+    sha256, length = payload.body_sha256, payload.body_len
+    carried = top.body
+    if not _is(carried, sha256) and length <= head.MAX_CARRIED:
+        place = locations.log(payload.channel, payload.epoch, payload.seq, top.digest)
+        (copy,) = yield (Read(place, head.MAX_SIZE),)
+        with contextlib.suppress(Refused):
+            carried = unpack(head.FORM, copy.data if copy else b"").carried
+    if _is(carried, sha256):
+        return carried
+    (stored,) = yield (Read(locations.body(sha256), length),)
+    return _proved(payload, stored, sha256, length)
+
+
+def _is(data: bytes, sha256: bytes) -> bool:
+    return bool(data) and sshsig.sha256(data) == sha256
+
+
+def _proved(payload: Head, stored: StoredFile | None, sha256: bytes, length: int) -> bytes:
+    if stored is None:
+        why = f"the body of sequence {payload.seq} of {payload.channel} is not there"
+        raise refused("BODY_MISSING", why, sha256=sha256.hex())
+    body.check_part(stored.data, sha256, length)
+    return stored.data

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, TypeVar
 
 from huracan_sync.manifest.body_writer import Part
 from huracan_sync.manifest.entries import Item
-from huracan_sync.manifest.head import Head
+from huracan_sync.manifest.head import MAX_CARRIED, Head
 from huracan_sync.manifest.trust import Trust
 from huracan_sync.signing.merge import Change
 from huracan_sync.signing.next_head import BodyRef, SeenHead, StoredFile
@@ -96,6 +96,8 @@ class Reinstate(NamedTuple):
     """The manifest that an earlier head names becomes current again."""
 
     ref: BodyRef
+    body: bytes
+    """The body: a small one travels in the new head, as it may have in the earlier one alone."""
 
 
 Wanted = Change | Renew | Reinstate
@@ -133,7 +135,7 @@ class PublishRequest(NamedTuple):
     held: SeenHead | None
     """What this machine has seen of the channel."""
     known: frozenset[bytes]
-    """SHA-256 of bodies and shards that lie in Dropbox for certain."""
+    """SHA-256 of bodies and shards that lie in Dropbox for certain, in files of their own."""
     sign: Callable[[Head, Trust], bytes]
     clock: Callable[[], float]
     publisher: str
@@ -152,6 +154,7 @@ class Published(NamedTuple):
     head: Head
     digest: bytes
     data: bytes
+    """The head file as it lies there, with the body that it carries."""
     parts: tuple[bytes, ...]
     """SHA-256 of the body and its shards."""
     trust: Trust
@@ -172,3 +175,8 @@ class Published(NamedTuple):
     """The sequence that a machine without memory went on from, where an older head lay in its place."""
     rev: str = ""
     """The revision of the head at its place; empty where nobody can tell."""
+
+    @property
+    def stored(self) -> tuple[bytes, ...]:
+        """Those of `parts` that lie in files of their own for certain."""
+        return self.parts[self.head.body_len <= MAX_CARRIED :]

@@ -100,8 +100,8 @@ def test_a_set_costs_few_requests_and_nothing_new_costs_none(machine, hamilton):
     assert machine.count() == 0
     machine.write({"roster.json": "{}"})
     assert sync.export_hamilton_roster("roster.json")
-    assert machine.count() <= 8, machine.requests()
-    assert [p for p in machine.stranger.paths() if "/bodies/" in p or "/body/" in p]
+    assert machine.count() <= 7, machine.requests()
+    assert [p for p in machine.stranger.paths() if "/log/champions/" in p]
 
 
 def test_who_touches_the_model_between_upload_and_signature_makes_no_mix_of_two_sets(machine, hamilton):

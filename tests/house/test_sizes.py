@@ -9,7 +9,7 @@ PACKAGE = of_today()
 LINES_OF_A_FILE = 450
 LINES_OF_A_FUNCTION = 60
 LONGER = {
-    "reader.reader": 470,
+    "reader.reader": 465,
 }
 """Files that were longer before this was held. These numbers only go down."""
 

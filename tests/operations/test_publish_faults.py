@@ -8,8 +8,9 @@ from expecting import raises
 from publishing_machine import DATA
 from sampled import sampled
 
-from huracan_sync.errors import Conflict, HuracanError, Refused, TryLater, Unavailable
+from huracan_sync.errors import Conflict, HuracanError, NotFound, Refused, TryLater, Unavailable
 from huracan_sync.manifest import head, locations
+from huracan_sync.manifest.envelope import unpack
 from huracan_sync.remote import files
 from huracan_sync.remote.delete import remove
 from huracan_sync.remote.stat import children
@@ -23,7 +24,7 @@ def taken(hamilton, channel="data"):
 
 
 def lying(publisher, place=HEAD):
-    return files.fetch(publisher.remote, place, limit=9999)
+    return files.fetch(publisher.remote, place, limit=head.MAX_SIZE)
 
 
 # --- misfortune ---------------------------------------------------------------------------------------------------
@@ -133,15 +134,26 @@ def test_the_next_push_puts_the_head_right(publisher, hamilton, steal):
     assert taken(hamilton) == (3, {"a": b"I"})
 
 
-def test_a_body_that_was_taken_away_comes_back_with_a_set(publisher, hamilton, clock):
-    publisher.write({"a": b"1"})
+def take_bodies_away(publisher):
+    """Of a channel: from behind its heads, and what lies in files of their own."""
+    log = "/Engine/.huracan/log/data"
+    for path in (HEAD, *(f"{log}/{item.name}" for item in children(publisher.remote, log))):
+        files.put(publisher.remote, path, unpack(head.FORM, lying(publisher, path)[1]).signed)
+    with contextlib.suppress(NotFound):
+        for item in children(publisher.remote, f"/Engine/{locations.BODIES}"):
+            remove(publisher.remote, [(f"/Engine/{locations.BODIES}/{item.name}", item.rev)])
+
+
+@pytest.mark.parametrize("count", [1, 3_000], ids=["carried", "in a file of its own"])
+def test_a_body_that_was_taken_away_comes_back_with_a_set(publisher, hamilton, clock, count):
+    publisher.write({"a": b"1"} | {f"{number}": b"%d" % number for number in range(1, count)})
     publisher.publish(DATA, channel="data")
-    assert taken(hamilton)[0] == 1
-    for item in children(publisher.remote, f"/Engine/{locations.BODIES}"):
-        remove(publisher.remote, [(f"/Engine/{locations.BODIES}/{item.name}", item.rev)])
+    assert hamilton.reader().latest("data").sequence == 1
+    take_bodies_away(publisher)
     clock.hours(24)
     assert publisher.publish(DATA, channel="data").sequence == 2
-    assert taken(hamilton) == (2, {"a": b"1"})
+    snapshot = hamilton.reader().latest("data")
+    assert (snapshot.sequence, len(snapshot), snapshot.read("data/a")) == (2, count, b"1")
 
 
 def another_machine(dropbox, tmp_path, publisher, clock):
@@ -169,8 +181,7 @@ def test_who_has_seen_nothing_goes_on_from_the_log_where_rubbish_lies_in_the_hea
 def test_who_needs_the_list_of_others_and_finds_none_says_so(dropbox, tmp_path, publisher, clock):
     publisher.write({"a": b"1"})
     publisher.push()
-    for item in children(publisher.remote, f"/Engine/{locations.BODIES}"):
-        remove(publisher.remote, [(f"/Engine/{locations.BODIES}/{item.name}", item.rev)])
+    take_bodies_away(publisher)
     other = another_machine(dropbox, tmp_path, publisher, clock)
     with raises("BODY_MISSING"):
         other.push("/Engine/two", channel="data")

@@ -66,7 +66,7 @@ def test_a_body_that_did_not_travel_lies_here_or_is_fetched(world, carried, cach
 
 def test_a_body_that_is_gone(world, carried, cache):
     world.peer.delete(locations.body(hashlib.sha256(carried.parts[0]).digest()))
-    with raises("BODY_MISSING", match="champions is gone"):
+    with raises("BODY_MISSING", match="sequence 1 is not there"):
         opened(world, change(carried, parts=[]), cache)
 
 

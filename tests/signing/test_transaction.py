@@ -9,9 +9,10 @@ from manifest_world import ENGINE, NOW, ROOT, following, make_head, make_trust
 from race_world import CHANNEL, HEAD, TRUST, Dropbox, signed
 
 from huracan_sync.errors import Busy, NotFound, ServiceFault
-from huracan_sync.manifest import body, body_writer, head, locations, trust
+from huracan_sync.manifest import body, body_writer, head, locations, sshsig, trust
 from huracan_sync.manifest.checks import Mark
 from huracan_sync.manifest.entries import Item
+from huracan_sync.manifest.envelope import unpack
 from huracan_sync.signing import transaction, transaction_steps
 from huracan_sync.signing.merge import Change
 from huracan_sync.signing.next_head import SeenHead, StoredFile, body_ref
@@ -124,18 +125,15 @@ def seen(payload):
 
 
 def read_items(world, payload):
-    return [
-        each.path
-        for each in body.read(payload, TRUST.policy(CHANNEL), lambda sha, _: world.files[locations.body(sha)][0])
-    ]
+    return [each.path for each in body.read(payload, TRUST.policy(CHANNEL), lambda *_: world.body_of(payload))]
 
 
 def test_the_order_of_things(world):
     made = world.perform(mine(item("a")), held=None)
     assert made.made
     kinds = [type(step).__name__ for step in world.steps]
-    assert kinds == ["Read", "Store", "Store", "Intend", "Swap"]
-    assert [step.place.split("/")[1] for step in world.of(transaction_steps.Store)] == ["bodies", "log"]
+    assert kinds == ["Read", "Store", "Intend", "Swap"]
+    assert [step.place.split("/")[1] for step in world.of(transaction_steps.Store)] == ["log"]
     again = world.perform(mine(item("a"), last=frozenset({made.digest})), held=seen(made.head))
     assert (again.made, again.digest) == (False, made.digest)
     assert [type(step).__name__ for step in world.steps] == ["Read", "Read"]
@@ -212,18 +210,74 @@ def test_nor_is_a_roll_back_repeated_that_may_have_been_done(world):
     second = world.by_another(item("b"), above=first)
     fate = above_mine(world, 2, keep_log=False)
     with pytest.raises(ServiceFault, match="nobody can tell"):
-        world.perform(Reinstate(body_ref(first)), held=seen(second), fates=[Unknown(fate)])
+        world.perform(Reinstate(body_ref(first), world.body_of(first)), held=seen(second), fates=[Unknown(fate)])
 
 
 def test_a_roll_back_and_a_renewal(world):
     first = world.by_another(item("a"))
     second = world.by_another(item("b"), above=first)
-    made = world.perform(Reinstate(body_ref(first)), held=seen(second))
+    made = world.perform(Reinstate(body_ref(first), world.body_of(first)), held=seen(second))
     assert (made.head.seq, read_items(world, made.head)) == (3, ["a"])
     kept = world.perform(Renew(), held=seen(made.head))
     assert (kept.head.seq, kept.made, read_items(world, kept.head)) == (4, True, ["a"])
     assert len(world.of(transaction_steps.Store)) == 1  # the copy in the log
-    assert world.perform(Reinstate(body_ref(first)), held=seen(kept.head)).made is False
+    assert world.perform(Reinstate(body_ref(first), world.body_of(first)), held=seen(kept.head)).made is False
+
+
+def carried_at_its_place(world):
+    return unpack(head.FORM, world.files[HEAD][0]).carried
+
+
+def test_a_small_body_is_carried_on_by_every_head_over_it(world):
+    first = world.perform(mine(item("a")))
+    assert not any("/bodies/" in place for place in world.files)
+    beat = world.perform(Renew(), held=seen(first.head))
+    assert [step.place for step in world.of(Read)] == [locations.trust(2), HEAD], "the head brings it"
+    world.perform(mine(item("b"), last=frozenset({beat.digest})), held=seen(beat.head))
+    back = world.perform(Reinstate(body_ref(first.head), world.body_of(first.head)), held=seen(beat.head))
+    assert sshsig.sha256(carried_at_its_place(world)) == back.head.body_sha256 == first.head.body_sha256
+    copies = [unpack(head.FORM, data).carried for place, (data, _) in world.files.items() if "/log/" in place]
+    assert len(copies) == 4
+    assert all(copies)
+    assert not any("/bodies/" in place for place in world.files)
+
+
+@pytest.mark.parametrize("behind", [b"", b"rubbish"])
+def test_a_body_that_was_taken_from_behind_the_head_is_read_from_its_copy(world, behind):
+    first = world.perform(mine(item("a")))
+    signed = unpack(head.FORM, first.data).signed
+    world.files[HEAD] = (head.carrying(signed, behind), world.rev())
+    made = world.perform(mine(item("b")), held=seen(first.head))
+    assert read_items(world, made.head) == ["a", "b"]
+    world.files[HEAD] = (head.carrying(unpack(head.FORM, made.data).signed, behind), world.rev())
+    beat = world.perform(Renew(), held=seen(made.head))
+    assert (beat.head.seq, carried_at_its_place(world)) == (3, world.body_of(made.head))
+
+
+def test_a_body_that_lies_in_a_file_of_its_own_is_taken_along(world):
+    other = world.by_another(item("a"))
+    beat = world.perform(Renew(), held=seen(other))
+    assert sshsig.sha256(carried_at_its_place(world)) == beat.head.body_sha256 == other.body_sha256
+
+
+def test_a_large_body_is_stored_and_not_carried(world):
+    many = [Item(f"{number:05}", 1, sshsig.sha256(b"%d" % number), str(number)) for number in range(3_000)]
+    made = world.perform(mine(*many))
+    assert made.head.body_len > head.MAX_CARRIED
+    assert world.of(transaction_steps.Store)[0].place == locations.body(made.head.body_sha256)
+    assert carried_at_its_place(world) == b""
+    world.perform(Renew(), held=seen(made.head))
+    assert [step.place.split("/")[1] for step in world.of(transaction_steps.Store)] == ["log"]
+    assert made.stored == made.parts
+
+
+def test_who_can_carry_nothing_on_makes_no_head(world):
+    first = world.perform(mine(item("a")))
+    for place, (data, _) in list(world.files.items()):
+        world.files[place] = (unpack(head.FORM, data).signed, world.rev())
+    with raises("BODY_MISSING"):
+        world.perform(Renew(), held=seen(first.head))
+    assert len(world.heads) == 1
 
 
 def test_nothing_is_renewed_where_nothing_was_published(world):
@@ -297,7 +351,7 @@ def test_a_head_that_this_machine_put_there_itself_is_not_read(world):
         held=seen(first.head),
         channel_view=remembered(world, first),
     )
-    assert [type(step).__name__ for step in world.steps] == ["Store", "Store", "Intend", "Swap"]
+    assert [type(step).__name__ for step in world.steps] == ["Store", "Intend", "Swap"]
     assert (again.head.seq, again.rev) == (2, world.files[HEAD][1])
 
 
@@ -364,4 +418,4 @@ def test_a_large_list_of_others_is_read_shard_by_shard(world):
     world.files[HEAD] = (head.sign(payload, [ENGINE]), world.rev())
     made = world.perform(mine(item("data/x")), held=seen(payload))
     assert made.head.entry_count == 50_002
-    assert len(world.of(transaction_steps.Store)) <= 4  # the shard it is in, the index, the log
+    assert len(world.of(transaction_steps.Store)) <= 3  # the shard it is in, the log; the index is carried

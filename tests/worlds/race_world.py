@@ -12,9 +12,10 @@ from typing import NamedTuple
 from manifest_world import ENGINE, NOW, make_trust
 
 from huracan_sync.errors import Busy, ServiceFault
-from huracan_sync.manifest import body, head, locations
+from huracan_sync.manifest import body, head, locations, sshsig
 from huracan_sync.manifest.checks import Mark
 from huracan_sync.manifest.entries import Item
+from huracan_sync.manifest.envelope import unpack
 from huracan_sync.signing import transaction as acts
 from huracan_sync.signing.merge import Change, change_of
 from huracan_sync.signing.next_head import SeenHead, StoredFile, body_ref
@@ -60,6 +61,12 @@ class Dropbox:
     def store(self, place, data):
         if self.files.get(place, (None,))[0] != data:
             self.files[place] = (data, self.rev())
+
+    def body_of(self, payload):
+        """The body that a head names: in a file of its own, or as some head carries it."""
+        own = self.files.get(locations.body(payload.body_sha256))
+        carried = (unpack(head.FORM, data).carried for data in reversed(self.heads))
+        return own[0] if own else next(each for each in carried if sshsig.sha256(each) == payload.body_sha256)
 
     def swap(self, step):
         stored = self.files.get(step.place)
@@ -146,7 +153,7 @@ class Machine:
         self.intents.clear()
         if not lossless and self.dropbox.heads and self.chance.random() < self.rollbacks:
             earlier = head.linked(data := self.chance.choice(self.dropbox.heads), head.digest_of(data))
-            yield from self.publish(Reinstate(body_ref(earlier)), lossless)
+            yield from self.publish(Reinstate(body_ref(earlier), self.dropbox.body_of(earlier)), lossless)
             return
         channel_view = None
         if not lossless:
@@ -284,8 +291,7 @@ def race(seed, *, machines=3, paths=4, rounds=3, rollbacks=0.0):
 def read_items(dropbox, payload):
     found = dropbox.lists.get(payload.body_sha256)
     if found is None:
-        data = dropbox.files[locations.body(payload.body_sha256)][0]
-        items = body.read(payload, TRUST.policy(CHANNEL), lambda *_: data)
+        items = body.read(payload, TRUST.policy(CHANNEL), lambda *_: dropbox.body_of(payload))
         found = dropbox.lists[payload.body_sha256] = {item.path: item.rev for item in items}
     return found
 

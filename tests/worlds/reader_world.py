@@ -131,6 +131,9 @@ class Peer:
 class Publisher:
     """One honest publisher of one channel."""
 
+    carries = False
+    """Whether a small body travels in the head file."""
+
     def __init__(self, peer, clock, channel="champions", who=ENGINE, rules=None):
         self.peer = peer
         self.clock = clock
@@ -154,7 +157,8 @@ class Publisher:
     def publish_items(self, items: list[Item], **changes):
         self.made = body_writer.encode(self.channel, items)
         for part in self.made.parts():
-            if part.path not in self.peer.files:
+            travels = self.carries and len(part.data) <= head.MAX_CARRIED
+            if part.path not in self.peer.files and not travels:
                 self.peer.put(part.path, part.data)
         return self.beat(**changes)
 
@@ -162,6 +166,7 @@ class Publisher:
         """A new head over the same body."""
         self.seq += 1
         data, digest = self.head(**changes)
+        data = head.carrying(data, self.made.data) if self.carries else data
         self.digests[self.epoch, self.seq] = self.prev = digest
         self.peer.put(locations.log(self.channel, self.epoch, self.seq, digest), data)
         self.peer.put(locations.head(self.channel), data)

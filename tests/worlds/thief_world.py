@@ -41,6 +41,7 @@ from huracan_sync.engine.read_revisions import ReadRevisions
 from huracan_sync.engine.settings import Settings
 from huracan_sync.errors import HuracanError
 from huracan_sync.manifest import head, rotation, sshsig
+from huracan_sync.manifest.envelope import unpack
 from huracan_sync.manifest.signer import Signer
 from huracan_sync.manifest.trust import parse_pin
 from huracan_sync.operations import migrate, renames
@@ -102,7 +103,16 @@ class Thief:
 
     def moves(self):
         often = [self._overwrite, self._put_back, self._plant, self._carry_across]
-        return [*often, *often, self._delete, self._touch, self._swap_bytes, self._forge, self._roll_all_back]
+        return [
+            *often,
+            *often,
+            self._delete,
+            self._touch,
+            self._swap_bytes,
+            self._forge,
+            self._pack_anew,
+            self._roll_all_back,
+        ]
 
     def _put(self, path, data):
         files.put(self.remote, path, data)
@@ -156,8 +166,7 @@ class Thief:
             newest = head.linked(self.loot[path][-1], head.digest_of(self.loot[path][-1]))
         except HuracanError:
             return
-        bodies = [data for path in known if "/bodies/" in path for data in self.loot[path]]
-        data = chance.choice(bodies)
+        data = chance.choice(self._bodies(known))
         later = msgspec.structs.replace(
             newest,
             seq=newest.seq + chance.choice([1, 2, 1000]),
@@ -166,7 +175,23 @@ class Thief:
             body_sha256=hashlib.sha256(data).digest(),
             body_len=len(data),
         )
-        self._put(path, head.sign(later, [STOLEN]))
+        self._put(path, head.carrying(head.sign(later, [STOLEN]), data))
+
+    def _pack_anew(self, chance, paths, known):
+        """A head or its copy in the log as it is signed, with no body, or another behind it."""
+        path = chance.choice([path for path in known if path.endswith(".hzh")] or known)
+        with contextlib.suppress(HuracanError):
+            signed = unpack(head.FORM, chance.choice(self.loot[path])).signed
+            self._put(path, head.carrying(signed, chance.choice([b"", b"rubbish", *self._bodies(known)])))
+
+    def _bodies(self, known):
+        """Every body he ever saw, also those that heads carry."""
+        bodies = [data for path in known if "/bodies/" in path for data in self.loot[path]]
+        for path in (path for path in known if path.endswith(".hzh")):
+            for data in self.loot[path]:
+                with contextlib.suppress(HuracanError):
+                    bodies.append(unpack(head.FORM, data).carried)
+        return [data for data in bodies if data] or [b"none yet"]
 
 
 class Beginning:

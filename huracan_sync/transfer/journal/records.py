@@ -102,7 +102,7 @@ class SignedState(msgspec.Struct, frozen=True):
     due_ms: int
     """When it wants to be renewed, milliseconds since 1970."""
     parts: tuple[bytes, ...]
-    """SHA-256 of the body and its shards: they lie in Dropbox."""
+    """SHA-256 of the body and its shards, as far as they lie in Dropbox in files of their own."""
     changes: int
     """The pair's count of changes when its files were listed."""
     shared: bool = False

@@ -108,6 +108,7 @@ def fuzz_head(provider: atheris.FuzzedDataProvider) -> None:
         data = data if provider.ConsumeBool() else head.FORM.magic + data
     else:
         data = envelope(provider, head.FORM, spell(provider, bend(provider, RIGHT["head"])))
+        data = head.carrying(data, provider.ConsumeBytes(20)) + provider.ConsumeBytes(provider.ConsumeIntInRange(0, 5))
     world.open_head(data)
 
 

@@ -74,13 +74,18 @@ def signed(public, namespace, payload, signature):  # 1
 
 
 def envelope(data, magic, most, code):  # 1
-    need(len(data) <= 11 + most + 8 * 80 and data[:8] == magic and len(data) >= 11, code)
+    need(len(data) <= 11 + most + 8 * 80 + 4 + 65_536 and data[:8] == magic and len(data) >= 11, code)
     length, count = int.from_bytes(data[8:10], "big"), data[10]
-    need(length <= most and 1 <= count <= 8 and len(data) == 11 + length + 80 * count, code)
-    pairs = [data[at : at + 80] for at in range(11 + length, len(data), 80)]
+    end = 11 + length + 80 * count
+    need(length <= most and 1 <= count <= 8 and len(data) >= end, code)
+    behind = data[end:]
+    if behind:
+        need(magic == b"HZHEAD1\n" and len(behind) > 4 and len(behind) - 4 <= 65_536, code)
+        need(int.from_bytes(behind[:4], "big") == len(behind) - 4, code)
+    pairs = [data[at : at + 80] for at in range(11 + length, end, 80)]
     ids = [pair[:16] for pair in pairs]
     need(rising(ids), code)
-    return data[11 : 11 + length], {pair[:16]: pair[16:] for pair in pairs}
+    return data[11 : 11 + length], {pair[:16]: pair[16:] for pair in pairs}, behind[4:]
 
 
 def rising(values):
@@ -190,14 +195,14 @@ class Trust:
 
 
 def trust_file(data):
-    payload, signatures = envelope(data, b"HZTRST1\n", 60_000, "TRUST_FORMAT")
+    payload, signatures, _ = envelope(data, b"HZTRST1\n", 60_000, "TRUST_FORMAT")
     made = Trust(payload)
     made.check_threshold(payload, signatures)
     return made
 
 
 def judge_trust(data, pin=None, after=None):
-    payload, signatures = envelope(data, b"HZTRST1\n", 60_000, "TRUST_FORMAT")
+    payload, signatures, _ = envelope(data, b"HZTRST1\n", 60_000, "TRUST_FORMAT")
     if after is not None:
         old = trust_file(after)
         old.check_threshold(payload, signatures)
@@ -232,7 +237,7 @@ def judge_head(data, trust, channel, now):
     policy = held.policy(channel)
     need(policy, "CHANNEL_UNKNOWN")
     _, epoch, ids, threshold, max_age_s, _, _, _, max_entries = policy
-    payload, signatures = envelope(data, b"HZHEAD1\n", 2_048, "HEAD_FORMAT")
+    payload, signatures, carried = envelope(data, b"HZHEAD1\n", 2_048, "HEAD_FORMAT")
     counted, foreign, revoked = [], False, False
     for each, signature in signatures.items():  # step 4
         key = held.keys.get(each)
@@ -256,6 +261,20 @@ def judge_head(data, trust, channel, now):
     inside = [key for key in counted if key[3] <= created and max(created, now) < key[4]]
     need(len(inside) >= threshold, "KEY_WINDOW")
     need(body_len <= 64 << 20 and raw_len <= 256 << 20 and count <= max_entries, "LIMIT")
+    return value, carried
+
+
+def judge_list(data, trust, channel, now, parts, copy=None):  # 2
+    """A head, and the list that it names: behind it, among the files of bodies, or behind its copy in the log."""
+    value, carried = judge_head(data, trust, channel, now)
+    sha, body_len, raw_len, count = value[10:14]
+    if carried:
+        parts = {**parts, sha: carried}
+    elif sha not in parts and copy is not None:
+        parts = {**parts, sha: envelope(copy, b"HZHEAD1\n", 2_048, "BODY_MISSING")[2]}
+    need(parts.get(sha), "BODY_MISSING")
+    *_, kinds, _, most = trust_file(trust).policy(channel)
+    judge_body(parts, sha, body_len, raw_len, count, channel=channel, kinds=kinds, max_entries=most)
 
 
 # --- the way back, 7
@@ -272,7 +291,7 @@ def skipped(seq):  # 2
 
 def judge_link(data, mark, log):
     epoch, seen, digest = mark
-    payload, _ = envelope(data, b"HZHEAD1\n", 2_048, "GAP")
+    payload, *_ = envelope(data, b"HZHEAD1\n", 2_048, "GAP")
     while True:
         _, root_id, channel, said_epoch, seq, _, _, _, prev, skip, *_ = unpacked(payload, "GAP")
         if said_epoch != epoch or seq <= seen:
@@ -284,7 +303,7 @@ def judge_link(data, mark, log):
             need(wanted == digest, "GAP")
             return
         need(at in log, "GAP")
-        payload, _ = envelope(log[at], b"HZHEAD1\n", 2_048, "GAP")
+        payload, *_ = envelope(log[at], b"HZHEAD1\n", 2_048, "GAP")
         need(sha256(payload) == wanted, "GAP")
         below = unpacked(payload, "GAP")
         need(below[1:5] == [root_id, channel, epoch, at], "GAP")

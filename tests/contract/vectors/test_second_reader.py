@@ -22,6 +22,14 @@ def test_heads(vector):
     assert second.answer(second.judge_head, *judged) in expected(vector)
 
 
+@pytest.mark.parametrize("vector", vectors("carried"))
+def test_carried(vector):
+    judged = (read(vector["head"]), read(vector["trust"]), vector["channel"], vector["now_ms"])
+    parts = {bytes.fromhex(sha256): read(data) for sha256, data in vector["parts"].items()}
+    copy = read(vector["copy"]) if "copy" in vector else None
+    assert second.answer(second.judge_list, *judged, parts, copy) in expected(vector)
+
+
 @pytest.mark.parametrize("vector", vectors("trusts"))
 def test_trusts(vector):
     after = read(vector["after"]) if "after" in vector else None
