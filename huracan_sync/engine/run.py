@@ -74,13 +74,20 @@ def run_once(context: EngineContext, settings: Settings) -> RunReport:
         if not context.stop.is_set():
             deliver(context)
     did_anything = report.restored or any(outcome.files for outcome in report.kinds.values())
-    if len(report.missing_folders) == len(settings.folders()) and not did_anything and not report.failed:
-        message = f"none of the folders exists: {', '.join(report.missing_folders.values())}"
+    absent = report.missing_folders | _made_by_restoring(settings)
+    if len(absent) == len(settings.folders()) and not did_anything and not report.failed:
+        message = f"none of the folders exists: {', '.join(absent.values())}"
         report.failed["folders"] = ConfigError(message, hint="run it where the engine runs, or set their names")
     report.ended_early = context.stop.is_set()
     report.pending = len(context.pending())
     report.requests = (context.remote.wire.meter.read() - before).requests
     return report
+
+
+def _made_by_restoring(settings: Settings) -> dict[str, str]:
+    """The folder of candles where it is empty: an earlier run in the wrong place has left it."""
+    folder = settings.folders().get("data_cache")
+    return {"data_cache": folder} if folder and Path(folder).is_dir() and not any(Path(folder).iterdir()) else {}
 
 
 def _restore_and_pass(context: EngineContext, settings: Settings, report: RunReport) -> None:

@@ -147,6 +147,9 @@ def test_folders_that_do_not_exist_are_said_and_none_at_all_is_not_good(machine)
     report = run_once(machine.sync(settings=settings).context, settings)
     assert not report.is_good
     assert isinstance(report.failed["folders"], ConfigError)
+    assert (machine.work / "data/candles").is_dir(), "restoring made it"
+    again = run_once(machine.sync(settings=settings).context, settings)
+    assert "data/candles" in str(again.failed["folders"]), "a folder that we have made tells of no engine"
     machine.write({"logs/a.log": "a"})
     report = run_once(machine.sync(settings=settings).context, settings)
     assert report.is_good
