@@ -16,8 +16,9 @@ anything outside it, or needs what only the emulator has, is skipped and listed.
 addresses are taken out of report and cassettes; nothing is written that still looks like one. Some 250 scenarios send
 about 2,000 requests and 60 MB, and take ten minutes.
 
-The exit code is 0 if nothing differs, 1 if something does, 64 if the command cannot be used so, 77 without a login.
-With HURACAN_SYNC_API it runs against an emulator, as its own test does.
+The exit code is 0 if nothing differs, 1 if something does or could not be cleaned up, 64 if the command cannot be used
+so, 69 if Dropbox cannot be reached, 77 without a login or a scope. With HURACAN_SYNC_API it runs against an emulator, as
+its own test does.
 """
 
 import argparse
@@ -44,9 +45,13 @@ from record_cassettes import record, write_as_another_client
 from scenario_player import SCENARIOS, Player, alternatives, shown_answer
 
 from huracan_sync import __version__
-from huracan_sync.auth import login_calls, pkce, token_endpoint
+from huracan_sync.auth import pkce, token_endpoint
+from huracan_sync.cli.runner import exit_code
 from huracan_sync.emulator.routes.table import ROUTES
-from huracan_sync.errors import HuracanError, UsageError
+from huracan_sync.errors import Conflict, HuracanError, NotAuthorized, UsageError
+from huracan_sync.remote.client import Remote
+from huracan_sync.remote.delete import remove_folder
+from huracan_sync.remote.files import create_folder
 from huracan_sync.remote.http import Endpoint, Wire
 from huracan_sync.secret import Secret
 
@@ -136,6 +141,8 @@ class Login:
     access_token: str
     wire: Wire
     secrets: dict[str, str] = field(default_factory=dict)
+    account: Json = field(default_factory=dict)
+    """What Dropbox says of the account, so that it can be taken out of the report."""
 
     def token(self, scopes: frozenset[str] = SCOPES) -> str:
         """A fresh access token of these scopes."""
@@ -143,13 +150,26 @@ class Login:
         self.secrets[grant.access_token.reveal()] = "ACCESS-TOKEN"
         return grant.access_token.reveal()
 
-    def call(self, route: str, argument: Any) -> tuple[int, Any]:
-        """Status and JSON of one call of this script itself."""
-        headers = {"Content-Type": "application/json"}
-        url = f"{self.wire.endpoint.api}/2/{route}"
-        body = json.dumps(argument).encode()
-        answer = self.wire.exchange(url, headers=headers, token=Secret(self.access_token), body=body)
-        return answer.status, json.loads(answer.body) if answer.status != 400 else answer.body.decode()
+    def remote(self) -> Remote:
+        """For what this script itself asks and does: as patient as the product."""
+        return Remote(self.wire, OwnTokens(self))
+
+
+class OwnTokens:
+    """Access tokens for the calls of this script itself."""
+
+    def __init__(self, login: Login) -> None:
+        self._login, self._token = login, Secret(login.access_token)
+
+    def token(self) -> Secret:
+        """The newest."""
+        return self._token
+
+    def renew(self, rejected: Secret) -> Secret:
+        """A fresh one."""
+        if rejected == self._token:
+            self._token = Secret(self._login.token())
+        return self._token
 
 
 def log_in(app_key: str, endpoint: Endpoint, ask: Ask) -> Login:
@@ -179,23 +199,44 @@ def take(login: Login, folder: str) -> bool:
     Raises:
         UsageError: something is there already; it is left alone.
     """
-    status, answer = login.call("files/list_folder", {"path": folder, "limit": 1})
-    if status == 200 and not answer["entries"] and not answer["has_more"]:
-        return False
-    missing = status == 409 and answer["error_summary"].startswith("path/not_found")
-    if not missing:
+    remote = login.remote()
+    try:
+        if create_folder(remote, folder):
+            return True
+        is_empty = not remote.rpc("files/list_folder", {"path": folder, "limit": 1}, dict[str, Any])["entries"]
+    except Conflict:
+        is_empty = False
+    if not is_empty:
         raise UsageError(
             f"{folder} is there already and is not an empty folder",
             hint="name a folder that does not exist: this command removes what it finds there in the end",
         )
-    login.call("files/create_folder_v2", {"path": folder})
-    return True
+    return False
 
 
-def clear(login: Login, folder: str, *, made: bool) -> None:
-    """Remove what this run made; nothing else is below the folder."""
+def clear(login: Login, folder: str, *, made: bool) -> bool:
+    """Remove what this run made; nothing else is below the folder. Returns whether all of it is gone."""
+    gone = True
     for path in [folder] if made else [f"{folder}/scenarios", f"{folder}/cassettes"]:
-        login.call("files/delete_v2", {"path": path})
+        try:
+            remove_folder(login.remote(), path)
+        except HuracanError as error:
+            print(f"{path} could not be removed: {error}\n  hint: delete it by hand", file=sys.stderr)
+            gone = False
+    return gone
+
+
+def withdraw(login: Login) -> bool:
+    """Withdraw this run's login. Returns whether it is withdrawn."""
+    try:
+        login.remote().rpc("auth/token/revoke", None, object)
+    except NotAuthorized:
+        return True  # the answer to the call before was lost
+    except HuracanError as error:
+        hint = "withdraw it at https://www.dropbox.com/account/connected_apps"
+        print(f"the login could not be withdrawn: {error}\n  hint: {hint}", file=sys.stderr)
+        return False
+    return True
 
 
 # -- playing and recording ---------------------------------------------------------------------------------------
@@ -349,8 +390,7 @@ def written(report: Report, login: Login, service: str) -> str:
 
 def _without_secrets(text: str, login: Login) -> str:
     pencil = tools.Pencil({secret: word for secret, word in login.secrets.items() if secret})
-    _, account = login.call("users/get_current_account", None)
-    pencil.learn(account)
+    pencil.learn(login.account)
     text = str(pencil.blacken(text))
     for what, pattern in tools.SECRETS.items():
         text = pattern.sub(f"({what})", text)
@@ -374,30 +414,44 @@ def main(arguments: Sequence[str] | None = None, *, ask: Ask = ask_person) -> in
     parser.add_argument("--cassettes", type=Path, default=tools.CASSETTES, metavar="DIR", help="default: %(default)s")
     parser.add_argument("--report", type=Path, default=Path("live-report.md"), help="default: %(default)s")
     options = parser.parse_args(arguments)
-    endpoint = Endpoint.from_environment(os.environ)
     report = Report()
     try:
+        endpoint = Endpoint.from_environment(os.environ)
+        _check_writable(options.report)
         login = log_in(options.app_key, endpoint, ask)
     except HuracanError as error:
-        print(f"no login: {error}", file=sys.stderr)
-        return 77
+        return _said(error)
+    cleaned = True
     try:
+        login.account = login.remote().rpc("users/get_current_account", None, dict[str, Any])
         made = take(login, options.folder)
         try:
             play_all(login, options.folder, options.only, report)
             if not options.no_cassettes:
                 record_all(login, options.folder, options.cassettes, ask, report)
         finally:
-            clear(login, options.folder, made=made)
+            cleaned = clear(login, options.folder, made=made)
         service = "Dropbox" if endpoint.is_dropbox else "An emulator"
         options.report.write_text(written(report, login, service), encoding="utf-8")
-    except UsageError as error:
-        print(f"{error}\n  hint: {error.hint}", file=sys.stderr)
-        return 64
+    except HuracanError as error:
+        return _said(error)
     finally:
-        login_calls.revoke(login.wire, Secret(login.access_token))
+        cleaned &= withdraw(login)
     print(f"{options.report}: {len(report.differences)} differences", file=sys.stderr)
-    return int(report.differs)
+    return int(report.differs or not cleaned)
+
+
+def _check_writable(report: Path) -> None:
+    """Raise `UsageError` where no report can be written: before ten minutes of work, not after."""
+    try:
+        report.open("a", encoding="utf-8").close()
+    except OSError as error:
+        raise UsageError(f"no report can be written to {report}: {error.strerror}", hint="name another file") from error
+
+
+def _said(error: HuracanError) -> int:
+    print(f"{error}\n  hint: {error.hint}", file=sys.stderr)
+    return 64 if isinstance(error, UsageError) else exit_code(error)
 
 
 if __name__ == "__main__":

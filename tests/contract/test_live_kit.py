@@ -181,3 +181,51 @@ def test_most_scenarios_can_be_played(live):
     skipped = [each["name"] for each in scenarios if live.why_not(each, values)]
     assert len(skipped) < 45
     assert len(scenarios) - len(skipped) > 180
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        {"fault": "server_error", "status": 503},
+        {"fault": "server_error", "status": 400, "body": "html"},
+        {"fault": "rate_limited", "retry_after": 0},
+        {"fault": "close"},
+    ],
+    ids=["503", "a stray 400", "429", "no answer"],
+)
+@pytest.mark.parametrize(
+    "route", ["files/create_folder_v2", "files/delete_v2", "users/get_current_account", "auth/token/revoke"]
+)
+def test_a_hiccup_does_not_spoil_the_calls_of_the_kit_itself(run, dropbox, route, fault):
+    dropbox.faults({"route": route, "nth": 1, **fault})
+    code, report = run("--no-cassettes", "--only", "check-user-echo")
+    assert code == 0
+    assert "Scenarios: 1 as expected, 0 different" in report
+    assert paths(client(dropbox)) == set()
+    assert dropbox.log()["requests"][route] > 1
+
+
+def test_what_could_not_be_cleaned_up_is_said(run, dropbox, capsys):
+    refused = {"fault": "error", "tags": ["path_write", "no_write_permission"]}
+    dropbox.faults(
+        {"route": "files/delete_v2", "path": "/Scratch", **refused},
+        {"route": "auth/token/revoke", "fault": "server_error", "status": 409},
+    )
+    code, report = run("--no-cassettes", "--only", "list-empty-folder")
+    assert code == 1
+    assert "0 different" in report
+    said = capsys.readouterr().err
+    assert "/Scratch could not be removed: " in said
+    assert "the login could not be withdrawn: " in said
+
+
+def test_a_login_without_the_scopes_is_not_taken_for_a_folder_that_is_there(run, dropbox, capsys):
+    dropbox.faults({"route": "files/create_folder_v2", "fault": "missing_scope"})
+    assert run() == (77, "")
+    assert "files.content.write" in capsys.readouterr().err
+
+
+def test_a_report_that_cannot_be_written_is_said_before_anything_is_done(run, dropbox, tmp_path, capsys):
+    assert run("--report", str(tmp_path / "none" / "report.md"))[0] == 64
+    assert "no report can be written to" in capsys.readouterr().err
+    assert "files/list_folder" not in dropbox.log()["requests"]
