@@ -17,8 +17,8 @@ addresses are taken out of report and cassettes; nothing is written that still l
 about 2,000 requests and 60 MB, and take ten minutes.
 
 The exit code is 0 if nothing differs, 1 if something does or could not be cleaned up, 64 if the command cannot be used
-so, 69 if Dropbox cannot be reached, 77 without a login or a scope. With HURACAN_SYNC_API it runs against an emulator, as
-its own test does.
+so, 69 if Dropbox cannot be reached, 77 without a login or a scope. With HURACAN_SYNC_API it runs against an emulator,
+as its own test does.
 """
 
 import argparse
