@@ -22,7 +22,7 @@ MAKES_OR_ENDS_A_LOGIN = {"authorize", "logout"}
 _UNKNOWN_VERB = re.compile(r"argument (?:VERB|WHAT): invalid choice: '([^']*)'")
 _UNKNOWN_CHOICE = re.compile(r"argument (\S+): invalid choice: '([^']*)'")
 _NO_NUMBER = re.compile(r"argument (\S+): invalid (int|float) value: ('[^']*')")
-_UNKNOWN_OPTIONS = re.compile(r"unrecognized arguments: (.*)")
+_UNKNOWN_OPTIONS = re.compile(r"unrecognized arguments: (.*)", re.DOTALL)
 
 
 class Parser(argparse.ArgumentParser):
@@ -38,8 +38,11 @@ class Parser(argparse.ArgumentParser):
         if self.as_json:
             document = {"error": "UsageError", "message": message, "hint": f"see `{self._help()}`"}
             self._print_document({**document, "retryable": False, "facts": {}})
+        from huracan_sync.cli.output import harmless  # noqa: PLC0415 - start-up time
+
         # The whole usage would push what is wrong off the screen.
-        self.exit(2, f"{self.prog}: error: {message}\n  usage: {self._short_usage()}\n  hint: see `{self._help()}`\n")
+        usage = f"  usage: {self._short_usage()}\n  hint: see `{self._help()}`\n"
+        self.exit(2, f"{self.prog}: error: {harmless(message)}\n{usage}")
 
     def print_help(self, file: SupportsWrite[str] | None = None) -> None:
         """As argparse's; a document where machines asked."""
@@ -79,6 +82,8 @@ class Parser(argparse.ArgumentParser):
             return f"{found[1]} {found[3]} is no {'whole number' if found[2] == 'int' else 'number'}"
         if found := _UNKNOWN_OPTIONS.match(message):
             words = found[1].split()
+            if not words:
+                return "an argument too many is empty: is a variable not set?"
             wrong = next((word for word in words if word.startswith("-")), words[0])
             near = _did_you_mean(wrong.partition("=")[0], self.spellings()) if wrong.startswith("-") else ""
             return message + near

@@ -63,7 +63,7 @@ _BY_SUFFIX = {
     "lightgbm": Kind.LIGHTGBM,
     **dict.fromkeys(("ubj", "xgb"), Kind.XGBOOST),
     **dict.fromkeys(("csv", "tsv"), Kind.CSV),
-    **dict.fromkeys(("txt", "log", "md", "yaml", "yml", "toml", "ini"), Kind.TEXT),
+    **dict.fromkeys(("txt", "log", "md", "yaml", "yml", "toml", "ini", "jsonl", "ndjson"), Kind.TEXT),
     "npy": Kind.NUMPY,
     **dict.fromkeys(("feather", "arrow"), Kind.ARROW),
     # Pickles, and containers of them: scikit-learn, PyTorch, dill, Keras (whose Lambda layers are code), HDF5.
@@ -177,7 +177,7 @@ def _is_onnx(first: bytes) -> bool:
 
 
 def _is_xgboost(first: bytes) -> bool:
-    return first[:1] == b"{" and (b"learner" in first or b"version" in first)
+    return first[:1] == b"{" and b"learner" in first
 
 
 def _is_text(first: bytes) -> bool:
@@ -213,8 +213,8 @@ def is_tar(first: bytes) -> bool:
 _PROOFS: dict[Kind, Callable[[bytes], bool]] = {
     Kind.PARQUET: lambda first: first[:4] in {b"PAR1", b"PARE"},
     Kind.JSON: _is_json,
-    Kind.ONNX: _is_onnx,
     Kind.SAFETENSORS: _is_safetensors,
+    Kind.ONNX: _is_onnx,
     Kind.LIGHTGBM: lambda first: re.match(rb"tree\r?\nversion=", first) is not None,
     Kind.XGBOOST: _is_xgboost,
     Kind.CSV: _is_text,

@@ -97,6 +97,24 @@ def test_misspelled_words_are_usage_errors_with_a_suggestion(words, said, capsys
     assert said in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("word", ["", " ", "\n"])
+@pytest.mark.parametrize("more", [[], ["--json"]])
+def test_an_empty_word_too_many_is_a_usage_error(word, more, capsys):
+    with pytest.raises(SystemExit) as end:
+        cli.main(["ls", "/", word, *more])
+    assert end.value.code == 2
+    assert "ls: error: an argument too many is empty" in capsys.readouterr().err.replace("huracan-sync: ", "ls: ")
+
+
+def test_what_a_terminal_acts_on_is_spelled_out_of_words_too(capsys):
+    """A shell makes words of names of files: `huracan-sync follow *`."""
+    with pytest.raises(SystemExit):
+        cli.main(["follow", "a\x1b]0;owned\x07", "--b\x1b[31m\u202e"])
+    said = capsys.readouterr().err
+    assert not set(said) & set("\x1b\x07\u202e")
+    assert r"a\x1b]0;owned\x07" in said
+
+
 def test_misspelled_words_for_machines(capsys):
     with pytest.raises(SystemExit):
         cli.main(["--json", "pus"])

@@ -93,6 +93,11 @@ PROVED = {
     ("a.json", "whole"): (b'{"a": [1, 2.5, "\xc3\xbc"]}', Kind.JSON),
     ("a.csv", "whole"): (b"a,b\n1,2\n", Kind.CSV),
     ("a.txt", "whole"): ("größe\n".encode(), Kind.TEXT),
+    ("a.jsonl", "whole"): (b'{"a": 1}\n{"a": 2}\n', Kind.TEXT),
+    ("a.safetensors", "a header that begins as ONNX does"): (
+        safetensors({"__metadata__": {"by": "u" * (0x0108 - 89)}, **TENSORS}, bytes(8)),
+        Kind.SAFETENSORS,
+    ),
     ("a.npy", "whole"): (npy("'<f8'", bytes(8)), Kind.NUMPY),
     ("a.npy", "dates"): (npy("'<M8[ns]'", bytes(8)), Kind.NUMPY),
     ("a.npy", "records of what an exchange calls its columns"): (
@@ -155,10 +160,22 @@ def test_what_its_structure_proves(case):
     assert kind_of(case[0], data) == kind
 
 
-@pytest.mark.parametrize("case", [case for case in PROVED if case[0] not in {"a.csv", "a.json", "a.xgb"}], ids=" ".join)
+@pytest.mark.parametrize(
+    "case", [case for case in PROVED if case[0] not in {"a.csv", "a.json", "a.jsonl", "a.xgb"}], ids=" ".join
+)
 def test_a_name_that_promises_nothing_is_no_matter(case):
     data, kind = PROVED[case]
     assert kind_of("models/champions/latest/BTCUSDT.bin", data) == kind
+
+
+def test_a_header_whose_length_may_begin_onnx_is_met():
+    data, _ = PROVED["a.safetensors", "a header that begins as ONNX does"]
+    assert data[:2] == b"\x08\x01"
+
+
+@pytest.mark.parametrize("text", [{"version": 3, "tree_info": []}, [1, {"version": 3}]])
+def test_json_of_no_booster_is_json_where_no_name_says_so(text):
+    assert kind_of("models/champions/latest/BTCUSDT.bin", json.dumps(text).encode()) is Kind.JSON
 
 
 @pytest.mark.parametrize("case", OTHERWISE, ids=" ".join)
