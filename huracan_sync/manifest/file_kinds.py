@@ -95,9 +95,8 @@ def sniff(first: bytes, *, size: int | None = None) -> Kind | None:
         first: how it begins, at least `SNIFF` bytes or all of it.
         size: how many bytes it has, if that is known.
     """
-    if first[:1] == b"\x80" and first[1:2] <= _LAST_PROTOCOL and not _is_safetensors(first):
-        return Kind.PICKLE
-    if first[:4] in _ARCHIVES or first[:2] == b"ZF" or is_tar(first):
+    is_marked = first[:1] == b"\x80" and first[1:2] <= _LAST_PROTOCOL and not _is_safetensors(first)
+    if is_marked or first[:4] in _ARCHIVES or first[:2] == b"ZF" or is_tar(first):
         return Kind.PICKLE
     if first[:6] == b"\x93NUMPY":
         return None if _is_numpy(first) else Kind.PICKLE
@@ -115,17 +114,13 @@ _ARCHIVES = frozenset({b"PK\x03\x04", b"PK\x05\x06", b"PK\x07\x08", b"\x89HDF"})
 def is_archive(last: bytes) -> bool:
     """Whether a file that ends like this is a zip archive, whatever stands before or behind it, as readers of zips see.
 
-    Python's takes the last end record in the last 64 KiB. It cares for nothing that comes after it, nor for how many
-    members it counts: the directory begins where its size says, unless there is a 64-bit record.
+    Python's counts no members: the directory begins where its size says, unless there is a 64-bit record.
     """
-    at = last.rfind(b"PK\x05\x06")
-    while at >= 0:
-        if len(last) - at >= 22:
-            size = int.from_bytes(last[at + 12 : at + 16], "little")
-            begins = last[at - size : at - size + 4] if size <= at else b"PK\x01\x02"  # or before all of this
-            if (size >= 46 and begins == b"PK\x01\x02") or last[max(0, at - 20) : at][:4] == b"PK\x06\x07":
-                return True
-        at = last.rfind(b"PK\x05\x06", 0, at)
+    for end in re.finditer(rb"(?=PK\x05\x06.{8}(.{4}).{6})", last, re.DOTALL):
+        at, size = end.start(), int.from_bytes(end[1], "little")
+        begins = last[at - size : at - size + 4] if size <= at else b"PK\x01\x02"  # or before all of this
+        if (size >= 46 and begins == b"PK\x01\x02") or last[max(0, at - 20) : at][:4] == b"PK\x06\x07":
+            return True
     return False
 
 
@@ -330,10 +325,8 @@ def _reads_as_pickle(first: bytes, *, size: int | None, up_to_a_call: bool = Fal
         if not stands:
             return False
         at, count = end, count + 1
-        if opcode.name in {"INST", "STACK_GLOBAL", "REDUCE"} or (opcode.name == "STOP" and count > 1):
-            return opcode.name != "STOP" or not up_to_a_call
-        if opcode.name == "STOP":
-            return False
+        if opcode.name in {"INST", "STACK_GLOBAL", "REDUCE", "STOP"}:
+            return opcode.name != "STOP" or (count > 1 and not up_to_a_call)
     return not is_whole and count >= _LEAST_OPCODES
 
 
@@ -381,10 +374,9 @@ def _argument_end(opcode: OpcodeInfo, first: bytes, at: int, size: int | None) -
 def _line_end(opcode: OpcodeInfo, first: bytes, at: int) -> int:
     end = first.find(b"\n", at)
     if end < 0:
-        is_long = len(first) - at >= _LONG_LINE and opcode.name in {"UNICODE", "INT", "LONG", "FLOAT"}
-        is_number = is_long and not first[at:].translate(None, _IN_NUMBERS)
+        is_number = opcode.name in {"INT", "LONG", "FLOAT"} and not first[at:].translate(None, _IN_NUMBERS)
         quoted = opcode.name == "STRING" and first[at : at + 1] in {b"'", b'"'}
-        raise _Cut(is_telling=quoted or is_number or (is_long and opcode.name == "UNICODE"))
+        raise _Cut(is_telling=quoted or ((is_number or opcode.name == "UNICODE") and len(first) - at >= _LONG_LINE))
     if opcode.name not in {"GLOBAL", "INST"}:
         return end + 1 if _LINES[opcode.name].fullmatch(first, at, end) else -1
     last = first.find(b"\n", end + 1)

@@ -47,8 +47,3 @@ def channel_of(remote_folder: str) -> str:
     """The channel of a remote folder where nobody named one: its last component, as far as that can be one."""
     last = remote_folder.rstrip("/").rpartition("/")[2].lower()
     return _NOT_IN_A_CHANNEL.sub("-", last)[:63].strip(".-") or "all"
-
-
-def likely_channels(path: str) -> list[str]:
-    """The channels that are called like a folder that a remote file lies in, the nearest first."""
-    return [channel_of(folder) for folder in reversed(path.strip("/").split("/")[:-1])]

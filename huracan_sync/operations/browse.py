@@ -11,7 +11,7 @@ from datetime import datetime
 import msgspec
 
 from huracan_sync.errors import NotFound, Refused
-from huracan_sync.manifest.scope import likely_channels, scope_of
+from huracan_sync.manifest.scope import scope_of
 from huracan_sync.reader import Snapshot
 from huracan_sync.reader.trust_store import TrustStore
 from huracan_sync.remote.client import Remote
@@ -20,7 +20,7 @@ from huracan_sync.remote.listing import FileMetadata, FolderMetadata, begun_agai
 from huracan_sync.remote.source import RemoteSource
 from huracan_sync.remote.stat import metadata
 from huracan_sync.signing.context import Context
-from huracan_sync.signing.fetch_manifest import channels_there
+from huracan_sync.signing.fetch_manifest import channels_there, likely_channels
 from huracan_sync.signing.open_reader import reader_at
 from huracan_sync.transfer.pair import Options, Pair
 from huracan_sync.tree.entry import Entry

@@ -26,7 +26,7 @@ from huracan_sync.errors import ContentMismatch, HuracanError, LocalFailure, Not
 from huracan_sync.manifest.locations import check_channel
 from huracan_sync.manifest.refusals import refused
 from huracan_sync.manifest.scope import channel_of, scope_of
-from huracan_sync.operations import restore_signed, restore_told
+from huracan_sync.operations import restore_told
 from huracan_sync.operations.places import one_of_each
 from huracan_sync.operations.restore_options import RestoreOptions, RestoreReport, Snapshot
 from huracan_sync.remote.client import Remote
@@ -135,7 +135,12 @@ class Restore:
         if self.options.unsigned:
             pair.monitor.note("nothing is verified: this is what lies in Dropbox, whoever put it there (--unsigned)")
             return None
-        signed = restore_signed.signed_of(self._context, pair, everywhere=everywhere)
+        keys = self._context.keys
+        if not (keys.exists() or keys.has_root_pin or (self._context.home / "trust").is_dir()):
+            return None  # this machine trusts nobody
+        from huracan_sync.operations.restore_signed import signed_of  # noqa: PLC0415 - cryptography, only where needed
+
+        signed = signed_of(self._context, pair, everywhere=everywhere)
         if signed is None:
             return None
         self._blocks = {fold(item.path): item.blocks for item in signed.items if item.blocks}
@@ -175,7 +180,7 @@ class Restore:
         pair, snapshot, manifest = self.pair, self.options.snapshot, self._manifest()
         changes = pair.find_changes(self.options, local_may_miss=True, manifest=manifest)
         if manifest is not None and not manifest.alone:
-            if not self._asked_all and restore_signed.is_another_asked(changes):
+            if not self._asked_all and changes.may_be_signed_elsewhere:
                 channels, manifest = self.report.verified_by, self._manifest(everywhere=True)
                 if self.report.verified_by != channels:
                     changes = pair.find_changes(self.options, local_may_miss=True, manifest=manifest)
@@ -191,19 +196,19 @@ class Restore:
         if damaged:
             changes.base.update(damaged)  # as if the damage had been synced: then only Dropbox changed
             steps = self._steps(changes)
-        if snapshot is None:
-            steps = restore_signed.without_strangers(steps, changes, active_names=self.options.active_names)
+        if snapshot is None and steps.copies:
+            from huracan_sync.operations.restore_signed import without_strangers  # noqa: PLC0415 - start-up time
+
+            steps = without_strangers(steps, changes, active_names=self.options.active_names)
         return pair.told(PairPlan(changes, steps), self.options.wanted, is_push=False)
 
     def _look_alikes(self, changes: ChangeSet) -> list[Problem]:
         """Files that Dropbox tells apart and this disk does not: none of them is touched."""
-        if all(each.path.isascii() for each in chain(changes.here.values(), restore_signed.everything_there(changes))):
+        if all(each.path.isascii() for each in chain(changes.here.values(), changes.everything_there())):
             return []
         from huracan_sync.tree.look_alikes import look_alikes  # noqa: PLC0415 - start-up time
 
-        alike = look_alikes(
-            {entry.path for entry in chain(changes.here.values(), restore_signed.everything_there(changes))}
-        )
+        alike = look_alikes({entry.path for entry in chain(changes.here.values(), changes.everything_there())})
         folders = {other: Path(*located(self.pair.disk, RelPath(other))).parent for other in alike.values()}
         folding = {folder for folder in {*folders.values()} if is_folding(folder)}
         return [Problem(p, one_to_this_disk(p, alike[p])) for p in sorted(alike) if folders[alike[p]] in folding]
@@ -211,9 +216,7 @@ class Restore:
     def _count_unsigned(self, changes: ChangeSet) -> None:
         """Count and name what nobody has signed, and what contradicts what is signed."""
         report, note = self.report, self.pair.monitor.note
-        there: set[str] = {
-            entry.path for entry in restore_signed.everything_there(changes) if fold(entry.path) not in changes.signed
-        }
+        there: set[str] = {entry.path for entry in changes.everything_there() if fold(entry.path) not in changes.signed}
         report.unsigned, report.unsigned_files = len(there), sorted(there)[:NAMED]
         report.contradicted = sorted(changes.contradicted)
         if there:
@@ -276,7 +279,7 @@ class Restore:
         pair.report_failures([restore_told.as_failure(conflict) for conflict in plan.steps.conflicts], report)
         if not copies:
             return []
-        outcome = self._fetch(copies, restore_signed.everything_there(changes), changes.stamps, changes.signed)
+        outcome = self._fetch(copies, changes.everything_there(), changes.stamps, changes.signed)
         report.failed += [self._as_refused(failure, changes) for failure in outcome.failures]
         report.left_out = sorted(outcome.left_out)
         if outcome.stopped:

@@ -10,7 +10,7 @@ from huracan_sync.errors import HuracanError, NotFound, NoTrust, Refused
 from huracan_sync.manifest import locations, rotation, trust
 from huracan_sync.manifest.entries import Item
 from huracan_sync.manifest.head import Opened
-from huracan_sync.manifest.scope import Scope, likely_channels
+from huracan_sync.manifest.scope import Scope, channel_of
 from huracan_sync.reader import Reader, Snapshot
 from huracan_sync.reader.trust_store import TrustStore
 from huracan_sync.remote.client import Remote
@@ -205,6 +205,11 @@ def _one_of_each(scope: Scope, lists: Mapping[str, list[Item]]) -> list[Item]:
             if other[1] is not item and rank(channel, item) < rank(*other):
                 chosen[fold(item.path)] = channel, item
     return sorted((item for _, item in chosen.values()), key=lambda item: item.path)
+
+
+def likely_channels(path: str) -> list[str]:
+    """The channels that are called like a folder that a remote file lies in, the nearest first."""
+    return [channel_of(folder) for folder in reversed(path.strip("/").split("/")[:-1])]
 
 
 def _doubt_revoked(context: Context, scope: Scope, journal: Journal | None) -> None:

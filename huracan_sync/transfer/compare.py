@@ -8,7 +8,7 @@ and of very many new files a stretch at a time.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from pathlib import Path
 from typing import NamedTuple
@@ -81,6 +81,16 @@ class ChangeSet(msgspec.Struct):
         """Whether a verified manifest lists exactly this content at that folded path."""
         listed = self.signed.get(key)
         return listed is not None and (listed.size, listed.content_hash) == (entry.size, entry.content_hash)
+
+    @property
+    def may_be_signed_elsewhere(self) -> bool:
+        """Whether another channel may know better: something new is signed by nobody, or something is not as signed."""
+        return bool(self.contradicted) or not self.there.keys() <= self.signed.keys()
+
+    def everything_there(self) -> Iterator[Entry]:
+        """What lies in Dropbox, or is to be taken for it."""
+        yield from self.there.values()
+        yield from (item.entry for key, item in self.synced.items() if key not in self.there)
 
     @property
     def unchanged(self) -> int:

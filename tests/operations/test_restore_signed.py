@@ -8,7 +8,7 @@ from machines import READ, Commands, Machine, publishing, write
 from publishing_machine import DATA, Publisher
 
 from huracan_sync.errors import Refused
-from huracan_sync.operations import restore_signed
+from huracan_sync.operations.restore_signed import signed_of
 from huracan_sync.remote import files
 from huracan_sync.remote.delete import remove_whatever
 
@@ -127,8 +127,7 @@ def test_a_machine_that_trusts_nobody_asks_nothing(dropbox, tmp_path, clock, pub
     publisher.push()
     fresh = Machine(dropbox, tmp_path / "fresh", scopes=READ, clock=clock)
     with fresh.context().pair(tmp_path / "to", DATA) as pair:
-        asked = publisher.counted(lambda: restore_signed.signed_of(fresh.context(), pair, everywhere=True))
-    assert asked == (0, None)
+        assert publisher.counted(lambda: signed_of(fresh.context(), pair, everywhere=True)) == (0, None)
 
 
 # --- what the thief did -------------------------------------------------------------------------------------------
