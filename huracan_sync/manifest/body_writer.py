@@ -1,18 +1,21 @@
 """Writes a body: the list in pieces, each a file below `.huracan/bodies`. FORMAT.md, section 3.
 
-Where the list is cut depends on the paths alone: an entry that comes or goes moves no cut but the ones beside it.
+Where the list is cut depends on the paths alone. A folder of many entries, with all below it, has shards of its own:
+whoever changes files in it sends none but these anew, and whoever changes files elsewhere sends none of these. Within a
+folder an entry that comes or goes moves no cut but the ones beside it.
 """
 
 from __future__ import annotations
 
 import zlib
+from collections import deque
 from collections.abc import Collection, Iterable, Iterator
 from typing import NamedTuple
 
 import zstandard
 
 from huracan_sync.manifest import locations, sshsig
-from huracan_sync.manifest.body import MAGIC, Index, Listing, Shard, entries_of
+from huracan_sync.manifest.body import MAGIC, MAX_SHARDS, Index, Listing, Shard, entries_of
 from huracan_sync.manifest.canonical import encode as _encode
 from huracan_sync.manifest.entries import Audit, Item
 from huracan_sync.manifest.head import MAX_ENTRIES
@@ -25,10 +28,11 @@ SHARD_OVER = 50_000
 """Entries up to which the whole list is one body."""
 
 # A shard has about 6,000 entries, 300 KiB: what one changed file costs to send, against one request for each shard
-# that a reader does not have yet.
+# that a reader does not have yet. Of more than four million entries they are larger, so that an index can name them.
 _CUT_EVERY = 4_096
 _SHARD_MIN = 2_048
 _SHARD_MAX = 32_768
+_MOST_SHARDS = MAX_SHARDS // 2
 
 
 class Part(NamedTuple):
@@ -78,7 +82,7 @@ def encode(channel: str, entries: Collection[Item], policy: Policy | None = None
         raise refused("LIMIT", f"{len(items)} entries are more than {MAX_ENTRIES}", actual=len(items))
     shards: list[Part] = []
     named: list[Shard] = []
-    for piece in _ranges(items) if len(items) > SHARD_OVER else [list(items)]:
+    for piece in _ranges(items, len(items)) if len(items) > SHARD_OVER else [list(items)]:
         audit.add(piece)
         part = _listing_part(channel, piece)
         shards.append(part)
@@ -102,16 +106,92 @@ def _part(raw: bytes) -> Part:
     return Part(sshsig.sha256(data), data, len(raw))
 
 
-def _ranges(items: Iterable[Item]) -> Iterator[list[Item]]:
-    """The list in pieces. A cut falls where a path's checksum says so, which other entries do not change."""
+class _Folder:
+    """A folder and all below it."""
+
+    def __init__(self, prefix: str, first: int) -> None:
+        self.prefix = prefix
+        self.first = first
+        """The number of its first entry."""
+        self.is_large = False
+        """Whether it has shards of its own."""
+
+
+def _ranges(items: Iterable[Item], count: int) -> Iterator[list[Item]]:
+    """The list in pieces. What is too little for one goes with the neighbour that has more in common with it."""
+    least = _SHARD_MIN
+    while least * _MOST_SHARDS < count:
+        least *= 2
+    before: list[Item] = []
+    common = 0
+    first: list[Item] = []
+    for cut, following in _cut(items, least):
+        piece = first + cut
+        if len(piece) >= least // 2:
+            if before:
+                yield before
+            before, common, first = piece, following, []
+        elif before and common >= following:
+            before, common, first = before + piece, following, []
+        else:
+            first = piece
+    yield before or first
+
+
+def _cut(items: Iterable[Item], least: int) -> Iterator[tuple[list[Item], int]]:
+    """The list, cut where a large folder begins or ends, and in it by the checksums of paths.
+
+    With each piece: how much it has in common with the next one, -1 for the last.
+    """
+    most, every = max(_SHARD_MAX, least), _CUT_EVERY * least // _SHARD_MIN
     piece: list[Item] = []
-    for item in items:
-        size = len(piece)
-        if size >= _SHARD_MAX or (size >= _SHARD_MIN and zlib.crc32(item.path.encode()) % _CUT_EVERY == 0):
-            yield piece
-            piece = []
+    is_due = False
+    for item, bound, is_large in _bounded(items, least):
+        if piece and bound is not None:
+            yield piece, bound
+            piece, is_due = [], False
+        elif len(piece) >= least:
+            # A folder that is not large is not cut, so that it is listed by one shard.
+            is_due = is_due or zlib.crc32(item.path.encode()) % every == 0
+            if len(piece) >= most or (is_due and (is_large or _folder_of(item) != _folder_of(piece[-1]))):
+                yield piece, len(item.path)
+                piece, is_due = [], False
         piece.append(item)
-    yield piece
+    yield piece, -1
+
+
+def _folder_of(item: Item) -> str:
+    return item.path.rpartition("/")[0]
+
+
+def _bounded(items: Iterable[Item], large: int) -> Iterator[tuple[Item, int | None, bool]]:
+    """Each entry, and whether it lies directly in a large folder: one that has so many entries, with all below it.
+
+    Between them, where such a folder begins or ends before an entry: in how many of them it lies with the one before.
+    """
+    ahead: deque[tuple[Item, _Folder]] = deque()  # a folder shows only so many entries later whether it is large
+    bounds: dict[int, int] = {}
+    inside = [_Folder("", 0)]
+    known = 0  # so many of `inside` are large: whatever holds a large folder is large
+    number = 0
+    for number, item in enumerate(items, 1):
+        at, path = number - 1, item.path
+        while not path.startswith(inside[-1].prefix):
+            if inside.pop().is_large:
+                bounds[at] = known = len(inside)
+        start = len(inside[-1].prefix)
+        while (start := path.find("/", start) + 1) > 0:
+            inside.append(_Folder(path[:start], at))
+        while known < len(inside) and number - inside[known].first >= large:
+            inside[known].is_large = True
+            bounds.setdefault(inside[known].first, known)
+            known += 1
+        ahead.append((item, inside[-1]))
+        if len(ahead) == large:
+            passed, folder = ahead.popleft()
+            yield passed, bounds.pop(number - large, None), folder.is_large
+    for at, (passed, folder) in enumerate(ahead, number - len(ahead)):
+        yield passed, bounds.pop(at, None), folder.is_large
 
 
 def compress(raw: bytes) -> bytes:
