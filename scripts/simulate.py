@@ -174,10 +174,11 @@ class _Inline:
     map = staticmethod(map)
 
 
-def calls_of_staging(files: int, size: int) -> list[tuple[str, int]]:
-    """As `calls_of_a_round`, of a worker that stages them."""
-    service = _Service(0.0, 0.0)
-    staged = staging.stage_contents(service, _Inline(), [bytes(size)] * files)  # type: ignore[arg-type]
+def calls_of_staging(files: int, size: int, share: float = 1.0) -> list[tuple[str, int]]:
+    """As `calls_of_a_round`, of a worker that stages them with its share of the login."""
+    service, contents = _Service(0.0, 0.0), [bytes(size)] * files
+    body = staging.parts_for(share, TOGETHER).size
+    staged = staging.stage_contents(service, _Inline(), contents, body=body)  # type: ignore[arg-type]
     assert len(staged) == files, "staging left something out"  # noqa: S101
     return service.calls
 
@@ -243,7 +244,8 @@ class Simulation:
         self.left = world.files
         bytes_per_s = world.worker_mbit * 125_000
         pushed = partial(calls_of_a_round, latency_s=world.latency_s, bytes_per_s=bytes_per_s)
-        self.scripts = {n: (calls_of_staging if world.staged else pushed)(n, world.size) for n in set(self.rounds)}
+        staged = partial(calls_of_staging, share=1 / world.workers if world.shares else 1.0)
+        self.scripts = {n: (staged if world.staged else pushed)(n, world.size) for n in set(self.rounds)}
         self.committer = _Worker(self, mortal=False) if world.staged else None
         self.workers = [_Worker(self) for _ in range(world.workers)]
 
@@ -305,7 +307,8 @@ class _Worker:
         self.simulation = simulation
         world = simulation.world
         more: dict[str, Any] = {"clock": self._clock, "sleep": self._sleep, "chance": simulation.chance.random}
-        self.pacing = SharedPacing(1 / world.workers, **more) if world.shares and mortal else SteadyPacing(**more)
+        has_share = mortal and world.shares and world.workers > 1
+        self.pacing = SharedPacing(1 / world.workers, **more) if has_share else SteadyPacing(**more)
         self.link = _Link(world.worker_mbit)
         self.life = 0  # what belongs to an earlier life comes to nothing
         self.files = 0

@@ -205,7 +205,8 @@ class Stager:
 
     def _send(self) -> None:
         waiting = list(self._waiting.values())
-        staged = stage_contents(self._remote, self._threads, [content for _, content in waiting])
+        contents, body = [content for _, content in waiting], parts_for(self._share, TOGETHER).size
+        staged = stage_contents(self._remote, self._threads, contents, body=body)
         self._waiting.clear()
         self._held = 0
         for (added, _), each in zip(waiting, staged, strict=True):

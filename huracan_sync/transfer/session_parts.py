@@ -24,10 +24,30 @@ from huracan_sync.transfer.send_window import ConnectionPace, SendWindow
 from huracan_sync.transfer.worker_pool import WorkerPool
 from huracan_sync.tree.content_hash import BLOCK_SIZE, DIGEST_SIZE, block_hashes, combine
 
-MANY = 4
-"""With so many parts under way, memory is what keeps more connections from being used."""
+MANY = 32 * 1024 * 1024
+"""With so many bytes under way, memory is what keeps more connections from being used."""
+PARTS = 512
+"""A file of more parts gets larger ones: of 8 MiB, one of more than 4 GiB."""
+IN_MEMORY = 3
+"""Parts of a file that have room in memory."""
+MOST_PART = 128 * 1024 * 1024
+"""Bytes in a part at most: Dropbox takes no call of more than 150 MiB."""
 EARLY = 8 * CHUNK
 """Bytes of a part that may still go out when the next one begins, so that the link is not idle between them."""
+
+
+def part_size_for(size: int, least: int, room: int) -> int:
+    """Bytes in a part of a file of that size: the larger it is, the larger its parts, so that its calls stay few.
+
+    Args:
+        size: of the file.
+        least: bytes in a part of a small one, a multiple of 4 MiB.
+        room: bytes that may be in memory at once: one part is read, one goes out, and one waits for its answer.
+    """
+    part = least
+    while size > part * PARTS and 2 * part * IN_MEMORY <= room and 2 * part <= MOST_PART:
+        part *= 2
+    return part
 
 
 class SessionParts:
@@ -67,7 +87,7 @@ class SessionParts:
 
 
 class Part(NamedTuple):
-    """What travels in one call: a part of a session, or half of one."""
+    """What travels in one call: a part of a session, or a piece of one."""
 
     cursor: Cursor
     """Its session, and where it begins."""
@@ -77,20 +97,16 @@ class Part(NamedTuple):
     blocks: bytes = b""
     """The digests of its blocks; empty where its sender makes them."""
 
-    @property
-    def half(self) -> int:
-        """Bytes of half of it: whole blocks. 0 where it has one block, or closes."""
-        return 0 if self.close else len(self.data) // 2 // BLOCK_SIZE * BLOCK_SIZE
-
-    def halves(self) -> list[Part]:
-        """The same as it travels in two calls, which may go at once; in one where it cannot be cut."""
-        cut = self.half
-        if not cut:
+    def pieces(self) -> list[Part]:
+        """The same as it travels in several calls, which may go at once; in one where it closes."""
+        if self.close:
             return [self]
-        at = cut // BLOCK_SIZE * DIGEST_SIZE
-        later = Cursor(self.cursor.session_id, self.cursor.offset + cut)
-        first = self._replace(data=self.data[:cut], blocks=self.blocks[:at])
-        return [first, Part(later, self.data[cut:], close=False, blocks=self.blocks[at:])]
+        return [self._piece(number) for number in range(-(-len(self.data) // BLOCK_SIZE))]
+
+    def _piece(self, number: int) -> Part:
+        at, digest = number * BLOCK_SIZE, number * DIGEST_SIZE
+        cursor = Cursor(self.cursor.session_id, self.cursor.offset + at)
+        return Part(cursor, self.data[at : at + BLOCK_SIZE], False, self.blocks[digest : digest + DIGEST_SIZE])
 
     def send(self, remote: Remote, left: Callable[[], None], clock: Callable[[], float]) -> tuple[bytes, float]:
         """On a worker: send it; the digests of its blocks, and the seconds from its first byte to the answer.
@@ -123,7 +139,8 @@ class PartSender:
         self._window = SendWindow(at_once)
         self._pace = ConnectionPace()
         self.kept = 0
-        """Bytes of halves that have arrived and stay in memory until the other half has."""
+        """Bytes of pieces that have arrived and stay in memory until the rest of their part has."""
+        self._under_way = 0
 
     @property
     def has_room(self) -> bool:
@@ -140,8 +157,9 @@ class PartSender:
 
     def send(self, part: Part, then: Callable[[bytes], None], failed: Callable[[HuracanError], None]) -> None:
         """Send a part; later, in the caller's thread, `then` with its block digests or `failed` with its error."""
-        under_way = self._window.going_out + self._window.waiting
-        halves = part.halves() if self._pace.is_slow and under_way >= MANY else [part]
+        pieces = part.pieces() if self._pace.is_slow and self._under_way >= MANY else [part]
+        size = len(part.data)
+        self._under_way += size
         blocks: dict[int, bytes] = {}
         errors: list[HuracanError] = []
 
@@ -150,17 +168,18 @@ class PartSender:
                 errors.append(outcome)
             else:
                 blocks[number] = outcome
-            if len(blocks) + len(errors) < len(halves):
-                self.kept += part.half
+            self.kept += len(pieces[number].data)
+            if len(blocks) + len(errors) < len(pieces):
                 return
-            self.kept -= part.half if len(halves) > 1 else 0
+            self.kept -= size
+            self._under_way -= size
             if errors:
                 failed(errors[0])
             else:
-                then(b"".join(blocks[each] for each in range(len(halves))))
+                then(b"".join(blocks[each] for each in range(len(pieces))))
 
-        for number, half in enumerate(halves):
-            self._send(half, partial(arrived, number))
+        for number, piece in enumerate(pieces):
+            self._send(piece, partial(arrived, number))
 
     def _send(self, part: Part, arrived: Callable[[bytes | HuracanError], None]) -> None:
         size, passage = len(part.data), self._window.begin()

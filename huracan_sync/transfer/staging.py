@@ -25,7 +25,7 @@ from huracan_sync.remote.repeat_each import repeat_each
 from huracan_sync.remote.stat import metadata
 from huracan_sync.remote.upload_session import Cursor
 from huracan_sync.transfer.append_body import AppendBody
-from huracan_sync.transfer.session_parts import Part, PartSender, SessionParts
+from huracan_sync.transfer.session_parts import Part, PartSender, SessionParts, part_size_for
 from huracan_sync.transfer.worker_pool import WorkerPool
 from huracan_sync.tree.content_hash import BLOCK_SIZE, DIGEST_SIZE, block_hashes, combine
 
@@ -51,9 +51,10 @@ class Parts(NamedTuple):
 def parts_for(share: float, size: int) -> Parts:
     """How a worker cuts a file of so many bytes: the smaller its share of a login's calls, the larger the parts.
 
-    All parts in memory hold no more than 64 MiB, but for one that is larger, which goes out while the next is filled.
+    So are those of a file of many of them. All parts in memory hold no more than 64 MiB, but for one that is larger,
+    which goes out while the next is filled.
     """
-    part = PART
+    part = part_size_for(size, PART, MOST_PART)
     while part < MOST_PART and part < size and part * share < PART * FULL_SHARE:
         part *= 2
     return Parts(part, max(1, min(PARTS_AT_ONCE, MOST_PART // part - 1)))
@@ -199,8 +200,10 @@ class StreamUpload:
             raise self._parts.error
 
 
-def stage_contents(remote: Remote, threads: Executor, contents: Sequence[bytes]) -> list[Staged]:
-    """Stage many small contents: one call opens all sessions, few calls fill them.
+def stage_contents(
+    remote: Remote, threads: Executor, contents: Sequence[bytes], *, body: int = upload_session.BODY
+) -> list[Staged]:
+    """Stage many small contents: one call opens all sessions, few calls of up to `body` bytes fill them.
 
     Raises:
         HuracanError: one of them was not taken; none counts as staged.
@@ -209,8 +212,8 @@ def stage_contents(remote: Remote, threads: Executor, contents: Sequence[bytes])
     for at in range(0, len(contents), upload_session.FILES_IN_A_COMMIT):
         chunk = contents[at : at + upload_session.FILES_IN_A_COMMIT]
         sessions = upload_session.start(remote, len(chunk))
-        bodies = _bodies(list(zip(sessions, chunk, strict=True)))
-        for errors, _ in threads.map(lambda body: upload_session.append(remote, body), bodies):
+        bodies = _bodies(list(zip(sessions, chunk, strict=True)), body)
+        for errors, _ in threads.map(lambda pieces: upload_session.append(remote, pieces), bodies):
             failed = next((error for error in errors if error is not None), None)
             if failed is not None:
                 raise failed
@@ -222,13 +225,13 @@ def _staged(session: str, size: int, blocks: bytes) -> Staged:
     return Staged(session, size, combine(blocks), blocks if len(blocks) > DIGEST_SIZE else b"")
 
 
-def _bodies(pieces: list[tuple[str, bytes]]) -> list[list[tuple[str, bytes]]]:
+def _bodies(pieces: list[tuple[str, bytes]], most: int) -> list[list[tuple[str, bytes]]]:
     """The pieces as they travel: as many in an append as its header and its body may hold."""
     bodies: list[list[tuple[str, bytes]]] = []
-    body = AppendBody()
+    body = AppendBody(body_limit=most)
     for session, content in pieces:
         if not (bodies and body.takes(session, len(content))):
-            body = AppendBody()
+            body = AppendBody(body_limit=most)
             body.takes(session, len(content))
             bodies.append([])
         bodies[-1].append((session, content))

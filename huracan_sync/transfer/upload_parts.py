@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable
+from mmap import mmap
 from typing import NamedTuple
 
 from huracan_sync.disk.stable_read import StableRead
@@ -12,7 +13,7 @@ from huracan_sync.errors import FileChanged, HuracanError
 from huracan_sync.manifest import file_kinds
 from huracan_sync.remote.errors import SessionLost
 from huracan_sync.remote.upload_session import Cursor
-from huracan_sync.transfer.session_parts import Part, PartSender, SessionParts
+from huracan_sync.transfer.session_parts import Part, PartSender, SessionParts, part_size_for
 from huracan_sync.transfer.upload_item import UploadContext, UploadItem, is_fresh, token_of
 from huracan_sync.tree.content_hash import block_hashes, combine, leaf_hashes
 from huracan_sync.tree.units import counted
@@ -68,7 +69,7 @@ class _FileParts(SessionParts):
         numbers = range(self._last + 1)
         return b"".join(self._leaves[number] for number in numbers) if self._leaves.keys() >= {*numbers} else b""
 
-    def read(self, number: int, buffer: bytearray) -> _ReadPart:
+    def read(self, number: int, buffer: mmap) -> _ReadPart:
         """On a worker: read and hash one part."""
         data = memoryview(buffer)[: self.length(number)]
         self.reading.read_into(number * self.part_size, data)
@@ -87,7 +88,7 @@ class _ReadPart(NamedTuple):
 
     file: _FileParts
     number: int
-    buffer: bytearray
+    buffer: mmap
     """What its bytes lie in."""
     part: Part
 
@@ -123,8 +124,10 @@ class PartUploader:
         self._sender = PartSender(context.remote, context.pool, clock=clock)
         self._reading = 0
         self._read: deque[_ReadPart] = deque()
-        self._buffers: list[bytearray] = []
+        self._buffers: list[mmap] = []
         """Memory for parts, used over and over: new memory costs more time than hashing what lies in it."""
+        self._unused = 0
+        """Bytes of the memory that parts go out of, beyond their own: the last part of a file is short."""
 
     def feed(self) -> bool:
         """Start one thing if there is room; whether something was started."""
@@ -132,8 +135,8 @@ class PartUploader:
             self._send(self._read.popleft())
             return True
         for parts in self._open if self._reading + len(self._read) < AHEAD else ():
-            there_is_room = self._context.pool.has_room(parts.part_size * (1 + len(self._read)) + self._sender.kept)
-            if there_is_room and (number := parts.next_part()) is not None:
+            held = sum(len(read.buffer) for read in self._read) + self._sender.kept + self._unused
+            if self._context.pool.has_room(parts.part_size + held) and (number := parts.next_part()) is not None:
                 self._read_part(parts, number)
                 return True
         if self.queue and len(self._open) + self._opening < FILES_AT_ONCE:
@@ -184,7 +187,7 @@ class PartUploader:
         def then(session: str) -> None:
             self._opening -= 1
             item.session = session
-            part_size = context.options.part_size
+            part_size = part_size_for(item.size, context.options.part_size, context.pool.room)
             opened = context.journal.begin_transfer(
                 context.pair, item.path, "up", token=token, session=session, part_size=part_size, now=self._now()
             )
@@ -199,9 +202,12 @@ class PartUploader:
 
     def _read_part(self, parts: _FileParts, number: int) -> None:
         self._reading += 1
-        buffer = self._buffers.pop() if self._buffers else bytearray()
-        if len(buffer) != parts.part_size:  # the first time, or the session is of an earlier run with other parts
-            buffer = bytearray(parts.part_size)
+        if not any(len(buffer) == parts.part_size for buffer in self._buffers):
+            # The first time, or this file has other parts: what is not of their size is given back, which the
+            # allocator of small things would not do.
+            self._buffers = [mmap(-1, parts.part_size)]
+        buffer = next(buffer for buffer in self._buffers if len(buffer) == parts.part_size)
+        self._buffers = [each for each in self._buffers if each is not buffer]
 
         def then(part: _ReadPart) -> None:
             self._reading -= 1
@@ -220,16 +226,19 @@ class PartUploader:
             return
 
         def then(blocks: bytes) -> None:
+            self._unused -= len(read.buffer) - size
             context.journal.note_part(parts.transfer, read.number, blocks)
             context.monitor.moved(size)
             self._end_part(parts, read.number, read.buffer, blocks)
 
         def failed(error: HuracanError) -> None:
+            self._unused -= len(read.buffer) - size
             self._end_part(parts, read.number, read.buffer, error)
 
+        self._unused += len(read.buffer) - size
         self._sender.send(read.part, then, failed)
 
-    def _end_part(self, parts: _FileParts, number: int, buffer: bytearray, outcome: bytes | HuracanError) -> None:
+    def _end_part(self, parts: _FileParts, number: int, buffer: mmap, outcome: bytes | HuracanError) -> None:
         self._buffers.append(buffer)
         parts.end(number, outcome)
         if parts.has_ended:

@@ -87,6 +87,11 @@ class WorkerPool:
         return self._busy == 0 or (self._busy < 2 * self._workers and self._held + self.taken + cost <= self._budget)
 
     @property
+    def room(self) -> int:
+        """Bytes that may be in memory at once."""
+        return self._budget - self.taken
+
+    @property
     def is_idle(self) -> bool:
         """Whether nothing is under way."""
         return self._busy == 0

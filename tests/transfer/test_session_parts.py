@@ -7,15 +7,18 @@ from machines import Machine
 from package_source import of_today
 
 from huracan_sync.errors import ContentMismatch
+from huracan_sync.manifest.entries import MAX_FILE
 from huracan_sync.remote import files
 from huracan_sync.remote.listing import timestamp
+from huracan_sync.remote.upload_session import Cursor
 from huracan_sync.transfer import session_parts, staging
-from huracan_sync.transfer.session_parts import SessionParts
+from huracan_sync.transfer.session_parts import Part, SessionParts, part_size_for
 from huracan_sync.transfer.staging import Placing, StreamUpload
 from huracan_sync.transfer.worker_pool import background
-from huracan_sync.tree.content_hash import BLOCK_SIZE, content_hash
+from huracan_sync.tree.content_hash import BLOCK_SIZE, block_hashes, content_hash
 
 SIZE = BLOCK_SIZE
+MIB = 1024 * 1024
 
 
 @pytest.fixture
@@ -37,6 +40,36 @@ def test_nobody_else_sends_parts():
         if isinstance(node, ast.ImportFrom) and any(alias.name == "append_part" for alias in node.names)
     }
     assert callers == {"transfer.session_parts"}
+
+
+@pytest.mark.parametrize(
+    ("size", "room", "part"),
+    [
+        (100 * MIB, 56, 8),
+        (4096 * MIB, 56, 8),
+        (4096 * MIB + 1, 56, 16),
+        (50 * 1024 * MIB, 56, 16),  # 3,200 calls, which were 6,400
+        (MAX_FILE, 56, 16),
+        (MAX_FILE, 32, 8),  # pyarrow has taken its part
+        (MAX_FILE, 10, 8),
+        (350 * 10**9, 1024, 128),
+        (MAX_FILE, 10_000, 128),  # a call may have 150 MiB
+    ],
+)
+def test_the_larger_a_file_the_larger_its_parts_as_far_as_memory_goes(size, room, part):
+    assert part_size_for(size, 8 * MIB, room * MIB) == part * MIB
+
+
+def test_a_part_in_pieces_is_the_same_part():
+    data = memoryview(bytes(range(256)) * (10 * MIB // 256))
+    for blocks in (block_hashes(data), b""):
+        whole = Part(Cursor("s", 4 * MIB), data, close=False, blocks=blocks)
+        pieces = whole.pieces()
+        assert [len(piece.data) for piece in pieces] == [4 * MIB, 4 * MIB, 2 * MIB]
+        assert [piece.cursor.offset for piece in pieces] == [4 * MIB, 8 * MIB, 12 * MIB]
+        assert b"".join(piece.blocks for piece in pieces) == blocks
+        assert not any(piece.close for piece in pieces)
+    assert Part(Cursor("s", 0), data, close=True).pieces() == [Part(Cursor("s", 0), data, close=True)]
 
 
 def test_what_arrived_out_of_order_is_in_order():

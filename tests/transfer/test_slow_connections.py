@@ -31,6 +31,24 @@ def test_the_halves_of_a_part_arrive_as_one(world, size, calls):
     assert appends(world) == calls  # two for each part of 8 MiB but the last, which closes
 
 
+def test_a_file_of_many_parts_has_larger_ones(world, monkeypatch):
+    monkeypatch.setattr(ConnectionPace, "is_slow", False)
+    monkeypatch.setattr(session_parts, "PARTS", 2)
+    world.write({"x": 64 * MIB, "y": 12 * MIB})
+    assert world.push().failed == []
+    assert equal(world)
+    assert appends(world) == 4 + 2
+
+
+@pytest.mark.usefixtures("slow_connections")
+def test_a_large_part_goes_in_as_many_pieces_as_several_small_ones(world, monkeypatch):
+    monkeypatch.setattr(session_parts, "PARTS", 2)
+    world.write({"x": 64 * MIB, "y": 12 * MIB})
+    assert world.push().failed == []
+    assert equal(world)
+    assert appends(world) == 3 * 4 + 1 + 2 + 1  # of x three of its parts of 16 MiB in four pieces; of y one in two
+
+
 @pytest.mark.slow
 @pytest.mark.usefixtures("slow_connections")
 def test_a_cut_upload_goes_on_at_the_part_of_which_both_halves_arrived(world):
