@@ -82,8 +82,17 @@ def folder_at(
     """
     local = local.absolute()
     folder = _folder_at(layout, local, remote, patterns, recursive=recursive)
+    return msgspec.structs.replace(folder, filters=filters_at(local, rules))
+
+
+def filters_at(local: Path, rules: tuple[Rule, ...]) -> Filters | None:
+    """What the settings, and the ignore file at its top, leave out of a folder, whichever way it is synced.
+
+    Raises:
+        UsageError: a rule, or the ignore file, cannot be read.
+    """
     ignore = _ignore_file(local)
-    return msgspec.structs.replace(folder, filters=Filters(rules, ignore=ignore) if rules or ignore else None)
+    return Filters(rules, ignore=ignore) if rules or ignore else None
 
 
 def _ignore_file(local: Path) -> str:

@@ -12,7 +12,7 @@ from huracan_sync.engine.context import EngineContext
 from huracan_sync.engine.daemon.scheduler import Outcome
 from huracan_sync.engine.deliver import deliver
 from huracan_sync.engine.event_log import log
-from huracan_sync.engine.folder_sync import Folder
+from huracan_sync.engine.folder_sync import Folder, filters_at
 from huracan_sync.engine.folder_uploads import MOST_NAMED
 from huracan_sync.engine.progress_log import RestoreLog, is_refused, is_unfinished
 from huracan_sync.errors import HuracanError, LocalFailure
@@ -85,7 +85,8 @@ class Restores:
             local.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise LocalFailure(f"{local} cannot be made: {error.strerror}", path=str(local)) from error
-        return Folder(local.absolute(), remote, PATTERNS["candles"])
+        local = local.absolute()
+        return Folder(local, remote, PATTERNS["candles"], filters=filters_at(local, context.rules))
 
     def _log(self, local: Path, remote: str, restored: Restored) -> None:
         if not restored.found:

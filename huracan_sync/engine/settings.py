@@ -80,7 +80,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Globs of files that take part, also where `exclude` matches; without `exclude`, only they do. As one text, `;` is
     between them. The `.huracanignore` at the top of a folder counts as well."""
     exclude: tuple[str, ...] = ()
-    """Globs of files that are not synced: `*.tmp`, `/cache/`."""
+    """Globs of files that are neither sent nor restored: `*.tmp`, `/cache/`."""
 
     sync_learning: bool = True
     sync_logs: bool = True
