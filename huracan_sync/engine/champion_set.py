@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,11 +27,13 @@ from huracan_sync.errors import Conflict, FileChanged
 from huracan_sync.manifest.entries import Item
 from huracan_sync.manifest.file_kinds import Kind
 from huracan_sync.manifest.file_proofs import examine
+from huracan_sync.manifest.leaves import pay
 from huracan_sync.manifest.refusals import refused
+from huracan_sync.manifest.sshsig import sha256
 from huracan_sync.remote.listing import FileMetadata
 from huracan_sync.remote.stat import metadata
 from huracan_sync.transfer.journal import Journal
-from huracan_sync.tree.content_hash import BLOCK_SIZE, block_hashes, combine
+from huracan_sync.tree.content_hash import BLOCK_SIZE, block_hashes, combine, leaf_hashes
 from huracan_sync.tree.entry import Entry
 from huracan_sync.tree.paths import RelPath, below, fold, join
 from huracan_sync.tree.symbols import CHAMPIONS
@@ -57,6 +59,8 @@ class Noted(msgspec.Struct):
     """By folded path."""
     since: bytes = b""
     """The digest of the newest head that was known here before the first of them was noted."""
+    tables: dict[bytes, bytes] = {}
+    """Their tables of leaves, by SHA-256."""
     first: float = 0.0
     latest: float = 0.0
     """When the first and the last of them were put, seconds since 1970."""
@@ -76,8 +80,9 @@ def note_put(context: EngineContext, put: Put, target: str, source: bytes | Path
         return
 
     def work() -> None:
-        item, is_strangers = _item(path, put.there, source)
-        note(context, [item], strangers={item.content_hash} if is_strangers else ())
+        item, is_strangers, table = _item(path, put.there, source)
+        strangers = {item.content_hash} if is_strangers else set[bytes]()
+        note(context, [item], strangers=strangers, tables={item.leaves: table} if table else {})
         if path in POINTERS:
             publish_noted(context)
 
@@ -90,13 +95,20 @@ def place_for_hamilton(context: EngineContext, target: str) -> str:
     return path if path and path.startswith(PLACES) and context.signs else ""
 
 
-def note(context: EngineContext, items: Iterable[Item], *, strangers: Collection[bytes] = ()) -> None:
+def note(
+    context: EngineContext,
+    items: Iterable[Item],
+    *,
+    strangers: Collection[bytes] = (),
+    tables: Mapping[bytes, bytes] = {},
+) -> None:
     """Note files that this machine has put in their places, to be signed together with what was noted before.
 
     Args:
         context: the engine's login, state folder and layout.
         items: the files.
         strangers: content hashes of those that are marked on this disk as ones that came from Dropbox unsigned.
+        tables: the tables of leaves that they name, by SHA-256.
 
     Raises:
         Refused: `UNSIGNED_CONTENT`, one of them came from Dropbox, where nobody has signed it.
@@ -114,6 +126,8 @@ def note(context: EngineContext, items: Iterable[Item], *, strangers: Collection
             noted.latest = context.clock()
             noted.first = noted.first if noted.items else noted.latest
             noted.items[fold(item.path)] = item
+            if item.leaves in tables:
+                noted.tables[item.leaves] = tables[item.leaves]
 
 
 def publish_noted(context: EngineContext, *, quiet_s: float = 0.0) -> Outcome:
@@ -135,9 +149,10 @@ def publish_noted(context: EngineContext, *, quiet_s: float = 0.0) -> Outcome:
         change = _change(items, channel_publisher.items_of(noted.since), is_due=held is not None and held[1])
         if change is None:
             return Outcome(held[0].entry_count if held else 0, waiting=len(noted.items))
-        published = _publish(channel_publisher, change)
+        published = _publish(channel_publisher, change, noted.tables if items else {})
         if items:
             noted.items.clear()
+            noted.tables.clear()
         waiting = len(noted.items)
     if isinstance(published, Conflict):
         raise published
@@ -152,10 +167,12 @@ def signed_sequence(context: EngineContext) -> int:
     return held[0].seq if held else 0
 
 
-def _publish(channel_publisher: ChannelPublisher, change: Wanted) -> Published | Conflict:
+def _publish(
+    channel_publisher: ChannelPublisher, change: Wanted, tables: Mapping[bytes, bytes]
+) -> Published | Conflict:
     """Sign it; or the conflict, where another publisher has put others in place of some of the files."""
     try:
-        return channel_publisher.publish(change)
+        return channel_publisher.publish(change, tables=tables)
     except Conflict as error:
         if error.code != "SUPERSEDED":
             raise
@@ -200,30 +217,35 @@ def _is_current(context: EngineContext, path: str, rev: str) -> bool:
     return isinstance(there, FileMetadata) and there.rev == rev
 
 
-def _item(path: str, there: Entry, source: bytes | Path) -> tuple[Item, bool]:
-    """The entry of what was put; and whether the file it came from is marked as a stranger's."""
+def _item(path: str, there: Entry, source: bytes | Path) -> tuple[Item, bool, bytes]:
+    """The entry of what was put; whether the file it came from is marked as a stranger's; and its table of leaves."""
     if isinstance(source, Path):
-        kind, blocks, marked = _read(path, source)
+        kind, blocks, marked, table = _read(path, source)
     else:
         kind, blocks, marked = _examine(path, source), block_hashes(source), b""
+        table = leaf_hashes(source) if pay(kind, len(source)) else b""
     if combine(blocks) != there.content_hash:
         raise FileChanged(f"{path} is not what was put there any more; put it again", path=path)
     large = there.size > BLOCK_SIZE
     mtime_ms = max(0, there.mtime_ms)
-    item = Item(path, there.size, there.content_hash, there.rev, mtime_ms, int(kind), blocks if large else b"")
-    return item, bool(there.size) and marked == there.content_hash
+    named, leaves = blocks if large else b"", sha256(table) if table else b""
+    item = Item(path, there.size, there.content_hash, there.rev, mtime_ms, int(kind), named, leaves)
+    return item, bool(there.size) and marked == there.content_hash, table
 
 
 def _examine(path: str, content: bytes) -> Kind:
     return examine(path, len(content), lambda at, count: content[at : at + count])
 
 
-def _read(path: str, local: Path) -> tuple[Kind, bytes, bytes]:
-    local, blocks = local.resolve(), bytearray()
+def _read(path: str, local: Path) -> tuple[Kind, bytes, bytes, bytes]:
+    local, blocks, table = local.resolve(), bytearray(), bytearray()
     with StableRead(local.parent, RelPath(local.name)) as reading:
+        kind = examine(path, reading.stamp.size, reading.read)
         for offset in range(0, reading.stamp.size, BLOCK_SIZE):
-            blocks += block_hashes(reading.read(offset, BLOCK_SIZE))
-        return examine(path, reading.stamp.size, reading.read), bytes(blocks), reading.marked
+            piece = reading.read(offset, BLOCK_SIZE)
+            blocks += block_hashes(piece)
+            table += leaf_hashes(piece) if pay(kind, reading.stamp.size) else b""
+        return kind, bytes(blocks), reading.marked, bytes(table)
 
 
 @contextlib.contextmanager

@@ -23,6 +23,7 @@ from huracan_sync.engine.staged_note import StagedNote, decoded
 from huracan_sync.errors import Conflict, HostilePath, HuracanError, NotFound
 from huracan_sync.manifest.entries import Item
 from huracan_sync.manifest.locations import is_ours
+from huracan_sync.manifest.sshsig import sha256
 from huracan_sync.operations import receipts as form
 from huracan_sync.operations.commit import KEPT, checked
 from huracan_sync.operations.kept_receipts import KeptReceipts
@@ -81,6 +82,7 @@ class _Commit:
         self._items: list[Item] = []
         """What is there for Hamilton, and not signed yet."""
         self._strangers: set[bytes] = set()
+        self._tables: dict[bytes, bytes] = {}
         """Content hashes of those of them that were marked, where they were staged, as ones that nobody has signed."""
         self.report = PushReport()
 
@@ -207,7 +209,11 @@ class _Commit:
             entry = entry_of(RelPath(place), there)
             blocks = file.blocks if file.size > BLOCK_SIZE else b""
             mtime_ms = max(0, entry.mtime_ms)
-            self._items.append(Item(place, entry.size, entry.content_hash, entry.rev, mtime_ms, file.kind, blocks))
+            leaves = sha256(file.table) if file.table else b""
+            self._items.append(
+                Item(place, entry.size, entry.content_hash, entry.rev, mtime_ms, file.kind, blocks, leaves)
+            )
+            self._tables[leaves] = file.table
             if file.unsigned:
                 self._strangers.add(entry.content_hash)
 
@@ -218,7 +224,7 @@ class _Commit:
             return
 
         def work() -> int:
-            note(context, items, strangers=self._strangers)
+            note(context, items, strangers=self._strangers, tables=self._tables)
             if self.report.failed:
                 return 0
             publish_noted(context)

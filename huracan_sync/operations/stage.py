@@ -15,7 +15,7 @@ from huracan_sync.disk.files import Stamp
 from huracan_sync.disk.parquet import check_whole
 from huracan_sync.disk.stable_read import StableRead
 from huracan_sync.errors import FileChanged
-from huracan_sync.manifest import file_kinds, leaves
+from huracan_sync.manifest import leaves
 from huracan_sync.manifest.file_proofs import examine
 from huracan_sync.operations import receipts
 from huracan_sync.operations.receipts import Receipt
@@ -167,11 +167,11 @@ class Stager:
                 return self._add(path, content, mtime_ms, note, marked=reading.marked)
             upload, table = self._upload(size), bytearray()
             try:
+                kind = examine(path, size, reading.read)
                 for at in range(0, size, BLOCK_SIZE):
                     piece = reading.read(at, min(BLOCK_SIZE, size - at))
                     upload.write(piece)
-                    table += _table(path, size, piece)
-                kind = examine(path, size, reading.read)
+                    table += _table(kind, size, piece)
                 staged = upload.finish()
                 reading.check_unchanged(lambda: staged.content_hash)
                 added = Added(path, size, staged.content_hash, mtime_ms, int(kind), note, bytes(table), reading.marked)
@@ -182,7 +182,7 @@ class Stager:
 
     def _add(self, path: RelPath, content: bytes, mtime_ms: int, note: bytes, *, marked: bytes = b"") -> Added:
         kind = examine(path, len(content), lambda at, count: content[at : at + count])
-        size, table = len(content), _table(path, len(content), content)
+        size, table = len(content), _table(kind, len(content), content)
         if size <= PART:
             added = Added(path, size, combine(block_hashes(content)), mtime_ms, int(kind), note, table, marked)
             self._forget(path)
@@ -230,6 +230,6 @@ class Stager:
         return added
 
 
-def _table(path: RelPath, size: int, piece: bytes) -> bytes:
+def _table(kind: int, size: int, piece: bytes) -> bytes:
     """The leaves of a piece of a file; empty where the file gets no table of them."""
-    return leaf_hashes(piece) if leaves.pay(file_kinds.by_name(path), size) else b""
+    return leaf_hashes(piece) if leaves.pay(kind, size) else b""

@@ -345,3 +345,26 @@ def test_candles_that_cannot_be_stated_are_safe_all_the_same(machine, tmp_path, 
     assert "candles_not_signed" in [event["event"] for event in events]
     assert sync.last_error.hint
     assert machine.stranger.read(f"{ROOT}/data/candles/BTCUSDT/{SPOT}")
+
+
+@pytest.mark.parametrize("size", [3 << 20, 10 << 20])
+@pytest.mark.parametrize("by", ["the engine", "a worker"])
+def test_of_a_large_model_the_piece_that_is_read_is_proved_by_itself(machine, hamilton, by, size):
+    """A table of 64 KiB leaves comes with it: less is fetched than a block of 4 MiB."""
+    sync = machine.sync(remote=connect("engine", env=machine.env, home=machine.home))
+    machine.write({"model.bin": (content := model("large", size))})
+    if by == "the engine":
+        assert sync.upload_champion_model("BTC/USDT", "model.bin")
+    else:
+        with StagedSync(sync.lend(), now=machine.now) as worker:
+            worker.upload_champion_model("BTC/USDT", machine.work / "model.bin")
+            receipts = worker.receipts()
+        assert sync.commit([receipts]).failed == []
+    assert promote(machine, sync, "ETH/USDT")
+    snapshot, path, at = hamilton.latest(), f"{MODELS}/BTCUSDT.bin", size // 2
+    assert snapshot.item(path).leaves
+    before = machine.dropbox.log()["bytes_out"]
+    assert snapshot.read_range(path, at, 1000) == content[at : at + 1000]
+    assert machine.dropbox.log()["bytes_out"] - before < 300_000
+    assert promote(machine, sync, "ETH/USDT", mark=" again")  # what is restated keeps its table
+    assert hamilton.latest().item(path).leaves == snapshot.item(path).leaves
