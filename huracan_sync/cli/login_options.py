@@ -24,7 +24,10 @@ from huracan_sync.transfer.progress import Monitor
 if TYPE_CHECKING:
     from huracan_sync.auth.keystore.vault_key import KeySources
 
-ONLY_READ = {"follow", "verify", "ls", "get", "cat", "diff", "restore", "doctor"}
+_ONLY_READ = {
+    *("follow", "verify", "ls", "get", "cat", "diff", "restore", "doctor"),
+    *("keys trust", "keys show", "keys export-sshsig"),
+}
 """Verbs that write nothing in Dropbox, so that a reader's login does for them."""
 
 
@@ -113,7 +116,7 @@ def _profile(options: argparse.Namespace, invocation: Invocation) -> str | None:
     here = login_record.profiles(folder, namespace)
     if len(here) != 1 or here[0] == "engine":
         return None
-    if getattr(options, "verb", "") not in ONLY_READ:
+    if not {getattr(options, "verb", ""), f"keys {getattr(options, 'what', '')}"} & _ONLY_READ:
         login = read_login(folder, namespace, here[0])
         invocation.only_reader = here[0] if login and login.read_only else ""
         return None

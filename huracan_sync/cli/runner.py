@@ -62,6 +62,8 @@ def exit_code(error: HuracanError) -> int:
     return next((code for kind, code in _CODES if isinstance(error, kind)), FAILURES)
 
 
+_OF_READERS = {"follow", "verify", "trust"}
+_TRUST = re.compile("(?<=`)huracan-sync keys trust [^`]*")
 _ESCAPED = re.compile("[\udc80-\udcff]")
 """In a word of the command line: a byte that the locale could not read."""
 SECRET_VARIABLES = (
@@ -164,7 +166,7 @@ def _run(options: argparse.Namespace, env: Environment, output: Output) -> int:
         output.interrupted(getattr(options, "interrupted", CARRIES_ON))
         return INTERRUPTED
     except HuracanError as error:
-        error.hint = _hint(error, options.verb, invocation)
+        error.hint = _hint(error, options, invocation)
         output.error(error)
         return exit_code(error)
     except BrokenPipeError:
@@ -195,7 +197,7 @@ def _require_names(options: argparse.Namespace) -> None:
             raise UsageError(f"{name.upper()} is empty", hint=f"name it; {top}")
 
 
-def _hint(error: HuracanError, verb: str, invocation: Invocation) -> str:
+def _hint(error: HuracanError, options: argparse.Namespace, invocation: Invocation) -> str:
     """What to do next, as it fits the profile and who else is logged in here."""
     reader = invocation.reads_only
     if isinstance(error, NoCredentials) and invocation.only_reader:
@@ -204,9 +206,13 @@ def _hint(error: HuracanError, verb: str, invocation: Invocation) -> str:
     if isinstance(error, MissingScope) and reader:
         # Nobody is told to give a reader more: whoever takes its login from its machine could write, too.
         return f"profile {reader} is meant to read only; write from the engine's machine"
+    if isinstance(error, NoCredentials) and not reader and {options.verb, getattr(options, "what", "")} & _OF_READERS:
+        return f"{error.hint}; on a machine that only reads, `huracan-sync authorize --read-only`"
     if isinstance(error, NoTrust) and not reader and error.hint == NoTrust.default_hint:
         return f"on the engine's machine, run `huracan-sync keys init`; elsewhere, {error.hint}"
-    return f"see `huracan-sync help {verb}`" if error.hint == UsageError.default_hint else error.hint
+    if error.hint == UsageError.default_hint:
+        return f"see `huracan-sync help {options.verb}`"
+    return _TRUST.sub(rf"\g<0> --profile {reader}", error.hint) if reader else error.hint
 
 
 def _raise_interrupted(_: int, __: FrameType | None) -> None:

@@ -139,7 +139,9 @@ class Overview:
         if self.pending:
             words.append(f"{self.pending} could not be delivered yet: `huracan-sync outbox` lists them")
         words += [f"warning: {warning}" for warning in self.warnings]
-        return words or ["nothing has run on this machine yet; try `huracan-sync push LOCAL REMOTE`"]
+        return words or [
+            "nothing has run on this machine yet; try `huracan-sync push LOCAL REMOTE`, or `restore REMOTE LOCAL`"
+        ]
 
     def heading(self) -> str:
         """Whether something runs."""

@@ -267,7 +267,7 @@ class TrustFiles:
             "TRUST_PIN",
             "the root folder already has a trust file, and this machine's key is no root of it",
             hint="use that root key (HURACAN_SIGNING_KEY_FILE); or, to publish under it with this key, run "
-            "`huracan-sync keys trust FINGERPRINT` here and let its owner add this key with `keys rotate --signer`",
+            "`huracan-sync keys trust PIN` here and let its owner add this key with `keys rotate --signer`",
             expected=signer.fingerprint,
             actual=", ".join(map(sshsig.fingerprint, dict.fromkeys(roots))),
         )

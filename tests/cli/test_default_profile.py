@@ -4,12 +4,14 @@ import os
 
 import command_line
 import pytest
+from machines import Commands
 
 from huracan_sync.auth import login_record
 from huracan_sync.auth.credentials import Login
 from huracan_sync.auth.keystore.store import open_store
 from huracan_sync.remote.http import Endpoint
 
+PIN = f"hz2:{'a' * 26}:SHA256:{'A' * 43}"
 SCOPES = ("files.metadata.read", "files.content.read")
 
 
@@ -34,7 +36,10 @@ def whose(env, *words, **more):
 
 
 @pytest.mark.every_case
-@pytest.mark.parametrize("words", [("verify", "/Engine/x"), ("follow", "--once"), ("ls",), ("cat", "/x"), ("doctor",)])
+@pytest.mark.parametrize(
+    "words",
+    [("verify", "/Engine/x"), ("follow", "--once"), ("ls",), ("cat", "/x"), ("doctor",), ("keys", "trust", PIN)],
+)
 def test_a_reading_verb_takes_the_only_login_here(env, tmp_path, words):
     log_in(env, tmp_path, "hamilton")
     assert whose(env, *words) == "hamilton"
@@ -65,6 +70,20 @@ def test_a_writing_verb_takes_the_profile_of_the_environment(env, tmp_path, word
 def test_with_both_logins_the_engine_is_the_default(env, tmp_path):
     log_in(env, tmp_path, "hamilton", "engine")
     assert whose(env, "ls") == "engine"
+
+
+@pytest.mark.every_case
+@pytest.mark.parametrize("words", [("verify", "/Engine/x"), ("follow", "--once"), ("keys", "trust", PIN)])
+def test_where_nobody_is_logged_in_a_reader_s_verb_names_the_reader_s_login_too(env, words):
+    _, _, err = command_line.run(words, env=env)
+    assert "run `huracan-sync authorize`; on a machine that only reads, `huracan-sync authorize --read-only`" in err
+
+
+def test_a_hint_to_pin_names_the_profile_that_lacks_the_pin(dropbox, tmp_path):
+    reads = {"scopes": SCOPES, "app_key": dropbox.read_only_app_key, "profile": "hamilton"}
+    hamilton = Commands(dropbox, tmp_path / "hamilton", **reads)
+    hint = hamilton.run("follow", "--once", code=78)["hint"]
+    assert hint.startswith("run `huracan-sync keys trust PIN --profile hamilton` with the pin that `keys show` prints")
 
 
 @pytest.mark.parametrize("words", [("push", ".", "/x"), ("put", "f", "/x"), ("migrate",), ("run", "--once")])
