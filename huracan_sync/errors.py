@@ -379,3 +379,17 @@ class CallRefused(Unavailable):
     retryable = False
     codes: ClassVar[Mapping[str, str]] = {"HEADER_TOO_LARGE": ""}
     default_hint = "please report this with the command you ran"
+
+
+def local_failure(error: OSError, path: str, verb: str) -> LocalFailure | DiskFull:
+    """The typed error for an `OSError`."""
+    shown = ascii(path)[1:-1]
+    reason = error.strerror or str(error)
+    if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+        return DiskFull(f"{shown} cannot be written: {reason}", path=shown)
+    return LocalFailure(
+        f"{shown} cannot be {'read' if verb == 'read' else 'written' if verb == 'write' else 'removed'}: {reason}",
+        hint=hint_of(error),
+        path=shown,
+        errno=error.errno,
+    )

@@ -25,7 +25,7 @@ import test_head as heads  # noqa: E402
 import test_links as links  # noqa: E402
 import test_trust as trusts  # noqa: E402
 
-from huracan_sync.manifest import body_writer, head, ssh_armor, trust  # noqa: E402
+from huracan_sync.manifest import body_writer, head, signed_files, ssh_armor  # noqa: E402
 
 Vector = dict[str, object]
 
@@ -49,29 +49,36 @@ def code(expected: str | tuple[str, ...]) -> str:
 
 def head_vectors() -> Iterator[Vector]:
     """Heads, with the trust file to judge them by."""
-    plain = trust.sign(world.make_trust(), [world.ROOT])
+    plain = signed_files.sign_trust(world.make_trust(), [world.ROOT])
     common = {"channel": "champions", "now_ms": world.NOW}
     good = {
         "one signature": (heads.GOOD, plain),
-        "a signature that nobody knows besides": (head.sign(heads.HEAD, [world.ENGINE, world.THIEF]), plain),
+        "a signature that nobody knows besides": (
+            signed_files.sign_head(heads.HEAD, [world.ENGINE, world.THIEF]),
+            plain,
+        ),
         "two of two": (
-            head.sign(heads.HEAD, [world.ENGINE, world.PROMOTER]),
-            trust.sign(heads.two_of_two(), [world.ROOT]),
+            signed_files.sign_head(heads.HEAD, [world.ENGINE, world.PROMOTER]),
+            signed_files.sign_trust(heads.two_of_two(), [world.ROOT]),
         ),
     }
     for name, (data, rules) in good.items():
         fields = shown(heads.HEAD)
         yield {"name": name, "head": text(data), "trust": text(rules), **common, "expect": "accepted", "fields": fields}
     for name, (data, rules, expected) in heads.REFUSED.items():
-        made = plain if rules is None else trust.sign(rules, [world.ROOT])
+        made = plain if rules is None else signed_files.sign_trust(rules, [world.ROOT])
         yield {"name": name, "head": text(data), "trust": text(made), **common, "expect": code(expected)}
 
 
 def carried_vectors() -> Iterator[Vector]:
     """Heads with the trust file to judge them by, and where the body that they name lies."""
-    rules, body, other = trust.sign(world.make_trust(), [world.ROOT]), bodies.BODY, body_writer.encode("champions", [])
+    rules, body, other = (
+        signed_files.sign_trust(world.make_trust(), [world.ROOT]),
+        bodies.BODY,
+        body_writer.encode("champions", []),
+    )
     fields = [shown(each) for each in bodies.by_path(bodies.ENTRIES)]
-    plain = head.sign(world.make_head(body), [world.ENGINE])
+    plain = signed_files.sign_head(world.make_head(body), [world.ENGINE])
     whole, swapped = head.carrying(plain, body.data), head.carrying(plain, other.data)
     right, wrong = {body.sha256.hex(): text(body.data)}, {body.sha256.hex(): text(other.data)}
     long = (head.MAX_CARRIED + 1).to_bytes(4, "big") + bytes(head.MAX_CARRIED + 1)
@@ -116,13 +123,13 @@ def trust_vectors() -> Iterator[Vector]:
     }
     yield {
         "name": "signed by a root that is not pinned",
-        "trust": text(trust.sign(world.make_trust(roots=[world.THIEF]), [world.THIEF])),
+        "trust": text(signed_files.sign_trust(world.make_trust(roots=[world.THIEF]), [world.THIEF])),
         "pin": pin,
         "expect": "TRUST_PIN",
     }
     yield {
         "name": "signed by the pinned root for another root folder",
-        "trust": text(trust.sign(world.make_trust(root_id=bytes(16)), [world.ROOT])),
+        "trust": text(signed_files.sign_trust(world.make_trust(root_id=bytes(16)), [world.ROOT])),
         "pin": pin,
         "expect": "WRONG_ROOT",
     }
@@ -134,7 +141,7 @@ def trust_vectors() -> Iterator[Vector]:
         yield {
             "name": name,
             "after": text(trusts.forged(old, *(world.signer(n) for n in range(1, 3)))),
-            "trust": text(trust.sign(new, who)),
+            "trust": text(signed_files.sign_trust(new, who)),
             "expect": "accepted",
             "fields": shown(new),
         }
@@ -142,7 +149,7 @@ def trust_vectors() -> Iterator[Vector]:
         yield {
             "name": name,
             "after": text(trusts.forged(old, *(world.signer(n) for n in range(1, 3)))),
-            "trust": text(trust.sign(new, who)),
+            "trust": text(signed_files.sign_trust(new, who)),
             "expect": code(expected),
         }
 
@@ -219,11 +226,11 @@ def leaf_vectors() -> Iterator[Vector]:
 def link_vectors() -> Iterator[Vector]:
     """A head, the mark of one that was seen before, and what the log holds: does the one lead back to the other?"""
     for name, (top, mark, log, expected) in links.VECTORS.items():
-        copies = {f"{each.seq}": text(head.sign(each, [world.ENGINE])) for each in log}
+        copies = {f"{each.seq}": text(signed_files.sign_head(each, [world.ENGINE])) for each in log}
         seen = {"epoch": mark.epoch, "seq": mark.sequence, "digest": text(mark.digest)}
         yield {
             "name": name,
-            "head": text(head.sign(top, [world.ENGINE])),
+            "head": text(signed_files.sign_head(top, [world.ENGINE])),
             "mark": seen,
             "log": copies,
             "expect": expected,
@@ -235,8 +242,8 @@ def link_vectors() -> Iterator[Vector]:
         ("copies that carry what is no body", b"\0\0\0\1x", "accepted"),
         ("copies with a byte behind", b"\0", "GAP"),
     ):
-        copies = {f"{each.seq}": text(head.sign(each, [world.ENGINE]) + behind) for each in log}
-        signed = text(head.sign(top, [world.ENGINE]))
+        copies = {f"{each.seq}": text(signed_files.sign_head(each, [world.ENGINE]) + behind) for each in log}
+        signed = text(signed_files.sign_head(top, [world.ENGINE]))
         yield {"name": name, "head": signed, "mark": seen, "log": copies, "expect": expected}
 
 

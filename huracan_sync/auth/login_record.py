@@ -7,8 +7,8 @@ from urllib.parse import unquote
 import msgspec
 
 from huracan_sync.auth.credentials import Login, check_pin, login_file, login_file_head, read_login
-from huracan_sync.disk.failure import local_failure
 from huracan_sync.disk.private_folder import Folder
+from huracan_sync.errors import local_failure
 
 LOCK = "login.lock"
 

@@ -10,7 +10,7 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
-from huracan_sync.disk.failure import local_failure
+from huracan_sync.errors import local_failure
 
 _TEMPORARY = ".new"
 

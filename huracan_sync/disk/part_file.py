@@ -12,12 +12,11 @@ from pathlib import Path
 from typing import Self
 
 from huracan_sync.disk.atomic_write import put_in_place
-from huracan_sync.disk.failure import local_failure
 from huracan_sync.disk.files import Root, Stamp, located, open_inner
 from huracan_sync.disk.folding import refuse_another
 from huracan_sync.disk.origin_mark import mark
 from huracan_sync.disk.scan import require_utf8
-from huracan_sync.errors import Busy, FileChanged, LocalFailure
+from huracan_sync.errors import Busy, FileChanged, LocalFailure, local_failure
 from huracan_sync.tree.paths import PART_PREFIX, PART_SUFFIX, RelPath
 
 WRITTEN_AT_ONCE = 64 * 1024

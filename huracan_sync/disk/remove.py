@@ -9,10 +9,9 @@ import stat
 from collections.abc import Iterable
 from pathlib import Path
 
-from huracan_sync.disk.failure import local_failure
 from huracan_sync.disk.files import Root, Stamp, located, parent_of
 from huracan_sync.disk.part_file import lock_part
-from huracan_sync.errors import FileChanged
+from huracan_sync.errors import FileChanged, local_failure
 from huracan_sync.tree.paths import RelPath, ancestors
 
 

@@ -10,9 +10,8 @@ from collections.abc import Callable
 
 import msgspec
 
-from huracan_sync.disk.failure import local_failure
 from huracan_sync.disk.files import Root, Stamp, open_inner
-from huracan_sync.errors import ConfigError, HostilePath, HuracanError, LocalFailure, UsageError
+from huracan_sync.errors import ConfigError, HostilePath, HuracanError, LocalFailure, UsageError, local_failure
 from huracan_sync.tree.folder_view import FolderView
 from huracan_sync.tree.never_synced import never_synced
 from huracan_sync.tree.paths import MAX_DEPTH, RelPath, check, fold, is_part

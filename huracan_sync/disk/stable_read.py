@@ -8,10 +8,9 @@ import time
 from collections.abc import Callable
 from typing import Self
 
-from huracan_sync.disk.failure import local_failure
 from huracan_sync.disk.files import Root, Stamp, located, open_folder
 from huracan_sync.disk.origin_mark import marked
-from huracan_sync.errors import FileChanged
+from huracan_sync.errors import FileChanged, local_failure
 from huracan_sync.tree.content_hash import BLOCK_SIZE
 from huracan_sync.tree.content_hasher import ContentHasher
 from huracan_sync.tree.paths import RelPath

@@ -19,9 +19,8 @@ from typing import Any
 import msgspec
 
 from huracan_sync.disk.atomic_write import make_private, write_at
-from huracan_sync.disk.failure import local_failure
 from huracan_sync.disk.lock import hold
-from huracan_sync.errors import Conflict, SecretInFile, UsageError
+from huracan_sync.errors import Conflict, SecretInFile, UsageError, local_failure
 from huracan_sync.tree.paths import fold
 
 HOPELESS = (UsageError, Conflict, SecretInFile)

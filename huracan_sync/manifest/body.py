@@ -178,12 +178,8 @@ def _each(head: Head, fetch: Fetch) -> Iterator[list[Item]]:
 def _piece(shard: Shard, channel: str, fetch: Fetch) -> list[Item]:
     piece = entries_of(_unpack(fetch, shard.sha256, shard.body_len, shard.raw_len), channel)
     if len(piece) != shard.entry_count or not piece or piece[0].path != shard.first:
-        raise refused(
-            "ENTRY_COUNT",
-            f"a shard holds {len(piece)} entries where {shard.entry_count} from {shard.first!a} on are signed",
-            actual=len(piece),
-            expected=shard.entry_count,
-        )
+        message = f"a shard holds {len(piece)} entries where {shard.entry_count} from {shard.first!a} on are signed"
+        raise refused("ENTRY_COUNT", message, actual=len(piece), expected=shard.entry_count)
     return piece
 
 
@@ -200,13 +196,8 @@ def shards(head: Head, data: bytes) -> list[Shard]:
 def check_part(data: bytes, sha256: bytes, length: int) -> None:
     """Raise `BODY_HASH` unless `data` has this length and this SHA-256."""
     if len(data) != length or sshsig.sha256(data) != sha256:
-        raise refused(
-            "BODY_HASH",
-            f"a body of {len(data)} bytes is not the one of {length} bytes that is signed",
-            actual_bytes=len(data),
-            expected_bytes=length,
-            expected=sha256.hex(),
-        )
+        message, digest = f"a body of {len(data)} bytes is not the one of {length} bytes that is signed", sha256.hex()
+        raise refused("BODY_HASH", message, actual_bytes=len(data), expected_bytes=length, expected=digest)
 
 
 def check_leaves(data: bytes, sha256: bytes, size: int) -> None:

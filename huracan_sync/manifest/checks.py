@@ -122,13 +122,8 @@ def check_fresh(policy: Policy, *, expires_ms: int, now_ms: int, allow_stale: bo
     status = freshness(policy, expires_ms=expires_ms, now_ms=now_ms)
     late = f"the newest head expired {(now_ms - expires_ms) // 1000} s ago"
     if status is Freshness.DEAD:
-        raise refused(
-            "DEAD",
-            f"{late}, more than the {policy.stale_limit_s} s it may be used after that",
-            expires_ms=expires_ms,
-            now_ms=now_ms,
-            stale_limit_s=policy.stale_limit_s,
-        )
+        message = f"{late}, more than the {policy.stale_limit_s} s it may be used after that"
+        raise refused("DEAD", message, expires_ms=expires_ms, now_ms=now_ms, stale_limit_s=policy.stale_limit_s)
     if status is Freshness.STALE and not allow_stale:
         raise refused("STALE", late, expires_ms=expires_ms, now_ms=now_ms, stale_limit_s=policy.stale_limit_s)
     return status

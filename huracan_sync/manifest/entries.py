@@ -122,12 +122,8 @@ class Audit:
         forbidden = {item.kind for item in items}.difference(policy.kinds)
         if forbidden:
             found = next(item for item in items if item.kind in forbidden)
-            raise refused(
-                "KIND",
-                f"{found.path!a} is of kind {kind_name(found.kind)}, which {policy.name} does not allow",
-                path=found.path,
-                kind=found.kind,
-            )
+            message = f"{found.path!a} is of kind {kind_name(found.kind)}, which {policy.name} does not allow"
+            raise refused("KIND", message, path=found.path, kind=found.kind)
 
     def _check_fields(self, items: Sequence[Item]) -> None:
         revs = "".join([item.rev for item in items])

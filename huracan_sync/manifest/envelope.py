@@ -11,8 +11,7 @@ Nothing here is trusted yet. The payload is looked into only after its signature
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 from huracan_sync.manifest.canonical import ascending
 from huracan_sync.manifest.refusals import refused
@@ -22,17 +21,6 @@ MAX_SIGNATURES = 8
 _FIXED = 11
 _LENGTH = 4
 _PAIR = KEY_ID_SIZE + SIGNATURE_SIZE
-
-
-class Signs(Protocol):
-    """Whoever can sign: `signed.keys.Signer` where private keys may be, anything else in a test."""
-
-    @property
-    def key_id(self) -> bytes:
-        """16 bytes."""
-
-    def sign(self, namespace: str, payload: bytes) -> bytes:
-        """An SSHSIG signature, 64 bytes."""
 
 
 class Form(NamedTuple):
@@ -63,25 +51,6 @@ class Envelope(NamedTuple):
     """The file up to the last signature."""
     carried: bytes
     """What follows; nobody has signed it."""
-
-
-def seal(form: Form, payload: bytes, signers: Iterable[Signs]) -> bytes:
-    """The file: `payload` signed by each of `signers`."""
-    return pack(form, payload, {signer.key_id: signer.sign(form.namespace, payload) for signer in signers})
-
-
-def pack(form: Form, payload: bytes, signatures: dict[bytes, bytes]) -> bytes:
-    """The file of a payload and signatures that were made elsewhere."""
-    if not 1 <= len(signatures) <= MAX_SIGNATURES or len(payload) > form.max_payload:
-        raise refused(
-            form.refusal,
-            f"a {form.name} of {len(payload)} bytes with {len(signatures)} signatures cannot be written",
-            payload_bytes=len(payload),
-            max_payload_bytes=form.max_payload,
-            signatures=len(signatures),
-        )
-    fixed = form.magic + len(payload).to_bytes(2, "big") + bytes([len(signatures)])
-    return fixed + payload + b"".join(key + signatures[key] for key in sorted(signatures))
 
 
 def unpack(form: Form, data: bytes) -> Envelope:

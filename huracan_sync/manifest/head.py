@@ -13,7 +13,7 @@ the square of that logarithm: 195.) Pure.
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable
+from collections.abc import Generator
 from typing import Annotated, Literal, NamedTuple
 
 import msgspec
@@ -24,7 +24,7 @@ from huracan_sync.manifest import checks, locations, sshsig
 from huracan_sync.manifest.canonical import Count, Digest, Label, Millis, Ordinal, RootId, decode
 from huracan_sync.manifest.canonical import encode as _encode
 from huracan_sync.manifest.checks import Mark
-from huracan_sync.manifest.envelope import Form, Signs, seal, unpack
+from huracan_sync.manifest.envelope import Form, unpack
 from huracan_sync.manifest.locations import check_channel
 from huracan_sync.manifest.refusals import refused
 from huracan_sync.manifest.trust import Key, Trust, check_root
@@ -89,7 +89,7 @@ class Opened(NamedTuple):
     """The body that the file carries, not compared with the head yet; empty where it lies in a file of its own."""
 
 
-_decoder = msgspec.msgpack.Decoder(Head)
+decoder = msgspec.msgpack.Decoder(Head)
 
 
 def encode(head: Head) -> bytes:
@@ -103,11 +103,6 @@ def digest(head: Head) -> bytes:
     return sshsig.sha256(encode(head))
 
 
-def digest_of(data: bytes) -> bytes:
-    """What the next head names as `prev`, of a head file that need not count any more."""
-    return sshsig.sha256(unpack(FORM, data).payload)
-
-
 def linked(data: bytes, expected: bytes) -> Head:
     """A head of the past, believed because one that is believed names its digest.
 
@@ -117,12 +112,7 @@ def linked(data: bytes, expected: bytes) -> Head:
     envelope = unpack(FORM, data)
     if sshsig.sha256(envelope.payload) != expected:
         raise refused("HEAD_FORMAT", "a head is not the one that its successor names", expected=expected.hex())
-    return decode(_decoder, envelope.payload, "HEAD_FORMAT", "a head")
-
-
-def sign(head: Head, signers: Iterable[Signs]) -> bytes:
-    """The head file. The body, the blobs and the copy in the log must be in place before it is."""
-    return seal(FORM, encode(head), signers)
+    return decode(decoder, envelope.payload, "HEAD_FORMAT", "a head")
 
 
 def carrying(data: bytes, made_body: bytes) -> bytes:
@@ -146,8 +136,8 @@ def open(data: bytes, *, trust: Trust, channel: str, now_ms: int) -> Opened:  # 
     policy = trust.policy(channel)
     envelope = unpack(FORM, data)
     keys = checks.signers(trust, policy, envelope, FORM.namespace)
-    head = decode(_decoder, envelope.payload, "HEAD_FORMAT", "a head")
-    _check_place(head, trust, channel, policy.epoch)
+    head = decode(decoder, envelope.payload, "HEAD_FORMAT", "a head")
+    check_place(head, trust, channel, policy.epoch)
     if head.created_ms > now_ms + FUTURE_MS:
         message = f"the head was made {(head.created_ms - now_ms) // 1000} s after now"
         raise refused("FUTURE", message, created_ms=head.created_ms, now_ms=now_ms)
@@ -166,23 +156,7 @@ def open(data: bytes, *, trust: Trust, channel: str, now_ms: int) -> Opened:  # 
     return Opened(head, sshsig.sha256(envelope.payload), envelope.signed, keys, envelope.carried)
 
 
-def past(data: bytes, *, trust: Trust, channel: str) -> Opened:
-    """Read a head of the channel's present epoch that was signed at some time, whatever its age and its limits.
-
-    That keys of the channel have signed it does not say that it ever took effect: the chain does.
-
-    Raises:
-        Refused: nobody who counts has signed it.
-    """
-    policy = trust.policy(channel)
-    envelope = unpack(FORM, data)
-    keys = checks.signers(trust, policy, envelope, FORM.namespace)
-    head = decode(_decoder, envelope.payload, "HEAD_FORMAT", "a head")
-    _check_place(head, trust, channel, policy.epoch)
-    return Opened(head, sshsig.sha256(envelope.payload), envelope.signed, keys, envelope.carried)
-
-
-def _check_place(head: Head, trust: Trust, channel: str, epoch: int) -> None:
+def check_place(head: Head, trust: Trust, channel: str, epoch: int) -> None:
     """The head is of this root folder and channel, of a trust file we know, and of the epoch that counts."""
     check_root(head.root_id, trust.root_id, "the head")
     if head.channel != channel:
@@ -206,15 +180,6 @@ def skip_target(sequence: int) -> int:
         rest -= weight
         if not rest:
             return sequence - weight
-
-
-def skip_path(sequence: int) -> list[int]:
-    """The sequences on the way of `skip` down to the first: the only ones that later heads may skip to."""
-    found = []
-    while sequence > 0:
-        found.append(sequence)
-        sequence = skip_target(sequence)
-    return found
 
 
 def check_linked(top: Head, mark: Mark | None) -> Generator[tuple[RelPath, bytes], bytes | None, None]:

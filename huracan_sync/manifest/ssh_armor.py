@@ -8,9 +8,10 @@ import struct
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from huracan_sync.manifest.envelope import pack, unpack
+from huracan_sync.manifest.envelope import unpack
 from huracan_sync.manifest.head import FORM
 from huracan_sync.manifest.refusals import refused
+from huracan_sync.manifest.signed_files import pack
 from huracan_sync.manifest.sshsig import (
     ALGORITHM,
     HASH,

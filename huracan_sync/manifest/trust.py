@@ -43,7 +43,7 @@ from huracan_sync.manifest.canonical import (
     decode,
     encode,
 )
-from huracan_sync.manifest.envelope import Envelope, Form, Signs, seal, unpack
+from huracan_sync.manifest.envelope import Envelope, Form, unpack
 from huracan_sync.manifest.locations import check_channel
 from huracan_sync.manifest.refusals import refused
 from huracan_sync.tree.paths import check
@@ -188,12 +188,8 @@ class Trust(msgspec.Struct, array_like=True, frozen=True):
         """The policy of a channel, or `CHANNEL_UNKNOWN`."""
         found = self.find(check_channel(channel))
         if found is None:
-            raise refused(
-                "CHANNEL_UNKNOWN",
-                f"version {self.version} of the trust file says nothing about the channel {channel}",
-                channel=channel,
-                trust_version=self.version,
-            )
+            message = f"version {self.version} of the trust file says nothing about the channel {channel}"
+            raise refused("CHANNEL_UNKNOWN", message, channel=channel, trust_version=self.version)
         return found
 
     def key(self, key_id: bytes) -> Key | None:
@@ -206,18 +202,6 @@ class Trust(msgspec.Struct, array_like=True, frozen=True):
 
 
 _decoder = msgspec.msgpack.Decoder(Trust)
-
-
-def sign(trust: Trust, signers: Iterable[Signs]) -> bytes:
-    """The trust file, signed by root keys. Raises `TRUST_FORMAT` for what a reader would refuse."""
-    _check(trust)
-    return seal(FORM, encode(trust), signers)
-
-
-def payload(trust: Trust) -> bytes:
-    """The bytes to sign elsewhere, with `ssh-keygen -Y sign` on an offline machine for one."""
-    _check(trust)
-    return encode(trust)
 
 
 def open(data: bytes) -> Trust:  # noqa: A001 - the verb of the house: trust.open, head.open
@@ -377,12 +361,8 @@ def _check_chain(old: Trust, new: Trust) -> None:
     """The rules between one trust file and the next."""
     why = _broken_link(old, new)
     if why:
-        raise refused(
-            "TRUST_CHAIN",
-            f"version {new.version} of the trust file cannot follow version {old.version}: {why}",
-            actual=new.version,
-            expected=old.version + 1,
-        )
+        message = f"version {new.version} of the trust file cannot follow version {old.version}: {why}"
+        raise refused("TRUST_CHAIN", message, actual=new.version, expected=old.version + 1)
 
 
 def _broken_link(old: Trust, new: Trust) -> str:

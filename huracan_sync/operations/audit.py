@@ -18,15 +18,15 @@ from typing import Any, NamedTuple, Protocol
 
 import msgspec
 
-from huracan_sync.disk.failure import local_failure
-from huracan_sync.errors import NotFound, NoTrust, Refused
-from huracan_sync.manifest import body, checks, head, locations, sshsig, trust
+from huracan_sync.errors import NotFound, NoTrust, Refused, local_failure
+from huracan_sync.manifest import body, checks, head, head_history, locations, sshsig, trust
 from huracan_sync.manifest.checks import Mark
 from huracan_sync.manifest.entries import Item
 from huracan_sync.manifest.head import Head, Opened
 from huracan_sync.manifest.refusals import refused
 from huracan_sync.manifest.trust import Pin, Trust, parse_pin
-from huracan_sync.reader.trust_store import TrustStore, pinned
+from huracan_sync.reader.known_roots import pinned
+from huracan_sync.reader.trust_store import TrustStore
 from huracan_sync.remote.parallel import several
 from huracan_sync.remote.read_client import ReadOnly
 from huracan_sync.remote.source import RemoteSource
@@ -264,7 +264,7 @@ def _top(archive: Archive, history: History, known: dict[int, Trust], mark: Mark
         return None
     newest = known[max(known)]
     try:
-        head.past(opened.data, trust=newest, channel=channel)
+        head_history.past(opened.data, trust=newest, channel=channel)
     except Refused as error:
         history.faults.append(f"the head no longer counts: {error}")
     return opened
@@ -272,7 +272,7 @@ def _top(archive: Archive, history: History, known: dict[int, Trust], mark: Mark
 
 def _open(data: bytes, channel: str, known: dict[int, Trust]) -> Opened:
     """A head, judged by the trust file that it says it was made under, and the body that it carries."""
-    said = head.linked(data, head.digest_of(data))
+    said = head.linked(data, head_history.digest_of(data))
     rules_then = known.get(said.trust_version)
     if rules_then is None:
         raise refused(
@@ -280,7 +280,7 @@ def _open(data: bytes, channel: str, known: dict[int, Trust]) -> Opened:
             f"it was made under version {said.trust_version} of the trust file, which is not known here",
             trust_version=said.trust_version,
         )
-    opened = head.past(data, trust=rules_then, channel=channel)
+    opened = head_history.past(data, trust=rules_then, channel=channel)
     if opened.body:
         body.check_part(opened.body, said.body_sha256, said.body_len)
     return opened

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import msgspec
 
-from huracan_sync.manifest import body, checks, head, trust
+from huracan_sync.manifest import body, checks, head, head_history, trust
 from huracan_sync.reader.cache import BlobCache
 from huracan_sync.reader.snapshot import Snapshot
 from huracan_sync.reader.source import Source, fetch_body
@@ -41,7 +41,7 @@ def open_carried(
     policy = known.policy(carried.channel)
     now_ms = int(clock() * 1000)
     if carried.is_past:
-        opened = head.past(carried.head, trust=known, channel=carried.channel)
+        opened = head_history.past(carried.head, trust=known, channel=carried.channel)
         made_s = opened.head.created_ms / 1000
         judged_at: Callable[[], float] = lambda: made_s  # noqa: E731 - a moment that stands still
     else:

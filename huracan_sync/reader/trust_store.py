@@ -19,11 +19,11 @@ import stat
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Literal
-from urllib.parse import quote
 
 import msgspec
 
 from huracan_sync.disk.atomic_write import make_private, replace_file, write_file
+from huracan_sync.disk.sqlite import Database
 from huracan_sync.errors import (
     Busy,
     ConfigError,
@@ -55,7 +55,7 @@ class Channel(msgspec.Struct, frozen=True):
     cursor: str = ""
     """Where the listing of signed things stood before the head was read; empty: look at everything."""
     links: tuple[bytes, ...] = ()
-    """Digests of the heads on the way of `skip` from the mark on (`head.skip_path`), as far as they are known."""
+    """Digests of the heads on the way of `skip` from the mark on (`head_history.skip_path`), as far as known."""
     lies: bytes = b""
     """Content hash of the head file as it lay in Dropbox, with the body that it carries."""
 
@@ -75,7 +75,7 @@ class State(msgspec.Struct, frozen=True):
     channels: dict[str, Channel]
 
 
-_decoder = msgspec.msgpack.Decoder(State)
+decoder = msgspec.msgpack.Decoder(State)
 
 
 class TrustStore:
@@ -110,7 +110,7 @@ class TrustStore:
 
     def pinned(self) -> Pin | None:
         """What was pinned, also where what was seen since is lost; None where it cannot be told."""
-        return _pinned(self._marker)
+        return pinned_by(self._marker)
 
     def pin(self, trust: bytes, pin: Pin, floors: Mapping[str, Mark]) -> None:
         """Begin again, forgetting what was seen: a person's decision.
@@ -127,14 +127,14 @@ class TrustStore:
             make_private(self.folder)
             new.unlink(missing_ok=True)
             new.touch(mode=0o600)
-            with contextlib.closing(sqlite3.connect(new, isolation_level=None)) as db:
+            with contextlib.closing(Database(new, "rw", wait_s=0)) as db:
                 db.execute("PRAGMA synchronous = EXTRA")
                 db.execute("CREATE TABLE seen (one INTEGER PRIMARY KEY CHECK (one = 1), document BLOB, seal BLOB)")
-                db.execute("INSERT INTO seen VALUES (1, ?, ?)", (document, _seal(document)))
+                db.execute("INSERT INTO seen VALUES (1, ?, ?)", (document, seal_of(document)))
             for suffix in ("-journal", "-wal", "-shm"):  # of a file that is gone: they must not be applied to this
                 (self.folder / f"seen.db{suffix}").unlink(missing_ok=True)
             replace_file(new, self._file)
-            self._mark_pinned(pin)
+            self._markpinned_by(pin)
         except (OSError, sqlite3.Error) as error:
             raise _in_our_words(error, self._file) from error
 
@@ -204,14 +204,13 @@ class TrustStore:
     def _missing(self, why: str) -> StateMissing:
         return StateMissing(f"what was seen before cannot be read from {self._file}: {why}", path=str(self._file))
 
-    def _mark_pinned(self, pin: Pin) -> None:
+    def _markpinned_by(self, pin: Pin) -> None:
         write_file(self._marker, f"{_MARKER}{pin}\n".encode("ascii"))
 
     @contextlib.contextmanager
-    def _connected(self) -> Iterator[sqlite3.Connection]:
+    def _connected(self) -> Iterator[Database]:
         try:
-            address = f"file:{quote(str(self._file))}?mode=rw"
-            with contextlib.closing(sqlite3.connect(address, uri=True, isolation_level=None, timeout=30.0)) as db:
+            with contextlib.closing(Database(self._file, "rw", wait_s=30.0)) as db:
                 db.execute("PRAGMA synchronous = EXTRA")
                 yield db
         except sqlite3.Error as error:
@@ -221,59 +220,39 @@ class TrustStore:
             raise self._missing("it is damaged") from error
 
     @contextlib.contextmanager
-    def _changing(self) -> Iterator[tuple[sqlite3.Connection, State]]:
+    def _changing(self) -> Iterator[tuple[Database, State]]:
         """What is known, with nobody else writing until the block ends."""
         self._check_there()
-        with self._connected() as db:
-            db.execute("BEGIN IMMEDIATE")
-            try:
-                yield db, self._read(db)
-            except BaseException:
-                db.rollback()
-                raise
-            db.commit()
+        with self._connected() as db, db.transaction():
+            yield db, self._read(db)
 
-    def _read(self, db: sqlite3.Connection) -> State:
-        rows = db.execute("SELECT document, seal FROM seen").fetchall()
-        if len(rows) != 1 or not isinstance(rows[0][0], bytes) or rows[0][1] != _seal(rows[0][0]):
+    def _read(self, db: Database) -> State:
+        rows = db.execute("SELECT document, seal FROM seen")
+        if len(rows) != 1 or not isinstance(rows[0][0], bytes) or rows[0][1] != seal_of(rows[0][0]):
             raise self._missing("its checksum is wrong")
         try:
-            state = _decoder.decode(rows[0][0])
+            state = decoder.decode(rows[0][0])
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise self._missing(f"it is of another version ({error})") from None
         if state.place != self._place:
             raise self._missing(f"it is about {state.place}")
         return state
 
-    def _write(self, db: sqlite3.Connection, state: State) -> None:
+    def _write(self, db: Database, state: State) -> None:
         document = msgspec.msgpack.encode(state)
-        db.execute("UPDATE seen SET document = ?, seal = ? WHERE one = 1", (document, _seal(document)))
+        db.execute("UPDATE seen SET document = ?, seal = ? WHERE one = 1", (document, seal_of(document)))
 
 
-def known(home: Path) -> Iterator[State]:
-    """What is known of each root folder on this machine. What cannot be read is passed over."""
-    for file in sorted((home / "trust").glob("*/seen.db")):
-        with contextlib.suppress(sqlite3.Error, msgspec.DecodeError, UnicodeDecodeError, MemoryError):
-            address = f"file:{quote(str(file))}?mode=ro"
-            with contextlib.closing(sqlite3.connect(address, uri=True, timeout=5.0)) as db:
-                document, seal = db.execute("SELECT document, seal FROM seen").fetchone() or (b"", b"")
-            if seal == _seal(document):
-                yield _decoder.decode(document)
-
-
-def pinned(home: Path) -> list[Pin]:
-    """What was pinned on this machine, for each root folder."""
-    return [pin for marker in sorted((home / "trust").glob("*/pinned")) if (pin := _pinned(marker))]
-
-
-def _pinned(marker: Path) -> Pin | None:
+def pinned_by(marker: Path) -> Pin | None:
+    """What a marker says; None where it cannot be told."""
     try:
         return parse_pin(marker.read_text(encoding="ascii").splitlines()[-1])
     except (OSError, UnicodeDecodeError, IndexError, UsageError):
         return None
 
 
-def _seal(document: bytes) -> bytes:
+def seal_of(document: bytes) -> bytes:
+    """What tells whether the document is whole."""
     return hashlib.sha256(_SEAL + document).digest()
 
 

@@ -10,7 +10,7 @@ from collections.abc import Set as AbstractSet
 import msgspec
 
 from huracan_sync.errors import NoSigningKey, NotFound, Refused
-from huracan_sync.manifest import body, checks, head, trust
+from huracan_sync.manifest import body, checks, head, head_history, signed_files, trust
 from huracan_sync.manifest.checks import Mark
 from huracan_sync.manifest.entries import Item
 from huracan_sync.manifest.envelope import MAX_SIGNATURES, unpack
@@ -198,7 +198,7 @@ class ChannelPublisher:
         if held is None:
             return None
         heads = [(held.head, held.parts), (held.previous, held.previous_parts)]
-        data, parts = next((each for each in heads if each[0] and head.digest_of(each[0]) == digest), (b"", ()))
+        data, parts = next((each for each in heads if each[0] and head_history.digest_of(each[0]) == digest), (b"", ()))
         here = blob_cache(store.folder, self.channel)
         known = {sha256: part for sha256 in parts if (part := here.part(sha256)) is not None}
         with contextlib.suppress(Refused, KeyError):
@@ -267,7 +267,7 @@ class ChannelPublisher:
 
     def _sign(self, payload: Head, known: Trust) -> bytes:
         self._check_clock()
-        return head.sign(payload, self._signers(known.policy(payload.channel)))
+        return signed_files.sign_head(payload, self._signers(known.policy(payload.channel)))
 
     def _signers(self, policy: Policy) -> list[Signer]:
         """The keys on this machine that may sign for the channel, enough of them."""

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from huracan_sync.errors import Refused
 from huracan_sync.manifest import rotation, trust
-from huracan_sync.reader.trust_store import known
+from huracan_sync.reader.known_roots import known
 
 
 class Ending(NamedTuple):

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from huracan_sync.errors import NotFound, Refused
-from huracan_sync.manifest import head, locations
+from huracan_sync.manifest import head, head_history, locations
 from huracan_sync.manifest.entries import Item
 from huracan_sync.manifest.head import Head, Opened
 from huracan_sync.manifest.trust import Trust
@@ -56,7 +56,7 @@ def committed(top: Opened, seq: int, known: Trust) -> Steps[Opened]:
                 sequence=above.seq - 1,
             )
         data, above = stored.data, head.linked(stored.data, above.prev)
-    return head.past(data, trust=known, channel=payload.channel)
+    return head_history.past(data, trust=known, channel=payload.channel)
 
 
 def _above(top: Opened, seq: int, known: Trust) -> Steps[Head]:
@@ -74,7 +74,7 @@ def _above(top: Opened, seq: int, known: Trust) -> Steps[Head]:
     if at < payload.seq:
         (stored,) = yield (Read(RelPath(f"{folder}/{by_seq[at][0]}"), head.MAX_SIZE),)
         try:
-            opened = head.past(stored.data if stored else b"", trust=known, channel=payload.channel)
+            opened = head_history.past(stored.data if stored else b"", trust=known, channel=payload.channel)
             if (opened.head.epoch, opened.head.seq) == (payload.epoch, at):
                 return opened.head
         except Refused:

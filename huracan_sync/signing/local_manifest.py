@@ -17,7 +17,7 @@ import msgspec
 from huracan_sync.disk.atomic_write import write_file
 from huracan_sync.disk.files import Root
 from huracan_sync.errors import HuracanError, NotFound
-from huracan_sync.manifest import body, head, trust
+from huracan_sync.manifest import body, head_history, trust
 from huracan_sync.manifest.checks import Mark
 from huracan_sync.manifest.entries import Item
 from huracan_sync.manifest.head import Opened
@@ -58,7 +58,7 @@ class LocalManifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         Raises:
             Refused: nobody who counts has signed it, or it was damaged.
         """
-        opened = head.past(self.head, trust=known, channel=self.channel)
+        opened = head_history.past(self.head, trust=known, channel=self.channel)
         return opened, body.read(opened.head, known.policy(self.channel), self._part)
 
     def _part(self, sha256: bytes, length: int) -> bytes:

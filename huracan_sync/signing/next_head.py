@@ -6,7 +6,7 @@ import itertools
 from typing import NamedTuple
 
 from huracan_sync.errors import Refused
-from huracan_sync.manifest import checks, head
+from huracan_sync.manifest import checks, head, head_history
 from huracan_sync.manifest.body_writer import Body
 from huracan_sync.manifest.checks import Mark
 from huracan_sync.manifest.head import Head, Opened
@@ -83,10 +83,10 @@ def chain_position(
             if error.code in _NOT_OURS:
                 if mark is None:
                     raise  # nobody here knows what was there before
-            elif error.code not in _PAST and (mark is None or head.digest_of(stored.data) != mark.digest):
+            elif error.code not in _PAST and (mark is None or head_history.digest_of(stored.data) != mark.digest):
                 raise  # it is signed by whom it must be: another publisher, whose head is not to be passed over
     if mark is None:
-        prev = head.FIRST if stored is None else head.digest_of(stored.data)
+        prev = head.FIRST if stored is None else head_history.digest_of(stored.data)
         return ChainPosition(None, epoch, 1, prev, rev, whole=False)
     prev = mark.digest or head.FIRST
     if mark.epoch != epoch:
@@ -107,7 +107,7 @@ def known_digests(position: ChainPosition, held: SeenHead | None) -> dict[int, b
     """Digests of earlier heads of the epoch, by sequence, as far as they are known without asking."""
     known: dict[int, bytes] = {}
     if held is not None and held.mark.epoch == position.epoch and held.mark.digest:
-        known.update(zip(head.skip_path(held.mark.sequence), held.links, strict=False))
+        known.update(zip(head_history.skip_path(held.mark.sequence), held.links, strict=False))
     if position.base is not None and position.base.head.skip != head.NONE:
         known[head.skip_target(position.base.head.seq)] = position.base.head.skip
     if position.seq > 1:
@@ -118,7 +118,7 @@ def known_digests(position: ChainPosition, held: SeenHead | None) -> dict[int, b
 def links_of(seq: int, digest: bytes, known: dict[int, bytes]) -> tuple[bytes, ...]:
     """What to remember of a new head, so that the ones after it can be linked without asking."""
     known = known | {seq: digest}
-    return tuple(known[each] for each in itertools.takewhile(known.__contains__, head.skip_path(seq)))
+    return tuple(known[each] for each in itertools.takewhile(known.__contains__, head_history.skip_path(seq)))
 
 
 def follow(

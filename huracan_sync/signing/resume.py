@@ -13,7 +13,7 @@ from collections.abc import Set as AbstractSet
 from typing import NamedTuple
 
 from huracan_sync.errors import Refused, StateMissing
-from huracan_sync.manifest import head, locations, trust
+from huracan_sync.manifest import head, head_history, locations, trust
 from huracan_sync.manifest.checks import Mark
 from huracan_sync.manifest.head import Opened
 from huracan_sync.manifest.trust import Trust
@@ -137,6 +137,6 @@ def _opened(stored: StoredFile | None, known: Trust, channel: str) -> Opened | N
     if stored is None:
         return None
     try:
-        return head.past(stored.data, trust=known, channel=channel)
+        return head_history.past(stored.data, trust=known, channel=channel)
     except Refused:
         return None

@@ -19,7 +19,7 @@ import contextlib
 from typing import NamedTuple
 
 from huracan_sync.errors import Busy, NotFound, Refused, ServiceFault, StateMissing
-from huracan_sync.manifest import body, body_writer, head, locations, sshsig, trust
+from huracan_sync.manifest import body, body_writer, head, head_history, locations, sshsig, trust
 from huracan_sync.manifest.body_writer import Part
 from huracan_sync.manifest.entries import Item
 from huracan_sync.manifest.envelope import unpack
@@ -183,7 +183,7 @@ def _begin(request: PublishRequest, known: Trust) -> Steps[tuple[StoredFile | No
 def _check_copied(channel: str, stored: StoredFile, known: Trust) -> Steps[None]:
     """A head that a machine without memory finds has a copy in the log, or somebody has deleted from it."""
     try:
-        opened = head.past(stored.data, trust=known, channel=channel)
+        opened = head_history.past(stored.data, trust=known, channel=channel)
     except Refused:
         return  # what it is will be judged with the rest
     place = locations.log(channel, opened.head.epoch, opened.head.seq, opened.digest)

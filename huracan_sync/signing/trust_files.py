@@ -25,7 +25,7 @@ from huracan_sync.errors import (
     TryLater,
     Unavailable,
 )
-from huracan_sync.manifest import locations, rotation, sshsig, trust
+from huracan_sync.manifest import locations, rotation, signed_files, sshsig, trust
 from huracan_sync.manifest.default_policy import LIFETIME_MS, first_trust
 from huracan_sync.manifest.refusals import refused
 from huracan_sync.manifest.signer import Signer
@@ -146,7 +146,7 @@ class TrustFiles:
         published = self._published()
         self._check_clock()
         made = make(newest, int(self._clock() * 1000))
-        data = trust.sign(made, self._root_signers(newest, made, following))
+        data = signed_files.sign_trust(made, self._root_signers(newest, made, following))
         whole = chains.read([*published[: newest.version], data])
         if len(published) != newest.version or not self._add(made.version, data):
             raise Conflict(
@@ -283,7 +283,7 @@ class TrustFiles:
         root_id = delivered.root_id if delivered else made_for(self._place(), secrets.token_bytes(RANDOM_SIZE))
         now_ms = int(self._clock() * 1000)
         made = first_trust(signer.public, root_id=root_id, now_ms=now_ms, lifetime_ms=self._lifetime_ms)
-        chain = Chain((trust.sign(made, [signer]),), made)
+        chain = Chain((signed_files.sign_trust(made, [signer]),), made)
         chains.keep(self._home, chain, "")
         return chain
 

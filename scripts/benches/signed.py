@@ -22,7 +22,7 @@ from benches.ours import Ours
 from huracan_sync.auth.connect import connect
 from huracan_sync.emulator.running import Emulator
 from huracan_sync.hamilton import Hamilton
-from huracan_sync.manifest import body, body_writer, head, trust
+from huracan_sync.manifest import body, body_writer, head, signed_files, trust
 from huracan_sync.manifest.default_policy import first_trust
 from huracan_sync.manifest.entries import Item
 from huracan_sync.manifest.signer import Signer
@@ -118,9 +118,9 @@ def _write(place: Path, count: int) -> None:
         entry_count=count,
         publisher="bench",
     )
-    signed = trust.sign(first_trust(signer.public, root_id=bytes(16), now_ms=NOW), [signer])
+    signed = signed_files.sign_trust(first_trust(signer.public, root_id=bytes(16), now_ms=NOW), [signer])
     parts = {part.sha256: part.data for part in made.parts()}
-    place.write_bytes(msgspec.msgpack.encode(Manifest(signed, head.sign(said, [signer]), parts)))
+    place.write_bytes(msgspec.msgpack.encode(Manifest(signed, signed_files.sign_head(said, [signer]), parts)))
 
 
 def _read(place: Path) -> dict[str, float]:

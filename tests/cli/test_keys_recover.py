@@ -13,7 +13,7 @@ import warm
 from machines import Machine, publishing, write
 
 from huracan_sync.errors import Refused
-from huracan_sync.manifest import head, locations
+from huracan_sync.manifest import head, head_history, locations, signed_files
 from huracan_sync.remote import files
 from huracan_sync.remote.delete import remove_whatever
 from huracan_sync.remote.source import RemoteSource
@@ -26,17 +26,20 @@ DAY_MS = 86_400_000
 def put_a_head_of_tomorrow(machine, signers, channel):
     """What a stolen key, or the right one on a machine with a wrong clock, signs after the newest head."""
     data = RemoteSource(machine.remote, ROOT).fetch(locations.head(channel), head.MAX_SIZE)
-    before = head.linked(data, head.digest_of(data))
+    before = head.linked(data, head_history.digest_of(data))
     later = msgspec.structs.replace(
         before,
         seq=before.seq + 1,
-        prev=head.digest_of(data),
-        skip=head.digest_of(data),
+        prev=head_history.digest_of(data),
+        skip=head_history.digest_of(data),
         created_ms=before.created_ms + DAY_MS,
         expires_ms=before.expires_ms + DAY_MS,
     )
-    made = head.sign(later, signers)
-    for place in (locations.log(channel, later.epoch, later.seq, head.digest_of(made)), locations.head(channel)):
+    made = signed_files.sign_head(later, signers)
+    for place in (
+        locations.log(channel, later.epoch, later.seq, head_history.digest_of(made)),
+        locations.head(channel),
+    ):
         files.put(machine.remote, f"{ROOT}/{place}", made)
     return made
 

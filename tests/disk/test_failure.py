@@ -3,8 +3,7 @@ import os
 
 import pytest
 
-from huracan_sync.disk.failure import local_failure
-from huracan_sync.errors import DiskFull, LocalFailure
+from huracan_sync.errors import DiskFull, LocalFailure, local_failure
 
 
 def failed(number):

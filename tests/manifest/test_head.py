@@ -22,14 +22,15 @@ from manifest_world import (
 from sampled import slow
 
 from huracan_sync.errors import Refused
-from huracan_sync.manifest import head, ssh_armor, sshsig
-from huracan_sync.manifest.envelope import pack, seal, unpack
+from huracan_sync.manifest import head, head_history, signed_files, ssh_armor, sshsig
+from huracan_sync.manifest.envelope import unpack
 from huracan_sync.manifest.head import FORM
 from huracan_sync.manifest.refusals import refused
+from huracan_sync.manifest.signed_files import pack, seal
 from huracan_sync.manifest.trust import OTHERS
 
 HEAD = make_head()
-GOOD = head.sign(HEAD, [ENGINE])
+GOOD = signed_files.sign_head(HEAD, [ENGINE])
 
 
 def reseal(payload, *who):
@@ -51,7 +52,10 @@ def test_a_good_head_is_opened():
 
 
 def test_the_first_field_that_differs_is_the_channel_asked_for():
-    assert open_head(head.sign(make_head(channel="candles"), [CANDLES]), channel="candles").head.channel == "candles"
+    assert (
+        open_head(signed_files.sign_head(make_head(channel="candles"), [CANDLES]), channel="candles").head.channel
+        == "candles"
+    )
 
 
 def two_of_two():
@@ -59,18 +63,21 @@ def two_of_two():
 
 
 def test_two_keys_where_two_are_needed():
-    data = head.sign(HEAD, [ENGINE, PROMOTER])
+    data = signed_files.sign_head(HEAD, [ENGINE, PROMOTER])
     assert {each.id for each in open_head(data, two_of_two()).signers} == {ENGINE.key_id, PROMOTER.key_id}
 
 
 def test_a_signature_that_nobody_knows_is_passed_over():
-    opened = open_head(head.sign(HEAD, [ENGINE, THIEF]))
+    opened = open_head(signed_files.sign_head(HEAD, [ENGINE, THIEF]))
     assert opened.digest == head.digest(HEAD)
 
 
 def test_a_channel_without_a_policy_of_its_own_has_that_of_the_others():
     trust = make_trust(channels=[policy(OTHERS)])
-    assert open_head(head.sign(make_head(channel="models/pod-a"), [ENGINE]), trust, "models/pod-a").head.seq == 1
+    assert (
+        open_head(signed_files.sign_head(make_head(channel="models/pod-a"), [ENGINE]), trust, "models/pod-a").head.seq
+        == 1
+    )
 
 
 def signature_of(who, payload, namespace):
@@ -106,10 +113,10 @@ REFUSED = {
         "BAD_SIGNATURE",
     ),
     "a signature for another purpose": (signature_of(ENGINE, PAYLOAD, sshsig.TRUST), None, "BAD_SIGNATURE"),
-    "a stranger's signature": (head.sign(HEAD, [THIEF]), None, "THRESHOLD"),
-    "the root's signature": (head.sign(HEAD, [ROOT]), None, "THRESHOLD"),
+    "a stranger's signature": (signed_files.sign_head(HEAD, [THIEF]), None, "THRESHOLD"),
+    "the root's signature": (signed_files.sign_head(HEAD, [ROOT]), None, "THRESHOLD"),
     "one key where two are needed": (GOOD, two_of_two(), "THRESHOLD"),
-    "the key of another channel": (head.sign(HEAD, [CANDLES]), None, "KEY_CHANNEL"),
+    "the key of another channel": (signed_files.sign_head(HEAD, [CANDLES]), None, "KEY_CHANNEL"),
     "a revoked key": (GOOD, make_trust(channels=[policy("champions", CANDLES)], revoked=[ENGINE]), "KEY_REVOKED"),
     "a channel nobody may sign": (GOOD, make_trust(channels=[]), "CHANNEL_UNKNOWN"),
     "no fields": (reseal(b"\x90"), None, "HEAD_FORMAT"),
@@ -136,17 +143,17 @@ REFUSED = {
     "the epoch before": (GOOD, make_trust(channels=[policy(epoch=2)]), "EPOCH"),
     "an epoch to come": (reseal(raw(epoch=2)), None, "EPOCH"),
     "made three minutes from now": (
-        head.sign(change(HEAD, created_ms=NOW + 180_000, expires_ms=NOW + HOUR), [ENGINE]),
+        signed_files.sign_head(change(HEAD, created_ms=NOW + 180_000, expires_ms=NOW + HOUR), [ENGINE]),
         None,
         "FUTURE",
     ),
     "good for a month": (
-        head.sign(change(HEAD, expires_ms=NOW + 30 * 24 * HOUR), [ENGINE]),
+        signed_files.sign_head(change(HEAD, expires_ms=NOW + 30 * 24 * HOUR), [ENGINE]),
         None,
         "LIFETIME",
     ),
     "expired before it was made": (
-        head.sign(change(HEAD, expires_ms=HEAD.created_ms), [ENGINE]),
+        signed_files.sign_head(change(HEAD, expires_ms=HEAD.created_ms), [ENGINE]),
         None,
         "LIFETIME",
     ),
@@ -185,7 +192,7 @@ def test_every_bit_is_signed():
 @pytest.mark.parametrize("every", [7, slow(1)])
 def test_of_two_signatures_no_bit_can_change_what_is_said(every):
     """A bit in the name of a signature that is not needed makes it a stranger's: passed over, the head unchanged."""
-    data = head.sign(HEAD, [ENGINE, BACKUP])
+    data = signed_files.sign_head(HEAD, [ENGINE, BACKUP])
     for at in range(0, len(data) * 8, every):
         changed = bytearray(data)
         changed[at // 8] ^= 1 << at % 8
@@ -198,7 +205,7 @@ def test_of_two_signatures_no_bit_can_change_what_is_said(every):
 
 
 def test_the_clock_may_be_two_minutes_behind():
-    data = head.sign(change(HEAD, created_ms=NOW + 120_000, expires_ms=NOW + HOUR), [ENGINE])
+    data = signed_files.sign_head(change(HEAD, created_ms=NOW + 120_000, expires_ms=NOW + HOUR), [ENGINE])
     assert open_head(data).head.created_ms == NOW + 120_000
 
 
@@ -209,9 +216,9 @@ def test_a_key_may_begin_the_moment_it_signs():
 
 def test_what_cannot_be_opened_is_not_written():
     with raises("CHANNEL_NAME"):
-        head.sign(change(HEAD, channel="Champions"), [ENGINE])
+        signed_files.sign_head(change(HEAD, channel="Champions"), [ENGINE])
     with raises("HEAD_FORMAT"):
-        head.sign(HEAD, [])
+        signed_files.sign_head(HEAD, [])
     with raises("HEAD_FORMAT"):
         pack(FORM, bytes(2_049), {bytes(16): bytes(64)})
 
@@ -229,7 +236,9 @@ def test_an_error_says_its_code_to_machines():
 
 
 def test_a_head_goes_out_to_openssh_and_comes_back():
-    message, armored = ssh_armor.export_sshsig(head.sign(HEAD, [ENGINE, THIEF]), [ENGINE.public, ROOT.public])
+    message, armored = ssh_armor.export_sshsig(
+        signed_files.sign_head(HEAD, [ENGINE, THIEF]), [ENGINE.public, ROOT.public]
+    )
     assert (message, len(armored)) == (PAYLOAD, 1)
     assert ssh_armor.import_sshsig(message, armored) == GOOD
     assert unpack(FORM, GOOD).payload == message
@@ -242,7 +251,7 @@ def test_a_head_goes_out_to_openssh_and_comes_back():
 
 
 def test_a_head_is_believed_because_its_successor_names_it():
-    digest = head.digest_of(GOOD)
+    digest = head_history.digest_of(GOOD)
     assert digest == head.digest(HEAD)
     assert head.linked(GOOD, digest) == HEAD
     assert head.linked(reseal(head.encode(HEAD), THIEF), digest) == HEAD  # whoever has signed it
@@ -252,27 +261,27 @@ def test_a_head_is_believed_because_its_successor_names_it():
         with raises("HEAD_FORMAT"):
             head.linked(data, digest)
         with raises("HEAD_FORMAT"):
-            head.digest_of(data)
+            head_history.digest_of(data)
     nonsense = reseal(b"\x90")
     with raises("HEAD_FORMAT"):
-        head.linked(nonsense, head.digest_of(nonsense))
+        head.linked(nonsense, head_history.digest_of(nonsense))
 
 
 def test_a_head_of_the_past_needs_a_signature_that_counts_and_no_youth():
     long_ago = make_head(created_ms=NOW - 300 * 24 * HOUR, expires_ms=NOW - 299 * 24 * HOUR)
-    data = head.sign(long_ago, [ENGINE])
-    opened = head.past(data, trust=make_trust(), channel="champions")
+    data = signed_files.sign_head(long_ago, [ENGINE])
+    opened = head_history.past(data, trust=make_trust(), channel="champions")
     assert (opened.head, opened.digest, opened.data) == (long_ago, head.digest(long_ago), data)
     assert [each.label for each in opened.signers] == ["engine"]
     for wrong, refusal in (
-        (head.sign(long_ago, [THIEF]), "THRESHOLD"),
-        (head.sign(long_ago, [CANDLES]), "KEY_CHANNEL"),
-        (head.sign(make_head(channel="candles"), [ENGINE]), "WRONG_CHANNEL"),
-        (head.sign(make_head(root_id=bytes(16)), [ENGINE]), "WRONG_ROOT"),
-        (head.sign(make_head(epoch=2), [ENGINE]), "EPOCH"),
-        (head.sign(make_head(trust_version=9), [ENGINE]), "TRUST_TOO_OLD"),
+        (signed_files.sign_head(long_ago, [THIEF]), "THRESHOLD"),
+        (signed_files.sign_head(long_ago, [CANDLES]), "KEY_CHANNEL"),
+        (signed_files.sign_head(make_head(channel="candles"), [ENGINE]), "WRONG_CHANNEL"),
+        (signed_files.sign_head(make_head(root_id=bytes(16)), [ENGINE]), "WRONG_ROOT"),
+        (signed_files.sign_head(make_head(epoch=2), [ENGINE]), "EPOCH"),
+        (signed_files.sign_head(make_head(trust_version=9), [ENGINE]), "TRUST_TOO_OLD"),
         (reseal(raw(v=3)), "HEAD_FORMAT"),
         (data[:-1], "HEAD_FORMAT"),
     ):
         with raises(refusal):
-            head.past(wrong, trust=make_trust(), channel="champions")
+            head_history.past(wrong, trust=make_trust(), channel="champions")

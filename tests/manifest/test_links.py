@@ -7,7 +7,7 @@ import pytest
 from expecting import raises
 from manifest_world import ENGINE, change, make_head
 
-from huracan_sync.manifest import head
+from huracan_sync.manifest import head, head_history, signed_files
 from huracan_sync.manifest.checks import Mark
 
 
@@ -38,7 +38,7 @@ def walk(top, mark, log):
         while True:
             reads += 1
             found = next((each for each in log if head.digest(each) == digest), None)
-            _, digest = way.send(head.sign(found, [ENGINE]) if found else None)
+            _, digest = way.send(signed_files.sign_head(found, [ENGINE]) if found else None)
     return reads
 
 
@@ -79,14 +79,14 @@ def test_does_it_lead_back(name):
 
 def test_where_a_skip_leads():
     assert [head.skip_target(seq) for seq in range(1, 17)] == [0, 1, 0, 3, 4, 3, 0, 7, 8, 7, 10, 11, 10, 7, 0, 15]
-    assert head.skip_path(20) == [20, 19, 18, 15]
+    assert head_history.skip_path(20) == [20, 19, 18, 15]
     assert head.skip_target(2**63 - 1) == 0
 
 
 def test_a_later_head_skips_to_where_the_one_before_leads_or_one_further():
     """So a publisher needs to know only the head before, and at most one more."""
     for seq in range(1, 3_000):
-        before = head.skip_path(seq)
+        before = head_history.skip_path(seq)
         assert head.skip_target(seq + 1) in {seq, *(before[2:3] or [0])}
 
 

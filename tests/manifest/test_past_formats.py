@@ -17,25 +17,25 @@ from manifest_world import (
     policy,
 )
 
-from huracan_sync.manifest import body, body_writer, head, sshsig, trust
+from huracan_sync.manifest import body, body_writer, head, head_history, signed_files, sshsig, trust
 
 OLD = make_head(created_ms=1_000, expires_ms=1_000 + 400 * HOUR)
 """Made in 1970, for longer than any policy allows."""
 
 
 def test_a_head_is_known_by_its_payload_whoever_signed_it():
-    one, both = head.sign(OLD, [ENGINE]), head.sign(OLD, [ENGINE, PROMOTER])
+    one, both = signed_files.sign_head(OLD, [ENGINE]), signed_files.sign_head(OLD, [ENGINE, PROMOTER])
     assert one != both
-    assert head.digest_of(one) == head.digest_of(both) == head.digest(OLD)
+    assert head_history.digest_of(one) == head_history.digest_of(both) == head.digest(OLD)
     assert head.linked(both, head.digest(OLD)) == OLD
     with raises("HEAD_FORMAT", match="not the one that its successor names"):
         head.linked(one, head.digest(make_head(seq=2)))
     with raises("HEAD_FORMAT"):
-        head.digest_of(one[:-1])
+        head_history.digest_of(one[:-1])
 
 
 def test_what_was_signed_is_read_whatever_its_age():
-    opened = head.past(head.sign(OLD, [ENGINE]), trust=make_trust(), channel="champions")
+    opened = head_history.past(signed_files.sign_head(OLD, [ENGINE]), trust=make_trust(), channel="champions")
     assert (opened.head, opened.digest, [each.label for each in opened.signers]) == (OLD, head.digest(OLD), ["engine"])
 
 
@@ -49,7 +49,7 @@ def test_what_was_signed_is_read_whatever_its_age():
 )
 def test_what_nobody_who_counts_has_signed_is_not(who, channel, rules, refusal):
     with raises(refusal):
-        head.past(head.sign(OLD, [who]), trust=rules, channel=channel)
+        head_history.past(signed_files.sign_head(OLD, [who]), trust=rules, channel=channel)
 
 
 @pytest.mark.wide
@@ -67,5 +67,5 @@ def test_where_a_list_leads_is_told_before_it_is_read():
 
 def test_who_signed_a_trust_file():
     made = make_trust(roots=(ROOT, BACKUP), keys=[key(ENGINE), key(CANDLES)])
-    data = trust.sign(made, [ROOT, BACKUP])
+    data = signed_files.sign_trust(made, [ROOT, BACKUP])
     assert trust.signers(data) == {sshsig.key_id(ROOT.public), sshsig.key_id(BACKUP.public)}

@@ -5,7 +5,7 @@ from expecting import raises
 from manifest_world import BACKUP, CANDLES, ENGINE, HOUR, NOW, PROMOTER, ROOT, change, key, make_trust, policy
 
 from huracan_sync.errors import UsageError
-from huracan_sync.manifest import rotation, trust
+from huracan_sync.manifest import rotation, signed_files, trust
 from huracan_sync.manifest.default_policy import first_trust
 from huracan_sync.manifest.trust import DAY_MS, OTHERS, WARN_MS
 
@@ -14,7 +14,7 @@ ONE = first_trust(ROOT.public, root_id=bytes(16), now_ms=NOW, lifetime_ms=180 * 
 
 def accepted(before, made, *signers):
     """What a reader who believes `before` thinks of `made`."""
-    return trust.follow(before, trust.sign(made, signers or [ROOT]))
+    return trust.follow(before, signed_files.sign_trust(made, signers or [ROOT]))
 
 
 def key_ids(made, name):

@@ -8,7 +8,7 @@ import pytest
 from expecting import raises
 from manifest_world import ENGINE, make_head, open_head, signer
 
-from huracan_sync.manifest import head, ssh_armor, sshsig
+from huracan_sync.manifest import signed_files, ssh_armor, sshsig
 from huracan_sync.manifest.signer import Signer
 from huracan_sync.manifest.ssh_armor import Signature, armor, dearmor
 
@@ -32,7 +32,7 @@ def both_ways(folder, count):
     for number in range(count):
         who = signer(number % 250 + 1)
         made = make_head(seq=number + 1)
-        data = head.sign(made, [who])
+        data = signed_files.sign_head(made, [who])
         message, [armored] = ssh_armor.export_sshsig(data, [who.public])
         allowed = ssh_armor.allowed_signer(who.public, "engine")
         assert verifies(folder, message, armored, allowed)
@@ -62,7 +62,7 @@ def test_openssh_accepts_a_thousand_heads_and_we_accept_its_signatures(tmp_path)
 
 @openssh
 def test_openssh_refuses_another_namespace_another_key_and_another_person(tmp_path):
-    message, [armored] = ssh_armor.export_sshsig(head.sign(make_head(), [ENGINE]), [ENGINE.public])
+    message, [armored] = ssh_armor.export_sshsig(signed_files.sign_head(make_head(), [ENGINE]), [ENGINE.public])
     allowed = ssh_armor.allowed_signer(ENGINE.public, "engine")
     assert verifies(tmp_path, message, armored, allowed)
     assert not verifies(tmp_path, message, armored, allowed, sshsig.TRUST)
@@ -148,5 +148,5 @@ def test_what_is_no_armored_signature(name):
 
 
 def test_a_head_signed_by_openssh_is_opened(tmp_path):
-    message, armored = ssh_armor.export_sshsig(head.sign(make_head(), [ENGINE]), [ENGINE.public])
+    message, armored = ssh_armor.export_sshsig(signed_files.sign_head(make_head(), [ENGINE]), [ENGINE.public])
     assert open_head(ssh_armor.import_sshsig(message, armored)).head == make_head()

@@ -25,9 +25,9 @@ from manifest_world import (
 from sampled import slow
 
 from huracan_sync.errors import Refused
-from huracan_sync.manifest import head, sshsig, trust
+from huracan_sync.manifest import head, signed_files, sshsig, trust
 from huracan_sync.manifest.default_policy import first_trust
-from huracan_sync.manifest.envelope import pack, seal
+from huracan_sync.manifest.signed_files import pack, seal
 from huracan_sync.manifest.trust import DAY_MS, FORM, OTHERS, Key, Pin, Policy, Revocation
 
 V1 = make_trust()
@@ -42,7 +42,7 @@ def forged(made, *who):
 def test_a_trust_file_is_pinned_by_fingerprint():
     assert trust.pin(GOOD, PIN) == V1
     assert trust.open(GOOD) == V1
-    assert trust.digest(GOOD) == sshsig.sha256(trust.payload(V1))
+    assert trust.digest(GOOD) == sshsig.sha256(signed_files.trust_payload(V1))
 
 
 def test_two_pinned_roots_must_both_have_signed():
@@ -260,7 +260,7 @@ def test_what_is_no_trust_file_is_called_so():
 
 
 def test_which_root_signed_badly_and_which_was_pinned():
-    payload = trust.payload(V1)
+    payload = signed_files.trust_payload(V1)
     with raises("TRUST_SIGNATURES", match="version 1 of the trust file has a signature") as caught:
         trust.open(pack(FORM, payload, {ROOT.key_id: bytes(64)}))
     assert caught.value.facts == {"key": ROOT.fingerprint}
@@ -273,7 +273,7 @@ def test_which_root_signed_badly_and_which_was_pinned():
 
 def test_a_bad_signature_by_a_root_refuses_even_where_others_suffice():
     made = make_trust(roots=[ROOT, BACKUP])
-    payload = trust.payload(made)
+    payload = signed_files.trust_payload(made)
     data = pack(FORM, payload, {ROOT.key_id: ROOT.sign(sshsig.TRUST, payload), BACKUP.key_id: bytes(64)})
     with raises("TRUST_SIGNATURES"):
         trust.open(data)
@@ -281,9 +281,15 @@ def test_a_bad_signature_by_a_root_refuses_even_where_others_suffice():
 
 def test_a_head_is_no_trust_file_whoever_signed_it():
     with raises("TRUST_FORMAT"):
-        trust.open(head.sign(make_head(), [ROOT]))
+        trust.open(signed_files.sign_head(make_head(), [ROOT]))
     with raises("TRUST_SIGNATURES"):
-        trust.open(pack(FORM, trust.payload(V1), {ROOT.key_id: ROOT.sign(sshsig.HEAD, trust.payload(V1))}))
+        trust.open(
+            pack(
+                FORM,
+                signed_files.trust_payload(V1),
+                {ROOT.key_id: ROOT.sign(sshsig.HEAD, signed_files.trust_payload(V1))},
+            )
+        )
 
 
 MALFORMED = {
@@ -322,9 +328,9 @@ def test_malformed(name):
 
 def test_what_cannot_be_read_is_not_written():
     with raises("TRUST_FORMAT"):
-        trust.sign(make_trust(threshold=2), [ROOT])
+        signed_files.sign_trust(make_trust(threshold=2), [ROOT])
     with raises("TRUST_FORMAT"):
-        trust.payload(make_trust(channels=[policy(threshold=2)]))
+        signed_files.trust_payload(make_trust(channels=[policy(threshold=2)]))
 
 
 @pytest.mark.wide
@@ -360,7 +366,7 @@ def test_the_policy_of_a_channel():
 
 def test_one_person_with_one_key():
     made = first_trust(ROOT.public, root_id=ROOT_ID, now_ms=NOW)
-    data = trust.sign(made, [ROOT])
+    data = signed_files.sign_trust(made, [ROOT])
     assert trust.pin(data, PIN) == made
     champions, candles, others = (made.policy(name) for name in ("champions", "candles", "whatever"))
     assert (champions.heartbeat_s, champions.max_age_s, champions.stale_limit_s) == (900, 7_200, 86_400)
@@ -369,7 +375,7 @@ def test_one_person_with_one_key():
     assert {30, 31}.isdisjoint(champions.kinds), "Hamilton's own"
     assert {30, 31} <= {*candles.kinds} & {*others.kinds}, "what a folder holds is synced, whatever it is"
     assert len(data) < 700
-    opened = head.open(head.sign(make_head(), [ROOT]), trust=made, channel="champions", now_ms=NOW)
+    opened = head.open(signed_files.sign_head(make_head(), [ROOT]), trust=made, channel="champions", now_ms=NOW)
     assert opened.head.channel == "champions"
 
 
@@ -380,7 +386,7 @@ def test_a_policy_signs_again_in_an_eighth_of_the_time():
 
 def test_who_has_signed_and_what_was_signed_are_told_apart():
     both = make_trust(roots=[ROOT, BACKUP])
-    one, two = trust.sign(both, [ROOT]), trust.sign(both, [ROOT, BACKUP])
+    one, two = signed_files.sign_trust(both, [ROOT]), signed_files.sign_trust(both, [ROOT, BACKUP])
     assert trust.digest(one) == trust.digest(two)
     assert trust.signers(two) == {ROOT.key_id, BACKUP.key_id}
     assert trust.signers(one) == {ROOT.key_id}

@@ -7,7 +7,7 @@ from publishing_machine import Publisher
 from sampled import slow
 
 from huracan_sync.errors import NotFound, NoTrust
-from huracan_sync.manifest import head, locations, rotation, sshsig, trust
+from huracan_sync.manifest import head, head_history, locations, rotation, signed_files, sshsig, trust
 from huracan_sync.manifest.envelope import unpack
 from huracan_sync.operations.audit import audit_copy, audit_remote
 from huracan_sync.remote import files
@@ -143,8 +143,8 @@ def test_a_head_without_its_copy(published):
 
 def test_a_head_that_came_second_took_no_effect(published):
     top = files.fetch(published.remote, f"{ROOT}/{locations.head('champions')}", limit=head.MAX_SIZE)[1]
-    said = msgspec.structs.replace(head.linked(top, head.digest_of(top)), publisher="the slower one")
-    data = head.sign(said, [published.keys.signer()])
+    said = msgspec.structs.replace(head.linked(top, head_history.digest_of(top)), publisher="the slower one")
+    data = signed_files.sign_head(said, [published.keys.signer()])
     files.put(published.remote, f"{ROOT}/{locations.log('champions', 1, 5, head.digest(said))}", data)
     history = told(published)
     assert (history.ok, history.superseded, len(history.rows)) == (True, ["1-5"], 5)
@@ -164,7 +164,7 @@ def test_lists_that_are_gone_are_no_fault(published):
 def _heads(machine):
     """What the log holds, by name."""
     data = {n: files.fetch(machine.remote, f"{LOG}/{n}", limit=head.MAX_SIZE)[1] for n in log_of(machine)}
-    return {name: head.linked(each, head.digest_of(each)) for name, each in data.items()}
+    return {name: head.linked(each, head_history.digest_of(each)) for name, each in data.items()}
 
 
 def test_the_history_goes_on_through_another_key_and_another_epoch(published, clock):

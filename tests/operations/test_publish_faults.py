@@ -9,7 +9,7 @@ from publishing_machine import DATA
 from sampled import sampled
 
 from huracan_sync.errors import Conflict, HuracanError, NotFound, Refused, TryLater, Unavailable
-from huracan_sync.manifest import head, locations
+from huracan_sync.manifest import head, locations, signed_files
 from huracan_sync.manifest.envelope import unpack
 from huracan_sync.remote import files
 from huracan_sync.remote.delete import remove
@@ -193,7 +193,7 @@ def test_two_machines_that_share_a_key_and_not_their_memory_are_told_apart(publi
     publisher.push()
     newest, _ = publisher.channel_publisher("data").newest()
     forged = msgspec.structs.replace(newest.head, publisher="x")
-    files.put(publisher.remote, HEAD, head.sign(forged, [publisher.keys.signer()]))
+    files.put(publisher.remote, HEAD, signed_files.sign_head(forged, [publisher.keys.signer()]))
     publisher.write({"a": b"2"})
     with raises("FORK"):
         publisher.push()

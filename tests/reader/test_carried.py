@@ -9,7 +9,7 @@ from manifest_world import FILES, HOUR, NOW, ROOT, ROOT_ID, following, policy
 from reader_world import World
 
 from huracan_sync.errors import Unreachable
-from huracan_sync.manifest import locations, trust
+from huracan_sync.manifest import locations, signed_files
 from huracan_sync.reader.cache import BlobCache
 from huracan_sync.reader.carried import Carried, open_carried
 
@@ -139,12 +139,12 @@ def test_what_it_keeps_is_kept_where_it_arrived(world, carried, cache):
 def test_what_the_channel_may_hold_is_asked_of_it_too(world, carried, cache):
     fewer = following(world.engine.trust, channels=(policy(max_entries=1), policy("other")))
     with raises("LIMIT"):
-        opened(world, change(carried, trust=trust.sign(fewer, [ROOT])), cache)
+        opened(world, change(carried, trust=signed_files.sign_trust(fewer, [ROOT])), cache)
     data_only = following(world.engine.trust, channels=(policy(kinds=(1,)), policy("other")))
     with raises("KIND"):
-        opened(world, change(carried, trust=trust.sign(data_only, [ROOT])), cache)
+        opened(world, change(carried, trust=signed_files.sign_trust(data_only, [ROOT])), cache)
 
 
 def test_a_newer_trust_file_counts(world, carried, cache):
-    newer = trust.sign(following(world.engine.trust, created_ms=world.engine.trust.created_ms + 1), [ROOT])
+    newer = signed_files.sign_trust(following(world.engine.trust, created_ms=world.engine.trust.created_ms + 1), [ROOT])
     assert opened(world, change(carried, trust=newer), cache).head.root_id == ROOT_ID

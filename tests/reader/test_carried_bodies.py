@@ -5,7 +5,7 @@ from expecting import raises
 from manifest_world import make_head
 from reader_world import ENGINE, FILES, NOW, World, make_trust
 
-from huracan_sync.manifest import body_writer, head, locations, trust
+from huracan_sync.manifest import body_writer, head, locations, signed_files, trust
 from huracan_sync.manifest.envelope import unpack
 from huracan_sync.manifest.head import FORM
 
@@ -134,7 +134,7 @@ def test_links_are_followed_through_copies_whatever_is_behind_them(world):
 
 
 def test_the_largest_that_is_carried():
-    signed = head.sign(make_head(), [ENGINE])
+    signed = signed_files.sign_head(make_head(), [ENGINE])
     for size, carried in ((head.MAX_CARRIED, True), (head.MAX_CARRIED + 1, False), (0, False)):
         data = head.carrying(signed, bytes(size))
         assert (data != signed) is carried

@@ -8,7 +8,7 @@ from manifest_world import BACKUP, CANDLES, ENGINE, PROMOTER, ROOT, THIEF, key
 from reader_world import FILES, HOUR, PIN, RULES, Publisher, World, change, following, item, make_trust, pin_of, policy
 
 from huracan_sync.errors import Busy, ConfigError, NotFound, NoTrust, Revoked, StateMissing, Unreachable
-from huracan_sync.manifest import locations, trust
+from huracan_sync.manifest import locations, signed_files
 from huracan_sync.manifest.checks import Freshness
 from huracan_sync.manifest.file_kinds import Kind
 
@@ -209,7 +209,7 @@ def test_a_break_in_the_chain_stops_the_pinning(tmp_path):
 
 def test_a_trust_file_may_be_brought_by_hand(tmp_path):
     world = World(tmp_path, pinned=False)
-    data = trust.sign(world.engine.trust, [ROOT])
+    data = signed_files.sign_trust(world.engine.trust, [ROOT])
     assert world.reader.pin_file(data) == world.engine.trust
     world.publish()
     assert contents(world.reader.latest("champions")) == FILES
@@ -728,28 +728,28 @@ def test_a_newer_trust_file_by_hand_forgets_nothing(world):
     keys = [key(ENGINE), key(PROMOTER)]
     v2 = next_trust(world, keys=keys, channels=[policy("champions", PROMOTER, epoch=2)], revoked=[ENGINE])
     v3 = following(v2, created_ms=v2.created_ms + 1)
-    assert world.reader.pin_file(trust.sign(v2, [ROOT])) == v2
+    assert world.reader.pin_file(signed_files.sign_trust(v2, [ROOT])) == v2
     assert world.reader._trust_store.load().channels["champions"].mark.sequence == 3
     with raises("KEY_REVOKED"):
         world.reader.latest("champions")
-    assert world.reader.pin_file(trust.sign(v2, [ROOT]), trust.sign(v3, [ROOT])) == v3
-    assert world.reader.pin_file(trust.sign(v2, [ROOT])) == v3, "an older one changes nothing"
+    assert world.reader.pin_file(signed_files.sign_trust(v2, [ROOT]), signed_files.sign_trust(v3, [ROOT])) == v3
+    assert world.reader.pin_file(signed_files.sign_trust(v2, [ROOT])) == v3, "an older one changes nothing"
 
 
 def test_a_trust_file_by_hand_must_lead_on(world):
     v2 = next_trust(world, channels=RULES)
     v3 = following(v2, created_ms=v2.created_ms + 1)
     with raises("TRUST_CHAIN") as caught:
-        world.reader.pin_file(trust.sign(v3, [ROOT]))
+        world.reader.pin_file(signed_files.sign_trust(v3, [ROOT]))
     assert "2.hzt" in caught.value.hint
-    world.peer.put(locations.trust(2), trust.sign(v2, [ROOT]))
-    assert world.reader.pin_file(trust.sign(v3, [ROOT])) == v3, "the one between lies in Dropbox"
+    world.peer.put(locations.trust(2), signed_files.sign_trust(v2, [ROOT]))
+    assert world.reader.pin_file(signed_files.sign_trust(v3, [ROOT])) == v3, "the one between lies in Dropbox"
     with raises("TRUST_CHAIN"):
-        world.reader.pin_file(trust.sign(change(v3, created_ms=v3.created_ms + 1), [ROOT]))
+        world.reader.pin_file(signed_files.sign_trust(change(v3, created_ms=v3.created_ms + 1), [ROOT]))
     with raises("WRONG_ROOT"):
-        world.reader.pin_file(trust.sign(make_trust(root_id=bytes(16)), [ROOT]))
+        world.reader.pin_file(signed_files.sign_trust(make_trust(root_id=bytes(16)), [ROOT]))
     with raises("TRUST_SIGNATURES"):
-        world.reader.pin_file(trust.sign(following(v3, roots=(THIEF.public,)), [THIEF]))
+        world.reader.pin_file(signed_files.sign_trust(following(v3, roots=(THIEF.public,)), [THIEF]))
 
 
 def test_a_pin_that_was_delivered_to_the_machine(tmp_path):

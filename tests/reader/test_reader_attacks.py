@@ -17,10 +17,11 @@ from reader_world import FILES, HOUR, PIN, RULES, World, change, following, item
 from sampled import slow
 
 from huracan_sync.errors import ContentMismatch, Refused
-from huracan_sync.manifest import body_writer, head, locations, sshsig, trust
+from huracan_sync.manifest import body_writer, head, locations, signed_files, sshsig, trust
 from huracan_sync.manifest.body import MAGIC
-from huracan_sync.manifest.envelope import pack, seal, unpack
+from huracan_sync.manifest.envelope import unpack
 from huracan_sync.manifest.head import FORM
+from huracan_sync.manifest.signed_files import pack, seal
 
 HEAD = locations.head("champions")
 BTC = "models/champions/latest/BTCUSDT.bin"
@@ -64,7 +65,7 @@ class Scene(World):
         }
         said = unpack(FORM, engine.head()[0]).payload
         honest = msgspec.msgpack.decode(said, type=head.Head)
-        self.put_head(head.sign(change(honest, **fields | changes), who or (THIEF,)))
+        self.put_head(signed_files.sign_head(change(honest, **fields | changes), who or (THIEF,)))
 
     def honest_but_bad(self, made=None, **changes):
         """A head that the engine's own key has signed, with something wrong in it: a bug, or a stolen key."""
@@ -467,25 +468,25 @@ def files_taken_away_after_they_were_published(s):
 @attack("TRUST_SIGNATURES")
 def a_trust_file_by_the_thief(s):
     made = make_trust(version=2, roots=[THIEF], channels=[policy("champions", THIEF)], keys=[key(THIEF)])
-    s.peer.put(locations.trust(2), trust.sign(made, [THIEF]))
+    s.peer.put(locations.trust(2), signed_files.sign_trust(made, [THIEF]))
 
 
 @attack("TRUST_SIGNATURES")
 def a_trust_file_by_the_thief_in_the_root_s_name(s):
     made = make_trust(version=2, keys=[key(THIEF)], channels=[policy("champions", THIEF)])
-    payload = trust.payload(made)
+    payload = signed_files.trust_payload(made)
     s.peer.put(locations.trust(2), pack(trust.FORM, payload, {ROOT.key_id: THIEF.sign(sshsig.TRUST, payload)}))
 
 
 @attack("TRUST_SIGNATURES")
 def a_root_that_only_the_old_one_has_signed(s):
     made = make_trust(version=2, roots=[BACKUP])
-    s.peer.put(locations.trust(2), trust.sign(made, [ROOT]))
+    s.peer.put(locations.trust(2), signed_files.sign_trust(made, [ROOT]))
 
 
 @attack("TRUST_CHAIN")
 def a_version_left_out(s):
-    s.peer.put(locations.trust(2), trust.sign(make_trust(version=3), [ROOT]))
+    s.peer.put(locations.trust(2), signed_files.sign_trust(make_trust(version=3), [ROOT]))
 
 
 @attack("TRUST_CHAIN")
@@ -508,7 +509,7 @@ def an_expired_trust_file_by_the_root(s):
     """Not the thief's doing: the root's own, from a drawer. The newest version must be in its time."""
     old = s.engine.trust
     made = following(old, expires_ms=s.clock.now_ms)
-    s.peer.put(locations.trust(2), trust.sign(made, [ROOT]))
+    s.peer.put(locations.trust(2), signed_files.sign_trust(made, [ROOT]))
 
 
 @attack(None)

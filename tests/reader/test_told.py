@@ -19,7 +19,7 @@ from huracan_sync.errors import (
     Unreachable,
     UsageError,
 )
-from huracan_sync.manifest import locations, trust
+from huracan_sync.manifest import locations, signed_files, trust
 from huracan_sync.manifest.checks import Freshness
 
 ROSTER = "hamilton/roster.json"
@@ -109,16 +109,16 @@ def by_hand(world, *changes):
     """Trust files that a person brought, the version before them left out."""
     v2 = following(world.engine.trust, created_ms=world.engine.trust.created_ms + 1)
     v3 = following(v2, created_ms=v2.created_ms + 1)
-    world.reader.pin_file(trust.sign(v3, [ROOT]))
+    world.reader.pin_file(signed_files.sign_trust(v3, [ROOT]))
 
 
 def another_by_hand(world):
     other = msgspec.structs.replace(world.engine.trust, created_ms=world.engine.trust.created_ms + 1)
-    world.reader.pin_file(trust.sign(other, [ROOT]))
+    world.reader.pin_file(signed_files.sign_trust(other, [ROOT]))
 
 
 def of_another_root_by_hand(world):
-    world.reader.pin_file(trust.sign(make_trust(root_id=bytes(16), channels=RULES), [ROOT]))
+    world.reader.pin_file(signed_files.sign_trust(make_trust(root_id=bytes(16), channels=RULES), [ROOT]))
 
 
 def floor_lowered(world):
@@ -304,7 +304,7 @@ def test_the_next_wait_ends_when_it_gets_too_old(world, left_s, poll_s, expected
 
 
 def test_files_by_hand_begin_anew_where_a_person_says_so(world):
-    files = [trust.sign(world.engine.trust, [ROOT])]
+    files = [signed_files.sign_trust(world.engine.trust, [ROOT])]
     world.reader.latest("champions")
     assert world.reader.pin_file(*files, at_least={"logs": 7}) == world.engine.trust
     assert world.reader._trust_store.load().channels["logs"].mark.sequence == 7
@@ -319,8 +319,8 @@ def test_files_by_hand_of_another_root_take_a_person_who_says_so(world):
     world.reader.latest("champions")
     other = make_trust(root_id=bytes(16))
     with raises("WRONG_ROOT"):
-        world.reader.pin_file(trust.sign(other, [ROOT]))
-    assert world.reader.pin_file(trust.sign(other, [ROOT]), reset=True) == other
+        world.reader.pin_file(signed_files.sign_trust(other, [ROOT]))
+    assert world.reader.pin_file(signed_files.sign_trust(other, [ROOT]), reset=True) == other
     assert world.reader._trust_store.load().channels == {}
 
 
@@ -342,7 +342,7 @@ def test_on_a_fresh_machine_each_version_must_follow_the_one_before(world):
 
 def test_several_files_by_hand_on_a_fresh_machine(world):
     v2 = following(world.engine.trust, created_ms=world.engine.trust.created_ms + 1)
-    files = [trust.sign(made, [ROOT]) for made in (v2, world.engine.trust)]
+    files = [signed_files.sign_trust(made, [ROOT]) for made in (v2, world.engine.trust)]
     fresh = unpinned(world)
     assert fresh.pin_file(*files) == v2
     assert fresh.trust() == v2
@@ -351,7 +351,7 @@ def test_several_files_by_hand_on_a_fresh_machine(world):
 def test_lost_state_is_begun_again_by_hand_only_with_a_floor(world):
     world.reader.latest("champions")
     state(world).unlink()
-    data = trust.sign(world.engine.trust, [ROOT])
+    data = signed_files.sign_trust(world.engine.trust, [ROOT])
     with raises(StateMissing):
         world.reader.pin_file(data)
     assert world.reader.pin_file(data, at_least={"champions": 1}) == world.engine.trust

@@ -6,7 +6,7 @@ from manifest_world import BACKUP, HOUR, NOW, ROOT, following, make_trust, pin_o
 from reader_world import Peer
 
 from huracan_sync.errors import ConfigError, NotFound
-from huracan_sync.manifest import locations, trust
+from huracan_sync.manifest import locations, signed_files, trust
 from huracan_sync.manifest.trust import DAY_MS
 from huracan_sync.reader.trust_pin import Pinning
 from huracan_sync.reader.trust_store import TrustStore
@@ -18,7 +18,7 @@ PIN = pin_of(ROOT)
 
 
 def signed(made, who=ROOT):
-    return trust.sign(made, [who])
+    return signed_files.sign_trust(made, [who])
 
 
 @pytest.fixture

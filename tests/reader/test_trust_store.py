@@ -12,10 +12,12 @@ from expecting import raises
 from root_powers import without_root_powers
 from sampled import slow
 
+from huracan_sync.disk.sqlite import Database
 from huracan_sync.errors import Busy, ConfigError, DiskFull, HuracanError, LocalFailure, NoTrust, StateMissing
 from huracan_sync.manifest.checks import Mark
 from huracan_sync.manifest.trust import Pin
-from huracan_sync.reader.trust_store import Channel, TrustStore, _in_our_words, _seal, known, pinned
+from huracan_sync.reader.known_roots import known, pinned
+from huracan_sync.reader.trust_store import Channel, TrustStore, _in_our_words, seal_of
 
 PIN = Pin(bytes(16), ("SHA256:" + "A" * 43,))
 PLACE = "dropbox/dbid:1/Runpodhuracan"
@@ -70,7 +72,7 @@ def test_a_store_whose_document_is_none_is_passed_over(seen, tmp_path, name):
     other.pin(b"trust 2", PIN, {})
     with contextlib.closing(sqlite3.connect(other.folder / "seen.db")) as db:
         document = NO_DOCUMENT[name]
-        db.execute("UPDATE seen SET document = ?, seal = ?", (document, _seal(document)))
+        db.execute("UPDATE seen SET document = ?, seal = ?", (document, seal_of(document)))
         db.commit()
     assert [state.place for state in known(tmp_path)] == [PLACE]
 
@@ -307,6 +309,7 @@ import sys
 from pathlib import Path
 sys.path.insert(0, sys.argv[2])
 from huracan_sync.manifest.trust import Pin
+from huracan_sync.reader.known_roots import known, pinned
 from huracan_sync.reader.trust_store import Channel, TrustStore
 from huracan_sync.manifest.checks import Mark
 seen = TrustStore(Path(sys.argv[1]), sys.argv[3])
@@ -422,9 +425,9 @@ def test_a_cursor_is_noted_where_it_moved_and_the_head_is_still_the_same(seen):
 
 
 def test_locked_by_another_process(seen, monkeypatch):
-    connect = sqlite3.connect
-    monkeypatch.setattr(sqlite3, "connect", lambda *a, **k: connect(*a, **k | {"timeout": 0.05}))
-    holder = connect(seen.folder / "seen.db", isolation_level=None)
+    waits = "huracan_sync.reader.trust_store.Database"
+    monkeypatch.setattr(waits, lambda file, mode, wait_s: Database(file, mode, wait_s=wait_s / 600))
+    holder = sqlite3.connect(seen.folder / "seen.db", isolation_level=None)
     holder.execute("BEGIN EXCLUSIVE")
     with raises(Busy):
         seen.remember_trust(b"2", after=b"trust 1")

@@ -6,7 +6,7 @@ from expecting import raises
 from manifest_world import CANDLES, DAY_MS, ENGINE, HOUR, NOW, THIEF, key, make_head, make_trust, policy
 
 from huracan_sync.errors import Refused
-from huracan_sync.manifest import head
+from huracan_sync.manifest import head, signed_files
 from huracan_sync.manifest.checks import Mark
 from huracan_sync.signing import next_head
 from huracan_sync.signing.next_head import BodyRef, SeenHead, StoredFile
@@ -18,11 +18,11 @@ THIRD = make_head(seq=3, prev=head.digest(SECOND))
 
 
 def stored(payload, *who, rev="r"):
-    return StoredFile(head.sign(payload, who or [ENGINE]), rev)
+    return StoredFile(signed_files.sign_head(payload, who or [ENGINE]), rev)
 
 
 def held(payload):
-    return SeenHead(Mark(payload.epoch, payload.seq, head.digest(payload)), head.sign(payload, [ENGINE]))
+    return SeenHead(Mark(payload.epoch, payload.seq, head.digest(payload)), signed_files.sign_head(payload, [ENGINE]))
 
 
 def chain_position(there, seen=None, *, trust=T1, now_ms=NOW):

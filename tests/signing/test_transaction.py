@@ -9,7 +9,7 @@ from manifest_world import ENGINE, NOW, ROOT, following, make_head, make_trust
 from race_world import CHANNEL, HEAD, TRUST, Dropbox, signed
 
 from huracan_sync.errors import Busy, NotFound, ServiceFault
-from huracan_sync.manifest import body, body_writer, head, locations, sshsig, trust
+from huracan_sync.manifest import body, body_writer, head, head_history, locations, signed_files, sshsig
 from huracan_sync.manifest.checks import Mark
 from huracan_sync.manifest.entries import Item
 from huracan_sync.manifest.envelope import unpack
@@ -174,7 +174,7 @@ def above_mine(world, count, **more):
 
     def fate(step):
         world.swap(step)
-        payload = head.linked(step.data, head.digest_of(step.data))
+        payload = head.linked(step.data, head_history.digest_of(step.data))
         for number in range(count):
             payload = world.by_another(item("a"), item(f"other{number}"), above=payload, **more)
 
@@ -309,7 +309,7 @@ def test_who_is_always_slower_gives_up_some_time(world):
 def test_newer_trust_files_are_followed_and_handed_back(world):
     second = following(TRUST)
     third = following(second)
-    files = [trust.sign(each, [ROOT]) for each in (second, third)]
+    files = [signed_files.sign_trust(each, [ROOT]) for each in (second, third)]
     for version, data in enumerate(files, 2):
         world.store(locations.trust(version), data)
     made = world.perform(mine(item("a")))
@@ -323,7 +323,7 @@ def test_newer_trust_files_are_followed_and_handed_back(world):
 
 
 def test_a_trust_file_that_does_not_follow_stops_it(world):
-    world.store(locations.trust(2), trust.sign(following(following(TRUST)), [ROOT]))
+    world.store(locations.trust(2), signed_files.sign_trust(following(following(TRUST)), [ROOT]))
     with raises("TRUST_CHAIN"):
         world.perform(mine(item("a")))
     old = make_trust(created=NOW - 200 * 86_400_000)
@@ -415,7 +415,7 @@ def test_a_large_list_of_others_is_read_shard_by_shard(world):
     for part in first.parts():
         world.store(part.path, part.data)
     payload = make_head(first, CHANNEL, seq=1, prev=head.FIRST)
-    world.files[HEAD] = (head.sign(payload, [ENGINE]), world.rev())
+    world.files[HEAD] = (signed_files.sign_head(payload, [ENGINE]), world.rev())
     made = world.perform(mine(item("data/x")), held=seen(payload))
     assert made.head.entry_count == 50_002
     assert len(world.of(transaction_steps.Store)) <= 3  # the shard it is in, the log; the index is carried

@@ -6,7 +6,7 @@ from machines import ROOT, Machine
 from manifest_world import ENGINE, NOW, ROOT_ID, THIEF, make_trust, pin_of
 
 from huracan_sync.errors import ConfigError, Conflict, MissingScope, NoSigningKey, NoTrust, StateMissing, Unavailable
-from huracan_sync.manifest import locations, rotation, trust
+from huracan_sync.manifest import locations, rotation, signed_files
 from huracan_sync.manifest.default_policy import first_trust
 from huracan_sync.manifest.trust import Pin
 from huracan_sync.remote import files
@@ -76,10 +76,10 @@ def test_another_key_is_refused(signing_machine, dropbox, tmp_path):
 def test_a_trust_file_that_only_names_our_key_is_refused(signing_machine):
     """Whoever has a token can write one."""
     signer, _ = signing_machine.keys.make()
-    put(signing_machine, 1, trust.sign(first_trust(THIEF.public, root_id=ROOT_ID, now_ms=NOW), [THIEF]))
+    put(signing_machine, 1, signed_files.sign_trust(first_trust(THIEF.public, root_id=ROOT_ID, now_ms=NOW), [THIEF]))
     with raises("TRUST_PIN"):
         signing_machine.roots().begin()
-    put(signing_machine, 1, trust.sign(make_trust(roots=(THIEF,)), [THIEF]))
+    put(signing_machine, 1, signed_files.sign_trust(make_trust(roots=(THIEF,)), [THIEF]))
     with raises("TRUST_PIN") as caught:
         signing_machine.roots().begin()
     assert THIEF.fingerprint in caught.value.facts["actual"]
@@ -126,7 +126,7 @@ def test_trust_files_of_another_root_folder_are_refused(signing_machine, dropbox
     begun = signing_machine.roots().begin()
     elsewhere = signing_machine.roots("/Elsewhere").begin()
     signing_machine.remote.rpc("files/delete_v2", {"path": f"{ROOT}/{locations.TRUST}"}, dict)
-    put(signing_machine, 1, trust.sign(elsewhere.trust, [signing_machine.keys.signer()]))
+    put(signing_machine, 1, signed_files.sign_trust(elsewhere.trust, [signing_machine.keys.signer()]))
     seen = signing_machine.roots().store
     (seen.folder / "seen.db").unlink()
     (seen.folder / "pinned").unlink()
@@ -178,7 +178,7 @@ def test_of_two_next_versions_one_is_refused(signing_machine, dropbox, tmp_path,
 
     def somebody_is_faster(newest, now_ms):
         made = renew(newest, now_ms)
-        put(signing_machine, 2, trust.sign(renew(newest, now_ms + 1), [signing_machine.keys.signer()]))
+        put(signing_machine, 2, signed_files.sign_trust(renew(newest, now_ms + 1), [signing_machine.keys.signer()]))
         return made
 
     with pytest.raises(Conflict, match="somebody else has made version 2"):

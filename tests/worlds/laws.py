@@ -259,6 +259,7 @@ RENEWED = {
 }
 """What a thread of the parent may hold, or be, at the moment of a fork."""
 NOT_RENEWED = {
+    "disk.sqlite": "every fork takes it, and its child lets go of it",
     "cli.progress.Rate": "the command line forks nothing",
     "cli.progress.Lines": "the command line forks nothing",
     "engine.daemon.scheduler.Loop": "runs in the parent alone; a child has no loops",
@@ -364,6 +365,18 @@ def _replaces(module):
             given = [*call.args, *(keyword for keyword in call.keywords if keyword.arg != "tzinfo")] if call else [node]
             if len(given) == 1:
                 yield name
+
+
+def second_databases(package):
+    """SQLite is opened in one module, where forks are waited for."""
+    for module in package:
+        if module.name != "disk.sqlite":
+            used = {name for _, name in module.uses} | package.foreign(module)
+            yield from (
+                f"{module.name}: {name}"
+                for name in sorted(used)
+                if re.match(r"_?sqlite3\.(connect\b|Connection\b|dbapi2)|_sqlite3|apsw|aiosqlite|sqlalchemy", name)
+            )
 
 
 def second_texts(package, what):

@@ -2,7 +2,7 @@
 
 import msgspec
 
-from huracan_sync.manifest import body_writer, head, trust
+from huracan_sync.manifest import body_writer, head, signed_files, trust
 from huracan_sync.manifest.entries import Item
 from huracan_sync.manifest.file_kinds import DATA, by_name
 from huracan_sync.manifest.signer import Signer
@@ -128,7 +128,7 @@ def make_head(made_body=None, channel="champions", seq=1, **changes):
 
 
 def signed_trust(made=None, *who):
-    return trust.sign(make_trust() if made is None else made, who or (ROOT,))
+    return signed_files.sign_trust(make_trust() if made is None else made, who or (ROOT,))
 
 
 def open_head(data, made=None, channel="champions", now=NOW):

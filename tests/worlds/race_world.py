@@ -12,7 +12,7 @@ from typing import NamedTuple
 from manifest_world import ENGINE, NOW, make_trust
 
 from huracan_sync.errors import Busy, ServiceFault
-from huracan_sync.manifest import body, head, locations, sshsig
+from huracan_sync.manifest import body, head, head_history, locations, signed_files, sshsig
 from huracan_sync.manifest.checks import Mark
 from huracan_sync.manifest.entries import Item
 from huracan_sync.manifest.envelope import unpack
@@ -35,7 +35,7 @@ KILLED = 0.02
 @functools.lru_cache(4096)
 def signed(payload):
     """Signing takes most of the time, and what is signed says everything that decides."""
-    return head.sign(payload, [ENGINE])
+    return signed_files.sign_head(payload, [ENGINE])
 
 
 class Dropbox:
@@ -152,7 +152,7 @@ class Machine:
                 self.learn(path, rev)
         self.intents.clear()
         if not lossless and self.dropbox.heads and self.chance.random() < self.rollbacks:
-            earlier = head.linked(data := self.chance.choice(self.dropbox.heads), head.digest_of(data))
+            earlier = head.linked(data := self.chance.choice(self.dropbox.heads), head_history.digest_of(data))
             yield from self.publish(Reinstate(body_ref(earlier), self.dropbox.body_of(earlier)), lossless)
             return
         channel_view = None

@@ -7,7 +7,7 @@ import manifest_world
 from manifest_world import ENGINE, FILES, HOUR, NOW, ROOT, change, following, item, make_trust, pin_of, policy  # noqa: F401
 
 from huracan_sync.errors import NotFound, Revoked, Unreachable
-from huracan_sync.manifest import body_writer, head, locations, trust
+from huracan_sync.manifest import body_writer, head, locations, signed_files
 from huracan_sync.manifest.entries import Item
 from huracan_sync.manifest.trust import OTHERS
 from huracan_sync.reader import Reader
@@ -145,7 +145,7 @@ class Publisher:
 
     def say_whom_to_trust(self, made=None, *who):
         self.trust = made or self.trust
-        self.peer.put(locations.trust(self.trust.version), trust.sign(self.trust, who or [ROOT]))
+        self.peer.put(locations.trust(self.trust.version), signed_files.sign_trust(self.trust, who or [ROOT]))
 
     def publish(self, files, **changes):
         items = []
@@ -191,7 +191,7 @@ class Publisher:
             publisher="engine",
         )
         made = change(made, **changes)
-        return head.sign(made, [self.who]), head.digest(made)
+        return signed_files.sign_head(made, [self.who]), head.digest(made)
 
 
 class World:

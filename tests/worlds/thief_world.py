@@ -40,7 +40,7 @@ from huracan_sync.engine.put import Sender
 from huracan_sync.engine.read_revisions import ReadRevisions
 from huracan_sync.engine.settings import Settings
 from huracan_sync.errors import HuracanError
-from huracan_sync.manifest import head, rotation, sshsig
+from huracan_sync.manifest import head, head_history, rotation, signed_files, sshsig
 from huracan_sync.manifest.envelope import unpack
 from huracan_sync.manifest.signer import Signer
 from huracan_sync.manifest.trust import parse_pin
@@ -163,7 +163,7 @@ class Thief:
         """A later head over an earlier list, signed with the revoked key."""
         path = chance.choice([path for path in known if "/heads/" in path] or known)
         try:
-            newest = head.linked(self.loot[path][-1], head.digest_of(self.loot[path][-1]))
+            newest = head.linked(self.loot[path][-1], head_history.digest_of(self.loot[path][-1]))
         except HuracanError:
             return
         data = chance.choice(self._bodies(known))
@@ -175,7 +175,7 @@ class Thief:
             body_sha256=hashlib.sha256(data).digest(),
             body_len=len(data),
         )
-        self._put(path, head.carrying(head.sign(later, [STOLEN]), data))
+        self._put(path, head.carrying(signed_files.sign_head(later, [STOLEN]), data))
 
     def _pack_anew(self, chance, paths, known):
         """A head or its copy in the log as it is signed, with no body, or another behind it."""
@@ -542,17 +542,17 @@ _verified_once = functools.lru_cache(maxsize=4096)(sshsig.verify)
 def run(seed, beginning, folder, *, steps=6, **options):
     """Play one schedule; the `Schedule`, with what went wrong."""
     schedule = Schedule(seed, beginning, folder, **options)
-    real, verify = channel_publisher.head.sign, sshsig.verify
+    real, verify = channel_publisher.signed_files.sign_head, sshsig.verify
 
     def sign(payload, signers):
         data = real(payload, signers)
         if STOLEN not in signers:
             root = next(name for name, pin in schedule.pins.items() if payload.root_id == parse_pin(pin).root_id)
-            schedule.stated.add((root, head.digest_of(data)))
+            schedule.stated.add((root, head_history.digest_of(data)))
         return data
 
     said, threading.excepthook = threading.excepthook, _dies_silently
-    head.sign, sshsig.verify = sign, _verified_once
+    signed_files.sign_head, sshsig.verify = sign, _verified_once
     fewest, renames.FEWEST = renames.FEWEST, 1  # also one renamed file is copied inside Dropbox
     try:
         for _ in range(steps):
@@ -560,7 +560,7 @@ def run(seed, beginning, folder, *, steps=6, **options):
             if schedule.problems:
                 break
     finally:
-        head.sign, sshsig.verify, threading.excepthook, renames.FEWEST = real, verify, said, fewest
+        signed_files.sign_head, sshsig.verify, threading.excepthook, renames.FEWEST = real, verify, said, fewest
     return schedule
 
 

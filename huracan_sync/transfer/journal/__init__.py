@@ -35,7 +35,7 @@ from huracan_sync.transfer.journal.records import (
     synced_of,
 )
 from huracan_sync.transfer.journal.schema import SCHEMA, SCHEMA_VERSION
-from huracan_sync.transfer.journal.sqlite import BUSY_S, LEAST_ROOM, is_damage, primary_code, room, use_wal
+from huracan_sync.transfer.journal.sqlite import LEAST_ROOM, JournalFile, is_damage, primary_code, room
 from huracan_sync.tree.entry import Entry
 from huracan_sync.tree.paths import RelPath, fold
 
@@ -61,10 +61,10 @@ WHERE pair=? AND key=? AND origin < 2 AND pair IN (SELECT pair FROM signed)
 """
 
 
-def count_change(db: sqlite3.Connection, pair: int) -> int:
+def count_change(db: JournalFile, pair: int) -> int:
     """One more change of the pair; how many there were with it."""
     db.execute("UPDATE pairs SET changes = changes + 1 WHERE id=?", (pair,))
-    return int(db.execute("SELECT changes FROM pairs WHERE id=?", (pair,)).fetchone()[0])
+    return int(db.execute("SELECT changes FROM pairs WHERE id=?", (pair,))[0][0])
 
 
 class Journal:
@@ -95,43 +95,37 @@ class Journal:
         why = getattr(error, "strerror", None) or error
         return LocalFailure(f"the journal {path} {what}: {why}", hint=hint, path=path)
 
-    def _opened(self) -> sqlite3.Connection:
+    def _opened(self) -> JournalFile:
         self._file.touch(mode=0o600, exist_ok=True)
         for attempt in (1, 2):
-            db = sqlite3.connect(self._file, timeout=BUSY_S, isolation_level=None)
+            db = JournalFile(self._file)
             try:
-                use_wal(db)
+                db.execute("PRAGMA journal_mode = WAL")
                 db.execute("PRAGMA synchronous = FULL")
                 db.execute("PRAGMA foreign_keys = OFF")
                 self._make_tables(db)
-            except sqlite3.OperationalError:
+            except sqlite3.DatabaseError as error:
                 db.close()
-                raise
-            except sqlite3.DatabaseError:
-                db.close()
-                if attempt == 2:
+                if attempt == 2 or isinstance(error, sqlite3.OperationalError):
                     raise
                 self._put_aside()
             else:
                 return db
         raise AssertionError("unreachable")
 
-    def _make_tables(self, db: sqlite3.Connection) -> None:
-        (version,) = db.execute("PRAGMA user_version").fetchone()
+    def _make_tables(self, db: JournalFile) -> None:
+        [(version,)] = db.execute("PRAGMA user_version")
         if version == SCHEMA_VERSION:
-            db.execute("SELECT count(*) FROM pairs").fetchone()  # a damaged file speaks up here
+            db.execute("SELECT count(*) FROM pairs")  # a damaged file speaks up here
             return
-        db.execute("BEGIN IMMEDIATE")
-        try:
-            (version,) = db.execute("PRAGMA user_version").fetchone()
+        with db.transaction():
+            [(version,)] = db.execute("PRAGMA user_version")
             if version == 0:
                 for local_manifest in SCHEMA.split(";\n"):
                     db.execute(local_manifest)
                 db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
             elif version != SCHEMA_VERSION:
                 raise sqlite3.DatabaseError(f"schema version {version}")
-        finally:
-            db.execute("COMMIT")
 
     def _put_aside(self) -> Path:
         """Damaged or of another version: keep it for whoever wants to look, and start over."""
@@ -169,17 +163,11 @@ class Journal:
         return self._trouble(error, "cannot be read") if isinstance(error, sqlite3.OperationalError) else None
 
     @contextlib.contextmanager
-    def transaction(self) -> Iterator[sqlite3.Connection]:
+    def transaction(self) -> Iterator[JournalFile]:
         """All of the block's writes, durable when it ends, or none. For the modules of the journal."""
         try:
-            self._db.execute("BEGIN IMMEDIATE")
-            try:
+            with self._db.transaction():
                 yield self._db
-            except BaseException:
-                with contextlib.suppress(sqlite3.Error):  # SQLite ended some by itself; the first error counts
-                    self._db.execute("ROLLBACK")
-                raise
-            self._db.execute("COMMIT")
         except sqlite3.OperationalError as error:
             if is_damage(error):
                 raise  # told when the journal is closed
@@ -194,30 +182,34 @@ class Journal:
         finally:
             self._db.execute("PRAGMA synchronous = FULL")
 
+    def first(self, query: str, arguments: tuple[object, ...]) -> Any:
+        """The first row that a query finds, None where it finds none. For the modules of the journal."""
+        return self._db.execute(query, arguments, sqlite3.Cursor.fetchone)
+
     def rows(self, query: str, arguments: tuple[object, ...]) -> Iterator[Any]:
         """What a query finds. For the modules of the journal."""
-        return iter(self._db.execute(query, arguments))
+        return self._db.rows(query, arguments)
 
     # --- pairs: a local folder and a remote one ---------------------------------------------------------------
 
     def pair(self, place: str, local: Path, remote: str) -> int:
         """The id of a local folder and a remote one, on an account of a service."""
         key = (place, str(local), fold(remote))
-        found = self._db.execute("SELECT id FROM pairs WHERE place=? AND local=? AND remote=?", key).fetchone()
+        found = self._db.execute("SELECT id FROM pairs WHERE place=? AND local=? AND remote=?", key)
         if found:
-            return int(found[0])
+            return int(found[0][0])
         with self.transaction() as db:
             db.execute("INSERT OR IGNORE INTO pairs (place, local, remote) VALUES (?, ?, ?)", key)
         return self.pair(place, local, remote)
 
     def earlier_targets(self, pair: int) -> list[tuple[int, str]]:
         """Other remote folders the same local one was synced to, the latest first: their pairs, and where they are."""
-        rows = self._db.execute(
+        rows: list[tuple[int, str]] = self._db.execute(
             "SELECT other.id, other.remote FROM pairs AS me JOIN pairs AS other"
             " ON other.place = me.place AND other.local = me.local AND other.id < me.id WHERE me.id=? ORDER BY 1 DESC",
             (pair,),
         )
-        return rows.fetchall()
+        return rows
 
     def drop_pairs(self, pairs: Iterable[int]) -> None:
         """Forget pairs altogether; what they knew is found out again when they are asked for."""
@@ -230,24 +222,24 @@ class Journal:
 
     def cursor(self, pair: int) -> str | None:
         """Where the last listing of the remote side ended; None when none was read to its end."""
-        found = self._db.execute("SELECT cursor FROM pairs WHERE id=?", (pair,)).fetchone()
-        return found[0] if found else None
+        found = self._db.execute("SELECT cursor FROM pairs WHERE id=?", (pair,))
+        return found[0][0] if found else None
 
     # --- what was synced --------------------------------------------------------------------------------------
 
     def synced(self, pair: int) -> dict[str, Synced]:
         """Everything both sides held alike, by `fold(path)`."""
-        return dict(map(synced_of, self._db.execute(f"{SYNCED} WHERE pair=?", (pair,))))
+        return dict(map(synced_of, self._db.rows(f"{SYNCED} WHERE pair=?", (pair,))))
 
     def known(self, pair: int, path: str) -> bytes | None:
         """The content hash under which one file was synced, None when it was not."""
         query = "SELECT hash FROM synced WHERE pair=? AND key=?"
-        found = self._db.execute(query, (pair, fold(path))).fetchone()
-        return found[0] if found else None
+        found = self._db.execute(query, (pair, fold(path)))
+        return found[0][0] if found else None
 
     def forget_all(self, pair: int, *, beyond: int) -> None:
         """Forget every file of a pair that has more than `beyond`: what is known of them only saves work."""
-        (count,) = self._db.execute("SELECT count(*) FROM synced WHERE pair=?", (pair,)).fetchone()
+        [(count,)] = self._db.execute("SELECT count(*) FROM synced WHERE pair=?", (pair,))
         if count > beyond:
             with self.transaction() as db:
                 db.execute("DELETE FROM synced WHERE pair=?", (pair,))
@@ -295,16 +287,16 @@ class Journal:
 
     def intents(self, pair: int) -> dict[tuple[str, bytes], Origin]:
         """What was about to be committed when the last run ended, by key and content hash."""
-        rows = self._db.execute("SELECT key, hash, origin FROM intents WHERE pair=?", (pair,))
+        rows = self._db.rows("SELECT key, hash, origin FROM intents WHERE pair=?", (pair,))
         return {(key, digest): Origin(origin) for key, digest, origin in rows}
 
     # --- where content comes from -----------------------------------------------------------------------------
 
     def unsigned_contents(self) -> frozenset[bytes]:
         """Content hashes that this machine, in all its folders, knows only from unsigned files in Dropbox."""
-        unsigned = {digest for (digest,) in self._db.execute("SELECT hash FROM strangers")}
+        unsigned = {digest for (digest,) in self._db.rows("SELECT hash FROM strangers", ())}
         if unsigned:  # else the other query, which reads the whole table, is for nothing
-            unsigned.difference_update(h for (h,) in self._db.execute("SELECT hash FROM synced WHERE origin < 2"))
+            unsigned.difference_update(h for (h,) in self._db.rows("SELECT hash FROM synced WHERE origin < 2", ()))
         return frozenset(unsigned)
 
     def note_unsigned(self, contents: Iterable[bytes]) -> None:
@@ -323,7 +315,7 @@ class Journal:
 
     def remote_changes(self, pair: int) -> dict[str, Entry | None]:
         """Where the remote side differs from what was synced: its entry, or None for gone."""
-        rows = self._db.execute("SELECT key, path, size, hash, rev, mtime_ms FROM elsewhere WHERE pair=?", (pair,))
+        rows = self._db.rows("SELECT key, path, size, hash, rev, mtime_ms FROM elsewhere WHERE pair=?", (pair,))
         return {
             key: None if digest is None else Entry(RelPath(path), size, digest, rev, mtime_ms)
             for key, path, size, digest, rev, mtime_ms in rows
@@ -377,14 +369,14 @@ class Journal:
 
     def transfer(self, pair: int, path: str, direction: str) -> Open | None:
         """The open transfer of a file, with the parts that have arrived."""
-        row = self._db.execute(
+        found = self._db.execute(
             "SELECT id, token, session, part_size, started FROM transfers WHERE pair=? AND key=? AND direction=?",
             (pair, fold(path), direction),
-        ).fetchone()
-        if row is None:
+        )
+        if not found:
             return None
-        parts = dict(self._db.execute("SELECT number, blocks FROM parts WHERE transfer=?", (row[0],)).fetchall())
-        number, token, session, part_size, started = row
+        [(number, token, session, part_size, started)] = found
+        parts = dict(self._db.execute("SELECT number, blocks FROM parts WHERE transfer=?", (number,)))
         return Open(number, token, session, part_size, started, parts)
 
     def begin_transfer(
@@ -393,12 +385,12 @@ class Journal:
         """Note a new transfer; an older one of the same file is void."""
         self.end_transfer(pair, path, direction)
         with self.transaction() as db:
-            made = db.execute(
+            db.execute(
                 "INSERT INTO transfers (pair, key, direction, token, session, part_size, started)"
                 " VALUES (?, ?, ?, ?, ?, ?, ?)",
                 (pair, fold(path), direction, token, session, part_size, now),
-            ).lastrowid
-        assert made is not None  # noqa: S101 - an INSERT always has one
+            )
+            [(made,)] = db.execute("SELECT last_insert_rowid()")
         return Open(made, token, session, part_size, now, {})
 
     def note_part(self, transfer: int, number: int, blocks: bytes, *, durable: bool = True) -> None:
@@ -431,5 +423,5 @@ class Journal:
 
     def sent(self, pair: int) -> dict[str, Sent]:
         """What an earlier run sent and did not come to commit, by `fold(path)`."""
-        rows = self._db.execute("SELECT key, token, session, hash, at FROM sent WHERE pair=?", (pair,))
+        rows = self._db.rows("SELECT key, token, session, hash, at FROM sent WHERE pair=?", (pair,))
         return {key: Sent(token, session, digest, at) for key, token, session, digest, at in rows}

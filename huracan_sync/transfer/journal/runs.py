@@ -47,8 +47,8 @@ class Runs:
         now = self._journal.clock()
         with self._journal.lazily(), self._journal.transaction() as db:
             query = "SELECT report FROM runs WHERE place=? AND channel=? AND verb=?"
-            found = db.execute(query, (place, channel, verb)).fetchone()
-            report: dict[str, Any] = _decoded(found[0]) if found else {"local": local}
+            found = db.execute(query, (place, channel, verb))
+            report: dict[str, Any] = _decoded(found[0][0]) if found else {"local": local}
             report[_UNDER_WAY] = {"since": now, "pair": pair, "process": os.getpid()}
             db.execute(_WRITE, (place, channel, verb, now, None, msgspec.json.encode(report)))
 
@@ -85,7 +85,7 @@ class Runs:
             holder = str(busy.facts["holder"])
             if holder.isdecimal() and holder != str(process):
                 holder = ""  # another verb works on the pair meanwhile
-        (count,) = next(self._journal.rows("SELECT count(*) FROM synced WHERE pair=?", (pair,)))
+        (count,) = self._journal.first("SELECT count(*) FROM synced WHERE pair=?", (pair,))
         return UnderWay(since, holder, count)
 
 

@@ -51,7 +51,7 @@ def note_proofs(journal: Journal, pair: int, proofs: Iterable[Proof]) -> None:
 def expire_signatures(journal: Journal) -> None:
     """Whom to trust has changed: the next run signs everything again, whatever its age."""
     with journal.transaction() as db:
-        for *key, last in db.execute("SELECT pair, root, channel, last FROM signed WHERE last NOTNULL").fetchall():
+        for *key, last in db.execute("SELECT pair, root, channel, last FROM signed WHERE last NOTNULL"):
             due = msgspec.structs.replace(_decoder.decode(last), due_ms=0)
             db.execute("UPDATE signed SET last=? WHERE pair=? AND root=? AND channel=?", (_encoded(due), *key))
 
@@ -67,13 +67,13 @@ def doubt(journal: Journal, place: str, revoked: frozenset[bytes]) -> None:
         place: the root folder: service, account and path.
         revoked: the ids of all keys that are revoked.
     """
-    found = next(journal.rows("SELECT keys FROM doubted WHERE root=?", (place,)), (b"",))[0]
+    found = (journal.first("SELECT keys FROM doubted WHERE root=?", (place,)) or (b"",))[0]
     known = {found[at : at + _KEY_ID] for at in range(0, len(found), _KEY_ID)}
     if revoked <= known:
         return
     with journal.transaction() as db:
         db.execute("INSERT OR REPLACE INTO doubted VALUES (?, ?)", (place, b"".join(sorted(revoked | known))))
-        for pair, where, remote in db.execute("SELECT id, place, remote FROM pairs").fetchall():
+        for pair, where, remote in db.execute("SELECT id, place, remote FROM pairs"):
             if f"{where}:{remote}/".startswith(f"{place}/"):
                 now = count_change(db, pair)
                 db.execute(_STRANGERS, (pair,))
@@ -117,7 +117,7 @@ class SignedStates:
         """This head lies there, and states what the pair held at `sealed.changes`."""
         with self._journal.transaction() as db:
             db.execute("INSERT OR REPLACE INTO signed VALUES (?, ?, ?, ?, NULL)", (*self._key, _encoded(sealed)))
-            lists = db.execute("SELECT last FROM signed WHERE pair=?", (self._pair,)).fetchall()
+            lists = db.execute("SELECT last FROM signed WHERE pair=?", (self._pair,))
             # What no list can still name need not be remembered.
             least = min((_decoder.decode(last).changes for (last,) in lists if last is not None), default=0)
             if all(last is not None for (last,) in lists):
@@ -125,8 +125,7 @@ class SignedStates:
 
     def changes(self) -> int:
         """How often anything of the pair was learned or forgotten."""
-        rows = self._journal.rows("SELECT changes FROM pairs WHERE id=?", (self._pair,))
-        return int(next(rows)[0])
+        return int(self._journal.first("SELECT changes FROM pairs WHERE id=?", (self._pair,))[0])
 
     def is_as_of(self, changes: int, left_out: Collection[str] = ()) -> bool:
         """Whether the pair holds what it held then; of the folded paths that are left out nothing is asked."""
@@ -177,7 +176,7 @@ class SignedStates:
 
     def _get(self, column: str) -> SignedState | None:
         query = f"SELECT {column} FROM signed WHERE pair=? AND root=? AND channel=?"  # noqa: S608 - one of two names
-        found = next(self._journal.rows(query, self._key), None)
+        found = self._journal.first(query, self._key)
         return _decoder.decode(found[0]) if found and found[0] is not None else None
 
 

@@ -1,34 +1,64 @@
-"""The file under the journal: how several processes may open it, and what its errors mean."""
+"""The file under the journal: how it is read, and what its errors mean."""
 
 from __future__ import annotations
 
 import os
 import sqlite3
-import time
-from collections.abc import Callable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any
+
+from huracan_sync.disk.sqlite import Database, turn
 
 BUSY_S = 60.0
 """How long to wait for another process that writes."""
+_AT_ONCE = 1000
+"""Rows that are read in one turn."""
 
 
-def use_wal(
-    db: sqlite3.Connection,
-    *,
-    clock: Callable[[], float] = time.monotonic,
-    sleep: Callable[[float], None] = time.sleep,
-) -> None:
-    """Many processes open a new journal at once; SQLite lets one of them make it WAL, and does not wait for it."""
-    until = clock() + BUSY_S
-    while True:
+class JournalFile(Database):
+    """The connection of a journal."""
+
+    def __init__(self, file: Path) -> None:
+        """Open it, or make it."""
+        self._half_read: set[sqlite3.Cursor] = set()
+        super().__init__(file, "rwc", wait_s=BUSY_S)
+
+    def rows(self, query: str, arguments: tuple[object, ...]) -> Iterator[Any]:
+        """What a query finds, read as it is asked for. Between two reads others have their turn."""
+        cursor = self.execute(query, arguments, self._begun)
         try:
-            db.execute("PRAGMA journal_mode = WAL")
-        except sqlite3.OperationalError as error:
-            if primary_code(error) not in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED} or clock() > until:
-                raise
-            sleep(0.02)
-        else:
-            return
+            while rows := self._next(cursor):
+                yield from rows
+        finally:
+            with turn():
+                self._end(cursor)
+
+    def executemany(self, query: str, arguments: Iterable[tuple[object, ...]]) -> None:
+        """Do it with each of these; in a transaction."""
+        with turn():
+            self._db.executemany(query, arguments)
+
+    def close(self) -> None:
+        """Close it, whatever is half read."""
+        with turn():
+            for cursor in list(self._half_read):
+                self._end(cursor)
+            super().close()
+
+    def _begun(self, cursor: sqlite3.Cursor) -> sqlite3.Cursor:
+        self._half_read.add(cursor)
+        return cursor
+
+    @staticmethod
+    def _next(cursor: sqlite3.Cursor) -> list[Any]:
+        with turn():
+            return cursor.fetchmany(_AT_ONCE)
+
+    def _end(self, cursor: sqlite3.Cursor) -> None:
+        if cursor in self._half_read:
+            self._half_read.discard(cursor)
+            cursor.close()
 
 
 LEAST_ROOM = 256 * 1024

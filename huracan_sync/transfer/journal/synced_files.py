@@ -28,7 +28,7 @@ class SyncedFiles(Mapping[str, Synced]):
         return (path for (path,) in rows if self._wanted is None or self._wanted(path))
 
     def __getitem__(self, key: str) -> Synced:
-        row = next(self._journal.rows(f"{SYNCED} WHERE pair=? AND key=?", (self._pair, key)), None)
+        row = self._journal.first(f"{SYNCED} WHERE pair=? AND key=?", (self._pair, key))
         item = synced_of(row)[1] if row else None
         if item is None or not (self._wanted is None or self._wanted(item.entry.path)):
             raise KeyError(key)
@@ -40,7 +40,7 @@ class SyncedFiles(Mapping[str, Synced]):
     def __len__(self) -> int:
         if self._wanted is not None:
             return sum(1 for _ in self._paths())
-        return int(next(self._journal.rows("SELECT count(*) FROM synced WHERE pair=?", (self._pair,)))[0])
+        return int(self._journal.first("SELECT count(*) FROM synced WHERE pair=?", (self._pair,))[0])
 
     def __bool__(self) -> bool:
         return next(self._paths(), None) is not None
@@ -63,7 +63,7 @@ class SyncedFiles(Mapping[str, Synced]):
     def had(self, key: str, stamp: Stamp) -> bool:
         """Whether a file was synced and had this stamp then. Not asked whether it is wanted."""
         query = "SELECT size, mtime_ns, ctime_ns, inode FROM synced WHERE pair=? AND key=?"
-        found = next(self._journal.rows(query, (self._pair, key)), None)
+        found = self._journal.first(query, (self._pair, key))
         return bool(found == (stamp.size, stamp.mtime_ns, stamp.ctime_ns, stamp.inode))
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 import atheris
 
 with atheris.instrument_imports(include=["huracan_sync.manifest"]):
-    from huracan_sync.manifest import body, body_writer, head, ssh_armor, sshsig, trust
+    from huracan_sync.manifest import body, body_writer, head, signed_files, ssh_armor, sshsig, trust
 
 import msgspec
 
@@ -23,7 +23,8 @@ from huracan_sync.errors import Refused
 from huracan_sync.manifest import body, body_writer
 from huracan_sync.manifest.body import MAGIC, Shard
 from huracan_sync.manifest.body_writer import Body, Part
-from huracan_sync.manifest.envelope import Form, pack
+from huracan_sync.manifest.envelope import Form
+from huracan_sync.manifest.signed_files import pack
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "worlds"))
 import manifest_world as world
@@ -32,7 +33,7 @@ NASTY = [0, 1, -1, 127, 128, 255, 256, 2**31, 2**32, 2**53, 2**63 - 1, 2**63, 2*
 NASTY += [True, "", "*", "..", "a", "\u00e9", "e\u0301", "a/b", "A", b"", bytes(16), bytes(31), bytes(32), [], [[]], {}]
 RIGHT = {
     "head": msgspec.msgpack.decode(head.encode(world.make_head())),
-    "trust": msgspec.msgpack.decode(trust.payload(world.make_trust(revoked=[world.THIEF]))),
+    "trust": msgspec.msgpack.decode(signed_files.trust_payload(world.make_trust(revoked=[world.THIEF]))),
     "body": [1, "champions", [list(msgspec.structs.astuple(item)) for item in world.items()]],
     "index": [2, "champions", []],
 }

@@ -16,7 +16,7 @@ from expecting import raises
 from manifest_world import change, make_head, policy
 
 from huracan_sync.errors import NotFound, Refused
-from huracan_sync.manifest import body, head, refusals, trust
+from huracan_sync.manifest import body, head, head_history, refusals, trust
 from huracan_sync.manifest.body_writer import Body
 from huracan_sync.manifest.checks import Mark
 from huracan_sync.manifest.entries import Item
@@ -135,7 +135,7 @@ def test_leaves(vector):
 
 @pytest.mark.parametrize("vector", vectors("links"))
 def test_links(vector):
-    top = head.linked(read(vector["head"]), head.digest_of(read(vector["head"])))
+    top = head.linked(read(vector["head"]), head_history.digest_of(read(vector["head"])))
     mark = Mark(vector["mark"]["epoch"], vector["mark"]["seq"], read(vector["mark"]["digest"]))
     log = {int(seq): read(data) for seq, data in vector["log"].items()}
     way = head.check_linked(top, mark)
