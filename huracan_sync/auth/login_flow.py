@@ -25,6 +25,7 @@ from huracan_sync.auth.token_endpoint import Grant
 from huracan_sync.auth.tokens import LOCK_S, AccessTokens, alone, forget_state, write_state
 from huracan_sync.errors import (
     HuracanError,
+    LocalFailure,
     NoCredentials,
     NotAuthorized,
     Revoked,
@@ -94,6 +95,7 @@ def log_in(
     Raises:
         ConfigError: `NO_APP_KEY`, no app is known.
         VaultRefused: `NO_SAFE_PLACE`, there is nowhere to keep the login; said before the person is bothered.
+        LocalFailure: the state folder cannot be written; said before, too.
         ConfigError: `PORT_TAKEN`, somebody listens where the answer would come.
         NotAuthorized: `NO_CONSENT`, the person said no, or nothing, or the code is not ours.
         NotAuthorized, MissingScope: `SCOPE_WIDENED`, what was granted is not what was asked. Nothing was stored.
@@ -103,12 +105,22 @@ def log_in(
     clocks = clocks or Clocks()
     credentials.find_app_key()
     credentials.store.check_can_keep()
+    _check_can_write(credentials)
     with _consent(credentials, wire, person, wanted, clock, clocks) as (login, grant):
         before = _stored(credentials)
         _keep(credentials, login, grant, clocks, before)
     if before is not None and before.refresh_token.reveal() != _refresh_token(grant).reveal():
         _withdraw_replaced(credentials, wire, before, grant)
     return login
+
+
+def _check_can_write(credentials: Credentials) -> None:
+    try:
+        with credentials.folder.locked(login_record.LOCK):
+            pass
+    except LocalFailure as error:
+        hint = "make that place writable, or name another folder in HURACAN_SYNC_HOME"
+        raise LocalFailure(f"no login can be kept: {error}", hint=hint, path=str(credentials.folder.path)) from error
 
 
 def log_in_for_elsewhere(

@@ -181,6 +181,10 @@ def _run(options: argparse.Namespace, env: Environment, output: Output) -> int:
         output.error(LocalFailure(f"{where}{error.strerror or error}", hint=hint, path=str(error.filename or "")))
         return FAILURES
     except Exception as error:  # noqa: BLE001 - the last line of the program: a bug is shown without its secrets
+        if isinstance(error, ModuleNotFoundError) and not str(error.name).startswith("huracan_sync"):
+            hint = "install what requirements/runtime.txt of the checkout names; only the emulator needs less"
+            output.error(ConfigError(f"the package {error.name} is not installed here", hint=hint))
+            return CONFIGURATION
         tell(redact(traceback.format_exc()) + "This is a bug in huracan-sync. Please report it with the lines above.")
         output.bug(error)
         return FAILURES

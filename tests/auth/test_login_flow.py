@@ -14,7 +14,7 @@ from login_people import FULL, READ, Operator, answering
 from huracan_sync.auth import login_record, pkce
 from huracan_sync.auth.login_flow import log_out
 from huracan_sync.auth.scopes import Profile
-from huracan_sync.errors import MissingScope, NotAuthorized, ServiceFault, UsageError
+from huracan_sync.errors import LocalFailure, MissingScope, NotAuthorized, ServiceFault, UsageError
 
 
 @pytest.fixture(scope="module")
@@ -255,6 +255,16 @@ def test_nowhere_to_keep_it_is_said_before_the_person_is_bothered(reporter):
     with raises("NO_SAFE_PLACE"):
         reporter.log_in(operator)
     assert operator.shown == []
+
+
+def test_a_state_folder_that_cannot_be_written_is_said_before_the_person_is_bothered(reporter):
+    folder = reporter.credentials().folder.path
+    (folder / login_record.LOCK).mkdir(parents=True)
+    folder.chmod(0o700)
+    operator = Operator()
+    with pytest.raises(LocalFailure, match="no login can be kept") as caught:
+        reporter.log_in(operator)
+    assert (operator.shown, "HURACAN_SYNC_HOME" in caught.value.hint) == ([], True)
 
 
 def test_an_app_the_service_does_not_know(reporter):

@@ -137,6 +137,11 @@ def test_the_emulator_runs_alone(tmp_path):
     refused = subprocess.run(tls, capture_output=True, text=True, env=env, cwd=tmp_path, check=False)
     assert refused.returncode == 78
     assert "with --tls needs cryptography" in refused.stderr
+    other = [sys.executable, "-S", "-m", "huracan_sync", "push", ".", "/x"]
+    refused = subprocess.run(other, capture_output=True, text=True, env=env, cwd=tmp_path, check=False)
+    assert (refused.returncode, "Traceback" in refused.stderr) == (78, False), refused.stderr
+    assert "is not installed here" in refused.stderr
+    assert "requirements/runtime.txt" in refused.stderr
 
 
 def test_beyond_this_machine_it_warns_and_serves_any_name():

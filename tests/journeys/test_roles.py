@@ -130,7 +130,13 @@ def test_the_container(dropbox, tmp_path):
 
     push = "push data /Runpodhuracan/data"
     unwritable = str(here.folder / "state")
-    doctor, pushed, logged, listed = script("doctor", push, f"status --log-file {here.folder}/log", "ls /")
+    ways = ("doctor", push, f"status --log-file {here.folder}/log", "ls /")
+    key = here.folder / "vault-key"
+    key.write_bytes(os.urandom(32))
+    key.chmod(0o400)
+    (begun,) = script("authorize --app-key x --no-browser", HURACAN_VAULT_KEY_FILE=str(key))
+    assert (begun[0], "code_challenge" in begun[1], "HURACAN_SYNC_HOME" in begun[1]) == (1, False, True)
+    doctor, pushed, logged, listed = script(*ways)
     assert (doctor[0], "cannot be written" in doctor[1], "HURACAN_SYNC_HOME" in doctor[1]) == (1, True, True)
     assert "none is needed: the login is delivered" in " ".join(doctor[1].split())
     assert (pushed[0], f"the journal {unwritable}" in pushed[1], "Errno" in pushed[1]) == (1, True, False)
