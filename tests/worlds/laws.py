@@ -199,7 +199,7 @@ def _touches(package, module):
     defined = {node.name for node in module.nodes if isinstance(node, ast.FunctionDef)}
     yield from (used | package.foreign(module)) & (TOUCHES - defined)
     yield from (name for name in used if TODAY.fullmatch(name))
-    for node in module.nodes:  # what a moment has no zone, its machine's is read
+    for node in module.calls:  # what a moment has no zone, its machine's is read
         if (called(node) or "").endswith(".astimezone") and not node.args and not node.keywords:
             yield ".astimezone"
 
@@ -292,15 +292,17 @@ def _has_locks(module, node):
     return any(id(each) in inside for each in _locks(module))
 
 
+@functools.cache
 def _locks(module):
     return [node for node, name in module.uses if name.rpartition(".")[2] in RENEWED]
 
 
 def _locks_of_no_class(module):
     """A lock that stands in a module or a function by itself: nothing can renew it."""
-    classes = (node for node in module.nodes if isinstance(node, ast.ClassDef))
+    locks = _locks(module)
+    classes = (node for node in module.nodes if locks and isinstance(node, ast.ClassDef))
     inside = {id(each) for node in classes for each in ast.walk(node)}
-    return [node for node in _locks(module) if id(node) not in inside]
+    return [node for node in locks if id(node) not in inside]
 
 
 def _is_renewed(node):
@@ -337,7 +339,7 @@ def second_writes(package):
     for module in package:
         if module.name != home:
             made = [name for _, name in module.uses if calls.fullmatch(name)]
-            made += [f"{called(node)} to write" for node in module.nodes if _opens_to_write(node)]
+            made += [f"{called(node)} to write" for node in module.calls if _opens_to_write(node)]
             if module.name in WRITES:
                 made = [name for name in made if not re.search(r"O_CREAT|tempfile|to write", name)]
             yield from (f"{module.name}: {name}" for name in [*made, *_replaces(module)])
@@ -354,7 +356,7 @@ def _opens_to_write(node):
 
 def _replaces(module):
     """`path.replace(target)`, where a text would take two arguments; `move = path.replace`."""
-    calls = {id(node.func): node for node in module.nodes if isinstance(node, ast.Call)}
+    calls = {id(node.func): node for node in module.calls}
     for node, name in module.uses:
         if (
             isinstance(node, ast.Attribute)
@@ -472,7 +474,10 @@ def second_ancestors(package):
 
 @functools.cache
 def _ways_up(module):
-    return sum(map(_is_a_way_up, module.nodes))
+    names = {(called(node) or "").rpartition(".")[2] for node in module.calls}
+    return sum(
+        _is_a_way_up(node) for node in module.nodes if not isinstance(node, ast.FunctionDef) or node.name in names
+    )
 
 
 def _is_a_way_up(node):
@@ -570,7 +575,7 @@ def moments(package):
                     if text not in known:
                         yield text
                     known.discard(text)
-            for node in module.nodes:  # `type(moment).now()`
+            for node in module.calls:  # `type(moment).now()`
                 name = called(node) or ""
                 if name.endswith(".now") and isinstance(node.func.value, ast.Call | ast.Subscript):
                     yield f"{module.name}: {ast.unparse(node)}"
@@ -585,9 +590,13 @@ def words_searched(package):
     """An answer is a type: no word is looked for in a sentence."""
     for module in package:
         sentences = _sentences(module)
-        for node in module.nodes:
+        searches = (node for node in module.nodes if isinstance(node, SEARCHING))
+        for node in searches:
             if any(_is_a_sentence(side, sentences) for side in _searched(module, node)):
                 yield f"{module.name}: {ast.unparse(node).splitlines()[0]}"
+
+
+SEARCHING = ast.Compare | ast.Match | ast.Subscript | ast.Call
 
 
 def _searched(module, node):  # noqa: C901 - one case for each kind of node

@@ -49,26 +49,32 @@ class Module:
         return list(ast.walk(self.tree))
 
     @cached_property
+    def calls(self):
+        return [node for node in self.nodes if isinstance(node, ast.Call)]
+
+    @cached_property
     def imports(self):
         """(full dotted name, name taken from it or None) of each import, also inside functions and by name.
 
         What only the type checker sees is left out.
         """
-        imports, waiting = [], [self.tree]
-        while waiting:
-            node = waiting.pop()
-            if isinstance(node, ast.If) and self.real(node.test) == "typing.TYPE_CHECKING":
-                waiting += node.orelse
+        checked = (node for node in self.nodes if isinstance(node, ast.If) and self._is_for_checkers(node))
+        left_out = {id(each) for node in checked for part in (node.test, *node.body) for each in ast.walk(part)}
+        imports = []
+        for node in self.nodes:
+            if not isinstance(node, ast.Import | ast.ImportFrom | ast.Call) or id(node) in left_out:
                 continue
             if isinstance(node, ast.Import):
                 imports += ((alias.name, None) for alias in node.names)
             elif isinstance(node, ast.ImportFrom):
                 source = self._absolute(node)
                 imports += ((source, alias.name) for alias in node.names)
-            elif (name := self._imported_by_call(node)) is not None and name:
+            elif name := self._imported_by_call(node):
                 imports.append((name, None))
-            waiting += ast.iter_child_nodes(node)
         return imports
+
+    def _is_for_checkers(self, node):
+        return self.real(node.test) == "typing.TYPE_CHECKING"
 
     def _absolute(self, node):
         """Where `from . import x` leads."""
@@ -95,8 +101,8 @@ class Module:
     @cached_property
     def computed(self):
         """Whatever is imported, run or reached without its name being written."""
-        found = [ast.unparse(node) for node in self.nodes if self._imported_by_call(node) == ""]
-        called_ = {id(node.func) for node in self.nodes if isinstance(node, ast.Call)}
+        found = [ast.unparse(node) for node in self.calls if self._imported_by_call(node) == ""]
+        called_ = {id(node.func) for node in self.calls}
         for node, name in self.uses:
             importer = name.rpartition(".")[2] in IMPORTS_BY_NAME and (
                 id(node) not in called_ or not isinstance(node, ast.Name | ast.Attribute)
@@ -104,7 +110,7 @@ class Module:
             inner = name.split(".")[1:] if name.partition(".")[0] in self._roots else [""]
             if importer or UNREADABLE.fullmatch(name) or HIDDEN.intersection(inner[:-1]) or "__dict__" in inner:
                 found.append(name)
-        found += [ast.unparse(node) for node in self.nodes if isinstance(node, ast.Call) and self._reads_a_module(node)]
+        found += [ast.unparse(node) for node in self.calls if self._reads_a_module(node)]
         return found + [
             f"from {source} import {name}"
             for source, name in self.imports
@@ -237,6 +243,11 @@ class Module:
         }
 
 
+def module_name(place):
+    """The dotted name below the package of a file."""
+    return place.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
+
+
 class Package:
     """All modules of the package that lies in a folder."""
 
@@ -248,11 +259,18 @@ class Package:
             name = ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
             self.modules[name] = Module(name, path, path.read_text(encoding="utf-8"))
 
+    def only(self, name):
+        """A copy that holds one of the modules, or none where there is none of that name."""
+        other = Package.__new__(Package)
+        other.folder = self.folder
+        other.modules = {name: self.modules[name]} if name in self.modules else {}
+        return other
+
     def with_added(self, place, text):
         """A copy in which a file has this text added at its end, or is new."""
         other = Package.__new__(Package)
         other.folder, other.modules = self.folder, dict(self.modules)
-        name = place.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
+        name = module_name(place)
         before = self.modules[name].text if name in self.modules else ""
         other.modules[name] = Module(name, self.folder / place, f"{before}\n{text}\n")
         return other
