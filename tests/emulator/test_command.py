@@ -19,6 +19,7 @@ import urllib3
 from emulator_client import Client, client
 from sampled import slow
 
+from huracan_sync.emulator import pytest_plugin
 from huracan_sync.emulator.command import add_arguments
 from huracan_sync.emulator.running import Emulator
 
@@ -158,6 +159,11 @@ def test_beyond_this_machine_it_warns_and_serves_any_name():
         assert "warning: whoever can reach 0.0.0.0" in process.stderr.read()
 
 
+def test_the_plugin_leaves_the_sdk_its_name():
+    assert not hasattr(pytest_plugin, "dropbox")
+
+
+@pytest.mark.slow
 def test_the_plugin_is_loaded_by_who_asks_and_leaves_the_sdk_its_name(tmp_path):
     test = tmp_path / "test_it.py"
     test.write_text(

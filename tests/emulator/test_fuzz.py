@@ -275,7 +275,7 @@ def test_no_argument_brings_more_than_a_refusal(served, call, headers, query):
     one(served, call, headers, query)
 
 
-@settings(max_examples=300, derandomize=True, **QUIET)
+@settings(max_examples=150, derandomize=True, **QUIET)
 @given(CALLS, ODD_HEADERS, QUERIES)
 def three_hundred(served, call, headers, query):
     one(served, call, headers, query)

@@ -83,6 +83,7 @@ def test_it_costs_at_most_a_quarter_more_bytes(verified, dropbox, environment, e
     assert requests <= FILES + 2 * LARGE
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not REAL.is_dir(), reason="the real candles are not here: HURACAN_CANDLES names their folder")
 @pytest.mark.parametrize("engine", [(REAL, PUSHED)], indirect=True, ids=["real"])
 def test_so_it_does_with_real_candles(verified, dropbox, environment, engine):

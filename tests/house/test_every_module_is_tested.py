@@ -10,7 +10,7 @@ import functools
 from collections import Counter
 
 import pytest
-from package_source import NAME, ROOT, of_today, spelled
+from package_source import NAME, ROOT, of_today, spelled, walked
 
 PACKAGE = of_today()
 BRANCHES = (ast.If, ast.IfExp, ast.For, ast.While, ast.Match, ast.Try, ast.BoolOp, ast.comprehension, ast.Assert)
@@ -26,7 +26,7 @@ def without_a_branch(module):
 def of_a_test(text):
     """The names that a test file imports, and every text in it."""
     names, texts = set(), set()
-    for node in ast.walk(ast.parse(text)):
+    for node in walked(ast.parse(text)):
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:

@@ -1,5 +1,6 @@
 """Bodies: what is accepted, and every reason not to be."""
 
+import functools
 import random
 
 import msgspec
@@ -205,16 +206,14 @@ def test_the_wide_window_is_what_is_refused():
     assert read(packed(RAW, COUNT, lambda raw: same)) == by_path(ENTRIES)
 
 
-BOMB = body_writer.compress(bytes(64 << 20))
-
-
 def test_a_bomb_takes_no_memory():
     """Its own header says 64 MiB, the signature says less: refused before any of it is unpacked."""
+    bomb = body_writer.compress(bytes(64 << 20))
     with raises("BODY_FORMAT"):
-        body.decompress(BOMB, len(RAW))
+        body.decompress(bomb, len(RAW))
     with raises("BODY_FORMAT"):
-        body.decompress(lying(BOMB, len(RAW)), len(RAW))
-    endless = BOMB[:4] + b"\xe0" + (2**60).to_bytes(8, "little") + BOMB[zstandard.frame_header_size(BOMB) :]
+        body.decompress(lying(bomb, len(RAW)), len(RAW))
+    endless = bomb[:4] + b"\xe0" + (2**60).to_bytes(8, "little") + bomb[zstandard.frame_header_size(bomb) :]
     with raises("BODY_FORMAT"):
         body.decompress(endless, 2**60)
 
@@ -312,49 +311,58 @@ def many(count):
     ]
 
 
-MANY = many(50_001)
-SHARDED = body_writer.encode("candles", MANY)
+@functools.cache
+def of_many():
+    return many(50_001)
+
+
+@functools.cache
+def sharded():
+    return body_writer.encode("candles", of_many())
+
+
 WIDE_POLICY = policy("candles")
 
 
 def test_many_entries_are_a_body_of_shards():
-    assert read(SHARDED, "candles", rules=WIDE_POLICY) == by_path(MANY)
-    assert 6 <= len(SHARDED.shards) <= 25
-    assert [part.sha256 for part in SHARDED.parts()] == [part.sha256 for part in SHARDED.shards] + [SHARDED.sha256]
-    assert SHARDED.shards[0].path == f".huracan/bodies/{SHARDED.shards[0].sha256.hex()}.hzm"
-    assert body_writer.encode("candles", MANY[1:]).shards == []
+    assert read(sharded(), "candles", rules=WIDE_POLICY) == by_path(of_many())
+    assert 6 <= len(sharded().shards) <= 25
+    named = [part.sha256 for part in sharded().shards]
+    assert [part.sha256 for part in sharded().parts()] == [*named, sharded().sha256]
+    assert sharded().shards[0].path == f".huracan/bodies/{sharded().shards[0].sha256.hex()}.hzm"
+    assert body_writer.encode("candles", of_many()[1:]).shards == []
 
 
 def test_one_changed_file_is_one_new_shard():
-    changed = [*MANY[:20_000], change(MANY[20_000], size=1), *MANY[20_001:]]
-    known = {part.sha256 for part in SHARDED.shards}
+    changed = [*of_many()[:20_000], change(of_many()[20_000], size=1), *of_many()[20_001:]]
+    known = {part.sha256 for part in sharded().shards}
     assert len([part for part in body_writer.encode("candles", changed).shards if part.sha256 not in known]) == 1
 
 
 def test_one_file_more_is_few_new_shards():
-    more = [*MANY, change(MANY[0], path="data/candles/S00500/F99.parquet")]
-    known = {part.sha256 for part in SHARDED.shards}
+    more = [*of_many(), change(of_many()[0], path="data/candles/S00500/F99.parquet")]
+    known = {part.sha256 for part in sharded().shards}
     assert len([part for part in body_writer.encode("candles", more).shards if part.sha256 not in known]) <= 2
 
 
 def test_what_an_index_leads_to_is_told_before_it_is_fetched():
-    named = body.shards(make_head(SHARDED, "candles"), SHARDED.data)
-    assert [(each.sha256, each.body_len) for each in named] == [(p.sha256, len(p.data)) for p in SHARDED.shards]
+    named = body.shards(make_head(sharded(), "candles"), sharded().data)
+    assert [(each.sha256, each.body_len) for each in named] == [(p.sha256, len(p.data)) for p in sharded().shards]
     assert body.shards(make_head(BODY), BODY.data) == []
     with raises("BODY_HASH"):
-        body.shards(make_head(BODY), SHARDED.data)
+        body.shards(make_head(BODY), sharded().data)
 
 
 def reindex(edit, **changes):
     """The sharded body with another index."""
     shards = [
         Shard(first, part.sha256, len(part.data), part.raw_len, count)
-        for part in SHARDED.shards
+        for part in sharded().shards
         for first, count in [peek(part)]
     ]
     raw = msgspec.msgpack.encode([2, changes.get("channel", "candles"), edit(shards)])
     made = packed(raw, 50_001)
-    return Body(made.raw_len, made.sha256, made.data, SHARDED.shards, 50_001)
+    return Body(made.raw_len, made.sha256, made.data, sharded().shards, 50_001)
 
 
 def peek(part: Part):

@@ -65,6 +65,7 @@ def test_request_budget_of_a_first_push(world, files, requests):
     assert world.log() == requests
 
 
+@pytest.mark.slow
 def test_request_budget_of_a_larger_header(world):
     world.write({f"d{n % 7}/f{n}.json": 2048 for n in range(1000)})
     report = world.push(transfer={"header_limit": 60_000})

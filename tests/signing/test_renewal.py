@@ -14,12 +14,12 @@ def versions(machine):
 
 
 def test_months_of_pushes_need_no_person(publisher, hamilton, clock):
-    for week in range(18):
+    for week in range(9):
         publisher.write({"a": b"%d" % week})
         assert publisher.push().failed == []
         assert hamilton.reader().latest("data").read("data/a") == b"%d" % week
         clock.hours(24 * 7)
-    assert versions(publisher) >= 6
+    assert versions(publisher) >= 3
 
 
 def test_nothing_is_asked_before_half_of_the_life_is_over(publisher, clock):

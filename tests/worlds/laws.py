@@ -4,7 +4,7 @@ import ast
 import functools
 import re
 
-from package_source import NAME, called, folded, spelled
+from package_source import NAME, called, folded, spelled, walked
 
 WINGS = {
     "errors": set(),
@@ -288,7 +288,7 @@ def locks_not_renewed(package):
 
 
 def _has_locks(module, node):
-    inside = {id(each) for each in ast.walk(node)}
+    inside = {id(each) for each in walked(node)}
     return any(id(each) in inside for each in _locks(module))
 
 
@@ -301,14 +301,14 @@ def _locks_of_no_class(module):
     """A lock that stands in a module or a function by itself: nothing can renew it."""
     locks = _locks(module)
     classes = (node for node in module.nodes if locks and isinstance(node, ast.ClassDef))
-    inside = {id(each) for node in classes for each in ast.walk(node)}
+    inside = {id(each) for node in classes for each in walked(node)}
     return [node for node in locks if id(node) not in inside]
 
 
 def _is_renewed(node):
     """Whether a class says how it is renewed, and has it done."""
     says = any(isinstance(each, ast.FunctionDef) and each.name == "renew_in_child" for each in node.body)
-    return says and any(called(each) == "renewed_in_child" for each in ast.walk(node) if isinstance(each, ast.Call))
+    return says and any(called(each) == "renewed_in_child" for each in walked(node) if isinstance(each, ast.Call))
 
 
 def reasons_without_a_lock(package):
@@ -417,9 +417,9 @@ def second_retries(package):
                     yield f"{module.name}: {name}"
             for node in module.nodes:
                 if isinstance(node, ast.For | ast.While):
-                    if any(_waits_longer(inner) for inner in ast.walk(node)):
+                    if any(_waits_longer(inner) for inner in walked(node)):
                         yield f"{module.name}: a loop with a growing pause"
-                    if any(_tries_again(inner) for inner in ast.walk(node)):
+                    if any(_tries_again(inner) for inner in walked(node)):
                         yield f"{module.name}: a loop that tries again"
 
 
@@ -427,9 +427,7 @@ def _tries_again(node):
     """`try: return call()`, and an answer to what may pass that neither raises, returns nor leaves the loop."""
     if not isinstance(node, ast.Try):
         return False
-    ends = any(
-        isinstance(each, ast.Return | ast.Break) for part in (*node.body, *node.orelse) for each in ast.walk(part)
-    )
+    ends = any(isinstance(each, ast.Return | ast.Break) for part in (*node.body, *node.orelse) for each in walked(part))
     return ends and any(
         {(spelled(each) or "").rpartition(".")[2] for each in getattr(handler.type, "elts", [handler.type])} & PASSES
         and not isinstance(handler.body[-1], ast.Raise | ast.Return | ast.Break)
@@ -445,7 +443,7 @@ def _waits_longer(node):
         and isinstance(inner.op, ast.Pow | ast.Mult | ast.LShift)
         and not isinstance(inner.right, ast.Constant)
         for argument in node.args
-        for inner in ast.walk(argument)
+        for inner in walked(argument)
     )
 
 
@@ -482,43 +480,43 @@ def _ways_up(module):
 
 def _is_a_way_up(node):
     if isinstance(node, ast.FunctionDef):  # it asks itself about what is above
-        again = [each for each in ast.walk(node) if (called(each) or "").rpartition(".")[2] == node.name]
+        again = [each for each in walked(node) if (called(each) or "").rpartition(".")[2] == node.name]
         return any(UP.search(ast.unparse(argument)) for each in again for argument in each.args)
-    if isinstance(node, ast.While) and any(_steps_up(node, inner) for inner in ast.walk(node)):
+    if isinstance(node, ast.While) and any(_steps_up(node, inner) for inner in walked(node)):
         return True
     if isinstance(node, ast.While) and "'/'.join(" in ast.unparse(node):  # `parts.pop()`, `parts = parts[:-1]`
         return re.search(r"\.pop\(\)|\[:-1\]", ast.unparse(node)) is not None
     if isinstance(node, ast.For | ast.While | ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp):
         stepping = [node] if isinstance(node, ast.For) else getattr(node, "generators", [])
-        steps = {name.id for each in stepping for name in ast.walk(each.target) if isinstance(name, ast.Name)}
-        return any(_goes_up(inner, steps) for inner in ast.walk(node)) or any(map(_goes_down, [node]))
+        steps = {name.id for each in stepping for name in walked(each.target) if isinstance(name, ast.Name)}
+        return any(_goes_up(inner, steps) for inner in walked(node)) or any(map(_goes_down, [node]))
     return isinstance(node, ast.Call) and (called(node) or "").endswith("accumulate") and "'/'" in ast.unparse(node)
 
 
 def _given(node):
     """The names that an assignment gives."""
     targets = getattr(node, "targets", [getattr(node, "target", None)])
-    return {name.id for target in targets if target for name in ast.walk(target) if isinstance(name, ast.Name)}
+    return {name.id for target in targets if target for name in walked(target) if isinstance(name, ast.Name)}
 
 
 def _steps_up(loop, node):
     """Within a `while`, what is cut off a name that the loop itself moves."""
     if not isinstance(node, ast.Assign | ast.NamedExpr | ast.AnnAssign) or not node.value:
         return False
-    moved = set().union(*(_given(each) for each in ast.walk(loop) if isinstance(each, ast.Assign | ast.NamedExpr)))
+    moved = set().union(*(_given(each) for each in walked(loop) if isinstance(each, ast.Assign | ast.NamedExpr)))
     return UP.search(ast.unparse(node.value)) is not None and not moved.isdisjoint(
-        name.id for name in ast.walk(node.value) if isinstance(name, ast.Name)
+        name.id for name in walked(node.value) if isinstance(name, ast.Name)
     )
 
 
 def _goes_up(node, steps):
     """`path = path.rpartition("/")[0]`, `at = path.rfind("/", 0, at)`, or `"/".join(parts[:n])` for each `n`."""
     if isinstance(node, ast.Assign | ast.NamedExpr) and UP.search(ast.unparse(node.value)):
-        return not _given(node).isdisjoint(name.id for name in ast.walk(node.value) if isinstance(name, ast.Name))
+        return not _given(node).isdisjoint(name.id for name in walked(node.value) if isinstance(name, ast.Name))
     is_join = isinstance(node, ast.Call) and ast.unparse(node.func) == "'/'.join" and node.args
     if not is_join or not isinstance(node.args[0], ast.Subscript) or not isinstance(node.args[0].slice, ast.Slice):
         return False
-    return any(isinstance(name, ast.Name) and name.id in steps for name in ast.walk(node.args[0].slice))
+    return any(isinstance(name, ast.Name) and name.id in steps for name in walked(node.args[0].slice))
 
 
 def _goes_down(node):
@@ -531,12 +529,12 @@ def _goes_down(node):
         and "/" in ast.unparse(each.value)
         and name in _loaded(each.value)
         and (isinstance(each, ast.AugAssign) or _given(each) & _loaded(each.value))
-        for each in ast.walk(node)
+        for each in walked(node)
     )
 
 
 def _loaded(node):
-    return {name.id for name in ast.walk(node) if isinstance(name, ast.Name)}
+    return {name.id for name in walked(node) if isinstance(name, ast.Name)}
 
 
 LISTS = ("remote.listing", "remote.read_client")

@@ -24,6 +24,19 @@ HIDDEN = {"os", "sys", "time", "threading", "importlib", "subprocess", "builtins
 """Modules that are not used by way of another one that happens to import them."""
 
 
+def walked(tree):
+    """Every node below one, and itself, but for whether a name is read or written: half of what `ast.walk` gives."""
+    nodes = [tree]
+    for node in nodes:
+        for field in node._fields:
+            value = getattr(node, field, None)
+            if isinstance(value, list):
+                nodes += [each for each in value if isinstance(each, ast.AST)]
+            elif isinstance(value, ast.AST) and field != "ctx":
+                nodes.append(value)
+    return nodes
+
+
 @dataclass(frozen=True)
 class Module:
     """One source file: its dotted name below the package ("" is the package itself), its path, its text."""
@@ -46,7 +59,7 @@ class Module:
 
     @cached_property
     def nodes(self):
-        return list(ast.walk(self.tree))
+        return walked(self.tree)
 
     @cached_property
     def calls(self):
@@ -59,7 +72,7 @@ class Module:
         What only the type checker sees is left out.
         """
         checked = (node for node in self.nodes if isinstance(node, ast.If) and self._is_for_checkers(node))
-        left_out = {id(each) for node in checked for part in (node.test, *node.body) for each in ast.walk(part)}
+        left_out = {id(each) for node in checked for part in (node.test, *node.body) for each in walked(part)}
         imports = []
         for node in self.nodes:
             if not isinstance(node, ast.Import | ast.ImportFrom | ast.Call) or id(node) in left_out:
@@ -173,7 +186,7 @@ class Module:
     @cached_property
     def uses(self):
         """(node, what it really is) of every name and attribute that is read, but in annotations."""
-        skipped = {id(each) for node in self.nodes for part in _annotations(node) for each in ast.walk(part)}
+        skipped = {id(each) for node in self.nodes for part in _annotations(node) for each in walked(part)}
         skipped |= {id(node.value) for node in self.nodes if isinstance(node, ast.Attribute)}
         return [
             (node, name)
@@ -205,9 +218,9 @@ class Module:
             if isinstance(node, ast.Compare) and isinstance(node.ops[0], ast.Is | ast.IsNot)
         ]
         # What is called there is read there: `now or time.time()`.
-        calls = (node for part in found for node in ast.walk(part) if isinstance(node, ast.Call))
-        called_ = {id(each) for node in calls for each in ast.walk(node.func)}
-        return {id(each) for part in found for each in ast.walk(part)} - called_
+        calls = (node for part in found for node in walked(part) if isinstance(node, ast.Call))
+        called_ = {id(each) for node in calls for each in walked(node.func)}
+        return {id(each) for part in found for each in walked(part)} - called_
 
     @cached_property
     def texts(self):

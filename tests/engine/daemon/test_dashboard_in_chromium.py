@@ -56,7 +56,7 @@ def size_of(picture):
     return struct.unpack(">II", picture[16:24])
 
 
-@pytest.mark.parametrize("scheme", ["day", slow("night")])
+@pytest.mark.parametrize("scheme", [slow("day"), slow("night")])
 def test_it_is_drawn_by_day_and_by_night(page, window, scheme):
     with contextlib.nullcontext(window) if scheme == "day" else chromium(WIDE, NIGHT) as browser:
         browser.go(page.url)
