@@ -187,13 +187,13 @@ def test_completion_is_a_script_that_the_shell_reads(shell):
 # --- streams ------------------------------------------------------------------------------------------------------
 
 
-def status(tmp_path, shell_tail, *options, env=None):
+def status(tmp_path, shell_tail):
     """`status`, with its streams as the shell's words after it say."""
-    command = f'"{sys.executable}" -m huracan_sync status {" ".join(options)} {shell_tail}'
+    command = f'"{sys.executable}" -m huracan_sync status {shell_tail}'
     plain = {k: v for k, v in os.environ.items() if not k.startswith("HURACAN")}
     return subprocess.run(
         ["bash", "-c", command],
-        env=plain | {"HURACAN_SYNC_HOME": str(tmp_path)} | (env or {}),
+        env=plain | {"HURACAN_SYNC_HOME": str(tmp_path)},
         capture_output=True,
         text=True,
         check=False,
@@ -266,23 +266,29 @@ def test_text_that_the_stream_cannot_show_is_escaped(tmp_path, capsys):
 # --- quiet, log file, configuration file ----------------------------------------------------------------------------
 
 
+def status_here(tmp_path, *options):
+    """Exit code, stdout and stderr of `status`, in this process."""
+    plain = {k: v for k, v in os.environ.items() if not k.startswith("HURACAN")}
+    return command_line.run(["status", *options], env=plain | {"HURACAN_SYNC_HOME": str(tmp_path)})
+
+
 def test_quiet_is_silent_on_success_and_not_on_failure(tmp_path):
-    assert status(tmp_path, "", "-q").stdout == ""
-    assert status(tmp_path, "").stdout != ""
-    failed = status(tmp_path, "", "-q", "--every", "0", "--watch")
-    assert failed.returncode == 2
-    assert failed.stderr.startswith("error: ")
+    assert status_here(tmp_path, "-q")[1] == ""
+    assert status_here(tmp_path)[1] != ""
+    code, _, err = status_here(tmp_path, "-q", "--every", "0", "--watch")
+    assert code == 2
+    assert err.startswith("error: ")
 
 
 def test_the_log_file_has_what_stderr_has(tmp_path):
     log = tmp_path / "log.txt"
-    failed = status(tmp_path, "", "--log-file", str(log), "--every", "0", "--watch")
+    _, _, err = status_here(tmp_path, "--log-file", str(log), "--every", "0", "--watch")
     first = log.read_text().splitlines()[0]
-    assert first[21:] == failed.stderr.splitlines()[0]
+    assert first[21:] == err.splitlines()[0]
     assert first[:20].endswith("Z")
-    refused = status(tmp_path, "", "--log-file", str(tmp_path / "none" / "log.txt"))
-    assert refused.returncode == 1
-    assert "--log-file" in refused.stderr
+    code, _, err = status_here(tmp_path, "--log-file", str(tmp_path / "none" / "log.txt"))
+    assert code == 1
+    assert "--log-file" in err
 
 
 def test_the_configuration_file_names_the_profile_for_every_verb(tmp_path):
