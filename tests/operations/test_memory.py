@@ -40,7 +40,7 @@ def peak_mib(machine, *words, parts=PARTS):
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the peak is asked of Linux")
 @pytest.mark.parametrize(
-    ("count", "size"), [(24, 7 * MIB), (1, 192 * MIB), slow((1, 2048 * MIB)), slow((300, 600_000)), slow((5000, 2048))]
+    ("count", "size"), [(16, 7 * MIB), (1, 192 * MIB), slow((1, 2048 * MIB)), slow((300, 600_000)), slow((5000, 2048))]
 )
 def test_neither_push_nor_restore_takes_a_hundred_mebibytes(dropbox, tmp_path, count, size):
     machine = Commands(dropbox, tmp_path / "machine")

@@ -23,8 +23,8 @@ import threading
 import traceback
 import types
 
-LATE = "huracan_sync.fs"
-"""Of the package, but not loaded: it needs what may not be installed."""
+LATE = ("huracan_sync.fs", "huracan_sync.emulator", "huracan_sync.remote.sdk", "huracan_sync.engine.sdk_client")
+"""Of the package, but not loaded: it needs what may not be installed, or is slow to import and seldom used."""
 
 
 def load():
