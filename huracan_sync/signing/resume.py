@@ -113,7 +113,10 @@ def _highest(
     # Every head is copied into the log before it is put in its place: one without a copy shows that copies were taken.
     names = {copy.name for copy in copies}
     if at_place is not None and f"{epoch}-{floor}-{at_place.digest.hex()[:8]}.hzh" not in names:
-        raise hole(channel, f"the log has no copy of {epoch}-{floor}, which lies at the head's place")
+        # The log was listed before the head was read: both may have been put there between the two.
+        (copy,) = yield (Read(locations.log(channel, epoch, floor, at_place.digest), head.MAX_SIZE),)
+        if copy is None:
+            raise hole(channel, f"the log has no copy of {epoch}-{floor}, which lies at the head's place")
     return at_place
 
 

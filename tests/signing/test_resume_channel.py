@@ -18,7 +18,7 @@ class World(Dropbox):
     def __init__(self):
         super().__init__()
         self.pauses, self.steps, self.made = [], [], {}
-        self.on_pause = lambda: None
+        self.on_pause = self.on_listed = lambda: None
 
     def heads_up_to(self, count):
         prev = head.FIRST
@@ -56,7 +56,9 @@ class World(Dropbox):
         if isinstance(step, Read):
             return self.read(step.place)
         if isinstance(step, Names):
-            return [path.rpartition("/")[2] for path in self.files if path.startswith(f"{step.folder}/")]
+            names = [path.rpartition("/")[2] for path in self.files if path.startswith(f"{step.folder}/")]
+            self.on_listed()
+            return names
         assert isinstance(step, Pause)
         self.pauses.append(step.attempt)
         return self.on_pause()
@@ -127,6 +129,15 @@ def test_a_missing_copy_of_the_head_in_its_place_is_a_hole(world):
     del world.files[locations.log(CHANNEL, 1, 2, world.digest(2))]
     with pytest.raises(StateMissing, match="the log has no copy of 1-2"):
         world.resume()
+
+
+def test_others_who_publish_between_the_list_of_the_log_and_the_head_leave_no_hole(world):
+    world.heads_up_to(1)
+    world.on_listed = lambda: world.heads_up_to(len(world.made) + 1)  # whenever it is looked at
+    view = world.resume()
+    assert (view.held, view.stored.data, world.pauses) == (None, signed(world.made[2]), [])
+    read = [step.place for step in world.steps if isinstance(step, Read)]
+    assert read[2:] == [locations.log(CHANNEL, 1, 2, world.digest(2))], "one request more, and only then"
 
 
 def test_a_copy_that_does_not_follow_is_a_hole(world):
