@@ -16,7 +16,7 @@ UNCHANGED = f"{DECISIONS}.unchanged"
 
 
 class Monitor(Protocol):
-    """Anything with these four methods may watch. `Silent` is the one that does not."""
+    """Anything with these five methods may watch. `Silent` is the one that does not."""
 
     def planned(self, files: int, size: int) -> None:
         """This many files with this many bytes in all are about to move."""

@@ -19,6 +19,21 @@ from huracan_sync import (
     restore,
     stage,
 )
+from huracan_sync.emulator.running import Emulator
+from huracan_sync.transfer.progress import Silent
+
+
+class Counting(Silent):
+    """A monitor of the user's own."""
+
+    def __init__(self) -> None:
+        self.bytes = 0
+
+    def planned(self, files: int, size: int) -> None:
+        print(f"{files} files, {size} bytes")  # noqa: T201
+
+    def moved(self, size: int) -> None:
+        self.bytes += size
 
 
 def save(folder: Path) -> int:
@@ -29,6 +44,7 @@ def save(folder: Path) -> int:
     for failure in report.failed:
         error: HuracanError = failure.error
         print(failure.path, error.hint)  # noqa: T201
+    push(folder / "more", "/Engine/more", remote=remote, monitor=Counting())
     back: RestoreReport = restore("/Engine/data", folder, remote=remote, options=RestoreOptions(force=True))
     return report.uploaded + report.bytes_sent + report.requests + (report.sequence or 0) + back.downloaded
 
@@ -49,6 +65,12 @@ def trade() -> bytes:
         data: bytes = newer.read("hamilton/roster.json")
         return data
     return hamilton.champion("BTCUSDT").data + snapshot.read("hamilton/roster.json")
+
+
+def local_dropbox() -> str:
+    with Emulator.start("--port", "0") as emulator:
+        token = str(emulator.token(["files.metadata.read"])["access_token"])
+        return emulator.url + token
 
 
 def engine() -> int:

@@ -1,5 +1,6 @@
 """A user's typed code, checked from outside the package, as the user's own type checker sees it."""
 
+import ast
 import os
 import shutil
 import subprocess
@@ -8,6 +9,9 @@ from pathlib import Path
 
 import pytest
 
+import huracan_sync
+
+NAME = huracan_sync.__name__
 HERE = Path(__file__).parent
 ROOT = HERE.parent.parent
 
@@ -33,6 +37,13 @@ def holds(command, folder):
     assert right.returncode == 0, right.stdout + right.stderr
     assert wrong.returncode == 1
     assert "upload" in wrong.stdout
+
+
+def test_the_user_s_code_takes_every_public_name():
+    tree = ast.parse((HERE / "consumer.py").read_text(encoding="utf-8"))
+    taken = {a.name for n in ast.walk(tree) if isinstance(n, ast.ImportFrom) and n.module == NAME for a in n.names}
+    used = [node.id for node in ast.walk(tree) if isinstance(node, ast.Name)]
+    assert taken == set(huracan_sync.__all__) == taken.intersection(used)
 
 
 def test_mypy_strict(outside):
