@@ -94,7 +94,9 @@ def test_a_list_is_made_anew_each_time():
 @pytest.mark.parametrize(("prefix", "paths"), [("", ["a/x", "a/b/y", "ab"]), ("a", ["x", "b/y"]), ("a/b", ["y"])])
 def test_a_folder_sees_what_lies_below_it(prefix, paths):
     files = [item(path, b"") for path in ("a/x", "a/b/y", "ab")]
-    made = Listed(Scope("/Engine", prefix), lambda: files)
+    made = Listed(
+        Scope("/Engine", prefix), lambda below: [f for f in files if not below or f.path.startswith(f"{below}/")]
+    )
     assert [each.path for each in made] == [each.path for each in made.entries()] == paths
 
 
