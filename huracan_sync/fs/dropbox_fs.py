@@ -31,7 +31,7 @@ from huracan_sync.secret import Secret
 
 
 class DropboxFileSystem(MovableFileSystem):
-    """Dropbox, as fsspec knows a filesystem. Instances of one login share connections, pacing and what they know."""
+    """Dropbox as an fsspec filesystem. Instances of one login share connections, pacing and cached metadata."""
 
     protocol = "dropbox"
 
@@ -50,7 +50,7 @@ class DropboxFileSystem(MovableFileSystem):
             profile: the login to use, as `huracan-sync authorize --profile` made it.
             token: a short-lived access token instead; it cannot be renewed, and such a filesystem cannot be pickled.
             grant: what a driver has lent (`remote.lend()`) instead: it travels to workers with the filesystem.
-            metadata_ttl: seconds for which what is known of a single path is believed. Listings always ask.
+            metadata_ttl: seconds for which the metadata of a single path is cached. Listings always ask Dropbox.
             storage_options: fsspec's own.
         """
         if self._cached:

@@ -57,7 +57,7 @@ def split(url: str) -> tuple[str, int | None, str]:
 class SnapshotFileSystem(ReadableFileSystem):
     """One verified snapshot. `ls`, `find` and `info` make no request once it is open.
 
-    Of more than 50,000 files the list is in shards, each fetched when something in it is first asked for.
+    A list of more than 50,000 files is in shards; each is fetched when something in it is first asked for.
     """
 
     protocol = "huracan"
@@ -77,7 +77,7 @@ class SnapshotFileSystem(ReadableFileSystem):
             channel: which signed channel.
             sequence: which of its snapshots; None: the newest.
             profile: the login to read with, and whose pinned keys count.
-            allow_stale: whether the newest may be past its time. One named by its sequence is of any age.
+            allow_stale: whether the newest may be stale. One named by its sequence may be of any age.
             storage_options: fsspec's own.
         """
         if self._cached:

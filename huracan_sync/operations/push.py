@@ -61,15 +61,15 @@ class PushReport(Report):
     bytes_sent: int = 0
     """Bytes of file content that went over the wire, attempts that failed included."""
     left_out: dict[str, str] = msgspec.field(default_factory=dict)
-    """What on the disk is not synced and no failure (links, special files, names Dropbox never takes): path to why."""
+    """What stays on the disk without being a failure (links, special files, names Dropbox never takes): path to why."""
     renamed: int = 0
-    """Files copied inside Dropbox from where their content lay, as renamed ones are: nothing of them is sent."""
+    """Files copied inside Dropbox from where their content was, as renamed ones are; none of their bytes are sent."""
     unsigned: int = 0
-    """Files that lie on both sides alike and that the signed manifest does not list."""
+    """How many files are the same on both sides but not listed in the signed manifest."""
     unsigned_files: list[str] = msgspec.field(default_factory=list)
     """The first of them."""
     resumed_from: int = 0
-    """The sequence that this machine, which remembered none, went on from: somebody had put an older head back."""
+    """The sequence that this machine continued from, if it remembered none and somebody had put an older head back."""
     vouched: list[str] = msgspec.field(default_factory=list)
     """Files that are signed because a person vouches for them."""
     not_in_metadata: dict[str, str] = msgspec.field(default_factory=dict)
@@ -95,7 +95,7 @@ class PushOptions(Options, frozen=True):
     """
 
     vouch: tuple[str, ...] = ()
-    """Files, or folders of them, below the pair whose unsigned content a person vouches for."""
+    """Files or folders, relative to the local folder, whose unsigned content a person vouches for."""
     parquet_metadata: bool = False
     """Whether to keep the `_metadata` file of the parquet dataset that the folder is."""
     transfer: upload_item.Options = upload_item.Options(
@@ -257,7 +257,7 @@ class Push:
         return done
 
     def add_metadata(self, plan: PairPlan) -> None:
-        """Have every `_metadata` that this push keeps say what both sides hold by now; say what others do not."""
+        """Update every `_metadata` that this push keeps to what both sides hold now; report what others lack."""
         if not (self._metadata or self._changing):
             return
         from huracan_sync.operations import parquet_metadata  # noqa: PLC0415 - start-up time
@@ -421,7 +421,7 @@ def push(  # noqa: PLR0913 - what all operations take, and what this one asks
             same disk: they carry the bytes.
 
     Raises:
-        UsageError: there is no such local folder, or a name is impossible.
+        UsageError: there is no such local folder, or a name is not allowed.
         Conflict: a guard stopped it before a byte moved.
         Busy: another process works on the same pair.
         NoSigningKey, NoTrust, StateMissing, Refused: everything was sent, and nothing could be signed.

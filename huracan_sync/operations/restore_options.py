@@ -28,21 +28,21 @@ class RestoreReport(Report):
 
     downloaded: int = 0
     unsigned: int = 0
-    """Files that no verified manifest lists, of a folder that has one: restored, but nobody has signed them."""
+    """How many files were restored although no verified manifest lists them, in a folder that has one."""
     unsigned_files: list[str] = msgspec.field(default_factory=list)
     """The first of them."""
     contradicted: list[str] = msgspec.field(default_factory=list)
-    """Paths at which Dropbox holds other content than is signed, or none; the signed content counts."""
+    """Paths where Dropbox holds other content than what is signed, or nothing; the signed content is restored."""
     verified_by: list[str] = msgspec.field(default_factory=list)
-    """The channels whose manifests were believed; none where nothing is signed or nobody is trusted here."""
+    """The channels whose manifests were used; none if nothing is signed, or if nobody is trusted here."""
     bytes_received: int = 0
     """Bytes of file content that came over the wire."""
     kept: int = 0
-    """Files that were changed here since they were synced, and stay as they are: not what was restored."""
+    """How many files stay as they are, because they were changed here since they were synced."""
     kept_files: list[str] = msgspec.field(default_factory=list)
     """The first of them."""
     left_out: list[str] = msgspec.field(default_factory=list)
-    """Paths that `validate` refused; they were fetched and not put in place."""
+    """Paths that `validate` refused; they were fetched but not put in place."""
 
 
 class Snapshot(msgspec.Struct, frozen=True):
@@ -68,16 +68,16 @@ class RestoreOptions(Options, frozen=True):
     """
 
     snapshot: Snapshot | None = None
-    """Restore exactly this, instead of what lies in Dropbox now."""
+    """Restore exactly this instead of what Dropbox holds now."""
     untouched_s: float = UNTOUCHED_S
-    """A damaged parquet gives way when nothing has touched it for so long; a younger one may still be written."""
+    """Replace a damaged parquet if nothing has touched it for so many seconds; a younger one may still be written."""
     at: int | None = None
-    """Restore what the manifest of that sequence lists, instead of the newest; with a channel only."""
+    """Restore what the manifest of this sequence lists instead of the newest; only with a channel."""
     validate: Validate | None = None
     """Asked about each downloaded file before it is put in place; raises `LeftOut` to refuse it."""
     unsigned: bool = False
-    """Take what lies in Dropbox as it lies there, also where this machine could verify it."""
+    """Take what Dropbox holds as it is, even if this machine could verify it."""
     active_names: bool = False
-    """Restore unsigned files too that programs act on by themselves (`.git/config`, `.bashrc`)."""
+    """Also restore unsigned files that programs act on by themselves (`.git/config`, `.bashrc`)."""
     missing_ok: bool = True
     """Whether a missing remote folder counts as an empty one."""

@@ -46,19 +46,19 @@ def stage(
 
     Args:
         grant: what the driver has lent (`remote.lend()`), or a login.
-        files: local files (or contents), each with where it goes below the folder that the driver will name. Names that
+        files: local files (or contents), each with its path below the folder that the driver will name. Names that
             Dropbox never takes (`~$x`, `.DS_Store`, ...) are left out, with a warning in the log.
         clock: seconds since 1970.
 
     Returns:
-        Receipts: plain bytes for `commit`. They are good for seven days, whatever becomes of the grant.
+        Receipts: plain bytes for `commit`, valid for seven days even if the grant expires.
 
     Raises:
         HostilePath: a name that no tree may hold.
         FileChanged: a file changed while it was read, or is a parquet without its end. Run the task again.
         LocalFailure: a file cannot be read.
         NotAuthorized: `GRANT_EXPIRED`, or the login may not write.
-        RateLimited, Unavailable, OutOfSpace: not now.
+        RateLimited, Unavailable, OutOfSpace: it could not be sent now.
 
     Examples:
         >>> from huracan_sync import connect, stage

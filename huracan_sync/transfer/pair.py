@@ -39,7 +39,7 @@ class Report(msgspec.Struct):
     requests: int = 0
     """Calls of the API."""
     sequence: int = 0
-    """Of the manifest that is current, or was restored; 0 without one. What failed is not here as it says."""
+    """Of the manifest that is current or was restored; 0 without one. Files in `failed` are not as it lists them."""
 
     def as_dict(self) -> dict[str, Any]:
         """For `--json`."""
@@ -68,13 +68,13 @@ class Options(msgspec.Struct, frozen=True):
     delete: bool = False
     """Remove from the following side what was synced and is gone from the leading one."""
     overwrite: bool = False
-    """Let the leading side win where the other holds other content."""
+    """Let the leading side win where both sides differ."""
     force: bool = False
     """Go on although a guard objects: an emptied tree, a vanished folder."""
     wanted: Callable[[str], bool] | None = None
     """Which relative paths take part; None: all."""
     stop: Callable[[], bool] = never
-    """Asked before anything is begun: whether to end here. What is under way comes to its end."""
+    """Whether to end here, asked before anything new begins. What is under way is finished."""
     wait_s: float = 60.0
     """How long to wait for another process that works on the same pair."""
     executor: Any = None
