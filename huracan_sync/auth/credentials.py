@@ -178,10 +178,8 @@ class Credentials:
             return None
         token = self.store.get(login.refresh_token)
         if token is None:
-            raise NoCredentials(
-                f"profile {login.profile} is logged in as {login.account_id}, but its refresh token is gone",
-                hint=f"run `{to_authorize(Profile(login.profile, login.read_only))}`",
-            )
+            message = f"profile {login.profile} is logged in as {login.account_id}, but its refresh token is gone"
+            raise NoCredentials(message, hint=f"run `{to_authorize(Profile(login.profile, login.read_only))}`")
         return self.of_login(login, token)
 
     def of_login(self, login: Login, token: Secret) -> Credential:
@@ -262,24 +260,18 @@ def read_login(folder: Folder, namespace: str, profile: str) -> Login | None:
     except msgspec.DecodeError:
         login = None
     if login is None or (login.namespace, login.profile) != (namespace, profile):
-        raise StateMissing(
-            f"{folder.path / name} is damaged: which account profile {profile} belongs to is not known",
-            hint="run `huracan-sync logout` and `huracan-sync authorize` for this profile, and compare the account id",
-            path=folder.path / name,
-        )
+        message = f"{folder.path / name} is damaged: which account profile {profile} belongs to is not known"
+        hint = "run `huracan-sync logout` and `huracan-sync authorize` for this profile, and compare the account id"
+        raise StateMissing(message, hint=hint, path=folder.path / name)
     return login
 
 
 def check_pin(pinned: Login | None, account_id: str) -> None:
     """Raise AccountChanged when another account is pinned; an account that does not say its id is not judged."""
     if pinned is not None and account_id and account_id != pinned.account_id:
-        raise NotAuthorized(
-            f"profile {pinned.profile} belongs to account {pinned.account_id}, and {account_id} answered",
-            code="ACCOUNT_CHANGED",
-            hint="run `huracan-sync logout` first if the change is meant; nothing was stored",
-            pinned=pinned.account_id,
-            answered=account_id,
-        )
+        message = f"profile {pinned.profile} belongs to account {pinned.account_id}, and {account_id} answered"
+        hint, was = "run `huracan-sync logout` first if the change is meant; nothing was stored", pinned.account_id
+        raise NotAuthorized(message, code="ACCOUNT_CHANGED", hint=hint, pinned=was, answered=account_id)
 
 
 def _one_token(given: Secret, source: str) -> Secret:
@@ -289,13 +281,9 @@ def _one_token(given: Secret, source: str) -> Secret:
             f"{source} does not hold a refresh token alone", hint="put the token, and nothing else, there"
         )
     if not re.fullmatch(r"[\w.~+/=-]+", token.reveal()):
-        raise SecretMissing(
-            f"{source} holds quotes or other characters that no token has",
-            hint="put the bare token there: printf %s TOKEN, without quotes, commas and brackets",
-        )
+        hint = "put the bare token there: printf %s TOKEN, without quotes, commas and brackets"
+        raise SecretMissing(f"{source} holds quotes or other characters that no token has", hint=hint)
     if token.reveal().startswith("sl."):
-        raise SecretMissing(
-            f"{source} holds a short-lived access token, not a refresh token",
-            hint="it lasts four hours at most; log in with `huracan-sync authorize --no-browser` instead",
-        )
+        hint = "it lasts four hours at most; log in with `huracan-sync authorize --no-browser` instead"
+        raise SecretMissing(f"{source} holds a short-lived access token, not a refresh token", hint=hint)
     return token

@@ -70,10 +70,8 @@ class ShortLived:
     def renew(self, rejected: Secret) -> Secret:
         """Raise: nothing can renew it."""
         del rejected
-        raise NotAuthorized(
-            "the short-lived access token has expired and cannot be renewed",
-            hint="run `huracan-sync authorize` once and pass no access token",
-        )
+        hint = "run `huracan-sync authorize` once and pass no access token"
+        raise NotAuthorized("the short-lived access token has expired and cannot be renewed", hint=hint)
 
 
 class _Failed(NamedTuple):

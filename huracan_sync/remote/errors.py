@@ -136,7 +136,7 @@ _OF_LOGIN = {
     "invalid_select_user": ("no such team member", _TEAM),
     "invalid_select_admin": ("no such team administrator", _TEAM),
 }
-"""What is wrong with a login or account, by the tag of a 401 or 403: in words, and what to do."""
+"""What is wrong with a login or account, by the tag of a 401, 403 or 409: in words, and what to do."""
 
 
 def _refused_login(route: str, status: int, answer: Answer) -> HuracanError:
@@ -149,11 +149,15 @@ def _refused_login(route: str, status: int, answer: Answer) -> HuracanError:
     if tag in {"expired_access_token", "invalid_access_token"}:
         return TokenExpired(f"the access token is no longer valid ({tag})", route=route, tag=tag)
     if tag in _OF_LOGIN:
-        words, hint = _OF_LOGIN[tag]
-        return NotAuthorized(f"Dropbox refuses {route}: {words} ({tag})", hint=hint, route=route, tag=tag)
+        return _of_login(route, tag)
     if status == 403:
         return NotAuthorized(f"Dropbox does not allow this account {route}: {tag or _text(answer)}", route=route)
     return NotAuthorized(f"Dropbox refuses the login: {tag or _text(answer)}", route=route, tag=tag)
+
+
+def _of_login(route: str, tag: str) -> HuracanError:
+    words, hint = _OF_LOGIN[tag]
+    return NotAuthorized(f"Dropbox refuses {route}: {words} ({tag})", hint=hint, route=route, tag=tag)
 
 
 def _meaning_of_400(route: str, text: str) -> HuracanError:
@@ -210,16 +214,25 @@ def _plain_failure(
         return Conflict(message, hint=hint, route=route, tags=summary, with_=last)
     if last == "reset":
         return CursorReset("Dropbox no longer knows the cursor", route=route)
-    if last == "insufficient_space":
-        return OutOfSpace("the Dropbox account is full", route=route)
     if last in {"malformed_path", "disallowed_name"}:
         return HostilePath(f"Dropbox does not take this name ({last})", hint="rename the file", route=route)
     if last in {"not_folder", "not_file"}:
         return UsageError(f"that is {last.replace('_', ' a ')} in Dropbox", route=route, tags=summary)
+    return _refused(route, tags, last, summary)
+
+
+def _refused(route: str, tags: tuple[str, ...], last: str, summary: str) -> HuracanError:
+    """The meaning of a tag that is in one of the tables below, or in none."""
+    if tags and tags[0] in _OF_LOGIN:
+        return _of_login(route, tags[0])
+    if last in _FULL:
+        words, advice = _FULL[last]
+        return OutOfSpace(f"{words} ({last})", hint=advice, route=route)
     if last in _OF_PATH and route != DOWNLOAD_ZIP:
-        words, hint = _OF_PATH[last]
-        return PathRefused(f"{words} ({summary})", hint=hint, route=route, tags=summary)
-    return CallRefused(f"Dropbox refused {route}: {summary}", route=route, tags=summary)
+        words, advice = _OF_PATH[last]
+        return PathRefused(f"{words} ({summary})", hint=advice, route=route, tags=summary)
+    words, advice = _OF_CALL.get(last, (f"Dropbox refused {route}", None))
+    return CallRefused(f"{words}: {summary}", hint=advice, route=route, tags=summary)
 
 
 DOWNLOAD_ZIP = "files/download_zip"
@@ -236,8 +249,33 @@ _OF_PATH = {
     "too_large": ("the file is too large for Dropbox", "2 TB is the most that a file may hold"),
     "too_many_files": ("it holds too many files for one request", "work on the folders in it"),
     "locked": ("somebody has locked the file in Dropbox", "whoever has locked it can unlock it there"),
+    "access_restricted": ("the team has restricted this", "the team's administrator can allow it"),
+    "unsupported_content_type": ("Dropbox does not do this with such a file", "look at it on dropbox.com"),
+    "encryption_not_supported": ("that folder takes only files that Dropbox's own apps encrypt", "use another folder"),
 }
 """What concerns one path and nothing else, by its tag: in words, and what to do."""
+_FULL = {
+    "insufficient_space": ("the Dropbox account is full", None),
+    "team_folder_insufficient_space": ("the team folder is full", None),
+    "member_folder_insufficient_space": ("the team member's folder is full", None),
+    "upload_traffic_limit_reached": ("no more may be uploaded this month", "go on next month, or with a larger plan"),
+}
+"""What has no room left, by the tag of a write: in words, and what to do where that is not to free space."""
+_SHARED = "do it on dropbox.com, or folder by folder"
+_ROOM = "free some space there"
+_OF_CALL = {
+    "payload_too_large": ("a request may carry 150 MiB", "send it as a file with `push` or `put`, which split it"),
+    "insufficient_quota": ("the account has no room for what is copied or moved", _ROOM),
+    "team_folder_insufficient_quota": ("the team folder has no room for it", _ROOM),
+    "member_folder_insufficient_quota": ("the team member's folder has no room for it", _ROOM),
+    "cant_copy_shared_folder": ("Dropbox copies no shared folder", _SHARED),
+    "cant_nest_shared_folder": ("Dropbox puts no shared folder into another", _SHARED),
+    "cant_move_folder_into_itself": ("a folder cannot be moved into itself", "choose another place"),
+    "cant_transfer_ownership": ("what lies there would belong to somebody else", _SHARED),
+    "cant_move_into_vault": ("this cannot be moved into the Vault", _SHARED),
+    "cant_move_into_family": ("this cannot be moved into the Family Room", _SHARED),
+}
+"""What a call as a whole is refused for, where it is nobody's fault: in words, and what to do."""
 
 
 def spell(error: Mapping[str, Any]) -> tuple[str, ...]:

@@ -247,3 +247,126 @@ def test_a_409_lock_is_a_throttle():
 def test_success_is_no_verdict():
     assert judge("x", answer(200), NOW) is None
     assert judge("x", answer(206), NOW) is None
+
+
+def written(tag):
+    """As an upload is refused for what concerns its target."""
+    return {".tag": "path", "reason": {".tag": tag}}
+
+
+def looked_up(tag):
+    return {".tag": "path", "path": {".tag": tag}}
+
+
+RELOCATION = "files/move_v2"
+TOLD = {
+    "payload_too_large": ("files/upload", {".tag": "payload_too_large"}, errors.CallRefused, "150 MiB"),
+    "payload_too_large in a session": (
+        "files/upload_session/append_v2",
+        {".tag": "payload_too_large"},
+        errors.CallRefused,
+        "`put`",
+    ),
+    "invalid_account_type": (
+        "files/upload",
+        {".tag": "invalid_account_type", "invalid_account_type": {".tag": "feature"}},
+        errors.NotAuthorized,
+        "another plan",
+    ),
+    "user_suspended": ("files/upload", {".tag": "user_suspended"}, errors.NotAuthorized, "suspended"),
+    "insufficient_space": ("files/upload", written("insufficient_space"), errors.OutOfSpace, "free some space"),
+    "team_folder_insufficient_space": (
+        "files/upload",
+        written("team_folder_insufficient_space"),
+        errors.OutOfSpace,
+        "the team folder is full",
+    ),
+    "member_folder_insufficient_space": (
+        "files/upload",
+        written("member_folder_insufficient_space"),
+        errors.OutOfSpace,
+        "member's folder is full",
+    ),
+    "upload_traffic_limit_reached": (
+        "files/upload",
+        written("upload_traffic_limit_reached"),
+        errors.OutOfSpace,
+        "next month",
+    ),
+    "access_restricted": ("files/delete_v2", written("access_restricted"), errors.PathRefused, "administrator"),
+    "unsupported_content_type": (
+        "files/get_metadata",
+        looked_up("unsupported_content_type"),
+        errors.PathRefused,
+        "dropbox.com",
+    ),
+    "encryption_not_supported": (
+        "files/upload",
+        {".tag": "encryption_not_supported"},
+        errors.PathRefused,
+        "another folder",
+    ),
+    **{
+        tag: (RELOCATION, {".tag": tag}, errors.CallRefused, word)
+        for tag, word in {
+            "insufficient_quota": "free some space",
+            "team_folder_insufficient_quota": "the team folder",
+            "member_folder_insufficient_quota": "member's folder",
+            "cant_copy_shared_folder": "shared folder",
+            "cant_nest_shared_folder": "shared folder",
+            "cant_move_folder_into_itself": "another place",
+            "cant_transfer_ownership": "somebody else",
+            "cant_move_into_vault": "Vault",
+            "cant_move_into_family": "Family Room",
+        }.items()
+    },
+}
+"""What a person can do something about, by what it is: as the specification spells it, our error, and a word of it."""
+OURS = {
+    "other",
+    "properties_error",
+    "template_error",
+    "length_mismatch",
+    "duplicated_or_nested_paths",
+    "concurrent_session_data_not_allowed",
+    "concurrent_session_close_not_allowed",
+    "too_many_shared_folder_targets",
+}
+"""Documented too, and a mistake of ours where it comes: nobody else can do anything about it."""
+
+
+@pytest.mark.parametrize("what", TOLD)
+def test_what_a_person_can_do_is_said(what):
+    route, failure, kind, word = TOLD[what]
+    error = judge(route, error_409(failure), NOW).error
+    assert type(error) is kind
+    assert word in f"{error} {error.hint}"
+    assert "report" not in error.hint
+    assert what.split()[0] in str(error), "the tag, to search for"
+
+
+@pytest.mark.parametrize("tag", sorted(OURS))
+def test_what_is_a_mistake_of_ours_is_to_be_reported(tag):
+    error = judge("files/upload", error_409({".tag": tag}), NOW).error
+    assert (type(error), error.hint) == (errors.CallRefused, "please report this with the command you ran")
+
+
+def test_every_tag_that_the_official_sdk_knows_is_told_or_ours():
+    """Of the routes that are called; a new one of the SDK is looked at here."""
+    from dropbox import files
+
+    unions = (
+        *(files.UploadError, files.WriteError, files.LookupError, files.RelocationError),
+        *(files.UploadSessionStartError, files.UploadSessionAppendError, files.UploadSessionLookupError),
+        *(files.UploadSessionFinishError, files.UploadSessionAppendBatchError, files.RelocationBatchErrorEntry),
+        *(files.DownloadError, files.DownloadZipError, files.DeleteError, files.DeleteBatchError),
+        *(files.CreateFolderError, files.GetMetadataError, files.ListFolderError, files.ListFolderContinueError),
+        *(files.ListFolderLongpollError, files.UploadSessionAppendBatchEntryError),
+    )
+    inner = {"path", "path_lookup", "path_write", "from_lookup", "from_write", "to", "lookup_failed"}
+    for union in unions:
+        for tag in set(union._tagmap) - inner - {"relocation_error"} - OURS:
+            failure = {".tag": tag}
+            route = "files/upload_session/finish_batch_v2" if "Session" in union.__name__ else "files/upload"
+            hint = judge_failure(route, failure).error.hint or ""
+            assert "report" not in hint, (union.__name__, tag)

@@ -54,18 +54,11 @@ def unwrap(name: SecretName, text: Secret) -> Secret:
     try:
         envelope = msgspec.json.decode(text.reveal(), type=_Envelope, dec_hook=decode_secret)
     except msgspec.DecodeError:  # its message may quote the text
-        raise VaultRefused(
-            f"what lies under {name.place} was not put there by huracan-sync",
-            code="VAULT_DAMAGED",
-            hint="",
-            place=name.place,
-        ) from None
+        message = f"what lies under {name.place} was not put there by huracan-sync"
+        raise VaultRefused(message, code="VAULT_DAMAGED", hint="", place=name.place) from None
     for field in name.__struct_fields__:
         if getattr(envelope, field) != getattr(name, field):
-            raise VaultRefused(
-                f"the secret {name.place} belongs to {field} {getattr(envelope, field)!r}, "
-                f"but {getattr(name, field)!r} asks for it",
-                code="BOUND_ELSEWHERE",
-                field=field,
-            )
+            belongs, asks = getattr(envelope, field), getattr(name, field)
+            message = f"the secret {name.place} belongs to {field} {belongs!r}, but {asks!r} asks for it"
+            raise VaultRefused(message, code="BOUND_ELSEWHERE", field=field)
     return envelope.secret
