@@ -56,6 +56,7 @@ class Watcher:
         self._monotonic = monotonic
         self._stop = threading.Event()
         self._young: dict[Path, tuple[float, set[tuple[Path, int, int]]]] = {}
+        self._was_blind = False
         self.not_watching = ""
         """Why the disk cannot be watched; empty while it can."""
         self.thread = threading.Thread(target=self._run, daemon=True, name=name)
@@ -81,7 +82,7 @@ class Watcher:
                 if not self.not_watching:
                     log.warning("disk_cannot_be_watched", error=str(error), error_type=type(error).__name__)
                     self._look_every(self._quick_s)
-                self.not_watching = str(error) or type(error).__name__
+                self.not_watching, self._was_blind = str(error) or type(error).__name__, True
                 self._stop.wait(LOOK_S * 10)
 
     def _watch(self, folders: list[Path], there: dict[Path, tuple[int, int] | None]) -> None:
@@ -103,6 +104,9 @@ class Watcher:
                 self.not_watching = ""
                 log.info("disk_is_watched_again")
                 self._look_every(math.inf)
+            if self._was_blind:
+                self._was_blind = False
+                self._tell_of_folders(folders)
             for change, name in changes:
                 path = Path(name)
                 if change == Change.added and path.is_dir():
@@ -113,7 +117,14 @@ class Watcher:
                     there[path] = None  # the one that comes in its place may be given the same number
             self._tell_of_young()
             if {folder: _identity(folder) for folder in there} != there:
+                self._was_blind = True  # until it watches again, nobody sees what changes in the others
                 return
+
+    def _tell_of_folders(self, watched: list[Path]) -> None:
+        """Let every folder be looked at once: what changed in it before it was watched is told by nobody."""
+        for folder, _, changed in self._folders:
+            if folder in watched:
+                changed(str(folder))
 
     def _tell_of_young(self) -> None:
         """Files may lie in a new folder before the system watches it: look ourselves, for as long as that may take."""

@@ -300,6 +300,25 @@ def test_a_folder_that_comes_later_is_watched_with_what_it_holds(started, tmp_pa
     doing.wait(4)
 
 
+def test_what_changes_in_one_folder_while_another_begins_to_be_watched_is_not_missed(started, folder, monkeypatch):
+    import watchfiles
+
+    real, others = watchfiles.watch, folder.parent / "later"
+
+    def blind_for_a_moment(*folders, **options):
+        if others in folders:
+            (folder / "a.json").write_text("{}")
+        return real(*folders, **options)
+
+    monkeypatch.setattr("watchfiles.watch", blind_for_a_moment)
+    doing, other = watching(folder), watching(others)
+    started(doing, other, debounce_s=0.1)
+    doing.wait(1)
+    others.mkdir()
+    other.wait(2)
+    doing.wait(2)
+
+
 class Panic(BaseException):
     """As the Rust part of the watching library panics."""
 
