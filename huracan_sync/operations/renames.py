@@ -56,10 +56,12 @@ def copy_renamed(pair: Pair, plan: PairPlan) -> tuple[PairPlan, int]:
             continue  # then it is sent
         stamp = plan.changes.stamps.get(fold(step.path))
         done.append(Synced(entry_of(step.path, answer), stamp, source.kind, source.origin))
-        pair.monitor.finished(step.path, step.entry.size)
         was = ascii(source.entry.path)
         log.debug("rename   %s: its content is copied inside Dropbox, from %s", ascii(step.path)[1:-1], was)
     pair.journal.learn(pair.id, done)
+    pair.monitor.planned(len(done), 0)  # nothing of them travels
+    for item in done:
+        pair.monitor.finished(item.entry.path, item.entry.size)
     copied = {fold(item.entry.path) for item in done}
     return plan.with_steps(copies=tuple(s for s in plan.steps.copies if fold(s.path) not in copied)), len(done)
 

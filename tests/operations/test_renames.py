@@ -25,8 +25,9 @@ def rename(machine, start=0, stop=60):
 
 def test_renamed_files_are_not_sent(pushed, hamilton):
     rename(pushed)
-    before = pushed.remote.wire.meter.read()
-    report = pushed.push(delete=True)
+    before, watching = pushed.remote.wire.meter.read(), Watching()
+    report = pushed.push(delete=True, monitor=watching)
+    assert (watching.plans, len(watching.files)) == ([(60, 0)], 60)
     sent = (pushed.remote.wire.meter.read() - before).bytes_sent
     assert (report.renamed, report.uploaded, report.deleted, report.failed) == (60, 0, 60, [])
     assert (report.unsigned, report.bytes_sent) == (0, 0)
