@@ -53,7 +53,9 @@ def run(options: argparse.Namespace, invocation: Invocation) -> int:
     elif report.unsigned:
         words[0] += f"; not verified: no channel lists {counted(report.unsigned, 'file')}"
     elif not verified and not options.unsigned and isinstance(found, FolderMetadata):
-        invocation.output.say(f"note: {options.remote} is not verified: no channel lists it")
+        knows = context.keys.exists() or (context.home / "trust").is_dir()
+        why = "no channel lists it" if knows else "no root key is pinned on this machine"
+        invocation.output.say(f"note: {options.remote} is not verified: {why}")
     document = {**report.as_dict(), "local": str(target), "verified": as_signed}
     invocation.output.document(document, [*words, *invocation.output.failures(report.failed)])
     return FAILURES if report.failed else DONE

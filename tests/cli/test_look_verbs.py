@@ -83,7 +83,7 @@ def test_get_a_folder(machine, tmp_path):
     machine.write("x/a", "x/b")
     machine.run("push", machine.src, "/Engine")
     code, _, err = machine.run("get", "/Engine/x")
-    assert (code, "note: /Engine/x is not verified: no channel lists it" in err) == (0, True)
+    assert (code, "note: /Engine/x is not verified: no root key is pinned on this machine" in err) == (0, True)
     assert (tmp_path / "x" / "b").read_bytes() == b"data of x/b"
 
 

@@ -93,8 +93,8 @@ WALK = [
     ("keys-show", "huracan-sync keys show"),
     ("doctor", "huracan-sync doctor"),
     ("outbox-list", "huracan-sync outbox list"),
-    ("", "mkdir -p many/old; for n in 1 2 3 4; do echo $n > many/old/$n; done; huracan-sync push many /Runpodhuracan/many"),
-    ("", "mv many/old many/new"),
+    ("", "mkdir -p many/old; for n in 1 2 3 4; do echo $n > many/old/$n; done"),
+    ("", "huracan-sync push many /Runpodhuracan/many; mv many/old many/new"),
     ("push-renamed", "for dry in -n ''; do huracan-sync push many /Runpodhuracan/many --delete $dry; done"),
 ]  # fmt: skip
 
