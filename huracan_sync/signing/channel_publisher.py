@@ -21,7 +21,7 @@ from huracan_sync.manifest.trust import Policy, Trust
 from huracan_sync.reader.cache import BlobCache, blob_cache
 from huracan_sync.reader.trust_store import Channel, State, TrustStore
 from huracan_sync.remote.source import RemoteSource
-from huracan_sync.signing import next_head
+from huracan_sync.signing import next_head, trust_chain
 from huracan_sync.signing.context import Context
 from huracan_sync.signing.executor import Executor
 from huracan_sync.signing.head_log import committed, lost
@@ -33,6 +33,8 @@ from huracan_sync.signing.trust_files import TrustFiles
 from huracan_sync.transfer.journal import SignedState
 from huracan_sync.tree.content_hash import content_hash
 
+LOOK_MS = 600_000
+"""So long after a look for a newer trust file none is needed by who states only his own, alone in his channel."""
 RESUMES = 8
 """How often a machine that remembers nothing may find that it went on from a head that never came into its place."""
 
@@ -57,6 +59,7 @@ class ChannelPublisher:
         self.root = root
         self.channel = channel
         self._remote = context.remote
+        self._home = context.home
         self._keys = context.keys
         self._clock = context.clock
         self._check_clock = context.check_clock
@@ -102,7 +105,7 @@ class ChannelPublisher:
             attempts.add(published.digest)
             intend(published)
 
-        executor = Executor(self._remote, self.root, intend=note, clock=self._clock)
+        perform = Executor(self._remote, self.root, intend=note, clock=self._clock).perform
         for attempt in range(1, RESUMES + 1):
             state = self._state()
             held = _held(state.channels.get(self.channel))
@@ -116,15 +119,14 @@ class ChannelPublisher:
                 tables, folder, revoked,
             )  # fmt: skip
             try:
-                published = executor.perform(publish_transaction(request, trust.open(state.trust)))
-                break
+                if published := perform(publish_transaction(request, trust.open(state.trust))):
+                    self._keep(published, after=state.trust)
+                    return published._replace(resumed_from=resumed.mark.sequence if resumed else 0)
             except Refused as error:
                 if resumed is None or error.code not in {"FORK", "GAP"} or attempt == RESUMES:
                     raise
-                channel_view = None  # its base, a copy in the log, never came into place: look again
-        published = published._replace(resumed_from=resumed.mark.sequence if resumed else 0)
-        self._keep(published, after=state.trust)
-        return published
+            channel_view = None  # its base, a copy in the log, never came into place; or it was no new channel: look
+        raise AssertionError  # only the first attempt can take the channel for a new one
 
     def _keep(self, published: Published, *, after: bytes) -> None:
         """Keep on this machine what was published, and the trust files that came `after` the one it knew."""
@@ -146,13 +148,36 @@ class ChannelPublisher:
                 publishes in the channel, the head is not read: the swap names its revision, so it fails if another lies
                 there.
         """
-        state, added = self._state(), list[bytes]()
+        state, added, now_ms = self._state(), list[bytes](), int(self._clock() * 1000)
         if self.channel not in state.channels:
             return self._resume(state)
         known, own = trust.open(state.trust), _remembered(last, state.channels[self.channel])
         transaction = read_channel(self.channel, known, added, head_too=own is None)
         stored, newest = Executor(self._remote, self.root).perform(transaction)
-        return ChannelView(known.version, own or stored, newest, tuple(added), is_remembered=own is not None)
+        return ChannelView(
+            known.version, own or stored, newest, tuple(added), is_remembered=own is not None, looked_ms=now_ms
+        )
+
+    def unlooked(self, last: SignedState | None) -> ChannelView | None:
+        """How the channel stands for who states nothing but his own, without a request; None where he has to look.
+
+        He need not where he looked at most ten minutes ago and is alone with the channel, or began the root folder
+        himself since then and has never published in it. If his key was revoked meanwhile, what he signs is refused by
+        who knows; where another head lies, the swap fails, and he looks at everything.
+        """
+        state = self._state()
+        known, held = trust.open(state.trust), state.channels.get(self.channel)
+        own, looked_ms = _remembered(last, held), last.looked_ms if last else 0
+        if held is None and last is None and trust_chain.is_begun_here(self._home, known):
+            looked_ms = known.created_ms
+        elif own is None or held is None or head.linked(own.data, held.mark.digest).trust_version != known.version:
+            return None
+        now_ms = int(self._clock() * 1000)
+        if not 0 <= now_ms - looked_ms <= LOOK_MS or now_ms >= (known.created_ms + known.expires_ms) / 2:
+            return None
+        return ChannelView(
+            known.version, own, known, is_remembered=own is not None, looked_ms=looked_ms, is_unlooked=True
+        )
 
     def revoked(self, *, search: bool = False) -> frozenset[bytes]:
         """The keys that are revoked, as far as this machine knows; with `search` by the newest trust file there is."""

@@ -43,13 +43,15 @@ class PairPublisher:
         self._pair = pair
         self._channel_publisher = ChannelPublisher(context, root=scope.root, channel=channel)
 
-    def channel_view(self, last: SignedState | None) -> ChannelView:
+    def channel_view(self, last: SignedState | None, *, is_own: bool) -> ChannelView:
         """The channel as it is now; leaves the journal alone, so any thread may ask. Raises as `publish`.
 
         Args:
             last: what this machine has signed last.
+            is_own: whether there is nothing to be signed but what it made. Then a look a short while ago serves too.
         """
-        return self._channel_publisher.channel_view(last)
+        view = self._channel_publisher.unlooked(last) if is_own else None
+        return view or self._channel_publisher.channel_view(last)
 
     def publish(
         self, left_out: frozenset[str], *, strict: bool, overwrite: bool, channel_view: ChannelView | None = None
@@ -87,6 +89,8 @@ class PairPublisher:
         """As `publish`, for what was chosen when these keys were known to be revoked."""
         signed_states, at = self._signed_states, self._scope.path
         last, following = signed_states.last(), signed_states.next()
+        if channel_view is None or channel_view.is_unlooked:  # what was known when the run began may not do any more
+            channel_view = self._channel_publisher.unlooked(last) if signed_states.is_own() else None
         changes, since = signed_states.changes(), last.changes if last else -1
         signed_states.leave_out(left_out)
         unsigned = {key: each for key, each in signed_states.unsigned().items() if key not in left_out}
@@ -298,6 +302,7 @@ def _state_of(published: Published, changes: int, left_out: frozenset[str], unpr
         mark_of(left_out),
         (*published.left_out, *unproved),
         published.rev,
+        published.looked_ms,
     )
 
 

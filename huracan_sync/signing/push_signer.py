@@ -51,15 +51,15 @@ class PushSigner:
         """Load the signing code and look at the channel in the background, while files are moved."""
         if self._context.keys.exists():
             # A daemon: a run that is interrupted does not wait for it.
-            last = self.signed_states.last()
-            ahead = threading.Thread(target=self._look_ahead, args=(last,), name="huracan-signing", daemon=True)
+            asked = self.signed_states.last(), self.signed_states.is_own()
+            ahead = threading.Thread(target=self._look_ahead, args=asked, name="huracan-signing", daemon=True)
             with contextlib.suppress(RuntimeError):  # at the end of the interpreter no thread starts; `sign` looks then
                 ahead.start()
                 self._ahead = ahead
 
-    def _look_ahead(self, last: SignedState | None) -> None:
+    def _look_ahead(self, last: SignedState | None, is_own: bool) -> None:  # noqa: FBT001 - of a thread
         with contextlib.suppress(HuracanError):  # it will be said when it is time to sign
-            self._channel_view = self._pair_publisher().channel_view(last)
+            self._channel_view = self._pair_publisher().channel_view(last, is_own=is_own)
 
     def _pair_publisher(self) -> PairPublisher:
         from huracan_sync.signing.pair_manifest import PairPublisher  # noqa: PLC0415 - 50 ms of cryptography

@@ -1,10 +1,11 @@
 """The publish transaction, step by step. It does nothing itself: it yields steps and is sent their results.
 
-read the newer trust files and the head: not the head where this machine alone publishes; the swap then tells
+read the newer trust files and the head: not the head where this machine alone publishes; the swap then tells. Nothing,
+                                    where it looked a short while ago and states nothing but its own
 read the files that the head names  only where others publish in the same channel too
 store the body and its shards       those that Dropbox does not hold yet, and tables of leaves; a small body is carried
-store a copy of the head in the log
 intend                              note on this machine what is about to be committed
+store a copy of the head in the log
 swap the head                       the commit
 
 swapped         done
@@ -80,8 +81,8 @@ class _Content(NamedTuple):
 # --- the transaction --------------------------------------------------------------------------------------------
 
 
-def publish_transaction(request: PublishRequest, known: Trust) -> Steps[Published]:
-    """Publish.
+def publish_transaction(request: PublishRequest, known: Trust) -> Steps[Published | None]:
+    """Publish. None: the channel was taken for a new one without a look, and is none.
 
     Args:
         request: what to publish, and who publishes it.
@@ -93,7 +94,7 @@ def publish_transaction(request: PublishRequest, known: Trust) -> Steps[Publishe
         Busy: others were faster, too often.
         ServiceFault: no answer came, and nobody can tell what happened.
     """
-    stored, known, added = yield from _begin(request, known)
+    stored, known, added, looked_ms = yield from _begin(request, known)
     is_remembered = request.channel_view is not None and request.channel_view.is_remembered
     tables = request.tables
     for attempt in range(1, ATTEMPTS + 1):
@@ -107,19 +108,20 @@ def publish_transaction(request: PublishRequest, known: Trust) -> Steps[Publishe
         content = yield from _content(request, position, known.policy(request.channel))
         if base and position.whole and _is_current(request.wanted, base, content, known, now_ms):
             if not is_remembered:
-                return _published(base, content, known, added, made=False)._replace(rev=position.rev or "")
+                current = _published(base, content, known, added, made=False)
+                return current._replace(rev=position.rev or "", looked_ms=looked_ms)
             is_remembered = False  # no swap will tell whether it still lies there
-            stored, known = yield from read_channel(request.channel, known, added)
+            looked_ms, (stored, known) = now_ms, (yield from read_channel(request.channel, known, added))
             continue
         stores = [Store(part.path, part.data) for part in content.parts]
         stores += [Store(locations.leaves(sha256), table) for sha256, table in tables.items()]
         if stores:
             yield tuple(stores)
             tables = {}
-        made = yield from _sign(request, position, content, known, added, now_ms)
+        made = (yield from _sign(request, position, content, known, added, now_ms))._replace(looked_ms=looked_ms)
         payload = made.head
-        yield (Store(locations.log(request.channel, payload.epoch, payload.seq, made.digest), made.data),)
         yield (Intend(made),)
+        yield (Store(locations.log(request.channel, payload.epoch, payload.seq, made.digest), made.data),)
         there = yield from _committed(made, position.rev, now_ms)
         if isinstance(there, str):
             return made._replace(rev=there)
@@ -130,8 +132,10 @@ def publish_transaction(request: PublishRequest, known: Trust) -> Steps[Publishe
                 channel=request.channel,
             )
         yield (Pause(attempt),)
+        if request.channel_view is not None and request.channel_view.is_new:
+            return None
         is_remembered = False
-        stored, known = yield from read_channel(request.channel, known, added)
+        looked_ms, (stored, known) = now_ms, (yield from read_channel(request.channel, known, added))
         if there is False and stored is not None and request.held is None:
             yield from _check_copied(request.channel, stored, known)
     raise Busy(f"others were faster {ATTEMPTS} times to publish in {request.channel}", channel=request.channel)
@@ -168,16 +172,16 @@ def _sign(
     return made._replace(links=next_head.links_of(payload.seq, made.digest, digests))
 
 
-def _begin(request: PublishRequest, known: Trust) -> Steps[tuple[StoredFile | None, Trust, list[bytes]]]:
-    """What lies in the channel's place, the newest trust file, and the files that lead to it."""
+def _begin(request: PublishRequest, known: Trust) -> Steps[tuple[StoredFile | None, Trust, list[bytes], int]]:
+    """What lies in the channel's place, the newest trust file, the files that lead to it, and when it was asked for."""
     view = request.channel_view
     if view is not None and view.version == known.version:
-        return view.stored, view.trust, list(view.added)
-    added: list[bytes] = []
+        return view.stored, view.trust, list(view.added), view.looked_ms
+    added, now_ms = list[bytes](), int(request.clock() * 1000)
     # Who has never seen the channel is most often the first: it is cheaper to try than to look.
     hopeful = request.held is None and isinstance(request.wanted, Change)
     stored, known = yield from read_channel(request.channel, known, added, head_too=not hopeful)
-    return stored, known, added
+    return stored, known, added, now_ms
 
 
 def _check_copied(channel: str, stored: StoredFile, known: Trust) -> Steps[None]:

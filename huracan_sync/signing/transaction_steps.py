@@ -116,6 +116,15 @@ class ChannelView(NamedTuple):
     """Where this machine remembers nothing: the head to go on from, if it is another than lies at its place."""
     is_remembered: bool = False
     """Whether `stored` is what this machine put there itself, with the revision it has got, and was not looked at."""
+    looked_ms: int = 0
+    """When it was known that there is no newer trust file, milliseconds since 1970; 0 where that was not asked."""
+    is_unlooked: bool = False
+    """Whether that was a short while ago, and nothing was looked at now."""
+
+    @property
+    def is_new(self) -> bool:
+        """Whether the channel is taken for one in which nothing was ever published, without a look."""
+        return self.is_unlooked and self.stored is None
 
 
 class SeenFolder(NamedTuple):
@@ -175,6 +184,8 @@ class Published(NamedTuple):
     """The sequence that a machine without memory went on from, where an older head lay in its place."""
     rev: str = ""
     """The revision of the head at its place; empty where nobody can tell."""
+    looked_ms: int = 0
+    """As in `ChannelView`."""
 
     @property
     def stored(self) -> tuple[bytes, ...]:

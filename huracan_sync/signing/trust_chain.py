@@ -17,6 +17,7 @@ from huracan_sync.manifest.trust import Trust
 
 FOLDER = "keys"
 _PLACE = "place"
+_BEGUN = "begun"
 _MAX_PLACE = 4096
 
 
@@ -55,6 +56,16 @@ def keep(home: Path, chain: Chain, place: str) -> None:
             folder.write(_name(version), data)
     if place and folder.read(_PLACE, most=_MAX_PLACE) != place.encode():
         folder.write(_PLACE, place.encode())
+
+
+def note_begun(home: Path, made: Trust) -> None:
+    """This machine has made the id of that root folder: nobody has signed anything for it before."""
+    Folder(home / FOLDER / made.root_id.hex()).write(_BEGUN, b"")
+
+
+def is_begun_here(home: Path, known: Trust) -> bool:
+    """Whether it is the first trust file of a root folder whose id this machine has made."""
+    return known.version == 1 and Folder(home / FOLDER / known.root_id.hex()).read(_BEGUN, most=0) is not None
 
 
 def _files(folder: Folder) -> list[bytes]:

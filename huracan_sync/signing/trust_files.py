@@ -285,6 +285,8 @@ class TrustFiles:
         made = first_trust(signer.public, root_id=root_id, now_ms=now_ms, lifetime_ms=self._lifetime_ms)
         chain = Chain((signed_files.sign_trust(made, [signer]),), made)
         chains.keep(self._home, chain, "")
+        if delivered is None:
+            chains.note_begun(self._home, made)
         return chain
 
     def _root_signers(self, newest: Trust, made: Trust, following: Signer | None) -> list[Signer]:

@@ -174,16 +174,16 @@ time. To race: `bash scripts/test_peers.sh` installs the others (and tests them)
 Mbit/s (measured 2026-11-21) a file of 256 MiB takes 1.3 times the line's own time up and 1.2 times down; killed
 half-way, it sends 5 to 16 MiB again.
 
-Signing adds three requests to a push. One is sent while files are still going up: is there a newer trust file? Then
-follow a copy of the head in the log, and the head; both carry the list of files while that has at most 64 KiB (some
-1,300 files), and a larger one is stored before them. The list names the revision of
-every file, so it follows their commit; the head follows the log, so that nothing that is
-current names a file that is not there. The head that this machine signed last is not read: the next one replaces
-exactly its revision, and fails if another lies there (where others publish too, it is read first). Ten changed
-files are a listing, `start_batch`, `append_batch`, `finish_batch_v2` and these three; the first push of a machine lists
-the log in place of the trust file. A first push of 1,000 is 23: Dropbox's session
+Signing adds two requests to a push: a copy of the head goes to the log, then the head; both carry the list of files
+while that has at most 64 KiB (some 1,300 files), and a larger one is stored before them. A third is sent while files
+are still going up, unless this machine asked in the last ten minutes and signs nothing but its own: is there a newer
+trust file? The list names the revision of every file, so it follows their commit; the head follows the log, so that
+nothing that is current names a file that is not there. The head that this machine signed last is not read: the next one
+replaces exactly its revision, and fails if another lies there (where others publish too, it is read first). Ten changed
+files are a listing, `start_batch`, `append_batch`, `finish_batch_v2` and these two; the first push of a machine lists
+the log in place of the trust file, but soon after `keys init`. A first push of 1,000 is 22: Dropbox's session
 ids make an entry of an append 138 bytes long, so 59 of them fill the 8 KiB of header that every server takes, and 17
-appends are needed; with `--header-budget 60000` it is 9 requests in all. Renamed files are copied inside Dropbox and
+appends are needed; with `--header-budget 60000` it is 8 requests in all. Renamed files are copied inside Dropbox and
 their old names deleted by revision: 5 requests up to 1,000 of them, beside those of signing.
 
 {lost(laps)}

@@ -39,3 +39,17 @@ def test_a_verified_restore_asks_once_for_news_and_reads_only_what_is_new(publis
     assert (report.verified_by, plain.verified_by) == (["data"], [])
     assert report.downloaded == plain.downloaded == len(then)
     assert dearly == cheaply + (2 if then else 1)  # the news; the head, which carries its list
+
+
+def test_what_this_machine_signed_itself_is_no_news_to_it(publisher):
+    publisher.write({"a": b"1", "b": b"2"})
+    publisher.push()
+    publisher.restore(DATA, publisher.src)
+    publisher.write({"a": b"3"})
+    assert publisher.push().sequence == 2
+    dearly, report = publisher.counted(lambda: publisher.restore(DATA, publisher.src))
+    assert report.verified_by == ["data"]
+    publisher.write({"a": b"4"})
+    assert publisher.push().sequence == 3
+    cheaply, _ = publisher.counted(lambda: publisher.restore(DATA, publisher.src, unsigned=True))
+    assert dearly == cheaply + 1

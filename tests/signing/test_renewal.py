@@ -25,6 +25,7 @@ def test_months_of_pushes_need_no_person(publisher, hamilton, clock):
 def test_nothing_is_asked_before_half_of_the_life_is_over(publisher, clock):
     publisher.write({"a": b"1"})
     publisher.push()
+    clock.now += 601  # or the second push asks for nothing
     publisher.write({"a": b"2"})
     before, _ = publisher.counted(publisher.push)
     clock.hours(24 * HALF_DAYS - 1)

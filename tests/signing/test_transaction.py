@@ -132,7 +132,7 @@ def test_the_order_of_things(world):
     made = world.perform(mine(item("a")), held=None)
     assert made.made
     kinds = [type(step).__name__ for step in world.steps]
-    assert kinds == ["Read", "Store", "Intend", "Swap"]
+    assert kinds == ["Read", "Intend", "Store", "Swap"]
     assert [step.place.split("/")[1] for step in world.of(transaction_steps.Store)] == ["log"]
     again = world.perform(mine(item("a"), last=frozenset({made.digest})), held=seen(made.head))
     assert (again.made, again.digest) == (False, made.digest)
@@ -351,7 +351,7 @@ def test_a_head_that_this_machine_put_there_itself_is_not_read(world):
         held=seen(first.head),
         channel_view=remembered(world, first),
     )
-    assert [type(step).__name__ for step in world.steps] == ["Store", "Intend", "Swap"]
+    assert [type(step).__name__ for step in world.steps] == ["Intend", "Store", "Swap"]
     assert (again.head.seq, again.rev) == (2, world.files[HEAD][1])
 
 

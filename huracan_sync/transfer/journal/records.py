@@ -113,6 +113,8 @@ class SignedState(msgspec.Struct, frozen=True):
     """Paths that could not be listed: a kind that the channel refuses, or a large file whose blocks are unknown."""
     rev: str = ""
     """The revision under which the head lies at its place; empty where it is not known."""
+    looked_ms: int = 0
+    """When there was no newer trust file than the one it was made under, milliseconds since 1970; 0: nobody knows."""
 
 
 class ListedFile(NamedTuple):

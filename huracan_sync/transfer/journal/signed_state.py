@@ -170,6 +170,11 @@ class SignedStates:
         rows = self._journal.rows("SELECT key, path, hash FROM synced WHERE pair=? AND origin = 2", (self._pair,))
         return {key: (path, digest) for key, path, digest in rows}
 
+    def is_own(self) -> bool:
+        """Whether all that may be listed was made here, and no run ended before it knew what came of its head."""
+        others = self._journal.rows("SELECT 1 FROM synced WHERE pair=? AND origin = 1 LIMIT 1", (self._pair,))
+        return next(others, None) is None and self.next() is None
+
     def gone(self, since: int) -> dict[str, str]:
         """Paths that neither side has any more, and did then; with each the last revision that both had."""
         return dict(self._journal.rows("SELECT path, rev FROM gone WHERE pair=? AND changed>?", (self._pair, since)))
