@@ -10,19 +10,20 @@ from typing import Any
 import structlog
 
 from huracan_sync.cli.columns import ascii_path
-from huracan_sync.cli.stderr import tell
+from huracan_sync.cli.stderr import note, tell
 from huracan_sync.secret import redact
 
 
-def show_events(*, verbosity: int, least: int = logging.INFO) -> None:
+def show_events(*, verbosity: int, least: int = logging.INFO, quiet: bool = False) -> None:
     """From now on, structlog's events of this process are lines on stderr; stdout is for answers.
 
     Args:
         verbosity: how many `-v` were given; with two, every event is shown.
         least: otherwise, the lowest level that is shown.
+        quiet: what is no warning goes to the log file alone.
     """
     structlog.configure(
-        processors=[_line],
+        processors=[_quiet_line if quiet else _line],
         wrapper_class=structlog.make_filtering_bound_logger(logging.DEBUG if verbosity > 1 else least),
         logger_factory=lambda *_: _Lines(),
         cache_logger_on_first_use=False,
@@ -41,6 +42,14 @@ class _Lines:
 
 def _line(_: object, method: str, event: MutableMapping[str, Any]) -> str:
     return line(datetime.now(UTC), method, str(event.pop("event", "")), event)
+
+
+def _quiet_line(logger: object, method: str, event: MutableMapping[str, Any]) -> str:
+    text = _line(logger, method, event)
+    if method in {"debug", "info"}:
+        note(text)
+        raise structlog.DropEvent
+    return text
 
 
 def line(moment: datetime, level: str, event: str, facts: Mapping[str, Any]) -> str:

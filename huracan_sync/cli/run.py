@@ -53,7 +53,7 @@ def run(options: argparse.Namespace, invocation: Invocation) -> int:
         raise UsageError("--once ends at once, so nobody could look at --http", hint="leave one of them out")
     if options.http is not None and not 0 <= options.http < 1 << 16:
         raise UsageError(f"--http {options.http} is no port")
-    show_events(verbosity=options.verbose)
+    show_events(verbosity=options.verbose, quiet=options.quiet)
     settings = settings_options.settings_of(options, invocation)
     engine = engine_of(settings, options, invocation)
     if options.once:

@@ -49,6 +49,11 @@ def tell(line: str) -> None:
             "\n".join(fitted([line], sys.stderr)) + "\n"
         )  # at once, so that lines of several threads stay apart
         sys.stderr.flush()
+    note(line)
+
+
+def note(line: str) -> None:
+    """A line in the log file alone. Best effort."""
     if _log is not None:
         with suppress(OSError, ValueError):
             _log.write(f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ} {line}\n")

@@ -120,3 +120,15 @@ def test_without_a_verb_that_is_one_it_is_json_too(env, words):
     code, out, err = command_line.run([*words, "--json"], env=env)
     (line,) = out.splitlines()
     assert (code, msgspec.json.decode(line, type=Error).error) == (2, "UsageError"), err
+
+
+def test_quiet_verbs_say_nothing_on_success_anywhere(env, folder):
+    """As cron sees it: what is printed is mailed."""
+    said = {}
+    command_line.run(["push", "src", R], env=env, cwd=folder)
+    for command in ["keys init", "publish src", *WORDS]:
+        code, out, err = command_line.run([*command.split(), "-q"], env=env, cwd=folder)
+        if code == 0 and (out or err):
+            said[command] = out + err
+        assert code == 0 or out + err, command
+    assert said.keys() == {"token", f"cat {R}/a", "help push"}  # their output is all they are for

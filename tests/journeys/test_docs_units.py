@@ -52,7 +52,8 @@ def test_the_cron_line_is_one_and_says_nothing_when_all_is_well(plain_machine, t
     door.chmod(0o755)
     env = os.environ | {"HOME": str(tmp_path), "PATH": f"{tmp_path}:/usr/bin:/bin", "PYTHONPATH": str(DOCS.parents[1])}
     done = subprocess.run(["/bin/sh", "-c", command], env=env, capture_output=True, text=True, check=False)
-    assert (done.returncode, done.stdout) == (0, ""), done.stderr
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert "logs_synced" in (tmp_path / "engine" / "logs" / "huracan-sync.log").read_text()
 
 
 def test_the_supervisor_s_section_names_what_there_is():
