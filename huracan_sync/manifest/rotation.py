@@ -134,8 +134,9 @@ def recovered(made: Trust, name: str) -> Trust:
 
 
 def endings(trust: Trust, *, now_ms: int) -> list[str]:
-    """What ends soon, in words: within a month, or the last third of a life that is shorter than three months."""
-    window_ms = min(WARN_MS, (trust.expires_ms - trust.created_ms) // 3)
+    """What ends soon, in words: within a month, or the last third of a life that is shorter than two months."""
+    life_ms = trust.expires_ms - trust.created_ms
+    window_ms = WARN_MS if life_ms >= 2 * WARN_MS else min(WARN_MS, life_ms // 3)
     ends = [(trust.expires_ms, f"version {trust.version} of the trust file")]
     named = {key_id for policy in trust.channels for key_id in policy.key_ids}
     ends += [

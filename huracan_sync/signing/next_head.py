@@ -81,7 +81,7 @@ def chain_position(
             return ChainPosition(opened, epoch, opened.head.seq + 1, opened.digest, rev, whole=True)
         except Refused as error:
             if error.code in _NOT_OURS:
-                if mark is None:
+                if mark is None and not _is_before(epoch, stored.data):
                     raise  # nobody here knows what was there before
             elif error.code not in _PAST and (mark is None or head_history.digest_of(stored.data) != mark.digest):
                 raise  # it is signed by whom it must be: another publisher, whose head is not to be passed over
@@ -92,6 +92,14 @@ def chain_position(
     if mark.epoch != epoch:
         return ChainPosition(None, epoch, 1, prev, rev, whole=False)
     return ChainPosition(_seen_head(held, trust, channel, now_ms), epoch, mark.sequence + 1, prev, rev, whole=False)
+
+
+def _is_before(epoch: int, data: bytes) -> bool:
+    """Whether a head file says that it is of an earlier epoch: whose keys may have been others."""
+    try:
+        return head.linked(data, head_history.digest_of(data)).epoch < epoch
+    except Refused:
+        return False
 
 
 def _seen_head(held: SeenHead | None, trust: Trust, channel: str, now_ms: int) -> Opened | None:

@@ -141,6 +141,13 @@ def test_no_policy_to_begin_with():
         rotation.with_channel(rotation.renewed(made, now_ms=NOW), "logs")
 
 
+@pytest.mark.parametrize(("life", "warned"), [(180, 30), (90, 30), (60, 30), (59, 19), (30, 10), (3, 1)])
+def test_how_long_before_is_the_month_that_fits_the_life(life, warned):
+    made = change(ONE, expires_ms=ONE.created_ms + life * DAY_MS, keys=())
+    first = min(day for day in range(life) if rotation.endings(made, now_ms=made.created_ms + day * DAY_MS + 1))
+    assert life - first == warned or life - first == warned + 1
+
+
 def test_what_ends_soon_is_told():
     assert rotation.endings(ONE, now_ms=ONE.expires_ms - WARN_MS) == []
     told = rotation.endings(ONE, now_ms=ONE.expires_ms - WARN_MS + 1)

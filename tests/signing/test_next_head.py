@@ -116,6 +116,17 @@ def test_a_new_epoch_begins_at_one_and_remembers_what_came_before():
     assert chain_position(stored(SECOND), trust=revoked).seq == 1
 
 
+def test_a_new_epoch_may_have_other_keys():
+    """A channel is handed over: whoever may sign it now has seen nothing of it, and finds a head by those before."""
+    over = make_trust(2, channels=[policy("champions", CANDLES, epoch=2), policy("candles", CANDLES)])
+    position = chain_position(stored(SECOND), trust=over)
+    assert (position.base, position.epoch, *went_on(position)[:3]) == (None, 2, 1, head.digest(SECOND), "r")
+    with raises("KEY_CHANNEL"):
+        chain_position(stored(msgspec.structs.replace(SECOND, epoch=2)), trust=over)
+    with raises("HEAD_FORMAT"):
+        chain_position(StoredFile(b"rubbish", "r"), trust=over)
+
+
 def test_the_next_head_and_when_it_wants_to_be_renewed():
     ref = BodyRef(b"b" * 32, 10, 20, 3)
     made = next_head.follow(
