@@ -11,7 +11,6 @@ from datetime import datetime
 import msgspec
 
 from huracan_sync.errors import NotFound, Refused
-from huracan_sync.manifest.scope import scope_of
 from huracan_sync.reader import Snapshot
 from huracan_sync.reader.trust_store import TrustStore
 from huracan_sync.remote.client import Remote
@@ -21,7 +20,7 @@ from huracan_sync.remote.source import RemoteSource
 from huracan_sync.remote.stat import metadata
 from huracan_sync.signing.context import Context
 from huracan_sync.signing.fetch_manifest import channels_there, likely_channels
-from huracan_sync.signing.open_reader import reader_at
+from huracan_sync.signing.open_reader import pinned_scope, reader_at
 from huracan_sync.transfer.pair import Options, Pair
 from huracan_sync.tree.entry import Entry
 from huracan_sync.tree.paths import ancestors, fold, remote_root
@@ -106,7 +105,7 @@ def find_signed(context: Context, path: str, *, channel: str | None = None) -> t
         Refused: a channel that may list the file does not stand up.
         NotFound: a channel was named, and it does not list the file.
     """
-    scope = scope_of(path, context.remote.root)
+    scope = pinned_scope(context, path)
     reader = reader_at(context, scope.root)
     known = TrustStore(context.home, RemoteSource(context.remote, scope.root).place).load().channels
     snapshots = list[Snapshot]()

@@ -117,9 +117,10 @@ class Restore:
         if options.unsigned:
             raise UsageError("--unsigned and a channel exclude each other", hint="leave one of them out")
         from huracan_sync.signing.fetch_manifest import fetch_manifest  # noqa: PLC0415 - cryptography, only where asked
+        from huracan_sync.signing.open_reader import pinned_scope  # noqa: PLC0415 - as above
 
         check_channel(channel)
-        scope = scope_of(pair.root, pair.remote.root)
+        scope = pinned_scope(self._context, pair.root)
         manifest = fetch_manifest(self._context, scope, channel, at=options.at, journal=pair.journal)
         blocks = {fold(item.path): item.blocks for item in manifest.items if item.blocks}
         snapshot = Snapshot(manifest.items.entries(), blocks, manifest.sequence, is_signed=True)

@@ -6,13 +6,15 @@ import msgspec
 
 from huracan_sync.errors import HostilePath, HuracanError, Refused
 from huracan_sync.manifest.refusals import refused
-from huracan_sync.manifest.scope import channel_of, scope_of
+from huracan_sync.manifest.scope import Scope, channel_of
+from huracan_sync.remote.stat import metadata
 from huracan_sync.signing.context import Context
 from huracan_sync.signing.fetch_manifest import SignedFiles, signed_files
+from huracan_sync.signing.open_reader import pinned_below, pinned_scope
 from huracan_sync.transfer.compare import ChangeSet
 from huracan_sync.transfer.pair import Pair
 from huracan_sync.tree.active_names import active
-from huracan_sync.tree.paths import ancestors, fold, folders_of
+from huracan_sync.tree.paths import ancestors, below, fold, folders_of
 from huracan_sync.tree.plan import Plan
 
 
@@ -22,12 +24,37 @@ def signed_of(context: Context, pair: Pair, *, everywhere: bool) -> SignedFiles 
     Raises:
         Refused: the first reason not to believe what is signed.
     """
-    scope = scope_of(pair.root, pair.remote.root)
     try:
-        return signed_files(context, scope, channel_of(pair.root), pair.journal, everywhere=everywhere)
+        scope = pinned_scope(context, pair.root)
+        signed = signed_files(context, scope, channel_of(pair.root), pair.journal, everywhere=everywhere)
+        for root in pinned_below(context, pair.root):
+            if fold(root) != fold(scope.root):
+                inside = signed_files(context, Scope(root, ""), channel_of(root), pair.journal, everywhere=True)
+                signed = _with(signed, inside, _spelled(context, pair.root, root))
     except Refused as error:
         error.hint = f"{error.hint}; or take what lies in Dropbox, unverified, with --unsigned"
         raise
+    return signed
+
+
+def _with(signed: SignedFiles | None, inside: SignedFiles | None, folder: str) -> SignedFiles | None:
+    """What is signed of a folder, and of another root folder that lies in it: there its own channels count."""
+    if inside is None:
+        return signed
+    items = {fold(item.path): item for item in signed.items} if signed else {}
+    for item in inside.items:
+        path = f"{folder}/{item.path}"
+        items[fold(path)] = msgspec.structs.replace(item, path=path)
+    channels = [*(signed.channels if signed else []), *inside.channels]
+    in_order = sorted(items.values(), key=lambda item: item.path)
+    sequence = signed.sequence if signed else 0
+    return SignedFiles(in_order, list(dict.fromkeys(channels)), sequence, signed is None or signed.from_all)
+
+
+def _spelled(context: Context, folder: str, root: str) -> str:
+    """A root folder relative to one it lies in, as Dropbox shows it."""
+    found = metadata(context.remote, root)
+    return below(folder, found.path_display if found else root) or below(folder, root) or ""
 
 
 def without_strangers(steps: Plan, changes: ChangeSet, *, active_names: bool) -> Plan:

@@ -22,7 +22,7 @@ from huracan_sync.disk.scan import Problem, scan
 from huracan_sync.errors import Busy, LocalFailure, NotFound
 from huracan_sync.manifest import trust
 from huracan_sync.manifest.locations import HEADS, is_ours
-from huracan_sync.manifest.scope import Scope, channel_of, scope_of
+from huracan_sync.manifest.scope import Scope, channel_of
 from huracan_sync.reader import Reader, Snapshot
 from huracan_sync.reader.trust_store import TrustStore
 from huracan_sync.remote.client import Remote
@@ -31,7 +31,7 @@ from huracan_sync.remote.listing import Changes, listing
 from huracan_sync.remote.parallel import several
 from huracan_sync.signing.context import Context
 from huracan_sync.signing.local_manifest import ARRANGEMENTS, below_prefix, find
-from huracan_sync.signing.open_reader import reader_at
+from huracan_sync.signing.open_reader import pinned_scope, reader_at
 from huracan_sync.signing.signing_key import KeyPlace
 from huracan_sync.transfer.compare import hash_of
 from huracan_sync.transfer.progress import Monitor, Silent
@@ -114,10 +114,10 @@ def verify(
         NotFound: nothing was published there.
         Unavailable, NotAuthorized: Dropbox could not be asked.
     """
-    scope = scope_of(remote_folder, remote.root)
+    context = Context.of(remote, home=home, keys=keys, clock=clock)
+    scope = pinned_scope(context, remote_folder)
     channel = channel or channel_of(remote_folder)
     before = remote.wire.meter.read()
-    context = Context.of(remote, home=home, keys=keys, clock=clock)
     reader = reader_at(context, scope.root)
     looks = _Looks(remote, scope, reader, channel)
     snapshot, first = looks.at_once()

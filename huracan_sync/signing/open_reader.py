@@ -5,13 +5,15 @@ from __future__ import annotations
 from huracan_sync.errors import NoTrust
 from huracan_sync.manifest.scope import Scope, scope_of
 from huracan_sync.reader import Reader
+from huracan_sync.reader.known_roots import known
 from huracan_sync.reader.trust_store import TrustStore
 from huracan_sync.remote.parallel import several
 from huracan_sync.remote.source import RemoteSource
 from huracan_sync.signing.context import Context
 from huracan_sync.signing.trust_files import TrustFiles
+from huracan_sync.tree.paths import below, fold
 
-__all__ = ["Scope", "reader_at", "scope_of"]
+__all__ = ["Scope", "pinned_below", "pinned_scope", "reader_at", "scope_of"]
 
 
 def reader_at(
@@ -42,3 +44,31 @@ def reader_at(
     else:
         raise NoTrust("no root key is pinned on this machine", place=source.place)
     return reader
+
+
+def pinned_scope(context: Context, folder: str) -> Scope:
+    """Where a remote folder lies: in the profile's root folder or, where that is not pinned, in the nearest that is.
+
+    Raises:
+        UsageError: it is the folder of signed things.
+    """
+    scope = scope_of(folder, context.remote.root)
+    if TrustStore(context.home, RemoteSource(context.remote, scope.root).place).exists():
+        return scope
+    roots = [root for root in _pinned(context) if below(root, folder) is not None]
+    return scope_of(folder, max(roots, key=len)) if roots else scope
+
+
+def pinned_below(context: Context, folder: str) -> list[str]:
+    """The root folders inside a remote folder of which this machine knows whom to trust."""
+    keys, own = context.keys, context.remote.root
+    roots = {fold(root): root for root in _pinned(context)}
+    if keys.exists() or keys.root_pin or TrustStore(context.home, RemoteSource(context.remote, own).place).exists():
+        roots[fold(own)] = own
+    return sorted(root for root in roots.values() if below(folder, root))
+
+
+def _pinned(context: Context) -> list[str]:
+    """The root folders of this account that this machine has pinned, in lower case."""
+    account = f"{context.remote.place}:"
+    return [each.place.removeprefix(account) for each in known(context.home) if each.place.startswith(account)]

@@ -122,6 +122,39 @@ def test_a_pin_that_was_delivered_is_as_good_as_one_that_was_carried(dropbox, tm
     assert report.verified_by == ["data"]
 
 
+@pytest.mark.every_case
+@pytest.mark.parametrize(
+    ("root", "folder", "name"),
+    [
+        ("", "/Team/Engine/data", "a"),
+        ("", "", "Team/Engine/data/a"),
+        ("/Other", "/Team/Engine/data", "a"),
+        ("/Other", "/TEAM/engine/data", "a"),
+        ("/Other", "/Team/Engine", "data/a"),
+        ("/Other", "/team", "Engine/data/a"),
+        ("/Team/Engine", "", "Team/Engine/data/a"),
+        ("/Team/Engine", "/Team", "Engine/data/a"),
+    ],
+)
+def test_any_root_folder_that_was_pinned_counts_and_folders_in_it_and_above_it(
+    dropbox, tmp_path, clock, root, folder, name
+):
+    team = Publisher(dropbox, tmp_path / "team", clock=clock, root="/Team/Engine")
+    team.roots().begin()
+    team.write({"a": b"1"})
+    team.push("/Team/Engine/data")
+    put(team, "/Team/Engine/data/a")
+    put(team, "/Team/Engine/data/planted")
+    fresh = Machine(dropbox, tmp_path / "fresh", scopes=READ, clock=clock, root=root)
+    fresh.reader("/Team/Engine").pin(team.pin())
+    report = fresh.restore(folder, tmp_path / "to")
+    assert (tmp_path / "to" / name).read_bytes() == b"1"
+    assert (report.contradicted, report.verified_by) == ([name], ["data"])
+    assert f"{name[:-1]}planted" in report.unsigned_files
+    if folder.startswith("/Team/Engine"):
+        assert fresh.restore(folder, tmp_path / "by channel", channel="data").verified_by == ["data"]
+
+
 def test_a_machine_that_trusts_nobody_asks_nothing(dropbox, tmp_path, clock, publisher):
     publisher.write({"a": b"1"})
     publisher.push()
