@@ -490,6 +490,12 @@ def test_a_long_poll_with_noise(dropbox):
         ({"route": "file/*", "fault": "reset"}, "no route is called 'file/*'"),
         ({"path": "/a", "fault": "reset"}, "reset cannot be limited to a `path`"),
         ({"fault": "restricted_content"}, "restricted_content needs a `path`"),
+        (
+            {"route": "files/upload", "fault": "longpoll_noise"},
+            "longpoll_noise makes no difference to 'files/upload', only to files/list_folder/longpoll",
+        ),
+        ({"route": "files/list*", "fault": "scope"}, "only to oauth2/token"),
+        ({"route": "files/upload_session/start*", "fault": "session_lost"}, "only to files/upload_session/append, "),
     ],
 )
 def test_a_rule_that_could_never_strike_is_refused(dropbox, rule, said):

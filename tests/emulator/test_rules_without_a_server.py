@@ -359,6 +359,10 @@ def test_the_control_endpoints_take_what_they_know_alone(state):
         control.token({"scopes": ["nothing"]})
     with pytest.raises(Refused, match="the nearest is 'files/upload'"):
         control.add_faults({"fault": "slow", "route": "files/uploads"})
+    with pytest.raises(Refused, match="makes no difference to 'files/search_v2', only to files/list_folder, "):
+        control.add_faults({"fault": "pages", "form": "empty", "route": "files/search_v2"})
+    for fault, routes in faults.SHOWN_BY.items():
+        control.add_faults([{"fault": fault, "route": route, "nth": 1} for route in ("*", *routes)])
     with pytest.raises(Refused, match="hold a slash"):
         control.apps({"name": "a/b"})
 

@@ -254,6 +254,7 @@ class Control:
         read = [faults.read(rule) for rule in rules]
         for rule in read:
             _must_match_a_route(rule.route)
+            _must_be_shown(rule)
         self.world.faults.add(read)
         return self.list_faults({})
 
@@ -305,6 +306,17 @@ def _must_match_a_route(pattern: str) -> None:
     if not fnmatch.filter(known, pattern):
         near = get_close_matches(pattern, known, n=1, cutoff=0.0)[0]
         raise Refused(f"no route is called {pattern!r}; the nearest is {near!r}")
+
+
+def _must_be_shown(rule: faults.Rule) -> None:
+    """Refuse a rule whose fault makes no difference to any route that it matches.
+
+    Raises:
+        Refused: so it is; the text names the routes that it makes one to.
+    """
+    shown_by = faults.SHOWN_BY.get(rule.fault)
+    if shown_by and not fnmatch.filter(shown_by, rule.route):
+        raise Refused(f"{rule.fault} makes no difference to {rule.route!r}, only to {', '.join(shown_by)}")
 
 
 def _take(given: Any, **fields: tuple[Any, Any]) -> Json:

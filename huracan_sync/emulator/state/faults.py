@@ -111,6 +111,22 @@ _FORMS = {
 
 
 _FOR_PATHS = {"error", "restricted_content"}
+_SESSIONS = tuple(
+    f"files/upload_session/{name}"
+    for name in ("append", "append_v2", "append_batch", "finish", "finish_batch", "finish_batch_v2")
+)
+_LISTINGS = ("files/list_folder", "files/list_folder/continue")
+SHOWN_BY = {
+    "session_lost": _SESSIONS,
+    "incorrect_offset": _SESSIONS,
+    "page_size": _LISTINGS,
+    "pages": _LISTINGS,
+    "scope": ("oauth2/token",),
+    "cursor_reset": ("files/list_folder/continue", "files/list_folder/longpoll"),
+    "longpoll_noise": ("files/list_folder/longpoll",),
+    "ignore_range": ("files/download", "temporary_link"),
+}
+"""The only routes that some faults make a difference to."""
 
 
 def read(value: Any) -> Rule:
