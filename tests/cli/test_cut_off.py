@@ -22,7 +22,7 @@ def engine(dropbox, tmp_path, monkeypatch):
     monkeypatch.setenv("COLUMNS", "80")
     (tmp_path / "src").mkdir()
     for number in range(8):
-        (tmp_path / "src" / f"f{number}").write_bytes(os.urandom(300_000))
+        (tmp_path / "src" / f"f{number}").write_bytes(os.urandom(3000))
     return Commands(dropbox, tmp_path / "engine")
 
 
@@ -31,17 +31,19 @@ def status(engine, code):
     return run
 
 
-def killed_midway(engine, verb, is_midway):
-    """SIGKILL, while a first run is under way; what `status` said of it until then."""
+def killed_midway(engine, dropbox, verb, route):
+    """SIGKILL, while a run waits for the answer to a call; what `status` said of it until then."""
+    dropbox.faults({"route": route, "fault": "stall", "point": "request", "seconds": 600})
     process = engine.start(*WORDS[verb])
     try:
-        while not is_midway():
+        while not dropbox.control("faults")["faults"][0]["struck"]:
             assert process.poll() is None, process.communicate()
             time.sleep(0.02)
         running = status(engine, 0)
     finally:
         os.kill(process.pid, signal.SIGKILL)
         process.communicate()
+        dropbox.faults()
     assert process.returncode == -signal.SIGKILL
     assert running["process"] == str(process.pid)
     return running
@@ -62,21 +64,13 @@ def is_told(engine, verb):
 
 
 @pytest.mark.every_case
-@pytest.mark.parametrize("verb", WORDS)
-def test_a_first_run_that_was_killed_is_shown_until_it_is_repeated(engine, dropbox, verb):
+@pytest.mark.parametrize(
+    ("verb", "route"), [("push", "files/upload_session/finish_batch_v2"), ("restore", "files/download_zip")]
+)
+def test_a_first_run_that_was_killed_is_shown_until_it_is_repeated(engine, dropbox, verb, route):
     if verb == "restore":
         Commands(dropbox, engine.home.parent.parent / "other").run("push", "src", DATA)
-    dropbox.config(bandwidth_mbit=20)
-    before = dropbox.log()["requests"].copy()
-
-    def is_midway():
-        log = dropbox.log()
-        if verb == "push":
-            return log["uploaded_bytes"] > 300_000
-        return log["requests"] != before and any("download" in name for name in log["requests"])
-
-    assert killed_midway(engine, verb, is_midway)["last_success"] is None
-    dropbox.config(bandwidth_mbit=0)
+    assert killed_midway(engine, dropbox, verb, route)["last_success"] is None
     is_told(engine, verb)
     out, _ = engine.say(*WORDS[verb])
     assert "0 failed" in out
@@ -87,29 +81,17 @@ def test_a_first_run_that_was_killed_is_shown_until_it_is_repeated(engine, dropb
 
 def test_it_is_noted_before_anything_is_asked(engine, dropbox):
     """Killed in its first request, which changes nothing: the row is there, and `--forget` takes it away."""
-    dropbox.config(latency_ms=60_000)
-    try:
-        killed_midway(engine, "push", lambda: (engine.home / "journal.db").exists() and has_begun(engine.home))
-    finally:
-        dropbox.config(latency_ms=0)
+    killed_midway(engine, dropbox, "push", "files/list_folder")
     is_told(engine, "push")
     assert engine.say("status", "--forget")[0] == "1 row forgotten\n"
     assert "nothing has run" in engine.say("status")[0]
 
 
-def has_begun(home):
-    with Journal(home) as journal:
-        return any(run.under_way for _, run in Runs(journal))
-
-
 def test_a_later_run_that_was_killed_keeps_what_was_known(engine, dropbox):
     engine.run(*WORDS["push"])
     for number in range(8, 16):
-        (engine.home.parent.parent / "src" / f"f{number}").write_bytes(os.urandom(300_000))
-    sent = dropbox.log()["uploaded_bytes"]
-    dropbox.config(bandwidth_mbit=20)
-    killed_midway(engine, "push", lambda: dropbox.log()["uploaded_bytes"] > sent + 300_000)
-    dropbox.config(bandwidth_mbit=0)
+        (engine.home.parent.parent / "src" / f"f{number}").write_bytes(os.urandom(3000))
+    killed_midway(engine, dropbox, "push", "files/upload_session/finish_batch_v2")
     run = status(engine, 1)
     assert (run["uploaded"], run["error"]["error"]) == (8, "CutOff")
     assert run["last_success"] is not None
