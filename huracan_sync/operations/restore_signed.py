@@ -14,6 +14,7 @@ from huracan_sync.signing.open_reader import pinned_below, pinned_scope
 from huracan_sync.transfer.compare import ChangeSet
 from huracan_sync.transfer.pair import Pair
 from huracan_sync.tree.active_names import active
+from huracan_sync.tree.filters import IGNORE_FILE
 from huracan_sync.tree.paths import ancestors, below, fold, folders_of
 from huracan_sync.tree.plan import Plan
 
@@ -60,8 +61,8 @@ def _spelled(context: Context, folder: str, root: str) -> str:
 def without_strangers(steps: Plan, changes: ChangeSet, *, active_names: bool) -> Plan:
     """The steps without what nobody has signed and must not be put in place; `changes.refused` tells of it.
 
-    Such are files that a program would act on (whoever may write there could run commands), if they are not asked for,
-    and files that are in the way of signed ones.
+    Such are files that a program would act on (whoever may write there could run commands), if they are not asked for;
+    in a folder that is signed also what our own push obeys; and files that are in the way of signed ones.
     """
     unsigned = [step.path for step in steps.copies if not changes.is_signed(fold(step.entry.path), step.entry)]
     if not unsigned:
@@ -73,7 +74,8 @@ def without_strangers(steps: Plan, changes: ChangeSet, *, active_names: bool) ->
             why = "is not restored: nobody has signed it, and it is in the way of what is signed"
             refusals[path] = refused("CONTRADICTED", f"{path} {why}", path=path)
     if not active_names:
-        for acted_on in active(unsigned, [entry.path for entry in changes.everything_there()]):
+        obeyed = {path for path in unsigned if changes.signed and fold(path).rpartition("/")[2] == IGNORE_FILE}
+        for acted_on in obeyed | active(unsigned, [entry.path for entry in changes.everything_there()]):
             refusals[acted_on] = HostilePath(
                 f"{acted_on} is not restored: programs act on a file of this name, and nobody has signed it",
                 hint="look at it in Dropbox; --active-names restores it",

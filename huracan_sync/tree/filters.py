@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -89,10 +89,44 @@ def _compiled(pattern: str) -> pathspec.GitIgnoreSpec:
 def _spec(lines: list[str], source: str) -> pathspec.GitIgnoreSpec:
     import pathspec  # noqa: PLC0415 - start-up time: most runs filter nothing
 
+    base: Any = type(pathspec.GitIgnoreSpec.from_lines(["a"]).patterns[0])
+    from_lines: Any = pathspec.GitIgnoreSpec.from_lines
+    # Newer versions take RE2 where it is installed, which knows no expression like ours.
+    how = {"backend": "simple"} if "backend" in (from_lines.__func__.__kwdefaults__ or ()) else {}
+
+    class Quick(base):  # type: ignore[misc]  # whatever the installed version calls it
+        @classmethod
+        def pattern_to_regex(cls, pattern: Any) -> Any:
+            regex, include = super().pattern_to_regex(pattern)
+            return (_without_retries(regex) if regex else regex), include
+
     try:
-        return pathspec.GitIgnoreSpec.from_lines(lines)
+        spec: pathspec.GitIgnoreSpec = from_lines(lines, pattern_factory=Quick, **how)
     except (ValueError, re.error) as error:
         raise UsageError(f"{source} cannot be read: {error}", hint="the rules are those of .gitignore") from None
+    return spec
+
+
+_STAR, _FOLDERS = "[^/]*", "(?:/.+)?/"
+"""What a `*`, and `/**/`, are in a regular expression of pathspec."""
+
+
+def _without_retries(regex: str) -> str:
+    """The same expression, which tries nothing again that cannot help: what it takes no longer grows without bounds.
+
+    Of what stands between two stars, the first place that fits is as good as any. A class takes no slash, as in git.
+    """
+    first, *rest = map(_stars_without_retries, re.sub(r"\[\^(?!/)", "[^/", regex).split(_FOLDERS))
+    inner = "".join(f"(?>(?:/.+?)??/{folders}(?=/))" for folders in rest[:-1])
+    return first + inner + (_FOLDERS + rest[-1] if rest else "")
+
+
+def _stars_without_retries(part: str) -> str:
+    first, *rest = part.split(_STAR)
+    for number, piece in enumerate(rest, 1):
+        is_last_in_its_folder = number == len(rest) or "/" in piece.replace("[^/", "")
+        first += f"{_STAR}{piece}" if is_last_in_its_folder else f"(?>[^/]*?{piece})"
+    return first
 
 
 def _require_closed(pattern: str) -> None:

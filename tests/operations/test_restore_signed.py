@@ -214,6 +214,19 @@ def test_what_is_in_the_way_of_what_is_signed_is_refused_and_named(publisher, po
     assert all(isinstance(failure.error, Refused) for failure in report.failed)
 
 
+def test_an_ignore_file_that_nobody_has_signed_hides_nothing_from_the_next_push(publisher, pod, dropbox, tmp_path):
+    publisher.write({"a": b"1"})
+    publisher.push()
+    put(publisher, f"{DATA}/.huracanignore", b"*")
+    report, found = restored(pod)
+    assert found == {"a": b"1"}
+    assert [failure.path for failure in report.failed] == [".huracanignore"]
+    assert restored(pod, active_names=True)[1] == {"a": b"1", ".huracanignore": b"*"}
+    stranger = Machine(dropbox, tmp_path / "stranger", scopes=READ)  # to whom nothing is signed
+    stranger.restore(DATA, tmp_path / "to")
+    assert (tmp_path / "to" / ".huracanignore").read_bytes() == b"*"
+
+
 # --- one file -----------------------------------------------------------------------------------------------------
 
 

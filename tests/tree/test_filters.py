@@ -1,7 +1,10 @@
 """Include and exclude rules: a table of globs against paths, and what they mean together."""
 
+import random
 import subprocess
+import time
 
+import pathspec
 import pytest
 
 from huracan_sync.errors import UsageError
@@ -128,3 +131,49 @@ def test_a_line_of_the_ignore_file_that_is_none():
 @pytest.mark.parametrize(("pattern", "name"), [(r"a\{b", "a{b"), (r"a\[b", "a[b"), (r"{a\,b,c}", "a,b"), ("a]", "a]")])
 def test_what_is_escaped_means_itself(pattern, name):
     assert not Filters([Rule(False, pattern)])(name)
+
+
+SLOW = {
+    "a*" * 12 + "b": "a" * 200,
+    "*a" * 100 + "b": "a" * 255,
+    "[!b]*" * 20 + "b": "a" * 200,
+    "?*" * 40 + "b": "a" * 250,
+    "**/a/" * 8 + "b": "a/" * 30 + "c",
+    "**/*a*/" * 8 + "x": "a/" * 31 + "y",
+    "*a*/" * 16 + "b": f"{'a' * 18}/" * 16 + "c",
+}
+
+
+@pytest.mark.parametrize("pattern", SLOW, ids=[pattern[:12] for pattern in SLOW])
+def test_no_pattern_takes_long_whatever_the_name(pattern):
+    """Each took years: a star tries every place again where what follows does not fit."""
+    path = SLOW[pattern]
+    began = time.process_time()
+    assert Filters(ignore=pattern)(path)
+    assert Filters([Rule(False, pattern)])(path)
+    assert time.process_time() - began < 0.5
+
+
+def test_patterns_mean_what_git_means():
+    """The expressions are rewritten: on random patterns and paths they are to match as those of pathspec."""
+    chance, tokens = (
+        random.Random(5),
+        ["a", "b", "*", "*", "?", "[ab]", "[a-c]", "/", "**", "/**/", "**/", "\\*", "ab", "."],
+    )
+    for _ in range(400):
+        pattern = "".join(chance.choices(tokens, k=chance.randrange(1, 10)))
+        try:
+            plain = pathspec.GitIgnoreSpec.from_lines([pattern])
+        except ValueError:
+            continue
+        ours = Filters(ignore=pattern)
+        for _ in range(8):
+            path = "/".join(
+                "".join(chance.choices("aab.c*", k=chance.randrange(1, 5))) for _ in range(chance.randrange(1, 6))
+            )
+            assert ours(path) is not plain.match_file(path), (pattern, path)
+
+
+def test_a_class_takes_no_slash():
+    assert not Filters(ignore="a[!b]c")("axc")
+    assert Filters(ignore="/a[!b]c")("a/c")
