@@ -9,6 +9,10 @@ from huracan_sync.transfer.journal import Journal
 from huracan_sync.transfer.journal.records import SYNCED, Synced, synced_of
 from huracan_sync.tree.paths import RelPath, fold
 
+MOST_AHEAD = 64
+"""Files that are read ahead at most."""
+_STAMPS = "SELECT key, size, mtime_ns, ctime_ns, inode FROM synced WHERE pair=?"
+
 
 class SyncedFiles(Mapping[str, Synced]):
     """As `Journal.synced`, read row by row. Not to be gone through while the journal learns."""
@@ -17,6 +21,8 @@ class SyncedFiles(Mapping[str, Synced]):
         self._journal = journal
         self._pair = pair
         self._wanted = wanted
+        self._ahead: list[tuple[object, ...]] = []
+        self._count = 1
 
     def rows(self) -> Iterator[tuple[str, Synced]]:
         """All of them, one after the other."""
@@ -61,10 +67,17 @@ class SyncedFiles(Mapping[str, Synced]):
         return [RelPath(path) for (path,) in rows]
 
     def had(self, key: str, stamp: Stamp) -> bool:
-        """Whether a file was synced and had this stamp then. Not asked whether it is wanted."""
-        query = "SELECT size, mtime_ns, ctime_ns, inode FROM synced WHERE pair=? AND key=?"
-        found = self._journal.first(query, (self._pair, key))
-        return bool(found == (stamp.size, stamp.mtime_ns, stamp.ctime_ns, stamp.inode))
+        """Whether a file was synced and had this stamp then. Not asked whether it is wanted.
+
+        Files are mostly asked about in the order of their keys, so as many as were are read ahead.
+        """
+        found = self._ahead.pop() if self._ahead else None
+        if found is None or found[0] != key:
+            self._count = 1 if found else min(2 * self._count, MOST_AHEAD)
+            query = f"{_STAMPS} AND key>=? ORDER BY key LIMIT ?"
+            self._ahead = [*self._journal.rows(query, (self._pair, key, self._count))][::-1]
+            found = self._ahead.pop() if self._ahead else None
+        return found == (key, stamp.size, stamp.mtime_ns, stamp.ctime_ns, stamp.inode)
 
 
 class _Items(ItemsView[str, Synced]):
