@@ -59,6 +59,8 @@ WINDOW_S = 1.0
 REFUSED_S = 1.0
 """Seconds that a 429 asks to wait."""
 REFUSED = Verdict(RateLimited("too many requests"), retry=True, attempts=None, after_s=REFUSED_S, throttled=True)
+BEGIN_S = 1000.0
+"""When a job begins: the pacing takes a clock that has just begun for one of an earlier refusal."""
 START_APART_S = 0.01
 COLLAPSED = 0.95
 """A simulation of which so many calls were refused is given up: nothing gets through."""
@@ -234,7 +236,7 @@ class Simulation:
 
     def __init__(self, world: World) -> None:
         self.world = world
-        self.now = 0.0
+        self.now = BEGIN_S
         self.outcome = Outcome()
         self.total = _Link(world.total_mbit)
         self.chance = random.Random(world.seed)  # noqa: S311  it has to be repeatable
@@ -266,7 +268,7 @@ class Simulation:
         """Run to the end."""
         world = self.world
         for number, worker in enumerate(self.workers):
-            self.at(number * START_APART_S, worker.begin)  # machines do not start in one instant
+            self.at(BEGIN_S + number * START_APART_S, worker.begin)  # machines do not start in one instant
         result = self.outcome
         while self._events and not result.collapsed:
             result.collapsed = result.calls > 200_000 and result.refused > COLLAPSED * result.calls
@@ -434,7 +436,7 @@ class _Worker:
 
     def _succeeded(self, route: str, then: Callable[[], None]) -> None:
         self.pacing.succeeded()
-        self.simulation.outcome.seconds = self.simulation.now
+        self.simulation.outcome.seconds = self.simulation.now - BEGIN_S
         self._running -= 1
         self._commits -= route == COMMIT
         then()

@@ -1,9 +1,10 @@
 """A push never reads at once what was synced, sends very many new files a stretch at a time, and misses no change."""
 
 import os
+import random
 
 import pytest
-from transfer_world import Watching, content, local_tree
+from transfer_world import ROOT, Watching, content, local_tree
 
 from huracan_sync.disk.scan import LINK
 from huracan_sync.errors import Conflict
@@ -200,3 +201,29 @@ def test_nothing_is_sent_ahead_into_a_folder_that_vanished(world, short):
         world.push()
     assert world.there() == {}
     assert world.push(force=True).uploaded == 16
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_files_are_looked_up_in_any_order(synced, seed):
+    """Read ahead or not, the answer is that of the journal."""
+    chance = random.Random(seed)
+    with Journal(synced.home) as journal:
+        pair = journal.pair(synced.remote.place, synced.src, ROOT)
+        stamps = {key: item.stamp for key, item in journal.synced(pair).items()}
+        files = SyncedFiles(journal, pair)
+        asked = [chance.choice([*stamps, "a", "b/zz", "zz"]) for _ in range(100)] + sorted(stamps) * 2
+        other = next(iter(stamps.values()))
+        for key in asked:
+            stamp = chance.choice([stamps.get(key, other), other])
+            assert files.had(key, stamp) is (stamps.get(key) == stamp)
+
+
+def test_files_asked_for_in_order_take_few_queries(synced, monkeypatch):
+    with Journal(synced.home) as journal:
+        pair = journal.pair(synced.remote.place, synced.src, ROOT)
+        stamps = {key: item.stamp for key, item in journal.synced(pair).items()}
+        files, queries, rows = SyncedFiles(journal, pair), [], Journal.rows
+        monkeypatch.setattr(Journal, "rows", lambda *arguments: queries.append(arguments) or rows(*arguments))
+        assert all(files.had(key, stamps[key]) for key in sorted(stamps))
+    assert len(stamps) == 12
+    assert len(queries) == 3  # two, four, eight

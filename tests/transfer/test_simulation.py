@@ -44,7 +44,7 @@ def test_one_machine_commits_a_thousand_files_a_call_when_all_is_staged(simulate
 
 
 def test_the_same_seed_gives_the_same_run(simulate):
-    world = simulate.World(workers=5, files=20_000, rate=20.0, commit_s=0.05, deaths_per_hour=20.0)
+    world = simulate.World(workers=5, files=20_000, rate=20.0, commit_s=0.05, deaths_per_hour=60.0)
     runs = [simulate.Simulation(world).run() for _ in range(2)]
     assert runs[0] == runs[1]
     assert runs[0].deaths
