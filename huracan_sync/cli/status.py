@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import re
 import sys
 import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import msgspec
 
 from huracan_sync.auth.connect import home_of
 from huracan_sync.cli.columns import ascii_path, table, width, wrapped
@@ -30,6 +33,7 @@ if TYPE_CHECKING:
 EVERY_S = 2.0
 _CUT_OFF = "did not come to its end (killed, or the machine went down)"
 _AGAIN = "run it again"
+_DAY = re.compile(r"(?<=/)\d{4}-\d\d-\d\d(?=/|\Z)")
 _MOMENTS = {"since", "last_success", "next_run", "changed_since", "started", "written", "trust_ends"}
 
 
@@ -94,7 +98,7 @@ class Overview:
         warnings: Sequence[str] = (),
     ) -> None:
         self.now = now
-        self.runs = runs
+        self.runs = [(place, _healed(run, [other for _, other in runs])) for place, run in runs]
         self.continuous = continuous
         self.pending = pending
         self.warnings = list(warnings)
@@ -318,6 +322,20 @@ def _state(run: Run, now: float) -> str:
 
 def _was_cut_off(run: Run) -> bool:
     return run.under_way is not None and not run.under_way.holder
+
+
+def _healed(run: Run, others: Sequence[Run]) -> Run:
+    """The run; not as cut off where the engine has brought the same folder home since, to the folder of a later day."""
+    if not _was_cut_off(run) or run.under_way is None:
+        return run
+    since, local = run.under_way.since, run.report.get("local")
+    later = any(
+        (other.verb, other.report.get("local")) == (run.verb, local)
+        and _DAY.sub("", other.channel) == _DAY.sub("", run.channel) != run.channel
+        and (other.succeeded or 0.0) > since
+        for other in others
+    )
+    return msgspec.structs.replace(run, under_way=None) if later else run
 
 
 def _why(run: Run) -> str:

@@ -3,6 +3,7 @@
 import json
 from datetime import datetime
 
+import msgspec
 import pytest
 from transfer_world import Killed, KilledAfter
 
@@ -11,6 +12,7 @@ from huracan_sync.cli import status as verb
 from huracan_sync.engine.daemon.status import State, Status
 from huracan_sync.signing import expiry
 from huracan_sync.transfer.journal import Journal, Run
+from huracan_sync.transfer.journal.records import UnderWay
 from huracan_sync.transfer.journal.runs import Runs
 
 NOW = 1_800_000_000.0
@@ -70,6 +72,22 @@ def test_what_is_ill():
     words = shown([], process(well, ill)).words()
     assert "  models: no network" in words
     assert max(map(len, words)) <= 80
+
+
+def cut_off(channel, *, since=NOW - 1000, holder=""):
+    return msgspec.structs.replace(run_of(channel=channel, ok=False), under_way=UnderWay(since, holder, 7))
+
+
+def test_what_was_cut_off_is_ill_until_the_engine_brings_the_folder_home_on_another_day():
+    assert shown([cut_off("/R/2027-01-14/logs")]).is_ill()
+    assert not shown([cut_off("/R/2027-01-14/logs", holder="12")]).is_ill()
+    later = run_of(channel="/R/2027-01-15/logs")
+    healed = shown([cut_off("/R/2027-01-14/logs"), later])
+    assert not healed.is_ill()
+    assert not [line for line in healed.words() if "did not come to its end" in line]
+    assert shown([cut_off("/R/2027-01-14/logs", since=NOW - 100), later]).is_ill()  # it succeeded before
+    assert shown([cut_off("/R/2027-01-14/models"), later]).is_ill()
+    assert shown([cut_off("/R/logs"), run_of(channel="/R/other")]).is_ill()
 
 
 def test_notices_and_warnings_are_told():
