@@ -3,11 +3,16 @@
 import gc
 import signal
 
+from hypothesis import HealthCheck, settings
+
 pytest_plugins = ["huracan_sync.emulator.pytest_plugin", "canaries", "processes", "sampled", "shared_fixtures"]
 
 # A shell that starts the tests in the background makes them deaf to SIGINT, and with them every process they start.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
+# A busy machine takes its time: to draw an example, and to try it.
+settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("patient")
 
 # Nothing that collecting makes is garbage.
 gc.disable()

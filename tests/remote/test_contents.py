@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from huracan_sync.remote.contents import Contents, contents_of, taken_back
@@ -103,7 +103,6 @@ class Dropbox:
 
 @pytest.mark.wide
 @pytest.mark.wide
-@settings(suppress_health_check=[HealthCheck.too_slow], deadline=None)
 @given(
     history=st.lists(WRITES, max_size=20),
     sizes=st.lists(st.integers(1, 5), min_size=1, max_size=8),

@@ -3,7 +3,7 @@
 import hashlib
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from huracan_sync.tree.content_hash import BLOCK_SIZE, block_count, combine, content_hash, split
@@ -39,7 +39,6 @@ def test_definition_at_block_boundaries(size):
 
 
 @pytest.mark.wide
-@settings(deadline=None)  # a busy machine takes its time
 @given(st.lists(st.binary(max_size=50), max_size=20))
 def test_pieces_do_not_matter(pieces):
     hasher = ContentHasher()

@@ -3,7 +3,7 @@
 import unicodedata
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from huracan_sync.emulator.state import names
@@ -78,7 +78,6 @@ def test_refused_with_its_reason(path, reason):
     assert str(caught.value).isascii()  # a hostile name is not passed on to a terminal
 
 
-@settings(deadline=None)  # a busy machine takes its time
 @given(st.text(max_size=40))
 def test_no_text_breaks_the_check(text):
     try:
@@ -124,7 +123,6 @@ def test_what_are_two_files_to_dropbox_are_two_here(one, other):
     assert list(tree([entry(one), entry(other)])) == [fold(one), fold(other)]
 
 
-@settings(deadline=None)  # a busy machine takes its time
 @given(st.text(max_size=20) | st.characters(max_codepoint=0x1FFFF, exclude_categories=["Cs"]))
 def test_the_fold_is_the_path_lower_of_the_emulator(text):
     """Both are written from what is recorded of the service, and neither from the other."""
@@ -185,7 +183,6 @@ ANY_PATHS = st.lists(
 
 
 @pytest.mark.wide
-@settings(deadline=None)  # a busy machine takes its time
 @given(ANY_PATHS)
 def test_many_paths_are_judged_as_each_alone(paths):
     def refused(judge):

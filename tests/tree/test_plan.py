@@ -4,7 +4,7 @@ import hashlib
 import random
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from huracan_sync.tree.entry import Entry, tree
@@ -262,7 +262,6 @@ def test_100_000_random_trees_converge_and_lose_nothing():
         check_three_trees(seed)
 
 
-@settings(deadline=None)  # a busy machine takes its time
 @given(st.integers())
 def test_any_seed(seed):
     check_three_trees(seed)
