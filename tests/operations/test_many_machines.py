@@ -427,3 +427,11 @@ def test_names_that_dropbox_never_takes_are_left_out_and_logged(driver, caplog):
     assert (report.uploaded, report.failed, report.sequence) == (1, [], 1)
     assert lies_there(driver, {"a/ok.bin": b"1"})
     assert sum("Dropbox never takes" in record.getMessage() for record in caplog.records) == 3
+
+
+def test_a_signed_commit_of_who_asked_a_short_while_ago_is_three_requests(driver):
+    """Of new files: one call puts them in place, the log and the head sign them."""
+    for number in (1, 2):
+        receipts = [staged(driver.remote.lend(), {f"{number}/{n}": b"%d" % n for n in range(5)})]
+        requests, report = driver.counted(lambda receipts=receipts: commits(driver, receipts))
+        assert (report.uploaded, report.sequence, requests) == (5, number, 3)
