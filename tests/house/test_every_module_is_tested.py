@@ -101,6 +101,7 @@ def test_every_module_is_tested_or_says_by_what():
     assert missing == set(), "give it tests of its own"
 
 
+@pytest.mark.wide
 def test_what_is_tested_is_not_listed():
     assert LISTED - untested(PACKAGE, of_the_tests()) == set(), "it has tests of its own now: strike it off"
 

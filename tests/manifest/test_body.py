@@ -324,6 +324,7 @@ def sharded():
 WIDE_POLICY = policy("candles")
 
 
+@pytest.mark.wide
 def test_many_entries_are_a_body_of_shards():
     assert read(sharded(), "candles", rules=WIDE_POLICY) == by_path(of_many())
     assert 6 <= len(sharded().shards) <= 25
@@ -333,12 +334,14 @@ def test_many_entries_are_a_body_of_shards():
     assert body_writer.encode("candles", of_many()[1:]).shards == []
 
 
+@pytest.mark.wide
 def test_one_changed_file_is_one_new_shard():
     changed = [*of_many()[:20_000], change(of_many()[20_000], size=1), *of_many()[20_001:]]
     known = {part.sha256 for part in sharded().shards}
     assert len([part for part in body_writer.encode("candles", changed).shards if part.sha256 not in known]) == 1
 
 
+@pytest.mark.wide
 def test_one_file_more_is_few_new_shards():
     more = [*of_many(), change(of_many()[0], path="data/candles/S00500/F99.parquet")]
     known = {part.sha256 for part in sharded().shards}

@@ -7,6 +7,7 @@ from collections import defaultdict
 import pytest
 from expecting import raises
 from manifest_world import make_head
+from sampled import slow
 
 from huracan_sync.manifest import body, body_writer
 from huracan_sync.manifest.entries import Item
@@ -70,7 +71,8 @@ def changed(items, folder, chance):
     return [kept[path] for path in sorted(kept)]
 
 
-@pytest.mark.parametrize("seed", range(40))
+@pytest.mark.wide
+@pytest.mark.parametrize("seed", [*range(8), *map(slow, range(8, 40))])
 def test_a_change_in_a_large_folder_sends_no_shard_of_others(seed):
     chance = random.Random(seed)
     items = random_list(chance)

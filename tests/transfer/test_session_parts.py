@@ -32,6 +32,7 @@ def threads():
         yield threads
 
 
+@pytest.mark.wide
 def test_nobody_else_sends_parts():
     callers = {
         name
