@@ -74,6 +74,6 @@ class Storm:
 def test_children_that_are_forked_in_the_middle_of_everything(world, tmp_path, forks):
     with Storm(world, tmp_path / "storm") as storm:
         for number in range(forks):
-            assert forked(lambda number=number: storm.child(number)), f"child {number}"
+            assert forked(lambda number=number: storm.child(number), limit_s=120), f"child {number}"
     assert storm.failures == []
     assert min(storm.done.values()) > 0, storm.done

@@ -3,6 +3,7 @@
 import os
 import signal
 import threading
+import traceback
 from contextlib import contextmanager
 
 
@@ -26,14 +27,16 @@ def held_elsewhere(lock):
         thread.join()
 
 
-def forked(work):
-    """Whether `work` is true in a forked child. One that hangs is killed."""
+def forked(work, *, limit_s=20):
+    """Whether `work` is true in a forked child. One that hangs is killed after so many seconds; an error is printed."""
     child = os.fork()
     if child == 0:
         status = 1
         try:
-            signal.alarm(20)
+            signal.alarm(limit_s)
             status = 0 if work() else 1
+        except BaseException:  # noqa: BLE001 - whatever it was, it is told
+            os.write(2, traceback.format_exc().encode())
         finally:
             os._exit(status)
     return os.waitpid(child, 0)[1] == 0
