@@ -9,5 +9,5 @@ data="$(mktemp -d)"
 trap 'rm -rf "$data"' EXIT
 export COVERAGE_FILE="$data/coverage"
 modules="huracan_sync/manifest/*,huracan_sync/reader/*,huracan_sync/hamilton.py"
-coverage run --branch --include="$modules" -m pytest -q -p no:cacheprovider -m "not long and not peers" tests/manifest tests/reader tests/contract/vectors
+coverage run --branch --include="$modules" -m pytest -q -p no:cacheprovider -m "not long and not peers" tests/manifest tests/reader tests/signing tests/contract/vectors
 coverage report --show-missing --fail-under=100

@@ -448,6 +448,13 @@ def test_refused_stretches(name):
     assert caught.value.code == expected
 
 
+def test_shards_that_overlap_where_they_are_read_as_they_are_asked_for():
+    made = shards_of([A, C], [B, D])
+    items = body.entries(make_head(made, "candles"), WIDE_POLICY, fetcher(made), lazily=True)
+    with raises("ORDER"):
+        list(items)
+
+
 def test_an_index_of_indexes():
     inner = shards_of([A], [B])
     index = [Shard("a", inner.sha256, len(inner.data), inner.raw_len, 2)]

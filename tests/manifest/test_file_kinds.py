@@ -214,6 +214,21 @@ DATA = {
     ),
     "x.npy": dict.fromkeys([npy("<f8"), npy("[('a', '<f8')]")], Kind.NUMPY),
     "x.gz": dict.fromkeys([gzip.compress(b"time,open\n" * 99, mtime=0), bz2.compress(b"1,2\n")], Kind.OPAQUE),
+    "x.txt": {
+        "ü".encode()[:1].rjust(99, b"a"): Kind.TEXT,  # cut within a letter
+        b"\xffa": Kind.OPAQUE,
+        b"ca.b": Kind.TEXT,  # a pickle's opcode, and names that are cut off
+        b"ca\nb": Kind.TEXT,
+    },
+    "a.dat": dict.fromkeys(
+        [
+            b"\x78\x9c" + b"\xff" * 50,  # begins as zlib does, and is not
+            b"\x5d\x00" + b"\xff" * 50,
+            b"N]\x8d\x00\x00",  # a pickle's opcodes, and a length that is cut off
+            b"c\xff\na\n.",  # names that are no text
+        ],
+        Kind.OPAQUE,
+    ),
     "x.csv": {b"a,b\n1,2\n": Kind.CSV, b"\xff\xfe": Kind.OPAQUE, b"a\x00b": Kind.OPAQUE},
 }
 

@@ -89,6 +89,14 @@ PROVED = {
     ("a.safetensors", "with metadata"): (safetensors({"__metadata__": {"by": "us"}, **TENSORS}, bytes(8)), 4),
     ("a.ubj", "whole"): (ubj(BOOSTER), Kind.XGBOOST),
     ("a.xgb", "as JSON"): (json.dumps(BOOSTER).encode(), Kind.XGBOOST),
+    ("a.onnx", "with other fields beside the tensors"): (
+        onnx(field(2, b"name") + field(5, TENSOR + b"\x4d\0\0\0\0")) + b"\x51" + bytes(8),
+        Kind.ONNX,
+    ),
+    ("a.ubj", "a list of objects"): (
+        b"{L" + struct.pack(">q", 7) + b"learner[${#U\x02U\x01ai\x07}}}",
+        Kind.XGBOOST,
+    ),
     ("a.lgb", "whole"): (b"tree\nversion=v4\nnum_class=1\n\nTree=0\nnum_leaves=2\n\nend of trees\n", Kind.LIGHTGBM),
     ("a.json", "whole"): (b'{"a": [1, 2.5, "\xc3\xbc"]}', Kind.JSON),
     ("a.csv", "whole"): (b"a,b\n1,2\n", Kind.CSV),
@@ -137,6 +145,9 @@ OTHERWISE = {
     ("a.safetensors", "a header too long"): safetensors(TENSORS, length=1 << 20),
     ("a.ubj", "cut"): ubj(BOOSTER)[:-1],
     ("a.ubj", "bytes behind it"): ubj(BOOSTER) + b"\x00",
+    ("a.ubj", "a list of objects that ends early"): b"{L" + struct.pack(">q", 7) + b"learner[${#U\x05}",
+    ("a.onnx", "a number without an end"): field(1, 8) + b"\xff" * 10,
+    ("a.onnx", "a type of field that is no more"): field(1, 8) + field(7, b"") + b"\x13",
     ("a.ubj", "no learner"): ubj({"version": {"learner": 1}}),
     ("a.ubj", "too deep"): b"{" + b"L" + struct.pack(">q", 7) + b"learner" + b"[" * 5000,
     ("a.xgb", "half of it"): json.dumps(BOOSTER).encode()[:-1],
@@ -286,6 +297,11 @@ def test_a_program_behind_a_very_long_number_is_one(number):
 @pytest.mark.parametrize("at", [512, 1024, 4096])
 def test_keras_behind_a_block_of_somebody_is_a_program(at):
     assert kind_of("a.bin", b"a" * at + b"\x89HDF\r\n\x1a\n" + bytes(100)) is Kind.PICKLE
+
+
+def test_what_is_too_large_to_be_read_whole_is_opaque(monkeypatch):
+    monkeypatch.setattr(file_proofs, "_IN_MEMORY", 5)
+    assert kind_of("a.json", b'{"a": 1}') is Kind.OPAQUE
 
 
 def test_nothing_is_nothing():

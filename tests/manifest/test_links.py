@@ -56,6 +56,12 @@ VECTORS = {
     ),
     "a log that was taken away": (CHAIN[40], mark_of(CHAIN[11]), [], "GAP"),
     "a link that was taken away": (CHAIN[40], mark_of(CHAIN[11]), [CHAIN[each] for each in range(20, 40)], "GAP"),
+    "a skip to a head of another sequence": (
+        change(CHAIN[40], skip=head.digest(CHAIN[20])),
+        mark_of(CHAIN[11]),
+        list(CHAIN.values()),
+        "GAP",
+    ),
     "a longer history that branched off below": (BRANCH[40], mark_of(CHAIN[20]), list(BRANCH.values()), "GAP"),
     "another head in the place of a link": (
         CHAIN[40],
