@@ -56,6 +56,7 @@ class Watcher:
         self._monotonic = monotonic
         self._stop = threading.Event()
         self._young: dict[Path, tuple[float, set[tuple[Path, int, int]]]] = {}
+        self._known = {folder: _identity(folder) for folder, _, _ in self._folders}
         self._was_blind = False
         self.not_watching = ""
         """Why the disk cannot be watched; empty while it can."""
@@ -66,14 +67,13 @@ class Watcher:
         self._stop.set()
 
     def _run(self) -> None:
-        known: dict[Path, tuple[int, int] | None] = {folder: None for folder, _, _ in self._folders}
-        first = True
         while not self._stop.is_set():
-            there = {folder: _identity(folder) for folder in known}
+            there = {folder: _identity(folder) for folder in self._known}
             for folder, identity in there.items():
-                if identity is not None and identity != known[folder] and not first:
+                if identity is not None and identity != self._known[folder]:
                     self._young[folder] = (self._monotonic(), set())  # it came with its files, before anybody looked
-            known, first = there, False
+                    self._was_blind = True
+            self._known = there
             folders = [folder for folder, identity in there.items() if identity is not None]
             try:
                 self._watch(folders, there) if folders else self._stop.wait(LOOK_S)

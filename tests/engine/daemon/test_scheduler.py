@@ -319,6 +319,20 @@ def test_what_changes_in_one_folder_while_another_begins_to_be_watched_is_not_mi
     doing.wait(2)
 
 
+def test_a_folder_that_appears_before_the_watcher_has_begun_is_not_missed(started, folder, monkeypatch):
+    others = folder.parent / "later"
+    other, run = watching(others), watcher.Watcher._run
+
+    def late(self):
+        other.wait(1)
+        others.mkdir()
+        run(self)
+
+    monkeypatch.setattr(watcher.Watcher, "_run", late)
+    started(other, debounce_s=0.1)
+    other.wait(2, within=20)
+
+
 class Panic(BaseException):
     """As the Rust part of the watching library panics."""
 
