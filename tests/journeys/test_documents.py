@@ -13,6 +13,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import warm
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from sampled import slow
 
 ROOT = Path(__file__).parents[2]
@@ -43,6 +45,9 @@ ELSEWHERE = {
     "curl -fsS http://127.0.0.1:8377/healthz": "tests/engine/daemon/test_dashboard.py",
 }
 """Lines that cannot run inside a test, and the file that does what they do."""
+
+POD = Ed25519PrivateKey.generate().public_key().public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH)
+"""The public key of another machine."""
 
 ENDLESS = ("huracan-sync run", "huracan-sync emulator", "huracan-sync follow", "huracan-sync status --watch")
 """Commands that go on until they are told to end."""
@@ -167,6 +172,7 @@ class Reader:
             "/run/secrets": str(self.secrets),
             "/workspace": str(self.work),
             "path/to/the/engine": str(self.work),
+            "ssh-ed25519 AAAA... pod": f"{POD.decode()} pod",
         }
         if "SHA256:FINGERPRINT" in text:
             command = ["huracan-sync", "keys", "show"]
