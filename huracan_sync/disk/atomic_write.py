@@ -6,8 +6,9 @@ A crash leaves the old file or the new one, never a mixture. `part_file` ends in
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from huracan_sync.errors import local_failure
@@ -19,6 +20,19 @@ def make_private(folder: Path) -> None:
     """Make a folder of our own state for this user alone, also what is missing above it, as `Path.mkdir` does not."""
     for missing in reversed([each for each in (folder, *folder.parents) if not each.exists()]):
         missing.mkdir(mode=0o700, exist_ok=True)
+
+
+@contextlib.contextmanager
+def locked_folder(folder: Path, how: int = fcntl.LOCK_EX) -> Iterator[None]:
+    """Hold the lock file of a folder of our own state, which is made; `how` as for `flock`."""
+    make_private(folder)
+    handle = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    try:
+        fcntl.flock(handle, how)
+        yield
+    finally:
+        fcntl.flock(handle, fcntl.LOCK_UN)  # a child that was forked just now may have it open still
+        os.close(handle)
 
 
 def write_file(

@@ -13,7 +13,7 @@ import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from huracan_sync.disk.atomic_write import make_private, write_file
+from huracan_sync.disk.atomic_write import locked_folder, write_file
 from huracan_sync.errors import Refused
 from huracan_sync.manifest import body
 from huracan_sync.manifest.entries import Item
@@ -83,30 +83,18 @@ class BlobCache:
         file.chmod(0o400)
         return file
 
-    @contextlib.contextmanager
-    def in_use(self) -> Iterator[None]:
+    def in_use(self) -> contextlib.AbstractContextManager[None]:
         """While something is fetched that no state on this disk names yet: nobody throws anything away."""
-        with self._locked(fcntl.LOCK_SH):
-            yield
+        return locked_folder(self._folder, fcntl.LOCK_SH)
 
     @contextlib.contextmanager
     def unused(self) -> Iterator[bool]:
         """Whether nobody fetches anything now, nor begins to before the block ends."""
         try:
-            with self._locked(fcntl.LOCK_EX | fcntl.LOCK_NB):
+            with locked_folder(self._folder, fcntl.LOCK_EX | fcntl.LOCK_NB):
                 yield True
         except BlockingIOError:
             yield False
-
-    @contextlib.contextmanager
-    def _locked(self, how: int) -> Iterator[None]:
-        make_private(self._folder)
-        handle = os.open(self._folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-        try:
-            fcntl.flock(handle, how)
-            yield
-        finally:
-            os.close(handle)
 
     def keep_only(self, bodies: Iterable[bytes], blobs: Iterable[bytes] | None = None) -> None:
         """Throw away everything else, half-written files of processes that died among it (None: no blob)."""

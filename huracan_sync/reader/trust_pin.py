@@ -25,7 +25,7 @@ class Pinning:
         """As `Reader.pin` says."""
         held = self._held(at_least, reset=reset)
         if held is None:
-            return self._begin(*self._search(pin), pin, at_least, now_ms)
+            return self._begin(*self._search(pin), pin, at_least or {} if reset else at_least, now_ms)
         if held.pin != str(pin):
             raise ConfigError(
                 "another root is pinned on this machine already",
@@ -42,9 +42,9 @@ class Pinning:
         brought = {each.version: data for data in files for each in (trust.open(data),)}
         held = self._held(at_least, reset=reset)
         if held is None:
-            first = brought[min(brought)]
-            newest = trust.follow_all(trust.open(first), [brought[version] for version in sorted(brought)[1:]])
-            return self._begin(newest, brought[newest.version], trust.pin_of(first), at_least, now_ms)
+            files = [brought[version] for version in sorted(brought)]
+            newest = trust.follow_all(trust.open(files[0]), files[1:])
+            return self._begin(newest, files[-1], trust.pin_of(files[0]), at_least or {} if reset else at_least, now_ms)
         self._follow_by_hand(held, brought)
         return self._raise_floors(self._trust_store.load(), at_least)
 
@@ -123,7 +123,7 @@ class Pinning:
     def _begin(self, made: Trust, data: bytes, pin: Pin, at_least: Mapping[str, int] | None, now_ms: int) -> Trust:
         trust.check_current(made, now_ms)
         floors = {name: Mark(made.policy(name).epoch, sequence, b"") for name, sequence in (at_least or {}).items()}
-        self._trust_store.pin(data, pin, floors)
+        self._trust_store.pin(data, pin, floors if at_least is not None else None)
         return made
 
     def _file(self, version: int) -> bytes | None:

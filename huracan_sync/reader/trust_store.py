@@ -22,7 +22,7 @@ from typing import Literal
 
 import msgspec
 
-from huracan_sync.disk.atomic_write import make_private, replace_file, write_file
+from huracan_sync.disk.atomic_write import locked_folder, replace_file, write_file
 from huracan_sync.disk.sqlite import Database
 from huracan_sync.errors import (
     Busy,
@@ -112,29 +112,31 @@ class TrustStore:
         """What was pinned, also where what was seen since is lost; None where it cannot be told."""
         return pinned_by(self._marker)
 
-    def pin(self, trust: bytes, pin: Pin, floors: Mapping[str, Mark]) -> None:
+    def pin(self, trust: bytes, pin: Pin, floors: Mapping[str, Mark] | None) -> None:
         """Begin again, forgetting what was seen: a person's decision.
 
         Args:
             trust: the verified trust file to start from.
             pin: what a person believes it by.
-            floors: for channels of which a person knows it, the place below which nothing may be accepted.
+            floors: by channel, the place below which nothing may be accepted. None: what is pinned by now stays.
         """
-        channels = {name: Channel(mark) for name, mark in floors.items()}
+        channels = {name: Channel(mark) for name, mark in (floors or {}).items()}
         document = msgspec.msgpack.encode(State(2, self._place, str(pin), trust, 0, channels))
         new = self.folder / "seen.db.new"
         try:
-            make_private(self.folder)
-            new.unlink(missing_ok=True)
-            new.touch(mode=0o600)
-            with contextlib.closing(Database(new, "rw", wait_s=0)) as db:
-                db.execute("PRAGMA synchronous = EXTRA")
-                db.execute("CREATE TABLE seen (one INTEGER PRIMARY KEY CHECK (one = 1), document BLOB, seal BLOB)")
-                db.execute("INSERT INTO seen VALUES (1, ?, ?)", (document, seal_of(document)))
-            for suffix in ("-journal", "-wal", "-shm"):  # of a file that is gone: they must not be applied to this
-                (self.folder / f"seen.db{suffix}").unlink(missing_ok=True)
-            replace_file(new, self._file)
-            self._markpinned_by(pin)
+            with locked_folder(self.folder):
+                if floors is None and self.exists():
+                    return
+                new.unlink(missing_ok=True)
+                new.touch(mode=0o600)
+                with contextlib.closing(Database(new, "rw", wait_s=0)) as db:
+                    db.execute("PRAGMA synchronous = EXTRA")
+                    db.execute("CREATE TABLE seen (one INTEGER PRIMARY KEY CHECK (one = 1), document BLOB, seal BLOB)")
+                    db.execute("INSERT INTO seen VALUES (1, ?, ?)", (document, seal_of(document)))
+                for suffix in ("-journal", "-wal", "-shm"):  # of a file that is gone: they must not be applied to this
+                    (self.folder / f"seen.db{suffix}").unlink(missing_ok=True)
+                replace_file(new, self._file)
+                write_file(self._marker, f"{_MARKER}{pin}\n".encode("ascii"))
         except (OSError, sqlite3.Error) as error:
             raise _in_our_words(error, self._file) from error
 
@@ -203,9 +205,6 @@ class TrustStore:
 
     def _missing(self, why: str) -> StateMissing:
         return StateMissing(f"what was seen before cannot be read from {self._file}: {why}", path=str(self._file))
-
-    def _markpinned_by(self, pin: Pin) -> None:
-        write_file(self._marker, f"{_MARKER}{pin}\n".encode("ascii"))
 
     @contextlib.contextmanager
     def _connected(self) -> Iterator[Database]:

@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from huracan_sync.disk.private_folder import Folder
 from huracan_sync.manifest import sshsig, trust
+from huracan_sync.manifest.refusals import refused
 from huracan_sync.manifest.trust import Trust
 
 FOLDER = "keys"
@@ -39,13 +40,17 @@ def read(files: Sequence[bytes]) -> Chain:
 
 
 def kept(home: Path, public: bytes) -> dict[str, Chain]:
-    """The chains in whose newest version that key counts, by the root folder they are for; `""`: of none yet."""
+    """The chains in whose newest version that key counts, by the root folder they are for; `""`: of none yet.
+
+    Raises:
+        Refused: `TRUST_CHAIN`, versions are gone from one; or one does not follow.
+    """
     try:
-        folders = [Folder(path) for path in sorted((home / FOLDER).iterdir())]
+        folders = sorted((home / FOLDER).iterdir())
     except FileNotFoundError:
         return {}
-    chains = [((folder.read(_PLACE, most=_MAX_PLACE) or b"").decode(), read(_files(folder))) for folder in folders]
-    return {place: chain for place, chain in chains if chain.names(public)}
+    chains = [((Folder(path).read(_PLACE, most=_MAX_PLACE) or b"").decode(), _read(path)) for path in folders]
+    return {place: chain for place, chain in chains if chain is not None and chain.names(public)}
 
 
 def keep(home: Path, chain: Chain, place: str) -> None:
@@ -66,6 +71,15 @@ def note_begun(home: Path, made: Trust) -> None:
 def is_begun_here(home: Path, known: Trust) -> bool:
     """Whether it is the first trust file of a root folder whose id this machine has made."""
     return known.version == 1 and Folder(home / FOLDER / known.root_id.hex()).read(_BEGUN, most=0) is not None
+
+
+def _read(path: Path) -> Chain | None:
+    """The chain that lies in a folder; None where another process has just made the folder, and nothing lies in it."""
+    there = {each.name for each in path.glob("*.hzt")}
+    if there and _name(1) not in there:
+        hint = "copy the missing ones from `.huracan/trust` of the root folder; or delete this folder, if it has none"
+        raise refused("TRUST_CHAIN", f"{path} has {min(there)} and no version 1", hint=hint, path=str(path))
+    return read(_files(Folder(path))) if there else None
 
 
 def _files(folder: Folder) -> list[bytes]:

@@ -215,11 +215,17 @@ class TrustFiles:
                 )
             ours = found
         self._check_delivered(ours)
+        if send and not published and not self._add(1, ours.files[0]):
+            if not self._published():
+                raise refused("TRUST_PIN", "something lies where the trust file must be, and it is no file", version=1)
+            # Another process or machine has just begun here: what it has put there is judged as if it had lain there.
+            self._ensure_pinned(signer, make=make)
+            return
         if send and not published:
-            self._send(ours)
+            self._send(ours, after=1)
         chains.keep(self._home, ours, place)
         if not store.exists():
-            store.pin(ours.files[-1], trust.pin_of(ours.files[-1]), {})
+            store.pin(ours.files[-1], trust.pin_of(ours.files[-1]), None)
 
     def _check_whose(self, ours: Chain, kept: Chain | None) -> None:
         """What lies in the root folder was made for it: as this machine remembers it, or else as its id tells."""
@@ -313,8 +319,8 @@ class TrustFiles:
             except NotFound:
                 return found
 
-    def _send(self, chain: Chain) -> None:
-        for version, data in enumerate(chain.files, 1):
+    def _send(self, chain: Chain, *, after: int = 0) -> None:
+        for version, data in enumerate(chain.files[after:], after + 1):
             if not self._add(version, data):
                 raise refused("TRUST_PIN", "somebody else has just put a trust file there", version=version)
 

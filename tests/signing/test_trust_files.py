@@ -11,6 +11,7 @@ from huracan_sync.manifest.default_policy import first_trust
 from huracan_sync.manifest.trust import Pin
 from huracan_sync.remote import files
 from huracan_sync.signing import trust_chain
+from huracan_sync.signing.trust_files import TrustFiles
 
 
 def put(machine, version, data, root=ROOT):
@@ -61,6 +62,36 @@ def test_the_same_key_on_another_machine_adopts(signing_machine, dropbox, tmp_pa
     assert (adopted.made_key, adopted.trust.version) == (False, 2)
     public = begun.signer.public
     assert trust_chain.kept(other.home, public) == trust_chain.kept(signing_machine.home, public)
+
+
+def test_who_begins_at_the_same_time_takes_what_the_first_has_put(signing_machine, dropbox, tmp_path, monkeypatch):
+    """Two machines with one key, or two processes of one: neither fails, and there is one root."""
+    begun = signing_machine.keys.make()[0]
+    other = Machine(dropbox, tmp_path / "other", key="sign.key")
+    other.key.parent.mkdir()
+    other.key.write_bytes(signing_machine.key.read_bytes())
+    other.key.chmod(0o400)
+    roots, real = signing_machine.roots(), TrustFiles._begun
+
+    def late(self, signer):
+        if self is roots:
+            other.roots().begin()
+        return real(self, signer)
+
+    monkeypatch.setattr(TrustFiles, "_begun", late)
+    mine = roots.begin()
+    assert (mine.problem, mine.trust) == (None, other.roots().begin().trust)
+    assert trust_chain.kept(signing_machine.home, begun.public)[roots.source.place].newest == mine.trust
+    assert roots.begin().trust == mine.trust
+
+
+def test_a_chain_that_another_process_has_just_begun_to_keep_is_none_yet(signing_machine):
+    begun = signing_machine.roots().begin()
+    (signing_machine.home / trust_chain.FOLDER / ("0" * 32)).mkdir(mode=0o700)
+    assert signing_machine.roots().begin().trust == begun.trust
+    (signing_machine.home / trust_chain.FOLDER / ("0" * 32) / "2.hzt").write_bytes(b"x")
+    with raises("TRUST_CHAIN", match="no version 1"):
+        signing_machine.roots().begin()
 
 
 def test_another_key_is_refused(signing_machine, dropbox, tmp_path):
