@@ -33,18 +33,6 @@ def folder_at(path):
 # -- what is remembered ----------------------------------------------------------------------------------------------
 
 
-class Clock:
-    now = 1000.0
-
-    def __call__(self):
-        return self.now
-
-
-@pytest.fixture
-def clock():
-    return Clock()
-
-
 @pytest.fixture
 def known(clock):
     """What a process knows that asks nobody."""

@@ -10,8 +10,7 @@ def pods(dropbox, tmp_path, clock, publisher):
     made = []
     for name in ("verifying", "believing"):
         machine = Publisher(dropbox, tmp_path / name, clock=clock)
-        machine.key.write_bytes(publisher.key.read_bytes())
-        machine.key.chmod(0o400)
+        machine.take_key_of(publisher)
         made.append(machine)
     return made
 

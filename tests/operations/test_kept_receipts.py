@@ -10,19 +10,6 @@ from huracan_sync.operations.kept_receipts import REMEMBERED_S, KeptReceipts
 from huracan_sync.operations.receipts import Receipt
 
 
-class Clock:
-    def __init__(self):
-        self.now = 1_000_000.0
-
-    def __call__(self):
-        return self.now
-
-
-@pytest.fixture
-def clock():
-    return Clock()
-
-
 @pytest.fixture
 def kept(tmp_path, clock):
     return lambda: KeptReceipts(Folder(tmp_path / "receipts"), clock)

@@ -20,8 +20,7 @@ def born(dropbox, tmp_path, clock, publisher):
 
     def make(name, *, restores=True):
         machine = Publisher(dropbox, tmp_path / name, clock=clock)
-        machine.key.write_bytes(publisher.key.read_bytes())
-        machine.key.chmod(0o400)
+        machine.take_key_of(publisher)
         if restores:
             machine.restore(DATA, machine.src)
             shutil.rmtree(machine.home)

@@ -4,7 +4,7 @@ import shutil
 from types import SimpleNamespace
 
 import pytest
-from publishing_machine import DATA, Publisher
+from publishing_machine import DATA
 
 from huracan_sync.cli import get as get_verb
 from huracan_sync.cli import reading
@@ -36,15 +36,6 @@ def listed(machine, channel="data"):
     """What the newest manifest lists: path below the folder -> content."""
     snapshot = machine.reader().latest(channel)
     return {entry.path.removeprefix("data/"): snapshot.read(entry.path) for entry in snapshot}
-
-
-@pytest.fixture
-def pod(dropbox, tmp_path, clock, publisher):
-    """Another machine with the same key, and an empty state folder."""
-    machine = Publisher(dropbox, tmp_path / "pod", clock=clock)
-    machine.key.write_bytes(publisher.key.read_bytes())
-    machine.key.chmod(0o400)
-    return machine
 
 
 def test_a_restore_puts_back_what_is_signed_and_not_what_lies_there(publisher, pod):

@@ -15,15 +15,6 @@ from huracan_sync.remote.delete import remove_whatever
 EVIL = b"by a thief"
 
 
-@pytest.fixture
-def pod(dropbox, tmp_path, clock, publisher):
-    """Another machine with the same key, and an empty state folder."""
-    machine = Publisher(dropbox, tmp_path / "pod", clock=clock)
-    machine.key.write_bytes(publisher.key.read_bytes())
-    machine.key.chmod(0o400)
-    return machine
-
-
 def put(machine, path, data=EVIL):
     files.put(machine.remote, path, data)
 

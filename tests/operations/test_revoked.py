@@ -29,8 +29,7 @@ def stolen(dropbox, tmp_path, clock, publisher):
 def pod(dropbox, tmp_path, clock, publisher, stolen):
     """An honest machine that has restored both files while the stolen key counted."""
     machine = Publisher(dropbox, tmp_path / "pod", clock=clock)
-    machine.key.write_bytes(publisher.key.read_bytes())
-    machine.key.chmod(0o400)
+    machine.take_key_of(publisher)
     report = machine.restore(DATA, machine.src)
     assert (report.downloaded, report.verified_by) == (2, ["data"])
     return machine
@@ -98,8 +97,7 @@ def test_a_machine_that_comes_after_the_revocation_doubts_nothing(
     revoke(publisher, stolen)
     publisher.push()
     pod = Publisher(dropbox, tmp_path / "later", clock=clock)
-    pod.key.write_bytes(publisher.key.read_bytes())
-    pod.key.chmod(0o400)
+    pod.take_key_of(publisher)
     pod.restore(DATA, pod.src)
     pod.write({"new": b"new"})
     report = pod.push()
@@ -137,8 +135,7 @@ def test_a_machine_from_which_the_revocation_is_hidden_leads_no_reader_astray_wh
     stolen.write({"worse": b"worse"})
     stolen.push()
     pod = Publisher(dropbox, tmp_path / "born", clock=clock)
-    pod.key.write_bytes(publisher.key.read_bytes())
-    pod.key.chmod(0o400)
+    pod.take_key_of(publisher)
     pod.restore(DATA, pod.src)
     pod.write({"new": b"new"})
     assert pod.push().failed == []  # it believed what it could see

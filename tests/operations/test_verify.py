@@ -351,9 +351,7 @@ def test_what_cannot_be_read_is_not_proved(publisher):
 
 def test_what_others_published_in_the_folder_need_not_be_here(publisher, dropbox, tmp_path, clock):
     other = Publisher(dropbox, tmp_path / "other", clock=clock)
-    other.key.parent.mkdir(exist_ok=True)
-    other.key.write_bytes(publisher.key.read_bytes())
-    other.key.chmod(0o400)
+    other.take_key_of(publisher)
     publisher.write({"a.json": b"1"})
     publisher.push()
     other.write({"b.json": b"2"})

@@ -51,8 +51,7 @@ def test_it_is_for_one_place(place, same):
 def born(dropbox, folder, of, root, clock, **more):
     """A publisher with the key of another and no memory."""
     pod = Publisher(dropbox, folder, clock=clock, root=root, **more)
-    pod.key.write_bytes(of.key.read_bytes())
-    pod.key.chmod(0o400)
+    pod.take_key_of(of)
     return pod
 
 

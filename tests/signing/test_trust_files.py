@@ -54,9 +54,7 @@ def test_the_same_key_on_another_machine_adopts(signing_machine, dropbox, tmp_pa
     clock.hours(24)
     signing_machine.roots().publish_next(renew)
     other = Machine(dropbox, tmp_path / "other", key="sign.key", clock=clock)
-    other.key.parent.mkdir()
-    other.key.write_bytes(signing_machine.key.read_bytes())
-    other.key.chmod(0o400)
+    other.take_key_of(signing_machine)
     clock.hours(1)
     adopted = other.roots().begin()
     assert (adopted.made_key, adopted.trust.version) == (False, 2)
@@ -68,9 +66,7 @@ def test_who_begins_at_the_same_time_takes_what_the_first_has_put(signing_machin
     """Two machines with one key, or two processes of one: neither fails, and there is one root."""
     begun = signing_machine.keys.make()[0]
     other = Machine(dropbox, tmp_path / "other", key="sign.key")
-    other.key.parent.mkdir()
-    other.key.write_bytes(signing_machine.key.read_bytes())
-    other.key.chmod(0o400)
+    other.take_key_of(signing_machine)
     roots, real = signing_machine.roots(), TrustFiles._begun
 
     def late(self, signer):
@@ -164,9 +160,7 @@ def test_trust_files_of_another_root_folder_are_refused(signing_machine, dropbox
     with raises("WRONG_ROOT"):
         signing_machine.roots().ensure_pinned()
     pod = Machine(dropbox, tmp_path / "pod", key="sign.key", env={"HURACAN_ROOT_PIN": str(begun.pin)})
-    pod.key.parent.mkdir(exist_ok=True)
-    pod.key.write_bytes(signing_machine.key.read_bytes())
-    pod.key.chmod(0o400)
+    pod.take_key_of(signing_machine)
     with raises("WRONG_ROOT"):
         pod.roots().ensure_pinned()
 

@@ -88,8 +88,7 @@ def test_a_first_push_of_who_began_the_root_folder_lists_no_log(publisher, clock
 
 def another(dropbox, tmp_path, publisher, clock):
     machine = Publisher(dropbox, tmp_path / "other", clock=clock)
-    machine.key.write_bytes(publisher.key.read_bytes())
-    machine.key.chmod(0o400)
+    machine.take_key_of(publisher)
     return machine
 
 

@@ -126,9 +126,7 @@ def test_whom_a_machine_trusts(dropbox, publisher, tmp_path):
     delivered = Machine(dropbox, tmp_path / "delivered", scopes=READ, env={"HURACAN_ROOT_PIN": pin})
     assert reader_at(delivered.context(), "/Engine").trust().version == 1
     own = Machine(dropbox, tmp_path / "again", key="sign.key")
-    own.key.parent.mkdir(parents=True, exist_ok=True)
-    own.key.write_bytes(publisher.key.read_bytes())
-    own.key.chmod(0o400)  # delivered
+    own.take_key_of(publisher)
     assert reader_at(own.context(), "/Engine").trust().version == 1
     with raises(NoTrust):
         reader_at(Machine(dropbox, tmp_path / "nobody", scopes=READ).context(), "/Engine")

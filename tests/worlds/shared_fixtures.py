@@ -142,6 +142,14 @@ def publisher(dropbox, tmp_path, clock):
 
 
 @pytest.fixture
+def pod(dropbox, tmp_path, clock, publisher):
+    """Another machine with the publisher's key, and an empty state folder."""
+    machine = Publisher(dropbox, tmp_path / "pod", clock=clock)
+    machine.take_key_of(publisher)
+    return machine
+
+
+@pytest.fixture
 def hamilton(dropbox, tmp_path, clock, publisher):
     """A machine that may only read and has pinned the publisher's key."""
     machine = Machine(dropbox, tmp_path / "hamilton", scopes=READ, clock=clock)

@@ -205,8 +205,7 @@ class Beginning:
             machine = machines[name] = Publisher(dropbox, folder / name, clock=clock, root=root)
             machine.remote.wire = MemoryWire(machine.remote.wire.endpoint, dropbox)
             if name != "one":  # one key for all: two root folders, and two machines in one of them
-                machine.key.write_bytes(machines["one"].key.read_bytes())
-                machine.key.chmod(0o400)
+                machine.take_key_of(machines["one"])
             if name != "two":
                 machine.roots().begin()
         self.pins = {ENGINE: machines["one"].pin(), STAGING: machines["staging"].pin()}
