@@ -126,7 +126,8 @@ class TrustFiles:
         found = next(filter(None, kept), None)
         if found is None or trust.digest(found.files[-1]) != trust.digest(self.store.load().trust):
             return 0
-        self._send(found)
+        if not self._send(found):
+            raise _taken(1)
         return len(found.files)
 
     def publish_next(self, make: Callable[[Trust, int], Trust], *, following: Signer | None = None) -> Trust:
@@ -215,14 +216,12 @@ class TrustFiles:
                 )
             ours = found
         self._check_delivered(ours)
-        if send and not published and not self._add(1, ours.files[0]):
+        if send and not published and not self._send(ours):
             if not self._published():
                 raise refused("TRUST_PIN", "something lies where the trust file must be, and it is no file", version=1)
             # Another process or machine has just begun here: what it has put there is judged as if it had lain there.
             self._ensure_pinned(signer, make=make)
             return
-        if send and not published:
-            self._send(ours, after=1)
         chains.keep(self._home, ours, place)
         if not store.exists():
             store.pin(ours.files[-1], trust.pin_of(ours.files[-1]), None)
@@ -319,10 +318,14 @@ class TrustFiles:
             except NotFound:
                 return found
 
-    def _send(self, chain: Chain, *, after: int = 0) -> None:
-        for version, data in enumerate(chain.files[after:], after + 1):
+    def _send(self, chain: Chain) -> bool:
+        """Put a chain where there is none; False where the place of its first version is taken."""
+        for version, data in enumerate(chain.files, 1):
             if not self._add(version, data):
-                raise refused("TRUST_PIN", "somebody else has just put a trust file there", version=version)
+                if version == 1:
+                    return False
+                raise _taken(version)
+        return True
 
     def _add(self, version: int, data: bytes) -> bool:
         """Whether it lies there now; it replaces nothing."""
@@ -332,6 +335,10 @@ class TrustFiles:
         except Conflict:
             return False
         return True
+
+
+def _taken(version: int) -> Refused:
+    return refused("TRUST_PIN", "somebody else has just put a trust file there", version=version)
 
 
 def _publics(held: Trust) -> list[bytes]:
