@@ -270,8 +270,8 @@ def check_pin(pinned: Login | None, account_id: str) -> None:
     """Raise AccountChanged when another account is pinned; an account that does not say its id is not judged."""
     if pinned is not None and account_id and account_id != pinned.account_id:
         message = f"profile {pinned.profile} belongs to account {pinned.account_id}, and {account_id} answered"
-        hint, was = "run `huracan-sync logout` first if the change is meant; nothing was stored", pinned.account_id
-        raise NotAuthorized(message, code="ACCOUNT_CHANGED", hint=hint, pinned=was, answered=account_id)
+        hint, code = "run `huracan-sync logout` first if the change is meant; nothing was stored", "ACCOUNT_CHANGED"
+        raise NotAuthorized(message, code=code, hint=hint, pinned=pinned.account_id, answered=account_id)
 
 
 def _one_token(given: Secret, source: str) -> Secret:

@@ -34,7 +34,7 @@ from huracan_sync.transfer.journal import SignedState
 from huracan_sync.tree.content_hash import content_hash
 
 LOOK_MS = 600_000
-"""So long after a look for a newer trust file none is needed by who states only his own, alone in his channel."""
+"""How long a look for a newer trust file is good for, in a channel that is this machine's alone (`unlooked`)."""
 RESUMES = 8
 """How often a machine that remembers nothing may find that it went on from a head that never came into its place."""
 
@@ -159,11 +159,11 @@ class ChannelPublisher:
         )
 
     def unlooked(self, last: SignedState | None) -> ChannelView | None:
-        """How the channel stands for who states nothing but his own, without a request; None where he has to look.
+        """The channel as this machine remembers it, without a request; None where it has to look.
 
-        He need not where he looked at most ten minutes ago and is alone with the channel, or began the root folder
-        himself since then and has never published in it. If his key was revoked meanwhile, what he signs is refused by
-        who knows; where another head lies, the swap fails, and he looks at everything.
+        It need not if it states nothing but its own, and either looked at most ten minutes ago and is alone in the
+        channel, or began the root folder since then and never published in it. If its key was revoked meanwhile,
+        readers who know refuse what it signs; if another head lies there, the swap fails, and everything is read.
         """
         state = self._state()
         known, held = trust.open(state.trust), state.channels.get(self.channel)
