@@ -198,7 +198,7 @@ class Restore:
             changes.base.update(damaged)  # as if the damage had been synced: then only Dropbox changed
             steps = self._steps(changes)
         if snapshot is None and steps.copies:
-            from huracan_sync.operations.restore_signed import without_strangers  # noqa: PLC0415 - start-up time
+            from huracan_sync.operations.restore_unsigned import without_strangers  # noqa: PLC0415 - start-up time
 
             steps = without_strangers(steps, changes, active_names=self.options.active_names)
         return pair.told(PairPlan(changes, steps), self.options.wanted, is_push=False)

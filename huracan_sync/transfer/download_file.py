@@ -237,11 +237,13 @@ class RangeDownload:
         part = Ranged(blocks.start * BLOCK_SIZE, min(blocks.stop * BLOCK_SIZE, entry.size))
         for path in _places(context, entry):
             with _gone_elsewhere(context, entry, path):
-                number, hasher, began = blocks.start, sha256(), None
+                number, hasher, began, asked = blocks.start, sha256(), None, self._clock()
                 for described, at, data in files.download_range(context.remote, path, part):
                     if described.content_hash != entry.content_hash.hex() or described.size != entry.size:
                         break
-                    began = began or self._clock()
+                    if began is None:
+                        began = self._clock()
+                        context.pool.tell(lambda waited=began - asked: self._window.answered(waited))  # type: ignore[misc]
                     # While it is in the processor's cache; what a block holds counts when the whole block is verified.
                     hasher.update(data)
                     self._placing.write(at, data)

@@ -7,6 +7,7 @@ the next one, so that nobody waits for an answer between them.
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Container
 
@@ -16,7 +17,7 @@ FIRST = 2
 FAST = 64 * 1024 * 1024
 """Bytes a second of one connection that are enough: two of them fill a line of a gigabit."""
 NEARLY = 2
-"""Blocks that a range which is nearly there still misses."""
+"""Blocks that a range which is nearly there still misses, at least: more where they arrive faster than an answer."""
 LONGEST = 64
 SHORTEST = 2
 """Blocks that one request asks for, at most and at least."""
@@ -28,6 +29,8 @@ class RangeWindow:
     def __init__(self) -> None:
         self._missing: dict[int, int] = {}  # by the first block of a range
         self._at_once = FIRST
+        self._answer = math.inf  # seconds to the first byte of a range, the least that was seen
+        self._blocks, self._seconds = 0, 0.0
 
     @property
     def is_idle(self) -> bool:
@@ -36,16 +39,28 @@ class RangeWindow:
 
     def has_room(self) -> bool:
         """Whether another range may be asked for now."""
-        busy = sum(missing > NEARLY for missing in self._missing.values())
+        nearly = self._nearly()
+        busy = sum(missing > nearly for missing in self._missing.values())
         return busy < self._at_once and len(self._missing) < MOST
+
+    def _nearly(self) -> int:
+        """Blocks of a range that arrive while the next one is asked for."""
+        if not self._seconds or math.isinf(self._answer):
+            return NEARLY
+        return max(NEARLY, math.ceil(self._answer * self._blocks / self._seconds))
 
     def begin(self, blocks: range) -> None:
         """A range is asked for."""
         self._missing[blocks.start] = len(blocks)
 
+    def answered(self, seconds: float) -> None:
+        """The first byte of a range has come, so long after it was asked for."""
+        self._answer = min(self._answer, seconds)
+
     def arrived(self, number: int, size: int, seconds: float) -> None:
         """A block has arrived, so many bytes in so much time."""
         self._missing[max(first for first in self._missing if first <= number)] -= 1
+        self._blocks, self._seconds = self._blocks + 1, self._seconds + seconds
         if size < FAST * seconds:
             self._at_once = MOST
 

@@ -54,3 +54,22 @@ def test_what_ended_early_counts_no_more(window):
     assert window.has_room()
     window.end(range(10, 20))
     assert window.is_idle
+
+
+def test_a_range_makes_room_as_long_before_its_end_as_an_answer_takes(window):
+    window.answered(5 * QUICK)
+    window.answered(60)  # tried again and again: how long that took says nothing
+    for number in range(10 - 5):
+        assert not window.has_room()
+        window.arrived(number, BLOCK, QUICK)
+    assert window.has_room()
+    window.begin(range(20, 30))
+    assert not window.has_room()
+
+
+def test_an_answer_at_once_makes_no_less_room(window):
+    window.answered(QUICK / 100)
+    for number in range(10 - NEARLY):
+        assert not window.has_room()
+        window.arrived(number, BLOCK, QUICK)
+    assert window.has_room()
