@@ -247,6 +247,8 @@ class PartUploader:
 
     def _end(self, parts: _FileParts) -> None:
         self._open.remove(parts)
+        if not self._open and not self.queue:
+            self._buffers.clear()  # signing, which may follow, has use for the memory
         if parts.error is None:
             parts.item.prove(parts.item.first, parts.blocks(), parts.table())
             self._closed([parts.item])
