@@ -18,6 +18,8 @@ from huracan_sync.emulator.serving.tls import HOSTS
 
 pytestmark = pytest.mark.every_case  # a few milliseconds each
 
+MIB = 1024 * 1024
+
 
 def timed(call):
     began = time.monotonic()
@@ -225,3 +227,23 @@ def test_tls_with_an_authority_of_its_own(tmp_path):
         first = (tmp_path / "ca.pem").read_bytes()
     with Emulator.start("--tls", str(tmp_path)) as emulator:
         assert (tmp_path / "ca.pem").read_bytes() == first
+
+
+def test_what_a_client_does_not_wait_for_is_neither_sent_nor_in_the_way_of_others(dropbox):
+    """One goes away while 64 MiB, 13 s of the line, are on their way to it; the next has the line to itself."""
+    me = client(dropbox)
+    me.upload("/large", bytes(64 * MIB))
+    me.upload("/small", b"1" * MIB)
+    dropbox.config(bandwidth_mbit=40)
+    dropbox.control("log/reset", {})
+    url = urlsplit(me.url)
+    with socket.create_connection((url.hostname, url.port)) as wire:
+        head = f"POST /2/files/download HTTP/1.1\r\nHost: {url.netloc}\r\nAuthorization: Bearer {me.token}\r\n"
+        wire.sendall(f'{head}Dropbox-API-Arg: {{"path": "/large"}}\r\nContent-Length: 0\r\n\r\n'.encode())
+        assert wire.recv(1 << 16).startswith(b"HTTP/1.1 200")
+    while not dropbox.log()["requests"]:
+        time.sleep(0.01)
+    log = dropbox.log()
+    assert log["downloaded_bytes"] < 8 * MIB
+    assert log["refusals"] == {"files/download": {"cut": 1}}
+    assert timed(lambda: me.download("/small")) < 8

@@ -33,6 +33,8 @@ log = logging.getLogger("huracan_sync.emulator")
 
 _PLAIN = Route("", schema.Void(), None, "rpc", "api", "none", lambda _: asyncio.sleep(0))
 _GZIP_FROM = 1024
+CARRIED = 128 * 1024
+"""Bytes that a line of limited bandwidth carries of one answer before it carries some of another."""
 
 
 class Exchange:
@@ -215,7 +217,7 @@ class Exchange:
             async for chunk in fault_injection.shaped(_chunks(body), wires, length, transport):
                 await self._write(chunk, more=True)
             body = b""
-        for chunk in _chunks(body):
+        for chunk in self._pieces(body):
             if last:
                 await self._write(last, more=True)
             last = chunk
@@ -225,9 +227,18 @@ class Exchange:
         self.sent -= len(last)
         await self._write(last, more=False)
 
+    def _pieces(self, body: bytes | Iterator[bytes]) -> Iterator[bytes]:
+        """The body: on a line of limited bandwidth in small pieces, because that carries answers side by side."""
+        for chunk in _chunks(body):
+            size = CARRIED if self.world.settings.bandwidth_mbit else max(1, len(chunk))
+            yield from (chunk[at : at + size] for at in range(0, len(chunk), size))
+
     async def _write(self, data: bytes, *, more: bool) -> None:
         if data and self.world.settings.bandwidth_mbit:
             await self.link.down(len(data))
+        transport = self.scope.get("emulator.transport")
+        if transport is not None and transport.is_closing():
+            raise Disconnected  # what nobody reads any more takes no room on the line, and was not sent
         self.sent += len(data)
         await self.send({"type": "http.response.body", "body": data, "more_body": more})
 
