@@ -99,8 +99,8 @@ class World:
 class _Item(UploadItem):
     """A file that need not be read."""
 
-    def read_whole(self, context: Any) -> bytes:
-        del context
+    def read_whole(self, context: Any, last: Any = None) -> bytes:
+        del context, last
         return bytes(self.size)
 
 

@@ -14,6 +14,7 @@ from typing import Self
 from huracan_sync.disk.atomic_write import put_in_place
 from huracan_sync.disk.files import Root, Stamp, located, open_inner
 from huracan_sync.disk.folding import refuse_another
+from huracan_sync.disk.last_folder import LastFolder
 from huracan_sync.disk.origin_mark import mark
 from huracan_sync.disk.scan import require_utf8
 from huracan_sync.errors import Busy, FileChanged, LocalFailure, local_failure
@@ -54,7 +55,9 @@ class PartFile:
         self._name = inner.rpartition("/")[2]
         self.part_name = f"{PART_PREFIX}{token[:32]}{PART_SUFFIX}"
         try:
-            self._folder = last.open(folder_path, inner) if last else make_folder(folder_path, inner)
+            self._folder = (
+                os.dup(last.open(folder_path, inner, make_folder)) if last else make_folder(folder_path, inner)
+            )
             try:
                 part = self._open_part()
             except OSError:
@@ -77,8 +80,9 @@ class PartFile:
         for _ in range(_TRIES):
             try:
                 part = os.open(self.part_name, flags | os.O_CREAT | os.O_EXCL, _PART_MODE, dir_fd=self._folder)
-                os.fchmod(part, _PART_MODE)
+                is_new = True
             except FileExistsError:
+                is_new = False
                 try:
                     part = os.open(self.part_name, flags, dir_fd=self._folder)
                 except FileNotFoundError:
@@ -87,6 +91,9 @@ class PartFile:
                     os.unlink(self.part_name, dir_fd=self._folder)
                     continue
             status = os.fstat(part)
+            if is_new and stat.S_IMODE(status.st_mode) != _PART_MODE:  # the umask took some of it
+                os.fchmod(part, _PART_MODE)
+                status = os.fstat(part)
             if not _is_ours_alone(status):
                 os.close(part)
                 os.unlink(self.part_name, dir_fd=self._folder)
@@ -206,37 +213,6 @@ class PartFile:
         """Close it; a part that was not committed stays."""
         os.close(self._fd)
         os.close(self._folder)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-
-class LastFolder:
-    """Keeps the folder open that a file went into last: of many files the next one mostly goes there too.
-
-    Of one thread. Use as a context manager.
-    """
-
-    def __init__(self) -> None:
-        self._at: tuple[Path, str] | None = None
-        self._folder = -1
-
-    def open(self, root: Path, path: str) -> int:
-        """As `make_folder`."""
-        at = root, path.rpartition("/")[0]
-        if at != self._at:
-            self.close()
-            self._folder, self._at = make_folder(root, path), at
-        return os.dup(self._folder)
-
-    def close(self) -> None:
-        """Close it."""
-        if self._at is not None:
-            self._at = None
-            os.close(self._folder)
 
     def __enter__(self) -> Self:
         return self

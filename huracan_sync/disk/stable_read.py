@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Self
 
 from huracan_sync.disk.files import Root, Stamp, located, open_folder
+from huracan_sync.disk.last_folder import LastFolder
 from huracan_sync.disk.origin_mark import marked
 from huracan_sync.errors import FileChanged, local_failure
 from huracan_sync.tree.content_hash import BLOCK_SIZE
@@ -30,6 +31,7 @@ class StableRead:
         path: RelPath,
         *,
         prefix_only: bool = False,
+        last: LastFolder | None = None,
         clock_ns: Callable[[], int] = time.time_ns,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
@@ -41,6 +43,7 @@ class StableRead:
             prefix_only: the file is only ever appended to (a log): its growth while it is read is no change, and
                 the bytes that were there at the opening are a consistent state, as long as both ends of them stay:
                 a log that is rotated is truncated and written again.
+            last: the folder that the file before lay in, where many are read one after the other.
             clock_ns: nanoseconds since 1970.
             sleep: waits that many seconds.
 
@@ -52,12 +55,13 @@ class StableRead:
         self._prefix_only = prefix_only
         folder_path, inner = located(root, path)
         try:
-            folder = open_folder(folder_path, inner)
+            folder = last.open(folder_path, inner, open_folder) if last else open_folder(folder_path, inner)
             try:
                 flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
                 self._fd = os.open(inner.rpartition("/")[2], flags, dir_fd=folder)
             finally:
-                os.close(folder)
+                if not last:
+                    os.close(folder)
         except FileNotFoundError as error:
             raise FileChanged(f"{path} disappeared before it could be read", path=path) from error
         except OSError as error:

@@ -196,13 +196,13 @@ def _is_numpy(first: bytes) -> bool:
 
 def is_tar(first: bytes) -> bool:
     """What PyTorch once wrote: the header of a tar names its own checksum, of its bytes with or without their signs."""
-    header, field = first[:512], first[148:156]
+    header, field = first[:148] + first[156:512], first[148:156]
     try:
         told = int(field.partition(b"\0")[0].strip() or b"0", 8)
     except ValueError:
         told = int.from_bytes(field[field[:1] == b"\x80" :], "big", signed=field[:1] == b"\xff")
-    plain = sum(header) - sum(field) + 8 * 32
-    return len(header) == 512 and told in {plain, plain - 256 * sum(byte > 127 for byte in header[:148] + header[156:])}
+    negative = len(header) - len(header.translate(None, bytes(range(128, 256))))
+    return len(first) >= 512 and sum(header) + 8 * 32 - told in {0, 256 * negative}
 
 
 _PROOFS: dict[Kind, Callable[[bytes], bool]] = {

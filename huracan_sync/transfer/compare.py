@@ -317,8 +317,9 @@ def _compare_remote(
     remote_changes: Mapping[str, Entry | None], own: Mapping[tuple[str, bytes], Origin], result: ChangeSet
 ) -> None:
     """Fill in what lies in Dropbox, and what both sides held last."""
+    synced = result.synced or {}  # where nothing was, nothing is asked of the journal, file by file
     for key in remote_changes.keys() | result.here.keys() | result.base.keys():
-        base = _entry(result.synced.get(key))
+        base = _entry(synced.get(key))
         there = remote_changes.get(key, base)
         if there is not None:
             result.there[key] = there
@@ -382,7 +383,7 @@ def _compare_local(
     files: Mapping[RelPath, Stamp], remote_changes: Mapping[str, Entry | None], root: Root, result: ChangeSet
 ) -> AbstractSet[str]:
     """Fill in what the disk holds otherwise than synced; the folded paths of everything it holds."""
-    synced, found = result.synced, set()
+    synced, found = result.synced or {}, set()
     for path, stamp in files.items():
         key = fold(path)
         found.add(key)

@@ -12,7 +12,7 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 import msgspec
 
 from huracan_sync.disk.files import sync_folders
-from huracan_sync.disk.part_file import LastFolder
+from huracan_sync.disk.last_folder import LastFolder
 from huracan_sync.errors import (
     ContentMismatch,
     DiskFull,

@@ -11,7 +11,8 @@ from pathlib import Path
 import msgspec
 
 from huracan_sync.disk.files import Root, Stamp
-from huracan_sync.disk.part_file import LastFolder, PartFile
+from huracan_sync.disk.last_folder import LastFolder
+from huracan_sync.disk.part_file import PartFile
 from huracan_sync.errors import ContentMismatch, HuracanError, LeftOut, NotFound
 from huracan_sync.manifest import file_kinds
 from huracan_sync.remote import files

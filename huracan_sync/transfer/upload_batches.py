@@ -9,6 +9,7 @@ from functools import partial
 
 import msgspec
 
+from huracan_sync.disk.last_folder import LastFolder
 from huracan_sync.errors import CallRefused, HuracanError
 from huracan_sync.remote import files, upload_session
 from huracan_sync.remote.listing import FileMetadata
@@ -144,7 +145,8 @@ class BatchUploader:
 
         def work() -> tuple[list[HuracanError | None], int, float]:
             began = self._clock()
-            contents = [item.read_whole(context) for item in chunk]
+            with LastFolder() as last:
+                contents = [item.read_whole(context, last) for item in chunk]
             pieces = [(w.session, c) for w, c in zip(chunk, contents, strict=True) if isinstance(c, bytes)]
             errors, header = upload_session.append(context.remote, pieces) if pieces else ([], 0)
             answers = iter(errors)

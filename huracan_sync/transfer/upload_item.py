@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from huracan_sync.disk.files import Root, Stamp
+from huracan_sync.disk.last_folder import LastFolder
 from huracan_sync.disk.stable_read import StableRead
 from huracan_sync.errors import FileChanged, HuracanError
 from huracan_sync.manifest import file_kinds, leaves
@@ -119,9 +120,10 @@ class UploadItem(msgspec.Struct):
             join(context.remote_root, self.path), timestamp(modified), replaces_rev=replaces.rev if replaces else None
         )
 
-    def open(self, context: UploadContext) -> StableRead:
-        """The file, open for reading and fit to be sent."""
-        reading = StableRead(context.local_root, self.path, prefix_only=context.options.append_only(self.path))
+    def open(self, context: UploadContext, last: LastFolder | None = None) -> StableRead:
+        """The file, open for reading and fit to be sent. `last`: the folder of the file before."""
+        grows = context.options.append_only(self.path)
+        reading = StableRead(context.local_root, self.path, prefix_only=grows, last=last)
         self.marked = reading.marked if reading.stamp.size else b""
         if context.options.check:
             try:
@@ -135,10 +137,10 @@ class UploadItem(msgspec.Struct):
         """Whether it is sent in parts."""
         return self.size > context.options.whole_up_to
 
-    def read_whole(self, context: UploadContext) -> bytes | HuracanError:
+    def read_whole(self, context: UploadContext, last: LastFolder | None = None) -> bytes | HuracanError:
         """On a worker: the content, all of one state, with its digest noted; or why not."""
         try:
-            with self.open(context) as reading:
+            with self.open(context, last) as reading:
                 if reading.stamp.size > context.options.whole_up_to:
                     self.stamp = reading.stamp
                     return FileChanged(

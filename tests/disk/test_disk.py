@@ -9,7 +9,8 @@ import pytest
 from root_powers import without_root_powers
 
 from huracan_sync.disk.files import Stamp, stamp_of, sync_folders
-from huracan_sync.disk.part_file import LastFolder, PartFile
+from huracan_sync.disk.last_folder import LastFolder
+from huracan_sync.disk.part_file import PartFile
 from huracan_sync.disk.remove import remove, sweep
 from huracan_sync.disk.scan import scan
 from huracan_sync.disk.stable_read import StableRead

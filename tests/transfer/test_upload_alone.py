@@ -56,7 +56,7 @@ def test_bytes_that_never_arrive_as_they_were_sent_are_read_anew_once(world, mon
     world.dropbox.faults({"route": route, "nth": [1, 2, 3, 4, 5, 6, 7, 8, 9], "fault": "error", "tags": [MISMATCH]})
     opened = []
     open_ = UploadItem.open
-    monkeypatch.setattr(UploadItem, "open", lambda item, context: opened.append(item.path) or open_(item, context))
+    monkeypatch.setattr(UploadItem, "open", lambda item, *args: opened.append(item.path) or open_(item, *args))
     (failure,) = world.push(transfer={"whole_up_to": 4 * MIB}).failed
     assert (failure.path, type(failure.error), opened) == ("x", ContentMismatch, ["x", "x"])
     assert failure.error.hint
