@@ -47,6 +47,7 @@ from huracan_sync.remote.rate_limit import _pause_before_retry
 from huracan_sync.remote.shared_rate import SharedPacing
 from huracan_sync.remote.steady_rate import SteadyPacing
 from huracan_sync.transfer import staging
+from huracan_sync.transfer.disk_turns import DiskTurns
 from huracan_sync.transfer.upload_batches import ROUND_BYTES, BatchUploader
 from huracan_sync.transfer.upload_item import Options, UploadItem
 from huracan_sync.tree.entry import Entry
@@ -135,6 +136,7 @@ class _Pool:
 
     def __init__(self) -> None:
         self.done: deque[Callable[[], None]] = deque()
+        self.disk = DiskTurns()
 
     def has_room(self, cost: int = 0) -> bool:
         del cost

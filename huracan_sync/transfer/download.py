@@ -35,6 +35,8 @@ from huracan_sync.tree.plan import Copy
 FILES_AT_ONCE = 4
 PLACED_TOGETHER = 125
 """Files of a zip that one worker unpacks."""
+PLACED_FIRST = 32
+"""Of the first ones: how long they take tells whether several workers at once are of use (`disk_turns`)."""
 ATTEMPTS = 3
 
 
@@ -193,7 +195,8 @@ class Download:
         if not self._unpacking:
             return False
         context, job = self._context, self._unpacking[0]
-        chunk = [job.waiting.popleft() for _ in range(min(PLACED_TOGETHER, len(job.waiting)))]
+        together = PLACED_TOGETHER if len(job.waiting) < len(job.group.copies) else PLACED_FIRST
+        chunk = [job.waiting.popleft() for _ in range(min(together, len(job.waiting)))]
         job.running += 1
         if not job.waiting:
             self._unpacking.popleft()
@@ -338,7 +341,7 @@ def _unpack(context: DownloadContext, job: _Unpack, chunk: list[Copy]) -> list[S
     """On a worker: put files of a zip in place; None for one the zip does not hold as planned."""
     results: list[Synced | HuracanError | None] = []
     skip = len(job.group.folder) + 1 if job.group.folder else 0
-    with LastFolder() as last:
+    with context.pool.disk.turn(len(chunk)), LastFolder() as last:
         for step in chunk:
             try:
                 results.append(_unpack_one(context, job.archive, step.entry, skip, last))

@@ -145,7 +145,7 @@ class BatchUploader:
 
         def work() -> tuple[list[HuracanError | None], int, float]:
             began = self._clock()
-            with LastFolder() as last:
+            with context.pool.disk.turn(len(chunk)), LastFolder() as last:
                 contents = [item.read_whole(context, last) for item in chunk]
             pieces = [(w.session, c) for w, c in zip(chunk, contents, strict=True) if isinstance(c, bytes)]
             errors, header = upload_session.append(context.remote, pieces) if pieces else ([], 0)

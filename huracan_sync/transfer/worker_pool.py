@@ -16,6 +16,7 @@ from typing import Self, TypeVar
 from huracan_sync.errors import HuracanError
 from huracan_sync.remote.forked import renewed_in_child
 from huracan_sync.remote.parallel import Threads
+from huracan_sync.transfer.disk_turns import DiskTurns
 
 T = TypeVar("T")
 
@@ -77,6 +78,8 @@ class WorkerPool:
         self._budget = budget
         self._busy = 0
         self._held = 0
+        self.disk = DiskTurns()
+        """Whose turn it is to read or place many small files."""
         self.taken = 0
         """Bytes of the budget that something else of the run takes for itself."""
         self.is_ending = False
