@@ -11,8 +11,10 @@ fields, leaves missing ones empty and ignores unknown keys.
 from __future__ import annotations
 
 import os
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -26,6 +28,7 @@ from huracan_sync.manifest.refusals import refused
 from huracan_sync.manifest.trust import Trust
 from huracan_sync.reader import Reader, Snapshot, Source
 from huracan_sync.reader.reader import KEEP_SET, Each
+from huracan_sync.remote.forked import renewed_in_child
 from huracan_sync.remote.parallel import several
 from huracan_sync.remote.read_client import ReadOnly
 from huracan_sync.remote.source import RemoteSource
@@ -188,10 +191,7 @@ class ChampionSet:
 
     def _models(self) -> dict[str, str]:
         """Path by symbol. Of several files of one symbol the suffix that stands last in the list is taken."""
-        found: dict[str, str] = {}
-        for suffix in _MODEL_SUFFIXES:
-            found |= self._named(MODELS, suffix)
-        return found
+        return {symbol: path for end in _MODEL_SUFFIXES for symbol, path in self._named(MODELS, end).items()}
 
     def _named(self, folder: str, suffix: str) -> dict[str, str]:
         """The files of a folder by the symbol in their names; the canonical spelling before the dashed one."""
@@ -237,8 +237,14 @@ class Hamilton:
         """
         self.reader = reader
         self._allow_stale = allow_stale
-        self._current: Snapshot | None = None  # replaced whole, never changed
-        self._opened: dict[str, Any] | None = None
+        self._current: Snapshot | None = None
+        self._opened: Callable[[], Hamilton] | None = None
+        self.renew_in_child()
+        renewed_in_child(self)
+
+    def renew_in_child(self) -> None:
+        """See `forked`."""
+        self._lock = threading.Lock()  # guards _current
 
     @classmethod
     def open(
@@ -271,10 +277,9 @@ class Hamilton:
         """
         own: RemoteSource | None = None
         if source is None:
-            account = account_of(profile, home=home)
-            remote = ReadOnly(account.wire, account.tokens, identity=account.identity, root=account.root)
-            source = own = RemoteSource(remote)
-            home, place = account.home, own.place if place is None else place
+            login = account_of(profile, home=home)
+            source = own = RemoteSource(ReadOnly(login.wire, login.tokens, identity=login.identity, root=login.root))
+            home, place = login.home, own.place if place is None else place
         reader = Reader(
             source,
             home or home_of(os.environ),
@@ -286,9 +291,8 @@ class Hamilton:
         )
         hamilton = cls(reader, allow_stale=allow_stale)
         if own is not None and each is several and clock is time.time:
-            hamilton._opened = {"profile": profile, "home": home, "place": place, "allow_stale": allow_stale} | {
-                "keep_set": keep_set
-            }
+            options: dict[str, Any] = {"place": place, "allow_stale": allow_stale, "keep_set": keep_set}
+            hamilton._opened = partial(cls.open, profile, home=home, **options)
         return hamilton
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -298,9 +302,7 @@ class Hamilton:
                 "this Hamilton reads from a source of its own and cannot be sent to another process",
                 hint='open one there: Hamilton.open("hamilton")',
             )
-        return _opened_again, (self._opened,)
-
-    # --- which manifest -------------------------------------------------------------------------------------
+        return self._opened, ()
 
     def pin(self, pin: str | Iterable[str], *, at_least: Mapping[str, int] | None = None) -> Trust:
         """Trust the root folder and keys of this pin (`huracan-sync keys show` prints it). See `Reader.pin`."""
@@ -311,10 +313,7 @@ class Hamilton:
 
         For `champions`, the methods below answer from it until a newer one is taken.
         """
-        snapshot = self.reader.latest(channel, allow_stale=self._allow_stale)
-        if channel == CHAMPIONS:
-            self._current = snapshot
-        return snapshot
+        return self._taken(self.reader.latest(channel, allow_stale=self._allow_stale))
 
     def follow(
         self,
@@ -325,9 +324,16 @@ class Hamilton:
     ) -> Iterator[Snapshot]:
         """Each new manifest as soon as it is published; see `Reader.follow`."""
         for snapshot in self.reader.follow(channel, allow_stale=self._allow_stale, stop=stop, observe=observe):
-            if channel == CHAMPIONS:
+            yield self._taken(snapshot)
+
+    def _taken(self, snapshot: Snapshot) -> Snapshot:
+        """Answer from it from now on, unless another thread took a newer one while this one was on its way."""
+        new = snapshot.head
+        with self._lock:
+            now = self._current.head if self._current and self._current.head.root_id == new.root_id else new
+            if new.channel == CHAMPIONS and (now.epoch, now.seq) <= (new.epoch, new.seq):
                 self._current = snapshot
-            yield snapshot
+        return snapshot
 
     @property
     def snapshot(self) -> Snapshot:
@@ -338,8 +344,6 @@ class Hamilton:
     def status(self) -> Freshness:
         """Whether that manifest is fresh, stale or dead now."""
         return self.snapshot.status
-
-    # --- the words of trading ---------------------------------------------------------------------------------
 
     def at(self, snapshot: Snapshot | None = None) -> ChampionSet:
         """The answers of one manifest: of this snapshot, by default of the newest that was taken."""
@@ -364,10 +368,6 @@ class Hamilton:
     def active(self, symbol: str) -> str | None:
         """The name of the model that is active for a symbol, None when none is."""
         return self.at().active(symbol)
-
-
-def _opened_again(arguments: dict[str, Any]) -> Hamilton:
-    return Hamilton.open(**arguments)
 
 
 def _canonical_or_none(text: str) -> str | None:
