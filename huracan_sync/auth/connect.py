@@ -8,6 +8,7 @@ from pathlib import Path
 
 from huracan_sync.auth.credentials import Credentials
 from huracan_sync.auth.receipt_seal import seal_of
+from huracan_sync.auth.scopes import check_destination
 from huracan_sync.auth.session import DEFAULT_ROOT, account_of, credentials_of, home_of, root_of
 from huracan_sync.remote.client import Remote
 from huracan_sync.remote.grant import Grant, GrantTokens
@@ -71,7 +72,11 @@ def connect_lent(grant: Grant, *, throttle: Throttle | None = None, pacing: Paci
         grant: what the driver has lent.
         throttle: a limit of bandwidth.
         pacing: how much at once, and how fast; by default as the grant says.
+
+    Raises:
+        VaultRefused: `BOUND_ELSEWHERE`, the grant would take a token of Dropbox to an emulator.
     """
+    check_destination(grant.endpoint.namespace, grant.token)
     if pacing is None:
         pacing = SharedPacing(grant.share) if grant.share < 1 else SteadyPacing()
     wire = Wire(grant.endpoint, throttle=throttle)

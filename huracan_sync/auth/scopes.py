@@ -60,13 +60,13 @@ def to_authorize(profile: Profile) -> str:
 
 
 EMULATOR_TOKENS = ("sl.emulator.", "emulator-")
-"""How the access and refresh tokens of the emulator begin."""
+"""How the access and refresh tokens of the emulator begin, and its codes."""
 SHORTEST = 16
 """Dropbox's tokens have 64 characters and more; what has fewer than so many, a local server of others made."""
 
 
-def check_destination(namespace: str, token: Secret) -> None:
-    """Let a real token go to Dropbox alone, and an emulator's to emulators.
+def check_destination(namespace: str, token: Secret, what: str = "token") -> None:
+    """Let a real token (or code, as `what` says) go to Dropbox alone, and an emulator's to emulators.
 
     Raises:
         VaultRefused: `BOUND_ELSEWHERE`, it would go to the other.
@@ -77,11 +77,11 @@ def check_destination(namespace: str, token: Secret) -> None:
     if is_real != asks_dropbox:
         belongs, asked = ("Dropbox", "an emulator") if is_real else ("an emulator", "Dropbox")
         raise VaultRefused(
-            f"this token belongs to {belongs} and is not sent to {asked}",
+            f"this {what} belongs to {belongs} and is not sent to {asked}",
             code="BOUND_ELSEWHERE",
-            hint="unset HURACAN_SYNC_API, or deliver a token that the emulator made"
+            hint=f"unset HURACAN_SYNC_API, or deliver a {what} that the emulator made"
             if is_real
-            else "set HURACAN_SYNC_API to the emulator's URL, or deliver a token of Dropbox",
+            else f"set HURACAN_SYNC_API to the emulator's URL, or deliver a {what} of Dropbox",
         )
 
 

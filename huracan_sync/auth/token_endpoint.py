@@ -14,7 +14,7 @@ from urllib.parse import urlencode
 import msgspec
 
 from huracan_sync.auth.keystore.secret_io import decode_secret
-from huracan_sync.auth.scopes import spelled
+from huracan_sync.auth.scopes import check_destination, spelled
 from huracan_sync.errors import (
     CallRefused,
     HuracanError,
@@ -68,7 +68,9 @@ def exchange_code(wire: Wire, app_key: str, code: Secret, verifier: Secret, redi
         NotAuthorized: `NO_CONSENT`, the code is used, expired, or was not begun here.
         NotAuthorized: Dropbox does not know the app.
         Unavailable: no answer, or none that is one.
+        VaultRefused: `BOUND_ELSEWHERE`, a code of Dropbox would go to an emulator, and our proof with it.
     """
+    check_destination(wire.endpoint.namespace, code, "code")
     fields = {"grant_type": "authorization_code", "client_id": app_key}
     if redirect_uri is not None:
         fields["redirect_uri"] = redirect_uri

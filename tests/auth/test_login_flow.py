@@ -208,6 +208,15 @@ def test_threat_35_code_from_another_verifier(reporter, emulator):
     assert reporter.credentials().login is None
 
 
+@pytest.mark.parametrize("pasted", ["x" * 43, "sl.u." + "x" * 60, "Emulator-" + "x" * 34])
+def test_threat_34_a_code_of_dropbox_is_never_sent_to_an_emulator(reporter, pasted):
+    """With it would go the proof that it is ours: whoever listens there could log in as the person."""
+    with raises("BOUND_ELSEWHERE", match="this code belongs to Dropbox"):
+        reporter.log_in(Operator(lambda _: None, pastes=lambda: pasted), browser=False)
+    assert reporter.emulator.refreshes() == 0
+    assert reporter.credentials().login is None
+
+
 def test_code_that_was_used(reporter, emulator):
     taken = []
     operator = Operator(lambda _: None, pastes=lambda: taken.append(1) or "never-issued")

@@ -95,8 +95,8 @@ def refresh_token() -> str:
 
 
 def code() -> str:
-    """An authorization code."""
-    return _base64(secrets.token_bytes(32))
+    """An authorization code: 43 characters."""
+    return (REFRESH_TOKEN_PREFIX + _base64(secrets.token_bytes(32)))[:43]
 
 
 def fingerprint(secret: str) -> str:
