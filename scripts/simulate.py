@@ -47,9 +47,9 @@ from huracan_sync.remote.rate_limit import _pause_before_retry
 from huracan_sync.remote.shared_rate import SharedPacing
 from huracan_sync.remote.steady_rate import SteadyPacing
 from huracan_sync.transfer import staging
-from huracan_sync.transfer.disk_turns import DiskTurns
 from huracan_sync.transfer.upload_batches import ROUND_BYTES, BatchUploader
 from huracan_sync.transfer.upload_item import Options, UploadItem
+from huracan_sync.transfer.worker_pool import DiskTurns
 from huracan_sync.tree.entry import Entry
 from huracan_sync.tree.paths import RelPath
 from huracan_sync.tree.plan import Copy

@@ -76,12 +76,11 @@ def check_destination(namespace: str, token: Secret, what: str = "token") -> Non
     is_real = is_real and not token.reveal().startswith(EMULATOR_TOKENS)
     if is_real != asks_dropbox:
         belongs, asked = ("Dropbox", "an emulator") if is_real else ("an emulator", "Dropbox")
+        way = "unset HURACAN_SYNC_API" if is_real else "set HURACAN_SYNC_API to the emulator's URL"
         raise VaultRefused(
             f"this {what} belongs to {belongs} and is not sent to {asked}",
             code="BOUND_ELSEWHERE",
-            hint=f"unset HURACAN_SYNC_API, or deliver a {what} that the emulator made"
-            if is_real
-            else f"set HURACAN_SYNC_API to the emulator's URL, or deliver a {what} of Dropbox",
+            hint=f"{way}, or deliver a {what} of {asked}",
         )
 
 

@@ -67,8 +67,7 @@ def exchange_code(wire: Wire, app_key: str, code: Secret, verifier: Secret, redi
     Raises:
         NotAuthorized: `NO_CONSENT`, the code is used, expired, or was not begun here.
         NotAuthorized: Dropbox does not know the app.
-        Unavailable: no answer, or none that is one.
-        VaultRefused: `BOUND_ELSEWHERE`, a code of Dropbox would go to an emulator, and our proof with it.
+        Unavailable, VaultRefused: no answer, or none that is one; as `check_destination`.
     """
     check_destination(wire.endpoint.namespace, code, "code")
     fields = {"grant_type": "authorization_code", "client_id": app_key}

@@ -9,16 +9,18 @@ import functools
 import os
 import stat
 from pathlib import Path
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from huracan_sync.disk.atomic_write import put_in_place
 from huracan_sync.disk.files import Root, Stamp, located, open_inner
 from huracan_sync.disk.folding import refuse_another
-from huracan_sync.disk.last_folder import LastFolder
 from huracan_sync.disk.origin_mark import mark
 from huracan_sync.disk.scan import require_utf8
 from huracan_sync.errors import Busy, FileChanged, LocalFailure, local_failure
 from huracan_sync.tree.paths import PART_PREFIX, PART_SUFFIX, RelPath
+
+if TYPE_CHECKING:
+    from huracan_sync.disk.last_folder import LastFolder
 
 WRITTEN_AT_ONCE = 64 * 1024
 """Bytes of one write: with 4 MiB at once, Linux takes large pages for them, and ten times as long to get hold of."""

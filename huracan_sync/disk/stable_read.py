@@ -6,15 +6,17 @@ import os
 import stat
 import time
 from collections.abc import Callable
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from huracan_sync.disk.files import Root, Stamp, located, open_folder
-from huracan_sync.disk.last_folder import LastFolder
 from huracan_sync.disk.origin_mark import marked
 from huracan_sync.errors import FileChanged, local_failure
 from huracan_sync.tree.content_hash import BLOCK_SIZE
 from huracan_sync.tree.content_hasher import ContentHasher
 from huracan_sync.tree.paths import RelPath
+
+if TYPE_CHECKING:
+    from huracan_sync.disk.last_folder import LastFolder
 
 SAMPLE = 4096
 """Bytes at both ends of a log's prefix that tell whether it is still the same log."""

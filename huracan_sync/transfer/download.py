@@ -36,7 +36,7 @@ FILES_AT_ONCE = 4
 PLACED_TOGETHER = 125
 """Files of a zip that one worker unpacks."""
 PLACED_FIRST = 32
-"""Of the first ones: how long they take tells whether several workers at once are of use (`disk_turns`)."""
+"""Of the first ones: how long they take tells whether several workers at once are of use (`DiskTurns`)."""
 ATTEMPTS = 3
 
 

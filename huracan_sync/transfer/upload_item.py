@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from huracan_sync.disk.files import Root, Stamp
-from huracan_sync.disk.last_folder import LastFolder
 from huracan_sync.disk.stable_read import StableRead
 from huracan_sync.errors import FileChanged, HuracanError
 from huracan_sync.manifest import file_kinds, leaves
@@ -25,6 +24,7 @@ from huracan_sync.tree.plan import Copy
 from huracan_sync.tree.units import counted
 
 if TYPE_CHECKING:
+    from huracan_sync.disk.last_folder import LastFolder
     from huracan_sync.transfer.worker_pool import WorkerPool
 
 SESSION_DAYS = 6.0

@@ -257,7 +257,7 @@ class Exchange:
     def _head(self, answer: Answer) -> list[tuple[str, str]]:
         common = [
             ("Server", "envoy"),
-            ("Date", formatdate(self.world.clock.now(), usegmt=True)),
+            ("Date", formatdate(usegmt=True)),
             ("X-Dropbox-Request-Id", self.request_id),
             ("X-Dropbox-Response-Origin", "far_remote"),
         ]

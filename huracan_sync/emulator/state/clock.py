@@ -6,7 +6,10 @@ FURTHEST_S = 10**10  # how far from the real time one may go: some 300 years, wh
 
 
 class Clock:
-    """Seconds since 1970, movable. Tokens, sessions, links, and all times in answers use it."""
+    """Seconds since 1970, movable. Tokens, sessions, links, and all times in bodies of answers use it.
+
+    The `Date` header tells the real time: moving this clock lets time pass, and does not make the client's wrong.
+    """
 
     def __init__(self, offset_s: float = 0.0) -> None:
         self.offset_s = offset_s

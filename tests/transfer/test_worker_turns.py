@@ -4,7 +4,7 @@ import threading
 
 import pytest
 
-from huracan_sync.transfer.disk_turns import LONG_S, ONCE_S, DiskTurns
+from huracan_sync.transfer.worker_pool import LONG_S, ONCE_S, DiskTurns
 
 
 class Clock:
