@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -25,6 +26,13 @@ IGNORE_FILE = ".huracanignore"
 
 _PIECE = re.compile(r"\\.|\[[!^]?\]?(?:\\.|\[:\w*:\]|[^]\\])*\]|.", re.DOTALL)
 """What a glob is read by: an escaped character, a bracket as a whole, or a character."""
+
+
+LONGEST = 4096
+"""Characters of a pattern: no path has more, and reading one may take the square of them."""
+
+MOST_EXPANDED = 1000
+"""Patterns that one with braces stands for."""
 
 
 class Rule(msgspec.Struct, frozen=True):
@@ -82,11 +90,26 @@ class Filters:
 def _compiled(pattern: str) -> pathspec.GitIgnoreSpec:
     if not pattern.strip("/") or pattern.startswith("!"):
         raise UsageError(f"{pattern!r} is no pattern", hint="write a glob like *.tmp, /cache/ or **/logs/*.gz")
+    _require_short([pattern], "the pattern")
     _require_closed(pattern)
-    return _spec([_anchored(each) for each in _expanded(pattern)], f"the pattern {pattern!r}")
+    expanded = [_anchored(each) for each in islice(_expanded(pattern), MOST_EXPANDED + 1)]
+    if len(expanded) > MOST_EXPANDED:
+        raise UsageError(
+            f"the braces of {pattern[:40]!r} stand for more than {MOST_EXPANDED} patterns",
+            hint="write several patterns",
+        )
+    return _spec(expanded, f"the pattern {pattern!r}")
+
+
+def _require_short(lines: list[str], source: str) -> None:
+    for number, line in enumerate(lines, 1):
+        if len(line) > LONGEST:
+            what = f"{source} {line[:40]!r}..." if len(lines) == 1 else f"{source}, line {number}"
+            raise UsageError(f"{what} has {len(line)} characters", hint=f"a pattern has at most {LONGEST}")
 
 
 def _spec(lines: list[str], source: str) -> pathspec.GitIgnoreSpec:
+    _require_short(lines, source)
     import pathspec  # noqa: PLC0415 - start-up time: most runs filter nothing
 
     base: Any = type(pathspec.GitIgnoreSpec.from_lines(["a"]).patterns[0])

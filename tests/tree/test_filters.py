@@ -177,3 +177,18 @@ def test_patterns_mean_what_git_means():
 def test_a_class_takes_no_slash():
     assert not Filters(ignore="a[!b]c")("axc")
     assert Filters(ignore="/a[!b]c")("a/c")
+
+
+@pytest.mark.parametrize(
+    ("rules", "ignore"), [([Rule(False, "[" * 4097)], ""), ([], "*.tmp\n" + "[" * 1_000_000), ([], "a" * 4097)]
+)
+def test_a_pattern_is_no_longer_than_a_path(rules, ignore):
+    with pytest.raises(UsageError, match=r"has \d+ characters"):
+        Filters(rules, ignore=ignore)
+    assert Filters([Rule(False, "a" * 4096)], ignore="b" * 4096)("x")
+
+
+def test_braces_stand_for_a_thousand_patterns_at_most():
+    with pytest.raises(UsageError, match="more than 1000 patterns"):
+        Filters([Rule(False, "{a,b}" * 60)])
+    assert not Filters([Rule(False, "{a,b}" * 9)])("ababababa")
