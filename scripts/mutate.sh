@@ -28,10 +28,11 @@ if [ $# -gt 0 ]; then
   judge "$@"
 else
   [ -f "$stats" ] || judge no.such.mutant >/dev/null 2>&1 || true   # which test reaches which function
-  cp "$stats" "$stats.all"
+  all="$(mktemp)"   # not in mutants/: a mutant of what tidies a folder has deleted it there
+  cp "$stats" "$all"
   python scripts/own_tests.py "$stats"
   judge
-  mv "$stats.all" "$stats"
+  mv "$all" "$stats"
   mapfile -t left < <(survivors)
   [ ${#left[@]} -eq 0 ] || judge "${left[@]}"
 fi
