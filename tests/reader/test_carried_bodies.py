@@ -70,6 +70,9 @@ def test_what_this_disk_lost_is_read_from_the_copy_in_the_log(world):
     world.peer.put(log_copy(world), b"rubbish")
     with raises("BODY_MISSING"):
         world.new_reader().latest("champions")
+    world.peer.delete(log_copy(world))
+    with raises("BODY_MISSING"):
+        world.new_reader().latest("champions")
 
 
 def test_the_same_head_packed_anew_is_nothing_new(world):

@@ -146,6 +146,25 @@ def test_a_withdrawn_login_ends_the_following(world):
         next(late)
 
 
+def test_a_withdrawn_login_ends_the_following_although_the_longpoll_needs_none(world):
+    """Dropbox answers `list_folder/longpoll` without a login."""
+    world.publish()
+    following = world.new_reader().follow("champions")
+    assert next(following).sequence == 1
+    world.peer.revoked = True
+    waits = []
+
+    def wait(cursor, timeout_s):
+        waits.append(timeout_s)
+        assert len(waits) < 3, "it waits for news that it may not read"
+        return True
+
+    world.peer.wait = wait
+    with raises(Revoked):
+        next(following)
+    assert len(waits) == 1
+
+
 def test_a_person_must_act_and_following_ends(tmp_path):
     world = World(tmp_path, pinned=False)
     with raises(NoTrust):

@@ -8,8 +8,10 @@ from manifest_world import item
 from reader_world import World
 
 from huracan_sync.errors import NotFound, Refused
-from huracan_sync.manifest import body_writer
+from huracan_sync.manifest import body_writer, head, locations
 from huracan_sync.manifest.entries import Audit
+from huracan_sync.manifest.envelope import unpack
+from huracan_sync.manifest.head import FORM
 
 FILES = {f"{folder}/{n}.txt": f"{folder}{n}".encode() for folder in "abcdefgh" for n in range(4)}
 
@@ -83,6 +85,18 @@ def test_a_shard_that_is_not_the_signed_one_is_refused_when_it_is_asked_for(worl
     assert caught.value.code == ("BODY_MISSING" if what == "gone" else "BODY_HASH")
     with pytest.raises(Refused):
         snapshot.check_whole()
+
+
+def test_a_shard_that_is_gone_is_missing_also_where_the_log_carries_the_index(world):
+    """What the copy carries is the index: as a shard it would be refused as another file."""
+    snapshot = world.reader.latest("champions")
+    engine = world.engine
+    signed = unpack(FORM, world.peer.get(locations.head("champions"))).signed
+    copy = locations.log("champions", engine.epoch, engine.seq, engine.prev)
+    world.peer.put(copy, head.carrying(signed, engine.made.data))
+    world.peer.delete(next(part.path for part in engine.made.shards if b"c/0" in _raw(part)))
+    with raises("BODY_MISSING"):
+        snapshot.read("c/0.txt")
 
 
 def _raw(part):
