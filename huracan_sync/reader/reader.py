@@ -144,12 +144,9 @@ class Reader:
             self.pin(self._delivered)
         state = self._trust_store.load()
         if state.pin != str(one_pin(self._delivered)):
-            raise ConfigError(
-                "another root is pinned on this machine than the one that HURACAN_ROOT_PIN names",
-                hint="find out which is right; `huracan-sync keys trust --reset PIN` forgets the one that is pinned",
-                actual=state.pin,
-                expected=self._delivered,
-            )
+            message = "another root is pinned on this machine than the one that HURACAN_ROOT_PIN names"
+            hint = "find out which is right; `huracan-sync keys trust --reset PIN` forgets the one that is pinned"
+            raise ConfigError(message, hint=hint, actual=state.pin, expected=self._delivered)
         return state
 
     # --- reading ----------------------------------------------------------------------------------------------
@@ -374,11 +371,8 @@ class Reader:
     def _gone(channel: str, held: Channel | None) -> HuracanError:
         if held is not None:
             return refused("HEAD_MISSING", f"the head of {channel} is gone", channel=channel)
-        return NotFound(
-            f"nothing was ever published in {channel}",
-            hint="run `huracan-sync publish` on the machine that publishes; check the profile's root folder",
-            channel=channel,
-        )
+        hint = "run `huracan-sync publish` on the machine that publishes; check the profile's root folder"
+        return NotFound(f"nothing was ever published in {channel}", hint=hint, channel=channel)
 
     def _read_body(self, opened: Opened, policy: Policy, *, online: bool, keep: bool = False) -> _Entries:
         """The entries of a head, from memory, from this disk, or from Dropbox, which is then kept here.

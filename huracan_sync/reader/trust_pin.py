@@ -24,15 +24,13 @@ class Pinning:
     def by_pin(self, pin: Pin, *, at_least: Mapping[str, int] | None, reset: bool, now_ms: int) -> Trust:
         """As `Reader.pin` says."""
         held = self._held(at_least, reset=reset)
-        if held is None:
-            return self._begin(*self._search(pin), pin, at_least or {} if reset else at_least, now_ms)
+        if held is None and self._begin(*(found := self._search(pin)), pin, at_least, now_ms, reset=reset):
+            return found[0]
+        held = held or self._trust_store.load()  # another thread or process was faster
         if held.pin != str(pin):
-            raise ConfigError(
-                "another root is pinned on this machine already",
-                hint="if the new one is right, say so with `--reset`; what was seen is then forgotten",
-                actual=held.pin,
-                expected=str(pin),
-            )
+            message = "another root is pinned on this machine already"
+            hint = "if the new one is right, say so with `--reset`; what was seen is then forgotten"
+            raise ConfigError(message, hint=hint, actual=held.pin, expected=str(pin))
         return self._raise_floors(held, at_least)
 
     def by_files(
@@ -44,8 +42,9 @@ class Pinning:
         if held is None:
             files = [brought[version] for version in sorted(brought)]
             newest = trust.follow_all(trust.open(files[0]), files[1:])
-            return self._begin(newest, files[-1], trust.pin_of(files[0]), at_least or {} if reset else at_least, now_ms)
-        self._follow_by_hand(held, brought)
+            if self._begin(newest, files[-1], trust.pin_of(files[0]), at_least, now_ms, reset=reset):
+                return newest
+        self._follow_by_hand(held or self._trust_store.load(), brought)
         return self._raise_floors(self._trust_store.load(), at_least)
 
     def raise_floor(self, channel: str, sequence: int) -> None:
@@ -91,11 +90,9 @@ class Pinning:
         for version in range(current.version + 1, last + 1):
             following = brought.get(version) or self._file(version)
             if following is None:
-                raise refused(
-                    "TRUST_CHAIN",
-                    f"version {version} of the trust file is needed to go on to version {last}",
-                    hint=f"bring it too: `huracan-sync keys trust --file {version}.hzt {last}.hzt`",
-                )
+                message = f"version {version} of the trust file is needed to go on to version {last}"
+                hint = f"bring it too: `huracan-sync keys trust --file {version}.hzt {last}.hzt`"
+                raise refused("TRUST_CHAIN", message, hint=hint)
             current = trust.follow(current, following)
             self._trust_store.remember_trust(following, after=data)
             data = following
@@ -114,17 +111,16 @@ class Pinning:
                 problem = error
             version += 1
         if current is None:
-            raise problem or NotFound(
-                "there is no trust file in this root folder",
-                hint="run `huracan-sync keys init` on the machine that publishes",
-            )
+            hint = "run `huracan-sync keys init` on the machine that publishes"
+            raise problem or NotFound("there is no trust file in this root folder", hint=hint)
         return current
 
-    def _begin(self, made: Trust, data: bytes, pin: Pin, at_least: Mapping[str, int] | None, now_ms: int) -> Trust:
+    def _begin(
+        self, made: Trust, data: bytes, pin: Pin, at_least: Mapping[str, int] | None, now_ms: int, *, reset: bool
+    ) -> bool:
         trust.check_current(made, now_ms)
         floors = {name: Mark(made.policy(name).epoch, sequence, b"") for name, sequence in (at_least or {}).items()}
-        self._trust_store.pin(data, pin, floors if at_least is not None else None)
-        return made
+        return self._trust_store.pin(data, pin, floors if reset or at_least is not None else None, forget=reset)
 
     def _file(self, version: int) -> bytes | None:
         try:

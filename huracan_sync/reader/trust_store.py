@@ -112,13 +112,14 @@ class TrustStore:
         """What was pinned, also where what was seen since is lost; None where it cannot be told."""
         return pinned_by(self._marker)
 
-    def pin(self, trust: bytes, pin: Pin, floors: Mapping[str, Mark] | None) -> None:
-        """Begin again, forgetting what was seen: a person's decision.
+    def pin(self, trust: bytes, pin: Pin, floors: Mapping[str, Mark] | None, *, forget: bool = True) -> bool:
+        """Begin again, forgetting what was seen: a person's decision. False where what is pinned by now stays.
 
         Args:
             trust: the verified trust file to start from.
             pin: what a person believes it by.
             floors: by channel, the place below which nothing may be accepted. None: what is pinned by now stays.
+            forget: also what is pinned by now and can be read; another process may have seen much since it pinned it.
         """
         channels = {name: Channel(mark) for name, mark in (floors or {}).items()}
         document = msgspec.msgpack.encode(State(2, self._place, str(pin), trust, 0, channels))
@@ -126,7 +127,11 @@ class TrustStore:
         try:
             with locked_folder(self.folder):
                 if floors is None and self.exists():
-                    return
+                    return False
+                with contextlib.suppress(NoTrust, StateMissing):
+                    if not forget:
+                        self.load()
+                        return False
                 new.unlink(missing_ok=True)
                 new.touch(mode=0o600)
                 with contextlib.closing(Database(new, "rw", wait_s=0)) as db:
@@ -137,6 +142,7 @@ class TrustStore:
                     (self.folder / f"seen.db{suffix}").unlink(missing_ok=True)
                 replace_file(new, self._file)
                 write_file(self._marker, f"{_MARKER}{pin}\n".encode("ascii"))
+                return True
         except (OSError, sqlite3.Error) as error:
             raise _in_our_words(error, self._file) from error
 
@@ -183,11 +189,9 @@ class TrustStore:
         with self._changing() as (db, state):
             held = state.channels.get(name)
             if held and (held.mark.epoch, held.mark.sequence) > (floor.epoch, floor.sequence):
-                raise ConfigError(
-                    f"{name} was already seen at {held.mark.epoch}-{held.mark.sequence}, above the floor that is asked",
-                    hint="nothing needs to be done: nothing older will be accepted",
-                    channel=name,
-                )
+                mark, hint = held.mark, "nothing needs to be done: nothing older will be accepted"
+                message = f"{name} was already seen at {mark.epoch}-{mark.sequence}, above the floor that is asked"
+                raise ConfigError(message, hint=hint, channel=name)
             if held is None or (held.mark.epoch, held.mark.sequence) != (floor.epoch, floor.sequence):
                 self._write(db, msgspec.structs.replace(state, channels=state.channels | {name: Channel(floor)}))
 

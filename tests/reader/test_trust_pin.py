@@ -7,9 +7,10 @@ from reader_world import Peer
 
 from huracan_sync.errors import ConfigError, NotFound
 from huracan_sync.manifest import locations, signed_files, trust
+from huracan_sync.manifest.checks import Mark
 from huracan_sync.manifest.trust import DAY_MS
 from huracan_sync.reader.trust_pin import Pinning
-from huracan_sync.reader.trust_store import TrustStore
+from huracan_sync.reader.trust_store import Channel, TrustStore
 
 FIRST = make_trust()
 SECOND = following(FIRST)
@@ -78,6 +79,72 @@ def test_another_pin_needs_a_word(peer, pinning):
     assert by_pin(pinning).version == 1, "the same again changes nothing"
     with raises(ConfigError, match="another root is pinned"):
         by_pin(pinning, pin_of(ROOT, root_id=bytes(16)))
+
+
+def overtaken(pinning, deed):
+    """The pinning looks for its trust file, and then another thread or process does that deed."""
+    look = pinning._search
+
+    def slow(pin):
+        found = look(pin)
+        deed()
+        return found
+
+    pinning._search = slow
+
+
+@pytest.mark.parametrize("at_least", [None, {}, {"champions": 5}])
+def test_who_pins_at_once_with_another_forgets_nothing_that_the_other_has_seen(peer, pinning, store, at_least):
+    put(peer, FIRST)
+    far = Channel(Mark(1, 100, bytes(32)), b"head")
+
+    def other():
+        by_pin(Pinning(peer, store), at_least=at_least)
+        before = store.load().channels.get("champions")
+        assert store.advance("champions", far, after=before and before.mark, clock_ms=NOW)
+
+    overtaken(pinning, other)
+    if at_least:
+        with raises(ConfigError, match="above the floor"):
+            by_pin(pinning, at_least=at_least)
+    else:
+        assert by_pin(pinning, at_least=at_least) == FIRST
+    assert store.load().channels == {"champions": far}
+
+
+@pytest.mark.parametrize("at_least", [None, {"champions": 5}])
+def test_who_pins_at_once_with_another_is_told_that_it_was_another_root(peer, pinning, store, at_least):
+    put(peer, FIRST)
+    overtaken(pinning, lambda: store.pin(signed(FIRST), pin_of(BACKUP), {}))
+    with raises(ConfigError, match="another root is pinned"):
+        by_pin(pinning, at_least=at_least)
+    assert store.load().pin == str(pin_of(BACKUP))
+
+
+def test_files_that_are_brought_at_once_forget_nothing(pinning, store, monkeypatch):
+    begin = pinning._begin
+
+    def slow(*args, **options):
+        pinning._begin = begin
+        by_files(pinning, FIRST, SECOND)
+        store.raise_floor("champions", Mark(1, 100, b""))
+        return begin(*args, **options)
+
+    monkeypatch.setattr(pinning, "_begin", slow)
+    assert by_files(pinning, FIRST, at_least={}).version == 2
+    assert store.load().channels["champions"].mark.sequence == 100
+
+
+def test_of_two_that_begin_again_after_a_loss_the_second_forgets_nothing(peer, pinning, store):
+    put(peer, FIRST)
+    by_pin(pinning)
+    (store.folder / "seen.db").unlink()
+    overtaken(pinning, lambda: by_pin(Pinning(peer, store), at_least={"champions": 7}))
+    with raises(ConfigError, match="above the floor"):
+        by_pin(pinning, at_least={"champions": 5})
+    assert store.load().channels["champions"].mark.sequence == 7
+    by_pin(Pinning(peer, store), at_least={"champions": 5}, reset=True)
+    assert store.load().channels["champions"].mark.sequence == 5
 
 
 def test_floors_are_raised_and_never_lowered(peer, pinning, store):
