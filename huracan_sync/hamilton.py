@@ -119,8 +119,8 @@ class Config(msgspec.Struct, frozen=True):
     """The file, byte for byte."""
 
     def json(self) -> dict[str, Any]:
-        """Everything in the file, including keys that have no attribute here."""
-        return msgspec.json.decode(self.raw, type=dict[str, Any])
+        """Everything in the file, including keys that have no attribute here. Raises `CONTRACT` if they are damaged."""
+        return _decoded(_object, self.raw, "the config")
 
 
 class Champion(msgspec.Struct, frozen=True):
@@ -138,9 +138,11 @@ class Champion(msgspec.Struct, frozen=True):
     """The model, proved."""
 
 
+D = TypeVar("D")
 T = TypeVar("T", Roster, Config)
 _roster = msgspec.json.Decoder(Roster)
 _config = msgspec.json.Decoder(Config)
+_object = msgspec.json.Decoder(dict[str, Any])
 
 
 class ChampionSet:
@@ -205,10 +207,7 @@ class ChampionSet:
 
     def _typed(self, decoder: msgspec.json.Decoder[T], path: str) -> T:
         raw = self.snapshot.read(path)
-        try:
-            return msgspec.structs.replace(decoder.decode(raw), raw=raw)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-            raise refused("CONTRACT", f"{path} does not hold what was agreed on: {error}", path=path) from error
+        return msgspec.structs.replace(_decoded(decoder, raw, path), raw=raw)
 
     def _none(self, what: str, symbol: str) -> NotFound:
         sequence = self.snapshot.sequence
@@ -368,6 +367,13 @@ class Hamilton:
     def active(self, symbol: str) -> str | None:
         """The name of the model that is active for a symbol, None when none is."""
         return self.at().active(symbol)
+
+
+def _decoded(decoder: msgspec.json.Decoder[D], raw: bytes, path: str) -> D:
+    try:
+        return decoder.decode(raw)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise refused("CONTRACT", f"{path} does not hold what was agreed on: {error}", path=path) from error
 
 
 def _canonical_or_none(text: str) -> str | None:

@@ -247,6 +247,15 @@ def test_a_thread_that_was_overtaken_does_not_bring_an_older_manifest_back(world
     assert hamilton.champion("BTCUSDT").data == b"newer"
 
 
+@pytest.mark.parametrize("value", [b"1e999", b'"\xff"', b"1" * 5000])
+def test_a_key_of_tomorrow_that_cannot_be_read_spoils_nothing_else(world, value):
+    world.publish(SET | {"hamilton/configs/BTCUSDT.json": b'{"model_id": "btc-43", "x": ' + value + b"}"})
+    config = world.hamilton.config("BTCUSDT")
+    assert config.model_id == "btc-43"
+    with raises("CONTRACT"):
+        config.json()
+
+
 def test_no_reader_beside_a_publisher_sees_two_moments(world):
     assert read_beside_a_publisher(world, threads=2, reads=500) == []
 
