@@ -11,7 +11,7 @@ import msgspec
 
 from huracan_sync.disk.sqlite import Database
 from huracan_sync.manifest.trust import Pin
-from huracan_sync.reader.trust_store import State, decoder, pinned_by, seal_of
+from huracan_sync.reader.trust_store import State, TrustStore, decoder, pinned_by, seal_of
 
 
 def known(home: Path) -> Iterator[State]:
@@ -22,6 +22,20 @@ def known(home: Path) -> Iterator[State]:
                 document, seal = next(iter(db.execute("SELECT document, seal FROM seen")), (b"", b""))
             if seal == seal_of(document):
                 yield decoder.decode(document)
+
+
+def places(home: Path) -> set[str]:
+    """Which root folders are pinned on this machine, whatever became of what was seen of them since."""
+    noted = {place for marker in (home / "trust").glob("*/pinned") if (place := _place_by(home, marker))}
+    return noted | {state.place for state in known(home)}
+
+
+def _place_by(home: Path, marker: Path) -> str:
+    with contextlib.suppress(OSError, UnicodeDecodeError, ValueError):
+        _, place, _ = marker.read_text(encoding="utf-8").rstrip("\n").split("\n")
+        if TrustStore(home, place).folder.name == marker.parent.name:
+            return place
+    return ""
 
 
 def pinned(home: Path) -> list[Pin]:

@@ -141,7 +141,7 @@ class TrustStore:
                 for suffix in ("-journal", "-wal", "-shm"):  # of a file that is gone: they must not be applied to this
                     (self.folder / f"seen.db{suffix}").unlink(missing_ok=True)
                 replace_file(new, self._file)
-                write_file(self._marker, f"{_MARKER}{pin}\n".encode("ascii"))
+                write_file(self._marker, f"{_MARKER}{self._place}\n{pin}\n".encode())
                 return True
         except (OSError, sqlite3.Error) as error:
             raise _in_our_words(error, self._file) from error
@@ -249,7 +249,7 @@ class TrustStore:
 def pinned_by(marker: Path) -> Pin | None:
     """What a marker says; None where it cannot be told."""
     try:
-        return parse_pin(marker.read_text(encoding="ascii").splitlines()[-1])
+        return parse_pin(marker.read_text(encoding="utf-8").splitlines()[-1])
     except (OSError, UnicodeDecodeError, IndexError, UsageError):
         return None
 

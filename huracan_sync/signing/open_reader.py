@@ -5,7 +5,7 @@ from __future__ import annotations
 from huracan_sync.errors import NoTrust
 from huracan_sync.manifest.scope import Scope, scope_of
 from huracan_sync.reader import Reader
-from huracan_sync.reader.known_roots import known
+from huracan_sync.reader.known_roots import places
 from huracan_sync.reader.trust_store import TrustStore
 from huracan_sync.remote.parallel import several
 from huracan_sync.remote.source import RemoteSource
@@ -13,7 +13,7 @@ from huracan_sync.signing.context import Context
 from huracan_sync.signing.trust_files import TrustFiles
 from huracan_sync.tree.paths import below, fold
 
-__all__ = ["Scope", "pinned_below", "pinned_scope", "reader_at", "scope_of"]
+__all__ = ["Scope", "pinned_below", "pinned_scope", "pinned_scopes", "reader_at", "scope_of"]
 
 
 def reader_at(
@@ -59,6 +59,13 @@ def pinned_scope(context: Context, folder: str) -> Scope:
     return scope_of(folder, max(roots, key=len)) if roots else scope
 
 
+def pinned_scopes(context: Context, folder: str) -> list[Scope]:
+    """Where a remote folder lies in each root folder that is pinned, the nearest last. Raises as `pinned_scope`."""
+    first = pinned_scope(context, folder)
+    others = [root for root in _pinned(context) if below(root, folder) is not None and root != fold(first.root)]
+    return sorted([first, *(scope_of(folder, root) for root in others)], key=lambda scope: scope.root.count("/"))
+
+
 def pinned_below(context: Context, folder: str) -> list[str]:
     """The root folders inside a remote folder of which this machine knows whom to trust."""
     keys, own = context.keys, context.remote.root
@@ -71,4 +78,4 @@ def pinned_below(context: Context, folder: str) -> list[str]:
 def _pinned(context: Context) -> list[str]:
     """The root folders of this account that this machine has pinned, in lower case."""
     account = f"{context.remote.place}:"
-    return [each.place.removeprefix(account) for each in known(context.home) if each.place.startswith(account)]
+    return [place.removeprefix(account) for place in sorted(places(context.home)) if place.startswith(account)]

@@ -4,10 +4,11 @@ import base64
 import json
 
 import pytest
+from expecting import raises
 from machines import READ, Commands, Machine, publishing, write
 from publishing_machine import DATA, Publisher
 
-from huracan_sync.errors import Refused
+from huracan_sync.errors import Refused, StateMissing
 from huracan_sync.operations.restore_signed import signed_of
 from huracan_sync.remote import files
 from huracan_sync.remote.delete import remove_whatever
@@ -144,6 +145,55 @@ def test_any_root_folder_that_was_pinned_counts_and_folders_in_it_and_above_it(
     assert f"{name[:-1]}planted" in report.unsigned_files
     if folder.startswith("/Team/Engine"):
         assert fresh.restore(folder, tmp_path / "by channel", channel="data").verified_by == ["data"]
+
+
+@pytest.mark.every_case
+@pytest.mark.parametrize("root", ["/Team", "/Team/Engine", "/Other"])
+def test_of_two_root_folders_in_each_other_both_count_and_the_nearer_first(dropbox, tmp_path, clock, root):
+    """The profile's own may be either of them, or neither."""
+    data = "/Team/Engine/data"
+    outer = Publisher(dropbox, tmp_path / "outer", clock=clock, root="/Team")
+    inner = Publisher(dropbox, tmp_path / "inner", clock=clock, root="/Team/Engine")
+    for publisher in (outer, inner):
+        publisher.roots().begin()
+    outer.push_folder(write(tmp_path / "of outer", {"a": b"old", "o": b"o"}), data)
+    inner.push_folder(write(tmp_path / "of inner", {"i": b"i"}), data)
+    inner.push_folder(write(tmp_path / "of inner", {"a": b"1"}), data, overwrite=True)
+    for name in ("a", "i", "o", "planted"):
+        put(inner, f"{data}/{name}")
+    fresh = Machine(dropbox, tmp_path / "fresh", scopes=READ, clock=clock, root=root)
+    fresh.reader("/Team").pin(outer.pin())
+    fresh.reader("/Team/Engine").pin(inner.pin())
+    report = fresh.restore(data, tmp_path / "to")
+    assert {each.name: each.read_bytes() for each in (tmp_path / "to").iterdir()} == {
+        "a": b"1",
+        "i": b"i",
+        "o": b"o",
+        "planted": EVIL,
+    }
+    assert (report.contradicted, report.unsigned_files) == (["a", "i", "o"], ["planted"])
+
+
+@pytest.mark.every_case
+@pytest.mark.parametrize("folder", ["/Team/Engine/data", "/Team/Engine", "/Team"])
+@pytest.mark.parametrize("loss", ["gone", "damaged"])
+def test_a_pinned_root_whose_state_is_lost_is_not_taken_for_none(dropbox, tmp_path, clock, folder, loss):
+    team = Publisher(dropbox, tmp_path / "team", clock=clock, root="/Team/Engine")
+    team.roots().begin()
+    team.write({"a": b"1"})
+    team.push("/Team/Engine/data")
+    fresh = Machine(dropbox, tmp_path / "fresh", scopes=READ, clock=clock, root="/Other")
+    fresh.reader("/Team/Engine").pin(team.pin())
+    (seen,) = fresh.home.glob("trust/*/seen.db")
+    if loss == "gone":
+        seen.unlink()
+    else:
+        seen.write_bytes(b"x" * 5_000)
+    with raises(StateMissing):
+        fresh.restore(folder, tmp_path / "to")
+    assert not list((tmp_path / "to").rglob("a"))
+    fresh.restore(folder, tmp_path / "to", unsigned=True)
+    assert len(list((tmp_path / "to").rglob("a"))) == 1
 
 
 def test_a_machine_that_trusts_nobody_asks_nothing(dropbox, tmp_path, clock, publisher):
