@@ -318,7 +318,7 @@ def _is_below(stored: StoredFile | None, made: Published, now_ms: int) -> Steps[
             above = head.linked(below.data, above.prev)
     except Refused:
         return None
-    return False
+    return head.digest(above) == made.digest  # whoever may write there can pack our head anew, with another body behind
 
 
 # --- the content ------------------------------------------------------------------------------------------------

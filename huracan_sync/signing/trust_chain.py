@@ -43,13 +43,13 @@ def kept(home: Path, public: bytes) -> dict[str, Chain]:
     """The chains in whose newest version that key counts, by the root folder they are for; `""`: of none yet.
 
     Raises:
-        Refused: `TRUST_CHAIN`, versions are gone from one; or one does not follow.
+        Refused: `TRUST_CHAIN`, versions are gone from one; or one does not follow; or its place is damaged.
     """
     try:
         folders = sorted((home / FOLDER).iterdir())
     except FileNotFoundError:
         return {}
-    chains = [((Folder(path).read(_PLACE, most=_MAX_PLACE) or b"").decode(), _read(path)) for path in folders]
+    chains = [(_place(path), _read(path)) for path in folders]
     return {place: chain for place, chain in chains if chain is not None and chain.names(public)}
 
 
@@ -71,6 +71,14 @@ def note_begun(home: Path, made: Trust) -> None:
 def is_begun_here(home: Path, known: Trust) -> bool:
     """Whether it is the first trust file of a root folder whose id this machine has made."""
     return known.version == 1 and Folder(home / FOLDER / known.root_id.hex()).read(_BEGUN, most=0) is not None
+
+
+def _place(path: Path) -> str:
+    try:
+        return (Folder(path).read(_PLACE, most=_MAX_PLACE) or b"").decode()
+    except UnicodeDecodeError as error:
+        hint = "delete this file; it is written anew where the root folder's id tells that it is the one"
+        raise refused("TRUST_CHAIN", f"{path / _PLACE} is damaged", hint=hint, path=str(path / _PLACE)) from error
 
 
 def _read(path: Path) -> Chain | None:

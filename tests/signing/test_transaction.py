@@ -254,6 +254,19 @@ def test_a_body_that_was_taken_from_behind_the_head_is_read_from_its_copy(world,
     assert (beat.head.seq, carried_at_its_place(world)) == (3, world.body_of(made.head))
 
 
+@pytest.mark.parametrize("behind", [b"", (7).to_bytes(4, "big") + b"rubbish"])
+def test_our_head_packed_anew_is_ours(world, behind):
+    """No answer came; and whoever may write to the folder has put it there once more, with another body behind it."""
+    world.perform(mine(item("a")))
+
+    def packed_anew(step):
+        assert isinstance(world.swap(step), str)
+        world.files[HEAD] = (unpack(head.FORM, step.data).signed + behind, world.rev())
+
+    made = world.perform(Renew(), fates=[Unknown(packed_anew)])
+    assert (made.head.seq, made.made, made.rev, len(world.of(Swap))) == (2, True, "", 1)
+
+
 def test_a_body_that_lies_in_a_file_of_its_own_is_taken_along(world):
     other = world.by_another(item("a"))
     beat = world.perform(Renew(), held=seen(other))

@@ -90,6 +90,18 @@ def test_a_chain_that_another_process_has_just_begun_to_keep_is_none_yet(signing
         signing_machine.roots().begin()
 
 
+def test_a_damaged_place_of_a_chain_is_said_and_written_anew(signing_machine):
+    begun = signing_machine.roots().begin()
+    (place,) = signing_machine.home.glob(f"{trust_chain.FOLDER}/*/place")
+    whole = place.read_bytes()
+    place.write_bytes(b"\xff" + whole[1:])
+    with raises("TRUST_CHAIN", match="place is damaged"):
+        signing_machine.roots().begin()
+    place.unlink()
+    assert signing_machine.roots().begin().trust == begun.trust
+    assert place.read_bytes() == whole
+
+
 def test_another_key_is_refused(signing_machine, dropbox, tmp_path):
     signing_machine.roots().begin()
     other = Machine(dropbox, tmp_path / "other", key="sign.key")
