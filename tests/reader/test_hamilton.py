@@ -247,6 +247,31 @@ def test_a_thread_that_was_overtaken_does_not_bring_an_older_manifest_back(world
     assert hamilton.champion("BTCUSDT").data == b"newer"
 
 
+def test_who_compares_two_manifests_lets_nobody_take_a_third_in_between(world):
+    hamilton, taken = world.hamilton, []
+    for number in range(3):
+        world.publish(SET | {"models/champions/latest/BTCUSDT.bin": b"%d" % number})
+        taken.append(hamilton.reader.latest("champions"))
+    third = threading.Thread(target=hamilton._taken, args=(taken[2],))
+
+    class Interrupting:
+        """The first manifest; who looks at its head last is overtaken by the third, if nothing holds that back."""
+
+        looks = iter(("root id", "place"))
+
+        @property
+        def head(self):
+            if next(self.looks) == "place":
+                third.start()
+                third.join(0.2)
+            return taken[0].head
+
+    hamilton._current = Interrupting()
+    hamilton._taken(taken[1])
+    third.join()
+    assert hamilton.snapshot is taken[2]
+
+
 @pytest.mark.parametrize("value", [b"1e999", b'"\xff"', b"1" * 5000])
 def test_a_key_of_tomorrow_that_cannot_be_read_spoils_nothing_else(world, value):
     world.publish(SET | {"hamilton/configs/BTCUSDT.json": b'{"model_id": "btc-43", "x": ' + value + b"}"})
