@@ -16,7 +16,7 @@ from huracan_sync.disk.sqlite import Database
 from huracan_sync.errors import Busy, ConfigError, DiskFull, HuracanError, LocalFailure, NoTrust, StateMissing
 from huracan_sync.manifest.checks import Mark
 from huracan_sync.manifest.trust import Pin
-from huracan_sync.reader.known_roots import known, pinned
+from huracan_sync.reader.known_roots import known, pinned, places
 from huracan_sync.reader.trust_store import Channel, TrustStore, _in_our_words, seal_of
 
 PIN = Pin(bytes(16), ("SHA256:" + "A" * 43,))
@@ -61,6 +61,18 @@ def test_all_that_is_known_on_a_machine(seen, tmp_path):
         "a place with a ? and a #": b"trust 2",
     }
     assert list(known(tmp_path / "nowhere")) == []
+
+
+@pytest.mark.parametrize("marker", [b"", b"a line\n", b"a\nb\nc\nd\n", b"\xff\n\xff\n\xff\n", "of another place"])
+def test_a_place_is_known_by_its_marker_also_where_what_was_seen_is_lost(seen, tmp_path, marker):
+    (seen.folder / "seen.db").unlink()
+    assert places(tmp_path) == {PLACE}
+    own = (seen.folder / "pinned").read_bytes()
+    other = own.replace(PLACE.encode(), b"another") if isinstance(marker, str) else marker
+    (seen.folder / "pinned").write_bytes(other)
+    assert places(tmp_path) == set(), "what a marker says must fit the folder that it lies in"
+    TrustStore(tmp_path, "other").pin(b"trust 2", PIN, {})
+    assert places(tmp_path) == {"other"}
 
 
 NO_DOCUMENT = {"no message": b"\xc1", "no text": b"\x91\xa1\xff", "another shape": b"\x81\x01\x02", "nothing": b""}
