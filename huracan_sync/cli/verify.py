@@ -13,9 +13,10 @@ from huracan_sync.cli.invocation import DONE, REFUSED, Invocation
 from huracan_sync.cli.login_options import context_of, credentials, key_place
 from huracan_sync.cli.output import moment
 from huracan_sync.errors import UsageError
-from huracan_sync.manifest.scope import channel_of, scope_of
+from huracan_sync.manifest.scope import channel_of
 from huracan_sync.operations.audit import MOST, History, Row, audit_copy, audit_remote
 from huracan_sync.operations.verify import Verdict, verify, verify_local
+from huracan_sync.signing.open_reader import pinned_scopes
 from huracan_sync.tree.filters import Filters
 from huracan_sync.tree.paths import below
 from huracan_sync.tree.symbols import CHAMPIONS
@@ -101,9 +102,9 @@ def _history(options: argparse.Namespace, invocation: Invocation) -> int:
         history = audit_copy(Path(target), home, channel, pin=options.pin, most=options.limit)
     else:
         remote = connect(env=invocation.env, credentials=credentials(options, invocation))
-        scope = scope_of(target or remote.root, remote.root)
-        channel = options.channel or (channel_of(target) if scope.prefix else CHAMPIONS)
-        history = audit_remote(context_of(options, invocation, remote), scope.root, channel, most=options.limit)
+        context, folder = context_of(options, invocation, remote), target or remote.root
+        channel = options.channel or (channel_of(folder) if pinned_scopes(context, folder)[-1].prefix else CHAMPIONS)
+        history = audit_remote(context, folder, channel, most=options.limit)
     document = history.as_dict()
     for row in document["rows"]:
         row["created"], row["expires"] = moment(row.pop("created_ms")), moment(row.pop("expires_ms"))

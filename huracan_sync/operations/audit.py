@@ -32,7 +32,7 @@ from huracan_sync.remote.read_client import ReadOnly
 from huracan_sync.remote.source import RemoteSource
 from huracan_sync.remote.stat import children
 from huracan_sync.signing.context import Context
-from huracan_sync.signing.open_reader import reader_at
+from huracan_sync.signing.open_reader import Scope, in_nearest, reader_at
 from huracan_sync.tree.paths import fold, join
 
 MOST = 50
@@ -342,12 +342,14 @@ def _row(opened: Opened, below: Opened | None) -> Row:
 
 def audit_remote(
     context: Context,
-    root: str,
+    folder: str,
     channel: str,
     *,
     most: int = MOST,
 ) -> History:
     """The history of a channel in Dropbox, by whom this machine trusts.
+
+    Of several pinned root folders that the folder lies in, the nearest that has the channel counts.
 
     Raises:
         NoTrust, StateMissing: nothing here says whom to believe.
@@ -355,12 +357,16 @@ def audit_remote(
     """
     remote = context.remote
     before = remote.wire.meter.read()
-    reader_at(context, root)
-    archive = InDropbox(remote, root)
-    state = TrustStore(context.home, archive.place).load()
-    held = state.channels.get(channel)
-    known = trusts(archive, parse_pin(state.pin), trust.open(state.trust))
-    history = audit(archive, channel, known, mark=held.mark if held else None, most=most, each=several)
+
+    def told(scope: Scope) -> History:
+        reader_at(context, scope.root)
+        archive = InDropbox(remote, scope.root)
+        state = TrustStore(context.home, archive.place).load()
+        held = state.channels.get(channel)
+        known = trusts(archive, parse_pin(state.pin), trust.open(state.trust))
+        return audit(archive, channel, known, mark=held.mark if held else None, most=most, each=several)
+
+    history = in_nearest(context, folder, told)
     history.requests = (remote.wire.meter.read() - before).requests
     return history
 

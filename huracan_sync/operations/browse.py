@@ -11,6 +11,7 @@ from datetime import datetime
 import msgspec
 
 from huracan_sync.errors import NotFound, Refused
+from huracan_sync.manifest.scope import Scope
 from huracan_sync.reader import Snapshot
 from huracan_sync.reader.trust_store import TrustStore
 from huracan_sync.remote.client import Remote
@@ -20,7 +21,7 @@ from huracan_sync.remote.source import RemoteSource
 from huracan_sync.remote.stat import metadata
 from huracan_sync.signing.context import Context
 from huracan_sync.signing.fetch_manifest import channels_there, likely_channels
-from huracan_sync.signing.open_reader import pinned_scope, reader_at
+from huracan_sync.signing.open_reader import pinned_scopes, reader_at
 from huracan_sync.transfer.pair import Options, Pair
 from huracan_sync.tree.entry import Entry
 from huracan_sync.tree.paths import ancestors, fold, remote_root
@@ -95,6 +96,8 @@ def _listed(path: str, item: FileMetadata | FolderMetadata) -> Listed:
 def find_signed(context: Context, path: str, *, channel: str | None = None) -> tuple[Snapshot, str] | None:
     """The snapshot that lists a remote file, and what it calls the file; None where nobody has signed it.
 
+    Of several pinned root folders that it lies in, the nearest that lists it counts.
+
     Args:
         context: the login and this machine's state.
         path: of the file.
@@ -105,7 +108,20 @@ def find_signed(context: Context, path: str, *, channel: str | None = None) -> t
         Refused: a channel that may list the file does not stand up.
         NotFound: a channel was named, and it does not list the file.
     """
-    scope = pinned_scope(context, path)
+    unknown: NotFound | None = None
+    for scope in reversed(pinned_scopes(context, path)):
+        try:
+            if found := _find_in(context, scope, path, channel):
+                return found
+        except NotFound as error:
+            unknown = unknown or error
+    if channel:
+        raise unknown or NotFound(f"{channel} does not list {path}", path=path, channel=channel)
+    return None
+
+
+def _find_in(context: Context, scope: Scope, path: str, channel: str | None) -> tuple[Snapshot, str] | None:
+    """As `find_signed`, in one root folder."""
     reader = reader_at(context, scope.root)
     known = TrustStore(context.home, RemoteSource(context.remote, scope.root).place).load().channels
     snapshots = list[Snapshot]()
@@ -123,8 +139,6 @@ def find_signed(context: Context, path: str, *, channel: str | None = None) -> t
     for snapshot in snapshots:
         if name := next((item.path for item in snapshot.items() if fold(item.path) == wanted), ""):
             return snapshot, name
-    if channel:
-        raise NotFound(f"{channel} does not list {path}", path=path, channel=channel)
     return None
 
 

@@ -25,7 +25,7 @@ from huracan_sync.errors import Conflict as ConflictError
 from huracan_sync.errors import ContentMismatch, HuracanError, LocalFailure, NotFound, UsageError
 from huracan_sync.manifest.locations import check_channel
 from huracan_sync.manifest.refusals import refused
-from huracan_sync.manifest.scope import channel_of, scope_of
+from huracan_sync.manifest.scope import channel_of
 from huracan_sync.operations import restore_told
 from huracan_sync.operations.places import one_of_each
 from huracan_sync.operations.restore_options import RestoreOptions, RestoreReport, Snapshot
@@ -117,11 +117,9 @@ class Restore:
         if options.unsigned:
             raise UsageError("--unsigned and a channel exclude each other", hint="leave one of them out")
         from huracan_sync.signing.fetch_manifest import fetch_manifest  # noqa: PLC0415 - cryptography, only where asked
-        from huracan_sync.signing.open_reader import pinned_scope  # noqa: PLC0415 - as above
 
         check_channel(channel)
-        scope = pinned_scope(self._context, pair.root)
-        manifest = fetch_manifest(self._context, scope, channel, at=options.at, journal=pair.journal)
+        manifest = fetch_manifest(self._context, pair.root, channel, at=options.at, journal=pair.journal)
         blocks = {fold(item.path): item.blocks for item in manifest.items if item.blocks}
         snapshot = Snapshot(manifest.items.entries(), blocks, manifest.sequence, is_signed=True)
         self.options = msgspec.structs.replace(options, snapshot=snapshot)
@@ -168,13 +166,17 @@ class Restore:
     def _seen_manifest(self) -> LocalManifest | None:
         from huracan_sync.reader.trust_store import TrustStore  # noqa: PLC0415
         from huracan_sync.remote.source import RemoteSource  # noqa: PLC0415 - as above
-        from huracan_sync.signing.local_manifest import recall  # noqa: PLC0415
+        from huracan_sync.signing.local_manifest import recall  # noqa: PLC0415 - as above
+        from huracan_sync.signing.open_reader import pinned_scopes  # noqa: PLC0415 - as above
 
         pair = self.pair
-        scope = scope_of(pair.root, pair.remote.root)
-        place = RemoteSource(pair.remote, scope.root).place
         held = {key: item.entry for key, item in pair.journal.synced(pair.id).items()}
-        return recall(TrustStore(self._context.home, place), channel_of(pair.root), place, scope.prefix, held)
+        for scope in reversed(pinned_scopes(self._context, pair.root)):
+            place = RemoteSource(pair.remote, scope.root).place
+            store = TrustStore(self._context.home, place)
+            if found := recall(store, channel_of(pair.root), place, scope.prefix, held):
+                return found
+        return None
 
     def compare(self) -> PairPlan:
         """As `plan`, without the manifest and the guards."""

@@ -31,7 +31,7 @@ from huracan_sync.remote.listing import Changes, listing
 from huracan_sync.remote.parallel import several
 from huracan_sync.signing.context import Context
 from huracan_sync.signing.local_manifest import ARRANGEMENTS, below_prefix, find
-from huracan_sync.signing.open_reader import pinned_scope, reader_at
+from huracan_sync.signing.open_reader import in_nearest, reader_at
 from huracan_sync.signing.signing_key import KeyPlace
 from huracan_sync.transfer.compare import hash_of
 from huracan_sync.transfer.progress import Monitor, Silent
@@ -100,6 +100,8 @@ def verify(
     In a folder of its own, every unsigned file counts as a difference. In the root folder, where channels and unsigned
     files lie side by side, only those in folders where the channel has files do.
 
+    Of several pinned root folders that it lies in, the nearest that has the channel counts.
+
     Args:
         remote_folder: where; a folder that was pushed or published, or one inside of it.
         remote: the login.
@@ -115,29 +117,18 @@ def verify(
         Unavailable, NotAuthorized: Dropbox could not be asked.
     """
     context = Context.of(remote, home=home, keys=keys, clock=clock)
-    scope = pinned_scope(context, remote_folder)
-    channel = channel or channel_of(remote_folder)
+    name = channel or channel_of(remote_folder)
     before = remote.wire.meter.read()
-    reader = reader_at(context, scope.root)
-    looks = _Looks(remote, scope, reader, channel)
-    snapshot, first = looks.at_once()
-    signed = _signed(scope, snapshot, remote_folder)
-    alone = bool(scope.prefix)
-    differences = compare(signed, looks.lying(first, signed), alone=alone)
-    for _ in range(LOOKS):
-        if not differences:
-            break
-        # Perhaps the folder moved on between the two answers: what counts is what differs while the head stays.
-        differences = compare(signed, looks.lying(looks.begin(), signed), alone=alone)
-        newest = looks.newest()
-        if newest.digest == snapshot.digest:
-            break
-        snapshot, signed = newest, _signed(scope, newest, remote_folder)
-    else:
-        raise Busy(f"{channel} is being published all the time; nothing can be compared with it", channel=channel)
+
+    def at_once(scope: Scope) -> tuple[_Looks, Snapshot, Pages]:
+        looks = _Looks(remote, scope, reader_at(context, scope.root), name)
+        return looks, *looks.at_once()
+
+    looks, snapshot, first = in_nearest(context, remote_folder, at_once)
+    snapshot, signed, differences = looks.compared(snapshot, first, remote_folder)
     return Verdict(
         folder=remote_folder,
-        channel=channel,
+        channel=name,
         sequence=snapshot.sequence,
         status=snapshot.status.value,
         signed_ms=snapshot.head.created_ms,
@@ -152,8 +143,8 @@ class _Looks:
     """Looks at a channel and at what lies in a folder."""
 
     def __init__(self, remote: Remote, scope: Scope, reader: Reader, channel: str) -> None:
+        self.scope = scope
         self._remote = remote
-        self._scope = scope
         self._reader = reader
         self._channel = channel
 
@@ -162,6 +153,22 @@ class _Looks:
         asked: list[Callable[[], Any]] = [self.newest, self.begin]
         snapshot, first = several(lambda ask: ask(), asked)
         return snapshot, first
+
+    def compared(self, snapshot: Snapshot, first: Pages, said: str) -> tuple[Snapshot, Tree, list[Difference]]:
+        """What differs while the head stays, and the list that says so: the folder may move on between two answers."""
+        signed = _signed(self.scope, snapshot, said)
+        alone = bool(self.scope.prefix)
+        differences = compare(signed, self.lying(first, signed), alone=alone)
+        for _ in range(LOOKS):
+            if not differences:
+                return snapshot, signed, []
+            differences = compare(signed, self.lying(self.begin(), signed), alone=alone)
+            newest = self.newest()
+            if newest.digest == snapshot.digest:
+                return snapshot, signed, differences
+            snapshot, signed = newest, _signed(self.scope, newest, said)
+        channel = self._channel
+        raise Busy(f"{channel} is being published all the time; nothing can be compared with it", channel=channel)
 
     def newest(self) -> Snapshot:
         """The newest list."""
@@ -176,7 +183,7 @@ class _Looks:
 
     def begin(self) -> Pages:
         """The listing of the folder, its first page asked for; nothing where there is no such folder."""
-        pages = listing(self._remote, join(self._scope.root, self._scope.prefix))
+        pages = listing(self._remote, join(self.scope.root, self.scope.prefix))
         try:
             return [next(pages)], pages
         except NotFound:
@@ -185,16 +192,16 @@ class _Looks:
     def lying(self, begun: Pages, signed: Tree) -> dict[str, Entry]:
         """What lies in the folder; of a large root folder, which others share, only where the channel has files."""
         first, rest = begun
-        if first and first[0].has_more and not self._scope.prefix:
+        if first and first[0].has_more and not self.scope.prefix:
             folders = _folders(signed)
             if len(folders) <= MOST_FOLDERS and "" not in folders:
                 return {key: entry for each in several(self._inside, folders) for key, entry in each.items()}
         found = _with_refused(contents_of(itertools.chain(first, rest), lambda entry: entry))
-        return found if self._scope.prefix else {key: e for key, e in found.items() if not is_ours(e.path)}
+        return found if self.scope.prefix else {key: e for key, e in found.items() if not is_ours(e.path)}
 
     def _inside(self, folder: str) -> dict[str, Entry]:
         try:
-            contents = everything(self._remote, join(self._scope.root, folder), lambda entry: entry)
+            contents = everything(self._remote, join(self.scope.root, folder), lambda entry: entry)
         except NotFound:
             return {}
         inside = _with_refused(contents).values()
@@ -203,7 +210,7 @@ class _Looks:
     def _nothing(self, error: NotFound) -> NotFound:
         """Nothing is published in the channel: say in which something is."""
         try:
-            page = next(listing(self._remote, join(self._scope.root, HEADS)))
+            page = next(listing(self._remote, join(self.scope.root, HEADS)))
         except NotFound:
             return error
         there = sorted(entry.path.removesuffix(".hzh") for entry in page.files)

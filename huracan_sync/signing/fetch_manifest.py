@@ -20,7 +20,7 @@ from huracan_sync.signing.context import Context
 from huracan_sync.signing.executor import Executor
 from huracan_sync.signing.head_log import committed
 from huracan_sync.signing.local_manifest import LocalManifest
-from huracan_sync.signing.open_reader import reader_at
+from huracan_sync.signing.open_reader import in_nearest, reader_at
 from huracan_sync.signing.transaction import read_items
 from huracan_sync.transfer.journal import Journal
 from huracan_sync.transfer.journal.signed_state import doubt
@@ -63,17 +63,19 @@ class FetchedManifest(NamedTuple):
 
 def fetch_manifest(
     context: Context,
-    scope: Scope,
+    folder: str,
     channel: str,
     *,
     at: int | None = None,
     journal: Journal | None = None,
 ) -> FetchedManifest:
-    """What the manifest of a channel lists of a folder.
+    """What the manifest of a channel lists of a remote folder.
+
+    Of several pinned root folders that it lies in, the nearest that has the channel counts.
 
     Args:
         context: the login, the state folder, the key and the clock.
-        scope: the folder.
+        folder: the remote folder.
         channel: the channel.
         at: the sequence of an earlier head; None: the newest. It may be stale, not dead.
         journal: of who is about to take it over as signed; what was taken over before is doubted where that is due.
@@ -84,11 +86,15 @@ def fetch_manifest(
         NoTrust, StateMissing: nothing here says whom to believe.
         NotAuthorized, TryLater, Unavailable: Dropbox could not be asked.
     """
-    reader = reader_at(context, scope.root)
-    place = RemoteSource(context.remote, scope.root).place
-    snapshot = reader.latest(channel, allow_stale=True)
+
+    def newest(scope: Scope) -> tuple[Scope, Reader, Snapshot]:
+        reader = reader_at(context, scope.root)
+        return scope, reader, reader.latest(channel, allow_stale=True)
+
+    scope, reader, snapshot = in_nearest(context, folder, newest)
     if snapshot.problem is not None:
         raise snapshot.problem  # what was last known good is not what was asked for
+    place = RemoteSource(context.remote, scope.root).place
     _doubt_revoked(context, scope, journal)
     if at is None or at == snapshot.sequence:
         items = _items(scope, snapshot)
@@ -99,8 +105,8 @@ def fetch_manifest(
     past = executor.perform(read_items(opened, known.policy(channel), parts))
     local = LocalManifest(place, scope.prefix, channel, opened.data, parts)
 
-    def inside(folder: str) -> Iterable[Item]:
-        return [item for item in past if item.path.startswith(f"{folder}/")] if folder else past
+    def inside(prefix: str) -> Iterable[Item]:
+        return [item for item in past if item.path.startswith(f"{prefix}/")] if prefix else past
 
     return FetchedManifest(Listed(scope, inside), at, local)
 

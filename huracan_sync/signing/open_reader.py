@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from huracan_sync.errors import NoTrust
+from collections.abc import Callable
+from typing import TypeVar
+
+from huracan_sync.errors import NotFound, NoTrust
 from huracan_sync.manifest.scope import Scope, scope_of
 from huracan_sync.reader import Reader
 from huracan_sync.reader.known_roots import places
@@ -13,7 +16,9 @@ from huracan_sync.signing.context import Context
 from huracan_sync.signing.trust_files import TrustFiles
 from huracan_sync.tree.paths import below, fold
 
-__all__ = ["Scope", "pinned_below", "pinned_scope", "pinned_scopes", "reader_at", "scope_of"]
+__all__ = ["Scope", "in_nearest", "pinned_below", "pinned_scopes", "reader_at", "scope_of"]
+
+T = TypeVar("T")
 
 
 def reader_at(
@@ -46,24 +51,38 @@ def reader_at(
     return reader
 
 
-def pinned_scope(context: Context, folder: str) -> Scope:
-    """Where a remote folder lies: in the profile's root folder or, where that is not pinned, in the nearest that is.
+def pinned_scopes(context: Context, folder: str) -> list[Scope]:
+    """Where a remote folder lies in each root folder that is pinned, the nearest last; else in the profile's.
 
     Raises:
         UsageError: it is the folder of signed things.
     """
-    scope = scope_of(folder, context.remote.root)
-    if TrustStore(context.home, RemoteSource(context.remote, scope.root).place).exists():
-        return scope
-    roots = [root for root in _pinned(context) if below(root, folder) is not None]
-    return scope_of(folder, max(roots, key=len)) if roots else scope
+    own = scope_of(folder, context.remote.root)
+    pinned = {root: root for root in _pinned(context) if below(root, folder) is not None}
+    if fold(own.root) in pinned or not pinned:
+        pinned[fold(own.root)] = own.root
+    return sorted((scope_of(folder, root) for root in pinned.values()), key=lambda scope: scope.root.count("/"))
 
 
-def pinned_scopes(context: Context, folder: str) -> list[Scope]:
-    """Where a remote folder lies in each root folder that is pinned, the nearest last. Raises as `pinned_scope`."""
-    first = pinned_scope(context, folder)
-    others = [root for root in _pinned(context) if below(root, folder) is not None and root != fold(first.root)]
-    return sorted([first, *(scope_of(folder, root) for root in others)], key=lambda scope: scope.root.count("/"))
+def in_nearest(context: Context, folder: str, ask: Callable[[Scope], T]) -> T:
+    """What the nearest pinned root folder says of a remote folder; the next one where the channel was never there.
+
+    Args:
+        context: the login and this machine's state.
+        folder: the remote folder.
+        ask: asks one of them, and raises `NotFound` where nothing was ever published there.
+
+    Raises:
+        UsageError: it is the folder of signed things.
+        NotFound: no pinned root folder knows of it; what the nearest said.
+    """
+    unknown: NotFound | None = None
+    for scope in reversed(pinned_scopes(context, folder)):
+        try:
+            return ask(scope)
+        except NotFound as error:
+            unknown = unknown or error
+    raise unknown or NotFound(f"nothing is signed of {folder}", path=folder)
 
 
 def pinned_below(context: Context, folder: str) -> list[str]:

@@ -9,9 +9,13 @@ from machines import READ, Commands, Machine, publishing, write
 from publishing_machine import DATA, Publisher
 
 from huracan_sync.errors import Refused, StateMissing
+from huracan_sync.operations.audit import audit_remote
+from huracan_sync.operations.browse import find_signed
 from huracan_sync.operations.restore_signed import signed_of
+from huracan_sync.operations.verify import verify
 from huracan_sync.remote import files
 from huracan_sync.remote.delete import remove_whatever
+from huracan_sync.signing import local_manifest
 
 EVIL = b"by a thief"
 
@@ -172,6 +176,52 @@ def test_of_two_root_folders_in_each_other_both_count_and_the_nearer_first(dropb
         "planted": EVIL,
     }
     assert (report.contradicted, report.unsigned_files) == (["a", "i", "o"], ["planted"])
+
+
+@pytest.mark.every_case
+@pytest.mark.parametrize("root", ["/Team", "/Team/Engine", "/Other"])
+def test_of_two_root_folders_in_each_other_the_nearer_is_asked_for_a_channel_first(dropbox, tmp_path, clock, root):
+    """Every door that names a channel, or one file: the same answer as a restore of the folder."""
+    data = "/Team/Engine/data"
+    outer = Publisher(dropbox, tmp_path / "outer", clock=clock, root="/Team")
+    inner = Publisher(dropbox, tmp_path / "inner", clock=clock, root="/Team/Engine")
+    for publisher in (outer, inner):
+        publisher.roots().begin()
+    outer.push_folder(write(tmp_path / "of outer", {"a": b"old"}), data)
+    outer.push_folder(write(tmp_path / "of outer alone", {"n": b"n"}), "/Team/Engine/notes")
+    inner.push_folder(write(tmp_path / "of inner", {"a": b"1"}), data, overwrite=True)
+    fresh = Machine(dropbox, tmp_path / "fresh", scopes=READ, clock=clock, root=root)
+    fresh.reader("/Team").pin(outer.pin())
+    fresh.reader("/Team/Engine").pin(inner.pin())
+    context = fresh.context()
+
+    report = fresh.restore(data, tmp_path / "to", channel="data")
+    assert ((tmp_path / "to" / "a").read_bytes(), report.failed) == (b"1", [])
+    seen = local_manifest.find(fresh.home, tmp_path / "to")
+    assert seen.place.endswith("/team/engine")
+
+    snapshot, name = find_signed(context, f"{data}/a")
+    assert (snapshot.read(name), name) == (b"1", "data/a")
+    assert find_signed(context, f"{data}/a", channel="data")[1] == "data/a"
+    assert verify(data, remote=fresh.remote, home=fresh.home, clock=clock).differences == []
+    publishers = {row.publisher for row in audit_remote(context, data, "data").rows}
+    assert publishers == {row.publisher for row in audit_remote(inner.context(), data, "data").rows}
+
+    # What the nearer one has never heard of, the farther one is asked for.
+    assert find_signed(context, "/Team/Engine/notes/n")[1] == "Engine/notes/n"
+    assert verify("/Team/Engine/notes", remote=fresh.remote, home=fresh.home, clock=clock).ok
+    assert len(audit_remote(context, "/Team/Engine/notes", "notes").rows) == 1
+    fresh.restore("/Team/Engine/notes", tmp_path / "notes", channel="notes")
+    assert (tmp_path / "notes" / "n").read_bytes() == b"n"
+
+    # Once it has, what a thief takes away from there is not taken from the farther one.
+    remove_whatever(inner.remote, "/Team/Engine/.huracan/heads")
+    with raises(Refused, "HEAD_MISSING"):
+        fresh.restore(data, tmp_path / "again", channel="data")
+    with raises(Refused, "HEAD_MISSING"):
+        verify(data, remote=fresh.remote, home=fresh.home, clock=clock)
+    snapshot, name = find_signed(context, f"{data}/a", channel="data")
+    assert (snapshot.read(name), snapshot.problem.code) == (b"1", "HEAD_MISSING")
 
 
 @pytest.mark.every_case

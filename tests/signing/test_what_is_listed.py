@@ -110,7 +110,7 @@ def test_an_earlier_list_is_read_again_and_none_is_no_error(dropbox, publisher, 
     second = publisher.push().sequence
     context, scope = publisher.context(), Scope("/Engine", "data")
     for at, paths in ((first, ["a.json"]), (second, ["a.json", "b.json"]), (None, ["a.json", "b.json"])):
-        fetched = fetch_manifest(context, scope, "data", at=at)
+        fetched = fetch_manifest(context, "/Engine/data", "data", at=at)
         assert [each.path for each in fetched.items] == paths
         assert fetched.sequence == (at or second)
     found = signed_files(context, Scope("/Engine", "data"), "another")
