@@ -8,8 +8,12 @@ import time
 import pytest
 from package_source import NAME, of_today, spelled
 
+from huracan_sync.emulator.spec import arguments
+from huracan_sync.emulator.spec.schema import Kind, Text
+from huracan_sync.tree import layout
+
 PACKAGE = of_today()
-LENGTH = 30_000
+LENGTH = 60_000
 """Characters: what takes the square of them takes seconds, what takes them once takes less than a millisecond."""
 LONG_S = 0.15
 """Of the processor's time. A busy machine takes none of it."""
@@ -53,6 +57,47 @@ def ways(name, module, everything):
     return by_name or {way for owner, way in called if owner != "re" and way not in {"sub", "split"}} or {"search"}
 
 
+MADE = {"emulator.spec.schema.Text.__init__": "compiled", "tree.layout._readings": "pattern"}
+"""Functions that make patterns, and what these are called where they are used."""
+
+
+def makers():
+    """The functions in which patterns are made."""
+    found = set()
+    for name, module in PACKAGE.modules.items():
+        owners = [(name, node) for node in module.tree.body]
+        while owners:
+            owner, node = owners.pop()
+            inner = f"{owner}.{node.name}" if isinstance(node, ast.ClassDef | ast.FunctionDef) else owner
+            if isinstance(node, ast.FunctionDef) and any(is_made(each) for each in ast.walk(node)):
+                found.add(inner)
+            elif isinstance(node, ast.ClassDef):
+                owners += [(inner, each) for each in node.body]
+    return found
+
+
+def is_made(node):
+    return isinstance(node, ast.Call) and spelled(node.func) == "re.compile"
+
+
+def texts_in(value):
+    """The kinds of text in what arguments may be."""
+    if isinstance(value, Text):
+        yield value
+    if isinstance(value, dict | list | tuple):
+        for each in value.values() if isinstance(value, dict) else value:
+            yield from texts_in(each)
+    elif isinstance(value, Kind):
+        yield from texts_in(vars(value))
+
+
+def made():
+    """Each pattern that a function of the package makes, and the name of that."""
+    kinds = texts_in(list(vars(arguments).values()))
+    yield from ((each.compiled, "emulator.spec.schema.Text.__init__") for each in kinds if each.compiled)
+    yield from ((pattern, "tree.layout._readings") for pattern, _ in layout._readings())
+
+
 def all_patterns():
     """Each pattern with where it stands, and how it is used."""
     found = {}
@@ -68,6 +113,9 @@ def all_patterns():
                 found.setdefault(pattern, (name, ways(named, module, everything)))
         for pattern, way in written_in(module.nodes):
             found.setdefault(pattern, (name, {way}))
+    for pattern, maker in made():
+        name = max((each for each in PACKAGE.modules if maker.startswith(f"{each}.")), key=len)
+        found.setdefault(pattern, (name, ways(MADE[maker], PACKAGE.modules[name], everything)))
     return found
 
 
@@ -100,10 +148,15 @@ def slow_on(pattern, used=("search",)):
     return None
 
 
+def test_the_functions_that_make_patterns_are_known():
+    assert makers() == MADE.keys()
+    assert {maker for _, maker in made()} == MADE.keys()
+
+
 @pytest.mark.slow
 def test_every_pattern_takes_linear_time():
     found = all_patterns()
-    assert len(found) > 50
+    assert len(found) > 70
     bounded = "tree.filters"  # its patterns are at most so long: see `test_a_pattern_is_no_longer_than_a_path`
     found = {pattern: where for pattern, where in found.items() if where[0] != bounded}
     slow = {(name, p.pattern, *used): text for p, (name, used) in found.items() if (text := slow_on(p, used))}
