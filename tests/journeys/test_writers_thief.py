@@ -18,6 +18,7 @@ from sampled import slow
 from huracan_sync.manifest import checks, head
 from huracan_sync.reader import Reader
 from huracan_sync.signing import trust_files
+from huracan_sync.transfer import compare
 from huracan_sync.transfer.journal import signed_state
 
 CHUNK = 125
@@ -95,6 +96,13 @@ def test_a_publisher_who_states_what_he_only_restored_is_found_out(play, monkeyp
     monkeypatch.setattr(signed_state, "_LISTED", signed_state._LISTED.replace("s.origin < 2", "s.origin < 3"))
     monkeypatch.setattr(thief_world.Schedule, "WORK", {"restore_then_push": 3, "push": 1})
     assert "nobody made" in words(play(range(24), meddles=0.06))
+
+
+@pytest.mark.slow
+def test_a_restore_that_takes_what_lies_there_is_found_out(play, monkeypatch):
+    monkeypatch.setattr(thief_world.Schedule, "WORK", {"pod_restores": 3, "push": 2})
+    monkeypatch.setattr(compare, "_put_right", lambda *_: [])
+    assert "was restored as signed" in words(play(range(24), meddles=0.15))
 
 
 @pytest.mark.slow

@@ -249,6 +249,7 @@ class Schedule:
         "commit": 2,
         "rename": 2,
         "get_then_push": 2,
+        "pod_restores": 3,
         "migrate": 1,
         "revoke": 1,
         "lose_state": 2,
@@ -430,6 +431,21 @@ class Schedule:
         with contextlib.suppress(HuracanError):
             get._file(options, machine.context(), reading.find(options, quiet, machine.context()))
         machine.push(f"{machine.remote.root}/data")
+
+    def pod_restores(self, machine):
+        """A reader restores the folder, or what its channel lists; what it calls signed, honest machines have made."""
+        root = machine.remote.root
+        reader = next(reader for reader, of, _ in self.readers if of == root)
+        self.number += 1
+        to = self.folder / f"restored-{self.number}"
+        channel = self.chance.choice([None, None, "data"])
+        report = reader.restore(f"{root}/data", to, channel=channel)
+        lying = {path.relative_to(to).as_posix(): path.read_bytes() for path in to.rglob("*") if path.is_file()}
+        believed = {
+            f"data/{path}": content_hash(data) for path, data in lying.items() if path not in report.unsigned_files
+        }
+        if report.verified_by and (foreign := believed.items() - self.made[root]):
+            self.problems.append(f"{root} was restored as signed, and nobody made {sorted(p for p, _ in foreign)}")
 
     def migrate(self, machine):
         layout = Layout(machine.remote.root.strip("/"))
