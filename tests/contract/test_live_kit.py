@@ -209,7 +209,7 @@ def test_what_could_not_be_cleaned_up_is_said(run, dropbox, capsys):
     refused = {"fault": "error", "tags": ["path_write", "no_write_permission"]}
     dropbox.faults(
         {"route": "files/delete_v2", "path": "/Scratch", **refused},
-        {"route": "auth/token/revoke", "fault": "server_error", "status": 409},
+        {"route": "auth/token/revoke", "fault": "server_error", "status": 400},
     )
     code, report = run("--no-cassettes", "--only", "list-empty-folder")
     assert code == 1
