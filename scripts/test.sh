@@ -20,7 +20,7 @@ export PYTEST_XDIST_AUTO_NUM_WORKERS="${PYTEST_XDIST_AUTO_NUM_WORKERS:-$((2 * co
 if [ "${1:-}" = --fast ]; then
   shift
   pure=(tests/{tree,manifest,reader,signing,remote,disk,transfer,house,contract/vectors} tests/test_errors.py)
-  set -- --fast -q -n "$cores" --dist loadfile "$@" "${pure[@]}"
+  set -- --fast -q -n "$cores" --dist worksteal "$@" "${pure[@]}"
 elif [ $# -eq 0 ]; then
   # Beside the tests, which leave a core free at their begin and at their end; told of when they have ended.
   said="$(mktemp)"

@@ -184,6 +184,7 @@ FAILURES = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fails", FAILURES, ids=lambda f: f.__name__)
 def test_threat_23_a_traceback_that_shows_locals_shows_no_secret(fails, emulator, tmp_path, home):
     with shows_no_secret(__file__):

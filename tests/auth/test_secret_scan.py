@@ -138,6 +138,7 @@ ENDLESS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", sampled(ENDLESS, 16))
 def test_one_line_of_a_megabyte_takes_no_longer_than_many_lines(name):
     """In proportion: ten times as much takes about ten times as long, not a hundred times."""

@@ -100,6 +100,7 @@ def test_a_damaged_index_is_told(home, name, with_key):
     assert Store(home, with_key).get(name).reveal() == CANARY
 
 
+@pytest.mark.slow
 def test_the_passphrase_is_asked_for_once_a_process(home, name):
     from huracan_sync.auth.keystore.vault_key import KeySources
 
@@ -373,6 +374,7 @@ def test_threat_25_never_plain_text_also_when_keyrings_alt_is_installed(traps, t
     assert CANARY.encode() not in everything_below(tmp_path)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("backend", [slow(PLAIN), "keyring.backends.chainer.ChainerBackend"])
 def test_keyring_class_not_allowed_the_vault_is_taken(traps, tmp_path, with_key, backend):
     env, loaded = traps
@@ -381,6 +383,7 @@ def test_keyring_class_not_allowed_the_vault_is_taken(traps, tmp_path, with_key,
     assert CANARY.encode() not in everything_below(tmp_path)
 
 
+@pytest.mark.slow
 @needs_secret_service
 @pytest.mark.parametrize("backend", [PLAIN, slow("keyring.backends.chainer.ChainerBackend")])
 def test_chainer_whose_first_member_is_not_allowed_the_allowed_one_is_taken(traps, tmp_path, desktop, backend):

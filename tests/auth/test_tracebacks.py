@@ -64,6 +64,7 @@ def test_threat_23_ctrl_c_in_the_middle_of_a_call(remote, token, act, monkeypatc
         act(remote)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fault", ["reset", "expired_access_token", "invalid_access_token"])
 def test_a_pasted_token_that_is_refused(dropbox, token, home, monkeypatch, fault):
     for name, value in dropbox.env(home).items():

@@ -146,6 +146,7 @@ def test_32_letters_are_a_passphrase_not_a_key():
     assert find_key({"HURACAN_VAULT_KEY": "correct horse battery staple 123"}).is_passphrase
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", ["false", "no-such-program", "true", "", "yes"])
 def test_command_that_gives_no_key(command):
     if not command:

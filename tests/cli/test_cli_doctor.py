@@ -154,6 +154,7 @@ def engine_in_an_app_folder(machine):
     assert machine.run("push", source, "/Runpodhuracan/data")[0] == 0
 
 
+@pytest.mark.slow
 def test_hamilton_sees_the_whole_dropbox_and_the_engine_its_folder(machine):
     engine_in_an_app_folder(machine)
     log_in(machine, "--read-only", app_key=machine.dropbox.read_only_app_key)

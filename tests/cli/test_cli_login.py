@@ -109,6 +109,7 @@ def test_a_reader_by_a_key_of_its_own(machine):
 # ---- as a script --------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_script_says_whom_it_expects(machine):
     mine = ["authorize", "--app-key", machine.dropbox.app_key, "--json"]
     code, out, err = machine.run(*mine)
@@ -197,6 +198,7 @@ def test_options_that_cannot_be(machine, options):
     assert machine.run("authorize", *options)[0] == 2
 
 
+@pytest.mark.slow
 def test_out(machine):
     assert machine.run("logout")[1] == "nobody was logged in under profile engine\n"
     expected = ["--expect-account", machine.dropbox.account_id]

@@ -251,6 +251,7 @@ NONE_LEFT = "echo 0 > /proc/sys/user/max_inotify_instances"
 SAYS = "from huracan_sync.cli.doctor_checks import check_disk_events; c = check_disk_events(); print(c.verdict, c.says)"
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not shutil.which("unshare"), reason="needs unshare")
 def test_disk_events_when_others_have_taken_every_instance():
     """In a user namespace, which has a limit of its own."""

@@ -393,6 +393,7 @@ def test_a_run_signs_what_hamilton_reads_and_he_verifies_it(machine):
     assert machine.command("verify", f"{APP}/data/candles", "--channel", "candles", **key)[0] == 0
 
 
+@pytest.mark.slow
 def test_restore_leaves_out_candles_of_1970_where_that_is_asked(machine):
     divided = {"start": 1_700_000_000, "step": 60}
     at = f"{APP}/data/candles/BTCUSDT"

@@ -26,6 +26,7 @@ def hamilton(dropbox, tmp_path, publisher):
     return trading(dropbox, tmp_path / "hamilton", publisher)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGTERM, slow(signal.SIGINT)])
 def test_each_set_is_told_of_until_a_signal_comes(publisher, hamilton, tmp_path, number):
     src = write(tmp_path / "src", SET)

@@ -43,6 +43,7 @@ def say(engine, tmp_path):
     return run
 
 
+@pytest.mark.slow
 def test_names_in_dropbox(engine, say, dropbox, tmp_path):
     thief = Client(dropbox.url, dropbox.token(WRITE)["access_token"])
     put = [name for name in NAMES if thief.upload(f"{FOLDER}/{name}", b"1", mode="overwrite")[0] == 200]
@@ -68,6 +69,7 @@ def test_names_in_dropbox(engine, say, dropbox, tmp_path):
         say("cat", f"{FOLDER}/{name}/none")
 
 
+@pytest.mark.slow
 def test_names_on_this_disk(engine, say, tmp_path):
     here = tmp_path / "here"
     (here / "sub\x1b[1m").mkdir(parents=True)

@@ -44,6 +44,7 @@ def put_a_head_of_tomorrow(machine, signers, channel):
     return made
 
 
+@pytest.mark.slow
 def test_a_head_from_the_future_is_left_behind_by_a_new_epoch(dropbox, tmp_path):
     engine = publishing(dropbox, tmp_path / "engine")
     thief = Machine(dropbox, tmp_path / "thief", root=ROOT, clock=time.time)

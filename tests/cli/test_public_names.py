@@ -136,6 +136,7 @@ def test_lost_state_stops_everything_until_a_person_says_where_to_go_on(deed, pu
     assert hamilton.python(READS)["sequence"] == 3
 
 
+@pytest.mark.slow
 def test_half_of_a_set_is_invisible(publisher, hamilton, dropbox, tmp_path):
     """The publisher is killed before its commit; he reads the set before, and the next run finishes."""
     src = write(tmp_path / "src", SET)

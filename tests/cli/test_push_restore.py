@@ -195,6 +195,7 @@ def test_wrong_usage_is_one_document_too(machine, words):
     assert machine.run(*words)[:2] == (2, "")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("nowhere", ["2>&-", "2>/dev/full"])
 def test_whoever_does_not_listen_ends_nothing(machine, nowhere):
     """The disk of a log may be full; that is no reason not to restore."""
@@ -206,6 +207,7 @@ def test_whoever_does_not_listen_ends_nothing(machine, nowhere):
     assert json.loads(done.stdout)["uploaded"] == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("json_", [[], ["--json"]])
 def test_a_full_disk_under_the_answer_is_no_bug_of_ours(machine, json_):
     machine.write(x=b"1")
@@ -256,6 +258,7 @@ def test_a_bandwidth_limit_is_kept(machine):
     assert time.monotonic() - began > 1.5
 
 
+@pytest.mark.slow
 def test_waits_are_told(machine):
     machine.write(x=b"1")
     machine.dropbox.faults({"route": "files/list_folder", "nth": 1, "fault": "rate_limited", "retry_after": 0})

@@ -102,6 +102,7 @@ def test_what_a_thread_had_open_is_closed_in_the_child_and_lives_on_in_the_paren
         assert count(file) == 3
 
 
+@pytest.mark.slow
 def test_forks_come_before_threads_that_never_rest(file):
     """Counted in the child, which has the numbers of the moment of the fork."""
     done = [0, 0, 0]
@@ -242,6 +243,7 @@ def test_a_child_whose_fork_did_not_wait_to_the_end_is_refused(file):
     assert forked(lambda: count(file) == 2)
 
 
+@pytest.mark.slow
 def test_a_child_of_a_child_and_one_of_a_thread(file):
     def work(begun, over):
         with opened(file) as db:

@@ -90,6 +90,7 @@ def test_what_a_killed_emulator_left_is_removed_by_the_next(tmp_path, monkeypatc
             client(second).upload("/a", b"x")
 
 
+@pytest.mark.slow
 def test_a_port_that_is_taken(dropbox):
     done = subprocess.run(
         [*COMMAND, "--port", dropbox.url.rpartition(":")[2]], capture_output=True, text=True, check=False
@@ -145,6 +146,7 @@ def test_the_emulator_runs_alone(tmp_path):
     assert "requirements/runtime.txt" in refused.stderr
 
 
+@pytest.mark.slow
 def test_beyond_this_machine_it_warns_and_serves_any_name():
     command = [*COMMAND, "--host", "0.0.0.0"]  # noqa: S104
     pipe = subprocess.PIPE

@@ -269,6 +269,7 @@ def remember(served, status, answered, said):
 QUIET = {"deadline": None, "suppress_health_check": list(HealthCheck), "database": None}
 
 
+@pytest.mark.slow
 @settings(max_examples=80, derandomize=True, **QUIET)
 @given(CALLS, ODD_HEADERS, QUERIES)
 def test_no_argument_brings_more_than_a_refusal(served, call, headers, query):

@@ -10,6 +10,7 @@ from emulator_client import Client
 from huracan_sync.emulator.running import Emulator
 
 
+@pytest.mark.slow
 def test_everything_outlives_a_kill(tmp_path):
     large = os.urandom(5_000_000)
     with Emulator.start("--data", str(tmp_path)) as first:

@@ -55,6 +55,7 @@ def test_who_writes_headers_slowly_is_cut_off(dropbox):
     assert client(dropbox).rpc("check/user", {})[0] == 200
 
 
+@pytest.mark.slow
 def test_a_slow_body_and_an_idle_connection_are_not_cut_off(dropbox):
     me = client(dropbox)
     dropbox.config(header_timeout_s=0.2)
@@ -74,6 +75,7 @@ def test_a_slow_body_and_an_idle_connection_are_not_cut_off(dropbox):
             time.sleep(0.4)
 
 
+@pytest.mark.slow
 def test_connections_beyond_the_limit_are_closed():
     with Emulator.start("--port", "0") as emulator:
         most = 5

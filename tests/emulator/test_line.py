@@ -27,6 +27,7 @@ def timed(call):
     return time.monotonic() - began
 
 
+@pytest.mark.slow
 def test_latency_is_added_once_and_to_all_alike(dropbox):
     me = client(dropbox)
     dropbox.config(latency_ms=400)
@@ -199,6 +200,7 @@ def test_a_body_that_breaks_off_changes_nothing(dropbox):
     assert me.ls()[0] == []
 
 
+@pytest.mark.slow
 def test_tls_with_an_authority_of_its_own(tmp_path):
     with Emulator.start("--tls", str(tmp_path)) as emulator, ExitStack() as stack:
         assert emulator.ca == str(tmp_path / "ca.pem")

@@ -228,6 +228,7 @@ def promote_quietly(machine, sync, symbol):
     return any(done)
 
 
+@pytest.mark.slow
 def test_many_workers_promote_at_once_and_none_is_lost(machine, hamilton):
     syncs = [machine.sync() for _ in range(4)]
     symbols = [f"C{n}/USDT" for n in range(12)]

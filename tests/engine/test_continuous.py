@@ -101,6 +101,7 @@ def test_a_change_of_each_watched_kind_is_in_dropbox_long_before_its_interval(ma
     assert {"coin_data_synced_immediately", "recent_coin_data_synced"} <= names
 
 
+@pytest.mark.slow
 def test_a_half_written_candle_waits_and_then_goes(machine, sync):
     path = machine.work / "data/candles/BTC" / SPOT
     first = write_candle(path)
@@ -115,6 +116,7 @@ def test_a_half_written_candle_waits_and_then_goes(machine, sync):
     until(lambda: machine.stranger.read(there) == whole)
 
 
+@pytest.mark.slow
 def test_candles_are_restored_before_any_is_pushed(machine, sync):
     machine.stranger.write(f"{APP}/data/candles/BTCUSDT/{SPOT}", write_candle(machine.work / "x.parquet", rows=40))
     machine.clear_log()
@@ -158,6 +160,7 @@ def test_each_kind_counts_its_own_bytes(machine, sync):
     assert (sent["models"], sent["logs"], sent["exports"]) == (9_000_000, 10_000, 5_000)
 
 
+@pytest.mark.slow
 def test_second_long_loops_over_unchanged_data_send_nothing(machine, sync):
     machine.write({f"logs/{n}.log": 500 for n in range(20)} | {f"models/{n}.bin": 500 for n in range(5)})
     sync.sync_all()

@@ -30,6 +30,7 @@ HOW = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", HOW)
 def test_uploads_at_the_end_of_a_program_arrive(machine, how):
     machine.write({f"logs/{n}.log": f"{n}" for n in range(30)} | {"big.bin": noise("big", 20_000_000)})

@@ -25,6 +25,7 @@ def contents(machine):
     return [write_candle(machine.work / "x.parquet", rows=50 - n, seed=n) for n in range(4)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("newest", PLACES)
 def test_the_newest_copy_is_read_whatever_place_is_asked_for(machine, contents, newest):
     order = [place for place in PLACES if place != newest] + [newest]

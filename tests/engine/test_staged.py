@@ -290,6 +290,7 @@ def train(grant, coin):
         return sync.receipts()
 
 
+@pytest.mark.slow
 def test_workers_are_processes(machine, driver, monkeypatch):
     prepare(machine)
     monkeypatch.chdir(machine.work)

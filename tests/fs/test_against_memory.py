@@ -206,6 +206,7 @@ def run(emulator, examples, steps):
     return taken["steps"]
 
 
+@pytest.mark.slow
 def test_it_does_what_memory_does(dropbox, environment):
     run(dropbox, examples=6, steps=20)
 

@@ -284,6 +284,7 @@ def test_a_column_of_a_file_costs_three_requests(dropbox_fs, requests):
     assert count.total == 0
 
 
+@pytest.mark.slow
 def test_a_file_read_in_order_is_read_ahead(dropbox_fs, requests):
     data = content(40 * MIB)
     dropbox_fs.pipe("/long", data)

@@ -146,6 +146,7 @@ def logged_in_here(dropbox, environment, tmp_path, monkeypatch):
     monkeypatch.setenv("HURACAN_APP_KEY", grant["app_key"])
 
 
+@pytest.mark.slow
 def test_a_process_killed_while_it_writes_leaves_nothing(dropbox_fs, logged_in_here):
     context = warm.context()
     ready = context.Event()

@@ -239,6 +239,7 @@ def _size(fs, results):
     results.put((fs.find("/"), fs.cat("/models/BTC.bin")))
 
 
+@pytest.mark.slow
 def test_a_worker_process_reads_it(engine, fs):
     fs.find("/")
     context = warm.context()

@@ -70,6 +70,7 @@ def column(fs, folder):
     return table["close"].to_pylist(), spent.bytes_received, spent.requests
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("engine", [(FILES, PUSHED), (FILES, STAGED)], indirect=True, ids=[PUSHED, STAGED])
 def test_it_costs_at_most_a_quarter_more_bytes(verified, dropbox, environment, engine):
     plain = DropboxFileSystem(token=dropbox.token()["access_token"], skip_instance_cache=True)

@@ -5,6 +5,7 @@ Somebody: an `except`, a question of its type, a table of classes, or another an
 
 import ast
 
+import pytest
 from package_source import of_today
 
 from huracan_sync import errors
@@ -62,6 +63,7 @@ def test_there_are_few():
     assert len(classes(PACKAGE)) <= MOST
 
 
+@pytest.mark.slow
 def test_one_that_nobody_asks_for_is_told():
     package = PACKAGE.with_added(
         "disk/scan.py", "class Torn(LocalFailure):\n    pass\ndef f() -> Torn:\n    raise Torn('x')"

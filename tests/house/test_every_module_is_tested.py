@@ -124,6 +124,7 @@ def test_no_two_files_of_tests_have_one_name():
     assert twice([*paths, ROOT / "tests" / "elsewhere" / "test_sizes.py"]) == {"test_sizes.py"}
 
 
+@pytest.mark.slow
 def test_a_new_module_without_tests_is_told():
     package = PACKAGE.with_added("disk/thing.py", "def f(x):\n    return 1 if x else 2")
     assert "disk.thing" in untested(package, of_the_tests())

@@ -70,6 +70,7 @@ class Storm:
         return {file.name: file.read_text() for file in back.iterdir()} == files
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("forks", [12, pytest.param(200, marks=pytest.mark.slow)])
 def test_children_that_are_forked_in_the_middle_of_everything(world, tmp_path, forks):
     with Storm(world, tmp_path / "storm") as storm:

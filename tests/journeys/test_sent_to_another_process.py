@@ -25,6 +25,7 @@ def far(work):
     return json.loads(done.stdout.decode().splitlines()[-1])
 
 
+@pytest.mark.slow
 def test_a_function_that_closes_over_the_package(logged_in):
     def work():
         remote = huracan_sync.connect()
@@ -36,6 +37,7 @@ def test_a_function_that_closes_over_the_package(logged_in):
     assert logged_in.stranger.paths() == ["/R/logs/a.log", "/Runpodhuracan/a.txt"]
 
 
+@pytest.mark.slow
 def test_the_engine_s_object_and_the_filesystem(logged_in):
     sync, fs = DropboxSync(), DropboxFileSystem(skip_instance_cache=True)
 
@@ -50,6 +52,7 @@ def test_the_engine_s_object_and_the_filesystem(logged_in):
     assert logged_in.stranger.read("/R/b.txt") == b"opened there"
 
 
+@pytest.mark.slow
 def test_hamilton_opens_itself_there_and_what_cannot_says_what_to_do(dropbox, tmp_path, logged_in, monkeypatch):
     publisher = Publisher(dropbox, tmp_path / "publisher", clock=time.time)
     publisher.roots().begin()

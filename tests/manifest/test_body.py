@@ -260,6 +260,7 @@ def test_every_truncation_and_every_bit_is_refused():
             read(BODY, fetch=lambda sha256, length, data=data: bytes(data))
 
 
+@pytest.mark.slow
 def test_of_a_signed_body_with_a_bit_wrong_only_refusals_escape():
     """Where the hash was made to fit, the frame and the fields must hold by themselves."""
     refused = 0
@@ -324,6 +325,7 @@ def sharded():
 WIDE_POLICY = policy("candles")
 
 
+@pytest.mark.slow
 @pytest.mark.wide
 def test_many_entries_are_a_body_of_shards():
     assert read(sharded(), "candles", rules=WIDE_POLICY) == by_path(of_many())

@@ -52,6 +52,7 @@ def test_what_nobody_who_counts_has_signed_is_not(who, channel, rules, refusal):
         head_history.past(signed_files.sign_head(OLD, [who]), trust=rules, channel=channel)
 
 
+@pytest.mark.slow
 @pytest.mark.wide
 def test_where_a_list_leads_is_told_before_it_is_read():
     whole = body_writer.encode("champions", [item("a", b"1")])

@@ -71,6 +71,7 @@ def changed(items, folder, chance):
     return [kept[path] for path in sorted(kept)]
 
 
+@pytest.mark.slow
 @pytest.mark.wide
 @pytest.mark.parametrize("seed", [*range(8), *map(slow, range(8, 40))])
 def test_a_change_in_a_large_folder_sends_no_shard_of_others(seed):

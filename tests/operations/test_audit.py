@@ -204,6 +204,7 @@ def test_a_copy_is_audited_offline(published, dropbox, tmp_path):
         audit_copy(tmp_path, published.home, "champions")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("every", [7, slow(1)])
 def test_every_bit_of_a_copy_of_the_log(published, tmp_path, every):
     copy = copied(published, tmp_path / "copy")

@@ -78,6 +78,7 @@ def test_workers_push_and_restore_everything(driver, tmp_path, pool):
     executor.shutdown()
 
 
+@pytest.mark.slow
 def test_bytes_travel_with_the_workers_and_the_driver_only_commits(dropbox, driver):
     before = driver.remote.wire.meter.read().bytes_sent
     with ThreadPoolExecutor(2) as pool:
@@ -102,6 +103,7 @@ class Rewriting(ThreadPoolExecutor):
         return super().submit(work, *args)
 
 
+@pytest.mark.slow
 def test_a_file_that_changed_since_the_driver_saw_it_is_sent_by_the_driver(driver):
     def change():
         (driver.src / "empty").write_bytes(b"not any more")
@@ -142,6 +144,7 @@ def test_what_a_dead_worker_had_fails_and_is_done_by_the_next_run(driver, tmp_pa
     assert tree(target) == tree(driver.src)
 
 
+@pytest.mark.slow
 def test_a_conflict_stays_one(dropbox, driver, tmp_path):
     with ThreadPoolExecutor(2) as pool:
         assert pushed(driver, pool).failed == []
@@ -159,6 +162,7 @@ def test_a_conflict_stays_one(dropbox, driver, tmp_path):
     assert (driver.src / "deep/000.bin").read_bytes() == b"work that was not pushed"
 
 
+@pytest.mark.slow
 def test_what_is_no_executor_and_who_cannot_lend(dropbox, driver, tmp_path):
     with pytest.raises(errors.UsageError, match="neither `submit` nor `map`"):
         pushed(driver, object())

@@ -55,6 +55,7 @@ def test_neither_push_nor_restore_takes_a_hundred_mebibytes(dropbox, tmp_path, c
     assert sum(path.stat().st_size for path in dst.iterdir()) == count * size
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="the peak is asked of Linux")
 def test_nor_do_the_larger_parts_of_a_file_of_many_gibibytes_beside_others(dropbox, tmp_path):
     machine = Commands(dropbox, tmp_path / "machine")

@@ -89,6 +89,7 @@ def test_request_budgets(world, files, requests):
     assert not files or same(world)
 
 
+@pytest.mark.slow
 def test_a_few_of_many_are_not_fetched_as_a_zip(world):
     world.write({f"d/f{n}": 100_000 for n in range(200)})
     world.push()
@@ -276,6 +277,7 @@ def test_damage_never_lands(world, fault, files):
     assert same(world)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fault", [{"fault": "truncate", "fraction": 0.7}, slow({"fault": "wrong_length"})])
 def test_a_body_that_breaks_off_costs_a_block(world, fault):
     world.write({"large": 60 * MIB})
@@ -495,6 +497,7 @@ def snapshot(world):
     return Snapshot(entries, blocks, 7)
 
 
+@pytest.mark.slow
 def test_a_snapshot_comes_back_although_dropbox_moved_on(world):
     world.write({"x": b"1", "y": b"1", "large": 20 * MIB})
     world.push()

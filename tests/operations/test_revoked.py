@@ -118,6 +118,7 @@ def test_it_costs_no_request_where_nothing_was_revoked_since(publisher, stolen, 
     assert after <= before
 
 
+@pytest.mark.slow
 def test_a_machine_from_which_the_revocation_is_hidden_leads_no_reader_astray_who_knows_of_it(
     publisher, stolen, dropbox, tmp_path, clock, hamilton
 ):

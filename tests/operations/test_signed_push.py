@@ -116,6 +116,7 @@ def test_keys_that_come_later_sign_what_lies_there(publisher, hamilton):
     assert set(entries(hamilton)[1]) == {"data/a"}
 
 
+@pytest.mark.slow
 def test_a_large_file_is_signed_with_its_blocks_and_read_once(publisher, hamilton):
     publisher.write({"large.bin": 21 * MIB, "middle.bin": 6 * MIB, "small.bin": 100})
     publisher.push()

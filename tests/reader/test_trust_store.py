@@ -305,6 +305,7 @@ def climb(home, count):
                 break
 
 
+@pytest.mark.slow
 def test_four_processes_climb_without_losing_a_step(seen, tmp_path):
     context = warm.context()
     workers = [context.Process(target=climb, args=(str(tmp_path), 10)) for _ in range(4)]

@@ -292,6 +292,7 @@ def streamed(world):
 LEAVED = bytes(range(251)) * 40_000  # 9.6 MiB: 154 leaves, three blocks
 
 
+@pytest.mark.slow
 def test_a_few_bytes_take_the_leaves_they_lie_in(tmp_path):
     world = World(tmp_path, keep_set=0)
     place = with_leaves(world, "large.bin", LEAVED)

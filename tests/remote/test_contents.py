@@ -101,6 +101,7 @@ class Dropbox:
         self.told.append(f"-{path}")
 
 
+@pytest.mark.slow
 @pytest.mark.wide
 @pytest.mark.wide
 @given(
@@ -128,6 +129,7 @@ def _implied(word: str, told: list[str]) -> bool:
     return told.count(word) == 1 and following == [f"+{word[1:]}"]
 
 
+@pytest.mark.slow
 @pytest.mark.wide
 @pytest.mark.wide
 @given(st.sets(PATHS), st.sets(PATHS), st.sets(PATHS), st.sets(PATHS))

@@ -183,6 +183,7 @@ def test_an_impostor_is_terminal(stranger):
     assert caught.value.retryable is False
 
 
+@pytest.mark.slow
 def test_who_is_vouched_for_by_another_of_the_bundle_is_believed_too(stranger, tmp_path, monkeypatch):
     """Few certificates are taken in at first; they are a part of those that count, and not a wider one."""
     url, cert = stranger

@@ -53,6 +53,7 @@ def test_a_push_signs_and_stores_the_table(publisher, hamilton, tables, size):
     assert item(hamilton, "data", "data/a.log").leaves == b""
 
 
+@pytest.mark.slow
 def test_of_one_file_it_is_one_request_and_of_many_three(publisher, tables):
     publisher.write({"a.safetensors": tensors("a", 2 * MIB)})
     publisher.push()
@@ -106,6 +107,7 @@ def changed_receipts(data, key, **changes):
     return form.encode(receipts.service, receipts.account, [replace(receipts.files[0], **changes)], key)
 
 
+@pytest.mark.slow
 def test_what_workers_staged_gets_the_table_and_costs_no_request_more_than_a_push(driver, tmp_path):
     made = {f"{n}.safetensors": tensors(n, size) for n, size in enumerate((2 * MIB, 9 * MIB + 5, MIB // 2))}
     for name, data in made.items():

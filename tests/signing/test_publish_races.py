@@ -37,6 +37,7 @@ def said(result):
     return " ".join(line for lines in result[0].values() for line in lines)
 
 
+@pytest.mark.slow
 @pytest.mark.wide
 @pytest.mark.parametrize("count", [30, slow(400)])
 def test_no_schedule_loses_repeats_or_undoes_anything(count):

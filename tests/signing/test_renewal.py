@@ -13,6 +13,7 @@ def versions(machine):
     return trust.open(machine.roots().store.load().trust).version
 
 
+@pytest.mark.slow
 def test_months_of_pushes_need_no_person(publisher, hamilton, clock):
     for week in range(9):
         publisher.write({"a": b"%d" % week})

@@ -421,6 +421,7 @@ def test_what_others_have_published_is_listed_only_if_it_can_be_had(world):
     assert [step.items for step in world.of(transaction_steps.Lost)] == [(item("a", "2"),)]  # nothing else is asked for
 
 
+@pytest.mark.slow
 @pytest.mark.wide
 def test_a_large_list_of_others_is_read_shard_by_shard(world):
     many = [item(f"data/{number:05}") for number in range(50_001)]

@@ -158,6 +158,7 @@ def revoke(machine, key):
     )
 
 
+@pytest.mark.slow
 def test_a_revocation_is_learned_ten_minutes_later_at_most_and_readers_know_before(publisher, pod, hamilton, clock):
     pod.write({"a": b"1"})
     pod.push()

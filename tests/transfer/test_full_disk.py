@@ -82,6 +82,7 @@ def test_full_in_the_middle_of_a_large_file(world, small_disk):
     assert (small_disk / "x").read_bytes() == (world.src / "x").read_bytes()
 
 
+@pytest.mark.slow
 def test_no_room_for_a_zip_beside_the_journal(world, small_disk):
     """Only while it is unpacked does it need room there; one by one the files need none."""
     world.write({f"{n}": 2_000_000 for n in range(10)})

@@ -2,9 +2,12 @@
 
 import threading
 
+import pytest
+
 from huracan_sync.transfer.journal import Journal
 
 
+@pytest.mark.slow
 def test_many_may_make_it_at_once(tmp_path):
     for round_ in range(15):
         home, failures, gate = tmp_path / str(round_), [], threading.Barrier(12)

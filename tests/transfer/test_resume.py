@@ -19,6 +19,7 @@ def cut(world, size, **options):
         world.push(monitor=KilledAfter(size), remote=world.connect(), **options)
 
 
+@pytest.mark.slow
 def test_a_cut_upload_goes_on_at_the_part(world):
     world.write({"x": 60 * MIB})
     cut(world, 28 * MIB)

@@ -20,6 +20,7 @@ def appends(world):
     return world.dropbox.log()["requests"]["files/upload_session/append_v2"]
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("slow_connections")
 @pytest.mark.parametrize(("size", "calls"), [(64 * MIB, 15), (60 * MIB + 7, 15), (41 * MIB, 11)])
 def test_the_halves_of_a_part_arrive_as_one(world, size, calls):
@@ -31,6 +32,7 @@ def test_the_halves_of_a_part_arrive_as_one(world, size, calls):
     assert appends(world) == calls  # two for each part of 8 MiB but the last, which closes
 
 
+@pytest.mark.slow
 def test_a_file_of_many_parts_has_larger_ones(world, monkeypatch):
     monkeypatch.setattr(ConnectionPace, "is_slow", False)
     monkeypatch.setattr(session_parts, "PARTS", 2)
@@ -40,6 +42,7 @@ def test_a_file_of_many_parts_has_larger_ones(world, monkeypatch):
     assert appends(world) == 4 + 2
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("slow_connections")
 def test_a_large_part_goes_in_as_many_pieces_as_several_small_ones(world, monkeypatch):
     monkeypatch.setattr(session_parts, "PARTS", 2)

@@ -112,6 +112,7 @@ def test_hints_name_what_helps(world):
     assert {failure.path for failure in world.push(delete=True, overwrite=True).failed} == {"a", "c/d"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [0, 5])
 def test_a_large_file_that_shrinks_is_sent_as_a_small_one(world, monkeypatch, size):
     world.write({"x": 20 * MIB})

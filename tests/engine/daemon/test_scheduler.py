@@ -140,6 +140,7 @@ def test_no_interval_no_task(interval):
     assert loops.stop()
 
 
+@pytest.mark.slow
 def test_a_failing_task_stops_no_other_and_is_tried_again(started, rests, monkeypatch):
     monkeypatch.setattr(scheduler, "FIRST_RETRY_S", 0.2)
     bad = Doing("bad", 3600, [Unreachable("no network"), ValueError("a bug"), Unreachable("no network")])
@@ -363,6 +364,7 @@ def test_who_cannot_see_looks_more_often(started, folder, monkeypatch, watches):
     assert len(other.done) == 1  # it has no folders to look at
 
 
+@pytest.mark.slow
 def test_who_sees_again_takes_his_time(started, folder, monkeypatch, rests):
     import watchfiles
 
