@@ -242,7 +242,7 @@ class Conflict(HuracanError):
 
 
 class PathRefused(HuracanError):
-    """Dropbox does not do this at one path, whoever asks: the fact `tags` says why. The others go on."""
+    """Dropbox refuses this at one path to everybody: the fact `tags` says why. The others go on."""
 
 
 class NotFound(HuracanError):
@@ -288,7 +288,7 @@ class FileChanged(LocalFailure):
 
 
 class LeftOut(LocalFailure):
-    """A file arrived whole and was not put in its place, because whoever asked for it did not want it like this."""
+    """A file arrived whole and was not put in its place, because the caller's own check did not accept it."""
 
     default_hint = "it lies in Dropbox as before; restore it without the option that leaves it out"
 

@@ -2,7 +2,7 @@
 
     python scripts/live.py --app-key K --folder /scratch
 
-For whoever has an account and an app (App Console; "App folder" is enough) with the scopes account_info.read,
+For people who have an account and an app (App Console; "App folder" is enough) with the scopes account_info.read,
 files.metadata.read, files.content.read and files.content.write. One command
 
  1. asks for consent and logs in (a second time for the recording of a login),

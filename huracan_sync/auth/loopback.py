@@ -131,7 +131,7 @@ class LoopbackListener:
             self._drop(next(iter(callers.values())), ready, callers)
         connection.setblocking(False)
         # Closing drops the connection at once. A polite close would keep the port in TIME_WAIT, and without
-        # SO_REUSEADDR the next login could not have it; so whoever was answered is left to hang up first.
+        # SO_REUSEADDR the next login could not have it; so the browser is left to hang up first.
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         callers[connection] = _Caller(connection, self._clock() + _CALLER_S)
         ready.register(connection, selectors.EVENT_READ)

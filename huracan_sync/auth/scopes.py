@@ -1,7 +1,7 @@
 """Who may do what: the scopes a profile asks for, and how what was granted is judged. Pure.
 
 The order that keeps a reader a reader: needed <= granted <= asked. Wider than asked is refused, also when it would be
-convenient: whoever holds the token could then write.
+convenient: anybody with the token could then write.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 Each check is a function from facts to a `Check`; those that must look at the disk, the keyring or the network say so by
 their arguments. Nothing is written, here or remotely. What needs the API (is the root visible, how full is it) is asked
-by whoever can and handed in.
+by the caller and handed in.
 """
 
 from __future__ import annotations
@@ -176,7 +176,7 @@ def check_reader(credentials: Credentials, wire: Wire) -> Check | None:
     """Whether the token that was delivered to a reader could write if somebody asked it to; None where none was.
 
     What `authorize --read-only` stores was judged when it was granted. A delivered token does not say what it may do,
-    and whoever reads it from the reader's machine may ask for everything: so it is asked here, once.
+    and somebody who takes it from the reader's machine may ask for everything: so it is asked here, once.
     """
     credential = credentials.load()
     if credential.login is not None or not credential.profile.read_only:

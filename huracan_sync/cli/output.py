@@ -49,7 +49,7 @@ def _answer(*lines: str) -> None:
     """Lines on stdout.
 
     Raises:
-        BrokenPipeError: whoever read it is gone.
+        BrokenPipeError: the reading end is closed.
         LocalFailure: it takes no more.
     """
     try:
@@ -89,7 +89,7 @@ def moment(at_ms: float) -> str:
 
 
 _ACTING = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]")
-"""What a terminal acts on, or shows as nothing: a name may hold it, whoever chose the name."""
+"""What a terminal acts on, or shows as nothing: a name may hold it."""
 
 
 def harmless(text: str) -> str:
@@ -134,7 +134,7 @@ class Output:
     def secret(self, document: Mapping[str, Any], words: str) -> None:
         """A secret that was asked for by name: the only text on stdout that is not redacted.
 
-        It is flushed at once: whoever made the secret withdraws it when nobody takes it.
+        It is flushed at once: the caller withdraws the secret when nobody takes it.
         """
         print(as_json(document) if self.as_json else words, flush=True)
 

@@ -170,7 +170,7 @@ def _run(options: argparse.Namespace, env: Environment, output: Output) -> int:
         output.error(error)
         return exit_code(error)
     except BrokenPipeError:
-        # Whoever read our output is gone; there is nobody left to tell.
+        # The reader of our output is gone; there is nobody left to tell.
         give_up_stdout()
         return FAILURES
     except OSError as error:
@@ -208,7 +208,7 @@ def _hint(error: HuracanError, options: argparse.Namespace, invocation: Invocati
         # This is Hamilton's machine: nothing advises a writing login on it.
         return f"only profile {invocation.only_reader} is logged in here, to read; write from the engine's machine"
     if isinstance(error, MissingScope) and reader:
-        # Nobody is told to give a reader more: whoever takes its login from its machine could write, too.
+        # Nobody is told to give a reader more: a thief who takes its login from its machine could write, too.
         return f"profile {reader} is meant to read only; write from the engine's machine"
     if isinstance(error, NoCredentials) and not reader and {options.verb, getattr(options, "what", "")} & _OF_READERS:
         return f"{error.hint}; on a machine that only reads, `huracan-sync authorize --read-only`"

@@ -1,7 +1,7 @@
 """A mark on a file of this disk: its content came from Dropbox, and nobody had signed it.
 
 The journal remembers the same; a machine that lost its state folder and kept its data has the mark. It names the
-content, so whoever changes the file has made another. Best effort: not every disk keeps such marks, nor every copy.
+content, so a change of the file makes it another. Best effort: not every disk keeps such marks, nor every copy.
 """
 
 from __future__ import annotations

@@ -144,8 +144,8 @@ def require_utf8() -> None:
 class _Walk:
     """One walk through a tree, folder by folder, each opened from the one above it.
 
-    Only the folders above the present one are open, and no path is resolved twice: whoever exchanges a folder for a
-    link meanwhile leads nobody out of the root.
+    Only the folders above the present one are open, and no path is resolved twice, so a folder that is exchanged for a
+    link meanwhile does not lead out of the root.
     """
 
     def __init__(

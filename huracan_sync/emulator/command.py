@@ -51,8 +51,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--host",
         default="127.0.0.1",
         metavar="ADDRESS",
-        help="listen at this address, 0.0.0.0 in a container (default: %(default)s). Whoever can reach it can use it, "
-        "control endpoints included",
+        help="listen at this address, 0.0.0.0 in a container (default: %(default)s). Anybody who can reach it can use "
+        "it, control endpoints included",
     )
     parser.add_argument(
         "--data", type=Path, metavar="DIR", help="keep everything there (default: nothing outlives the emulator)"
@@ -107,7 +107,7 @@ def run(options: argparse.Namespace) -> int:
         return 78
     if not _is_loopback(options.host):
         sys.stderr.write(
-            f"warning: whoever can reach {options.host} can use this emulator, its control endpoints included\n"
+            f"warning: anybody who can reach {options.host} can use this emulator, its control endpoints included\n"
         )
     try:
         serve(

@@ -40,7 +40,7 @@ utc_now = functools.partial(datetime.now, UTC)
 
 
 class StopSignal(threading.Event):
-    """Set by whoever wants work to end: what is under way comes to its end, nothing more is begun."""
+    """Set when work is to end: what is under way comes to its end, nothing more is begun."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -200,7 +200,7 @@ class EngineContext(msgspec.Struct, frozen=True, kw_only=True, eq=False):
         try:
             account = self.remote.place.partition("/")[2]
         except HuracanError:
-            account = ""  # nobody is logged in: whoever logs in on this machine delivers it
+            account = ""  # nobody is logged in: the next login on this machine delivers it
         return QueuedWrite(
             remote=remote,
             service=self.service,

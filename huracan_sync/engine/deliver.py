@@ -37,7 +37,7 @@ DATE_S = 2.0
 def deliver(context: EngineContext, *, at_most: int | None = None) -> int:
     """Deliver what waits, oldest first, until something says that now is not the time. How many were delivered.
 
-    Never raises: whoever calls has succeeded already, and what waits goes on waiting.
+    Never raises: the caller has succeeded already, and what waits goes on waiting.
     """
     if context.outbox.is_empty():
         return 0

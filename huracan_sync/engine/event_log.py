@@ -22,7 +22,7 @@ class EventLog:
         self._name = name
 
     def debug(self, event: str, **fields: Any) -> None:
-        """Log for whoever looks for a fault in this library."""
+        """Log for people who look for a fault in this library."""
         self._emit("debug", event, fields)
 
     def info(self, event: str, **fields: Any) -> None:

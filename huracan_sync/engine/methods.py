@@ -298,7 +298,7 @@ class EngineMethods:
     ) -> dict[str, bool]:
         """Upload the results of training one coin, to `/APP/models/training/DAY/SYMBOL/`.
 
-        The model's metadata is written only after the model: whoever finds the metadata finds both.
+        The model's metadata is written only after the model, so a reader that finds the metadata finds both.
 
         Returns:
             For every input that was given whether it is in Dropbox; `additional_<label>` for the additional ones.

@@ -174,7 +174,7 @@ class Outbox:
 
     @contextlib.contextmanager
     def _opened(self, *, make: bool = False) -> Iterator[int]:
-        """The folder as a descriptor: it may be no link, whoever exchanges it for one meanwhile.
+        """The folder as a descriptor: it may be no link, even if it is exchanged for one meanwhile.
 
         Raises:
             FileNotFoundError: there is none.

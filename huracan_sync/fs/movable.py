@@ -139,7 +139,7 @@ class MovableFileSystem(WritableFileSystem):
                     raise OSError(errno.EINVAL, "a folder cannot be moved into itself", source, None, target)
 
     def _remove_emptied(self, path1: Any) -> None:
-        """Remove what a move has left of its sources: folders in which no file lies, whoever put it there."""
+        """Remove what a move has left of its sources: folders in which no file lies."""
         for each in self._named(path1):
             if self.isdir(each) and not self.find(each):
                 relocation.remove_whatever(self.account, each)

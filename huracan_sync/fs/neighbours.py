@@ -1,4 +1,4 @@
-"""Whether whoever asks for files, or lists folders, one by one is better served with one listing of all. Pure."""
+"""Whether a caller that asks for files or folders one by one is better served with one listing of all. Pure."""
 
 from __future__ import annotations
 

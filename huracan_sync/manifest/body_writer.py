@@ -1,8 +1,8 @@
 """Writes a body: the list in pieces, each a file below `.huracan/bodies`. FORMAT.md, section 3.
 
 Where the list is cut depends on the paths alone. A folder of many entries, with all below it, has shards of its own:
-whoever changes files in it sends none but these anew, and whoever changes files elsewhere sends none of these. Within a
-folder an entry that comes or goes moves no cut but the ones beside it.
+a machine that changes files in it sends only these anew, and one that changes files elsewhere sends none of them.
+Within a folder an entry that comes or goes moves only the cuts beside it.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What a file is to whoever opens it: data only, or a program in disguise.
+"""What a file is to the program that opens it: data only, or a program in disguise.
 
 Pickle, and joblib and PyTorch files which are pickles inside, run code when they are opened. A signature says who
 made a file, not that opening it is safe, so a channel must allow these kinds by name; `champions` does not unless told

@@ -120,7 +120,7 @@ _LONGEST_HEADER = 64 * 1024
 
 
 def _numpy(_size: int, read: Read) -> None:
-    """A header as NumPy writes it, of items without objects; how many there are, the size tells whoever reads it."""
+    """A header as NumPy writes it, of items without objects; the size of the file says how many there are."""
     width = 2 if read(6, 1) == b"\x01" else 4
     length = int.from_bytes(read(8, width), "little")
     _must(length <= _LONGEST_HEADER)

@@ -81,7 +81,7 @@ class Opened(NamedTuple):
 
     head: Head
     digest: bytes
-    """SHA-256 of the payload: what the next head names as `prev`, whoever else signs this one."""
+    """SHA-256 of the payload: what the next head names as `prev`; more signatures do not change it."""
     data: bytes
     """The file without the body that it may carry."""
     signers: list[Key]

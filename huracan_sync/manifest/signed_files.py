@@ -12,7 +12,7 @@ from huracan_sync.manifest.refusals import refused
 
 
 class Signs(Protocol):
-    """Whoever can sign: `manifest.signer.Signer` where private keys may be, anything else in a test."""
+    """Anything that can sign: `manifest.signer.Signer` where private keys may be, anything else in a test."""
 
     @property
     def key_id(self) -> bytes:

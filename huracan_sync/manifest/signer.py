@@ -1,4 +1,4 @@
-"""Private keys: whoever holds a `Signer` can sign. Readers never import this page (tests/house/test_laws.py).
+"""Private keys: code that holds a `Signer` can sign. Readers never import this page (tests/house/test_laws.py).
 
 A key comes as 32 raw bytes, 64 hexadecimal digits, 44 characters of base64, or an Ed25519 private key in a PEM file
 (PKCS 8 or OpenSSH's own) that has no passphrase.

@@ -279,7 +279,7 @@ def link(trust: Trust) -> Digest:
 
 
 def digest(data: bytes) -> Digest:
-    """What tells two trust files of one version apart: the SHA-256 of the payload, whoever signed it."""
+    """What tells two trust files of one version apart: the SHA-256 of the payload, without the signatures."""
     return sshsig.sha256(unpack(FORM, data).payload)
 
 

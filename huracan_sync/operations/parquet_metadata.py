@@ -293,7 +293,7 @@ def _digest_of(files: Sequence[Synced]) -> bytes:
 
 
 def _written(root: Root, name: RelPath, content: bytes, *, like: RelPath) -> Entry:
-    """Put it beside the data, readable for whoever may read that."""
+    """Put it beside the data, with the permissions of the data."""
     folder, inner = located(root, name)
     data_folder, data = located(root, like)
     write_file(folder / inner, content, mode=(data_folder / data).stat().st_mode & 0o666)

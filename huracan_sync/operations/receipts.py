@@ -1,6 +1,6 @@
 """Receipts: what a worker has staged, as plain bytes for the driver that commits it. Pure.
 
-They are sealed (HMAC-SHA256) with a key that the driver hands out with its grants: whoever has no grant can neither
+They are sealed (HMAC-SHA256) with a key that the driver hands out with its grants: a worker without a grant can neither
 make nor change one. What a worker itself says of its files is compared with what Dropbox holds, when it is committed.
 A table of leaves can be compared with nothing, so it is taken from sealed receipts only.
 """

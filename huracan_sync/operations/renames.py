@@ -91,7 +91,7 @@ def find_renamed(pair: Pair, changes: ChangeSet, copies: tuple[Copy, ...]) -> li
         try:
             digest = hash_of(pair.disk, step.path, changes.stamps.get(fold(step.path)))
         except HuracanError:
-            continue  # whoever sends it will say why
+            continue  # the upload will say why
         source = next((item for item in sources if item.entry.content_hash == digest), None)
         if source is not None:
             matches.append(Renamed(step, source))

@@ -132,7 +132,9 @@ class Restore:
         if snapshot is not None:
             return ManifestEntries(snapshot.entries, alone=True, is_signed=snapshot.is_signed)
         if self.options.unsigned:
-            pair.monitor.note("nothing is verified: this is what lies in Dropbox, whoever put it there (--unsigned)")
+            pair.monitor.note(
+                "nothing is verified: this is what lies in Dropbox, no matter who put it there (--unsigned)"
+            )
             return None
         keys = self._context.keys
         if not (keys.exists() or keys.has_root_pin or (self._context.home / "trust").is_dir()):

@@ -16,8 +16,8 @@ from huracan_sync.tree.plan import Plan
 def without_strangers(steps: Plan, changes: ChangeSet, *, active_names: bool) -> Plan:
     """The steps without what nobody has signed and must not be put in place; `changes.refused` tells of it.
 
-    Such are files that a program would act on (whoever may write there could run commands), if they are not asked for;
-    in a folder that is signed also what our own push obeys; and files that are in the way of signed ones.
+    These are: files that a program acts on by itself, if they are not asked for (anybody who may write there could run
+    commands); in a signed folder also the files that our own push obeys; and files that are in the way of signed ones.
     """
     unsigned = [step.path for step in steps.copies if not changes.is_signed(fold(step.entry.path), step.entry)]
     if not unsigned:

@@ -3,8 +3,9 @@
     remote   newest head -> its body -> listing of the folder -> what differs       no file is downloaded
     local    the manifest kept here -> every file, hashed    -> what differs       no network
 
-Dropbox computes every file's content hash and tells it: whoever writes to the account cannot choose it. So a listing
-shows what anybody with a token has changed; to see what Dropbox itself makes up, one would have to read the bytes.
+Dropbox computes every file's content hash itself, so nobody who writes to the account can choose it. A listing
+therefore shows whatever anybody with a token has changed. It does not show what Dropbox itself might make up: that
+takes the bytes.
 """
 
 from __future__ import annotations
@@ -227,7 +228,7 @@ def verify_local(
 ) -> Verdict:
     """Compare a local folder with the signed manifest that its last push or verified restore left. No network.
 
-    Every file is read and hashed. The manifest's age does not matter; whoever signed it must still be trusted.
+    Every file is read and hashed. The manifest's age does not matter; its signer must still be trusted.
 
     Args:
         folder: the local folder.

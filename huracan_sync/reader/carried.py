@@ -17,7 +17,7 @@ MOST_CARRIED = 4 * 1024 * 1024
 
 
 class Carried(msgspec.Struct, frozen=True):
-    """The files that say what a snapshot is, as they are signed. Whoever hands them over is trusted as their source."""
+    """The files that say what a snapshot is, as they are signed. The caller is trusted as their source."""
 
     channel: str
     trust: bytes

@@ -1,9 +1,10 @@
 """The rate of calls that a server allows, learned from its refusals. Pure: the time is an argument.
 
 Until something is refused there is none. Then it is a little less than what was answered in the second before, and
-calls are spread evenly at it: whoever sends bursts is refused again and again, and waits each time. It grows slowly up
-to where it was refused last, and beyond that only when nothing has been for a minute. Who was refused before a second
-was over knows less: calls of others, or of a run before this one, may have filled it. He tries again after a few.
+calls are spread evenly at it: a client that sends bursts is refused again and again, and waits each time. The rate
+grows slowly up to where it was refused last, and beyond that only after a minute without a refusal. A refusal within
+the first second says less, because other clients or an earlier run may have used up that second: then it tries again
+after a few.
 """
 
 from __future__ import annotations

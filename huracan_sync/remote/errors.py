@@ -237,7 +237,7 @@ def _refused(route: str, tags: tuple[str, ...], last: str, summary: str) -> Hura
 
 DOWNLOAD_ZIP = "files/download_zip"
 
-_OWNER = "whoever owns that folder in Dropbox can allow it"
+_OWNER = "the owner of that folder in Dropbox can allow it"
 _OF_PATH = {
     "no_write_permission": ("Dropbox does not allow to write there", _OWNER),
     "no_permission": ("Dropbox does not allow this there", _OWNER),
@@ -248,7 +248,7 @@ _OF_PATH = {
     "unsupported_file": ("this file cannot be downloaded as it is", "export it on dropbox.com"),
     "too_large": ("the file is too large for Dropbox", "2 TB is the most that a file may hold"),
     "too_many_files": ("it holds too many files for one request", "work on the folders in it"),
-    "locked": ("somebody has locked the file in Dropbox", "whoever has locked it can unlock it there"),
+    "locked": ("somebody has locked the file in Dropbox", "the person who locked it can unlock it there"),
     "access_restricted": ("the team has restricted this", "the team's administrator can allow it"),
     "unsupported_content_type": ("Dropbox does not do this with such a file", "look at it on dropbox.com"),
     "encryption_not_supported": ("that folder takes only files that Dropbox's own apps encrypt", "use another folder"),

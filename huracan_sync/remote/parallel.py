@@ -56,7 +56,7 @@ def _done_here(work: Callable[[], T]) -> Future[T]:
     future: Future[T] = Future()
     try:
         future.set_result(work())
-    except BaseException as error:  # noqa: BLE001 - whoever asks the future gets it
+    except BaseException as error:  # noqa: BLE001 - the caller of the future gets it
         future.set_exception(error)
     return future
 

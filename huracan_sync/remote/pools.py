@@ -94,7 +94,7 @@ class Pool:
             connection.close()
 
     def _open(self, place: tuple[str, str], timeout: float) -> Connection:
-        # Named when they are used: whoever records exchanges puts classes of theirs in their place.
+        # Named when they are used: a recorder of exchanges puts its own classes in their place.
         tls = self._tls
         connection: Connection = (
             http.client.HTTPSConnection(place[1], timeout=timeout, context=tls or tls_context(None))

@@ -5,7 +5,7 @@ all succeeded, and halves when the server objects. Dropbox takes one write at a 
 here instead of being refused there. Every wait is a fact shown to the observer: who asked, and for how long.
 
 `repeat` is the one loop that makes a call again. What an answer means, and how often such a call may be made, is
-decided in `remote.errors`. Whoever calls through this loop never retries.
+decided in `remote.errors`. A caller of this loop never retries.
 """
 
 from __future__ import annotations

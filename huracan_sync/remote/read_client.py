@@ -2,7 +2,7 @@
 
 A call waits for its slot, carries a token, is judged, and is made again when that is safe. Callers never retry.
 
-`ReadOnly` knows the routes in `READS` and no other: whoever holds one cannot write, whatever its token could do.
+`ReadOnly` knows the routes in `READS` and no other: code that holds one cannot write, whatever its token could do.
 `remote.client.Remote` is the half that can.
 """
 

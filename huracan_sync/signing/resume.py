@@ -42,7 +42,7 @@ def resume(
     """The channel as it is now, with the head to go on from.
 
     A copy lies in the log before its head is put in place, and stays where somebody else was faster. So a copy above
-    the head in place is looked at again a little later: whoever is about to put it there has done so by then.
+    the head in place is looked at again a little later: a machine that is about to put it there has done so by then.
 
     Args:
         channel: its name.

@@ -1,8 +1,8 @@
 """Root ids that tell, to the machines that hold the root key, which root folder they were made for.
 
 One key may be root of several folders. A machine that remembers nothing takes the id from the trust file that its own
-key has signed; were any such file good enough, whoever may write could carry the one of production into staging, have
-a fresh machine sign staging's content under it, and carry that back. To everybody else an id is 16 bytes.
+key has signed; were any such file good enough, anybody who may write could carry the one of production into staging,
+have a fresh machine sign staging's content under it, and carry that back. To everybody else an id is 16 bytes.
 """
 
 from __future__ import annotations

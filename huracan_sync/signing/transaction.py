@@ -318,7 +318,9 @@ def _is_below(stored: StoredFile | None, made: Published, now_ms: int) -> Steps[
             above = head.linked(below.data, above.prev)
     except Refused:
         return None
-    return head.digest(above) == made.digest  # whoever may write there can pack our head anew, with another body behind
+    return (
+        head.digest(above) == made.digest
+    )  # anybody who may write there can pack our head anew, with another body behind
 
 
 # --- the content ------------------------------------------------------------------------------------------------

@@ -1,8 +1,8 @@
 """The trust files that keys of this machine began: kept here, because a root folder may not hold them yet.
 
-One folder for each root id, in it the versions from 1 on, and which root folder they were sent to. Not secret; whoever
-changes them here changes what the next root folder is given, not what anybody believes: they are signed, and read back
-by the rules.
+One folder for each root id, in it the versions from 1 on, and which root folder they were sent to. Not secret; anybody
+who changes them here changes what the next root folder is given, not what anybody believes: they are signed, and read
+back by the rules.
 """
 
 from __future__ import annotations

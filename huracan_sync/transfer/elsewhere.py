@@ -1,4 +1,4 @@
-"""What a transfer asks of whoever carries its bytes elsewhere: workers of an executor that see the same disk.
+"""What a transfer asks of those that carry its bytes elsewhere: workers of an executor that see the same disk.
 
 A share is what one worker gets at a time. The methods that do the work run on a thread of the pool and wait for the
 worker; the caller's thread alone goes on with what came of it.

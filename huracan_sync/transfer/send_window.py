@@ -1,9 +1,9 @@
 """How many parts of large files go out at once: as many as fill the link, and no more.
 
-What is under way when the power fails is sent again, so it should be little; but whoever waits for an answer before
-sending more leaves the link idle meanwhile. So a part takes up room only while its own bytes go out: when the last of
-them has left, the next part may go, and the answers come when they come. That keeps one link busy however long its
-answers take. More go out at once
+What is under way when the power fails is sent again, so it should be little; but a sender that waits for an answer
+before sending more leaves the link idle meanwhile. So a part takes up room only while its own bytes go out: when the
+last of them has left, the next part may go, and the answers come when they come. That keeps one link busy however long
+its answers take. More go out at once
 
 - where several connections together bring more bytes a second than few: when a step to more of them was worth next to
   nothing, it is taken back;

@@ -62,7 +62,7 @@ class DiskTurns:
     def __init__(self, *, clock: Callable[[], float] = time.monotonic) -> None:
         """`clock`: monotonic seconds."""
         self._clock = clock
-        self._lock = threading.Lock()  # held by whoever has the turn
+        self._lock = threading.Lock()  # held by the worker that has the turn
         self.are_over = False
         """Whether files take long here, so that nobody waits for a turn any more."""
         renewed_in_child(self)

@@ -1,7 +1,7 @@
 """Names that programs act on by themselves: a shell, an editor, `git`. Pure.
 
-Whoever may write to a Dropbox folder must not be able to run commands on the machines that restore it, so files under
-these names are restored only when they are signed, or asked for.
+Somebody who may write to a Dropbox folder must not be able to run commands on the machines that restore it, so files
+under these names are restored only when they are signed, or asked for.
 """
 
 from __future__ import annotations

@@ -28,5 +28,5 @@ Tree = Mapping[str, Entry]
 
 
 def tree(entries: Iterable[Entry]) -> dict[str, Entry]:
-    """Entries by their identity. Of twins the last stays: whoever lists a place reports its twins first."""
+    """Entries by their identity. Of twins the last stays: the caller reports twins first."""
     return {fold(entry.path): entry for entry in entries}

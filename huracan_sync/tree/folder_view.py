@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class FolderView(msgspec.Struct, frozen=True):
-    """A folder on disk whose files have other names in Dropbox. Whoever takes one works with the names over there."""
+    """A folder on disk whose files have other names in Dropbox. Code that takes one works with the names over there."""
 
     path: Path
     """The folder; absolute."""

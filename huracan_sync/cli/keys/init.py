@@ -58,7 +58,7 @@ def run(asked: Asked) -> int:
         "allowed_signers": allowed(begun.trust),
     }
     words = [
-        "the pin of this root folder, for whoever reads it:",  # first: it is what people and scripts look for
+        "the pin of this root folder, for the machines that read it:",  # first: it is what people and scripts look for
         Whole(f"  {begun.pin}"),
         "on Hamilton's machine, run:",
         Whole(f"  huracan-sync keys trust {begun.pin} --profile hamilton"),

@@ -40,7 +40,7 @@ def run(asked: Asked) -> int:
     ]
     if known is not None:
         words.append(f"version {known.version} of the trust file, until {in_words(known.expires_ms)}")
-    words += ["the pin of this root folder, for whoever reads it:", Whole(f"  {pin}")] if pin else []
+    words += ["the pin of this root folder, for the machines that read it:", Whole(f"  {pin}")] if pin else []
     words += [
         "for OpenSSH's allowed-signers file:",
         *(Whole(f"  {line}") for line in str(document["allowed_signers"]).splitlines()),

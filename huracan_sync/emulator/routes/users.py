@@ -66,13 +66,13 @@ async def get_space_usage(call: Call) -> Json:
 
 @route("check/user", arguments.ECHO, INFO)
 async def check_user(call: Call) -> Json:
-    """Return the query, to whoever has a token."""
+    """Return the query, to any client with a token."""
     return {"result": call.arg["query"]}
 
 
 @route("check/app", arguments.ECHO, None, auth="app")
 async def check_app(call: Call) -> Json:
-    """Return the query, to whoever has an app's key and secret."""
+    """Return the query, to any client with an app's key and secret."""
     return {"result": call.arg["query"]}
 
 

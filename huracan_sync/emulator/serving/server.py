@@ -120,7 +120,7 @@ def serve(
     Args:
         port: where to listen; 0 for any free port.
         data: keeps everything there across restarts; without it a private folder is used and removed at the end.
-        host: the address to listen at. Beyond loopback, whoever can reach it can use the control endpoints too.
+        host: the address to listen at. Beyond loopback, anybody who can reach it can use the control endpoints too.
         latency_ms: added to every answer.
         bandwidth_mbit: of the whole line, each way; 0 for no limit.
         tls: serve https, with certificates kept there; clients trust `ca.pem`.

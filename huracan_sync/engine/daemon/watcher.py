@@ -1,6 +1,6 @@
 """Watches folders, also those that do not exist yet, and says which files in them changed.
 
-Where the disk cannot be watched (too many watchers on this machine, a network volume), whoever asked is told to look
+Where the disk cannot be watched (too many watchers on this machine, a network volume), the caller is told to look
 at it by itself, more often than usual, until watching works.
 """
 

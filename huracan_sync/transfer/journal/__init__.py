@@ -128,7 +128,7 @@ class Journal:
                 raise sqlite3.DatabaseError(f"schema version {version}")
 
     def _put_aside(self) -> Path:
-        """Damaged or of another version: keep it for whoever wants to look, and start over."""
+        """Damaged or of another version: keep it for people who want to look, and start over."""
         aside = self._file.with_name(f"journal.db.aside-{int(self.clock())}")
         replace_file(self._file, aside)
         for suffix in ("-wal", "-shm"):
@@ -278,7 +278,7 @@ class Journal:
                 db.executemany(f"DELETE FROM {table} WHERE pair=? AND key=?", keys)  # noqa: S608 - fixed names
 
     def intend(self, pair: int, entries: Iterable[tuple[Entry, Origin]]) -> None:
-        """These contents are about to be committed: whoever finds them there later knows where they come from."""
+        """These contents are about to be committed: a later run that finds them there knows where they come from."""
         with self.transaction() as db:
             db.executemany(
                 "INSERT OR REPLACE INTO intents (pair, key, hash, origin) VALUES (?, ?, ?, ?)",

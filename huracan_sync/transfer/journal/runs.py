@@ -28,7 +28,7 @@ INSERT INTO runs VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET
 
 
 def lock_of(home: Path, pair: int) -> Path:
-    """The lock that whoever works on a pair holds."""
+    """The lock that a process holds while it works on a pair."""
     return home / "locks" / f"pair-{pair}.lock"
 
 

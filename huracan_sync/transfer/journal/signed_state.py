@@ -106,7 +106,7 @@ class SignedStates:
         return self._get("next")
 
     def intend(self, sealed: SignedState) -> None:
-        """This head is about to be committed: whoever finds it there later knows that it is ours."""
+        """This head is about to be committed: a later run that finds it there knows that it is ours."""
         with self._journal.transaction() as db:
             db.execute(
                 "INSERT INTO signed VALUES (?, ?, ?, NULL, ?) ON CONFLICT DO UPDATE SET next=excluded.next",
