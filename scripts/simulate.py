@@ -414,7 +414,7 @@ class _Worker:
         if pacing._not_before <= simulation.now:  # noqa: SLF001
             self._send(route, size, then, attempt)
             return
-        # It was told to pause meanwhile. Who keeps a steady rate lines up again.
+        # It was told to pause meanwhile. A machine that keeps a steady rate lines up again.
         after = self._go if isinstance(pacing, SharedPacing) else self._attempt
         simulation.at(pacing._not_before, self._living(self.life, lambda: after(route, size, then, attempt)))  # noqa: SLF001
 

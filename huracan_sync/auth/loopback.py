@@ -96,7 +96,7 @@ class LoopbackListener:
         for listener in self._listeners:
             ready.register(listener, selectors.EVENT_READ)
         while (left := until - self._clock()) > 0:
-            # Who has said something is heard before somebody new can take his place.
+            # A connection that has sent something is answered before a new one can take its place.
             said = {key.fileobj for key, _ in ready.select(min(left, 1.0))}
             for caller in [caller for connection, caller in callers.items() if connection in said]:
                 verdict = caller.read(judge)

@@ -75,7 +75,7 @@ def run(options: argparse.Namespace, invocation: Invocation) -> int:
     untrue = any(isinstance(failure.error, Refused) for failure in report.failed)
     if untrue:
         return REFUSED
-    # Who asks for what a channel lists gets all of it or is told; without one, work not pushed yet is no failure.
+    # With --channel, all that it lists comes or the rest is told; without one, work not pushed yet is no failure.
     return FAILURES if report.failed or (options.channel and report.kept) else DONE
 
 

@@ -2,7 +2,7 @@
 
 SQLite has locks of the whole process (its allocator's among them), and notes which connection has locked which file. A
 child inherits both as they are: what a thread of its parent had locked, it would wait for without end. So statements
-take turns, a transaction is one turn, and so is a fork. Nobody waits for another process in his turn.
+take turns, a transaction is one turn, and so is a fork. Nobody waits for another process during a turn.
 """
 
 from __future__ import annotations

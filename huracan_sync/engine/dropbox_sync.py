@@ -254,7 +254,7 @@ class DropboxSync(EngineMethods):
     def publish_champions(self) -> bool:
         """Sign what was put for Hamilton since the last time: champions, configs, roster, pointers.
 
-        He sees all of it or none. It happens by itself after `export_hamilton_roster` and `export_hamilton_champion`,
+        A reader sees all of it or none. It happens by itself after `export_hamilton_roster` and `export_hamilton_champion`,
         and in continuous sync; needs a signing key on this machine (`huracan-sync keys init`).
 
         Returns:

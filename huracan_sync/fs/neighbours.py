@@ -51,7 +51,7 @@ class Walks:
     """Remembers the last listings of single folders. One thread at a time.
 
     Who lists a folder and then those in it, one after the other, walks a tree: all of it is given by one listing, each
-    folder once, as by `find`. Who lists a folder a second time wants to know what has changed.
+    folder once, as by `find`. A second listing of a folder is there to see what has changed.
     """
 
     def __init__(self) -> None:

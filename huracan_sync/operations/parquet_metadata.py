@@ -1,9 +1,9 @@
 """The `_metadata` file of a parquet dataset: all footers in one file, as Spark, pyarrow and Dask know it.
 
-Who opens the dataset by it reads no footer of any file: counting rows costs nothing more, statistics leave out files,
-a column costs one request a file. It is made of what both sides hold alike after a push, so that what it says of a
-file is true of that very content; a file that cannot be described, or has another schema than most, is left out of it
-and said, and stops nobody.
+A reader that opens the dataset by it reads no footer of any file: counting rows costs nothing more, statistics leave
+out files, a column costs one request a file. It is made of what both sides hold alike after a push, so that what it
+says of a file is true of that very content; a file that cannot be described, or has another schema than most, is left
+out of it and said, and stops nobody.
 
 It begins with a mark that says which contents it was made of. So every push, on any machine, knows one that an earlier
 push has made, and whether it is true still; it renews those that are not, asked to or not.

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from huracan_sync.remote.forked import renewed_in_child
 
 DEBT_S = 0.1
-"""Who woke up late may make up for so many seconds."""
+"""A caller that woke up late may make up for so many seconds."""
 
 
 class TokenBucket:

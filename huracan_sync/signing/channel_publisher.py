@@ -40,7 +40,7 @@ RESUMES = 8
 
 
 class ChannelPublisher:
-    """Who publishes in one channel of one root folder."""
+    """Publishes in one channel of one root folder."""
 
     def __init__(
         self,

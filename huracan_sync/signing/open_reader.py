@@ -1,4 +1,4 @@
-"""Who reads a root folder on this machine."""
+"""The reader of a root folder on this machine, and which root folder that is."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ def reader_at(
     *,
     keep_set: int = 0,
 ) -> Reader:
-    """Who reads a root folder on this machine.
+    """The reader of a root folder on this machine.
 
-    Whom he trusts: what a person pinned for this root; else the pin that the environment delivers; else what this
+    Whom it trusts: what a person pinned for this root; else the pin that the environment delivers; else what this
     machine's own key has signed.
 
     Args:

@@ -178,7 +178,7 @@ def _begin(request: PublishRequest, known: Trust) -> Steps[tuple[StoredFile | No
     if view is not None and view.version == known.version:
         return view.stored, view.trust, list(view.added), view.looked_ms
     added, now_ms = list[bytes](), int(request.clock() * 1000)
-    # Who has never seen the channel is most often the first: it is cheaper to try than to look.
+    # A machine that has never seen the channel is most often the first in it: it is cheaper to try than to look.
     hopeful = request.held is None and isinstance(request.wanted, Change)
     stored, known = yield from read_channel(request.channel, known, added, head_too=not hopeful)
     return stored, known, added, now_ms

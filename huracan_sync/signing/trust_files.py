@@ -109,7 +109,7 @@ class TrustFiles:
         """Pin here what this machine's own key stands for, where nobody has pinned anything.
 
         Args:
-            send: also have it in Dropbox. Who only reads writes nothing there, and begins no root folder.
+            send: also have it in Dropbox. A machine that only reads writes nothing there and begins no root folder.
 
         Raises:
             NoTrust: nothing is known for which this machine's key could sign.

@@ -28,9 +28,9 @@ DOCS = ROOT / "huracan_sync/docs"
 FILES, BIG = 1000, 256 * trees.MIB
 SETS = ("small", "large", "candles")
 SLOW_S = 12.0
-"""Who takes longer than this runs once."""
+"""A racer that takes longer than this runs once."""
 FAR_TOO_SLOW_S = 100.0
-"""Who takes longer than this runs at the first latency only."""
+"""A racer that takes longer than this runs at the first latency only."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -1,4 +1,4 @@
-"""Who races: each brings a folder up to `/Runpodhuracan/data/bench` and down again, as a program run by itself.
+"""The racers: each brings a folder up to `/Runpodhuracan/data/bench` and down again, as a program run by itself.
 
 All know only Dropbox's own addresses, so they run inside scripts/real_clients.py. A racer is a machine of its own that
 is logged in already; `other()` is a second one, for what is restored.

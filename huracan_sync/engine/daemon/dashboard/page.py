@@ -158,4 +158,4 @@ class _Handler(BaseHTTPRequestHandler):
             self.wfile.write(body)
 
     def log_message(self, *_: Any) -> None:
-        """Who looks is nobody's business."""
+        """Log nothing of a request."""
