@@ -254,8 +254,9 @@ class DropboxSync(EngineMethods):
     def publish_champions(self) -> bool:
         """Sign what was put for Hamilton since the last time: champions, configs, roster, pointers.
 
-        A reader sees all of it or none. It happens by itself after `export_hamilton_roster` and `export_hamilton_champion`,
-        and in continuous sync; needs a signing key on this machine (`huracan-sync keys init`).
+        A reader sees all of it or none. It happens by itself after `export_hamilton_roster` and
+        `export_hamilton_champion`, and in continuous sync. It needs a signing key on this machine (`huracan-sync keys
+        init`).
 
         Returns:
             Whether the manifest lists all of it now.

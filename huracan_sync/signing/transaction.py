@@ -318,9 +318,8 @@ def _is_below(stored: StoredFile | None, made: Published, now_ms: int) -> Steps[
             above = head.linked(below.data, above.prev)
     except Refused:
         return None
-    return (
-        head.digest(above) == made.digest
-    )  # anybody who may write there can pack our head anew, with another body behind
+    # Compared without the body: anybody who may write there can pack our head anew, with another body behind it.
+    return head.digest(above) == made.digest
 
 
 # --- the content ------------------------------------------------------------------------------------------------
