@@ -187,7 +187,7 @@ def _change(items: list[Item], before: list[Item] | None, *, is_due: bool) -> Wa
     from huracan_sync.signing.transaction_steps import Renew  # noqa: PLC0415 - 50 ms of cryptography
 
     if items:
-        return Change(items, None, {}, strict=True).knowing({}, lambda: before)
+        return Change(items, None, {}, strict=True).knowing({}, lambda _: before)
     return Renew() if is_due else None
 
 

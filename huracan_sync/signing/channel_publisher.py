@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import platform
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from collections.abc import Set as AbstractSet
 
 import msgspec
@@ -32,6 +32,7 @@ from huracan_sync.signing.transaction_steps import ChannelView, Published, Publi
 from huracan_sync.signing.trust_files import TrustFiles
 from huracan_sync.transfer.journal import SignedState
 from huracan_sync.tree.content_hash import content_hash
+from huracan_sync.tree.paths import fold
 
 LOOK_MS = 600_000
 """How long a look for a newer trust file is good for, in a channel that is this machine's alone (`unlooked`)."""
@@ -213,8 +214,13 @@ class ChannelPublisher:
         held = store.load().channels.get(self.channel) if store.exists() else None
         return held.mark.digest if held else b""
 
-    def items_of(self, digest: bytes) -> list[Item] | None:
-        """What a head that this machine has made or seen listed; None where it is not on this disk. No request."""
+    def items_of(self, digest: bytes, paths: Collection[str] | None = None) -> list[Item] | None:
+        """What a head that this machine has made or seen listed; None where it is not on this disk. No request.
+
+        Args:
+            digest: of the head.
+            paths: only at these folded paths; None: all of it.
+        """
         store = self._trust_files.store
         if not store.exists():
             return None
@@ -228,7 +234,8 @@ class ChannelPublisher:
         known = {sha256: part for sha256 in parts if (part := here.part(sha256)) is not None}
         with contextlib.suppress(Refused, KeyError):
             payload = head.linked(data, digest)
-            return body.read(payload, trust.open(state.trust).policy(self.channel), lambda sha256, _: known[sha256])
+            pieces = body.pieces(payload, trust.open(state.trust).policy(self.channel), lambda sha256, _: known[sha256])
+            return [item for piece in pieces for item in piece if paths is None or fold(item.path) in paths]
         return None
 
     def newest(self) -> tuple[Opened, Trust]:

@@ -67,7 +67,7 @@ class Change(NamedTuple):
     unsigned: Mapping[str, bytes] = {}
     """Content hashes, by folded path, of files that it holds alike with Dropbox and may not sign."""
     before: Callable[[], Mapping[str, Item] | None] = _unknown
-    """What its own last manifest listed, by folded path; None where that is not known any more."""
+    """What its own last manifest listed at the paths that changed, folded; None where that is not known any more."""
     epoch: int | None = None
     """The epoch of its own last manifest; None where it has made none."""
 
@@ -82,15 +82,22 @@ class Change(NamedTuple):
         """
         return self if self.epoch in {None, epoch} else self._replace(changed=None, before=_unknown)
 
-    def knowing(self, unsigned: Mapping[str, bytes], before: Callable[[], Sequence[Item] | None]) -> Change:
+    def knowing(
+        self, unsigned: Mapping[str, bytes], before: Callable[[Collection[str] | None], Sequence[Item] | None]
+    ) -> Change:
         """The same change with what it must not sign, and what this machine's last manifest listed, asked when needed.
 
         What an unsigned file has replaced on this disk may be listed still, so the signed manifest is read then.
+
+        Args:
+            unsigned: as in `Change`.
+            before: gives what the last manifest listed at these folded paths, or with None all of it. It may list a
+                million files of which few have changed.
         """
 
         @functools.cache
         def known() -> Mapping[str, Item] | None:
-            items = before()
+            items = before(None if self.changed is None else self.changed | self.gone.keys())
             return None if items is None else {fold(item.path): item for item in items}
 
         return self._replace(unsigned=unsigned, before=known, last=frozenset() if unsigned else self.last)
@@ -176,7 +183,7 @@ def merge(theirs: Sequence[Item], change: Change, current: Mapping[str, str | No
     """
     listed = {fold(item.path): item for item in theirs}
     items = {key: item for key, item in listed.items() if not _is_gone(key, item, change, current)}
-    mine: set[str] = set()
+    mine = 0
     superseded = []
     for item in change.mine:
         key = fold(item.path)
@@ -187,12 +194,12 @@ def merge(theirs: Sequence[Item], change: Change, current: Mapping[str, str | No
             if not change.is_as_before(key, signed) and current.get(item.path) != item.rev:
                 superseded.append(item.path)
                 continue
-        mine.add(key)
+        before = items.get(key)
+        mine += before is None or before is signed
         items[key] = item
     for key in _outdated(listed, items):
-        del items[key]
-        mine.discard(key)
-    shared = len(mine) < max(len(items), len(change.mine))
+        mine -= items.pop(key) is not listed[key]
+    shared = mine < max(len(items), len(change.mine))
     proved = frozenset(
         key for key, digest in change.unsigned.items() if key in items and items[key].content_hash == digest
     )
@@ -207,15 +214,21 @@ def elsewhere(theirs: Sequence[Item], merged: Merged, current: Mapping[str, str 
         merged: the next manifest.
         current: as in `merge`.
     """
+    if not current:
+        return ()
     asked = {fold(path): rev for path, rev in current.items()}
-    kept = {fold(item.path): item for item in merged.items}
+    kept = {key: item for item in merged.items if (key := fold(item.path)) in asked}
     return tuple(
         item for item in theirs if kept.get(key := fold(item.path)) is item and key in asked and asked[key] != item.rev
     )
 
 
 def displaced(
-    theirs: Sequence[Item], merged: Merged, lying: Callable[[], Mapping[str, str]], folder: str, turn: int
+    theirs: Sequence[Item],
+    merged: Merged,
+    lying: Callable[[Collection[str]], Mapping[str, str]],
+    folder: str,
+    turn: int,
 ) -> tuple[Item, ...]:
     """What the next manifest restates of theirs though, as this machine last saw the folder, it does not lie there.
 
@@ -225,13 +238,13 @@ def displaced(
     Args:
         theirs: what is signed.
         merged: the next manifest.
-        lying: the revisions that lie in the folder, by folded path; not asked where nothing of theirs is restated.
+        lying: gives the revisions that lie at folded paths; not asked where nothing of theirs is restated.
         folder: the folder, relative to the root; empty for the root itself.
         turn: counts the acts.
     """
     kept, inside = {id(item) for item in merged.items}, f"{fold(folder)}/" if folder else ""
     restated = [item for item in theirs if id(item) in kept and fold(item.path).startswith(inside)]
-    revs = lying() if restated else {}
+    revs = lying({fold(item.path) for item in restated}) if restated else {}
     away = [item for item in restated if revs.get(fold(item.path)) != item.rev]
     first = turn * LOOKED_FOR % len(away) if len(away) > LOOKED_FOR else 0
     return tuple((away[first:] + away[:first])[:LOOKED_FOR])

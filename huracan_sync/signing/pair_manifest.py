@@ -26,6 +26,7 @@ from huracan_sync.signing.signed_result import SignedResult, mark_of
 from huracan_sync.signing.transaction_steps import ChannelView, Published, SeenFolder
 from huracan_sync.transfer.journal import ListedFile, Origin, SignedState
 from huracan_sync.transfer.journal.signed_state import Proof, SignedStates, doubt, note_proofs
+from huracan_sync.transfer.journal.synced_files import SyncedFiles
 from huracan_sync.transfer.pair import Pair
 from huracan_sync.transfer.progress import Failure
 from huracan_sync.tree.content_hash import BLOCK_SIZE, block_hashes, combine, leaf_hashes
@@ -109,7 +110,7 @@ class PairPublisher:
             items, changed, gone, last=last, following=following, strict=strict, overwrite=overwrite
         ).knowing(
             {fold(at(path)): digest for path, digest in unsigned.values()},
-            lambda: self._channel_publisher.items_of(last.digest) if last else None,
+            lambda paths: self._channel_publisher.items_of(last.digest, paths) if last else None,
         )
         published = self._channel_publisher.publish(
             change,
@@ -140,8 +141,9 @@ class PairPublisher:
         if journal.cursor(pair) is None:
             return None
 
-        def lying() -> dict[str, str]:
-            revs = {fold(at(each.entry.path)): each.entry.rev for each in journal.synced(pair).values()}
+        def lying(paths: Collection[str]) -> dict[str, str]:
+            synced = SyncedFiles(journal, pair).rows()
+            revs = {path: each.entry.rev for key, each in synced if (path := fold(at(key))) in paths}
             others = {fold(at(key)): each.rev if each else "" for key, each in journal.remote_changes(pair).items()}
             return revs | others
 

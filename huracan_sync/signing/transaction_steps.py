@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Collection, Generator, Mapping, Sequence
 from enum import Enum
 from typing import Any, NamedTuple, TypeVar
 
@@ -132,8 +132,8 @@ class SeenFolder(NamedTuple):
 
     path: str
     """Relative to the root; empty for the root itself."""
-    lying: Callable[[], Mapping[str, str]]
-    """The revisions that lie in it, by folded path relative to the root."""
+    lying: Callable[[Collection[str]], Mapping[str, str]]
+    """The revisions that lie at these of its paths, folded and relative to the root."""
 
 
 class PublishRequest(NamedTuple):

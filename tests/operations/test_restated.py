@@ -28,7 +28,7 @@ def lose(machine, path):
     """As if Dropbox did not keep the revision any more that is signed: it is one that never was."""
     items = machine.channel_publisher("data").newest_items()
     changed = [msgspec.structs.replace(each, rev="0" * 31 + "1") if each.path == path else each for each in items]
-    machine.channel_publisher("data").publish(Change(changed, None, {}).knowing({}, lambda: items))
+    machine.channel_publisher("data").publish(Change(changed, None, {}).knowing({}, lambda _: items))
 
 
 def lookups(machine, work):

@@ -71,17 +71,28 @@ def test_every_displaced_file_of_others_has_its_turn():
     mine = item("data/mine", "1")
     merged = merge(theirs, Change([mine, item("data/00", "2")], None, {}), {"data/mine": "1", "data/00": "2"})
     lying = {"data/mine": "1", "data/00": "2", "data/01": "1", "data/02": "3"}
-    turns = [displaced(theirs, merged, lambda: lying, "Data", turn) for turn in range(3)]
+    turns = [displaced(theirs, merged, lambda _: lying, "Data", turn) for turn in range(3)]
     assert {len(asked) for asked in turns} == {LOOKED_FOR}
     assert {each.path for asked in turns for each in asked} == {f"data/{n:02}" for n in range(2, 2 * LOOKED_FOR + 5)}
-    assert len(displaced(theirs, merged, lambda: lying, "", 0)) == LOOKED_FOR
-    assert displaced(theirs, merged, lambda: lying | {each.path: "1" for each in theirs}, "data", 7) == ()
+    assert len(displaced(theirs, merged, lambda _: lying, "", 0)) == LOOKED_FOR
+    assert displaced(theirs, merged, lambda _: lying | {each.path: "1" for each in theirs}, "data", 7) == ()
 
 
 def test_where_nothing_of_others_is_restated_nobody_asks_what_lies_there():
     theirs = [item("data/a", "1"), item("elsewhere", "1")]
     merged = merge(theirs, Change([item("data/a", "1")], None, {}), {})
-    assert displaced(theirs, merged, lambda: pytest.fail("asked"), "data", 0) == ()
+    assert displaced(theirs, merged, lambda _: pytest.fail("asked"), "data", 0) == ()
+
+
+def test_of_the_last_manifest_only_what_changed_is_asked_for():
+    """It may list a million files; a machine that changed ten holds ten of them."""
+    asked = []
+    items = [item("a", "1"), item("b", "2")]
+    changed = Change(items, frozenset({"b"}), {"c": "1"}).knowing({}, lambda paths: asked.append(paths) or items)
+    assert changed.is_as_before("b", item("b", "2"))
+    all_of_it = Change(items, None, {}).knowing({}, lambda paths: asked.append(paths) or items)
+    assert all_of_it.is_as_before("a", item("a", "1"))
+    assert asked == [{"b", "c"}, None]
 
 
 def sealed(digest, changes, *, shared=False):
