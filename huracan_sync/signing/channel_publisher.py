@@ -362,4 +362,4 @@ def _remembered(last: SignedState | None, held: Channel | None) -> StoredFile | 
 def _publisher() -> str:
     """This machine's name, for people who read the log."""
     name = platform.node().encode("ascii", "replace").decode()
-    return "".join(queued_write for queued_write in name if queued_write.isprintable())[:64]
+    return "".join(letter for letter in name if letter.isprintable())[:64]

@@ -121,8 +121,8 @@ class Journal:
         with db.transaction():
             [(version,)] = db.execute("PRAGMA user_version")
             if version == 0:
-                for local_manifest in SCHEMA.split(";\n"):
-                    db.execute(local_manifest)
+                for sql in SCHEMA.split(";\n"):
+                    db.execute(sql)
                 db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
             elif version != SCHEMA_VERSION:
                 raise sqlite3.DatabaseError(f"schema version {version}")
