@@ -362,4 +362,4 @@ def _remembered(last: SignedState | None, held: Channel | None) -> StoredFile | 
 def _publisher() -> str:
     """This machine's name, for people who read the log."""
     name = platform.node().encode("ascii", "replace").decode()
-    return "".join(letter for letter in name if letter.isprintable())[:64]
+    return "".join(char for char in name if char.isprintable())[:64]

@@ -187,6 +187,12 @@ def test_a_version_between_is_looked_for_in_the_root_folder(peer, pinning):
     assert by_files(pinning, THIRD).version == 3
 
 
+def test_an_old_file_that_is_brought_beside_the_newest_does_not_matter(peer, pinning):
+    by_files(pinning, FIRST)
+    put(peer, SECOND)
+    assert by_files(pinning, FIRST, THIRD).version == 3
+
+
 def test_another_file_of_the_same_version_is_refused(pinning):
     by_files(pinning, FIRST)
     with raises("TRUST_CHAIN", match="another version 1"):

@@ -75,6 +75,13 @@ def test_a_place_is_known_by_its_marker_also_where_what_was_seen_is_lost(seen, t
     assert places(tmp_path) == {"other"}
 
 
+def test_a_marker_that_cannot_be_read_names_no_place(seen, tmp_path):
+    (seen.folder / "seen.db").unlink()
+    (seen.folder / "pinned").unlink()
+    (seen.folder / "pinned").mkdir()
+    assert places(tmp_path) == set()
+
+
 NO_DOCUMENT = {"no message": b"\xc1", "no text": b"\x91\xa1\xff", "another shape": b"\x81\x01\x02", "nothing": b""}
 
 
