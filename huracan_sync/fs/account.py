@@ -41,7 +41,7 @@ PROVED = 64 * 1024 * 1024
 
 
 class Login(NamedTuple):
-    """What tells one shared account of this process from another."""
+    """The key under which an account is shared in this process."""
 
     profile: str
     token_mark: str

@@ -12,7 +12,7 @@ class ByteCache:
     """Thread-safe."""
 
     def __init__(self, limit: int) -> None:
-        """Keep nothing yet, and never more than `limit` bytes."""
+        """An empty cache that holds at most `limit` bytes."""
         self._limit = limit
         self.renew_in_child()
         renewed_in_child(self)
@@ -32,7 +32,7 @@ class ByteCache:
             return data
 
     def put(self, name: tuple[object, ...], data: bytes) -> None:
-        """Keep it, as far as there is room."""
+        """Keep it, if there is room."""
         with self._lock:
             before = self._kept.pop(name, b"")
             self._kept[name] = data
@@ -42,7 +42,7 @@ class ByteCache:
                 self._size -= len(dropped)
 
     def clear(self) -> None:
-        """Keep nothing."""
+        """Forget everything."""
         with self._lock:
             self._kept.clear()
             self._size = 0

@@ -129,7 +129,7 @@ class DropboxFileSystem(MovableFileSystem):
         return self.account.fetch_part(described, path, start, end)
 
     def invalidate_cache(self, path: Any = None) -> None:
-        """Believe nothing of what is known of a path, or of any."""
+        """Forget cached metadata of a path, or of all paths."""
         self.account.metadata.forget(None if path is None else self._strip_protocol(path))
         super().invalidate_cache(path)
 

@@ -173,7 +173,7 @@ class WriteFile(io.RawIOBase):
         return len(view)
 
     def close(self) -> None:
-        """Send what is left and commit it, or give everything up.
+        """Send what is left and commit it, or discard all of it.
 
         Raises:
             OSError: it was not committed.
@@ -206,7 +206,7 @@ class WriteFile(io.RawIOBase):
         commit_upload(self.fs.account, self.path, self.upload, Target(b"", self.exclusive))
 
     def discard(self) -> None:
-        """Give everything up."""
+        """Discard what was written; nothing of it is committed."""
         self._failed = True
         self.upload.discard()
 
@@ -280,7 +280,7 @@ class CompressedFile(io.BufferedIOBase):
         return int(self._layer.tell())
 
     def flush(self) -> None:
-        """Nothing: a part of a compressed file is of no use to anybody."""
+        """Do nothing: part of a compressed file cannot be used."""
 
     def close(self) -> None:
         """Close both; what was written is committed unless something failed."""

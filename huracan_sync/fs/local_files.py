@@ -105,7 +105,7 @@ class Below(NamedTuple):
         return path.parent, RelPath(path.name)
 
     def make_folder(self, local: str) -> None:
-        """Have a folder there, with all it lies in."""
+        """Make a folder and the folders above it, where they are missing."""
         folder, path = self.locate(local)
         os.close(make_folder(folder, f"{path}/"))
 

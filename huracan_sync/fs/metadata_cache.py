@@ -182,7 +182,7 @@ class MetadataCache:
                 listing.drop(wanted)
 
     def forget(self, path: str | None = None) -> None:
-        """Believe nothing of what is known of a path, or of any; listings keep their cursors and ask again anyway."""
+        """Forget what is known of a path, or of all paths. Listings stay: they ask Dropbox each time anyway."""
         with self._lock:
             if path is None:
                 self._paths.clear()

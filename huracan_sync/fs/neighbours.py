@@ -84,6 +84,6 @@ class Walks:
         return folder in self._given.get(top, {folder})
 
     def give(self, folder: str) -> None:
-        """It is given now."""
+        """Note that the folder was given."""
         for given in self._given.values():
             given.add(folder)

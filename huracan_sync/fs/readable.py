@@ -1,4 +1,4 @@
-"""What reading any of our filesystems is: fsspec's calls over three questions that a subclass answers.
+"""The read half of every filesystem here: fsspec's calls, built on three questions that a subclass answers.
 
 What lies at a path (`lookup`), what lies in a folder (`list_folder`), which bytes a file has (`read_range`). Errors
 leave as `OSError`; "no" is answered only where nothing lies there, never where that could not be found out.

@@ -170,7 +170,7 @@ class WritableFileSystem(ReadableFileSystem):
 
     @contextmanager
     def _gathering(self) -> Iterator[list[Pair]]:
-        """Within the block `put_file`, `get_file` and `cp_file` of this thread only note what they are asked for."""
+        """Within the block `put_file`, `get_file` and `cp_file` of this thread only collect their files."""
         pairs: list[Pair] = []
         self._local.gathered = pairs
         try:
@@ -214,5 +214,5 @@ class WritableFileSystem(ReadableFileSystem):
             self.pipe_file(path, b"")
 
     def sign(self, path: Any, expiration: int = 100, **kwargs: Any) -> Never:
-        """Refused: a link that anybody can open says nothing about who does."""
+        """Refused: anybody could open such a link, and nobody would know who did."""
         raise io.UnsupportedOperation("links to Dropbox are not made here")

@@ -45,7 +45,7 @@ class Duplicate(msgspec.Struct, frozen=True):
 
 
 class Kept(msgspec.Struct, frozen=True):
-    """A file that stays where it is, because only a person can say what it is worth."""
+    """A file that stays where it is, because only a person can decide what to do with it."""
 
     path: str
     why: str
@@ -76,7 +76,7 @@ class Migration(msgspec.Struct, frozen=True):
 
 
 class MigrationReport(msgspec.Struct):
-    """What a migration came to."""
+    """The result of a migration."""
 
     moved: int = 0
     copied: int = 0
@@ -173,7 +173,7 @@ def _newest(group: list[Entry], written: Callable[[str], float]) -> Entry:
 
 
 def _target(layout: Layout, path: str) -> str | None:
-    """Where a file belongs that this migration has something to say about."""
+    """Where a file belongs, if this migration moves files of its kind."""
     inner = below(layout.root, path)
     if not inner or layout.is_contract(path):
         return path if layout.is_contract(path) else None

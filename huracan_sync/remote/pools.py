@@ -214,9 +214,9 @@ def _bare_context() -> ssl.SSLContext:
 
 
 def _likely_context() -> ssl.SSLContext | None:
-    """As `tls_context`, trusting only who vouches for Dropbox today: to take in the whole bundle costs 24 ms.
+    """As `tls_context`, with only the authorities that sign for Dropbox today: loading the whole bundle costs 24 ms.
 
-    None where the bundle does not tell. Whom these do not vouch for is asked again with all of it.
+    None where the bundle does not name them. A host that they do not sign for is tried again with the whole bundle.
     """
     with suppress(OSError, ValueError):
         text = Path(_bundle()).read_text(encoding="utf-8")

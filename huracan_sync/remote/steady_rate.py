@@ -1,4 +1,4 @@
-"""The pacing of who moves many files: calls keep the rate that the refusals tell, instead of coming in bursts."""
+"""The pacing of jobs with many files: calls keep the rate that the refusals tell, instead of coming in bursts."""
 
 from __future__ import annotations
 
