@@ -17,6 +17,7 @@ from huracan_sync.cli.transfer_options import (
     dry_run,
     in_conflict,
     remote_of,
+    renamed_word,
 )
 from huracan_sync.disk.parquet import check_whole
 from huracan_sync.errors import UsageError
@@ -81,7 +82,7 @@ def run(options: argparse.Namespace, invocation: Invocation) -> int:
 
                 return dry_run(invocation, operation.plan(), estimate.uploads, filters)
             report = operation.run()
-    renamed = f"{report.renamed} renamed, " if report.renamed else ""
+    renamed = f"{report.renamed} {renamed_word(old_names_go=chosen.delete)}, " if report.renamed else ""
     what = f"{report.uploaded} uploaded, {renamed}{report.skipped} already there, {report.deleted} deleted"
     size, seconds = size_in_words(report.bytes_sent), time.monotonic() - began
     if filters and filters.left_out:

@@ -141,6 +141,11 @@ def _copy(step: Copy, source: str | None) -> dict[str, object]:
     return {"path": step.path, "size": step.entry.size, "replaces": replaces, "renamed_from": source}
 
 
+def renamed_word(*, old_names_go: bool) -> str:
+    """What happens to a file that has another name here now: without `--delete` Dropbox keeps the old one too."""
+    return "renamed" if old_names_go else "copied inside Dropbox"
+
+
 def _totals(totals: Mapping[str, int]) -> str:
     names = {"deletes": "to delete", "conflicts": "in conflict", "problems": "unreadable", "filtered": "filtered out"}
     more = [f"{totals[name]:,} {what}" for name, what in names.items() if totals[name]]
@@ -149,5 +154,6 @@ def _totals(totals: Mapping[str, int]) -> str:
     size = size_in_words(totals["bytes"])
     what = [f"{totals['files']:,} to copy ({size})"] if totals["files"] else []
     if totals["renamed"]:
-        what.append(f"{totals['renamed']:,} renamed" + ("" if totals["files"] else f" ({size} to send)"))
+        word = renamed_word(old_names_go=totals["deletes"] > 0)
+        what.append(f"{totals['renamed']:,} {word}" + ("" if totals["files"] else f" ({size} to send)"))
     return f"{', '.join([*what, *more])}; about {counted(totals['requests'], 'request')}"

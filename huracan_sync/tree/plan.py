@@ -116,12 +116,18 @@ class Plan(msgspec.Struct, frozen=True):
             yield from (step.path for step in steps)
 
     def lines(self, renamed: Mapping[str, str] | None = None) -> Iterator[str]:
-        """The plan for a person, one line a step, in the order of paths; `renamed` says of some copies from where."""
-        renamed = renamed or {}
+        """The plan for a person, one line a step, in the order of paths; `renamed` says of some copies from where.
+
+        A file whose old name stays at the target is copied there, not renamed.
+        """
+        renamed, gone = renamed or {}, {step.path for step in self.deletes}
         sent = [step for step in self.copies if step.path not in renamed]
         marked = [
             *((step.path, f"copy      {step.path}  {size_in_words(step.entry.size)}") for step in sent),
-            *((path, f"rename    {path}, from {source}") for path, source in renamed.items()),
+            *(
+                (path, f"{'rename' if old in gone else 'copy  '}    {path}, from {old}")
+                for path, old in renamed.items()
+            ),
             *((step.path, f"delete    {step.path}") for step in self.deletes),
             *((step.path, f"conflict  {step.path}: {step.why}") for step in self.conflicts),
         ]

@@ -235,10 +235,23 @@ def test_renamed_files_are_told_before_and_after(machine):
     out = machine.run(*words, "-n")[1]
     assert out.splitlines()[-1] == "3 renamed (0 B to send), 3 to delete; about 2 requests"
     assert "rename    in/a, from a" in out.splitlines()
+    kept = machine.run("push", machine.src, "/Engine/d", "-n")[1].splitlines()
+    assert (kept[0], kept[-1]) == ("copy      in/a, from a", "3 copied inside Dropbox (0 B to send); about 2 requests")
     machine.write("new")
     assert "1 to copy (11 B), 3 renamed, 3 to delete; about 3 requests" in machine.run(*words, "-n")[1]
     (machine.src / "new").unlink()
     assert "0 uploaded, 3 renamed, 0 already there, 3 deleted, 0 failed; 0 B sent" in machine.run(*words)[1]
+
+
+def test_a_renamed_file_whose_old_name_stays_in_dropbox_is_said_to_be_copied(machine):
+    for name in "abc":
+        machine.write(name, data=name.encode() * 5000)
+    machine.run("push", machine.src, "/Engine/d")
+    for name in "abc":
+        (machine.src / name).rename(machine.src / f"{name}2")
+    said = machine.run("push", machine.src, "/Engine/d")[1]
+    assert "0 uploaded, 3 copied inside Dropbox, 0 already there, 0 deleted" in said
+    assert machine.run("ls", "/Engine/d")[1].split() == ["a", "a2", "b", "b2", "c", "c2"]
 
 
 def test_a_dry_run_ends_with_1_where_a_conflict_waits(machine):

@@ -172,7 +172,8 @@ def test_steps_are_sorted_and_printable():
         "copy      c  2 B",
         "conflict  d: both sides have it, with different content, and no earlier sync says which is newer",
     ]
-    assert list(made.lines({"c": "old/c"}))[2] == "rename    c, from old/c"
+    assert list(made.lines({"c": "b"}))[2] == "rename    c, from b"
+    assert list(made.lines({"c": "old/c"}))[2] == "copy      c, from old/c", "the old name stays"
     assert made.bytes_to_copy == 3
     assert not made.is_empty
 
