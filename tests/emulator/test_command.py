@@ -158,7 +158,7 @@ def test_beyond_this_machine_it_warns_and_serves_any_name():
             assert http.request("GET", url, headers={"Host": "dropbox:8080"}).status != 403
             assert http.request("GET", url, headers={"Host": "dropbox:8080", "Origin": "http://evil"}).status == 403
         process.terminate()
-        assert "warning: whoever can reach 0.0.0.0" in process.stderr.read()
+        assert "warning: anybody who can reach 0.0.0.0" in process.stderr.read()
 
 
 def test_the_plugin_leaves_the_sdk_its_name():
