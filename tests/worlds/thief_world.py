@@ -575,8 +575,16 @@ def run(seed, beginning, folder, *, steps=6, **options):
             if schedule.problems:
                 break
     finally:
+        _wait_for_looks()
         signed_files.sign_head, sshsig.verify, threading.excepthook, renames.FEWEST = real, verify, said, fewest
     return schedule
+
+
+def _wait_for_looks():
+    """A push that was killed may have left the look at its channel under way, which is to die as silently as it did."""
+    for thread in threading.enumerate():
+        if thread.name == "huracan-signing":
+            thread.join(60)
 
 
 def _dies_silently(arguments):
