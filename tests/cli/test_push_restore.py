@@ -11,6 +11,7 @@ from pathlib import Path
 import command_line
 import pytest
 import warm
+from sampled import slow
 
 REPORT = {"uploaded", "skipped", "deleted", "failed", "bytes_sent", "requests", "sequence"}
 BACK = {"downloaded", "skipped", "failed", "bytes_received", "requests"}
@@ -117,7 +118,7 @@ def test_failures_are_listed_and_the_rest_is_done(machine):
         (("push", "{src}", "/a\x01"), {}, 2, "HostilePath"),
         (("push", "{src}", "/x", "--bandwidth-limit", "fast"), {}, 2, "UsageError"),
         (("push", "{src}", "/x", "--profile", "../x"), {}, 2, "UsageError"),
-        (("push", "{src}", "/x"), {"HURACAN_SYNC_API": "http://127.0.0.1:1"}, 69, "Unreachable"),
+        slow((("push", "{src}", "/x"), {"HURACAN_SYNC_API": "http://127.0.0.1:1"}, 69, "Unreachable")),
         (("push", "{src}", "/x"), {"HURACAN_SYNC_API": "http://example.com"}, 2, "UsageError"),
         (("push", "{src}", "/x"), {"HURACAN_SYNC_API": "http://[::1"}, 2, "UsageError"),
         (("push", "{src}", "/x"), {"HURACAN_SYNC_API": "http://127.0.0.1:99999"}, 2, "UsageError"),

@@ -257,6 +257,7 @@ def test_hours_without_a_network_are_survived_and_made_up_for_in_one_pass(machin
     assert all(left[kind].sent == 30 for kind in kinds)
 
 
+@pytest.mark.slow
 def test_stop_ends_a_large_upload_at_the_next_part_and_the_next_start_goes_on(machine, monkeypatch):
     monkeypatch.setenv("DROPBOX__WATCH", "false")
     machine.write({"models/big.bin": noise("big", 60 * 1024 * 1024)})

@@ -119,6 +119,7 @@ def test_an_open_one_stays_what_it_was(engine, fs, reader):
     assert SnapshotFileSystem("champions", skip_instance_cache=True).cat("/models/BTC.bin") == b"the next one"
 
 
+@pytest.mark.slow
 def test_an_earlier_sequence_is_read_and_never_stale(engine, reader, requests):
     before = expected(engine, "models/BTC.bin")
     for n in range(3):

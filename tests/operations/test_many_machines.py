@@ -240,6 +240,7 @@ def test_what_was_committed_before_the_driver_knew_is_recognised(dropbox, driver
     assert (report.uploaded, report.failed, report.sequence) == (6, [], 1)
 
 
+@pytest.mark.slow
 def test_local_files_are_staged_whole(driver, tmp_path):
     folder = tmp_path / "made"
     folder.mkdir()

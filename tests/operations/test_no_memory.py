@@ -142,6 +142,7 @@ def test_who_went_on_from_a_head_that_was_beaten_begins_again(publisher, hamilto
     assert {entry.path for entry in hamilton.reader().latest("data")} == {"data/0", "data/1", "data/faster", "data/new"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("lost", ["1-", "1-4-"], ids=["every copy", "its own copy"])
 def test_a_head_whose_copy_was_taken_is_gone_on_from_when_a_person_says_so(publisher, hamilton, born, lost):
     """Who took that one may have taken those above it: a reader knows, this machine does not."""

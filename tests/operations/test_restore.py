@@ -299,6 +299,7 @@ def test_lasting_damage_is_refused(world):
     assert local_tree(world.dst) == {}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("large", [20 * MIB])
 def test_ranges_that_are_ignored(world, large):
     world.write({"x": large})

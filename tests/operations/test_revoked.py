@@ -46,6 +46,7 @@ def listed(hamilton):
     return sorted(entry.path for entry in hamilton.reader().latest("data").iter())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("heard", ["while signing", "at a restore", "while reading", "after a push that failed"])
 def test_an_honest_machine_does_not_state_it_again(publisher, stolen, pod, hamilton, heard):
     assert listed(hamilton) == ["data/evil", "data/x"]

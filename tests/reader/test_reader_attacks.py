@@ -560,6 +560,7 @@ def ends_well(scene, act, expected, *, looks=3):
             assert {entry.path: kept.read(entry.path) for entry in kept} == SET_2
 
 
+@pytest.mark.slow
 @pytest.mark.wide
 def test_after_every_attack_an_honest_publish_is_read(tmp_path):
     scene = Scene(tmp_path)

@@ -40,6 +40,7 @@ def test_a_file_that_changed_since_is_sent_anew(world):
     assert equal(world)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("days", [6.5, slow(-1)])
 def test_an_old_session_or_one_of_the_future_is_not_trusted(world, days, monkeypatch):
     world.write({"x": 24 * MIB})
@@ -60,6 +61,7 @@ def test_a_session_that_dropbox_forgot_is_begun_anew(world):
     assert equal(world)
 
 
+@pytest.mark.slow
 def test_a_cut_after_the_last_part_only_commits(world):
     world.write({"x": 24 * MIB})
     cut(world, 24 * MIB)

@@ -269,6 +269,7 @@ def test_a_file_that_never_lies_still_is_not_forgotten(started, folder, monkeypa
     assert len(doing.done) == 2
 
 
+@pytest.mark.slow
 def test_half_written_files_are_looked_at_again(started, folder, monkeypatch, rests, looks):
     monkeypatch.setattr(scheduler, "WAITING_S", 0.1)
     doing = watching(folder, outcomes=[Outcome(), Outcome(waiting=1), Outcome(waiting=1)])
@@ -352,6 +353,7 @@ def test_a_disk_that_cannot_be_watched_is_said_and_survived(started, folder, mon
     assert "limit" in loops.not_watching
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("watches", [True, False])
 def test_who_cannot_see_looks_more_often(started, folder, monkeypatch, watches):
     def broken(*_, **__):
