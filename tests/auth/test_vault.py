@@ -248,6 +248,7 @@ def fork(act):
     return child
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("writes", [12, slow(50)])
 def test_4_processes_write_and_keep_all(home, key, writes):
     def write(process):
@@ -296,6 +297,7 @@ def kill_writers(home, key, kills):
     assert [p.name for p in home.iterdir() if p.name.endswith(".new")] == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kills", [12, slow(60), pytest.param(300, marks=pytest.mark.long)])
 def test_kills_during_writes_lose_none(home, key, kills):
     kill_writers(home, key, kills)

@@ -149,6 +149,7 @@ def test_a_code_piped_in(machine):
     assert (process.returncode, "logged in" in out) == (0, True), err
 
 
+@pytest.mark.slow
 def test_handed_over_to_a_container(machine, tmp_path):
     """The token goes from one machine's stdout to another's secret store, and lies on the first one nowhere."""
     options = ["--read-only", "--app-key", machine.dropbox.read_only_app_key]

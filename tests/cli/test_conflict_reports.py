@@ -50,6 +50,7 @@ def test_a_push_in_conflict_says_what_is_where_and_which_sequence_is_current(eng
     ]
 
 
+@pytest.mark.slow
 def test_a_restore_in_conflict_says_so_too(engine, changed):
     out, _ = engine.say("restore", DATA, changed, "--unsigned", code=1)
     assert "1 file in conflict: what is here stays, and what Dropbox holds there was not taken\n" in out

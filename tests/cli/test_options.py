@@ -200,6 +200,7 @@ def status(tmp_path, shell_tail):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("tail", "codes"),
     [
@@ -219,6 +220,7 @@ def test_streams_that_fail_are_no_traceback(tmp_path, tail, codes):
     assert done.returncode in codes
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("closed", ["<&-", "<&- >&- 2>&-"])
 def test_without_streams_the_work_is_done(logged_in, closed):
     logged_in.write({"m/a": b"a"})

@@ -251,6 +251,7 @@ def test_restoring_a_file_names_it_and_says_what_helps(machine):
     assert "hint: name the folder that holds it" in err
 
 
+@pytest.mark.slow
 def test_a_bandwidth_limit_is_kept(machine):
     machine.write(x=os.urandom(600_000))
     began = time.monotonic()

@@ -141,6 +141,7 @@ def held(file):
         other.close()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("act", ["SELECT x FROM t", "INSERT INTO t VALUES (1)", "a transaction"])
 def test_who_waits_for_another_program_keeps_no_fork_waiting(file, act):
     def work(begun, _):

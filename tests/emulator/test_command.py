@@ -51,6 +51,7 @@ def test_importing_the_command_loads_no_server():
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "set()\n"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("end", "code"), [(signal.SIGTERM, 0), slow((signal.SIGINT, 130))])
 def test_the_ready_line_and_a_clean_end(tmp_path, end, code):
     command = [*COMMAND, "--port", "0", "--latency-ms", "3", "--bandwidth-mbit", "1000", "--header-limit", "9999"]

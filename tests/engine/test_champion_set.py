@@ -134,6 +134,7 @@ def test_what_a_stranger_left_is_not_signed_by_being_put_again(machine, hamilton
     assert content not in taken(hamilton).values()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [3000, 9000, 9 * 1024 * 1024])
 def test_nor_by_a_machine_that_has_lost_its_memory(machine, hamilton, size):
     """The journal is gone; the mark on the file is not."""

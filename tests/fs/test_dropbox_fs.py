@@ -435,6 +435,7 @@ def test_of_two_who_create_one_wins(dropbox_fs, dropbox, environment):
     assert dropbox_fs.cat("/x") == b"ours"
 
 
+@pytest.mark.slow
 def test_two_writers_on_one_path_leave_one_whole_file(dropbox_fs, dropbox, environment):
     other = DropboxFileSystem(token=dropbox.token()["access_token"], skip_instance_cache=True)
     with dropbox_fs.open("/x", "wb") as ours, other.open("/x", "wb") as theirs:
@@ -555,6 +556,7 @@ class Progress(fsspec.Callback):
         return fsspec.Callback()
 
 
+@pytest.mark.slow
 def test_two_hundred_files_are_put_and_got_with_few_requests(dropbox_fs, tmp_path, requests):
     source, back = tmp_path / "source", tmp_path / "back"
     for n in range(200):

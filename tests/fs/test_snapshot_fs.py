@@ -290,6 +290,7 @@ LOCKS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("what", sampled(LOCKS, 3))
 def test_a_forked_worker_reads_on_whatever_another_thread_held(engine, fs, reader, what):
     path, content = "/models/deep/ETH.bin", expected(engine, "models/deep/ETH.bin")

@@ -336,6 +336,7 @@ def test_many_entries_are_a_body_of_shards():
     assert body_writer.encode("candles", of_many()[1:]).shards == []
 
 
+@pytest.mark.slow
 @pytest.mark.wide
 def test_one_changed_file_is_one_new_shard():
     changed = [*of_many()[:20_000], change(of_many()[20_000], size=1), *of_many()[20_001:]]

@@ -219,6 +219,7 @@ def test_every_bit_of_a_copy_of_the_log(published, tmp_path, every):
         data[at] ^= 1 << at % 8
 
 
+@pytest.mark.slow
 def test_as_commands(dropbox, tmp_path):
     publisher = Commands(dropbox, tmp_path / "engine", key="sign.key")
     source = tmp_path / "src"

@@ -125,6 +125,7 @@ def test_a_copy_of_a_head_under_way_is_looked_at_again(publisher, hamilton, unde
     assert {entry.path for entry in hamilton.reader().latest("data")} == {"data/0", "data/1", "data/faster", "data/new"}
 
 
+@pytest.mark.slow
 def test_who_went_on_from_a_head_that_was_beaten_begins_again(publisher, hamilton, under_way, monkeypatch):
     swap, beaten = files.swap, []
 

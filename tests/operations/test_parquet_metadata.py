@@ -339,6 +339,7 @@ def test_who_publishes_beside_it_takes_it_out_of_the_signed_list(publisher, hami
     assert signed_rows(hamilton) == (None, 650)
 
 
+@pytest.mark.slow
 def test_what_nobody_has_signed_is_no_part_of_it(publisher, hamilton, src, tmp_path):
     """Who can write to Dropbox, and sign nothing, adds no rows to what is signed."""
     push(publisher)

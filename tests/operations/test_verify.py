@@ -199,6 +199,7 @@ names = st.text("abAB", min_size=1, max_size=3)
 trees = st.dictionaries(st.one_of(names, st.builds("{}/{}".format, names, names)), st.integers(0, 2), max_size=5)
 
 
+@pytest.mark.slow
 @given(trees, trees, st.booleans())
 def test_compare(first, second, alone):
     signed, lying = (tree(Entry(path, n, bytes([n]) * 32) for path, n in each.items()) for each in (first, second))

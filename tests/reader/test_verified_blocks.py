@@ -24,6 +24,7 @@ TWO = random.Random(2).randbytes(2 * BLOCK_SIZE)
 FILES = {"large.bin": LARGE, "two.bin": TWO, "one.bin": LARGE[:BLOCK_SIZE], "small.bin": b"small"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("pieces", [slow(1_000), 65_536, slow(BLOCK_SIZE), BLOCK_SIZE + 1, slow(1 << 30)])
 def test_whatever_the_pieces(world, snapshot, pieces):
     world.peer.pieces = pieces
@@ -111,6 +112,7 @@ def test_in_order_a_file_is_two_requests(world, snapshot):
     assert world.peer.requests() == 2
 
 
+@pytest.mark.slow
 def test_random_places(snapshot):
     chance = random.Random(5)
     with snapshot.open("large.bin") as file:

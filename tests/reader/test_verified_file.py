@@ -106,6 +106,7 @@ def world(tmp_path):
     return world
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rotten", range(len(BLOCKS)))
 def test_from_a_rotten_block_on_a_copy_is_left_for_dropbox(world, rotten):
     snapshot = world.reader.latest("champions")

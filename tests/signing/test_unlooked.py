@@ -67,6 +67,7 @@ def pod(dropbox, tmp_path, publisher, clock):
     return machine
 
 
+@pytest.mark.slow
 @pytest.mark.every_case
 @pytest.mark.parametrize(("days", "requests"), [(0, LOOKS_NOT), (14, LOOKS_NOT), (16, LOOKS)])
 def test_not_in_the_second_half_of_what_is_trusted(pod, clock, days, requests):

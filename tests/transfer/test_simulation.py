@@ -73,6 +73,7 @@ def test_a_latency_alone_is_added_up(simulate):
     assert outcome.calls == 20
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("staged", [False, True])
 def test_a_hundred_machines_under_one_rate_come_to_an_end(simulate, staged):
     """Refused calls count against the rate: retries that do not spread out would be refused for ever."""

@@ -38,6 +38,7 @@ def test_definition_at_block_boundaries(size):
     assert hasher.size == size
 
 
+@pytest.mark.slow
 @pytest.mark.wide
 @given(st.lists(st.binary(max_size=50), max_size=20))
 def test_pieces_do_not_matter(pieces):

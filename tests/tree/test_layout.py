@@ -125,6 +125,7 @@ def test_what_is_no_candle_keeps_its_path(path):
     assert candle_here(path) == path
 
 
+@pytest.mark.slow
 @pytest.mark.wide
 @given(
     base=st.from_regex(r"[A-Z0-9]{1,10}", fullmatch=True),

@@ -182,6 +182,7 @@ ANY_PATHS = st.lists(
 )
 
 
+@pytest.mark.slow
 @pytest.mark.wide
 @given(ANY_PATHS)
 def test_many_paths_are_judged_as_each_alone(paths):

@@ -129,6 +129,7 @@ def test_it_answers_only_what_it_should(page, path, method, host, status):
     assert ask(page, path, method, Host=host.format(port=port))[0].status == status
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("port", "host", "passes"), [(80, "localhost", True), (80, "[::1]", False), (81, "localhost", False)]
 )

@@ -243,6 +243,7 @@ def test_what_does_not_matter_wakes_nobody(started, folder, rests, looks):
     assert len(doing.done) <= 2  # the last one may be noticed before it goes
 
 
+@pytest.mark.slow
 def test_many_changes_are_one_pass(started, folder, rests, looks):
     doing = watching(folder)
     loops = started(doing, debounce_s=0.5)
