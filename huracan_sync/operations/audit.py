@@ -24,7 +24,9 @@ from huracan_sync.manifest.checks import Mark
 from huracan_sync.manifest.entries import Item
 from huracan_sync.manifest.head import Head, Opened
 from huracan_sync.manifest.refusals import refused
+from huracan_sync.manifest.scope import channel_of
 from huracan_sync.manifest.trust import Pin, Trust, parse_pin
+from huracan_sync.reader import Reader
 from huracan_sync.reader.known_roots import pinned
 from huracan_sync.reader.trust_store import TrustStore
 from huracan_sync.remote.parallel import several
@@ -32,7 +34,7 @@ from huracan_sync.remote.read_client import ReadOnly
 from huracan_sync.remote.source import RemoteSource
 from huracan_sync.remote.stat import children
 from huracan_sync.signing.context import Context
-from huracan_sync.signing.open_reader import Scope, in_nearest, reader_at
+from huracan_sync.signing.open_reader import Scope, in_nearest, readers
 from huracan_sync.tree.paths import fold, join
 
 MOST = 50
@@ -349,7 +351,8 @@ def audit_remote(
 ) -> History:
     """The history of a channel in Dropbox, by whom this machine trusts.
 
-    Of several pinned root folders that the folder lies in, the nearest that has the channel counts.
+    Of several pinned root folders that the folder lies in, the nearest counts; the next one only for the channel that
+    is called as the folder. Another root's `champions` are another history.
 
     Raises:
         NoTrust, StateMissing: nothing here says whom to believe.
@@ -358,15 +361,15 @@ def audit_remote(
     remote = context.remote
     before = remote.wire.meter.read()
 
-    def told(scope: Scope) -> History:
-        reader_at(context, scope.root)
+    def told(scope: Scope, _: Reader) -> History:
         archive = InDropbox(remote, scope.root)
         state = TrustStore(context.home, archive.place).load()
         held = state.channels.get(channel)
         known = trusts(archive, parse_pin(state.pin), trust.open(state.trust))
         return audit(archive, channel, known, mark=held.mark if held else None, most=most, each=several)
 
-    history = in_nearest(context, folder, told)
+    is_of_folder = channel == channel_of(folder)
+    history = in_nearest(context, folder, told) if is_of_folder else told(*next(readers(context, folder)))
     history.requests = (remote.wire.meter.read() - before).requests
     return history
 

@@ -12,7 +12,7 @@ import msgspec
 
 from huracan_sync.errors import NotFound, Refused
 from huracan_sync.manifest.scope import Scope
-from huracan_sync.reader import Snapshot
+from huracan_sync.reader import Reader, Snapshot
 from huracan_sync.reader.trust_store import TrustStore
 from huracan_sync.remote.client import Remote
 from huracan_sync.remote.folder_listing import FolderListing
@@ -21,7 +21,7 @@ from huracan_sync.remote.source import RemoteSource
 from huracan_sync.remote.stat import metadata
 from huracan_sync.signing.context import Context
 from huracan_sync.signing.fetch_manifest import channels_there, likely_channels
-from huracan_sync.signing.open_reader import pinned_scopes, reader_at
+from huracan_sync.signing.open_reader import readers
 from huracan_sync.transfer.pair import Options, Pair
 from huracan_sync.tree.entry import Entry
 from huracan_sync.tree.paths import ancestors, fold, remote_root
@@ -109,20 +109,23 @@ def find_signed(context: Context, path: str, *, channel: str | None = None) -> t
         NotFound: a channel was named, and it does not list the file.
     """
     unknown: NotFound | None = None
-    for scope in reversed(pinned_scopes(context, path)):
+    for scope, reader in readers(context, path):
         try:
-            if found := _find_in(context, scope, path, channel):
+            if found := _find_in(context, scope, reader, path, channel):
                 return found
         except NotFound as error:
+            if channel is None:
+                raise  # something is gone that was there, which is not to say that nobody has signed the file
             unknown = unknown or error
     if channel:
         raise unknown or NotFound(f"{channel} does not list {path}", path=path, channel=channel)
     return None
 
 
-def _find_in(context: Context, scope: Scope, path: str, channel: str | None) -> tuple[Snapshot, str] | None:
+def _find_in(
+    context: Context, scope: Scope, reader: Reader, path: str, channel: str | None
+) -> tuple[Snapshot, str] | None:
     """As `find_signed`, in one root folder."""
-    reader = reader_at(context, scope.root)
     known = TrustStore(context.home, RemoteSource(context.remote, scope.root).place).load().channels
     snapshots = list[Snapshot]()
     for name in [channel] if channel else _channels(context.remote, scope.root, path, known):

@@ -32,7 +32,7 @@ from huracan_sync.remote.listing import Changes, listing
 from huracan_sync.remote.parallel import several
 from huracan_sync.signing.context import Context
 from huracan_sync.signing.local_manifest import ARRANGEMENTS, below_prefix, find
-from huracan_sync.signing.open_reader import in_nearest, reader_at
+from huracan_sync.signing.open_reader import in_nearest
 from huracan_sync.signing.signing_key import KeyPlace
 from huracan_sync.transfer.compare import hash_of
 from huracan_sync.transfer.progress import Monitor, Silent
@@ -121,8 +121,8 @@ def verify(
     name = channel or channel_of(remote_folder)
     before = remote.wire.meter.read()
 
-    def at_once(scope: Scope) -> tuple[_Looks, Snapshot, Pages]:
-        looks = _Looks(remote, scope, reader_at(context, scope.root), name)
+    def at_once(scope: Scope, reader: Reader) -> tuple[_Looks, Snapshot, Pages]:
+        looks = _Looks(remote, scope, reader, name)
         return looks, *looks.at_once()
 
     looks, snapshot, first = in_nearest(context, remote_folder, at_once)
@@ -162,14 +162,18 @@ class _Looks:
         differences = compare(signed, self.lying(first, signed), alone=alone)
         for _ in range(LOOKS):
             if not differences:
-                return snapshot, signed, []
+                break
             differences = compare(signed, self.lying(self.begin(), signed), alone=alone)
+            if not differences:
+                break  # that is true of this head, whatever has come after it
             newest = self.newest()
             if newest.digest == snapshot.digest:
-                return snapshot, signed, differences
+                break
             snapshot, signed = newest, _signed(self.scope, newest, said)
-        channel = self._channel
-        raise Busy(f"{channel} is being published all the time; nothing can be compared with it", channel=channel)
+        else:
+            channel = self._channel
+            raise Busy(f"{channel} is being published all the time; nothing can be compared with it", channel=channel)
+        return snapshot, signed, differences
 
     def newest(self) -> Snapshot:
         """The newest list."""

@@ -87,8 +87,7 @@ def fetch_manifest(
         NotAuthorized, TryLater, Unavailable: Dropbox could not be asked.
     """
 
-    def newest(scope: Scope) -> tuple[Scope, Reader, Snapshot]:
-        reader = reader_at(context, scope.root)
+    def newest(scope: Scope, reader: Reader) -> tuple[Scope, Reader, Snapshot]:
         return scope, reader, reader.latest(channel, allow_stale=True)
 
     scope, reader, snapshot = in_nearest(context, folder, newest)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TypeVar
 
 from huracan_sync.errors import NotFound, NoTrust
@@ -16,7 +16,7 @@ from huracan_sync.signing.context import Context
 from huracan_sync.signing.trust_files import TrustFiles
 from huracan_sync.tree.paths import below, fold
 
-__all__ = ["Scope", "in_nearest", "pinned_below", "pinned_scopes", "reader_at", "scope_of"]
+__all__ = ["Scope", "in_nearest", "pinned_below", "pinned_scopes", "reader_at", "readers", "scope_of"]
 
 T = TypeVar("T")
 
@@ -52,19 +52,22 @@ def reader_at(
 
 
 def pinned_scopes(context: Context, folder: str) -> list[Scope]:
-    """Where a remote folder lies in each root folder that is pinned, the nearest last; else in the profile's.
+    """Where a remote folder lies in each root folder that this machine can verify, the nearest last.
+
+    The profile's is among them where it is pinned, where this machine has a pin or a key for it, or as the only one.
 
     Raises:
         UsageError: it is the folder of signed things.
     """
     own = scope_of(folder, context.remote.root)
     pinned = {root: root for root in _pinned(context) if below(root, folder) is not None}
-    if fold(own.root) in pinned or not pinned:
+    is_ours = below(context.remote.root, folder) is not None and (context.keys.exists() or context.keys.has_root_pin)
+    if is_ours or not pinned or fold(own.root) in pinned:
         pinned[fold(own.root)] = own.root
     return sorted((scope_of(folder, root) for root in pinned.values()), key=lambda scope: scope.root.count("/"))
 
 
-def in_nearest(context: Context, folder: str, ask: Callable[[Scope], T]) -> T:
+def in_nearest(context: Context, folder: str, ask: Callable[[Scope, Reader], T]) -> T:
     """What the nearest pinned root folder says of a remote folder; the next one where the channel was never there.
 
     Args:
@@ -74,15 +77,33 @@ def in_nearest(context: Context, folder: str, ask: Callable[[Scope], T]) -> T:
 
     Raises:
         UsageError: it is the folder of signed things.
-        NotFound: no pinned root folder knows of it; what the nearest said.
+        NotFound: no pinned root folder knows of it, what the nearest said; or a trust file is missing, which anybody
+            with a token can delete: that is no reason to look farther.
+        NoTrust: nobody says whom to trust.
     """
     unknown: NotFound | None = None
-    for scope in reversed(pinned_scopes(context, folder)):
+    for scope, reader in readers(context, folder):
         try:
-            return ask(scope)
+            return ask(scope, reader)
         except NotFound as error:
             unknown = unknown or error
     raise unknown or NotFound(f"nothing is signed of {folder}", path=folder)
+
+
+def readers(context: Context, folder: str) -> Iterator[tuple[Scope, Reader]]:
+    """The readers of the root folders that a remote folder lies in, the nearest first. Raises as `in_nearest`."""
+    untrusted: NoTrust | None = None
+    count = 0
+    for scope in reversed(pinned_scopes(context, folder)):
+        try:
+            reader = reader_at(context, scope.root)
+        except NoTrust as error:
+            untrusted = error
+            continue
+        count += 1
+        yield scope, reader
+    if untrusted is not None and not count:
+        raise untrusted
 
 
 def pinned_below(context: Context, folder: str) -> list[str]:

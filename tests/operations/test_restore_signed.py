@@ -8,7 +8,7 @@ from expecting import raises
 from machines import READ, Commands, Machine, publishing, write
 from publishing_machine import DATA, Publisher
 
-from huracan_sync.errors import Refused, StateMissing
+from huracan_sync.errors import NotFound, Refused, StateMissing
 from huracan_sync.operations.audit import audit_remote
 from huracan_sync.operations.browse import find_signed
 from huracan_sync.operations.restore_signed import signed_of
@@ -222,6 +222,51 @@ def test_of_two_root_folders_in_each_other_the_nearer_is_asked_for_a_channel_fir
         verify(data, remote=fresh.remote, home=fresh.home, clock=clock)
     snapshot, name = find_signed(context, f"{data}/a", channel="data")
     assert (snapshot.read(name), snapshot.problem.code) == (b"1", "HEAD_MISSING")
+
+
+def test_the_champions_of_a_farther_root_folder_are_not_told_as_those_of_a_nearer_one(dropbox, tmp_path, clock):
+    outer = Publisher(dropbox, tmp_path / "outer", clock=clock, root="/Team")
+    inner = Publisher(dropbox, tmp_path / "inner", clock=clock, root="/Team/Engine")
+    for publisher in (outer, inner):
+        publisher.roots().begin()
+    outer.push_folder(write(tmp_path / "set", {"hamilton/configs/XUSDT.json": b"{}"}), "/Team", channel="champions")
+    fresh = Machine(dropbox, tmp_path / "fresh", scopes=READ, clock=clock, root="/Team/Engine")
+    fresh.reader("/Team").pin(outer.pin())
+    fresh.reader("/Team/Engine").pin(inner.pin())
+    assert len(audit_remote(fresh.context(), "/Team", "champions").rows) == 1
+    with raises(NotFound):
+        audit_remote(fresh.context(), "/Team/Engine", "champions")
+
+
+@pytest.mark.parametrize("also_outer", [False, True])
+def test_a_trust_file_that_a_thief_deleted_does_not_make_a_file_one_that_nobody_signed(
+    dropbox, tmp_path, clock, also_outer
+):
+    """The machine has the pin from its environment and has seen nothing yet; another root may be pinned farther off."""
+    inner = Publisher(dropbox, tmp_path / "inner", clock=clock, root="/Team/Engine")
+    outer = Publisher(dropbox, tmp_path / "outer", clock=clock, root="/Team")
+    for publisher in (outer, inner):
+        publisher.roots().begin()
+    outer.push_folder(write(tmp_path / "of outer", {"a": b"old"}), "/Team/Engine/data")
+    inner.push_folder(write(tmp_path / "of inner", {"a": b"1"}), "/Team/Engine/data", overwrite=True)
+    remove_whatever(inner.remote, "/Team/Engine/.huracan/trust")
+    env = {"HURACAN_ROOT_PIN": inner.pin()}
+    fresh = Machine(dropbox, tmp_path / "fresh", scopes=READ, clock=clock, root="/Team/Engine", env=env)
+    if also_outer:
+        Machine.reader(fresh, "/Team").pin(outer.pin())
+    file = "/Team/Engine/data/a"
+    for ask in (
+        lambda: find_signed(fresh.context(), file),
+        lambda: find_signed(fresh.context(), file, channel="data"),
+        lambda: verify(
+            "/Team/Engine/data", remote=fresh.remote, home=fresh.home, keys=fresh.context().keys, clock=clock
+        ),
+        lambda: fresh.restore("/Team/Engine/data", tmp_path / "to", channel="data"),
+        lambda: fresh.restore("/Team/Engine/data", tmp_path / "to"),
+    ):
+        with raises(NotFound, match="there is no trust file"):
+            ask()
+    assert not (tmp_path / "to" / "a").exists()
 
 
 @pytest.mark.every_case

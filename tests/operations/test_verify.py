@@ -9,7 +9,7 @@ from publishing_machine import DATA, Publisher
 from root_powers import without_root_powers
 
 from huracan_sync.errors import Busy, DiskFull, NotFound, NoTrust, Refused, Unavailable
-from huracan_sync.operations.verify import compare, verify, verify_local
+from huracan_sync.operations.verify import _Looks, compare, verify, verify_local
 from huracan_sync.remote.listing import listing
 from huracan_sync.signing.local_manifest import find, keep
 from huracan_sync.transfer.upload_item import Options as TransferOptions
@@ -38,6 +38,30 @@ class Thief:
 
     def delete(self, path):
         self.remote.rpc("files/delete_v2", {"path": path}, dict)
+
+
+def test_a_verdict_is_of_the_head_that_was_compared(publisher, monkeypatch):
+    """A thief puts the old content back in time for the second look, and a new head comes just after that."""
+    publisher.write({"a": b"1"})
+    first, thief, real = publisher.push().sequence, Thief(publisher), _Looks.begin
+    thief.write(f"{DATA}/a", b"evil")
+    looks = []
+
+    def begin(self):
+        looks.append(self)
+        if len(looks) == 2:
+            thief.write(f"{DATA}/a", b"1")
+        begun = real(self)
+        if len(looks) == 2:
+            publisher.write({"b": b"2"})
+            publisher.push(overwrite=True)
+            thief.delete(f"{DATA}/b")
+        return begun
+
+    monkeypatch.setattr(_Looks, "begin", begin)
+    verdict = look(publisher)
+    assert (verdict.ok, verdict.sequence) == (True, first)
+    assert told(look(publisher)) == [("missing", "b")]
 
 
 def test_what_was_pushed_is_proved_by_two_requests(publisher, dropbox):
